@@ -1,0 +1,1 @@
+"""Electron-microscopy data turned into a few maps and a few representative signals."""
