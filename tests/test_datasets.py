@@ -1,0 +1,83 @@
+"""Synthetic micrographs hold what their labels say."""
+
+import numpy as np
+import pytest
+
+from emcore.datasets import lattice_micrograph
+
+
+def test_every_region_has_the_spacing_and_direction_that_are_claimed():
+    sample = lattice_micrograph(shape=(600, 700), noise=0.0)
+    for region in range(3):
+        inside = np.where(sample.labels == region, sample.image, 0)
+        power = np.abs(np.fft.fft2(inside, s=(2048, 2048))) ** 2
+        power[0, 0] = 0
+        iy, ix = np.unravel_index(np.argmax(power), power.shape)
+        ky, kx = np.fft.fftfreq(2048)[iy], np.fft.fftfreq(2048)[ix]
+        assert 1 / np.hypot(ky, kx) == pytest.approx(sample.spacing[region], rel=0.01)
+        # Rows count downwards, directions counter-clockwise with y up.
+        found = np.degrees(np.arctan2(-ky, kx))
+        assert abs((found - sample.direction[region] + 90) % 180 - 90) < 1
+
+
+def test_a_direction_of_ninety_degrees_means_horizontal_fringes():
+    sample = lattice_micrograph(shape=(64, 64), spacings=[8.0], directions=[90.0], noise=0.0)
+    assert np.ptp(sample.image.mean(axis=1)) > 10 * np.ptp(sample.image.mean(axis=0))
+
+
+def test_a_direction_of_forty_five_degrees_points_up_and_to_the_right_as_seen():
+    sample = lattice_micrograph(shape=(200, 200), spacings=[10.0], directions=[45.0], noise=0.0)
+    power = np.abs(np.fft.fft2(sample.image)) ** 2
+    iy, ix = np.unravel_index(np.argmax(power), power.shape)
+    assert np.fft.fftfreq(200)[iy] * np.fft.fftfreq(200)[ix] < 0
+
+
+def test_borders_are_not_straight_and_every_region_is_large():
+    for shape in [(1370, 1662), (768, 1024), (512, 512)]:
+        labels = lattice_micrograph(shape=shape, noise=0.0).labels
+        assert np.bincount(labels.ravel()).min() > 0.15 * labels.size
+        borders = np.array([np.flatnonzero(np.diff(row))[-1] for row in labels])
+        line = np.polyval(np.polyfit(np.arange(len(borders)), borders, 1), np.arange(len(borders)))
+        assert np.abs(borders - line).max() > 10
+
+
+def test_noise_and_gradient_have_the_sizes_asked_for():
+    clean = lattice_micrograph(shape=(400, 400), noise=0.0).image
+    noisy = lattice_micrograph(shape=(400, 400), noise=2.0).image
+    assert np.std(noisy - clean) == pytest.approx(2.0, rel=0.01)
+    tilted = lattice_micrograph(shape=(400, 400), noise=0.0, gradient=5.0).image
+    assert np.ptp(tilted - clean) == pytest.approx(5.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "int32"])
+def test_integers_hold_the_same_picture_without_clipping(dtype):
+    float_image = lattice_micrograph(shape=(200, 200)).image
+    image = lattice_micrograph(shape=(200, 200), dtype=dtype).image
+    info = np.iinfo(dtype)
+    assert image.dtype == dtype
+    assert image.min() > info.min
+    assert image.max() < info.max
+    assert np.corrcoef(image.ravel().astype(float), float_image.ravel())[0, 1] > 0.999
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_seed_another():
+    first, again, other = (lattice_micrograph(shape=(50, 60), seed=seed).image for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"shape": (0, 5)}, ValueError, "shape"),
+        ({"spacings": (7.0, 9.0)}, ValueError, "one length"),
+        ({"spacings": (7.0, 9.0, 1.5)}, ValueError, "aliased"),
+        ({"directions": (0.0, np.nan, 1.0)}, ValueError, "finite"),
+        ({"noise": -1.0}, ValueError, "noise"),
+        ({"dtype": "complex64"}, TypeError, "dtype"),
+        ({"dtype": object}, TypeError, "dtype"),
+    ],
+)
+def test_bad_requests_are_refused_with_a_reason(options, error, message):
+    with pytest.raises(error, match=message):
+        lattice_micrograph(**{"shape": (50, 60), **options})
