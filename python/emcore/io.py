@@ -1,0 +1,529 @@
+"""What a measurement is here, and how it is read: data, calibrated axes, and where they came from.
+
+`read` opens a file and gives a `Signal`; `as_signal` makes one from an array or a HyperSpy signal; `select_image`
+takes the one grey image out of it that an image analysis needs, and says what it did; `describe` tells a person
+what is in a file. The formats themselves are decoded in `emcore.formats`.
+
+Nothing read from a file is executed or unpickled. Calibration is kept and never invented: an axis about which nothing
+is known is in pixels ("px").
+"""
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Rec. 709 luminance of red, green and blue.
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+
+# How each length unit is spelled here, and what it is in metres.
+LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10, "pm": 1e-12}
+_SPELLINGS = {
+    **dict.fromkeys(("meter", "meters", "metre", "metres"), "m"),
+    **dict.fromkeys(("µm", "μm", "micron", "microns", "micrometer", "micrometre", "\\u00B5m", "um."), "um"),
+    **dict.fromkeys(("nanometer", "nanometre", "nanometers", "nanometres"), "nm"),
+    **dict.fromkeys(("Å", "Å", "angstrom", "angstroms", "ang", "Ang"), "A"),
+    **dict.fromkeys(("inch", "inches", "in"), "inch"),
+    **dict.fromkeys(("degree", "degrees", "°"), "deg"),
+    **dict.fromkeys(("pixel", "pixels", "px", "", "none", "<undefined>", "undefined", "a.u.", "arb"), "px"),
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a measurement: point i lies at offset + i * scale.
+
+    Attributes
+    ----------
+    name : str
+        What is measured along it ("y", "x", "frame", "energy").
+    size : int
+        Number of points.
+    scale, offset : float
+        Step between points and position of the first one, in `units`.
+    units : str
+        "m", "um", "nm", "A", "1/nm", "eV", ...; "px" where nothing is known.
+    navigation : bool
+        True for an axis along which measurements are repeated (scan, frame), False inside one measurement.
+
+    Examples
+    --------
+    >>> Axis("x", 3, scale=0.5, units="nm").values
+    array([0. , 0.5, 1. ])
+    """
+
+    name: str
+    size: int
+    scale: float = 1.0
+    offset: float = 0.0
+    units: str = "px"
+    navigation: bool = False
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Position of every point, in `units`."""
+        return self.offset + self.scale * np.arange(self.size, dtype=np.float64)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the axis has a physical unit."""
+        return self.units != "px"
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A measurement: an array, one `Axis` per dimension, and where it came from.
+
+    Attributes
+    ----------
+    data : ndarray
+        The values as the detector wrote them; a memory map or a Dask array when read lazily.
+    axes : tuple of Axis
+        In the order of `data.shape`.
+    source : str
+        Path of the file it was read from; "" for data that came from memory.
+    title : str
+        Name of the data set in its file.
+    metadata : dict
+        What else is known and was asked for, as plain Python values.
+
+    Raises
+    ------
+    ValueError
+        If the axes do not have the sizes of the data.
+
+    Examples
+    --------
+    >>> signal = Signal(np.zeros((2, 3)), (Axis("y", 2), Axis("x", 3, 0.1, units="nm")))
+    >>> signal.axis("x").units
+    'nm'
+    """
+
+    data: Any
+    axes: tuple[Axis, ...]
+    source: str = ""
+    title: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sizes = tuple(axis.size for axis in self.axes)
+        if sizes != tuple(self.data.shape):
+            raise ValueError(f"axes have sizes {sizes}, the data have shape {tuple(self.data.shape)}: they must agree")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Signal):
+            return NotImplemented
+        same = (self.axes, self.source, self.title, self.metadata) == (
+            other.axes,
+            other.source,
+            other.title,
+            other.metadata,
+        )
+        return same and self.data.dtype == other.data.dtype and same_array(self.data, other.data)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the data."""
+        return tuple(self.data.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of one value."""
+        dtype: np.dtype[Any] = self.data.dtype
+        return dtype
+
+    @property
+    def name(self) -> str:
+        """Name to print: the file's, else the title, else "array"."""
+        return Path(self.source).name if self.source else (self.title or "array")
+
+    def axis(self, name: str) -> Axis:
+        """The axis called `name`."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis
+        raise ValueError(f"there is no axis {name!r}; the axes are {[axis.name for axis in self.axes]}")
+
+    def sha256(self) -> str:
+        """SHA-256 of the source file's bytes; for data from memory, of type, shape and values."""
+        if self.source:
+            with open(self.source, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        return array_sha256(np.asarray(self.data))
+
+
+def same_array(a: ArrayLike, b: ArrayLike) -> bool:
+    """Whether two arrays have the same shape and values, NaN equal to NaN."""
+    a, b = np.asarray(a), np.asarray(b)
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc"))
+
+
+def array_sha256(array: NDArray[Any]) -> str:
+    """SHA-256 of an array's type, shape and values in C order, without a copy of it.
+
+    Examples
+    --------
+    >>> a = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    >>> array_sha256(a) == array_sha256(np.asfortranarray(a)) != array_sha256(a.T)
+    True
+    """
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    if array.flags.c_contiguous:
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    else:
+        for part in array:
+            digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def tidy_units(units: Any) -> str:
+    """One spelling for a unit as files write it; "px" where there is none.
+
+    Examples
+    --------
+    >>> [tidy_units(u) for u in ("µm", "Angstrom", "1 / nm", "nm^-1", None)]
+    ['um', 'A', '1/nm', '1/nm', 'px']
+    """
+    text = units.strip() if isinstance(units, str) else ""
+    text = text.replace("\x00", "")
+    compact = text.replace(" ", "")
+    for inverse in ("^-1", "⁻¹", "**-1"):
+        if compact.endswith(inverse):
+            compact = "1/" + compact.removesuffix(inverse)
+    if compact.startswith("1/"):
+        below = tidy_units(compact[2:])
+        return "px" if below == "px" else f"1/{below}"
+    return _SPELLINGS.get(compact) or _SPELLINGS.get(compact.lower()) or text
+
+
+def tidy_axes(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """Axes in units that read well: metres become mm, um or nm; a scale that is no number is dropped."""
+    axes = tuple(replace(axis, units=tidy_units(axis.units)) for axis in axes)
+    axes = tuple(axis if _usable(axis) else Axis(axis.name, axis.size, navigation=axis.navigation) for axis in axes)
+    metres = [abs(axis.scale) for axis in axes if axis.units == "m"]
+    if not metres:
+        return axes
+    units = next((u for u, largest in (("nm", 1e-7), ("um", 1e-4), ("mm", 1e-1)) if min(metres) < largest), "m")
+    return tuple(axis if axis.units != "m" else _in_units(axis, units) for axis in axes)
+
+
+def _usable(axis: Axis) -> bool:
+    return math.isfinite(axis.scale) and axis.scale != 0 and math.isfinite(axis.offset)
+
+
+def _in_units(axis: Axis, units: str) -> Axis:
+    # 15 digits: 1.82505e-06 m is 1.82505 um, not 1.8250499999999998 um.
+    scale, offset = (float(f"{value / LENGTHS[units]:.15g}") for value in (axis.scale, axis.offset))
+    return replace(axis, scale=scale, offset=offset, units=units)
+
+
+def default_axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """Axes in pixels for an array about which nothing is known.
+
+    The last two are y and x of one measurement, those before are navigation. A last axis of 3 or 4 after two longer
+    ones is colour.
+    """
+    if len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
+        return (*default_axes(shape[:-1]), Axis("colour", shape[-1]))
+    names = {1: ("x",), 2: ("y", "x"), 3: ("frame", "y", "x"), 4: ("scan_y", "scan_x", "y", "x")}.get(len(shape))
+    if names is None:
+        names = (*(f"axis_{i}" for i in range(len(shape) - 2)), "y", "x")[-len(shape) or 2 :]
+    return tuple(
+        Axis(name, size, navigation=i < len(shape) - 2)
+        for i, (name, size) in enumerate(zip(names, shape, strict=False))
+    )
+
+
+def as_signal(obj: Any, *, title: str = "") -> Signal:
+    """Make a `Signal` of whatever holds a measurement.
+
+    Parameters
+    ----------
+    obj : array_like, Signal, hyperspy BaseSignal, str or Path
+        An array or memory map (axes in pixels: the last two are y and x, those before are navigation, a last axis of 3
+        or 4 is colour); a Signal, returned as it is; a HyperSpy signal, whose axes and units are kept and whose data,
+        when lazy, are not computed; a path, which is read.
+    title : str, default ""
+        Name for data that have none.
+
+    Returns
+    -------
+    Signal
+        Its `data` are not copied.
+
+    Raises
+    ------
+    TypeError
+        If `obj` is no array of numbers.
+    ValueError
+        If it has no dimension, or masked values.
+
+    Examples
+    --------
+    >>> as_signal(np.zeros((5, 8, 8))).axes[0]
+    Axis(name='frame', size=5, scale=1.0, offset=0.0, units='px', navigation=True)
+    """
+    if isinstance(obj, Signal):
+        return obj
+    if isinstance(obj, str | os.PathLike):
+        return read(obj)
+    if hasattr(obj, "axes_manager") and hasattr(obj, "data"):
+        return _from_hyperspy(obj, title)
+    if np.ma.isMaskedArray(obj) and np.ma.is_masked(obj):
+        raise ValueError("the array has masked values: fill them first, for example with array.filled(array.mean())")
+    lazy = hasattr(obj, "dask") and hasattr(obj, "compute")
+    data = obj if lazy else (obj.view(np.ndarray) if np.ma.isMaskedArray(obj) else np.asanyarray(obj))
+    data = plain_colour(data)
+    if data.dtype.kind not in "biufc":
+        raise TypeError(f"data must be numbers, found dtype {data.dtype}: convert them first")
+    if data.ndim == 0:
+        raise ValueError("data have no dimension: a single number is no measurement")
+    return Signal(data, default_axes(tuple(data.shape)), title=title)
+
+
+def plain_colour(data: Any) -> Any:
+    """Turn a structured RGB(A) array, as HyperSpy keeps colour, into one with a last axis of 3 or 4."""
+    fields = data.dtype.names
+    if not fields or not set(fields) <= set("RGBA"):
+        return data
+    data = np.asarray(data)
+    return np.stack([data[name] for name in fields], axis=-1)
+
+
+def _from_hyperspy(obj: Any, title: str) -> Signal:
+    axes = []
+    for found in obj.axes_manager._axes:
+        scale, offset, units = getattr(found, "scale", None), getattr(found, "offset", None), found.units
+        if scale is None or offset is None:  # a non-uniform axis: its points are listed, in no fixed step
+            scale, offset, units = 1.0, 0.0, "px"
+        name = found.name if isinstance(found.name, str) and found.name else ""
+        axes.append(Axis(name, int(found.size), float(scale), float(offset), tidy_units(units), bool(found.navigate)))
+    data = plain_colour(obj.data)
+    if data.ndim == len(axes) + 1:
+        axes.append(Axis("colour", data.shape[-1]))
+    general = obj.metadata.get_item("General.title", default="") if hasattr(obj, "metadata") else ""
+    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general or title))
+
+
+def name_axes(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """Give unnamed axes the names an array would have; "height" and "width" become y and x."""
+    plain = default_axes(tuple(axis.size for axis in axes if axis.name != "colour"))
+    known = {"height": "y", "width": "x"}
+    named: list[Axis] = []
+    spare = {axis.name for axis in axes}
+    for axis, default in zip(axes, (*plain, Axis("colour", 0)), strict=False):
+        name = known.get(axis.name, axis.name) or default.name
+        named.append(replace(axis, name=name if axis.name or name not in spare else f"{name}_{len(named)}"))
+    return tuple(named)
+
+
+def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> tuple[Signal, tuple[str, ...]]:
+    """The one grey image an image analysis works on, and what was done to get it.
+
+    Parameters
+    ----------
+    signal : Signal
+        An image, a colour image (becomes luminance, Rec. 709; equal channels are one) or a stack of images.
+    frame : int or tuple of int, optional
+        Which image of a stack, counted from 0; one number per stack axis where there are several. Default: the
+        first of a simple stack, which is said.
+
+    Returns
+    -------
+    image : Signal
+        Two-dimensional, calibration kept.
+    notes : tuple of str
+        What was chosen or converted, for the result and the report.
+
+    Raises
+    ------
+    ValueError
+        If the data hold no image, or there is no such frame.
+
+    Examples
+    --------
+    >>> stack = as_signal(np.arange(50.0).reshape(2, 5, 5))
+    >>> image, notes = select_image(stack, frame=1)
+    >>> image.shape, notes
+    ((5, 5), ('frame 1 of 2 (counted from 0) was analysed',))
+    """
+    notes: list[str] = []
+    data, axes = signal.data, list(signal.axes)
+    for i in reversed(range(len(axes))):  # axes of one point say nothing
+        if axes[i].size == 1 and len(axes) > 2:
+            data, _ = data.reshape(data.shape[:i] + data.shape[i + 1 :]), axes.pop(i)
+    colour = next((i for i, axis in enumerate(axes) if axis.name == "colour"), None)
+    planes = [i for i, axis in enumerate(axes) if not axis.navigation and i != colour]
+    if len(planes) == 1 and len(axes) == 3 and colour is None:
+        raise ValueError(
+            f"{signal.name} holds a spectrum of {axes[planes[0]].size} points at every position, not an image: "
+            "choose another data set of the file with dataset=, or sum over the spectrum first"
+        )
+    if len(axes) - (colour is not None) < 2:
+        raise ValueError(f"{signal.name} has shape {signal.shape}: an image needs two dimensions")
+    if len(planes) != 2:  # nothing tells pictures from positions: the last two axes are the picture
+        planes = [i for i in range(len(axes)) if i != colour][-2:]
+    stack = [i for i in range(len(axes)) if i not in planes and i != colour]
+    if stack:
+        index = _frame_index(signal.name, tuple(axes[i].size for i in stack), frame)
+        sizes = " x ".join(str(axes[i].size) for i in stack)
+        where = index[0] if len(index) == 1 else index
+        first = f"stack of {sizes} images: the first was analysed, choose another with frame="
+        notes.append(first if frame is None else f"frame {where} of {sizes} (counted from 0) was analysed")
+        picked = dict(zip(stack, index, strict=True))
+        data = data[tuple(picked.get(i, slice(None)) for i in range(len(axes)))]
+        kept = [i for i in range(len(axes)) if i not in stack]
+        colour = None if colour is None else kept.index(colour)
+        axes = [axes[i] for i in kept]
+    elif frame not in (None, 0, (0,)):
+        raise ValueError(f"frame={frame} was asked for, but {signal.name} holds one image: leave frame out")
+    data = np.asarray(data)
+    if colour is not None:
+        data, said = _luminance(np.moveaxis(data, colour, -1))
+        notes.append(said)
+        axes.pop(colour)
+    image = replace(signal, data=data, axes=tuple(replace(axis, navigation=False) for axis in axes))
+    return image, tuple(notes)
+
+
+def _frame_index(name: str, sizes: tuple[int, ...], frame: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    if frame is None:
+        if len(sizes) == 1:
+            return (0,)
+        raise ValueError(f"{name} holds {' x '.join(map(str, sizes))} images: say which with frame=(i, j), from 0")
+    index = (frame,) if isinstance(frame, int | np.integer) else tuple(frame)
+    if len(index) != len(sizes) or not all(0 <= i < size for i, size in zip(index, sizes, strict=False)):
+        allowed = " and ".join(f"0..{size - 1}" for size in sizes)
+        raise ValueError(f"frame={frame} is not in {name}: it has {' x '.join(map(str, sizes))} images, use {allowed}")
+    return tuple(int(i) for i in index)
+
+
+def _luminance(data: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    red, green, blue = (data[..., i] for i in range(3))
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        return np.ascontiguousarray(red), "colour image with three equal channels: one was analysed"
+    grey = sum(np.float32(weight) * channel for weight, channel in zip(LUMINANCE, (red, green, blue), strict=True))
+    return np.asarray(grey, dtype=np.float32), "colour image: its luminance (Rec. 709) was analysed"
+
+
+def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | None = None) -> Signal:
+    """Read a measurement from a file, with its calibration.
+
+    Parameters
+    ----------
+    path : str or Path
+        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .blo, .mib, .bcf.
+    lazy : bool, default False
+        Leave the data in the file: a memory map for .npy and uncompressed .tif, a Dask array for the others.
+    dataset : str or int, optional
+        Which data set of a file that holds several, by its title or its number as `describe` lists them. Default: the
+        largest image; where there is none, the largest stack or scan.
+
+    Returns
+    -------
+    Signal
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is empty, truncated, not what its name says, or of a kind that is not read; if there is no such data
+        set. The message names the file and what to do.
+    ImportError
+        If the extra `io` is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(folder + "/a.npy", np.zeros((4, 6), dtype=np.uint16))
+    ...     read(folder + "/a.npy").shape
+    (4, 6)
+    """
+    from emcore.formats import read_all
+
+    found = read_all(Path(path), lazy)
+    return found[_choose(str(path), found, dataset)]
+
+
+def _choose(path: str, found: list[Signal], dataset: str | int | None) -> int:
+    listing = ", ".join(f"{i}: {s.title or 'untitled'} {s.shape}" for i, s in enumerate(found))
+    if dataset is None:
+        return max(range(len(found)), key=lambda i: (len(found[i].axes) == 2, math.prod(found[i].shape), -i))
+    if isinstance(dataset, int) or (isinstance(dataset, str) and dataset.isdigit()):
+        if not 0 <= int(dataset) < len(found):
+            raise ValueError(f"{path} has no data set {dataset}; it holds {listing}")
+        return int(dataset)
+    matches = [i for i, s in enumerate(found) if s.title.lower() == dataset.lower()]
+    if not matches:
+        raise ValueError(f"{path} has no data set {dataset!r}; it holds {listing}")
+    return matches[0]
+
+
+def describe(signal: Any) -> str:
+    """What is in a file or a signal, for a person to read.
+
+    Parameters
+    ----------
+    signal : str, Path, Signal or anything `as_signal` takes
+
+    Returns
+    -------
+    str
+        Several lines: data sets, shape, type, calibrated axes, range of values, and the function that suits.
+
+    Examples
+    --------
+    >>> print(describe(Signal(np.arange(6, dtype=np.uint8).reshape(2, 3), (Axis("y", 2), Axis("x", 3)), title="ramp")))
+    ramp: (2, 3) uint8, image
+      y     2 points, uncalibrated
+      x     3 points, uncalibrated
+      values 0 to 5
+      use emcore.analyze_image, or `emcore image`
+    """
+    if isinstance(signal, str | os.PathLike):
+        from emcore.formats import read_all
+
+        found = read_all(Path(signal), lazy=True)
+        default = _choose(str(signal), found, None)
+        head = f"{signal}: {len(found)} data set{'s' if len(found) > 1 else ''}"
+        marks = [" (read by default)" if len(found) > 1 and i == default else "" for i in range(len(found))]
+        return "\n".join(
+            [head, *(f"{i}{mark} {describe(s)}" for i, (s, mark) in enumerate(zip(found, marks, strict=True)))]
+        )
+    signal = as_signal(signal)
+    kind, use = _suits(signal)
+    lines = [f"{signal.title or signal.name}: {signal.shape} {signal.dtype}, {kind}"]
+    for axis in signal.axes:
+        step = f"{axis.scale:.6g} {axis.units} per point, {axis.scale * axis.size:.4g} {axis.units} in all"
+        where = " (navigation)" if axis.navigation else ""
+        lines.append(f"  {axis.name:<5} {axis.size} points, {step if axis.calibrated else 'uncalibrated'}{where}")
+    if signal.data.size and signal.dtype.kind in "biuf":
+        low, high = np.asarray(signal.data.min()).item(), np.asarray(signal.data.max()).item()
+        lines.append(f"  values {low:.6g} to {high:.6g}")
+    return "\n".join([*lines, f"  {use}"])
+
+
+def _suits(signal: Signal) -> tuple[str, str]:
+    image = "use emcore.analyze_image, or `emcore image`"
+    navigation = sum(axis.navigation for axis in signal.axes)
+    inside = len(signal.axes) - navigation
+    if any(axis.name == "colour" for axis in signal.axes):
+        return "colour image", f"{image}: its luminance is analysed"
+    if navigation == 0 and inside == 2:
+        return "image", image
+    if navigation == 1 and inside == 2:
+        return "stack of images", f"{image} with frame="
+    if navigation and inside == 1:
+        return "spectrum or curve at every position", "use emcore.PCA or emcore.NMF on the rows"
+    if navigation and inside == 2:
+        return "image or pattern at every position", "use emcore.PCA or emcore.NMF on the rows"
+    return f"{len(signal.axes)}-dimensional data", "use emcore.PCA or emcore.NMF on the rows"

@@ -1,0 +1,355 @@
+"""What a workflow gives back, and the file it is kept in.
+
+A result is a frozen dataclass of arrays and plain values that inherits `Result`. Its array fields declare their axes::
+
+    @dataclass(frozen=True, eq=False)
+    class ImageAnalysis(Result):
+        maps: NDArray[np.float32] = dataclasses.field(metadata={"axes": ("component", "y", "x"), "default": True})
+        y: NDArray[np.float64] = dataclasses.field(metadata={"units": lambda result: result.image.axes[0].units})
+        x: ...
+        regions: NDArray[np.int32] = dataclasses.field(metadata={"axes": ("image.y", "image.x")})
+        image: Signal
+        provenance: Provenance
+
+Metadata of a field, all optional: `axes`, one name per dimension: a field that holds the coordinates, "image.y" for
+axis y of the Signal field `image`, any other name just counts; `units` and `long_name`, a string or a function of the
+result; `default`, True for the one field a viewer shows first; `signal_axes`, how many of the last axes make one
+signal (default: two, or one for a 1-D field) when the rest is navigation.
+
+From these declarations alone `write_result` lays out one HDF5 file in the NeXus way, which NeXus viewers (silx, nexpy,
+h5web) plot; `load_result` gives back an equal result; `to_hyperspy` gives calibrated HyperSpy signals. The layout is in
+`emcore.nexus`.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.io import Axis, Signal, same_array
+
+if TYPE_CHECKING:
+    import os
+
+# Where the result classes live that are not imported before `load_result` meets their name in a file. The file's own
+# words never decide what is imported.
+_HOMES = {"ImageAnalysis": "emcore.workflows.image"}
+_CLASSES: dict[str, type["Result"]] = {}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result came about.
+
+    Attributes
+    ----------
+    method : str
+        Function that made it ("analyze_image").
+    parameters : dict
+        Its arguments as used, by name: plain values.
+    versions : dict
+        Version of every package that took part.
+    input_name, input_sha256 : str
+        Name of the input, and the hash of its file (or of the array, when it came from memory).
+    created : str
+        Date and time, ISO 8601, UTC.
+    elapsed : float
+        Seconds of work.
+    threads : int
+        Threads used.
+    notes : tuple of str
+        What was decided on the way, for a person to read.
+    """
+
+    method: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    input_name: str = ""
+    input_sha256: str = ""
+    created: str = ""
+    elapsed: float = 0.0
+    threads: int = 1
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", plain(self.parameters, "parameters"))
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    @classmethod
+    def record(
+        cls,
+        method: str,
+        parameters: dict[str, Any],
+        signal: Signal,
+        *,
+        elapsed: float,
+        threads: int,
+        notes: Sequence[str] = (),
+    ) -> Self:
+        """Provenance of work that has just been done on `signal`; reads the input's hash and the versions itself.
+
+        Examples
+        --------
+        >>> from emcore.io import as_signal
+        >>> record = Provenance.record("mean", {"axis": 0}, as_signal(np.eye(3)), elapsed=0.1, threads=1)
+        >>> record.input_name, len(record.input_sha256), sorted(record.versions)
+        ('array', 64, ['emcore', 'numpy', 'python'])
+        """
+        return cls(
+            method,
+            parameters,
+            versions(),
+            signal.name,
+            signal.sha256(),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            float(elapsed),
+            int(threads),
+            tuple(notes),
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of emcore, Python and NumPy."""
+    from importlib import metadata
+
+    try:
+        own = metadata.version("emcore")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        own = str(getattr(sys.modules["emcore"], "__version__", "unknown"))
+    return {"emcore": own, "python": sys.version.split()[0], "numpy": np.__version__}
+
+
+def plain(value: Any, name: str) -> Any:
+    """The value in plain Python (NumPy scalars converted), so that a file can keep it exactly.
+
+    Raises
+    ------
+    TypeError
+        If something in it is neither a number, text, bool, None nor a tuple, list or dict of these; `name` says where.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return type(value)(plain(item, f"{name}[{i}]") for i, item in enumerate(value))
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"{name} has keys that are not text: {list(value)[:5]}")
+        return {key: plain(item, f"{name}[{key!r}]") for key, item in value.items()}
+    raise TypeError(
+        f"{name} is a {type(value).__name__}: numbers, text, None and tuples, lists, dicts of them are kept"
+    )
+
+
+class Result:
+    """What every result of a workflow can do. See the module's first lines for how to declare one."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _CLASSES[cls.__name__] = cls
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def plot(self) -> Any:
+        """Draw the result.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If the extra `plot` is not installed.
+        """
+        from emcore.plotting import plot
+
+        return plot(self)
+
+    def report(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
+        """Write the PDF report.
+
+        Parameters
+        ----------
+        path : str or Path
+        overwrite : bool, default False
+            Replace an existing file.
+
+        Returns
+        -------
+        Path
+            The file written.
+        """
+        from emcore.report import write_report
+
+        write_report(self, path, overwrite=overwrite)
+        return Path(path)
+
+    def save(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
+        """Write everything to one HDF5 file that NeXus viewers open and `load_result` reads back.
+
+        Parameters
+        ----------
+        path : str or Path
+            Usually ends in .h5. The folder must exist.
+        overwrite : bool, default False
+            Replace an existing file.
+
+        Returns
+        -------
+        Path
+            The file written. It appears whole or not at all.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists and `overwrite` is not set.
+        FileNotFoundError, OSError
+            If the folder does not exist or cannot be written to.
+        ImportError
+            If the extra `hdf5` is not installed.
+        """
+        from emcore.nexus import write_result
+
+        return write_result(self, path, overwrite=overwrite)
+
+    def to_hyperspy(self) -> dict[str, Any]:
+        """The arrays as HyperSpy signals with calibrated axes.
+
+        Returns
+        -------
+        dict of str to hyperspy BaseSignal
+            One for every array field with declared axes, by its name: component maps are a Signal2D with a navigation
+            axis over components, spectra likewise, the region map a Signal2D.
+
+        Raises
+        ------
+        ImportError
+            If the extra `hyperspy` is not installed.
+        """
+        return {
+            name: to_hyperspy(getattr(self, name), axes, title=name, signal_axes=signal_axes)
+            for name, axes, signal_axes in array_fields(self)
+        }
+
+
+def load_result(path: "str | os.PathLike[str]") -> Any:
+    """Read back a result that `.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Result
+        Of the class that was saved, equal to it: same bits, same types.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not an emcore result, damaged, or written by a newer version.
+    ImportError
+        If the extra `hdf5` is not installed.
+    """
+    from emcore.nexus import read_result
+
+    return read_result(path)
+
+
+def result_class(name: str) -> type[Result]:
+    """The result class of that name, imported if need be."""
+    import importlib
+
+    if name not in _CLASSES and name in _HOMES:
+        importlib.import_module(_HOMES[name])
+    if name not in _CLASSES:
+        raise ValueError(f"it holds a {name!r}, which this version of emcore does not know: update emcore")
+    return _CLASSES[name]
+
+
+def array_fields(result: Result) -> list[tuple[str, tuple[Axis, ...], int]]:
+    """Name, axes and number of signal axes of every array field that is not itself a coordinate."""
+    fields = {f.name: f for f in dataclasses.fields(result)}
+    arrays = {n: getattr(result, n) for n in fields if isinstance(getattr(result, n), np.ndarray)}
+    found = []
+    for name, array in arrays.items():
+        declared = fields[name].metadata.get("axes")
+        if declared is None:
+            continue
+        if len(declared) != array.ndim:
+            raise ValueError(f"field {name} declares axes {declared} but has shape {array.shape}")
+        inside = int(fields[name].metadata.get("signal_axes", min(2, array.ndim)))
+        axes = tuple(
+            _declared_axis(result, axis, size, i < array.ndim - inside)
+            for i, (axis, size) in enumerate(zip(declared, array.shape, strict=True))
+        )
+        found.append((name, axes, inside))
+    return found
+
+
+def field_text(result: Result, name: str, key: str) -> str:
+    """`units` or `long_name` of a field: its declared string, or what the declared function makes of the result."""
+    declared = next(f for f in dataclasses.fields(result) if f.name == name).metadata.get(key, "")
+    return str(declared(result) if callable(declared) else declared)
+
+
+def _declared_axis(result: Result, declared: str, size: int, navigation: bool) -> Axis:
+    owner, _, name = declared.rpartition(".")
+    if owner:
+        axis: Axis = getattr(result, owner).axis(name)
+        return dataclasses.replace(axis, navigation=navigation)
+    values = getattr(result, declared, None)
+    if isinstance(values, np.ndarray) and values.shape == (size,) and values.dtype.kind in "iuf":
+        # An axis of a few computed coordinates: first value, mean step.
+        scale = float(values[-1] - values[0]) / (size - 1) if size > 1 else 1.0
+        offset = float(values[0]) if size else 0.0
+        return Axis(declared, size, scale or 1.0, offset, field_text(result, declared, "units") or "px", navigation)
+    return Axis(declared, size, units="", navigation=navigation)
+
+
+def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], *, title: str = "", signal_axes: int = 2) -> Any:
+    """A HyperSpy signal of an array: the last `signal_axes` axes are signal axes, those before navigation."""
+    try:
+        from hyperspy import signals
+    except ImportError as error:
+        raise ImportError("HyperSpy signals need hyperspy: pip install emcore[hyperspy]") from error
+    kind = {1: signals.Signal1D, 2: signals.Signal2D}.get(signal_axes, signals.BaseSignal)
+    described = [
+        {
+            "name": axis.name,
+            "size": axis.size,
+            "scale": axis.scale,
+            "offset": axis.offset,
+            "units": axis.units,
+            "navigate": i < len(axes) - signal_axes,
+        }
+        for i, axis in enumerate(axes)
+    ]
+    return kind(array, axes=described, metadata={"General": {"title": title}})
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return type(a) is type(b) and a.dtype == b.dtype and same_array(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple | list) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b) or (isinstance(a, float) and isinstance(b, float) and a != a and b != b)
