@@ -1,1 +1,28 @@
-//! emcore: fast CPU kernels that turn electron-microscopy data into a few maps and a few representative signals.
+//! Fast CPU kernels that turn electron-microscopy data into a few maps and a few representative signals.
+//!
+//! Every method holds a small *state* fixed while the *rows* of a big matrix (one row per scan position, window or
+//! curve) are visited once, in blocks; each block returns a small *partial*; partials are merged in a fixed order; the
+//! state is updated. The answer is the same to the last bit on any number of threads. In reading order:
+//!
+//! 1. [`error`], [`control`]: what can go wrong, and how a long call is stopped and watched;
+//! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
+//! 3. [`rows`], [`pass`]: the typed view of the data and the driver of every method;
+//! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type;
+//! 5. the methods.
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(missing_docs)]
+
+pub mod control;
+pub mod error;
+pub mod pass;
+pub mod pool;
+pub mod products;
+pub mod rows;
+pub mod simd;
+
+#[cfg(feature = "python")]
+mod python;
+
+pub use control::Control;
+pub use error::{Error, Result};
+pub use rows::Rows;

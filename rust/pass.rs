@@ -1,0 +1,151 @@
+//! The driver of every method: `block` on all threads, `merge` in a fixed order, `update` by the caller.
+//!
+//! Blocks are cut by size only, never by the number of threads, and their partials are merged in the order of the rows.
+//! So the sum that a method forms is the same to the last bit on 1, 2 or 64 threads. At most a few partials per
+//! thread are alive at a time.
+
+use crate::{Control, Result, pool};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// Visit rows `0..n` once, in blocks of `block_rows`.
+///
+/// `block(rows, out)` runs on the pool; `out` is the block's own part of `output`, which holds `output.len() / n`
+/// values per row (possibly none). `merge(partial)` is called for one block at a time, in the order of the rows. Progress
+/// advances by the number of rows; the caller announces it with [`Control::expect`].
+pub fn pass<O: Send, P: Send>(
+    n: usize,
+    block_rows: usize,
+    control: &Control,
+    output: &mut [O],
+    block: impl Fn(Range<usize>, &mut [O]) -> P + Sync,
+    merge: impl FnMut(P) + Send,
+) -> Result<()> {
+    let blocks = n.div_ceil(block_rows);
+    let width = output.len().checked_div(n).unwrap_or(0);
+    debug_assert_eq!(output.len(), width * n);
+    let mut parts = if width == 0 {
+        Vec::from_iter((0..blocks).map(|_| Mutex::new(Some(&mut [] as &mut [O]))))
+    } else {
+        Vec::from_iter(output.chunks_mut(block_rows * width).map(|part| Mutex::new(Some(part))))
+    };
+    parts.truncate(blocks);
+
+    let ahead = 4 * pool::num_threads().max(1); // partials that may wait for an earlier one
+    let next = AtomicUsize::new(0);
+    let merger = Mutex::new(Merger { merged: 0, waiting: BTreeMap::new(), merge, broken: false });
+    let moved = Condvar::new();
+    pool::on_every_thread(control, || {
+        // A panic in `block` must not leave the others waiting for its partial.
+        let mut guard = BreakOnPanic { merger: &merger, moved: &moved, armed: true };
+        loop {
+            let index = next.fetch_add(1, Relaxed);
+            if index >= blocks || control.check().is_err() {
+                break;
+            }
+            let rows = index * block_rows..((index + 1) * block_rows).min(n);
+            let count = rows.len() as u64;
+            let part = lock(&parts[index]).take().expect("each block is visited once");
+            let partial = block(rows, part);
+            control.advance(count);
+
+            let mut merger = lock(&merger);
+            while index >= merger.merged + ahead && !merger.broken && control.check().is_ok() {
+                merger = moved.wait(merger).unwrap_or_else(PoisonError::into_inner);
+            }
+            merger.put(index, partial);
+            moved.notify_all();
+        }
+        guard.armed = false;
+        moved.notify_all();
+    });
+    control.check()
+}
+
+/// Rows per block so that a block holds about `bytes` of input, at least `least` rows.
+pub fn block_rows(row_bytes: usize, bytes: usize, least: usize) -> usize {
+    (bytes / row_bytes.max(1)).max(least).max(1)
+}
+
+struct Merger<P, M> {
+    merged: usize,
+    waiting: BTreeMap<usize, P>,
+    merge: M,
+    broken: bool,
+}
+
+impl<P, M: FnMut(P)> Merger<P, M> {
+    fn put(&mut self, index: usize, partial: P) {
+        self.waiting.insert(index, partial);
+        while let Some(partial) = self.waiting.remove(&self.merged) {
+            (self.merge)(partial);
+            self.merged += 1;
+        }
+    }
+}
+
+struct BreakOnPanic<'a, P, M> {
+    merger: &'a Mutex<Merger<P, M>>,
+    moved: &'a Condvar,
+    armed: bool,
+}
+
+impl<P, M> Drop for BreakOnPanic<'_, P, M> {
+    fn drop(&mut self) {
+        if self.armed {
+            lock(self.merger).broken = true;
+            self.moved.notify_all();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn partials_are_merged_in_the_order_of_the_rows() {
+        for threads in [1, 2, 3] {
+            let former = pool::set_num_threads_here(threads);
+            let mut seen = Vec::new();
+            let mut doubled = vec![0; 2 * 1003];
+            pass(
+                1003,
+                10,
+                &Control::new(),
+                &mut doubled,
+                |rows, out| {
+                    for (i, pair) in rows.clone().zip(out.chunks_mut(2)) {
+                        pair.fill(2 * i);
+                    }
+                    rows
+                },
+                |rows| seen.extend(rows),
+            )
+            .unwrap();
+            pool::set_num_threads_here(former);
+            assert_eq!(seen, Vec::from_iter(0..1003));
+            assert_eq!(doubled, Vec::from_iter((0..1003).flat_map(|i| [2 * i, 2 * i])));
+        }
+    }
+
+    #[test]
+    fn a_cancelled_pass_says_so() {
+        let control = Control::new();
+        control.cancel();
+        let done = pass(10, 1, &control, &mut [] as &mut [u8], |_, _| (), |()| ());
+        assert_eq!(done, Err(Error::Cancelled));
+    }
+
+    #[test]
+    fn no_rows_is_no_work() {
+        pass(0, 4, &Control::new(), &mut [] as &mut [u8], |_, _| (), |()| unreachable!()).unwrap();
+    }
+}

@@ -1,0 +1,18 @@
+//! The extension module `emcore._emcore`: one thin file per kernel, of the same name. A binding never computes.
+
+mod arrays;
+mod rows;
+mod run;
+mod threads;
+
+use pyo3::prelude::*;
+
+/// CPU kernels of emcore.
+#[pymodule(gil_used = false)]
+fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("optimized", !cfg!(debug_assertions))?;
+    threads::register(module)?;
+    run::register(module)?;
+    rows::register(module)
+}

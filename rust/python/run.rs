@@ -1,0 +1,58 @@
+//! The one door from Python into a kernel: releases the interpreter, catches Ctrl-C, reports progress.
+
+use crate::{Control, Error, Result, pool};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::prelude::*;
+use std::cell::RefCell;
+
+thread_local! {
+    /// What is called with `(done, total)` every 100 ms of a call from this thread.
+    static PROGRESS: RefCell<Option<Py<PyAny>>> = const { RefCell::new(None) };
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid { .. } => PyValueError::new_err(error.to_string()),
+            Error::Cancelled => PyKeyboardInterrupt::new_err(error.to_string()),
+        }
+    }
+}
+
+/// Run `kernel` without the interpreter's lock. Signals are checked and progress reported every 100 ms; the exception
+/// that a signal handler or the progress callback raises ends the kernel and is raised.
+pub fn run<T: Send>(py: Python<'_>, kernel: impl FnOnce(&Control) -> Result<T> + Send) -> PyResult<T> {
+    py.check_signals()?;
+    let progress = PROGRESS.with_borrow(|callback| callback.as_ref().map(|callback| callback.clone_ref(py)));
+    let mut raised = None;
+    let result = py.detach(|| {
+        let mut tick = |done, total| {
+            Python::attach(|py| {
+                let told = progress.as_ref().map_or(Ok(()), |callback| callback.call1(py, (done, total)).map(drop));
+                match py.check_signals().and(told) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        raised.get_or_insert(error);
+                        false
+                    }
+                }
+            })
+        };
+        pool::with_tick(&mut tick, || kernel(&Control::new()))
+    });
+    match raised {
+        Some(error) => Err(error),
+        None => Ok(result?),
+    }
+}
+
+/// Set the callable that calls from this thread report to (None: nobody); returns the former one.
+#[pyfunction]
+#[pyo3(signature = (callback))]
+fn set_progress(callback: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+    PROGRESS.replace(callback)
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(set_progress, module)?)
+}

@@ -1,0 +1,203 @@
+//! A typed view of n rows × d features in the type in which the detector wrote them: contiguous, strided or
+//! memory-mapped; never copied, except that one block at a time is gathered when its features are not contiguous.
+
+use crate::simd::{Pixel, Real};
+use crate::{Control, Error, Result, pass};
+use ndarray::{ArrayView2, Axis};
+use std::ops::Range;
+
+/// n rows (positions) of d features (pixels or channels).
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a, T> {
+    view: ArrayView2<'a, T>,
+}
+
+impl<'a, T: Pixel> Rows<'a, T> {
+    /// A view of `data`, of whatever strides.
+    pub fn new(data: ArrayView2<'a, T>) -> Self {
+        Self { view: data }
+    }
+
+    /// A view of `n` × `d` values in row-major order; panics when the length differs.
+    pub fn from_slice(data: &'a [T], n: usize, d: usize) -> Self {
+        Self::new(ArrayView2::from_shape((n, d), data).expect("n * d values"))
+    }
+
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.view.nrows()
+    }
+
+    /// Number of features.
+    pub fn d(&self) -> usize {
+        self.view.ncols()
+    }
+
+    /// Bytes of one row.
+    pub fn row_bytes(&self) -> usize {
+        self.d() * size_of::<T>()
+    }
+
+    /// Some rows, each as a contiguous slice. `scratch` is used only where features are not contiguous in memory.
+    pub fn block<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<T>) -> Block<'s, T> {
+        let part = self.view.slice_axis(Axis(0), rows.into());
+        let (n, d) = part.dim();
+        if part.strides()[1] == 1 || d <= 1 {
+            return Block { first: part.as_ptr(), stride: part.strides()[0], n, d, held: std::marker::PhantomData };
+        }
+        scratch.clear();
+        if part.strides()[0].unsigned_abs() < part.strides()[1].unsigned_abs() {
+            // Column-major: read along the short stride.
+            scratch.resize(n * d, T::default());
+            for (j, column) in part.columns().into_iter().enumerate() {
+                for (i, &x) in column.iter().enumerate() {
+                    scratch[i * d + j] = x;
+                }
+            }
+        } else {
+            scratch.extend(part.iter());
+        }
+        Block { first: scratch.as_ptr(), stride: d as isize, n, d, held: std::marker::PhantomData }
+    }
+}
+
+/// A few rows, each contiguous.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a, T> {
+    first: *const T,
+    stride: isize,
+    n: usize,
+    d: usize,
+    held: std::marker::PhantomData<&'a [T]>,
+}
+
+// SAFETY: a block is a shared view of plain numbers.
+unsafe impl<T: Sync> Send for Block<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Block<'_, T> {}
+
+impl<'a, T> Block<'a, T> {
+    /// Number of rows.
+    #[inline(always)]
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of features.
+    #[inline(always)]
+    pub fn d(&self) -> usize {
+        self.d
+    }
+
+    /// Row `i`.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &'a [T] {
+        assert!(i < self.n);
+        // SAFETY: row i of the view that this block was cut from starts there and holds d contiguous values.
+        unsafe { std::slice::from_raw_parts(self.first.offset(i as isize * self.stride), self.d) }
+    }
+
+    /// Rows `rows` of this block.
+    #[inline(always)]
+    pub fn part(&self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.n);
+        // SAFETY: a row of this block, or one past the last row when the part is empty and never read.
+        let first =
+            if rows.is_empty() { self.first } else { unsafe { self.first.offset(rows.start as isize * self.stride) } };
+        Self { first, n: rows.len(), ..*self }
+    }
+}
+
+/// What one pass over the data tells of its values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ValueRange {
+    /// Smallest finite value.
+    pub min: f64,
+    /// Largest finite value.
+    pub max: f64,
+    /// Row and feature of the first NaN or infinity.
+    pub not_finite: Option<(usize, usize)>,
+    /// Row and feature of the first negative value.
+    pub negative: Option<(usize, usize)>,
+}
+
+/// Smallest and largest value, and the first position of what may not be there.
+pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<ValueRange> {
+    if rows.n() == 0 || rows.d() == 0 {
+        return Err(Error::invalid("data", "no values; give at least one row and one feature"));
+    }
+    let mut total = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
+    control.expect(rows.n() as u64);
+    let block = |range: Range<usize>, _: &mut [u8]| {
+        let mut scratch = Vec::new();
+        let block = rows.block(range.clone(), &mut scratch);
+        let mut part = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
+        for i in 0..block.n() {
+            let row = block.row(i);
+            // Branch-free over the row first: a NaN makes `sum` a NaN, an infinity makes it one or infinite.
+            let (mut low, mut high, mut sum) = ([row[0].real(); 16], [row[0].real(); 16], [T::Real::ZERO; 16]);
+            for chunk in row.chunks(16) {
+                for (l, x) in chunk.iter().map(|x| x.real()).enumerate() {
+                    low[l] = if x < low[l] { x } else { low[l] };
+                    high[l] = if x > high[l] { x } else { high[l] };
+                    sum[l] += x - x;
+                }
+            }
+            if sum.iter().any(|x| x.f64() != 0.0) {
+                let bad = row.iter().position(|x| !x.real().f64().is_finite());
+                part.not_finite = part.not_finite.or(bad.map(|j| (range.start + i, j)));
+            }
+            let finite = |x: &&<T as Pixel>::Real| x.f64().is_finite();
+            part.min = low.iter().filter(finite).fold(part.min, |m, x| m.min(x.f64()));
+            part.max = high.iter().filter(finite).fold(part.max, |m, x| m.max(x.f64()));
+            if part.negative.is_none() && low.iter().any(|x| x.f64() < 0.0) {
+                let bad = row.iter().position(|x| x.real().f64() < 0.0);
+                part.negative = bad.map(|j| (range.start + i, j));
+            }
+        }
+        part
+    };
+    pass::pass(rows.n(), pass::block_rows(rows.row_bytes(), 1 << 20, 1), control, &mut [], block, |part| {
+        total.min = total.min.min(part.min);
+        total.max = total.max.max(part.max);
+        total.not_finite = total.not_finite.or(part.not_finite);
+        total.negative = total.negative.or(part.negative);
+    })?;
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, s};
+
+    #[test]
+    fn a_block_holds_the_rows_of_the_view_whatever_its_strides() {
+        let data = Array2::from_shape_fn((7, 10), |(i, j)| (i * 10 + j) as u16);
+        for view in [
+            data.view(),
+            data.slice(s![..;-1, ..]),
+            data.slice(s![..;2, 1..9]),
+            data.slice(s![.., ..;3]),
+            data.slice(s![.., ..;-1]),
+            data.t(),
+        ] {
+            let rows = Rows::new(view);
+            let mut scratch = Vec::new();
+            let block = rows.block(1..rows.n(), &mut scratch);
+            for i in 1..rows.n() {
+                assert_eq!(block.row(i - 1), view.row(i).to_vec());
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_bad_value_is_named() {
+        let mut data = Array2::from_elem((300, 5000), 1.0f32);
+        data[(200, 17)] = f32::NAN;
+        data[(201, 0)] = f32::INFINITY;
+        data[(150, 4999)] = -2.0;
+        let found = value_range(Rows::new(data.view()), &Control::new()).unwrap();
+        assert_eq!(found, ValueRange { min: -2.0, max: 1.0, not_finite: Some((200, 17)), negative: Some((150, 4999)) });
+    }
+}

@@ -1,0 +1,222 @@
+//! One CPU probe, one way to compile a body for AVX-512, AVX2, NEON and the baseline, and lanes of every pixel type.
+//!
+//! A hot loop is a [`WithSimd`] whose `with_simd` is generic over the instruction set; [`dispatch`] runs the widest one
+//! that this machine has, chosen when the program runs. The body and all it calls must be `#[inline(always)]`, or it is
+//! compiled for the baseline.
+
+pub use pulp::{Simd, WithSimd};
+
+/// Run `body` compiled for the widest instruction set of this machine.
+#[inline]
+pub fn dispatch<B: WithSimd>(body: B) -> B::Output {
+    pulp::Arch::new().dispatch(body)
+}
+
+/// The widest instruction set of this machine, by name.
+pub fn name() -> &'static str {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    match (dispatch(Lanes), cfg!(target_arch = "aarch64")) {
+        (16, _) => "AVX-512",
+        (8, _) => "AVX2",
+        (4, true) => "NEON",
+        _ => "baseline",
+    }
+}
+
+/// A number in which a kernel computes: `f32` for pixels, `f64` for data that are `f64` already.
+pub trait Real:
+    Copy
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + std::fmt::Debug
+    + std::iter::Sum
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+    + std::ops::AddAssign
+    + 'static
+{
+    /// A register of an instruction set.
+    type Lanes<S: Simd>: Copy;
+    /// Values in 64 bytes: the unit of every packed layout, whatever the instruction set.
+    const LINE: usize;
+    /// Zero.
+    const ZERO: Self;
+    /// One.
+    const ONE: Self;
+    /// Nearest value.
+    fn of(x: f64) -> Self;
+    /// The same value.
+    fn f64(self) -> f64;
+    /// Values in a register.
+    fn lanes<S: Simd>() -> usize {
+        size_of::<Self::Lanes<S>>() / size_of::<Self>()
+    }
+    /// `x` in every lane.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
+    /// The first lanes of `from`; panics when it is too short.
+    fn load<S: Simd>(simd: S, from: &[Self]) -> Self::Lanes<S>;
+    /// To the first lanes of `to`; panics when it is too short.
+    fn store<S: Simd>(simd: S, to: &mut [Self], x: Self::Lanes<S>);
+    /// `a + b`.
+    fn add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `a - b`.
+    fn sub<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `a * b`.
+    fn mul<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `a * b + c`, fused where the machine can.
+    fn mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// Sum over the lanes.
+    fn sum<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self;
+}
+
+macro_rules! real {
+    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $sum:ident) => {
+        impl Real for $t {
+            type Lanes<S: Simd> = S::$lanes;
+            const LINE: usize = $line;
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            #[inline(always)]
+            fn of(x: f64) -> Self {
+                x as Self
+            }
+            #[inline(always)]
+            fn f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: Self) -> S::$lanes {
+                simd.$splat(x)
+            }
+            #[inline(always)]
+            fn load<S: Simd>(_: S, from: &[Self]) -> S::$lanes {
+                let from = &from[..Self::lanes::<S>()];
+                // SAFETY: the slice holds a whole register of plain numbers.
+                unsafe { from.as_ptr().cast::<S::$lanes>().read_unaligned() }
+            }
+            #[inline(always)]
+            fn store<S: Simd>(_: S, to: &mut [Self], x: S::$lanes) {
+                let to = &mut to[..Self::lanes::<S>()];
+                // SAFETY: the slice has room for a whole register of plain numbers.
+                unsafe { to.as_mut_ptr().cast::<S::$lanes>().write_unaligned(x) }
+            }
+            #[inline(always)]
+            fn add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes) -> S::$lanes {
+                simd.$add(a, b)
+            }
+            #[inline(always)]
+            fn sub<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes) -> S::$lanes {
+                simd.$sub(a, b)
+            }
+            #[inline(always)]
+            fn mul<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes) -> S::$lanes {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
+            fn mul_add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, c: S::$lanes) -> S::$lanes {
+                simd.$mul_add(a, b, c)
+            }
+            #[inline(always)]
+            fn sum<S: Simd>(simd: S, x: S::$lanes) -> Self {
+                simd.$sum(x)
+            }
+        }
+    };
+}
+
+real!(f32, f32s, 16, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_e_f32s, reduce_sum_f32s);
+real!(f64, f64s, 8, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_e_f64s, reduce_sum_f64s);
+
+/// A type in which a detector writes, and the type in which kernels compute on it.
+pub trait Pixel: Copy + Default + PartialOrd + Send + Sync + std::fmt::Debug + 'static {
+    /// `f32`, or `f64` for `f64`.
+    type Real: Real;
+    /// The value in the type in which kernels compute.
+    fn real(self) -> Self::Real;
+    /// The first lanes of `from`, widened in registers; panics when it is too short.
+    fn load<S: Simd>(simd: S, from: &[Self]) -> <Self::Real as Real>::Lanes<S>;
+}
+
+macro_rules! pixel {
+    ($($t:ident => $real:ident),*) => {$(
+        impl Pixel for $t {
+            type Real = $real;
+            #[inline(always)]
+            fn real(self) -> $real {
+                self as $real
+            }
+            #[inline(always)]
+            fn load<S: Simd>(simd: S, from: &[Self]) -> <$real as Real>::Lanes<S> {
+                let lanes = <$real as Real>::lanes::<S>();
+                let from = &from[..lanes];
+                let mut wide = [0.0; 16];
+                for (wide, &x) in wide[..lanes].iter_mut().zip(from) {
+                    *wide = x as $real;
+                }
+                <$real as Real>::load(simd, &wide)
+            }
+        }
+    )*};
+}
+
+pixel!(u8 => f32, u16 => f32, u32 => f32, i16 => f32, i32 => f32, f32 => f32, f64 => f64);
+
+/// Run `body` on every instruction set of this machine, the baseline included.
+#[cfg(test)]
+pub(crate) fn on_each<B: WithSimd + Clone>(body: B) -> Vec<B::Output> {
+    let mut outputs = vec![Simd::vectorize(pulp::Scalar::new(), body.clone())];
+    #[cfg(target_arch = "x86_64")]
+    {
+        outputs.extend(pulp::x86::V3::try_new().map(|simd| Simd::vectorize(simd, body.clone())));
+        outputs.extend(pulp::x86::V4::try_new().map(|simd| Simd::vectorize(simd, body.clone())));
+    }
+    #[cfg(target_arch = "aarch64")]
+    outputs.extend(pulp::aarch64::Neon::try_new().map(|simd| Simd::vectorize(simd, body)));
+    outputs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Widen<T>(Vec<T>);
+    impl<T: Pixel> WithSimd for Widen<T> {
+        type Output = Vec<f64>;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<f64> {
+            let mut out = vec![T::Real::ZERO; T::Real::lanes::<S>()];
+            T::Real::store(simd, &mut out, T::load(simd, &self.0));
+            out.into_iter().map(Real::f64).collect()
+        }
+    }
+
+    #[test]
+    fn every_pixel_type_is_widened_exactly() {
+        fn check<T: Pixel>(values: [T; 4]) {
+            let values = Vec::from_iter(values.into_iter().cycle().take(16));
+            let expected = Vec::from_iter(values.iter().map(|x| x.real().f64()));
+            for wide in on_each(Widen(values.clone())) {
+                assert_eq!(wide, expected[..wide.len()]);
+            }
+        }
+        check([0, 1, 200, u8::MAX]);
+        check([0, 1, 40_000, u16::MAX]);
+        check([0, 1, 1 << 31, 1 << 23]);
+        check([i16::MIN, -1, 0, i16::MAX]);
+        check([i32::MIN, -1, 0, 1 << 23]);
+        check([-1.5f32, 0.0, 1e30, 3.25]);
+        check([-1.5f64, 0.0, 1e300, 0.1]);
+    }
+}
