@@ -140,7 +140,7 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
                 for (l, x) in chunk.iter().map(|x| x.real()).enumerate() {
                     low[l] = if x < low[l] { x } else { low[l] };
                     high[l] = if x > high[l] { x } else { high[l] };
-                    sum[l] += x - x;
+                    sum[l] += x * T::Real::ZERO;
                 }
             }
             if sum.iter().any(|x| x.f64() != 0.0) {
