@@ -16,7 +16,9 @@ if not _emcore.optimized:
 
     warnings.warn("emcore was built without optimisation and is slow; build it with --release", stacklevel=2)
 
-_WHERE: dict[str, str] = {}
+_WHERE: dict[str, str] = {
+    "n_components": "rank",
+}
 """Public name -> the module that it is imported from when first used."""
 
 __all__ = ["__version__", "get_num_threads", "num_threads", "progress", "set_num_threads"]
