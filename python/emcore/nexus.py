@@ -15,14 +15,13 @@ type for (None, tuples, dicts) are JSON text; nothing is ever pickled.
 import dataclasses
 import json
 import os
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emcore.io import Axis, Signal
+from emcore.output import new_file
 from emcore.results import Provenance, Result, array_fields, field_text, plain, result_class, versions
 
 FORMAT = 1
@@ -40,44 +39,9 @@ def write_result(result: Result, path: str | os.PathLike[str], overwrite: bool =
     """Write a result to an HDF5 file, whole or not at all. See `Result.save`."""
     h5py = _h5py()
     path = Path(path)
-    check_output(path, overwrite)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with h5py.File(part, "x") as file:
-            _write_root(file, result, path.name)
-        check_output(path, overwrite)
-        os.replace(part, path)
-    except OSError as error:
-        if isinstance(error, FileExistsError):
-            raise
-        raise type(error)(f"cannot write {path}: {error}") from error
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()
+    with new_file(path, overwrite) as part, h5py.File(part, "x") as file:
+        _write_root(file, result, path.name)
     return path
-
-
-def check_output(path: Path, overwrite: bool) -> None:
-    """Refuse, before any work, an output that exists or whose folder does not.
-
-    Raises
-    ------
-    FileExistsError
-        If `path` exists and `overwrite` is not set, or is a folder.
-    FileNotFoundError, NotADirectoryError, PermissionError
-        If its folder does not exist, is a file, or cannot be written to.
-    """
-    folder = path.parent
-    if path.is_dir():
-        raise FileExistsError(f"{path} is a folder: name a file in it")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: choose another name, or overwrite=True (--force) to replace it")
-    if not folder.exists():
-        raise FileNotFoundError(f"folder {folder} does not exist: create it first")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder: {path.name} cannot be written in it")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"folder {folder} cannot be written to: choose another one")
 
 
 def _write_root(file: Any, result: Result, name: str) -> None:

@@ -1,0 +1,65 @@
+"""How does a file come into being here? Whole or not at all: under a temporary name, renamed when it is complete."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path`, which becomes `path` when the block ends and is removed when it fails.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` exists and `overwrite` is False, or is a folder.
+    OSError
+        If the file cannot be written there, naming `path` and the reason.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with new_file(Path(folder, "note.txt")) as temporary:
+    ...         _ = temporary.write_text("complete")
+    ...     Path(folder, "note.txt").read_text()
+    'complete'
+    """
+    path = Path(path)
+    check_output(path, overwrite)
+    temporary = path.with_name(f".emcore-{secrets.token_hex(6)}.part")
+    try:
+        yield temporary
+        check_output(path, overwrite)
+        os.replace(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise type(error)(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path, overwrite: bool) -> None:
+    """Refuse, before any work, an output that exists or whose folder does not.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` exists and `overwrite` is not set, or is a folder.
+    FileNotFoundError, NotADirectoryError, PermissionError
+        If its folder does not exist, is a file, or cannot be written to.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder: name a file in it")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists: choose another name, or overwrite=True (--force) to replace it")
+    if not folder.exists():
+        raise FileNotFoundError(f"folder {folder} does not exist: create it first")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder: {path.name} cannot be written in it")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"folder {folder} cannot be written to: choose another one")

@@ -1,0 +1,221 @@
+"""Which pictures and tables show a result of each kind: its one-page overview and the pages of its report.
+
+A later workflow adds a function for each and names its result class in the two tables at the end.
+"""
+
+import math
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emcore.plotting import angle, component_color, draw_map, draw_regions, draw_scree, quantity, symbol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# A4 on its side, in inches; positions below count from the top left corner.
+WIDTH, HEIGHT = 11.7, 8.27
+_LEFT = 0.55
+_STRIP = 2.38
+
+
+def overview(result: object) -> "Figure":
+    """One page with everything that has a picture; see `emcore.plotting.plot`."""
+    figure: Figure = _for_class(_OVERVIEWS, result, "picture")(result)
+    return figure
+
+
+def pages(result: object) -> "Iterator[Figure]":
+    """The pages of the report that are particular to the kind of `result`; see `emcore.report.write_report`."""
+    yield from _for_class(_PAGES, result, "report")(result)
+
+
+def new_page(height: float = HEIGHT) -> "Figure":
+    """An empty page."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH, height))
+
+
+def place(figure: "Figure", left: float, top: float, width: float, height: float, anchor: str = "NW") -> "Axes":
+    """Axes in a box given in inches from the page's top left corner; a picture of true aspect keeps to `anchor`."""
+    wide, high = figure.get_size_inches()
+    axes = figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
+    axes.set_anchor(anchor)
+    return axes
+
+
+def write(figure: "Figure", left: float, top: float, text: str, **style: Any) -> None:
+    """Text whose upper left corner is given in inches from the page's top left corner; $ is a dollar."""
+    wide, high = figure.get_size_inches()
+    figure.text(left / wide, 1 - top / high, text, va="top", parse_math=False, **style)
+
+
+def _for_class(table: dict[str, Callable[[Any], Any]], result: object, what: str) -> Callable[[Any], Any]:
+    for kind in type(result).__mro__:
+        if kind.__name__ in table:
+            return table[kind.__name__]
+    raise TypeError(f"result has no {what}: found {type(result).__name__}, expected {' or '.join(table)}")
+
+
+# Regions of an image
+
+
+def _image_overview(result: Any) -> "Figure":
+    lines = -(-result.n_components // 2)
+    figure = new_page(6.9 + _STRIP * lines)
+    _draw_images(figure, result, 0.45, 3.6)
+    _draw_regions_table(place(figure, _LEFT, 4.45, 6.0, 1.9), result, rows=7, blocks=2)
+    _draw_scree(place(figure, 7.2, 4.6, 4.0, 1.55), result)
+    _draw_components(figure, result, range(result.n_components), 6.9)
+    return figure
+
+
+def _image_pages(result: Any) -> "Iterator[Figure]":
+    figure = new_page()
+    _draw_images(figure, result, 1.0, 4.4)
+    write(figure, _LEFT, 6.0, _key_numbers(result), linespacing=1.6)
+    _draw_regions_table(place(figure, 4.7, 5.95, 6.5, 1.9), result, rows=7, blocks=2)
+    yield figure
+
+    figure = new_page()
+    _draw_scree(place(figure, 1.1, 1.05, 4.6, 1.6), result)
+    write(figure, 6.1, 1.1, textwrap.fill(_chosen(result), 70), linespacing=1.6)
+    per_page, first = 6, min(4, result.n_components)
+    _draw_components(figure, result, range(first), 3.3)
+    yield figure
+    for start in range(first, result.n_components, per_page):
+        figure = new_page()
+        _draw_components(figure, result, range(start, min(start + per_page, result.n_components)), 0.95)
+        yield figure
+
+
+def _chosen(result: Any) -> str:
+    number = result.n_components
+    return f"{number} component{'' if number == 1 else 's'} by rule {result.rule}: {result.reason}."
+
+
+def _key_numbers(result: Any) -> str:
+    y, x = result.image.axes
+    size = f"{x.size} × {y.size} px"
+    if x.units != "px":
+        size += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
+        size += f" ({quantity(abs(x.scale), x.units, 4)} per pixel)"
+    parameters = result.provenance.parameters
+    windows = f"{len(result.x)} × {len(result.y)} windows of {parameters['window']} px, step {parameters['step']} px"
+    lines = [size, windows, *textwrap.wrap(_chosen(result), 62), *_wrapped_notes(result, 62)]
+    return "\n".join(lines)
+
+
+def _wrapped_notes(result: Any, width: int) -> list[str]:
+    return [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", width)]
+
+
+def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> None:
+    """Image and regions side by side, or one above the other where that shows them larger."""
+    y, x = result.image.axes
+    ratio = (x.size * abs(x.scale)) / (y.size * abs(y.scale))
+    full, gap = WIDTH - 2 * _LEFT, 0.55
+    if min((full - gap) / 2, height * ratio) >= min(full, (height - gap) / 2 * ratio):
+        wide = (full - gap) / 2
+        boxes = [(_LEFT, top, wide, height), (_LEFT + wide + gap, top, wide, height)]
+    else:
+        high = (height - gap) / 2
+        boxes = [(_LEFT, top, full, high), (_LEFT, top + high + gap, full, high)]
+    for box, title in zip(boxes, ("Image", "Regions"), strict=True):
+        axes = place(figure, *box)
+        draw_map(axes, np.asarray(result.image.data), y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+        axes.set_title(title, loc="left")
+        if title == "Regions":
+            draw_regions(axes, result.regions, y.values, x.values)
+
+
+def _draw_scree(axes: "Axes", result: Any) -> None:
+    draw_scree(axes, result.evr, result.n_components)
+    number = result.n_components
+    axes.set_title(f"Scree: {number} component{'' if number == 1 else 's'}, rule {result.rule}", loc="left")
+
+
+def _draw_components(figure: "Figure", result: Any, chosen: Sequence[int], top: float) -> None:
+    """Spectrum and map of each component side by side, two components to a line."""
+    for number, index in enumerate(chosen):
+        line, column = divmod(number, 2)
+        left, above = _LEFT + 0.5 + 5.45 * column, top + _STRIP * line
+        _draw_spectrum(place(figure, left, above, 1.75, 1.75), result, index)
+        _draw_component_map(place(figure, left + 2.45, above, 2.05, 1.75), result, index)
+
+
+def _draw_spectrum(axes: "Axes", result: Any, index: int) -> None:
+    values = result.spectra[index]
+    low, high = (float(level) for level in np.quantile(values, (0.5, 0.9995)))
+    draw_map(
+        axes,
+        values,
+        result.frequency_y,
+        result.frequency_x,
+        units=f"1/{result.image.axes[1].units}",
+        cmap="magma",
+        limits=(low, high) if high > low else None,
+    )
+    units = symbol(f"1/{result.image.axes[1].units}")
+    axes.set_xlabel(f"$k_x$ ({units})")
+    axes.set_ylabel(f"$k_y$ ({units})")
+    period, turn = float(result.spacing[index]), math.radians(float(result.direction[index]))
+    if math.isfinite(period) and period > 0 and math.isfinite(turn):
+        # Directions count with y upwards, the picture's y points down.
+        kx, ky = math.cos(turn) / period, -math.sin(turn) / period
+        axes.plot([kx, -kx], [ky, -ky], "wo", markersize=8, markerfacecolor="none", markeredgewidth=0.8)
+    _frame(axes, index, f"Spectrum {index + 1}")
+
+
+def _draw_component_map(axes: "Axes", result: Any, index: int) -> None:
+    values = result.maps[index]
+    high = float(np.max(values))
+    limits = (0.0, high if high > 0 else 1.0)
+    units = result.image.axes[1].units
+    image = draw_map(axes, values, result.y, result.x, units=units, cmap="viridis", limits=limits)
+    bar = axes.inset_axes((1.04, 0.0, 0.05, 1.0))
+    axes.figure.colorbar(image, cax=bar, ticks=limits)
+    bar.set_yticklabels([f"{level:.3g}" for level in limits])
+    bar.tick_params(length=2, labelsize=6)
+    _frame(axes, index, f"Map {index + 1}")
+
+
+def _frame(axes: "Axes", index: int, title: str) -> None:
+    axes.set_title(title, loc="left")
+    for spine in axes.spines.values():
+        spine.set_color(component_color(index))
+        spine.set_linewidth(2.0)
+
+
+def _draw_regions_table(axes: "Axes", result: Any, rows: int, blocks: int) -> None:
+    """Colour, area, spacing and direction of every region, in side-by-side blocks of at most `rows`."""
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(rows + 1, 0)
+    units = result.image.axes[1].units
+    blocks = max(blocks, -(-result.n_components // rows))
+    for index in range(result.n_components):
+        block, row = divmod(index, rows)
+        left, wide = block / blocks, 0.92 / blocks
+        stops = [left + wide * stop for stop in (0.22, 0.45, 0.73, 1.0)]
+        if row == 0:
+            for stop, head in zip(stops, ("region", "area", "spacing", "direction"), strict=True):
+                axes.text(stop, 0.5, head, ha="right", va="center", color="0.35")
+            axes.plot([left, left + wide], [0.95, 0.95], color="0.35", linewidth=0.6)
+        cells = (
+            str(index + 1),
+            f"{100 * float(result.area[index]):.1f} %",
+            quantity(float(result.spacing[index]), units),
+            angle(float(result.direction[index])),
+        )
+        axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
+        for stop, cell in zip(stops, cells, strict=True):
+            axes.text(stop, row + 1.5, cell, ha="right", va="center")
+
+
+_OVERVIEWS: dict[str, Callable[[Any], Any]] = {"ImageAnalysis": _image_overview}
+_PAGES: dict[str, Callable[[Any], Any]] = {"ImageAnalysis": _image_pages}
