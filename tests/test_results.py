@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emcore.io import Axis, Signal
 from emcore.results import Provenance, Result, load_result
+from emcore.signals import Axis, Signal
 
 h5py = pytest.importorskip("h5py", reason="results files need the extra hdf5")
 

@@ -1,14 +1,345 @@
-"""The file formats: from bytes on disk to `Signal`s, one function a format."""
+"""The file formats: what a file is, by its name and by its bytes, and every data set in it as a `Signal`.
 
+A file is decoded only when both agree, so that a mislabelled file is named as such instead of confusing a decoder;
+whatever a decoder then says about a damaged file becomes one ValueError that names the file. TIFF is decoded in
+`emcore.tiff`, NumPy and plain HDF5 here, the microscopes' own formats by RosettaSciIO.
+"""
+
+import difflib
+import importlib
+import logging
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from emcore.io import Signal, as_signal
+from emcore.io import as_signal, name_axes, plain_colour
+from emcore.signals import Axis, Signal, tidy_axes
 
 
-def read_all(path: Path, lazy: bool) -> list[Signal]:
-    """Every data set in a file."""
-    data = np.load(path, mmap_mode="r" if lazy else None, allow_pickle=False)
-    signal = as_signal(data)
-    return [Signal(signal.data, signal.axes, str(path), path.stem)]
+class _Bad(ValueError):
+    """A finding about a file, said in our words already."""
+
+
+def _magic(head: bytes) -> str:
+    """What the first bytes of a file say it is; "" where they say nothing."""
+    starts = {
+        "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        "NumPy .npy": (b"\x93NUMPY",),
+        "zip": (b"PK\3\4", b"PK\5\6"),
+        "HDF5": (b"\x89HDF\r\n\x1a\n",),
+        "TIA .ser": (b"II\x97\x01",),
+        "TIA .emi": (b"JK\0\2",),
+        "DigitalMicrograph": (b"\0\0\0\3", b"\0\0\0\4"),
+        "blockfile": (b"IMGBLO",),
+        "Merlin .mib": (b"MQ1,",),
+        "Bruker .bcf": (b"AAMVHFSS",),
+        "PNG": (b"\x89PNG",),
+        "JPEG": (b"\xff\xd8\xff",),
+        "GIF": (b"GIF8",),
+        "BMP": (b"BM",),
+        "PDF": (b"%PDF",),
+    }
+    return next((name for name, magics in starts.items() if head.startswith(magics)), "")
+
+
+@dataclass(frozen=True)
+class _Format:
+    name: str  # for people
+    magic: str  # what `_magic` must find
+    load: Callable[[Path, bool], list[Signal]]
+
+
+def read_all(path: Path, lazy: bool = False) -> list[Signal]:
+    """Every data set in a file, in the file's order.
+
+    Parameters
+    ----------
+    path : Path
+    lazy : bool, default False
+        Leave the data in the file.
+
+    Returns
+    -------
+    list of Signal
+        At least one, none of them empty.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, ValueError, ImportError
+        See `emcore.read`.
+    """
+    known = _identify(path)
+    try:
+        found = known.load(path, lazy)
+    except (_Bad, ImportError):
+        raise
+    except Exception as error:  # a decoder met bytes it did not expect; which exception it is says nothing
+        said = str(error).strip() or type(error).__name__
+        raise ValueError(f"{path} cannot be read as {known.name}: truncated or damaged ({said[:200]})") from error
+    found = [replace(signal, source=str(path), title=signal.title or path.stem) for signal in found if signal.data.size]
+    if not found:
+        raise ValueError(f"{path} ({known.name}) holds no image, scan or spectrum")
+    return found
+
+
+def _identify(path: Path) -> _Format:
+    if not path.exists():
+        near = difflib.get_close_matches(
+            path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        )
+        raise FileNotFoundError(f"{path} does not exist" + (f"; did you mean {near[0]}?" if near else ""))
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file in it")
+    if not path.is_file():
+        raise ValueError(f"{path} is not a regular file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except PermissionError as error:
+        raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
+    suffix, magic = path.suffix.lower(), _magic(head)
+    if not head:
+        raise ValueError(f"{path} is empty (0 bytes)")
+    known = FORMATS.get(suffix)
+    better = next((ending for ending, form in FORMATS.items() if form.magic == magic), None)
+    if known is None:
+        looks = f", although it looks like {magic}: rename it to {path.stem}{better}" if better else ""
+        raise ValueError(
+            f"{path}: files ending in {suffix or 'nothing'!r} are not read{looks or f'; {_endings()} are'}"
+        )
+    if magic != known.magic:
+        advice = f"rename it to {path.stem}{better}" if better else f"emcore reads {_endings()}"
+        what = (
+            f"holds {magic} data, not {known.name}: {advice}"
+            if magic
+            else f"is not {known.name}: damaged or mislabelled"
+        )
+        raise ValueError(f"{path} {what}")
+    return known
+
+
+def _endings() -> str:
+    return " ".join(FORMATS)
+
+
+def _numpy(path: Path, lazy: bool) -> list[Signal]:
+    try:
+        data = np.load(path, mmap_mode="r" if lazy else None, allow_pickle=False)
+    except ValueError as error:
+        if "allow_pickle" in str(error) or "Python objects" in str(error):
+            raise _Bad(f"{path} holds Python objects, which are never unpickled: save it as numbers") from error
+        raise
+    if data.dtype.kind not in "biufc":
+        raise _Bad(f"{path} holds dtype {data.dtype}: only numbers are read")
+    if data.ndim == 0:
+        raise _Bad(f"{path} holds a single number: no measurement")
+    return [as_signal(data)]
+
+
+def _numpy_archive(path: Path, lazy: bool) -> list[Signal]:
+    found = []
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        for name in archive.files:
+            try:
+                data = archive[name]
+            except ValueError as error:
+                if "allow_pickle" in str(error):
+                    continue
+                raise
+            if data.dtype.kind in "biufc" and data.ndim:
+                found.append(as_signal(data, title=name))
+    return found
+
+
+def _hdf5(path: Path, lazy: bool) -> list[Signal]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(f"reading {path.suffix} files needs h5py: pip install emcore[hdf5]") from error
+    file = h5py.File(path, "r")
+    if "emcore_result" in getattr(file.get("entry"), "attrs", {}):
+        file.close()
+        raise _Bad(f"{path} is a result of emcore: read it with emcore.load_result")
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if _plottable(item) else None)
+    if lazy and names:
+        array = _dask().from_array
+        return [as_signal(array(file[name]), title=name) for name in names]  # the file stays open for them
+    with file:
+        return [as_signal(file[name][()], title=name) for name in names]
+
+
+def _plottable(item: Any) -> bool:
+    return hasattr(item, "dtype") and item.dtype.kind in "iuf" and len(item.shape) >= 2 and min(item.shape[-2:]) > 4
+
+
+def _dask() -> Any:
+    try:
+        return importlib.import_module("dask.array")
+    except ImportError as error:
+        raise ImportError("lazy=True needs Dask for this format: pip install emcore[dask]") from error
+
+
+def _rosetta(plugin: str) -> Callable[[Path, bool], list[Signal]]:
+    def load(path: Path, lazy: bool) -> list[Signal]:
+        check = _CHECKS.get(plugin)
+        if check:
+            check(path)
+        return [_from_rosetta(found) for found in rosetta(plugin, path, lazy)]
+
+    return load
+
+
+def rosetta(plugin: str, path: Path, lazy: bool) -> list[dict[str, Any]]:
+    """What RosettaSciIO's reader `plugin` finds in a file, without its log messages and warnings."""
+    try:
+        reader = importlib.import_module(f"rsciio.{plugin}").file_reader
+    except ImportError as error:
+        raise ImportError(f"reading {path.suffix} files needs RosettaSciIO: pip install emcore[io]") from error
+    if lazy:
+        _dask()
+    with quiet("rsciio"):
+        found: list[dict[str, Any]] = reader(str(path), lazy=lazy)
+    return found
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """Neither warnings nor messages of the named logger while a decoder works."""
+    log = logging.getLogger(logger)
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
+
+
+def _from_rosetta(found: dict[str, Any]) -> Signal:
+    data = plain_colour(found["data"])
+    axes = rosetta_axes(found)
+    if data.ndim == len(axes) + 1:
+        axes = [*axes, Axis("colour", data.shape[-1])]
+    general = found.get("metadata", {}).get("General", {})
+    kept = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
+    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general.get("title") or ""), metadata=kept)
+
+
+def rosetta_axes(found: dict[str, Any]) -> list[Axis]:
+    """The axes of one of RosettaSciIO's dictionaries, in the order of its array."""
+    listed = list(found["axes"])
+    if all("index_in_array" in axis for axis in listed):
+        listed.sort(key=lambda axis: axis["index_in_array"])
+    axes = []
+    for axis, size in zip(listed, found["data"].shape, strict=False):
+        regular = "scale" in axis  # not so for an axis given point by point
+        scale, offset = (
+            float(axis.get(key, 1.0 - i)) if regular else 1.0 - i for i, key in enumerate(("scale", "offset"))
+        )
+        name = axis.get("name") if isinstance(axis.get("name"), str) else ""
+        units = axis.get("units") if regular else None
+        axes.append(Axis(name or "", size, scale, offset, units or "px", bool(axis.get("navigate", False))))
+    return axes
+
+
+def _ser(path: Path, lazy: bool) -> list[Signal]:
+    """TIA .ser, and .emi, whose data are in .ser files beside it."""
+    found = rosetta("tia", path, lazy)
+    if not found and path.suffix.lower() == ".emi":
+        beside = [p for p in path.parent.glob("*") if p.suffix.lower() == ".ser" and p.stem == path.stem]
+        if not beside:
+            raise _Bad(f"{path} names no data: they are in {path.stem}_1.ser, which must lie beside it")
+        found = rosetta("tia", beside[0], lazy)
+    signals = []
+    for item, signal in zip(found, map(_from_rosetta, found), strict=True):
+        header = item.get("original_metadata", {}).get("ser_header_parameters", {})
+        axes = [_ser_axis(axis, header) for axis in signal.axes]
+        signals.append(replace(signal, axes=tuple(axes)))
+    return signals
+
+
+def _ser_axis(axis: Axis, header: dict[str, Any]) -> Axis:
+    letter = axis.name.upper()
+    step = header.get(f"CalibrationDelta{letter}")
+    if axis.navigation or letter not in ("X", "Y") or not step:
+        return axis
+    # RosettaSciIO leaves the offset in metres when it turns the scale into nm, and takes diffraction patterns for
+    # images; the header is in SI units without a name, and no image has a pixel of more than a metre.
+    start = header[f"CalibrationOffset{letter}"] - header[f"CalibrationElement{letter}"] * step
+    units, factor = ("nm", 1e9) if abs(step) < 1 else ("1/nm", 1e-9)
+    return replace(axis, scale=float(step * factor), offset=float(start * factor), units=units)
+
+
+def _whole_bcf(path: Path) -> None:
+    # RosettaSciIO's parser reads beyond the end of a cut file and takes the process with it: count the chunks first.
+    with path.open("rb") as file:
+        head = file.read(0x14C)
+    if len(head) == 0x14C:
+        (chunk,), (chunks,) = struct.unpack_from("<I", head, 0x128), struct.unpack_from("<I", head, 0x148)
+        if path.stat().st_size >= 0x118 + chunk * chunks:
+            return
+    raise _Bad(f"{path} cannot be read as Bruker .bcf: truncated")
+
+
+def _whole_mib(path: Path) -> None:
+    # RosettaSciIO drops a last frame that was cut.
+    with path.open("rb") as file:
+        head = file.read(64).decode("ascii", "replace").split(",")
+    if len(head) < 7 or not all(head[i].isdigit() for i in (2, 4, 5)):
+        raise _Bad(f"{path} cannot be read as Merlin .mib: its first header is damaged")
+    if head[6] in ("U08", "U16", "U32"):
+        frame = int(head[2]) + int(head[4]) * int(head[5]) * int(head[6][1:]) // 8
+        if path.stat().st_size % frame:
+            raise _Bad(f"{path} cannot be read as Merlin .mib: truncated inside frame {path.stat().st_size // frame}")
+
+
+def _whole_blo(path: Path) -> None:
+    # RosettaSciIO fills what is missing with zeros.
+    with path.open("rb") as file:
+        head = file.read(28)
+    if len(head) == 28:
+        start, side, nx, ny = (
+            struct.unpack_from(form, head, at)[0] for form, at in (("<I", 12), ("<H", 20), ("<H", 24), ("<H", 26))
+        )
+        if path.stat().st_size >= start + nx * ny * (6 + side * side):
+            return
+    raise _Bad(f"{path} cannot be read as blockfile: truncated")
+
+
+def _tiff(path: Path, lazy: bool) -> list[Signal]:
+    from emcore.tiff import read_tiff
+
+    return read_tiff(path, lazy)
+
+
+_CHECKS: dict[str, Callable[[Path], None]] = {
+    "bruker": _whole_bcf,
+    "quantumdetector": _whole_mib,
+    "blockfile": _whole_blo,
+}
+
+FORMATS: dict[str, _Format] = {
+    ".tif": _Format("TIFF", "TIFF", _tiff),
+    ".tiff": _Format("TIFF", "TIFF", _tiff),
+    ".npy": _Format("NumPy .npy", "NumPy .npy", _numpy),
+    ".npz": _Format("NumPy .npz", "zip", _numpy_archive),
+    ".ser": _Format("TIA .ser", "TIA .ser", _ser),
+    ".emi": _Format("TIA .emi", "TIA .emi", _ser),
+    ".dm3": _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph")),
+    ".dm4": _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph")),
+    ".emd": _Format("EMD (HDF5)", "HDF5", _rosetta("emd")),
+    ".hspy": _Format("HyperSpy (HDF5)", "HDF5", _rosetta("hspy")),
+    ".h5": _Format("HDF5", "HDF5", _hdf5),
+    ".hdf5": _Format("HDF5", "HDF5", _hdf5),
+    ".blo": _Format("blockfile", "blockfile", _rosetta("blockfile")),
+    ".mib": _Format("Merlin .mib", "Merlin .mib", _rosetta("quantumdetector")),
+    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _rosetta("bruker")),
+}

@@ -1,227 +1,27 @@
-"""What a measurement is here, and how it is read: data, calibrated axes, and where they came from.
+"""How measurements come in: `read` a file, or make a `Signal` of an array or a HyperSpy signal with `as_signal`.
 
-`read` opens a file and gives a `Signal`; `as_signal` makes one from an array or a HyperSpy signal; `select_image`
-takes the one grey image out of it that an image analysis needs, and says what it did; `describe` tells a person
-what is in a file. The formats themselves are decoded in `emcore.formats`.
+`select_image` takes out of it the one grey image that an image analysis needs, and says what it did; `describe` tells a
+person what is in a file. The file formats are decoded in `emcore.formats`.
 
-Nothing read from a file is executed or unpickled. Calibration is kept and never invented: an axis about which nothing
-is known is in pixels ("px").
+Nothing read from a file is executed or unpickled.
 """
 
-import hashlib
 import math
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from emcore.signals import LENGTHS, Axis, Signal, same_array, tidy_axes, tidy_units
+
+__all__ = ["LENGTHS", "Axis", "Signal", "as_signal", "default_axes", "describe", "name_axes", "plain_colour", "read"]
+__all__ += ["same_array", "select_image"]
 
 # Rec. 709 luminance of red, green and blue.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
-
-# How each length unit is spelled here, and what it is in metres.
-LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10, "pm": 1e-12}
-_SPELLINGS = {
-    **dict.fromkeys(("meter", "meters", "metre", "metres"), "m"),
-    **dict.fromkeys(("µm", "μm", "micron", "microns", "micrometer", "micrometre", "\\u00B5m", "um."), "um"),
-    **dict.fromkeys(("nanometer", "nanometre", "nanometers", "nanometres"), "nm"),
-    **dict.fromkeys(("Å", "Å", "angstrom", "angstroms", "ang", "Ang"), "A"),
-    **dict.fromkeys(("inch", "inches", "in"), "inch"),
-    **dict.fromkeys(("degree", "degrees", "°"), "deg"),
-    **dict.fromkeys(("pixel", "pixels", "px", "", "none", "<undefined>", "undefined", "a.u.", "arb"), "px"),
-}
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a measurement: point i lies at offset + i * scale.
-
-    Attributes
-    ----------
-    name : str
-        What is measured along it ("y", "x", "frame", "energy").
-    size : int
-        Number of points.
-    scale, offset : float
-        Step between points and position of the first one, in `units`.
-    units : str
-        "m", "um", "nm", "A", "1/nm", "eV", ...; "px" where nothing is known.
-    navigation : bool
-        True for an axis along which measurements are repeated (scan, frame), False inside one measurement.
-
-    Examples
-    --------
-    >>> Axis("x", 3, scale=0.5, units="nm").values
-    array([0. , 0.5, 1. ])
-    """
-
-    name: str
-    size: int
-    scale: float = 1.0
-    offset: float = 0.0
-    units: str = "px"
-    navigation: bool = False
-
-    @property
-    def values(self) -> NDArray[np.float64]:
-        """Position of every point, in `units`."""
-        return self.offset + self.scale * np.arange(self.size, dtype=np.float64)
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether the axis has a physical unit."""
-        return self.units != "px"
-
-
-@dataclass(frozen=True, eq=False)
-class Signal:
-    """A measurement: an array, one `Axis` per dimension, and where it came from.
-
-    Attributes
-    ----------
-    data : ndarray
-        The values as the detector wrote them; a memory map or a Dask array when read lazily.
-    axes : tuple of Axis
-        In the order of `data.shape`.
-    source : str
-        Path of the file it was read from; "" for data that came from memory.
-    title : str
-        Name of the data set in its file.
-    metadata : dict
-        What else is known and was asked for, as plain Python values.
-
-    Raises
-    ------
-    ValueError
-        If the axes do not have the sizes of the data.
-
-    Examples
-    --------
-    >>> signal = Signal(np.zeros((2, 3)), (Axis("y", 2), Axis("x", 3, 0.1, units="nm")))
-    >>> signal.axis("x").units
-    'nm'
-    """
-
-    data: Any
-    axes: tuple[Axis, ...]
-    source: str = ""
-    title: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        sizes = tuple(axis.size for axis in self.axes)
-        if sizes != tuple(self.data.shape):
-            raise ValueError(f"axes have sizes {sizes}, the data have shape {tuple(self.data.shape)}: they must agree")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Signal):
-            return NotImplemented
-        same = (self.axes, self.source, self.title, self.metadata) == (
-            other.axes,
-            other.source,
-            other.title,
-            other.metadata,
-        )
-        return same and self.data.dtype == other.data.dtype and same_array(self.data, other.data)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the data."""
-        return tuple(self.data.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of one value."""
-        dtype: np.dtype[Any] = self.data.dtype
-        return dtype
-
-    @property
-    def name(self) -> str:
-        """Name to print: the file's, else the title, else "array"."""
-        return Path(self.source).name if self.source else (self.title or "array")
-
-    def axis(self, name: str) -> Axis:
-        """The axis called `name`."""
-        for axis in self.axes:
-            if axis.name == name:
-                return axis
-        raise ValueError(f"there is no axis {name!r}; the axes are {[axis.name for axis in self.axes]}")
-
-    def sha256(self) -> str:
-        """SHA-256 of the source file's bytes; for data from memory, of type, shape and values."""
-        if self.source:
-            with open(self.source, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        return array_sha256(np.asarray(self.data))
-
-
-def same_array(a: ArrayLike, b: ArrayLike) -> bool:
-    """Whether two arrays have the same shape and values, NaN equal to NaN."""
-    a, b = np.asarray(a), np.asarray(b)
-    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc"))
-
-
-def array_sha256(array: NDArray[Any]) -> str:
-    """SHA-256 of an array's type, shape and values in C order, without a copy of it.
-
-    Examples
-    --------
-    >>> a = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    >>> array_sha256(a) == array_sha256(np.asfortranarray(a)) != array_sha256(a.T)
-    True
-    """
-    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    if array.flags.c_contiguous:
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    else:
-        for part in array:
-            digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def tidy_units(units: Any) -> str:
-    """One spelling for a unit as files write it; "px" where there is none.
-
-    Examples
-    --------
-    >>> [tidy_units(u) for u in ("µm", "Angstrom", "1 / nm", "nm^-1", None)]
-    ['um', 'A', '1/nm', '1/nm', 'px']
-    """
-    text = units.strip() if isinstance(units, str) else ""
-    text = text.replace("\x00", "")
-    compact = text.replace(" ", "")
-    for inverse in ("^-1", "⁻¹", "**-1"):
-        if compact.endswith(inverse):
-            compact = "1/" + compact.removesuffix(inverse)
-    if compact.startswith("1/"):
-        below = tidy_units(compact[2:])
-        return "px" if below == "px" else f"1/{below}"
-    return _SPELLINGS.get(compact) or _SPELLINGS.get(compact.lower()) or text
-
-
-def tidy_axes(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """Axes in units that read well: metres become mm, um or nm; a scale that is no number is dropped."""
-    axes = tuple(replace(axis, units=tidy_units(axis.units)) for axis in axes)
-    axes = tuple(axis if _usable(axis) else Axis(axis.name, axis.size, navigation=axis.navigation) for axis in axes)
-    metres = [abs(axis.scale) for axis in axes if axis.units == "m"]
-    if not metres:
-        return axes
-    units = next((u for u, largest in (("nm", 1e-7), ("um", 1e-4), ("mm", 1e-1)) if min(metres) < largest), "m")
-    return tuple(axis if axis.units != "m" else _in_units(axis, units) for axis in axes)
-
-
-def _usable(axis: Axis) -> bool:
-    return math.isfinite(axis.scale) and axis.scale != 0 and math.isfinite(axis.offset)
-
-
-def _in_units(axis: Axis, units: str) -> Axis:
-    # 15 digits: 1.82505e-06 m is 1.82505 um, not 1.8250499999999998 um.
-    scale, offset = (float(f"{value / LENGTHS[units]:.15g}") for value in (axis.scale, axis.offset))
-    return replace(axis, scale=scale, offset=offset, units=units)
 
 
 def default_axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
@@ -232,13 +32,7 @@ def default_axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
     """
     if len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
         return (*default_axes(shape[:-1]), Axis("colour", shape[-1]))
-    names = {1: ("x",), 2: ("y", "x"), 3: ("frame", "y", "x"), 4: ("scan_y", "scan_x", "y", "x")}.get(len(shape))
-    if names is None:
-        names = (*(f"axis_{i}" for i in range(len(shape) - 2)), "y", "x")[-len(shape) or 2 :]
-    return tuple(
-        Axis(name, size, navigation=i < len(shape) - 2)
-        for i, (name, size) in enumerate(zip(names, shape, strict=False))
-    )
+    return name_axes(tuple(Axis("", size, navigation=i < len(shape) - 2) for i, size in enumerate(shape)))
 
 
 def as_signal(obj: Any, *, title: str = "") -> Signal:
@@ -313,14 +107,18 @@ def _from_hyperspy(obj: Any, title: str) -> Signal:
 
 
 def name_axes(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """Give unnamed axes the names an array would have; "height" and "width" become y and x."""
-    plain = default_axes(tuple(axis.size for axis in axes if axis.name != "colour"))
-    known = {"height": "y", "width": "x"}
+    """Give unnamed axes a name and equal names a number; "height" and "width" are y and x."""
+    inside = sum(not axis.navigation for axis in axes)
+    scan = ["y", "x"] if inside < 2 else ["scan_y", "scan_x"]
+    outer = ["frame"] if len(axes) - inside == 1 else [*(f"axis_{i}" for i in range(len(axes) - inside - 2)), *scan]
+    inner = ["channel"] if inside == 1 else [*(f"axis_{i}" for i in range(inside - 2)), "y", "x"]
     named: list[Axis] = []
-    spare = {axis.name for axis in axes}
-    for axis, default in zip(axes, (*plain, Axis("colour", 0)), strict=False):
-        name = known.get(axis.name, axis.name) or default.name
-        named.append(replace(axis, name=name if axis.name or name not in spare else f"{name}_{len(named)}"))
+    for axis in axes:
+        default = (outer if axis.navigation else inner).pop(0)
+        name = {"height": "y", "width": "x"}.get(axis.name, axis.name) or default
+        if name in {other.name for other in named}:
+            name = f"{name}_{len(named)}"
+        named.append(replace(axis, name=name))
     return tuple(named)
 
 
@@ -338,7 +136,7 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
     Returns
     -------
     image : Signal
-        Two-dimensional, calibration kept.
+        Two-dimensional, calibration kept; an axis without a unit is in pixels.
     notes : tuple of str
         What was chosen or converted, for the result and the report.
 
@@ -389,8 +187,8 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
         data, said = _luminance(np.moveaxis(data, colour, -1))
         notes.append(said)
         axes.pop(colour)
-    image = replace(signal, data=data, axes=tuple(replace(axis, navigation=False) for axis in axes))
-    return image, tuple(notes)
+    axes = [replace(axis, navigation=False) if axis.calibrated else Axis(axis.name, axis.size) for axis in axes]
+    return replace(signal, data=data, axes=tuple(axes)), tuple(notes)
 
 
 def _frame_index(name: str, sizes: tuple[int, ...], frame: int | tuple[int, ...] | None) -> tuple[int, ...]:
@@ -419,12 +217,13 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     Parameters
     ----------
     path : str or Path
-        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .blo, .mib, .bcf.
+        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .h5, .blo, .mib, .bcf.
     lazy : bool, default False
         Leave the data in the file: a memory map for .npy and uncompressed .tif, a Dask array for the others.
     dataset : str or int, optional
         Which data set of a file that holds several, by its title or its number as `describe` lists them. Default: the
-        largest image; where there is none, the largest stack or scan.
+        largest image, and where there is none the largest stack or scan; in .npz and .h5, which hold arrays of any
+        kind, the largest array.
 
     Returns
     -------
@@ -457,7 +256,8 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
 def _choose(path: str, found: list[Signal], dataset: str | int | None) -> int:
     listing = ", ".join(f"{i}: {s.title or 'untitled'} {s.shape}" for i, s in enumerate(found))
     if dataset is None:
-        return max(range(len(found)), key=lambda i: (len(found[i].axes) == 2, math.prod(found[i].shape), -i))
+        mixed = Path(path).suffix.lower() in (".npz", ".h5", ".hdf5")
+        return max(range(len(found)), key=lambda i: (_is_image(found[i]) and not mixed, math.prod(found[i].shape), -i))
     if isinstance(dataset, int) or (isinstance(dataset, str) and dataset.isdigit()):
         if not 0 <= int(dataset) < len(found):
             raise ValueError(f"{path} has no data set {dataset}; it holds {listing}")
@@ -466,6 +266,10 @@ def _choose(path: str, found: list[Signal], dataset: str | int | None) -> int:
     if not matches:
         raise ValueError(f"{path} has no data set {dataset!r}; it holds {listing}")
     return matches[0]
+
+
+def _is_image(signal: Signal) -> bool:
+    return len(signal.axes) == 2 and not any(axis.navigation for axis in signal.axes)
 
 
 def describe(signal: Any) -> str:
@@ -503,13 +307,19 @@ def describe(signal: Any) -> str:
     kind, use = _suits(signal)
     lines = [f"{signal.title or signal.name}: {signal.shape} {signal.dtype}, {kind}"]
     for axis in signal.axes:
-        step = f"{axis.scale:.6g} {axis.units} per point, {axis.scale * axis.size:.4g} {axis.units} in all"
-        where = " (navigation)" if axis.navigation else ""
-        lines.append(f"  {axis.name:<5} {axis.size} points, {step if axis.calibrated else 'uncalibrated'}{where}")
+        lines.append(f"  {axis.name:<5} {axis.size} points, {_step(axis)}{' (navigation)' if axis.navigation else ''}")
     if signal.data.size and signal.dtype.kind in "biuf":
         low, high = np.asarray(signal.data.min()).item(), np.asarray(signal.data.max()).item()
         lines.append(f"  values {low:.6g} to {high:.6g}")
     return "\n".join([*lines, f"  {use}"])
+
+
+def _step(axis: Axis) -> str:
+    if axis.calibrated:
+        return f"{axis.scale:.6g} {axis.units} per point, {abs(axis.scale) * axis.size:.4g} {axis.units} in all"
+    return (
+        "uncalibrated" if axis.units == "px" else f"{axis.scale:.6g} per point from {axis.offset:.6g}, unit not given"
+    )
 
 
 def _suits(signal: Signal) -> tuple[str, str]:

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from emcore.io import Axis, Signal
 from emcore.output import new_file
 from emcore.results import Provenance, Result, array_fields, field_text, plain, result_class, versions
+from emcore.signals import Axis, Signal
 
 FORMAT = 1
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.io import LENGTHS
+from emcore.signals import LENGTHS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

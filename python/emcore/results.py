@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.io import Axis, Signal, same_array
+from emcore.signals import Axis, Signal, same_array
 
 if TYPE_CHECKING:
     import os
