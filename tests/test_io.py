@@ -166,11 +166,13 @@ def test_missing_empty_folder_and_unknown_ending_are_clear_errors(tmp_path):
         read(tmp_path / "a.dat")
 
 
-def test_a_file_without_read_permission_is_a_permission_error(tmp_path):
+def test_a_file_without_read_permission_is_a_permission_error(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.eye(4))
-    (tmp_path / "a.npy").chmod(0)
-    if os.access(tmp_path / "a.npy", os.R_OK):
-        pytest.skip("this user may read everything")
+
+    def refuse(*_: object) -> None:  # chmod does not stop root, who runs many a container
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PermissionError, match=r"a.npy cannot be opened"):
         read(tmp_path / "a.npy")
 
@@ -257,6 +259,18 @@ def test_a_compressed_tiff_is_read_and_a_cut_one_is_an_error(tmp_path):
     (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-500])
     with pytest.raises(ValueError, match="truncated or damaged"):
         read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "extra"),
+    [("rsciio.tia", "a.ser", "io"), ("tifffile", "a.tif", "io"), ("h5py", "a.h5", "hdf5")],
+)
+def test_a_missing_package_is_an_import_error_that_names_the_extra(module, name, extra, tmp_path, monkeypatch):
+    heads = {".ser": b"II\x97\x01", ".tif": b"II*\0", ".h5": b"\x89HDF\r\n\x1a\n"}
+    (tmp_path / name).write_bytes(heads[Path(name).suffix] + bytes(60))
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"pip install emcore\[{extra}\]"):
+        read(tmp_path / name)
 
 
 def test_reading_prints_nothing(tmp_path):

@@ -17,7 +17,13 @@ if not _emcore.optimized:
     warnings.warn("emcore was built without optimisation and is slow; build it with --release", stacklevel=2)
 
 _WHERE: dict[str, str] = {
+    "Axis": "signals",
+    "Signal": "signals",
+    "as_signal": "io",
+    "describe": "io",
+    "load_result": "results",
     "n_components": "rank",
+    "read": "io",
 }
 """Public name -> the module that it is imported from when first used."""
 

@@ -74,7 +74,10 @@ def read_all(path: Path, lazy: bool = False) -> list[Signal]:
     FileNotFoundError, PermissionError, ValueError, ImportError
         See `emcore.read`.
     """
-    known = _identify(path)
+    try:
+        known = _identify(path)
+    except PermissionError as error:
+        raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
     try:
         found = known.load(path, lazy)
     except (_Bad, ImportError):
@@ -98,11 +101,8 @@ def _identify(path: Path) -> _Format:
         raise ValueError(f"{path} is a folder: name a file in it")
     if not path.is_file():
         raise ValueError(f"{path} is not a regular file")
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except PermissionError as error:
-        raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
+    with path.open("rb") as file:
+        head = file.read(16)
     suffix, magic = path.suffix.lower(), _magic(head)
     if not head:
         raise ValueError(f"{path} is empty (0 bytes)")
@@ -183,7 +183,7 @@ def _dask() -> Any:
     try:
         return importlib.import_module("dask.array")
     except ImportError as error:
-        raise ImportError("lazy=True needs Dask for this format: pip install emcore[dask]") from error
+        raise ImportError("lazy=True needs Dask for this format: pip install emcore[io]") from error
 
 
 def _rosetta(plugin: str) -> Callable[[Path, bool], list[Signal]]:

@@ -116,13 +116,9 @@ class Provenance:
 
 def versions() -> dict[str, str]:
     """Versions of emcore, Python and NumPy."""
-    from importlib import metadata
+    from emcore import __version__
 
-    try:
-        own = metadata.version("emcore")
-    except metadata.PackageNotFoundError:  # run from a source tree
-        own = str(getattr(sys.modules["emcore"], "__version__", "unknown"))
-    return {"emcore": own, "python": sys.version.split()[0], "numpy": np.__version__}
+    return {"emcore": __version__, "python": sys.version.split()[0], "numpy": np.__version__}
 
 
 def plain(value: Any, name: str) -> Any:
