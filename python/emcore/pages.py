@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from emcore.plotting import angle, component_color, draw_map, draw_regions, draw_scree, quantity, symbol
+from emcore.plotting import component_color, draw_map, draw_regions, draw_scree, shown_size
+from emcore.wording import count_of, direction, number, quantity, symbol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,8 +96,7 @@ def _image_pages(result: Any) -> "Iterator[Figure]":
 
 
 def _chosen(result: Any) -> str:
-    number = result.n_components
-    return f"{number} component{'' if number == 1 else 's'} by rule {result.rule}: {result.reason}."
+    return f"{count_of(result.n_components, 'component')} by rule {result.rule}: {result.reason}."
 
 
 def _key_numbers(result: Any) -> str:
@@ -135,51 +136,68 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
 
 def _draw_scree(axes: "Axes", result: Any) -> None:
     draw_scree(axes, result.evr, result.n_components)
-    number = result.n_components
-    axes.set_title(f"Scree: {number} component{'' if number == 1 else 's'}, rule {result.rule}", loc="left")
+    axes.set_title(f"Scree: {count_of(result.n_components, 'component')}, rule {result.rule}", loc="left")
 
 
 def _draw_components(figure: "Figure", result: Any, chosen: Sequence[int], top: float) -> None:
     """Spectrum and map of each component side by side, two components to a line."""
-    for number, index in enumerate(chosen):
-        line, column = divmod(number, 2)
+    part = _shown_part(result.spectra)
+    for spot, index in enumerate(chosen):
+        line, column = divmod(spot, 2)
         left, above = _LEFT + 0.5 + 5.45 * column, top + _STRIP * line
-        _draw_spectrum(place(figure, left, above, 1.75, 1.75), result, index)
-        _draw_component_map(place(figure, left + 2.45, above, 2.05, 1.75), result, index)
+        _draw_spectrum(place(figure, left, above, 1.75, 1.75), result, index, part)
+        _draw_component_map(figure, left + 2.45, above, result, index)
 
 
-def _draw_spectrum(axes: "Axes", result: Any, index: int) -> None:
-    values = result.spectra[index]
-    low, high = (float(level) for level in np.quantile(values, (0.5, 0.9995)))
+def _levels(spectrum: NDArray[Any]) -> tuple[float, float]:
+    """What is drawn black and what white: the background, and peaks a few pixels wide."""
+    low, high = (float(level) for level in np.quantile(spectrum, (0.5, 0.9995)))
+    return low, max(high, low + abs(low) * 1e-6 + 1e-30)
+
+
+def _shown_part(spectra: NDArray[Any]) -> float:
+    """The part of the axes worth drawing: a quarter, a half or all, with everything bright of every spectrum."""
+    size = spectra.shape[-1]
+    away = np.abs(np.arange(size) - size // 2) / (size / 2)
+    radius = np.maximum(away[:, None], away)
+    bright = [radius[spectrum > low + 0.4 * (high - low)] for spectrum in spectra for low, high in [_levels(spectrum)]]
+    farthest = max((float(each.max()) for each in bright if each.size), default=1.0)
+    return next(part for part in (0.25, 0.5, 1.0) if part == 1.0 or farthest < 0.9 * part)
+
+
+def _draw_spectrum(axes: "Axes", result: Any, index: int, part: float) -> None:
     draw_map(
         axes,
-        values,
+        result.spectra[index],
         result.frequency_y,
         result.frequency_x,
         units=f"1/{result.image.axes[1].units}",
         cmap="magma",
-        limits=(low, high) if high > low else None,
+        limits=_levels(result.spectra[index]),
     )
     units = symbol(f"1/{result.image.axes[1].units}")
-    axes.set_xlabel(f"$k_x$ ({units})")
-    axes.set_ylabel(f"$k_y$ ({units})")
+    axes.set_xlabel(f"kx ({units})")
+    axes.set_ylabel(f"ky ({units})")
     period, turn = float(result.spacing[index]), math.radians(float(result.direction[index]))
     if math.isfinite(period) and period > 0 and math.isfinite(turn):
         # Directions count with y upwards, the picture's y points down.
         kx, ky = math.cos(turn) / period, -math.sin(turn) / period
-        axes.plot([kx, -kx], [ky, -ky], "wo", markersize=8, markerfacecolor="none", markeredgewidth=0.8)
-    _frame(axes, index, f"Spectrum {index + 1}")
+        axes.plot([kx, -kx], [ky, -ky], "o", color="#00E5FF", markersize=8, fillstyle="none", markeredgewidth=0.9)
+    axes.set_xlim(*(part * edge for edge in axes.get_xlim()))
+    axes.set_ylim(*(part * edge for edge in axes.get_ylim()))
+    _frame(axes, index, f"Spectrum {index + 1}" + ("" if part == 1 else " (centre)"))
 
 
-def _draw_component_map(axes: "Axes", result: Any, index: int) -> None:
+def _draw_component_map(figure: "Figure", left: float, top: float, result: Any, index: int) -> None:
+    axes = place(figure, left, top, 2.05, 1.75)
     values = result.maps[index]
-    high = float(np.max(values))
-    limits = (0.0, high if high > 0 else 1.0)
+    limits = (0.0, float(np.max(values)) or 1.0)
     units = result.image.axes[1].units
     image = draw_map(axes, values, result.y, result.x, units=units, cmap="viridis", limits=limits)
-    bar = axes.inset_axes((1.04, 0.0, 0.05, 1.0))
-    axes.figure.colorbar(image, cax=bar, ticks=limits)
-    bar.set_yticklabels([f"{level:.3g}" for level in limits])
+    wide, high = shown_size(axes)
+    bar = place(figure, left + wide + 0.08, top, 0.1, max(high, 0.6))
+    figure.colorbar(image, cax=bar, ticks=limits)
+    bar.set_yticklabels([number(level) for level in limits])
     bar.tick_params(length=2, labelsize=6)
     _frame(axes, index, f"Map {index + 1}")
 
@@ -210,7 +228,7 @@ def _draw_regions_table(axes: "Axes", result: Any, rows: int, blocks: int) -> No
             str(index + 1),
             f"{100 * float(result.area[index]):.1f} %",
             quantity(float(result.spacing[index]), units),
-            angle(float(result.direction[index])),
+            direction(float(result.direction[index])),
         )
         axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
         for stop, cell in zip(stops, cells, strict=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.signals import LENGTHS
+from emcore.wording import quantity, symbol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ _STYLE: Any = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.0,
     "axes.titlesize": 9.0,
+    "axes.titley": 1.0,
     "axes.labelsize": 8.0,
     "axes.linewidth": 0.6,
     "axes.grid": False,
@@ -35,8 +36,8 @@ _STYLE: Any = {
     "text.usetex": False,
     "pdf.fonttype": 42,
 }
-# Longest side of a picture on paper, in dots: 200 per inch at half the width of a page.
-_DOTS = 1000
+# Most dots along a side of a picture on paper, about 200 per inch.
+_DOTS = 1200
 
 
 def plot(result: object) -> "Figure":
@@ -89,36 +90,6 @@ def component_color(index: int) -> tuple[float, float, float]:
     return red * scale + shift, green * scale + shift, blue * scale + shift
 
 
-def quantity(value: float, units: str, digits: int = 3) -> str:
-    """A number with its unit as one reads it: a length far from 1 changes its prefix, a missing value is a dash.
-
-    Examples
-    --------
-    >>> from emcore.plotting import quantity
-    >>> quantity(2.5e-7, "m"), quantity(0.39051, "nm"), quantity(9.0, "px"), quantity(float("nan"), "nm")
-    ('250 nm', '0.391 nm', '9 px', '–')
-    """
-    if not math.isfinite(value):
-        return "–"
-    rounded = float(f"{value:.{digits}g}")
-    if units in LENGTHS and rounded and not 0.1 <= abs(rounded) < 1000:
-        metres = abs(rounded) * LENGTHS[units] * (1 + 1e-9)
-        units = next((name for name in ("m", "mm", "um", "nm") if LENGTHS[name] <= metres), "pm")
-        rounded = math.copysign(float(f"{metres / LENGTHS[units]:.{digits}g}"), value)
-    number = f"{rounded:.0f}" if 1000 <= abs(rounded) < 1e6 else f"{rounded:g}"
-    return f"{number} {symbol(units)}"
-
-
-def angle(degrees: float) -> str:
-    """An angle to a tenth of a degree; a dash where there is none."""
-    return f"{degrees:.1f}°" if math.isfinite(degrees) else "–"
-
-
-def symbol(units: str) -> str:
-    """A unit as it is printed: "um" is µm, "1/A" is 1/Å."""
-    return {"um": "µm", "A": "Å", "1/um": "1/µm", "1/A": "1/Å"}.get(units, units)
-
-
 def scale_bar_length(width: float) -> float:
     """Length of a picture's scale bar: the largest of 1, 2, 5 times a power of ten up to a quarter of its width.
 
@@ -145,13 +116,13 @@ def draw_map(
     ticks: bool = True,
     scale_bar: bool = False,
 ) -> "AxesImage":
-    """Draw values on a regular grid: an image, a map, a spectrum, or colours (H, W, 4) over one of them.
+    """Draw values on a regular grid: an image, a map or a spectrum.
 
     Parameters
     ----------
     axes : matplotlib Axes
-    values : ndarray, shape (H, W), or (H, W, 4) for colours with opacity
-        Larger than about 1000 a side, it is averaged (values) or thinned (colours) to that.
+    values : ndarray, shape (H, W)
+        Larger than 1200 a side, it is averaged over whole pixels.
     y, x : ndarray, shape (H,) and (W,)
         Coordinates of pixel centres, evenly spaced, in `units`.
     units : str, default "px"
@@ -167,31 +138,49 @@ def draw_map(
     -------
     matplotlib.image.AxesImage
     """
-    shown = _thinned(values) if values.ndim == 3 else _averaged(values)
+    from matplotlib.ticker import MaxNLocator
+
+    steps = _steps(values.shape)
+    shown = _averaged(values, steps)
     low, high = limits if limits is not None else _contrast(shown)
-    dy, dx = _spacing(y, x), _spacing(x, y)
-    extent = (float(x[0] - dx / 2), float(x[-1] + dx / 2), float(y[-1] + dy / 2), float(y[0] - dy / 2))
-    image = axes.imshow(
-        shown, cmap=cmap, vmin=low, vmax=high, extent=extent, origin="upper", interpolation="none", aspect="equal"
-    )
+    image = _show(axes, shown, steps, y, x, cmap=cmap, vmin=low, vmax=high)
     if ticks:
         axes.set_xlabel(f"x ({symbol(units)})")
         axes.set_ylabel(f"y ({symbol(units)})")
-        axes.locator_params(nbins=4)
+        wide, high = shown_size(axes)
+        for axis, values, room in ((axes.xaxis, x, 2.5 * wide), (axes.yaxis, y, 4 * high)):
+            if room < 1:
+                axis.set_ticks([values.mean()], [f"{values.mean():.3g}"])
+            else:
+                axis.set_major_locator(MaxNLocator(nbins=min(4, round(room))))
     else:
         axes.set_xticks([])
         axes.set_yticks([])
     if scale_bar:
-        _draw_scale_bar(axes, abs(extent[1] - extent[0]), units)
+        _draw_scale_bar(axes, units)
     return image
 
 
-def _draw_scale_bar(axes: "Axes", width: float, units: str) -> None:
+def _show(
+    axes: "Axes", shown: NDArray[Any], steps: tuple[int, int], y: NDArray[Any], x: NDArray[Any], **colors: Any
+) -> "AxesImage":
+    """Put a picture, reduced by `steps`, where its coordinates say."""
+    dy, dx = _spacing(y, x), _spacing(x, y)
+    left, top = float(x[0] - dx / 2), float(y[0] - dy / 2)
+    right, bottom = left + shown.shape[1] * steps[1] * dx, top + shown.shape[0] * steps[0] * dy
+    image = axes.imshow(shown, extent=(left, right, bottom, top), origin="upper", interpolation="none", **colors)
+    # The last reduced pixel may reach beyond the picture.
+    axes.set_xlim(left, float(x[-1] + dx / 2))
+    axes.set_ylim(float(y[-1] + dy / 2), top)
+    return image
+
+
+def _draw_scale_bar(axes: "Axes", units: str) -> None:
     from matplotlib.transforms import blended_transform_factory
 
     # In data units along x, so that it is right at any zoom; in points below the picture, so that it hides nothing.
-    length = scale_bar_length(width)
-    left = min(axes.get_xlim())
+    left, right = sorted(axes.get_xlim())
+    length = scale_bar_length(right - left)
     below = axes.transAxes + _points(axes, 0, -11)
     axes.plot(
         [left, left + length],
@@ -221,11 +210,22 @@ def _points(axes: "Axes", right: float, up: float) -> Any:
     return ScaledTranslation(right / 72, up / 72, axes.figure.dpi_scale_trans)
 
 
+def shown_size(axes: "Axes") -> tuple[float, float]:
+    """Width and height in inches of the picture in `axes`: its true aspect may leave part of their box empty."""
+    box = axes.get_position(original=True)
+    inches = axes.figure.get_figure(root=True).get_size_inches()
+    wide, high = float(box.width * inches[0]), float(box.height * inches[1])
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    ratio = abs((right - left) / (top - bottom))
+    return min(wide, high * ratio), min(high, wide / ratio)
+
+
 def draw_regions(axes: "Axes", regions: NDArray[np.integer[Any]], y: NDArray[Any], x: NDArray[Any]) -> None:
     """Lay a tint, a border and a number for every region over the picture in `axes`; negative labels stay clear."""
-    labels = _thinned(regions)
+    steps = _steps(regions.shape)
+    labels = _thinned(regions, steps)
     count = int(labels.max()) + 1
-    colors = np.array([[*component_color(i), 0.35] for i in range(count)] + [[0.0, 0.0, 0.0, 0.0]])
+    colors = np.array([[*component_color(i), 0.4] for i in range(count)] + [[0.0, 0.0, 0.0, 0.0]])
     tint = colors[np.where(labels < 0, count, labels)]
     border = np.zeros(labels.shape, dtype=bool)
     border[1:] |= labels[1:] != labels[:-1]
@@ -233,19 +233,18 @@ def draw_regions(axes: "Axes", regions: NDArray[np.integer[Any]], y: NDArray[Any
     border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     border[:, :-1] |= border[:, 1:]
     tint[border & (labels >= 0), 3] = 1.0
-    draw_map(axes, (tint * 255).astype(np.uint8), y, x, ticks=False)
-    coarse = _thinned(regions, 96)
+    _show(axes, (tint * 255).astype(np.uint8), steps, y, x)
+    steps = _steps(regions.shape, 96)
+    coarse = _thinned(regions, steps)
     for index in range(count):
         row, column = _deepest(coarse == index)
         if row >= 0:
             axes.annotate(
                 str(index + 1),
-                ((column + 0.5) / coarse.shape[1], 1 - (row + 0.5) / coarse.shape[0]),
-                xycoords="axes fraction",
+                (x[_middles(len(x), steps[1])[column]], y[_middles(len(y), steps[0])[row]]),
                 ha="center",
                 va="center",
                 fontsize=10,
-                fontweight="bold",
                 color="white" if sum(component_color(index)) < 1.4 else "black",
                 bbox={"boxstyle": "circle,pad=0.25", "facecolor": component_color(index), "edgecolor": "white"},
             )
@@ -281,27 +280,31 @@ def draw_scree(axes: "Axes", evr: NDArray[Any], n_components: int) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _averaged(values: NDArray[Any], dots: int = _DOTS) -> NDArray[np.float32]:
-    for axis in (0, 1):
-        if values.shape[axis] > dots:
-            edges = np.linspace(0, values.shape[axis], dots, endpoint=False).astype(np.intp)
+def _steps(shape: tuple[int, ...], dots: int = _DOTS) -> tuple[int, int]:
+    return -(-shape[0] // dots), -(-shape[1] // dots)
+
+
+def _averaged(values: NDArray[Any], steps: tuple[int, int]) -> NDArray[np.float32]:
+    for axis, step in enumerate(steps):
+        if step > 1:
+            edges = np.arange(0, values.shape[axis], step)
             sizes = np.diff(np.append(edges, values.shape[axis]))
             sums = np.add.reduceat(values, edges, axis=axis, dtype=np.float64)
             values = sums / (sizes[:, None] if axis == 0 else sizes)
     return values.astype(np.float32)
 
 
-def _thinned(values: NDArray[Any], dots: int = _DOTS) -> NDArray[Any]:
-    rows, columns = (
-        ((np.arange(min(size, dots)) + 0.5) * size / min(size, dots)).astype(np.intp) for size in values.shape[:2]
-    )
+def _thinned(values: NDArray[Any], steps: tuple[int, int]) -> NDArray[Any]:
+    rows, columns = (_middles(size, step) for size, step in zip(values.shape, steps, strict=True))
     thinned: NDArray[Any] = values[rows[:, None], columns]
     return thinned
 
 
+def _middles(size: int, step: int) -> NDArray[np.intp]:
+    return np.minimum(np.arange(0, size, step) + step // 2, size - 1)
+
+
 def _contrast(values: NDArray[Any]) -> tuple[float, float]:
-    if values.ndim == 3:
-        return 0.0, 1.0
     low, high = (float(q) for q in np.quantile(values, (0.005, 0.995)))
     if high > low:
         return low, high

@@ -57,7 +57,7 @@ def _metadata(result: Any) -> dict[str, Any]:
 
 
 def _head_and_foot(figure: "Figure", provenance: Any, page: str) -> None:
-    write(figure, 0.55, 0.35, _shortened(provenance.input_name), fontsize=12, fontweight="bold")
+    write(figure, 0.55, 0.35, _shortened(provenance.input_name), fontsize=13)
     write(figure, 0.55, HEIGHT - 0.35, f"{provenance.method}, {provenance.created}", color="0.35")
     write(figure, WIDTH - 0.55, HEIGHT - 0.35, page, color="0.35", ha="right")
 
@@ -80,7 +80,7 @@ def _provenance_pages(provenance: Any) -> "Iterator[Figure]":
         figure = new_page()
         for number, (name, text) in enumerate(lines[start : start + _LINES_PER_PAGE]):
             top = 0.9 + 0.157 * number
-            write(figure, 0.55, top, name, fontweight="normal" if text else "bold")
+            write(figure, 0.55, top, name, fontsize=8 if text else 10)
             write(figure, 2.6, top, text)
         yield figure
 
