@@ -4,9 +4,9 @@
     /entry                  NXentry, @default = the field a viewer shows first; @emcore_result = class name
     /entry/<array field>    NXdata: data (@signal), one coordinate per axis (@axes), units, long_name
     /entry/<Signal field>   NXdata: data with its calibrated axes
-    /entry/<other arrays>   NXcollection "coordinates": coordinate arrays and arrays without declared axes
-    /entry/values           NXcollection: numbers and texts
-    /entry/provenance       NXprocess: program, version, date, sequence of parameters and notes
+    /entry/coordinates      NXcollection: coordinate arrays and arrays without declared axes
+    /entry/values           NXcollection: numbers and texts; what is known of a Signal beside its data
+    /entry/provenance       NXprocess: program, version, date, parameters, versions, notes
 
 Source: NeXus manual, rules for storing data (https://manual.nexusformat.org/datarules.html). Values that HDF5 has no
 type for (None, tuples, dicts) are JSON text; nothing is ever pickled.
@@ -51,7 +51,7 @@ def _write_root(file: Any, result: Result, name: str) -> None:
     file.attrs.update({"HDF5_Version": h5py.version.hdf5_version, "h5py_version": h5py.version.version})
     entry = _group(file, "entry", "NXentry")
     entry.attrs.update({"emcore_result": type(result).__name__, "emcore_format": FORMAT})
-    declared = {name: axes for name, axes, _ in array_fields(result)}
+    declared = {name: (axes, inside) for name, axes, inside in array_fields(result)}
     fields = dataclasses.fields(result)
     loose, values = _group(entry, "coordinates", "NXcollection"), _group(entry, "values", "NXcollection")
     for f in fields:
@@ -62,18 +62,18 @@ def _write_root(file: Any, result: Result, name: str) -> None:
             stored = _write_array(loose, f.name, value)
             _annotate(stored, field_text(result, f.name, "units"), field_text(result, f.name, "long_name") or f.name)
         elif isinstance(value, Signal):
-            _write_signal(entry, f.name, value)
+            _write_signal(entry, values, f.name, value)
         elif isinstance(value, Provenance):
             _write_provenance(entry, f.name, value)
         else:
             _write_value(values, f.name, value)
-    for name, axes in declared.items():
-        _write_data(entry, name, result, axes, loose)
+    for name, (axes, inside) in declared.items():
+        _write_data(entry, name, result, axes, inside, loose)
     first = [f.name for f in fields if f.name in declared and f.metadata.get("default")]
     plots = [*first, *declared, *(f.name for f in fields if isinstance(getattr(result, f.name), Signal))]
     if plots:
         entry.attrs["default"] = plots[0]
-    entry["title"] = f"{type(result).__name__}"
+    entry["title"] = type(result).__name__
 
 
 def _group(parent: Any, name: str, nx_class: str) -> Any:
@@ -85,8 +85,7 @@ def _group(parent: Any, name: str, nx_class: str) -> Any:
 def _annotate(dataset: Any, units: str, long_name: str) -> None:
     if units:
         dataset.attrs["units"] = units
-    if long_name:
-        dataset.attrs["long_name"] = long_name
+    dataset.attrs["long_name"] = f"{long_name} ({units})" if units else long_name
 
 
 def _write_array(group: Any, name: str, array: np.ndarray[Any, Any]) -> Any:
@@ -104,11 +103,12 @@ def _write_array(group: Any, name: str, array: np.ndarray[Any, Any]) -> Any:
     return group.create_dataset(name, data=array, **options)
 
 
-def _write_data(entry: Any, name: str, result: Result, axes: tuple[Axis, ...], loose: Any) -> None:
+def _write_data(entry: Any, name: str, result: Result, axes: tuple[Axis, ...], inside: int, loose: Any) -> None:
     group = _group(entry, name, "NXdata")
     units, long_name = (field_text(result, name, key) for key in ("units", "long_name"))
     data = _write_array(group, "data", getattr(result, name))
     _annotate(data, units, long_name or name.replace("_", " "))
+    data.attrs["interpretation"] = {1: "spectrum", 2: "image"}.get(inside, "scalar")
     _write_axes(group, axes, loose)
     group.attrs["signal"] = "data"
     group["title"] = long_name or name.replace("_", " ")
@@ -127,28 +127,21 @@ def _write_axes(group: Any, axes: tuple[Axis, ...], loose: Any) -> None:
             continue
         counting = not axis.calibrated and axis.scale == 1.0 and axis.offset == 0.0
         stored = group.create_dataset(name, data=np.arange(axis.size) if counting else axis.values)
-        label = f"{axis.name} ({axis.units})" if axis.units else axis.name
-        _annotate(stored, axis.units, label)
+        _annotate(stored, axis.units, axis.name)
     group.attrs["axes"] = names
     for i, name in enumerate(names):
         group.attrs[f"{name}_indices"] = np.array([i])
 
 
-def _write_signal(entry: Any, name: str, signal: Signal) -> None:
+def _write_signal(entry: Any, values: Any, name: str, signal: Signal) -> None:
     group = _group(entry, name, "NXdata")
     data = _write_array(group, "data", np.asarray(signal.data))
     _annotate(data, "", signal.title or name)
     _write_axes(group, signal.axes, None)
     group.attrs["signal"] = "data"
-    group.attrs["emcore_signal"] = json.dumps(
-        {
-            "axes": [dataclasses.asdict(axis) for axis in signal.axes],
-            "source": signal.source,
-            "title": signal.title,
-            "metadata": _pack(plain(signal.metadata, f"{name}.metadata")),
-        }
-    )
     group["title"] = name
+    known = {"axes": [dataclasses.asdict(axis) for axis in signal.axes], "source": signal.source, "title": signal.title}
+    _write_json(values, name, known | {"metadata": plain(signal.metadata, f"{name}.metadata")}, "signal")
 
 
 def _write_provenance(entry: Any, name: str, provenance: Provenance) -> None:
@@ -163,22 +156,27 @@ def _write_provenance(entry: Any, name: str, provenance: Provenance) -> None:
             continue
         inner.attrs["emcore_type"] = "dict"
         for number, (key, item) in enumerate(value.items()):
-            safe = key and key not in (".", "..") and "/" not in key and "\0" not in key and key.isprintable()
+            safe = key.isidentifier() and not key.startswith("item_")  # HDF5 takes no "/", "." or empty names
             stored = _write_value(inner, key if safe else f"item_{number}", item)
             stored.attrs["emcore_key"] = json.dumps(key)
 
 
 def _write_value(group: Any, name: str, value: Any) -> Any:
-    kind = type(value).__name__
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
         stored, kind = group.create_dataset(name, data=value), "numpy"
     elif isinstance(value, bool | float) or (isinstance(value, int) and -(2**63) <= value < 2**63):
         stored = group.create_dataset(name, data=value)
+        kind = next(base.__name__ for base in (bool, int, float) if isinstance(value, base))
     elif isinstance(value, str) and value.isprintable():
-        stored = group.create_dataset(name, data=value, dtype=_h5py().string_dtype())
+        stored, kind = group.create_dataset(name, data=str(value), dtype=_h5py().string_dtype()), "str"
     else:
-        text = json.dumps(_pack(plain(value, name)))
-        stored, kind = group.create_dataset(name, data=text, dtype=_h5py().string_dtype()), "json"
+        return _write_json(group, name, plain(value, name), "json")
+    stored.attrs["emcore_type"] = kind
+    return stored
+
+
+def _write_json(group: Any, name: str, value: Any, kind: str) -> Any:
+    stored = group.create_dataset(name, data=json.dumps(_pack(value)), dtype=_h5py().string_dtype())
     stored.attrs["emcore_type"] = kind
     return stored
 
@@ -211,53 +209,60 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_file() or not h5py.is_hdf5(path):
-        raise ValueError(f"{path} is not an emcore result: not an HDF5 file")
+        raise ValueError(f"{path} is not an emcore result: it is no HDF5 file")
     try:
         with h5py.File(path, "r") as file:
             entry = file.get("entry")
             if entry is None or "emcore_result" not in entry.attrs:
-                raise ValueError("it was not written by emcore (use emcore.read for measurements)")
+                raise _NotOurs("it was not written by emcore (use emcore.read for measurements)")
             if int(entry.attrs["emcore_format"]) > FORMAT:
-                raise ValueError(f"it was written by a newer version ({file.attrs['creator']}): update emcore")
+                raise _NotOurs(f"it was written by a newer version ({file.attrs['creator']}): update emcore")
             return _read_entry(entry, result_class(str(entry.attrs["emcore_result"])))
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        said = error.args[0] if isinstance(error, ValueError) and error.args else f"damaged ({error})"
-        raise ValueError(f"{path} is not an emcore result: {said}") from error
+    except ImportError:
+        raise
+    except _NotOurs as error:
+        raise ValueError(f"{path} is not an emcore result that can be read: {error}") from error
+    except Exception as error:  # HDF5 and JSON met bytes they did not expect; which exception it is says nothing
+        raise ValueError(f"{path} is a damaged emcore result: {error}") from error
 
 
-def _read_entry(entry: Any, cls: type[Result]) -> Result:
+class _NotOurs(ValueError):
+    """A file that is whole, but no result that this version can read."""
+
+
+def _read_entry(entry: Any, cls: type[Result] | None) -> Result:
+    if cls is None:
+        raise _NotOurs(f"it holds a {entry.attrs['emcore_result']!r}, which this version does not know: update emcore")
     found: dict[str, Any] = {}
     for f in dataclasses.fields(cls):
         if not f.init:
             continue
         if f.name in entry["values"]:
-            found[f.name] = _read_value(entry["values"][f.name])
+            stored = entry["values"][f.name]
+            signal = stored.attrs["emcore_type"] == "signal"
+            found[f.name] = _read_signal(entry[f.name], stored) if signal else _read_value(stored)
         elif f.name in entry["coordinates"]:
             found[f.name] = _read_array(entry["coordinates"][f.name])
         elif f.name in entry:
             group = entry[f.name]
-            if "emcore_signal" in group.attrs:
-                found[f.name] = _read_signal(group)
-            elif group.attrs["NX_class"] == "NXprocess":
-                found[f.name] = _read_provenance(group)
-            else:
-                found[f.name] = _read_array(group["data"])
+            process = group.attrs["NX_class"] == "NXprocess"
+            found[f.name] = _read_provenance(group) if process else _read_array(group["data"])
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise ValueError(f"it has no {f.name}: it was written by another version of emcore, or is damaged")
+            raise _NotOurs(f"it has no {f.name}: it was written by another version")
     return cls(**found)
 
 
 def _read_array(dataset: Any) -> np.ndarray[Any, Any]:
     if "emcore_dtype" in dataset.attrs:
-        texts = [json.loads(text) for text in dataset.asstr()[()].ravel().tolist()]
+        texts = [json.loads(text) for text in np.asarray(dataset.asstr()[()], dtype=object).ravel()]
         return np.array(texts, dtype=dataset.attrs["emcore_dtype"]).reshape(dataset.shape)
-    return np.asarray(dataset[()])
+    return np.asarray(dataset[()], dtype=dataset.dtype)  # a single value comes without its byte order
 
 
-def _read_signal(group: Any) -> Signal:
-    said = json.loads(group.attrs["emcore_signal"])
-    axes = tuple(Axis(**axis) for axis in said["axes"])
-    return Signal(_read_array(group["data"]), axes, said["source"], said["title"], _unpack(said["metadata"]))
+def _read_signal(group: Any, stored: Any) -> Signal:
+    known = _unpack(json.loads(stored.asstr()[()]))
+    axes = tuple(Axis(**axis) for axis in known["axes"])
+    return Signal(_read_array(group["data"]), axes, known["source"], known["title"], known["metadata"])
 
 
 def _read_provenance(group: Any) -> Provenance:

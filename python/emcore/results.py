@@ -230,17 +230,20 @@ class Result:
         -------
         dict of str to hyperspy BaseSignal
             One for every array field with declared axes, by its name: component maps are a Signal2D with a navigation
-            axis over components, spectra likewise, the region map a Signal2D.
+            axis over components, spectra likewise, the region map a Signal2D; the image itself too.
 
         Raises
         ------
         ImportError
             If the extra `hyperspy` is not installed.
         """
-        return {
-            name: to_hyperspy(getattr(self, name), axes, title=name, signal_axes=signal_axes)
-            for name, axes, signal_axes in array_fields(self)
-        }
+        found = {n: to_hyperspy(getattr(self, n), axes, n, inside) for n, axes, inside in array_fields(self)}
+        signals = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name, signal in signals.items():
+            if isinstance(signal, Signal):
+                inside = sum(not axis.navigation for axis in signal.axes)
+                found[name] = to_hyperspy(np.asarray(signal.data), signal.axes, signal.title or name, inside)
+        return found
 
 
 def load_result(path: "str | os.PathLike[str]") -> Any:
@@ -269,15 +272,13 @@ def load_result(path: "str | os.PathLike[str]") -> Any:
     return read_result(path)
 
 
-def result_class(name: str) -> type[Result]:
-    """The result class of that name, imported if need be."""
+def result_class(name: str) -> type[Result] | None:
+    """The result class of that name, imported if need be; None for a name that is not known."""
     import importlib
 
     if name not in _CLASSES and name in _HOMES:
         importlib.import_module(_HOMES[name])
-    if name not in _CLASSES:
-        raise ValueError(f"it holds a {name!r}, which this version of emcore does not know: update emcore")
-    return _CLASSES[name]
+    return _CLASSES.get(name)
 
 
 def array_fields(result: Result) -> list[tuple[str, tuple[Axis, ...], int]]:
@@ -320,7 +321,7 @@ def _declared_axis(result: Result, declared: str, size: int, navigation: bool) -
     return Axis(declared, size, units="", navigation=navigation)
 
 
-def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], *, title: str = "", signal_axes: int = 2) -> Any:
+def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], title: str = "", signal_axes: int = 2) -> Any:
     """A HyperSpy signal of an array: the last `signal_axes` axes are signal axes, those before navigation."""
     try:
         from hyperspy import signals
@@ -333,9 +334,9 @@ def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], *, title: str = "", s
             "size": axis.size,
             "scale": axis.scale,
             "offset": axis.offset,
-            "units": axis.units,
             "navigate": i < len(axes) - signal_axes,
         }
+        | ({"units": axis.units} if axis.units else {})
         for i, axis in enumerate(axes)
     ]
     return kind(array, axes=described, metadata={"General": {"title": title}})
@@ -343,7 +344,10 @@ def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], *, title: str = "", s
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return type(a) is type(b) and a.dtype == b.dtype and same_array(a, b)
+        both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+        return both and a.dtype == b.dtype and same_array(a, b)
+    if isinstance(a, Provenance) and isinstance(b, Provenance):
+        return _same(vars(a), vars(b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     if isinstance(a, tuple | list) and type(a) is type(b):
