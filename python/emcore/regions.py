@@ -1,0 +1,99 @@
+"""Which component does a pixel belong to? From maps on a coarse grid of windows to a region for every pixel."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def comparable(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maps divided by the level that each has where it is present, so that the largest says which is strongest.
+
+    The level is sum W^3 / sum W^2: the mean over windows weighted by energy, blind to where a component is absent and
+    to how large its region is.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (k, ny, nx)
+        Not negative; of any scale each.
+
+    Returns
+    -------
+    ndarray, shape (k, ny, nx), float32
+        About 1 where a component is alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> comparable(np.array([[[8, 8, 0, 0]], [[0, 0, 3, 3]]], dtype=np.float32)).tolist()
+    [[[1.0, 1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0, 1.0]]]
+    """
+    squared = np.square(maps, dtype=np.float64)
+    energy = squared.sum(axis=(1, 2))
+    level = (squared * maps).sum(axis=(1, 2)) / np.where(energy > 0, energy, 1)
+    return (maps / np.where(level > 0, level, 1)[:, None, None]).astype(np.float32)
+
+
+def strongest_in_windows(strength: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Index of the strongest component in every window.
+
+    Parameters
+    ----------
+    strength : ndarray, shape (k, ny, nx)
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        The first of equals; -1 where all are zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> strongest_in_windows(np.array([[[1.0, 0.2, 0.0]], [[0.0, 0.9, 0.0]]], dtype=np.float32)).tolist()
+    [[0, 1, -1]]
+    """
+    return np.where(strength.max(axis=0) > 0, strength.argmax(axis=0), -1)
+
+
+def strongest_in_pixels(
+    strength: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64], shape: tuple[int, int]
+) -> NDArray[np.int32]:
+    """Index of the strongest component at every pixel, strengths interpolated linearly between windows.
+
+    Parameters
+    ----------
+    strength : ndarray, shape (k, ny, nx), float32
+    y, x : ndarray, shape (ny,) and (nx,)
+        Centres of the windows in pixels, rising; beyond the outermost their values hold up to the edge.
+    shape : (int, int)
+        Height and width of the image.
+
+    Returns
+    -------
+    ndarray, shape (H, W), int32
+        The first of equals; -1 where all are zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> strength = np.array([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=np.float32)
+    >>> strongest_in_pixels(strength, np.array([0.0]), np.array([1.0, 4.0]), (1, 6)).tolist()
+    [[0, 0, 0, 1, 1, 1]]
+    """
+    labels = np.full(shape, -1, dtype=np.int32)
+    highest = np.zeros(shape, dtype=np.float32)
+    above, below, to_below = _between(y, shape[0])
+    left, right, to_right = _between(x, shape[1])
+    for i, values in enumerate(strength):
+        lines = values[above] + (values[below] - values[above]) * to_below[:, None]
+        here = lines[:, right] - lines[:, left]
+        here *= to_right
+        here += lines[:, left]
+        labels[here > highest] = i
+        np.maximum(highest, here, out=highest)
+    return labels
+
+
+def _between(centres: NDArray[np.float64], size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For every pixel the windows before and after it, and how far it is from the first to the second."""
+    place = np.interp(np.arange(size), centres, np.arange(len(centres), dtype=np.float64))
+    before = np.minimum(place.astype(np.intp), max(len(centres) - 2, 0))
+    return before, np.minimum(before + 1, len(centres) - 1), (place - before).astype(np.float32)
