@@ -81,3 +81,21 @@ def test_pixels_that_are_not_square_are_taken_into_account():
     # Equal frequencies in bins are twice as large along x in 1/unit.
     _, direction, _ = strongest_peak(power(fringes(8.0, 45.0)), scale=(0.5, 0.25))
     assert off(direction, math.degrees(math.atan2(1, 2))) < 0.5
+
+
+def test_a_bright_ring_is_not_a_lattice():
+    y, x = np.mgrid[:N, :N] - N // 2
+    spectrum = 1.0 + 100.0 * (np.rint(np.hypot(y, x)) == 12)
+    for sign in (1, -1):
+        spectrum[N // 2 + sign * 10, N // 2 + sign * 24] = 60.0
+    spacing, direction, _ = strongest_peak(spectrum)
+    assert spacing == pytest.approx(N / 26, rel=1e-6)
+    assert off(direction, math.degrees(math.atan2(-10, 24))) < 0.01
+
+
+def test_the_flank_of_a_streak_through_zero_is_not_a_peak():
+    y, x = np.mgrid[:N, :N] - N // 2
+    spectrum = 1.0 + 1e6 * np.exp(-np.abs(x)) * (y == 0)
+    for sign in (1, -1):
+        spectrum[N // 2 + sign * 10, N // 2 + sign * 24] = 60.0
+    assert strongest_peak(spectrum)[0] == pytest.approx(N / 26, rel=1e-6)

@@ -75,7 +75,7 @@ def test_elbow_is_the_point_farthest_from_the_chord(seed):
 
 
 def test_jany_is_the_first_strict_local_maximum_of_the_gradient():
-    evr = np.array([0.5, 0.2, 0.08, 0.075, 0.07, 0.02, 0.015, 0.014])
+    evr = np.array([0.5, 0.2, 0.08, 0.075, 0.07, 0.02, 0.015, 0.014, 0.0139, 0.001])
     gradient = np.gradient(evr)
     first = next(i for i in range(1, 7) if gradient[i - 1] < gradient[i] > gradient[i + 1])
     assert n_components(evr, rule="jany").n == first + 1 == 4
@@ -175,6 +175,14 @@ def test_gavish_donoho_for_counts_takes_its_noise_from_their_total():
     limit = optimal_threshold(counts.shape) * math.sqrt(max(counts.shape) / counts.sum())
     choice = n_components(evr[:20], rule="gavish-donoho", shape=counts.shape, total_counts=counts.sum())
     assert choice.n == np.count_nonzero(singular > limit) == 3
+
+
+def test_the_largest_singular_value_of_weighted_counts_is_taken_as_one():
+    singular = np.array([1.0, 0.5, 0.2] + [0.05] * 400)
+    evr = singular**2 / np.sum(singular**2)
+    total = (optimal_threshold((1000, 500)) / 0.19) ** 2 * 1000
+    choice = n_components(evr[:20], rule="gavish-donoho", shape=(1000, 500), total_counts=total)
+    assert choice.n == 3
 
 
 def test_parallel_keeps_the_planted_rank_and_one_component_of_noise():

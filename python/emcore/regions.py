@@ -95,5 +95,5 @@ def strongest_in_pixels(
 def _between(centres: NDArray[np.float64], size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """For every pixel the windows before and after it, and how far it is from the first to the second."""
     place = np.interp(np.arange(size), centres, np.arange(len(centres), dtype=np.float64))
-    before = np.minimum(place.astype(np.intp), max(len(centres) - 2, 0))
+    before = place.astype(np.intp)
     return before, np.minimum(before + 1, len(centres) - 1), (place - before).astype(np.float32)
