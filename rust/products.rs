@@ -22,9 +22,9 @@ pub const BLOCK_ROWS: usize = 240;
 const TILE_BYTES: usize = 384 << 10;
 
 /// Features whose part of Q stays in the first-level cache while the rows of a tile pass.
-const CHUNK_LINES: usize = 32;
+const CHUNK_LINES: usize = 16;
 
-/// k thin columns of d values, interleaved in lines of 64 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
+/// k thin columns of d values, interleaved in lines of 128 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
 ///
 /// The order in which a hot loop reads them, whatever the instruction set. Padded with zeros to whole lines.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +92,7 @@ impl Panel<f64> {
 
 /// Rows that make a tile: few enough to stay in cache between `X Q` and `Xᵀ Y`, a multiple of what registers hold.
 pub fn tile_rows<T>(d: usize) -> usize {
-    (TILE_BYTES / (d * size_of::<T>()).max(1)).clamp(6, BLOCK_ROWS) / 6 * 6
+    (TILE_BYTES / (d * size_of::<T>()).max(1)).clamp(2 * R, BLOCK_ROWS) / R * R
 }
 
 /// Cut `0..n` into tiles of `rows` rows.
@@ -100,10 +100,11 @@ pub fn tiles(n: usize, rows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(rows).map(move |start| start..(start + rows).min(n))
 }
 
-/// The offset of each feature in the type of the arithmetic, padded to whole lines; empty for no offset.
-pub fn pack_offset<R: Real>(offset: Option<&[f64]>) -> Vec<R> {
-    let mut packed = Vec::from_iter(offset.into_iter().flatten().map(|&x| R::of(x)));
-    packed.resize(packed.len().div_ceil(R::LINE) * R::LINE, R::ZERO);
+/// The offset of each of d features in the type of the arithmetic, padded to whole lines; zeros where none is given.
+pub fn pack_offset<R: Real>(offset: Option<&[f64]>, d: usize) -> Vec<R> {
+    let mut packed = offset.map_or(vec![R::ZERO; d], |offset| offset.iter().map(|&x| R::of(x)).collect());
+    assert_eq!(packed.len(), d, "an offset for each feature");
+    packed.resize(d.div_ceil(R::LINE) * R::LINE, R::ZERO);
     packed
 }
 
@@ -113,20 +114,14 @@ pub fn pack_offset<R: Real>(offset: Option<&[f64]>) -> Vec<R> {
 pub fn project<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], q: &Panel<T::Real>, out: &mut [T::Real]) {
     assert_eq!(block.d(), q.d, "features of X and Q");
     assert_eq!(out.len(), block.n() * q.k, "rows of X times columns of Q");
-    check_offset(offset, q);
-    dispatch(Project { block, offset, q, out });
+    with_tile(block, offset, |tile| dispatch(Project { tile, q, out }));
 }
 
 /// `into += (X_b - offset)ᵀ Y_b` for a tile of rows; `y` holds `block.n()` × `into.k()` values.
 pub fn accumulate<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], y: &[T::Real], into: &mut Panel<T::Real>) {
     assert_eq!(block.d(), into.d, "features of X and of the sum");
     assert_eq!(y.len(), block.n() * into.k, "rows of X times columns of Y");
-    check_offset(offset, into);
-    dispatch(Accumulate { block, offset, y, into });
-}
-
-fn check_offset<R: Real>(offset: &[R], panel: &Panel<R>) {
-    assert!(offset.is_empty() || offset.len() == panel.d.div_ceil(R::LINE) * R::LINE, "an offset for each feature");
+    with_tile(block, offset, |tile| dispatch(Accumulate { tile, y, into }));
 }
 
 /// `(X - offset) Q`, n × k row by row.
@@ -136,7 +131,7 @@ pub fn x_q<T: Pixel>(
     q: &Panel<T::Real>,
     control: &Control,
 ) -> Result<Vec<T::Real>> {
-    let offset = pack_offset(offset);
+    let offset = pack_offset(offset, rows.d());
     let tile = tile_rows::<T>(rows.d());
     let mut out = vec![T::Real::ZERO; rows.n() * q.k];
     let block = |range: Range<usize>, out: &mut [T::Real]| {
@@ -160,7 +155,7 @@ pub fn xt_y<T: Pixel>(
     control: &Control,
 ) -> Result<Panel<f64>> {
     assert_eq!(y.len(), rows.n() * k, "rows of X times columns of Y");
-    let offset = pack_offset(offset);
+    let offset = pack_offset(offset, rows.d());
     sum_over_blocks(rows, k, control, |block, first, sum| {
         for part in tiles(block.n(), tile_rows::<T>(rows.d())) {
             let y = &y[(first + part.start) * k..(first + part.end) * k];
@@ -176,7 +171,7 @@ pub fn xt_x_q<T: Pixel>(
     q: &Panel<T::Real>,
     control: &Control,
 ) -> Result<Panel<f64>> {
-    let offset = pack_offset(offset);
+    let offset = pack_offset(offset, rows.d());
     sum_over_blocks(rows, q.k, control, |block, _, sum| {
         let tile = tile_rows::<T>(rows.d());
         let mut y = vec![T::Real::ZERO; tile * q.k];
@@ -238,51 +233,70 @@ impl<R: Real, F: Fn() -> Panel<R>> Spare<R, F> {
     }
 }
 
-/// Run `$body` with `$k` a constant, for each group of columns that fits into the registers of `$simd`.
+/// Rows of X in registers at a time in [`Project`]: R x K sums, K columns and R rows fit into 32 registers.
+const R: usize = 3;
+/// Registers of features at a time in [`Accumulate`]: G x K sums.
+const G: usize = 2;
+
+/// Call `$self.$columns::<S, K>` for each group of K columns that fits into the registers of the instruction set.
 macro_rules! for_column_groups {
-    ($simd:ident, $columns:expr, $first:ident, $k:ident => $body:expr) => {{
-        let widest = if $simd::REGISTER_COUNT >= 32 { 8 } else { 4 };
-        let mut $first = 0;
-        while $first < $columns {
-            match ($columns - $first).min(widest) {
-                8.. => {
-                    const $k: usize = 8;
-                    $body;
-                    $first += $k
-                }
-                6.. => {
-                    const $k: usize = 6;
-                    $body;
-                    $first += $k
-                }
-                4.. => {
-                    const $k: usize = 4;
-                    $body;
-                    $first += $k
-                }
-                3 => {
-                    const $k: usize = 3;
-                    $body;
-                    $first += $k
-                }
-                2 => {
-                    const $k: usize = 2;
-                    $body;
-                    $first += $k
-                }
-                _ => {
-                    const $k: usize = 1;
-                    $body;
-                    $first += $k
-                }
+    ($self:ident, $columns:ident, $simd:ident, $k:expr) => {{
+        let mut first = 0;
+        while first < $k {
+            first += match $k - first {
+                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8>($simd, first),
+                4.. => $self.$columns::<S, 4>($simd, first),
+                2.. => $self.$columns::<S, 2>($simd, first),
+                _ => $self.$columns::<S, 1>($simd, first),
             }
         }
     }};
 }
 
-struct Project<'a, T: Pixel> {
+/// A tile of rows: whole lines where they stand, the rest of each row copied to a line of its own, padded with zeros.
+struct Tile<'a, T: Pixel> {
     block: Block<'a, T>,
+    tail: &'a [T],
     offset: &'a [T::Real],
+}
+
+impl<'a, T: Pixel> Tile<'a, T> {
+    #[inline(always)]
+    fn lines(&self) -> usize {
+        self.block.d().div_ceil(T::Real::LINE)
+    }
+
+    /// Line `line` of row `i`.
+    #[inline(always)]
+    fn line(&self, i: usize, line: usize) -> &'a [T] {
+        let size = T::Real::LINE;
+        debug_assert!(i < self.block.n() && line < self.lines());
+        if (line + 1) * size <= self.block.d() {
+            // SAFETY: within row i.
+            unsafe { self.block.row(i).get_unchecked(line * size..(line + 1) * size) }
+        } else {
+            // SAFETY: `with_tile` copied one line for each row.
+            unsafe { self.tail.get_unchecked(i * size..(i + 1) * size) }
+        }
+    }
+}
+
+/// Call `body` with `block` as a tile.
+fn with_tile<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], body: impl FnOnce(Tile<'_, T>)) {
+    let (d, size) = (block.d(), T::Real::LINE);
+    assert_eq!(offset.len(), d.div_ceil(size) * size, "an offset for each feature, from pack_offset");
+    let mut tail = Vec::new();
+    if d % size != 0 {
+        tail.resize(block.n() * size, T::default());
+        for (i, line) in tail.chunks_mut(size).enumerate() {
+            line[..d % size].copy_from_slice(&block.row(i)[d - d % size..]);
+        }
+    }
+    body(Tile { block, tail: &tail, offset });
+}
+
+struct Project<'a, T: Pixel> {
+    tile: Tile<'a, T>,
     q: &'a Panel<T::Real>,
     out: &'a mut [T::Real],
 }
@@ -292,91 +306,60 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for_column_groups!(S, self.q.k, first, K => {
-            const R: usize = if K <= 4 { 6 } else { 3 };
-            if S::REGISTER_COUNT >= 32 {
-                self.columns::<S, K, R>(simd, first);
-            } else {
-                self.columns::<S, K, 3>(simd, first);
-            }
-        });
+        for_column_groups!(self, columns, simd, self.q.k);
     }
 }
 
-impl<'a, T: Pixel> Project<'a, T> {
-    /// Columns `first..first + K` of the product, R rows at a time.
+impl<T: Pixel> Project<'_, T> {
+    /// Columns `first..first + K` of the product, R rows at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize, const R: usize>(&mut self, simd: S, first: usize) {
-        let n = self.block.n();
+    fn columns<S: Simd, const K: usize>(&mut self, simd: S, first: usize) -> usize {
+        let n = self.tile.block.n();
         // Sums in registers between chunks of features, spilled here so that Q's chunk serves all rows of the tile.
         let mut sums = vec![[[T::Real::splat(simd, T::Real::ZERO); K]; R]; n.div_ceil(R)];
-        let whole = self.q.d / T::Real::LINE;
-        for chunk in tiles(whole, CHUNK_LINES) {
+        for chunk in tiles(self.tile.lines(), CHUNK_LINES) {
             for (group, sums) in sums.iter_mut().enumerate() {
-                let rows = self.group::<R>(group);
-                if self.offset.is_empty() {
-                    self.lines::<S, K, R, false>(simd, first, chunk.clone(), rows, sums);
-                } else {
-                    self.lines::<S, K, R, true>(simd, first, chunk.clone(), rows, sums);
-                }
+                // The last row again where the tile ends sooner.
+                let rows = std::array::from_fn(|r| (group * R + r).min(n - 1));
+                self.chunk::<S, K>(simd, first, chunk.clone(), rows, sums);
             }
         }
-        let (k, tail) = (self.q.k, whole * T::Real::LINE..self.q.d);
-        for (group, sums) in sums.iter().enumerate() {
-            let rows = self.group::<R>(group);
-            for (r, sums) in sums.iter().enumerate().take(n - group * R) {
-                for (c, &sum) in sums.iter().enumerate() {
-                    let mut sum = T::Real::sum(simd, sum);
-                    for j in tail.clone() {
-                        let offset = if self.offset.is_empty() { T::Real::ZERO } else { self.offset[j] };
-                        sum += (rows[r][j].real() - offset) * self.q.get(j, first + c);
-                    }
-                    self.out[(group * R + r) * k + first + c] = sum;
-                }
+        for (i, sums) in sums.iter().flatten().take(n).enumerate() {
+            for (c, &sum) in sums.iter().enumerate() {
+                self.out[i * self.q.k + first + c] = T::Real::sum(simd, sum);
             }
         }
-    }
-
-    /// R rows from `group * R` on; the last one again where the tile ends sooner.
-    #[inline(always)]
-    fn group<const R: usize>(&self, group: usize) -> [&'a [T]; R] {
-        std::array::from_fn(|r| self.block.row((group * R + r).min(self.block.n() - 1)))
+        K
     }
 
     #[inline(always)]
-    fn lines<S: Simd, const K: usize, const R: usize, const OFFSET: bool>(
+    fn chunk<S: Simd, const K: usize>(
         &self,
         simd: S,
         first: usize,
-        lines: Range<usize>,
-        rows: [&[T]; R],
+        chunk: Range<usize>,
+        rows: [usize; R],
         sums: &mut [[<T::Real as Real>::Lanes<S>; K]; R],
     ) {
         let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
         let mut acc = *sums;
-        for line in lines {
+        for line in chunk {
+            let x = rows.map(|i| self.tile.line(i, line));
+            let at = (line * self.q.k + first) * size;
+            // SAFETY: Q and the offset hold `lines()` whole lines of each column.
+            let (q, offset) = unsafe {
+                (
+                    self.q.values.get_unchecked(at..at + K * size),
+                    self.tile.offset.get_unchecked(line * size..(line + 1) * size),
+                )
+            };
             for part in (0..size).step_by(lanes) {
-                let j = line * size + part;
-                // SAFETY: `line` is a whole line of features (`columns`), so j + lanes <= d = each row's length, and the
-                // panel and the offset hold whole lines.
-                let (q, offset) = unsafe {
-                    let at = (line * self.q.k + first) * size + part;
-                    let q: [_; K] = std::array::from_fn(|c| {
-                        let at = at + c * size;
-                        T::Real::load(simd, self.q.values.get_unchecked(at..at + lanes))
-                    });
-                    let offset = if OFFSET { self.offset.get_unchecked(j..j + lanes) } else { &[] };
-                    (q, offset)
-                };
-                let offset = if OFFSET { T::Real::load(simd, offset) } else { q[0] };
-                for r in 0..R {
-                    // SAFETY: as above.
-                    let mut x = T::load(simd, unsafe { rows[r].get_unchecked(j..j + lanes) });
-                    if OFFSET {
-                        x = T::Real::sub(simd, x, offset);
-                    }
+                let q: [_; K] = std::array::from_fn(|c| T::Real::load(simd, &q[c * size + part..][..lanes]));
+                let offset = T::Real::load(simd, &offset[part..part + lanes]);
+                for (x, acc) in x.iter().zip(&mut acc) {
+                    let x = T::Real::sub(simd, T::load(simd, &x[part..part + lanes]), offset);
                     for c in 0..K {
-                        acc[r][c] = T::Real::mul_add(simd, x, q[c], acc[r][c]);
+                        acc[c] = T::Real::mul_add(simd, x, q[c], acc[c]);
                     }
                 }
             }
@@ -386,8 +369,7 @@ impl<'a, T: Pixel> Project<'a, T> {
 }
 
 struct Accumulate<'a, T: Pixel> {
-    block: Block<'a, T>,
-    offset: &'a [T::Real],
+    tile: Tile<'a, T>,
     y: &'a [T::Real],
     into: &'a mut Panel<T::Real>,
 }
@@ -397,81 +379,38 @@ impl<T: Pixel> WithSimd for Accumulate<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for_column_groups!(S, self.into.k, first, K => {
-            const G: usize = if K <= 4 { 4 } else { 2 };
-            if S::REGISTER_COUNT >= 32 {
-                self.columns::<S, K, G>(simd, first);
-            } else {
-                self.columns::<S, K, 2>(simd, first);
-            }
-        });
+        for_column_groups!(self, columns, simd, self.into.k);
     }
 }
 
 impl<T: Pixel> Accumulate<'_, T> {
-    /// Columns `first..first + K` of the sum, G registers of features at a time.
+    /// Columns `first..first + K` of the sum, G registers of features at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize, const G: usize>(&mut self, simd: S, first: usize) {
-        let lanes = T::Real::lanes::<S>();
-        let whole = self.into.d / T::Real::LINE * T::Real::LINE;
-        let mut j = 0;
-        while j + G * lanes <= whole {
-            self.features::<S, K, G>(simd, first, j);
-            j += G * lanes;
-        }
-        while j < whole {
-            self.features::<S, K, 1>(simd, first, j);
-            j += lanes;
-        }
-        for j in whole..self.into.d {
-            let offset = if self.offset.is_empty() { T::Real::ZERO } else { self.offset[j] };
-            for c in first..first + K {
-                let at = self.into.at(j, c);
-                for i in 0..self.block.n() {
-                    self.into.values[at] += (self.block.row(i)[j].real() - offset) * self.y[i * self.into.k + c];
-                }
+    fn columns<S: Simd, const K: usize>(&mut self, simd: S, first: usize) -> usize {
+        for line in 0..self.tile.lines() {
+            for part in (0..T::Real::LINE).step_by(G * T::Real::lanes::<S>()) {
+                self.registers::<S, K>(simd, first, line, part);
             }
         }
-    }
-
-    /// Features from j on, G registers of them.
-    #[inline(always)]
-    fn features<S: Simd, const K: usize, const G: usize>(&mut self, simd: S, first: usize, j: usize) {
-        if self.offset.is_empty() {
-            self.registers::<S, K, G, false>(simd, first, j);
-        } else {
-            self.registers::<S, K, G, true>(simd, first, j);
-        }
+        K
     }
 
     #[inline(always)]
-    fn registers<S: Simd, const K: usize, const G: usize, const OFFSET: bool>(
-        &mut self,
-        simd: S,
-        first: usize,
-        j: usize,
-    ) {
+    fn registers<S: Simd, const K: usize>(&mut self, simd: S, first: usize, line: usize, part: usize) {
         let (k, size, lanes) = (self.into.k, T::Real::LINE, T::Real::lanes::<S>());
-        let at = |g: usize, c: usize| {
-            let j = j + g * lanes;
-            let at = ((j / size) * k + first + c) * size + j % size;
-            at..at + lanes
-        };
-        let mut acc: [[_; K]; G] =
-            std::array::from_fn(|g| std::array::from_fn(|c| T::Real::load(simd, &self.into.values[at(g, c)])));
-        let zero = T::Real::splat(simd, T::Real::ZERO);
-        let offset: [_; G] =
-            std::array::from_fn(|g| if OFFSET { T::Real::load(simd, &self.offset[j + g * lanes..]) } else { zero });
-        for i in 0..self.block.n() {
-            let row = self.block.row(i);
-            // SAFETY: `y` holds block.n() * k values, `first + K <= k`; j + G * lanes <= d, each row's length.
-            let (y, row) = unsafe {
-                (self.y.get_unchecked(i * k + first..i * k + first + K), row.get_unchecked(j..j + G * lanes))
-            };
-            let x: [_; G] = std::array::from_fn(|g| {
-                let x = T::load(simd, &row[g * lanes..(g + 1) * lanes]);
-                if OFFSET { T::Real::sub(simd, x, offset[g]) } else { x }
-            });
+        let at = (line * k + first) * size;
+        let sums = &mut self.into.values[at..at + K * size];
+        let offset = &self.tile.offset[line * size..(line + 1) * size];
+        let offset: [_; G] = std::array::from_fn(|g| T::Real::load(simd, &offset[part + g * lanes..][..lanes]));
+        let mut acc: [[_; K]; G] = std::array::from_fn(|g| {
+            std::array::from_fn(|c| T::Real::load(simd, &sums[c * size + part + g * lanes..][..lanes]))
+        });
+        for i in 0..self.tile.block.n() {
+            let x = &self.tile.line(i, line)[part..part + G * lanes];
+            // SAFETY: `y` holds n * k values and `first + K <= k`.
+            let y = unsafe { self.y.get_unchecked(i * k + first..i * k + first + K) };
+            let x: [_; G] =
+                std::array::from_fn(|g| T::Real::sub(simd, T::load(simd, &x[g * lanes..(g + 1) * lanes]), offset[g]));
             for c in 0..K {
                 let y = T::Real::splat(simd, y[c]);
                 for g in 0..G {
@@ -481,7 +420,7 @@ impl<T: Pixel> Accumulate<'_, T> {
         }
         for (g, acc) in acc.iter().enumerate() {
             for (c, &acc) in acc.iter().enumerate() {
-                T::Real::store(simd, &mut self.into.values[at(g, c)], acc);
+                T::Real::store(simd, &mut sums[c * size + part + g * lanes..][..lanes], acc);
             }
         }
     }
@@ -562,10 +501,11 @@ mod tests {
             fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
                 let (block, q) = (self.0, self.1);
                 let mut y = vec![0.0; block.n() * q.k];
-                Project { block, offset: &[], q, out: &mut y }.with_simd(simd);
+                let offset = pack_offset(None, q.d);
+                with_tile(block, &offset, |tile| Project { tile, q, out: &mut y }.with_simd(simd));
                 let mut into = Panel::zeros::<f32>(q.d, q.k);
                 let small = Vec::from_iter(y.iter().map(|y| y % 64.0));
-                Accumulate { block, offset: &[], y: &small, into: &mut into }.with_simd(simd);
+                with_tile(block, &offset, |tile| Accumulate { tile, y: &small, into: &mut into }.with_simd(simd));
                 (y, into.to_columns())
             }
         }

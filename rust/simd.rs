@@ -48,7 +48,7 @@ pub trait Real:
 {
     /// A register of an instruction set.
     type Lanes<S: Simd>: Copy;
-    /// Values in 64 bytes: the unit of every packed layout, whatever the instruction set.
+    /// Values in 128 bytes, two of the widest registers: the unit of every packed layout, whatever the instruction set.
     const LINE: usize;
     /// Zero.
     const ZERO: Self;
@@ -135,8 +135,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, f32s, 16, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_e_f32s, reduce_sum_f32s);
-real!(f64, f64s, 8, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_e_f64s, reduce_sum_f64s);
+real!(f32, f32s, 32, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_e_f32s, reduce_sum_f32s);
+real!(f64, f64s, 16, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_e_f64s, reduce_sum_f64s);
 
 /// A type in which a detector writes, and the type in which kernels compute on it.
 pub trait Pixel: Copy + Default + PartialOrd + Send + Sync + std::fmt::Debug + 'static {
