@@ -123,15 +123,16 @@ pub fn on_every_thread(control: &Control, work: impl Fn() + Sync) {
 
 /// Run the calling thread's tick now. Serial parts that may last call it between steps.
 pub fn tick(control: &Control) {
-    TICKER.with_borrow_mut(|ticker| {
-        if let Some(ticker) = ticker {
-            let (done, total) = control.progress();
-            // SAFETY: `with_tick` put the pointer there, and removes it before the borrow that it came from ends.
-            if !unsafe { (*ticker.0)(done, total) } {
-                control.cancel();
-            }
+    // Taken out while it runs: a tick (a signal handler, a progress callback) may itself call a kernel.
+    if let Some(ticker) = TICKER.take() {
+        let (done, total) = control.progress();
+        // SAFETY: `with_tick` put the pointer there, and removes it before the borrow that it came from ends; nobody
+        // else on this thread can reach it while it is taken out.
+        if !unsafe { (*ticker.0)(done, total) } {
+            control.cancel();
         }
-    });
+        TICKER.set(Some(ticker));
+    }
 }
 
 struct Ticker(*mut Tick<'static>);
@@ -185,5 +186,19 @@ mod tests {
             },
         );
         assert_eq!(ticks, 1);
+    }
+
+    #[test]
+    fn a_tick_may_itself_compute() {
+        let (control, mut inner) = (Control::new(), false);
+        with_tick(
+            &mut |_, _| {
+                with_tick(&mut |_, _| true, || tick(&Control::new()));
+                inner = true;
+                false
+            },
+            || tick(&control),
+        );
+        assert!(inner && control.check().is_err());
     }
 }

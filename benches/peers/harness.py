@@ -28,8 +28,8 @@ import numpy as np
 
 Data = dict[str, np.ndarray]
 Setup = Callable[[Data, bool, int], Callable[[], Any]]
-"""``setup(data, prepared, threads)`` imports the library, for a prepared row converts the data as the library likes them
-best, and returns the call that is timed; its result is an array or a dict of arrays. Not timed itself."""
+"""``setup(data, prepared, threads)``, not timed, imports the library, for a prepared row converts the data as the
+library likes them best, and returns the call that is timed; its result is an array or a dict of arrays."""
 
 ROWS = ("as delivered", "prepared")
 RESULTS = Path(__file__).parents[2] / "bench-results"
@@ -73,15 +73,8 @@ class Child:
         env = {name: value for name, value in os.environ.items() if name not in SLOWING}
         pools = ("EMCORE", "RAYON", "OMP", "MKL", "OPENBLAS", "BLIS", "NUMBA", "NUMEXPR")
         env |= {f"{pool}_NUM_THREADS": str(threads) for pool in pools}
-        command = [
-            sys.executable,
-            sys.argv[0],
-            "--child",
-            json.dumps(list(key)),
-            str(folder),
-            "--threads",
-            str(threads),
-        ]
+        command = [sys.executable, sys.argv[0], "--child", json.dumps(list(key)), str(folder)]
+        command += ["--threads", str(threads)]
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.told = self._answer()
 
@@ -236,7 +229,7 @@ def _grow(index: int, growth: Growth, threads: int) -> dict[str, Any]:
 
 
 HEADER = """
-| workload | row | emcore | peer | peer's time | peer / emcore | asked | memory | peer's memory | of bytes/s | of flop/s |
+| workload | row | emcore | peer | peer's time | ratio | asked | memory | peer's memory | of bytes/s | of flop/s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
@@ -267,8 +260,8 @@ def markdown(results: dict[str, Any]) -> str:
     limits, threads = results["limits"], results["threads"]
     lines = [
         f"# {results['script']}, {threads} threads, {results['instruction set']}\n",
-        f"Median of {results['pairs']} paired ratios (quartiles in brackets); memory above what was held after loading, "
-        "as a multiple of the input. This machine with as many threads: "
+        f"Ratio: peer's time / emcore's, median of {results['pairs']} pairs (quartiles in brackets). Memory: above "
+        "what was held after loading, as a multiple of the input. This machine with as many threads: "
         f"{limits['bytes/s'] / 1e9:.0f} GB/s read, {limits['flop/s'] / 1e9:.0f} GFlop/s in f32.\n{HEADER}".rstrip(),
         *map(_line, results["records"]),
     ]

@@ -1,0 +1,73 @@
+# Everything happens in .venv; the system's Python is only asked to make it. `make help` lists what there is.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c '$(OLD_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+SOURCES := $(shell find rust python -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench docs dist clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.emcore  ## set everything up, find the regions of a synthetic micrograph, write a report to demo/
+	$(BIN)/emcore demo --output demo --force
+
+test: $(VENV)/.emcore $(VENV)/.tools  ## Rust tests without Python, then Python tests of the installed wheel
+	cargo test --quiet --locked
+	@! cargo tree --locked --edges normal | grep pyo3 || { echo "the crate without its python feature needs pyo3"; exit 1; }
+	$(BIN)/pytest -q -n 2 --pyargs emcore ./tests
+
+lint: $(VENV)/.emcore $(VENV)/.tools  ## formatting, lints, types, stubs
+	cargo fmt --check
+	cargo clippy --quiet --locked --all-targets -- -D warnings
+	cargo clippy --quiet --locked --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest emcore._emcore
+
+format:  ## put the code in the form that lint asks for
+	cargo fmt
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.emcore $(VENV)/.bench  ## side by side with other packages; tables in bench-results/
+	cargo bench --locked
+	$(BIN)/python benches/peers
+
+docs: $(VENV)/.emcore  ## redraw the README's picture
+	$(BIN)/python docs/picture.py
+
+dist: $(VENV)/.tools  ## the sdist, and the wheel built from it, in dist/
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean:  ## remove what make made
+	rm -rf $(VENV) target dist demo bench-results
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is needed, see rustup.rs"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) 'pip>=25.1'
+	@touch $@
+
+# pip builds the extension with maturin in release mode; an unchanged dependency is not fetched again.
+$(VENV)/.emcore: $(VENV)/.python $(SOURCES)
+	@echo "Building and installing emcore (the first time takes some minutes)"
+	$(PIP) '.[cli]'
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.emcore pyproject.toml
+	$(PIP) --group dev
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.emcore pyproject.toml
+	$(PIP) --group bench
+	@touch $@

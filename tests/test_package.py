@@ -1,0 +1,82 @@
+"""The package as a whole: what it imports, what it promises in its stub, what is shipped, what it says of itself."""
+
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata, resources
+from pathlib import Path
+
+import pytest
+
+import emcore
+from emcore import _emcore
+
+ROOT = Path(__file__).parents[1]
+PUBLIC = [name for name in emcore.__all__ if not name.startswith("_")]
+
+
+def test_importing_emcore_imports_numpy_only():
+    code = "import sys, emcore; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"sklearn", "scipy", "matplotlib", "h5py", "rsciio", "tifffile", "dask", "hyperspy", "tqdm", "joblib"}
+    assert not heavy & set(imported)
+    assert {"emcore", "numpy"} <= set(imported)
+
+
+def test_the_version_is_the_same_in_cargo_in_rust_and_in_the_package():
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    assert emcore.__version__ == _emcore.__version__ == cargo
+    if "site-packages" in emcore.__file__:
+        assert metadata.version("emcore") == cargo
+
+
+def test_the_changelog_speaks_of_this_version():
+    assert re.search(rf"^## {re.escape(emcore.__version__)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_the_package_says_that_it_is_typed():
+    assert resources.files("emcore").joinpath("py.typed").is_file()
+    assert resources.files("emcore").joinpath("_emcore.pyi").is_file()
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_there_and_documented(name):
+    thing = getattr(emcore, name)
+    doc = inspect.getdoc(thing)
+    assert doc, f"{name} has no docstring"
+    if inspect.ismodule(thing):
+        return
+    assert thing.__module__.startswith("emcore."), f"{name} comes from {thing.__module__}"
+    if inspect.isfunction(thing) and inspect.signature(thing).parameters:
+        for parameter in inspect.signature(thing).parameters:
+            assert re.search(rf"\b{parameter}\b", doc), f"{name} does not explain {parameter}"
+        assert ">>>" in doc or name == "load_result", f"{name} has no example"
+
+
+def test_every_public_name_is_in_dir_and_no_other_is_served():
+    assert set(dir(emcore)) >= set(PUBLIC)
+    assert len(set(emcore.__all__)) == len(emcore.__all__)
+    with pytest.raises(AttributeError, match="module 'emcore' has no attribute 'analyse'"):
+        emcore.analyse  # noqa: B018
+
+
+def test_the_stub_names_what_the_extension_has():
+    stub = resources.files("emcore").joinpath("_emcore.pyi").read_text()
+    promised = set(re.findall(r"^(?:def |class )?(\w+)\s*[:(]", stub, re.MULTILINE)) - {"from", "import"}
+    there = {name for name in dir(_emcore) if not name.startswith("__")} | {"__version__"}
+    assert promised == there
+
+
+def test_the_extension_was_built_with_optimisation():
+    assert _emcore.optimized
+
+
+def test_the_extension_says_which_instruction_set_it_uses():
+    assert _emcore.instruction_set() in ("AVX-512", "AVX2", "NEON", "baseline")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="wheels for other systems name their libraries otherwise")
+def test_the_extension_works_with_every_later_python():
+    assert Path(_emcore.__file__).name == "_emcore.abi3.so"
