@@ -136,7 +136,7 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
     Returns
     -------
     image : Signal
-        Two-dimensional, calibration kept; an axis without a unit is in pixels.
+        Two-dimensional with axes y and x, calibration kept; an axis without a unit is in pixels.
     notes : tuple of str
         What was chosen or converted, for the result and the report.
 
@@ -187,8 +187,11 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
         data, said = _luminance(np.moveaxis(data, colour, -1))
         notes.append(said)
         axes.pop(colour)
-    axes = [replace(axis, navigation=False) if axis.calibrated else Axis(axis.name, axis.size) for axis in axes]
-    return replace(signal, data=data, axes=tuple(axes)), tuple(notes)
+    plane = tuple(
+        replace(axis, name=name, navigation=False) if axis.calibrated else Axis(name, axis.size)
+        for name, axis in zip("yx", axes, strict=True)
+    )
+    return replace(signal, data=data, axes=plane), tuple(notes)
 
 
 def _frame_index(name: str, sizes: tuple[int, ...], frame: int | tuple[int, ...] | None) -> tuple[int, ...]:
