@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from emcore.io import as_signal, name_axes, plain_colour
-from emcore.signals import Axis, Signal, tidy_axes
+from emcore.io import as_signal
+from emcore.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 
 
 class _Bad(ValueError):

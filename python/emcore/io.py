@@ -15,24 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.signals import LENGTHS, Axis, Signal, same_array, tidy_axes, tidy_units
-
-__all__ = ["LENGTHS", "Axis", "Signal", "as_signal", "default_axes", "describe", "name_axes", "plain_colour", "read"]
-__all__ += ["same_array", "select_image"]
+from emcore.signals import Axis, Signal, default_axes, name_axes, plain_colour, tidy_axes, tidy_units
 
 # Rec. 709 luminance of red, green and blue.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
-
-
-def default_axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    """Axes in pixels for an array about which nothing is known.
-
-    The last two are y and x of one measurement, those before are navigation. A last axis of 3 or 4 after two longer
-    ones is colour.
-    """
-    if len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
-        return (*default_axes(shape[:-1]), Axis("colour", shape[-1]))
-    return name_axes(tuple(Axis("", size, navigation=i < len(shape) - 2) for i, size in enumerate(shape)))
 
 
 def as_signal(obj: Any, *, title: str = "") -> Signal:
@@ -82,15 +68,6 @@ def as_signal(obj: Any, *, title: str = "") -> Signal:
     return Signal(data, default_axes(tuple(data.shape)), title=title)
 
 
-def plain_colour(data: Any) -> Any:
-    """Turn a structured RGB(A) array, as HyperSpy keeps colour, into one with a last axis of 3 or 4."""
-    fields = data.dtype.names
-    if not fields or not set(fields) <= set("RGBA"):
-        return data
-    data = np.asarray(data)
-    return np.stack([data[name] for name in fields], axis=-1)
-
-
 def _from_hyperspy(obj: Any, title: str) -> Signal:
     axes = []
     for found in obj.axes_manager._axes:
@@ -104,22 +81,6 @@ def _from_hyperspy(obj: Any, title: str) -> Signal:
         axes.append(Axis("colour", data.shape[-1]))
     general = obj.metadata.get_item("General.title", default="") if hasattr(obj, "metadata") else ""
     return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general or title))
-
-
-def name_axes(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """Give unnamed axes a name and equal names a number; "height" and "width" are y and x."""
-    inside = sum(not axis.navigation for axis in axes)
-    scan = ["y", "x"] if inside < 2 else ["scan_y", "scan_x"]
-    outer = ["frame"] if len(axes) - inside == 1 else [*(f"axis_{i}" for i in range(len(axes) - inside - 2)), *scan]
-    inner = ["channel"] if inside == 1 else [*(f"axis_{i}" for i in range(inside - 2)), "y", "x"]
-    named: list[Axis] = []
-    for axis in axes:
-        default = (outer if axis.navigation else inner).pop(0)
-        name = {"height": "y", "width": "x"}.get(axis.name, axis.name) or default
-        if name in {other.name for other in named}:
-            name = f"{name}_{len(named)}"
-        named.append(replace(axis, name=name))
-    return tuple(named)
 
 
 def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> tuple[Signal, tuple[str, ...]]:

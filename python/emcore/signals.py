@@ -217,3 +217,39 @@ def _in_units(axis: Axis, units: str) -> Axis:
     # 15 digits: 1.82505e-06 m is 1.82505 um, not 1.8250499999999998 um.
     scale, offset = (float(f"{value / LENGTHS[units]:.15g}") for value in (axis.scale, axis.offset))
     return replace(axis, scale=scale, offset=offset, units=units)
+
+
+def default_axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """Axes in pixels for an array about which nothing is known.
+
+    The last two are y and x of one measurement, those before are navigation. A last axis of 3 or 4 after two longer
+    ones is colour.
+    """
+    if len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
+        return (*default_axes(shape[:-1]), Axis("colour", shape[-1]))
+    return name_axes(tuple(Axis("", size, navigation=i < len(shape) - 2) for i, size in enumerate(shape)))
+
+
+def name_axes(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """Give unnamed axes a name and equal names a number; "height" and "width" are y and x."""
+    inside = sum(not axis.navigation for axis in axes)
+    scan = ["y", "x"] if inside < 2 else ["scan_y", "scan_x"]
+    outer = ["frame"] if len(axes) - inside == 1 else [*(f"axis_{i}" for i in range(len(axes) - inside - 2)), *scan]
+    inner = ["channel"] if inside == 1 else [*(f"axis_{i}" for i in range(inside - 2)), "y", "x"]
+    named: list[Axis] = []
+    for axis in axes:
+        default = (outer if axis.navigation else inner).pop(0)
+        name = {"height": "y", "width": "x"}.get(axis.name, axis.name) or default
+        if name in {other.name for other in named}:
+            name = f"{name}_{len(named)}"
+        named.append(replace(axis, name=name))
+    return tuple(named)
+
+
+def plain_colour(data: Any) -> Any:
+    """Turn a structured RGB(A) array, as HyperSpy keeps colour, into one with a last axis of 3 or 4."""
+    fields = data.dtype.names
+    if not fields or not set(fields) <= set("RGBA"):
+        return data
+    data = np.asarray(data)
+    return np.stack([data[name] for name in fields], axis=-1)
