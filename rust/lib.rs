@@ -8,17 +8,20 @@
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`pass`]: the typed view of the data and the driver of every method;
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type;
-//! 5. the methods.
+//! 5. the methods: [`spectra`] (with [`fft`] and [`logarithm`]).
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
 pub mod control;
 pub mod error;
+pub mod fft;
+pub mod logarithm;
 pub mod pass;
 pub mod pool;
 pub mod products;
 pub mod rows;
 pub mod simd;
+pub mod spectra;
 
 #[cfg(feature = "python")]
 mod python;

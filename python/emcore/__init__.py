@@ -21,9 +21,13 @@ _WHERE: dict[str, str] = {
     "Signal": "signals",
     "as_signal": "io",
     "describe": "io",
+    "full_plane": "spectra",
+    "half_plane_weights": "spectra",
     "load_result": "results",
     "n_components": "rank",
     "read": "io",
+    "window_centers": "spectra",
+    "windowed_power_spectra": "spectra",
 }
 """Public name -> the module that it is imported from when first used."""
 

@@ -3,6 +3,7 @@
 mod arrays;
 mod rows;
 mod run;
+mod spectra;
 mod threads;
 
 use pyo3::prelude::*;
@@ -15,6 +16,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     threads::register(module)?;
     run::register(module)?;
     rows::register(module)?;
+    spectra::register(module)?;
     // Made by PyO3; what is here is said once, in the stub, and stubtest compares.
     module.delattr("__all__")
 }

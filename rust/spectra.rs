@@ -1,0 +1,470 @@
+//! Moving-window power spectra: which periodicities does the image have around each of its points?
+//!
+//! For every window of N × N pixels at step s: `P(ky, kx) = |Σ t(y) t(x) (I(y, x) - μ) exp(-2πi (ky y + kx x) / N)|²`
+//! with a separable taper t and the window's mean μ (Jany, Janas & Krok 2020, Micron 130, 102800, without mean removal).
+//!
+//! Row transforms are shared: every row of a strip of windows is transformed once and serves the N / s windows that lie over
+//! it. Each row enters with its own mean m(y) removed, so that `f32` arithmetic loses nothing to a bright or sloping
+//! background; what the window needs comes back after the row transform, `R(y, kx) + (m(y) - μ) T(kx)`, T the taper's
+//! transform, exactly, and before the column taper. Column transforms are per window: [`crate::fft`].
+//!
+//! Cost: (N / 2) (1 + s / N) complex transforms of length N per window, instead of N.
+
+use crate::fft::{self, Columns, Window};
+use crate::logarithm::{self, Finish, Histogram};
+use crate::rows::{Rows, value_range};
+use crate::simd::Pixel;
+use crate::{Control, Error, Result, pass};
+use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis, s};
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
+use std::f64::consts::PI;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The window function t(n), n = 0..N, of each axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taper {
+    /// (1 - cos(2πn/N)) / 2
+    Hann,
+    /// (1 - cos(2πn/(N-1))) / 2
+    HannSymmetric,
+    /// sin(πn/(N-1)), Jany's
+    SqrtHann,
+    /// 0.54 - 0.46 cos(2πn/N)
+    Hamming,
+    /// 1
+    None,
+}
+
+impl Taper {
+    /// Its values for windows of `n` pixels.
+    pub fn values(self, n: usize) -> Vec<f64> {
+        let at = |i: usize| match self {
+            Self::Hann => (PI * i as f64 / n as f64).sin().powi(2),
+            Self::HannSymmetric => (PI * i as f64 / (n - 1) as f64).sin().powi(2),
+            Self::SqrtHann => (PI * i as f64 / (n - 1) as f64).sin(),
+            Self::Hamming => 0.54 - 0.46 * (2.0 * PI * i as f64 / n as f64).cos(),
+            Self::None => 1.0,
+        };
+        (0..n).map(at).collect()
+    }
+}
+
+/// What is returned of a power P.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// P
+    Power,
+    /// √P
+    Amplitude,
+    /// ln(1 + P/c), c the median of all P of the output (of those above zero, if more than half are zero)
+    Log,
+    /// ln(c + P) with the given c
+    LogPlus(f64),
+}
+
+/// What is kept of a window's spectrum, averages being formed before the scale is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reduce {
+    /// Everything: ky = 0, 1, .. -1 and kx = 0..=N/2.
+    None,
+    /// Mean over the full plane's frequencies of radius r - 1/2 <= |k| < r + 1/2, for r = 0..=N/2.
+    Radial,
+    /// Frequencies |ky| <= r and 0 <= kx <= r: ky = 0..=r, -r..=-1.
+    Crop(usize),
+    /// Means over b × b frequencies about each multiple of b (for even b the outermost count half): the shape of the
+    /// spectrum of a window of N / b.
+    Bin(usize),
+}
+
+/// How spectra are computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Side N of the windows in pixels, at least 8.
+    pub window: usize,
+    /// Distance s of neighbouring windows in pixels.
+    pub step: usize,
+    /// The window function.
+    pub taper: Taper,
+    /// Subtract each window's mean first.
+    pub subtract_mean: bool,
+    /// What is returned of a power.
+    pub scale: Scale,
+    /// What is kept of a spectrum.
+    pub reduce: Reduce,
+}
+
+impl Settings {
+    /// Windows along y and x, values along ky and kx (radial: 1 and the radii); fails where the settings do not fit the image.
+    pub fn shape(&self, (height, width): (usize, usize)) -> Result<[usize; 4]> {
+        let n = self.window;
+        if n < 8 {
+            return Err(Error::invalid("window", format!("{n} is too small; give at least 8 pixels")));
+        }
+        if n > height.min(width) {
+            let most = height.min(width);
+            let message = format!("{n} is larger than the image of {height} x {width} pixels; the largest is {most}");
+            return Err(Error::invalid("window", message));
+        }
+        if self.step == 0 {
+            return Err(Error::invalid("step", "0 is too small; give at least 1 pixel"));
+        }
+        let (ky, kx) = match self.reduce {
+            Reduce::None => (n, n / 2 + 1),
+            Reduce::Radial => (1, n / 2 + 1),
+            Reduce::Crop(r) if r >= 1 && r <= (n - 1) / 2 => (2 * r + 1, r + 1),
+            Reduce::Bin(b) if b >= 1 && n % b == 0 => (n / b, n / b / 2 + 1),
+            Reduce::Crop(r) => {
+                let message = format!("radius {r} is out of range; give 1 to {} for window {n}", (n - 1) / 2);
+                return Err(Error::invalid("reduce", message));
+            }
+            Reduce::Bin(b) => {
+                let divisors = Vec::from_iter((1..=n).filter(|b| n % b == 0).map(|b| b.to_string()));
+                let message = format!("window {n} cannot be binned by {b}; give one of {}", divisors.join(", "));
+                return Err(Error::invalid("reduce", message));
+            }
+        };
+        Ok([(height - n) / self.step + 1, (width - n) / self.step + 1, ky, kx])
+    }
+}
+
+/// Power spectra of all windows of `image`, whose values must be finite, into `output` of [`Settings::shape`].
+///
+/// Returns c, in units of P, for the two logarithmic scales (0 when all P are zero), and 1 for the others.
+pub fn power_spectra<T: Pixel + Into<f64>>(
+    image: ArrayView2<'_, T>,
+    settings: &Settings,
+    control: &Control,
+    output: &mut [f32],
+) -> Result<f64> {
+    let [ny, nx, ky, kx] = settings.shape(image.dim())?;
+    let size = ky * kx;
+    if output.len() != ny * nx * size {
+        let message = format!("{} values; {ny} x {nx} x {ky} x {kx} are needed", output.len());
+        return Err(Error::invalid("output", message));
+    }
+    let range = value_range(Rows::new(image), control)?;
+    let unit = unit(&range, settings);
+    let strips = Strips::new(settings, unit);
+
+    // A block is a strip of windows at one x-offset, cut where its half-transforms would outgrow a second-level cache or
+    // where strips are too few to occupy many threads.
+    let fits = (BAND_BYTES / (8 * fft::stride(settings.window))).saturating_sub(settings.window) / settings.step + 1;
+    let length =
+        ny.div_ceil(16usize.div_ceil(nx)).max(settings.window.div_ceil(settings.step)).min(fits.max(8)).min(ny);
+    let mut blocks = Vec::new();
+    let mut windows = ArrayViewMut3::from_shape((ny, nx, size), &mut *output).expect("the length was checked");
+    for (ix, mut strip) in windows.axis_iter_mut(Axis(1)).enumerate() {
+        let mut iy = 0;
+        while iy < ny {
+            let (head, tail) = strip.split_at(Axis(0), length.min(ny - iy));
+            blocks.push(Block { y: iy * settings.step, x: ix * settings.step, spectra: head });
+            (strip, iy) = (tail, iy + length);
+        }
+    }
+    let shelf = Mutex::new(Vec::new());
+    let count = matches!(settings.scale, Scale::Log);
+    let mut histogram = Histogram::new();
+    control.expect(blocks.len() as u64);
+    let n = blocks.len();
+    pass::pass(
+        n,
+        1,
+        control,
+        &mut blocks,
+        |_, block| {
+            let kept = shelf.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut work = kept.unwrap_or_else(|| strips.work());
+            let mut counted = count.then(Histogram::new);
+            strips.transform(image, &mut block[0], &mut work, counted.as_mut(), control);
+            shelf.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+            counted
+        },
+        |counted| {
+            if let Some(counted) = counted {
+                histogram.merge(&counted);
+            }
+        },
+    )?;
+    drop(blocks);
+
+    let power = unit.powi(-2);
+    match settings.scale {
+        Scale::Power if unit == 1.0 => Ok(1.0),
+        Scale::Power => logarithm::finish(output, Finish::Multiply(power), control).map(|()| 1.0),
+        Scale::Amplitude => logarithm::finish(output, Finish::Root(unit.recip()), control).map(|()| 1.0),
+        Scale::LogPlus(c) => {
+            logarithm::finish(output, Finish::Log { offset: c / power, add: c.ln() }, control).map(|()| c)
+        }
+        Scale::Log => {
+            let c = histogram.median(output, control)?;
+            if c > 0.0 {
+                logarithm::finish(output, Finish::Log { offset: c, add: 0.0 }, control)?;
+            }
+            Ok(c * power)
+        }
+    }
+}
+
+/// Bytes of half-transformed rows that one thread holds.
+const BAND_BYTES: usize = 3 << 18;
+
+/// 1, or where powers would leave the range of `f32` a power of two by which pixel values are multiplied.
+fn unit(range: &crate::rows::ValueRange, settings: &Settings) -> f64 {
+    let largest = range.max.abs().max(range.min.abs());
+    let value = if settings.subtract_mean { range.max - range.min } else { largest };
+    let value = if value.is_finite() { value } else { largest };
+    if value == 0.0 || (1e-12..1e9).contains(&value) { 1.0 } else { (-value.log2().floor()).exp2() }
+}
+
+/// The windows of one block, and where the first one starts.
+struct Block<'a> {
+    y: usize,
+    x: usize,
+    spectra: ArrayViewMut2<'a, f32>,
+}
+
+/// What all blocks share.
+struct Strips {
+    settings: Settings,
+    /// Taper times unit, for rows.
+    taper: Vec<f64>,
+    /// Taper, for columns.
+    taper_y: Vec<f32>,
+    /// Half-transform of the taper.
+    constant: Vec<f32>,
+    unit: f64,
+    rows: Arc<dyn RealToComplex<f32>>,
+    columns: Columns,
+    /// Packed columns that the output needs.
+    kept: usize,
+    reduction: Option<Reduction>,
+}
+
+/// What one thread uses again for every block.
+struct Work<T> {
+    gathered: Vec<T>,
+    half: Vec<f32>,
+    means: Vec<f64>,
+    offset: Vec<f32>,
+    row: Vec<f32>,
+    transformed: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+    columns: fft::Work,
+    power: Vec<f32>,
+}
+
+impl Strips {
+    fn new(settings: &Settings, unit: f64) -> Self {
+        let n = settings.window;
+        let taper = settings.taper.values(n);
+        let mut transformed = vec![Complex::new(0.0, 0.0); n / 2 + 1];
+        RealFftPlanner::<f64>::new()
+            .plan_fft_forward(n)
+            .process(&mut taper.clone(), &mut transformed)
+            .expect("the buffers have the planned lengths");
+        let mut constant = vec![0.0; 2 * fft::stride(n)];
+        let transformed = Vec::from_iter(transformed.iter().map(|z| Complex::new(z.re as f32, z.im as f32)));
+        pack(&transformed, n, &mut constant);
+        let kept = match settings.reduce {
+            Reduce::Crop(r) => r + 1,
+            _ => fft::packed(n),
+        };
+        Self {
+            settings: *settings,
+            taper_y: taper.iter().map(|&t| t as f32).collect(),
+            taper: taper.iter().map(|t| t * unit).collect(),
+            constant,
+            unit,
+            rows: RealFftPlanner::new().plan_fft_forward(n),
+            columns: Columns::new(n),
+            kept,
+            reduction: Reduction::new(settings),
+        }
+    }
+
+    fn work<T>(&self) -> Work<T> {
+        let n = self.settings.window;
+        Work {
+            gathered: Vec::new(),
+            half: Vec::new(),
+            means: Vec::new(),
+            offset: vec![0.0; n],
+            row: self.rows.make_input_vec(),
+            transformed: self.rows.make_output_vec(),
+            scratch: self.rows.make_scratch_vec(),
+            columns: self.columns.work(),
+            power: vec![0.0; if self.reduction.is_some() { n * (n / 2 + 1) } else { 0 }],
+        }
+    }
+
+    fn transform<T: Pixel + Into<f64>>(
+        &self,
+        image: ArrayView2<'_, T>,
+        block: &mut Block<'_>,
+        work: &mut Work<T>,
+        mut counted: Option<&mut Histogram>,
+        control: &Control,
+    ) {
+        let Settings { window: n, step, .. } = self.settings;
+        let width = 2 * fft::stride(n);
+        let height = (block.spectra.nrows() - 1) * step + n;
+        work.half.resize(work.half.len().max(height * width), 0.0);
+        work.means.resize(height, 0.0);
+        let strip = Rows::new(image.slice(s![block.y..block.y + height, block.x..block.x + n]));
+        let strip = strip.block(0..height, &mut work.gathered);
+        for y in 0..height {
+            if step > n && y % step >= n {
+                continue; // between two windows
+            }
+            work.means[y] = center(strip.row(y), &self.taper, &mut work.row);
+            self.rows
+                .process_with_scratch(&mut work.row, &mut work.transformed, &mut work.scratch)
+                .expect("the buffers have the planned lengths");
+            pack(&work.transformed, n, &mut work.half[y * width..][..width]);
+            if y % 64 == 0 && control.check().is_err() {
+                return;
+            }
+        }
+        for (i, mut spectrum) in block.spectra.outer_iter_mut().enumerate() {
+            if control.check().is_err() {
+                return;
+            }
+            let rows = i * step..i * step + n;
+            let means = &work.means[rows.clone()];
+            let mean = if self.settings.subtract_mean {
+                means[0] + means.iter().map(|m| m - means[0]).sum::<f64>() / n as f64
+            } else {
+                0.0
+            };
+            for ((offset, m), &t) in work.offset.iter_mut().zip(means).zip(&self.taper_y) {
+                *offset = ((m - mean) * self.unit) as f32 * t;
+            }
+            let window = Window {
+                rows: &work.half[rows.start * width..rows.end * width],
+                taper: &self.taper_y,
+                offset: &work.offset,
+                constant: &self.constant,
+            };
+            let spectrum = spectrum.as_slice_mut().expect("a window's spectrum is contiguous");
+            match &self.reduction {
+                None => self.columns.power(&window, self.kept, &mut work.columns, spectrum),
+                Some(reduction) => {
+                    self.columns.power(&window, self.kept, &mut work.columns, &mut work.power);
+                    reduction.apply(&work.power, spectrum);
+                }
+            }
+            if let Some(counted) = &mut counted {
+                counted.count(spectrum);
+            }
+        }
+    }
+}
+
+/// Subtract the mean of `pixels`, multiply by the taper, and return the mean. Constant pixels give exact zeros.
+#[inline]
+fn center<T: Pixel + Into<f64>>(pixels: &[T], taper: &[f64], out: &mut [f32]) -> f64 {
+    let first: f64 = pixels[0].into();
+    let mut sums = [0.0; 16];
+    for chunk in pixels.chunks(16) {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += x.into() - first;
+        }
+    }
+    let mean = first + sums.iter().sum::<f64>() / pixels.len() as f64;
+    for ((out, &x), &t) in out.iter_mut().zip(pixels).zip(taper) {
+        *out = ((x.into() - mean) * t) as f32;
+    }
+    mean
+}
+
+/// The half-transform of a row of `n` real values in the layout of [`crate::fft`].
+#[inline]
+fn pack(transformed: &[Complex<f32>], n: usize, out: &mut [f32]) {
+    let (re, im) = out.split_at_mut(fft::stride(n));
+    for ((re, im), z) in re.iter_mut().zip(im.iter_mut()).zip(&transformed[..fft::packed(n)]) {
+        (*re, *im) = (z.re, z.im);
+    }
+    im[0] = if n % 2 == 0 { transformed[n / 2].re } else { 0.0 };
+}
+
+/// Weighted sums of a spectrum's values.
+struct Reduction {
+    /// Where the terms of each sum start; the last entry is their number.
+    starts: Vec<usize>,
+    /// Index into the half plane, and weight.
+    terms: Vec<(u32, f32)>,
+}
+
+impl Reduction {
+    fn new(settings: &Settings) -> Option<Self> {
+        let n = settings.window;
+        let width = n / 2 + 1;
+        // Of the full plane: ky and kx may be negative.
+        let index = |ky: isize, kx: isize| {
+            let (ky, kx) = (ky.rem_euclid(n as isize) as usize, kx.rem_euclid(n as isize) as usize);
+            let (ky, kx) = if kx < width { (ky, kx) } else { ((n - ky) % n, n - kx) };
+            (ky * width + kx) as u32
+        };
+        let (low, high) = (-(((n - 1) / 2) as isize), (n / 2) as isize);
+        let sums: Vec<Vec<(u32, f32)>> = match settings.reduce {
+            Reduce::None => return None,
+            Reduce::Crop(r) => {
+                let r = r as isize;
+                (0..=r).chain(-r..0).flat_map(|ky| (0..=r).map(move |kx| vec![(index(ky, kx), 1.0)])).collect()
+            }
+            Reduce::Bin(b) => {
+                let (count, b) = ((n / b) as isize, b as isize);
+                let weights = Vec::from_iter((-(b / 2)..=b / 2).map(|d| {
+                    let edge = b % 2 == 0 && d.abs() == b / 2;
+                    (d, if edge { 0.5 } else { 1.0 } / b as f32)
+                }));
+                let around = |j: isize, i: isize| {
+                    let row = |&(dy, wy)| weights.iter().map(move |&(dx, wx)| (index(j * b + dy, i * b + dx), wy * wx));
+                    weights.iter().flat_map(row).collect()
+                };
+                (0..count).flat_map(|j| (0..=count / 2).map(move |i| (j, i))).map(|(j, i)| around(j, i)).collect()
+            }
+            Reduce::Radial => {
+                let mut rings = vec![Vec::new(); width];
+                for (ky, kx) in (low..=high).flat_map(|ky| (low..=high).map(move |kx| (ky, kx))) {
+                    let radius = ((ky * ky + kx * kx) as f64).sqrt().round() as usize;
+                    if radius < width {
+                        rings[radius].push(index(ky, kx));
+                    }
+                }
+                let mean = |ring: Vec<u32>| {
+                    let weight = 1.0 / ring.len() as f32;
+                    ring.into_iter().map(|i| (i, weight)).collect()
+                };
+                rings.into_iter().map(mean).collect()
+            }
+        };
+        let mut reduction = Self { starts: vec![0], terms: Vec::new() };
+        for mut sum in sums {
+            // A frequency and its mirror image share a place in the half plane.
+            sum.sort_by_key(|&(i, _)| i);
+            sum.dedup_by(|a, b| {
+                a.0 == b.0 && {
+                    b.1 += a.1;
+                    true
+                }
+            });
+            reduction.terms.extend(sum);
+            reduction.starts.push(reduction.terms.len());
+        }
+        Some(reduction)
+    }
+
+    fn apply(&self, power: &[f32], out: &mut [f32]) {
+        for (out, bounds) in out.iter_mut().zip(self.starts.windows(2)) {
+            let mut sums = [0.0; 4];
+            for chunk in self.terms[bounds[0]..bounds[1]].chunks(4) {
+                for (sum, &(i, weight)) in sums.iter_mut().zip(chunk) {
+                    *sum += f64::from(power[i as usize] * weight);
+                }
+            }
+            *out = sums.iter().sum::<f64>() as f32;
+        }
+    }
+}
