@@ -1,5 +1,6 @@
 """Files are read with their calibration, and a file that cannot be read is named with what is wrong with it."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -77,6 +78,27 @@ def test_the_offset_of_a_ser_file_is_in_the_unit_of_its_scale():
     x = read(DATA / "sto_lattice.ser").axis("x")
     # The field of view is centred on the optical axis.
     assert x.offset == pytest.approx(-x.scale * x.size / 2, rel=1e-3)
+
+
+def test_a_berkeley_emd_file_is_read_upright(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="EMD is HDF5")
+    stack = np.arange(90, dtype=np.float32).reshape(3, 5, 6)
+    with h5py.File(tmp_path / "a.emd", "w") as file:
+        file.attrs.update({"version_major": 0, "version_minor": 2})
+        for name, data, dims in (("image", stack[0], "yx"), ("stack", stack, "tyx")):
+            group = file.create_group(f"data/{name}")
+            group.attrs["emd_group_type"] = 1
+            group["data"] = data
+            for i, (dim, size) in enumerate(zip(dims, data.shape, strict=True)):
+                group[f"dim{i + 1}"] = 0.25 * np.arange(size)
+                group[f"dim{i + 1}"].attrs.update({"name": dim, "units": "[n_m]"})
+    for lazy in (False, True):
+        image = read(tmp_path / "a.emd", lazy=lazy)
+        np.testing.assert_array_equal(np.asarray(image.data), stack[0])
+        assert image.axes == (Axis("y", 5, 0.25, units="nm"), Axis("x", 6, 0.25, units="nm"))
+        whole = read(tmp_path / "a.emd", lazy=lazy, dataset="stack")
+        np.testing.assert_array_equal(np.asarray(whole.data), stack)
+        assert [axis.navigation for axis in whole.axes] == [True, False, False]
 
 
 @real
@@ -271,6 +293,21 @@ def test_a_missing_package_is_an_import_error_that_names_the_extra(module, name,
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"pip install emcore\[{extra}\]"):
         read(tmp_path / name)
+
+
+def test_a_compression_that_needs_another_package_names_the_extra(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.eye(30, dtype=np.uint8))
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages[0].tags["Compression"].overwrite(5)  # says LZW, which the data are not
+    if importlib.util.find_spec("imagecodecs"):
+        with pytest.raises(ValueError, match="truncated or damaged"):
+            read(path)
+    else:
+        with pytest.raises(
+            ImportError, match=r"the compression of .*a\.tif needs imagecodecs: pip install emcore\[io\]"
+        ):
+            read(path)
 
 
 def test_reading_prints_nothing(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(array=arrays, value=values, parameters=st.dictionaries(st.text(), values, max_size=4), notes=st.lists(st.text()))
 def test_any_array_and_any_plain_value_come_back_to_the_last_bit(array, value, parameters, notes):
     provenance = Provenance("m", parameters, elapsed=0.25, notes=tuple(notes))

@@ -250,6 +250,20 @@ def rosetta_axes(found: dict[str, Any]) -> list[Axis]:
     return axes
 
 
+def _emd(path: Path, lazy: bool) -> list[Signal]:
+    return [_upright(_from_rosetta(found)) for found in rosetta("emd", path, lazy)]
+
+
+def _upright(signal: Signal) -> Signal:
+    # RosettaSciIO reverses the axes of Berkeley EMD files; where their names tell that x was last, it is so again.
+    data, axes = signal.data, signal.axes
+    if len(axes) > 1 and axes[0].name == "x" and axes[-1].name != "x":
+        data, axes = data.T, axes[::-1]
+    if not any(axis.navigation for axis in axes):
+        axes = tuple(replace(axis, navigation=i < len(axes) - 2) for i, axis in enumerate(axes))
+    return replace(signal, data=data, axes=axes)
+
+
 def _ser(path: Path, lazy: bool) -> list[Signal]:
     """TIA .ser, and .emi, whose data are in .ser files beside it."""
     found = rosetta("tia", path, lazy)
@@ -335,7 +349,7 @@ FORMATS: dict[str, _Format] = {
     ".emi": _Format("TIA .emi", "TIA .emi", _ser),
     ".dm3": _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph")),
     ".dm4": _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph")),
-    ".emd": _Format("EMD (HDF5)", "HDF5", _rosetta("emd")),
+    ".emd": _Format("EMD (HDF5)", "HDF5", _emd),
     ".hspy": _Format("HyperSpy (HDF5)", "HDF5", _rosetta("hspy")),
     ".h5": _Format("HDF5", "HDF5", _hdf5),
     ".hdf5": _Format("HDF5", "HDF5", _hdf5),

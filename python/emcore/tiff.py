@@ -48,7 +48,7 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
         for number, series in enumerate(tiff.series):
             _check_length(path, series)
             data = _memory_map(tifffile, path, number) if lazy else None
-            data = series.asarray() if data is None else data
+            data = _decode(path, series) if data is None else data
             scales = _calibration(tiff, series, path)
             axes = [_axis(letter, size, scales) for letter, size in zip(series.axes, data.shape, strict=True)]
             found.append(Signal(data, tidy_axes(_distinct(axes)), title=_title(series.name, path)))
@@ -71,6 +71,15 @@ def _memory_map(tifffile: Any, path: Path, number: int) -> Any:
         return tifffile.memmap(path, series=number, mode="r")
     except ValueError:  # compressed or tiled: there is nothing to map
         return None
+
+
+def _decode(path: Path, series: Any) -> Any:
+    try:
+        return series.asarray()
+    except ValueError as error:
+        if "imagecodecs" in str(error):
+            raise ImportError(f"the compression of {path} needs imagecodecs: pip install emcore[io]") from error
+        raise
 
 
 def _title(name: str, path: Path) -> str:
