@@ -184,8 +184,10 @@ def test_missing_empty_folder_and_unknown_ending_are_clear_errors(tmp_path):
         read(tmp_path)
     with pytest.raises(ValueError, match=r"files ending in '.txt' are not read; .tif"):
         read(tmp_path / "notes.txt")
-    with pytest.raises(ValueError, match=r"although it looks like NumPy .npy: rename it to a.npy"):
+    with pytest.raises(ValueError, match=r"it looks like NumPy .npy: rename it to a.npy"):
         read(tmp_path / "a.dat")
+    with pytest.raises(ValueError, match=r"files without an ending are not read; it looks like NumPy"):
+        read(shutil.copy(tmp_path / "a.npy", tmp_path / "plain"))
 
 
 def test_a_file_without_read_permission_is_a_permission_error(tmp_path, monkeypatch):
@@ -379,6 +381,27 @@ def test_a_frame_of_a_scan_is_taken_by_two_numbers():
 def test_a_frame_of_a_single_image_is_refused():
     with pytest.raises(ValueError, match="frame=1 was asked for, but array holds one image"):
         select_image(as_signal(np.eye(5)), frame=1)
+
+
+def test_a_frame_or_data_set_of_the_wrong_type_is_named(tmp_path):
+    np.save(tmp_path / "a.npy", np.eye(4))
+    for frame in (1.0, "1", True, (0.5,)):
+        with pytest.raises(TypeError, match="frame must be a whole number"):
+            select_image(as_signal(np.zeros((2, 5, 5))), frame)
+    with pytest.raises(TypeError, match="dataset must be the name or the number"):
+        read(tmp_path / "a.npy", dataset=1.5)
+
+
+def test_values_that_prove_damaged_only_when_they_are_used_are_named():
+    da = pytest.importorskip("dask.array", reason="needs Dask")
+
+    def broken(block):
+        raise OSError("filter returned failure during read")
+
+    signal = Signal(da.zeros((5, 6)).map_blocks(broken, dtype=float), (Axis("y", 5), Axis("x", 6)), "/data/a.hspy")
+    for use in (select_image, describe):
+        with pytest.raises(ValueError, match=r"/data/a\.hspy cannot be read: truncated or damaged \(filter"):
+            use(signal)
 
 
 def test_data_without_an_image_are_refused():

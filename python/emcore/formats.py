@@ -93,9 +93,8 @@ def read_all(path: Path, lazy: bool = False) -> list[Signal]:
 
 def _identify(path: Path) -> _Format:
     if not path.exists():
-        near = difflib.get_close_matches(
-            path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        )
+        beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, beside)
         raise FileNotFoundError(f"{path} does not exist" + (f"; did you mean {near[0]}?" if near else ""))
     if path.is_dir():
         raise ValueError(f"{path} is a folder: name a file in it")
@@ -109,18 +108,14 @@ def _identify(path: Path) -> _Format:
     known = FORMATS.get(suffix)
     better = next((ending for ending, form in FORMATS.items() if form.magic == magic), None)
     if known is None:
-        looks = f", although it looks like {magic}: rename it to {path.stem}{better}" if better else ""
-        raise ValueError(
-            f"{path}: files ending in {suffix or 'nothing'!r} are not read{looks or f'; {_endings()} are'}"
-        )
+        kind = f"files ending in {suffix!r}" if suffix else "files without an ending"
+        advice = f"it looks like {magic}: rename it to {path.stem}{better}" if better else f"{_endings()} are"
+        raise ValueError(f"{path}: {kind} are not read; {advice}")
+    if not magic:
+        raise ValueError(f"{path} is not {known.name}: damaged or mislabelled")
     if magic != known.magic:
         advice = f"rename it to {path.stem}{better}" if better else f"emcore reads {_endings()}"
-        what = (
-            f"holds {magic} data, not {known.name}: {advice}"
-            if magic
-            else f"is not {known.name}: damaged or mislabelled"
-        )
-        raise ValueError(f"{path} {what}")
+        raise ValueError(f"{path} holds {magic} data, not {known.name}: {advice}")
     return known
 
 

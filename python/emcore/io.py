@@ -143,7 +143,7 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
         axes = [axes[i] for i in kept]
     elif frame not in (None, 0, (0,)):
         raise ValueError(f"frame={frame} was asked for, but {signal.name} holds one image: leave frame out")
-    data = np.asarray(data)
+    data = _computed(signal, data)
     if colour is not None:
         data, said = _luminance(np.moveaxis(data, colour, -1))
         notes.append(said)
@@ -160,11 +160,20 @@ def _frame_index(name: str, sizes: tuple[int, ...], frame: int | tuple[int, ...]
         if len(sizes) == 1:
             return (0,)
         raise ValueError(f"{name} holds {' x '.join(map(str, sizes))} images: say which with frame=(i, j), from 0")
-    index = (frame,) if isinstance(frame, int | np.integer) else tuple(frame)
+    index = frame if isinstance(frame, tuple | list) else (frame,)
+    if not all(isinstance(i, int | np.integer) and not isinstance(i, bool) for i in index):
+        raise TypeError(f"frame must be a whole number or a tuple of them, found {frame!r}")
     if len(index) != len(sizes) or not all(0 <= i < size for i, size in zip(index, sizes, strict=False)):
         allowed = " and ".join(f"0..{size - 1}" for size in sizes)
         raise ValueError(f"frame={frame} is not in {name}: it has {' x '.join(map(str, sizes))} images, use {allowed}")
     return tuple(int(i) for i in index)
+
+
+def _computed(signal: Signal, values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except Exception as error:  # values that were left in the file are decoded only now
+        raise ValueError(f"{signal.source or signal.name} cannot be read: truncated or damaged ({error})") from error
 
 
 def _luminance(data: NDArray[Any]) -> tuple[NDArray[Any], str]:
@@ -222,7 +231,9 @@ def _choose(path: str, found: list[Signal], dataset: str | int | None) -> int:
     if dataset is None:
         mixed = Path(path).suffix.lower() in (".npz", ".h5", ".hdf5")
         return max(range(len(found)), key=lambda i: (_is_image(found[i]) and not mixed, math.prod(found[i].shape), -i))
-    if isinstance(dataset, int) or (isinstance(dataset, str) and dataset.isdigit()):
+    if not isinstance(dataset, str | int | np.integer):
+        raise TypeError(f"dataset must be the name or the number of a data set, found {dataset!r}")
+    if not isinstance(dataset, str) or dataset.isdigit():
         if not 0 <= int(dataset) < len(found):
             raise ValueError(f"{path} has no data set {dataset}; it holds {listing}")
         return int(dataset)
@@ -273,7 +284,7 @@ def describe(signal: Any) -> str:
     for axis in signal.axes:
         lines.append(f"  {axis.name:<5} {axis.size} points, {_step(axis)}{' (navigation)' if axis.navigation else ''}")
     if signal.data.size and signal.dtype.kind in "biuf":
-        low, high = np.asarray(signal.data.min()).item(), np.asarray(signal.data.max()).item()
+        low, high = (_computed(signal, value).item() for value in (signal.data.min(), signal.data.max()))
         lines.append(f"  values {low:.6g} to {high:.6g}")
     return "\n".join([*lines, f"  {use}"])
 
@@ -281,9 +292,9 @@ def describe(signal: Any) -> str:
 def _step(axis: Axis) -> str:
     if axis.calibrated:
         return f"{axis.scale:.6g} {axis.units} per point, {abs(axis.scale) * axis.size:.4g} {axis.units} in all"
-    return (
-        "uncalibrated" if axis.units == "px" else f"{axis.scale:.6g} per point from {axis.offset:.6g}, unit not given"
-    )
+    if axis.units == "px":
+        return "uncalibrated"
+    return f"{axis.scale:.6g} per point from {axis.offset:.6g}, unit not given"
 
 
 def _suits(signal: Signal) -> tuple[str, str]:
