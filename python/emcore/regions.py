@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# Rows of pixels at a time: what is computed on the way stays in cache.
+_ROWS = 32
+
 
 def comparable(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     """Maps divided by the level that each has where it is present, so that the largest says which is strongest.
@@ -79,16 +82,17 @@ def strongest_in_pixels(
     [[0, 0, 0, 1, 1, 1]]
     """
     labels = np.full(shape, -1, dtype=np.int32)
-    highest = np.zeros(shape, dtype=np.float32)
     above, below, to_below = _between(y, shape[0])
     left, right, to_right = _between(x, shape[1])
-    for i, values in enumerate(strength):
-        lines = values[above] + (values[below] - values[above]) * to_below[:, None]
-        here = lines[:, right] - lines[:, left]
-        here *= to_right
-        here += lines[:, left]
-        labels[here > highest] = i
-        np.maximum(highest, here, out=highest)
+    for start in range(0, shape[0], _ROWS):
+        part = slice(start, start + _ROWS)
+        highest = np.zeros(labels[part].shape, dtype=np.float32)
+        for i, values in enumerate(strength):
+            lines = values[above[part]] + (values[below[part]] - values[above[part]]) * to_below[part, None]
+            before = lines.take(left, axis=1)
+            here = before + (lines.take(right, axis=1) - before) * to_right
+            labels[part][here > highest] = i
+            np.maximum(highest, here, out=highest)
     return labels
 
 
