@@ -38,7 +38,7 @@ format:  ## put the code in the form that lint asks for
 	$(BIN)/ruff format
 
 bench: $(VENV)/.emcore $(VENV)/.bench  ## side by side with other packages; tables in bench-results/
-	cargo bench --locked
+	cargo bench --locked --bench kernels
 	$(BIN)/python benches/peers
 
 docs: $(VENV)/.emcore  ## redraw the README's picture

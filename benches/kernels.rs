@@ -1,0 +1,50 @@
+//! How fast is each kernel by itself? `cargo bench`, or `cargo bench -- products` for some.
+//!
+//! These figures follow one machine over time; what emcore is worth against other packages is measured in `benches/peers`.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use emcore::products::{Panel, x_q, xt_x_q};
+use emcore::rows::value_range;
+use emcore::simd::Pixel;
+use emcore::{Control, Rows};
+use std::hint::black_box;
+
+/// Numbers without a pattern that a kernel could profit from, the same in every run (xorshift).
+fn noise<T>(count: usize, of: impl Fn(u32) -> T) -> Vec<T> {
+    let mut state = 0x9E37_79B9_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    (0..count).map(|_| of(next())).collect()
+}
+
+/// The shape of the spectra of 7000 windows of 128 × 128 pixels.
+const SPECTRA: (usize, usize) = (7000, 8320);
+
+fn one_type<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) -> T, one: T::Real) {
+    let ((n, d), control) = (SPECTRA, Control::new());
+    let x = noise(n * d, of);
+    let rows = || Rows::from_slice(&x, n, d);
+    let mut group = criterion.benchmark_group(format!("products/{name}"));
+    group.sample_size(10).throughput(Throughput::Bytes(size_of_val(x.as_slice()) as u64));
+    group.bench_function("value_range", |bench| bench.iter(|| black_box(value_range(rows(), &control))));
+    for k in [4, 8, 20] {
+        let q = Panel::from_fn::<T::Real>(d, k, |_, _| one);
+        group.bench_function(format!("x_q/{k}"), |bench| bench.iter(|| black_box(x_q(rows(), None, &q, &control))));
+        group.bench_function(format!("xt_x_q/{k}"), |bench| {
+            bench.iter(|| black_box(xt_x_q(rows(), None, &q, &control)));
+        });
+    }
+}
+
+fn products(criterion: &mut Criterion) {
+    one_type(criterion, "f32", |x| x as f32, 1.0);
+    one_type(criterion, "u16", |x| x as u16, 1.0);
+    one_type(criterion, "u8", |x| x as u8, 1.0);
+}
+
+criterion_group!(kernels, products);
+criterion_main!(kernels);
