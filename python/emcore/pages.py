@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.plotting import component_color, draw_map, draw_regions, draw_scree, shown_size
-from emcore.wording import count_of, direction, number, quantity, symbol
+from emcore.wording import column, count_of, direction, number, quantity, symbol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 11.7, 8.27
 _LEFT = 0.55
 _STRIP = 2.38
+_KEY_LINES = 10
 
 
 def overview(result: object) -> "Figure":
@@ -96,7 +97,8 @@ def _image_pages(result: Any) -> "Iterator[Figure]":
 
 
 def _chosen(result: Any) -> str:
-    return f"{count_of(result.n_components, 'component')} by rule {result.rule}: {result.reason}."
+    by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
+    return f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}."
 
 
 def _key_numbers(result: Any) -> str:
@@ -107,12 +109,11 @@ def _key_numbers(result: Any) -> str:
         size += f" ({quantity(abs(x.scale), x.units, 4)} per pixel)"
     parameters = result.provenance.parameters
     windows = f"{len(result.x)} × {len(result.y)} windows of {parameters['window']} px, step {parameters['step']} px"
-    lines = [size, windows, *textwrap.wrap(_chosen(result), 62), *_wrapped_notes(result, 62)]
+    notes = [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", 62)]
+    lines = [size, windows, *textwrap.wrap(_chosen(result), 62), *notes]
+    if len(lines) > _KEY_LINES:
+        lines[_KEY_LINES - 1 :] = ["… (all notes stand on the last page)"]
     return "\n".join(lines)
-
-
-def _wrapped_notes(result: Any, width: int) -> list[str]:
-    return [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", width)]
 
 
 def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> None:
@@ -136,7 +137,8 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
 
 def _draw_scree(axes: "Axes", result: Any) -> None:
     draw_scree(axes, result.evr, result.n_components)
-    axes.set_title(f"Scree: {count_of(result.n_components, 'component')}, rule {result.rule}", loc="left")
+    how = "as asked for" if result.rule == "given" else f"rule {result.rule}"
+    axes.set_title(f"Scree: {count_of(result.n_components, 'component')}, {how}", loc="left")
 
 
 def _draw_components(figure: "Figure", result: Any, chosen: Sequence[int], top: float) -> None:
@@ -214,7 +216,7 @@ def _draw_regions_table(axes: "Axes", result: Any, rows: int, blocks: int) -> No
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(rows + 1, 0)
-    units = result.image.axes[1].units
+    spacings = column(result.spacing, result.image.axes[1].units)
     blocks = max(blocks, -(-result.n_components // rows))
     for index in range(result.n_components):
         block, row = divmod(index, rows)
@@ -227,7 +229,7 @@ def _draw_regions_table(axes: "Axes", result: Any, rows: int, blocks: int) -> No
         cells = (
             str(index + 1),
             f"{100 * float(result.area[index]):.1f} %",
-            quantity(float(result.spacing[index]), units),
+            spacings[index],
             direction(float(result.direction[index])),
         )
         axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)

@@ -3,6 +3,7 @@
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emcore.output import new_file
@@ -50,9 +51,12 @@ def write_report(result: Any, path: str | os.PathLike[str], overwrite: bool = Fa
 
 
 def _metadata(result: Any) -> dict[str, Any]:
+    record = result.provenance
+    # The date of the analysis, not of the writing: the same result gives the same bytes.
     return {
-        "Title": f"{result.provenance.method} of {result.provenance.input_name}",
-        "Creator": f"emcore {result.provenance.versions.get('emcore', '')}".strip(),
+        "Title": f"{record.method} of {record.input_name}",
+        "Creator": f"emcore {record.versions.get('emcore', '')}".strip(),
+        "CreationDate": datetime.fromisoformat(record.created) if record.created else None,
     }
 
 

@@ -1,6 +1,7 @@
 """How a number is said to a person: in a report, in a table, in a terminal."""
 
 import math
+from collections.abc import Iterable
 
 from emcore.signals import LENGTHS
 
@@ -14,14 +15,26 @@ def quantity(value: float, units: str, digits: int = 3) -> str:
     >>> quantity(2.5e-7, "m"), quantity(0.39051, "nm"), quantity(9.0, "px"), quantity(float("nan"), "nm")
     ('250 nm', '0.391 nm', '9 px', '–')
     """
-    if not math.isfinite(value):
-        return "–"
-    rounded = float(f"{value:.{digits}g}")
-    if units in LENGTHS and rounded and not 0.1 <= abs(rounded) < 1000:
-        metres = abs(rounded) * LENGTHS[units] * (1 + 1e-9)
-        units = next((name for name in ("m", "mm", "um", "nm") if LENGTHS[name] <= metres), "pm")
-        rounded = math.copysign(metres / LENGTHS[units], value)
-    return f"{number(rounded, digits)} {symbol(units)}"
+    return column([value], units, digits)[0]
+
+
+def column(values: Iterable[float], units: str, digits: int = 3) -> list[str]:
+    """Numbers to be compared, each with its unit: the unit that suits the smallest.
+
+    Examples
+    --------
+    >>> from emcore.wording import column
+    >>> column([0.107, 0.0941], "um")
+    ['107 nm', '94.1 nm']
+    """
+    values = [float(f"{value:.{digits}g}") for value in values]
+    smallest = min((abs(value) for value in values if math.isfinite(value) and value), default=1.0)
+    factor = 1.0
+    if units in LENGTHS and not 0.1 <= smallest < 1000:
+        metres = smallest * LENGTHS[units] * (1 + 1e-9)
+        better = next((name for name in ("m", "mm", "um", "nm") if LENGTHS[name] <= metres), "pm")
+        factor, units = LENGTHS[units] / LENGTHS[better], better
+    return [f"{number(value * factor, digits)} {symbol(units)}" if math.isfinite(value) else "–" for value in values]
 
 
 def number(value: float, digits: int = 3) -> str:
