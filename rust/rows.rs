@@ -33,6 +33,11 @@ impl<'a, T: Pixel> Rows<'a, T> {
         self.view.ncols()
     }
 
+    /// The features as rows.
+    pub fn transposed(&self) -> Self {
+        Self::new(self.view.reversed_axes())
+    }
+
     /// Bytes of one row.
     pub fn row_bytes(&self) -> usize {
         self.d() * size_of::<T>()

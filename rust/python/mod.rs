@@ -1,6 +1,8 @@
 //! The extension module `emcore._emcore`: one thin file per kernel, of the same name. A binding never computes.
 
 mod arrays;
+mod pca;
+mod products;
 mod rows;
 mod run;
 mod spectra;
@@ -16,7 +18,9 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     threads::register(module)?;
     run::register(module)?;
     rows::register(module)?;
+    products::register(module)?;
     spectra::register(module)?;
+    pca::register(module)?;
     // Made by PyO3; what is here is said once, in the stub, and stubtest compares.
     module.delattr("__all__")
 }

@@ -1,0 +1,116 @@
+//! Mean and sum of squared deviations of every feature, from one read of the data.
+//!
+//! Chan, Golub & LeVeque (1983): each block's own mean and squared deviations, taken about the block's first row so that
+//! nothing cancels, are merged pairwise. All in f64: exact for integers as far as f64 is. Cost: 3 n d flops.
+
+use crate::pass::{block_rows, pass};
+use crate::rows::{Block, Rows};
+use crate::simd::{Pixel, Simd, WithSimd, dispatch};
+use crate::{Control, Result};
+
+/// Features whose running sums stay in the first-level cache while the rows of a block pass.
+const CHUNK: usize = 512;
+
+/// What one pass tells of n rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Number of rows.
+    pub n: usize,
+    /// Mean of each feature.
+    pub mean: Vec<f64>,
+    /// Sum over rows of (x - mean)², for each feature.
+    pub squares: Vec<f64>,
+}
+
+impl Moments {
+    fn merge(&mut self, part: Self) {
+        let n = (self.n + part.n) as f64;
+        let (share, weight) = (part.n as f64 / n, (self.n * part.n) as f64 / n);
+        for j in 0..self.mean.len() {
+            let step = part.mean[j] - self.mean[j];
+            self.mean[j] += step * share;
+            self.squares[j] += part.squares[j] + step * step * weight;
+        }
+        self.n += part.n;
+    }
+}
+
+/// Mean and squared deviations of every feature.
+pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Result<Moments> {
+    let d = rows.d();
+    let mut total = Moments { n: 0, mean: vec![0.0; d], squares: vec![0.0; d] };
+    control.expect(rows.n() as u64);
+    let block = |range: std::ops::Range<usize>, _: &mut [u8]| {
+        let mut scratch = Vec::new();
+        let mut part = Moments { n: range.len(), mean: vec![0.0; d], squares: vec![0.0; d] };
+        dispatch(Sum { block: rows.block(range, &mut scratch), part: &mut part });
+        part
+    };
+    pass(rows.n(), block_rows(rows.row_bytes(), 4 << 20, 1), control, &mut [], block, |part| total.merge(part))?;
+    Ok(total)
+}
+
+struct Sum<'a, T> {
+    block: Block<'a, T>,
+    part: &'a mut Moments,
+}
+
+impl<T: Pixel + Into<f64>> WithSimd for Sum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (d, n) = (self.block.d(), self.block.n() as f64);
+        let [mut first, mut sum, mut square] = [[0.0; CHUNK]; 3];
+        for start in (0..d).step_by(CHUNK) {
+            let chunk = start..(start + CHUNK).min(d);
+            let width = chunk.len();
+            for (first, &x) in first.iter_mut().zip(&self.block.row(0)[chunk.clone()]) {
+                *first = x.into();
+            }
+            (sum[..width].fill(0.0), square[..width].fill(0.0));
+            for i in 1..self.block.n() {
+                let row = &self.block.row(i)[chunk.clone()];
+                let state = first.iter().zip(sum.iter_mut().zip(square.iter_mut()));
+                for (&x, (first, (sum, square))) in row.iter().zip(state) {
+                    let step = Into::<f64>::into(x) - first;
+                    *sum += step;
+                    *square += step * step;
+                }
+            }
+            for (l, j) in chunk.enumerate() {
+                self.part.mean[j] = first[l] + sum[l] / n;
+                self.part.squares[j] = (square[l] - sum[l] * sum[l] / n).max(0.0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, Axis, s};
+
+    #[test]
+    fn a_large_offset_costs_no_digits() {
+        let data = Array2::from_shape_fn((5001, 700), |(i, j)| 60_000 + ((i * 7 + j * 13 + i * j) % 11) as u16);
+        for view in [data.view(), data.slice(s![..;-2, ..;3])] {
+            let exact = view.mapv(f64::from);
+            let found = moments(Rows::new(view), &Control::new()).unwrap();
+            let mean = exact.mean_axis(Axis(0)).unwrap();
+            let squares = (&exact - &mean).mapv(|x| x * x).sum_axis(Axis(0));
+            for j in 0..view.ncols() {
+                assert!((found.mean[j] - mean[j]).abs() < 1e-10);
+                assert!((found.squares[j] / squares[j] - 1.0).abs() < 1e-10);
+            }
+        }
+    }
+
+    #[test]
+    fn constant_features_have_no_deviation_at_all() {
+        let data = Array2::from_shape_fn((3000, 3), |(_, j)| [0.1f32, -7.3e8, 3.0][j]);
+        let found = moments(Rows::new(data.view()), &Control::new()).unwrap();
+        assert_eq!(found.squares, [0.0; 3]);
+        assert_eq!(found.mean, [0.1f32, -7.3e8, 3.0].map(f64::from));
+    }
+}

@@ -1,0 +1,95 @@
+//! Products with thin matrices, as Python sees them.
+
+use super::arrays::{Pixels2, with_view};
+use super::run::run;
+use crate::Rows;
+use crate::products::{self, Panel};
+use crate::simd::Real;
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+type Matrix<'py> = Bound<'py, PyArray2<f64>>;
+
+fn panel<R: Real>(q: &PyReadonlyArray2<'_, f64>) -> Panel<R> {
+    let q = q.as_array();
+    Panel::from_fn::<R>(q.nrows(), q.ncols(), |j, c| R::of(q[(j, c)]))
+}
+
+fn matrix<'py>(py: Python<'py>, panel: &Panel<f64>) -> PyResult<Matrix<'py>> {
+    let (d, k) = (panel.d(), panel.k());
+    let values = (0..d).flat_map(|j| (0..k).map(move |c| panel.get(j, c))).collect();
+    PyArray1::from_vec(py, values).reshape([d, k])
+}
+
+fn check(found: usize, wanted: usize, what: &str) -> PyResult<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!("{what}: {found} values given, {wanted} needed")))
+}
+
+/// `(X - offset) Q`, n x k float64.
+#[pyfunction]
+#[pyo3(signature = (x, q, offset=None))]
+fn x_q<'py>(
+    py: Python<'py>,
+    x: Pixels2<'py>,
+    q: PyReadonlyArray2<'py, f64>,
+    offset: Option<PyReadonlyArray1<'py, f64>>,
+) -> PyResult<Matrix<'py>> {
+    let offset = offset.map(|offset| offset.as_array().to_vec());
+    let k = q.as_array().ncols();
+    let (n, y) = with_view!(x, view => {
+        check(q.as_array().nrows(), view.ncols(), "rows of q")?;
+        check(offset.as_ref().map_or(view.ncols(), Vec::len), view.ncols(), "offset")?;
+        let q = panel(&q);
+        let y = run(py, |control| products::x_q(Rows::new(view), offset.as_deref(), &q, control))?;
+        (view.nrows(), y.into_iter().map(Real::f64).collect::<Vec<f64>>())
+    });
+    PyArray1::from_vec(py, y).reshape([n, k])
+}
+
+/// `(X - offset)^T Y`, d x k float64.
+#[pyfunction]
+#[pyo3(signature = (x, y, offset=None))]
+fn xt_y<'py>(
+    py: Python<'py>,
+    x: Pixels2<'py>,
+    y: PyReadonlyArray2<'py, f64>,
+    offset: Option<PyReadonlyArray1<'py, f64>>,
+) -> PyResult<Matrix<'py>> {
+    let offset = offset.map(|offset| offset.as_array().to_vec());
+    let y = y.as_array();
+    let k = y.ncols();
+    with_view!(x, view => {
+        check(y.nrows(), view.nrows(), "rows of y")?;
+        check(offset.as_ref().map_or(view.ncols(), Vec::len), view.ncols(), "offset")?;
+        let y = y.iter().map(|&y| Real::of(y)).collect::<Vec<_>>();
+        matrix(py, &run(py, |control| products::xt_y(Rows::new(view), offset.as_deref(), &y, k, control))?)
+    })
+}
+
+/// `(X - offset)^T (X - offset) Q` in one read of X, d x k float64.
+#[pyfunction]
+#[pyo3(signature = (x, q, offset=None))]
+fn xt_x_q<'py>(
+    py: Python<'py>,
+    x: Pixels2<'py>,
+    q: PyReadonlyArray2<'py, f64>,
+    offset: Option<PyReadonlyArray1<'py, f64>>,
+) -> PyResult<Matrix<'py>> {
+    let offset = offset.map(|offset| offset.as_array().to_vec());
+    with_view!(x, view => {
+        check(q.as_array().nrows(), view.ncols(), "rows of q")?;
+        check(offset.as_ref().map_or(view.ncols(), Vec::len), view.ncols(), "offset")?;
+        let q = panel(&q);
+        matrix(py, &run(py, |control| products::xt_x_q(Rows::new(view), offset.as_deref(), &q, control))?)
+    })
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(x_q, module)?)?;
+    module.add_function(wrap_pyfunction!(xt_y, module)?)?;
+    module.add_function(wrap_pyfunction!(xt_x_q, module)?)
+}
