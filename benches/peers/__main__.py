@@ -16,7 +16,7 @@ names = [
     if not argument.startswith("-") and (Path(__file__).parent / f"{argument}.py").exists()
 ]
 options = [argument for argument in sys.argv[1:] if argument not in names]
-scripts = sorted(path for path in Path(__file__).parent.glob("[!_]*.py") if path.stem != "harness")
+scripts = sorted(path for path in Path(__file__).parent.glob("[!_]*.py") if path.stem not in ("harness", "table"))
 chosen = [path for path in scripts if not names or path.stem in names]
 failed = [path.stem for path in chosen if subprocess.run([sys.executable, path, *options]).returncode]
 pages = [page for path in scripts if (page := RESULTS / f"{path.stem}.md").exists()]

@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from table import HEADER, line, markdown
+
 Data = dict[str, np.ndarray]
 Setup = Callable[[Data, bool, int], Callable[[], Any]]
 """``setup(data, prepared, threads)``, not timed, imports the library, for a prepared row converts the data as the
@@ -53,6 +55,8 @@ class Workload:
     bytes: float = 0.0
     """What must be read from memory, at the least."""
     flops: float = 0.0
+    memory: bool = True
+    """False where the work is done by another process, whose memory is not seen."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ def _measure(index: int, work: Workload, row: str, pairs: int, threads: int, lim
                 work.compare(_kept(ours), _kept(theirs))
             except AssertionError as error:
                 records.append(record | {"problem": " ".join(str(error).split())[:150] or "results differ"})
-                print(_line(records[-1]), flush=True)
+                print(line(records[-1]), flush=True)
                 theirs.close()
                 continue
             times: dict[Child, list[float]] = {ours: [], theirs: []}
@@ -201,13 +205,13 @@ def _measure(index: int, work: Workload, row: str, pairs: int, threads: int, lim
                 "seconds": seconds,
                 "peer seconds": statistics.median(times[theirs]),
                 "ratio": _spread([b / a for a, b in zip(times[ours], times[theirs], strict=True)]),
-                "memory": ours.told["memory"],
-                "peer memory": theirs.told["memory"],
+                "memory": ours.told["memory"] if work.memory else None,
+                "peer memory": theirs.told["memory"] if work.memory else None,
                 "share of bytes/s": work.bytes / seconds / limits["bytes/s"],
                 "share of flop/s": work.flops / seconds / limits["flop/s"],
             }
             records.append(record)
-            print(_line(record), flush=True)
+            print(line(record), flush=True)
         ours.close()
     return records
 
@@ -226,51 +230,6 @@ def _grow(index: int, growth: Growth, threads: int) -> dict[str, Any]:
     exponent = float(np.polyfit(np.log(growth.values), np.log(seconds), 1)[0])
     curve = {"name": growth.name, "axis": growth.axis, "values": list(growth.values)}
     return curve | {"seconds": seconds, "exponent": exponent}
-
-
-HEADER = """
-| workload | row | emcore | peer | peer's time | ratio | asked | memory | peer's memory | of bytes/s | of flop/s |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-"""
-
-
-def _line(record: dict[str, Any]) -> str:
-    """One row of the table."""
-    if "problem" in record:
-        return f"| {record['workload']} | {record['row']} | | {record['peer']} | {record['problem']} | | | | | | |"
-    ratio, asked = record["ratio"], record["asked"]
-    shares = (record[name] for name in ("share of bytes/s", "share of flop/s"))
-    cells = [
-        record["workload"],
-        record["row"],
-        f"{record['seconds'] * 1e3:.4g} ms",
-        record["peer"],
-        f"{record['peer seconds'] * 1e3:.4g} ms",
-        f"**{ratio['median']:.2f}** ({ratio['low']:.2f} to {ratio['high']:.2f})",
-        f"{asked:g}" if asked else "",
-        f"{record['memory']:.2f}x",
-        f"{record['peer memory']:.2f}x",
-        *(f"{share:.0%}" if share else "" for share in shares),
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def markdown(results: dict[str, Any]) -> str:
-    """The results of one script as a page."""
-    limits, threads = results["limits"], results["threads"]
-    lines = [
-        f"# {results['script']}, {threads} threads, {results['instruction set']}\n",
-        f"Ratio: peer's time / emcore's, median of {results['pairs']} pairs (quartiles in brackets). Memory: above "
-        "what was held after loading, as a multiple of the input. This machine with as many threads: "
-        f"{limits['bytes/s'] / 1e9:.0f} GB/s read, {limits['flop/s'] / 1e9:.0f} GFlop/s in f32.\n{HEADER}".rstrip(),
-        *map(_line, results["records"]),
-    ]
-    for curve in results["growth"]:
-        lines.append(f"\n{curve['name']}: time ~ {curve['axis']}^{curve['exponent']:.2f}\n")
-        lines.append(f"| {curve['axis']} | time |\n| --- | --- |")
-        pairs = zip(curve["values"], curve["seconds"], strict=True)
-        lines.extend(f"| {value} | {seconds * 1e3:.4g} ms |" for value, seconds in pairs)
-    return "\n".join(lines) + "\n"
 
 
 def main(workloads: Sequence[Workload], growths: Sequence[Growth] = ()) -> None:
