@@ -448,6 +448,9 @@ def test_the_hash_is_of_the_bytes_of_the_file_or_of_the_array(tmp_path):
     np.save(tmp_path / "a.npy", array)
     assert read(tmp_path / "a.npy").sha256() == hashlib.sha256((tmp_path / "a.npy").read_bytes()).hexdigest()
     assert as_signal(array).sha256() == array_sha256(np.asfortranarray(array)) == array_sha256(array.copy())
+    signal = read(tmp_path / "a.npy")
+    (tmp_path / "a.npy").unlink()
+    assert signal.sha256() == array_sha256(array)
     different = (array.T, array.astype(np.uint32), array.reshape(6, 4), array + 1, array[:, ::-1])
     assert len({array_sha256(a) for a in (array, *different)}) == 6
     cube = np.arange(60).reshape(3, 4, 5)[:, ::2]

@@ -144,11 +144,12 @@ class Signal:
         raise ValueError(f"there is no axis {name!r}; the axes are {[axis.name for axis in self.axes]}")
 
     def sha256(self) -> str:
-        """SHA-256 of the source file's bytes; for data from memory, of type, shape and values."""
-        if self.source:
+        """SHA-256 of the source file's bytes; of type, shape and values for data from memory or a file that is gone."""
+        try:
             with open(self.source, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
-        return array_sha256(np.asarray(self.data))
+        except OSError:
+            return array_sha256(np.asarray(self.data))
 
 
 def same_array(a: ArrayLike, b: ArrayLike) -> bool:
