@@ -18,6 +18,7 @@ pub mod fft;
 pub mod krylov;
 pub mod logarithm;
 pub mod moments;
+pub mod nmf;
 pub mod pass;
 pub mod pca;
 pub mod pool;

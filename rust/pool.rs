@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -119,23 +119,28 @@ pub fn on_every_thread(control: &Control, work: impl Fn() + Sync) {
             }
         }
     });
+    if TICKER.with_borrow(|ticker| ticker.as_ref().is_some_and(|ticker| ticker.1.elapsed() >= TICK)) {
+        tick(control); // or many short calls would never be stopped
+    }
 }
 
 /// Run the calling thread's tick now. Serial parts that may last call it between steps.
 pub fn tick(control: &Control) {
     // Taken out while it runs: a tick (a signal handler, a progress callback) may itself call a kernel.
-    if let Some(ticker) = TICKER.take() {
+    if let Some(mut ticker) = TICKER.take() {
         let (done, total) = control.progress();
         // SAFETY: `with_tick` put the pointer there, and removes it before the borrow that it came from ends; nobody
         // else on this thread can reach it while it is taken out.
         if !unsafe { (*ticker.0)(done, total) } {
             control.cancel();
         }
+        ticker.1 = Instant::now();
         TICKER.set(Some(ticker));
     }
 }
 
-struct Ticker(*mut Tick<'static>);
+/// What to call, and when it was called last.
+struct Ticker(*mut Tick<'static>, Instant);
 
 /// Run `call` on this thread; while it waits for the pool, `tick` runs every 100 ms on this thread.
 pub fn with_tick<T>(tick: &mut Tick<'_>, call: impl FnOnce() -> T) -> T {
@@ -146,7 +151,8 @@ pub fn with_tick<T>(tick: &mut Tick<'_>, call: impl FnOnce() -> T) -> T {
         }
     }
     // SAFETY: only the lifetime changes; `Restore` removes the pointer before `tick` is released, even on a panic.
-    let ticker = Ticker(unsafe { std::mem::transmute::<*mut Tick<'_>, *mut Tick<'static>>(tick) });
+    let ticker = unsafe { std::mem::transmute::<*mut Tick<'_>, *mut Tick<'static>>(tick) };
+    let ticker = Ticker(ticker, Instant::now());
     let _restore = Restore(TICKER.replace(Some(ticker)));
     call()
 }
@@ -200,5 +206,15 @@ mod tests {
             || tick(&control),
         );
         assert!(inner && control.check().is_err());
+    }
+
+    #[test]
+    fn many_short_calls_are_ticked_like_a_long_one() {
+        let control = Control::new();
+        with_tick(&mut |_, _| false, || {
+            while control.check().is_ok() {
+                on_every_thread(&control, || std::thread::sleep(Duration::from_millis(1)));
+            }
+        });
     }
 }

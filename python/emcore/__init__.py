@@ -18,6 +18,7 @@ if not _emcore.optimized:
 
 _WHERE: dict[str, str] = {
     "Axis": "signals",
+    "NMF": "decomposition",
     "Signal": "signals",
     "as_signal": "io",
     "describe": "io",

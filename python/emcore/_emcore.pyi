@@ -13,6 +13,35 @@ def get_num_threads() -> int: ...
 def instruction_set() -> str: ...
 def set_progress(callback: Callable[[int, int], object] | None) -> Callable[[int, int], object] | None: ...
 def value_range(data: NDArray[Any]) -> tuple[float, float, tuple[int, int] | None, tuple[int, int] | None]: ...
+def nmf(
+    data: NDArray[Any],
+    w: NDArray[Any],
+    h: NDArray[Any],
+    *,
+    mu: bool,
+    kullback_leibler: bool,
+    max_iter: int,
+    tol: float,
+    penalty_w: tuple[float, float],
+    penalty_h: tuple[float, float],
+    weights: NDArray[Any] | None,
+) -> tuple[int, bool, float]: ...
+def nmf_maps(
+    data: NDArray[Any],
+    w: NDArray[Any],
+    h: NDArray[Any],
+    *,
+    kullback_leibler: bool,
+    max_iter: int,
+    tol: float,
+    penalty_w: tuple[float, float],
+    weights: NDArray[Any] | None,
+) -> None: ...
+def nmf_loss(
+    data: NDArray[Any], w: NDArray[Any], h: NDArray[Any], *, kullback_leibler: bool, weights: NDArray[Any] | None
+) -> float: ...
+def pure_rows(data: NDArray[Any], k: int, weights: NDArray[Any] | None) -> list[int]: ...
+def mean(data: NDArray[Any]) -> float: ...
 
 _Spectra = tuple[int, int, str, bool, str, float, str, int]
 

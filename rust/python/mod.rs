@@ -1,6 +1,7 @@
 //! The extension module `emcore._emcore`: one thin file per kernel, of the same name. A binding never computes.
 
 mod arrays;
+mod nmf;
 mod pca;
 mod products;
 mod rows;
@@ -17,6 +18,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("optimized", !cfg!(debug_assertions))?;
     threads::register(module)?;
     run::register(module)?;
+    nmf::register(module)?;
     rows::register(module)?;
     products::register(module)?;
     spectra::register(module)?;

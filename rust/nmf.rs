@@ -1,0 +1,185 @@
+//! Which few non-negative spectra H (k × d) and maps W (n × k) make up the rows of X: X ≈ W H.
+//!
+//! Frobenius: ½‖X − W H‖², by hierarchical alternating least squares (Cichocki & Phan 2009; the coordinate descent of
+//! scikit-learn) or multiplicative updates (Lee & Seung 2001); Kullback-Leibler: Σ X ln(X / W H) − X + W H, by
+//! multiplicative updates. W is updated before H, as in scikit-learn, from which the iterates differ only by rounding.
+//!
+//! For fixed H the rows of W are independent, so one visit of a block of X does all: `C = X_b Hᵀ`, the update of W_b,
+//! and with the new W_b its share of `Wᵀ X` and `Wᵀ W`; H follows after the pass. X is read once per iteration, at about
+//! 4 n d k flops; the loss ½‖X‖² − ⟨Wᵀ X, H⟩ + ½⟨Wᵀ W, H Hᵀ⟩ costs nothing more.
+
+mod frobenius;
+mod kullback;
+mod least_squares;
+mod pure;
+mod update;
+
+pub use kullback::{likelihood, mean};
+pub use least_squares::least_squares;
+pub use pure::pure_rows;
+
+use crate::products::BLOCK_ROWS;
+use crate::simd::{Pixel, Real};
+use crate::{Control, Error, Result, Rows};
+
+/// How the factors are updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Solver {
+    /// Hierarchical alternating least squares: one exact minimisation after the other.
+    Hals,
+    /// Multiplicative updates: zeros stay zeros.
+    Mu,
+}
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// ½‖X − W H‖², right for equal noise everywhere.
+    Frobenius,
+    /// Σ X ln(X / W H) − X + W H, right for counts.
+    KullbackLeibler,
+}
+
+/// `l1 Σ|·| + ½ l2 Σ(·)²`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Penalty {
+    /// Weight of the sum of the entries.
+    pub l1: f64,
+    /// Weight of half the sum of their squares.
+    pub l2: f64,
+}
+
+/// What [`nmf`] needs beside the data and the starting factors.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameters {
+    /// How the factors are updated; [`Solver::Mu`] for [`Loss::KullbackLeibler`].
+    pub solver: Solver,
+    /// What is minimised.
+    pub loss: Loss,
+    /// At most so many iterations.
+    pub max_iter: usize,
+    /// [`Solver::Hals`]: stop when the violation of the optimality conditions has fallen to this fraction of the first;
+    /// [`Solver::Mu`]: stop when 10 iterations lower the square root of the loss by less than this fraction of the
+    /// starting one; 0: never.
+    pub tol: f64,
+    /// Penalty on W.
+    pub on_w: Penalty,
+    /// Penalty on H.
+    pub on_h: Penalty,
+}
+
+/// What [`nmf`] returns beside the factors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// Iterations done.
+    pub n_iter: usize,
+    /// Whether `tol` was reached.
+    pub converged: bool,
+    /// The loss of the returned factors, without penalties.
+    pub loss: f64,
+}
+
+/// Factor X into `w` (n × k) and `h` (k × d), starting from what they hold.
+///
+/// `weights`, one positive number per feature, multiply the loss of that feature. The components are put in the
+/// order of falling energy ‖w_t‖ ‖h_t‖ and, unless a penalty fixes their scale, each row of H sums to 1.
+pub fn nmf<T: Pixel>(
+    x: Rows<'_, T>,
+    w: &mut [T::Real],
+    h: &mut [f64],
+    weights: Option<&[f64]>,
+    parameters: Parameters,
+    control: &Control,
+) -> Result<Fit> {
+    let (n, d) = (x.n(), x.d());
+    let k = h.len() / d.max(1);
+    if n == 0 || k == 0 || h.len() != k * d || w.len() != n * k {
+        let message = format!("n x k and k x d values are needed, got {} and {} for {n} x {d}", w.len(), h.len());
+        return Err(Error::invalid("W0 and H0", message));
+    }
+    if weights.is_some_and(|weights| weights.len() != d || weights.iter().any(|&w| !(w > 0.0 && w.is_finite()))) {
+        return Err(Error::invalid("weights", format!("give one positive number for each of the {d} features")));
+    }
+    let mut fit = match (parameters.loss, parameters.solver) {
+        (Loss::Frobenius, _) => frobenius::fit(x, w, h, weights, parameters, control)?,
+        (Loss::KullbackLeibler, Solver::Mu) => kullback::fit(x, w, h, weights, parameters, control)?,
+        (Loss::KullbackLeibler, Solver::Hals) => {
+            return Err(Error::invalid("solver", "'hals' minimises the 'frobenius' loss only; use solver='mu'"));
+        }
+    };
+    let free = [parameters.on_w, parameters.on_h].iter().all(|p| *p == Penalty::default());
+    canonical(w, h, k, weights, free);
+    fit.loss = loss(x, w, h, weights, parameters.loss, control)?;
+    Ok(fit)
+}
+
+/// The loss of given factors, without penalties.
+pub fn loss<T: Pixel>(
+    x: Rows<'_, T>,
+    w: &[T::Real],
+    h: &[f64],
+    weights: Option<&[f64]>,
+    loss: Loss,
+    control: &Control,
+) -> Result<f64> {
+    match loss {
+        Loss::Frobenius => frobenius::loss(x, w, h, weights, control),
+        Loss::KullbackLeibler => kullback::loss(x, w, h, weights, control),
+    }
+}
+
+/// Sort the components by falling energy; if `scale`, each row of H sums to 1 and W carries the rest.
+fn canonical<R: Real>(w: &mut [R], h: &mut [f64], k: usize, weights: Option<&[f64]>, scale: bool) {
+    let d = h.len() / k;
+    let weight = |j: usize| weights.map_or(1.0, |w| w[j]);
+    let mut energy = vec![0.0; k];
+    for row in w.chunks(k) {
+        energy.iter_mut().zip(row).for_each(|(e, w)| *e += w.f64() * w.f64());
+    }
+    let mut sums = Vec::with_capacity(k);
+    for (e, row) in energy.iter_mut().zip(h.chunks(d)) {
+        *e *= row.iter().enumerate().map(|(j, h)| h * h * weight(j)).sum::<f64>();
+        let sum: f64 = row.iter().enumerate().map(|(j, h)| h * weight(j)).sum();
+        sums.push(if scale && sum > 0.0 { sum } else { 1.0 });
+    }
+    let mut order = Vec::from_iter(0..k);
+    order.sort_by(|&a, &b| energy[b].total_cmp(&energy[a]));
+
+    let old = h.to_vec();
+    for (row, &t) in h.chunks_mut(d).zip(&order) {
+        row.iter_mut().zip(&old[t * d..]).for_each(|(new, old)| *new = old / sums[t]);
+    }
+    let mut old = vec![R::ZERO; k];
+    for row in w.chunks_mut(k) {
+        old.copy_from_slice(row);
+        row.iter_mut().zip(&order).for_each(|(new, &t)| *new = R::of(old[t].f64() * sums[t]));
+    }
+}
+
+/// Whether the multiplicative updates have stalled, asked every 10 iterations as scikit-learn does.
+struct Stall {
+    first: f64,
+    last: f64,
+}
+
+impl Stall {
+    fn new(loss: f64) -> Self {
+        let root = (2.0 * loss.max(0.0)).sqrt();
+        Self { first: root, last: root }
+    }
+
+    fn stalled(&mut self, loss: f64, tol: f64) -> bool {
+        let root = (2.0 * loss.max(0.0)).sqrt();
+        let fall = self.last - root;
+        self.last = root;
+        fall < tol * self.first || self.first == 0.0
+    }
+}
+
+/// Rows per block: many, for a partial sum is as big as H, but enough blocks for every thread.
+fn block_rows(n: usize) -> usize {
+    (n / 64).clamp(48, BLOCK_ROWS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+use super::*;
+use least_squares::NonNegative;
+
+/// Repeatable numbers in [0, 1).
+fn numbers(seed: u64) -> impl FnMut() -> f64 {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 40) as f64 / (1u64 << 24) as f64
+    }
+}
+
+fn product(w: &[f64], h: &[f64], k: usize) -> Vec<f64> {
+    let d = h.len() / k;
+    let entry = |w: &[f64], j| w.iter().enumerate().map(|(t, w)| w * h[t * d + j]).sum();
+    w.chunks(k).flat_map(|w| (0..d).map(move |j| (w, j))).map(|(w, j)| entry(w, j)).collect()
+}
+
+fn parameters(solver: Solver, loss: Loss) -> Parameters {
+    let none = Penalty::default();
+    Parameters { solver, loss, max_iter: 12, tol: 0.0, on_w: none, on_h: none }
+}
+
+/// One plain step of each method, W then H, on small dense matrices.
+fn plain(x: &[f64], w: &mut [f64], h: &mut [f64], k: usize, p: Parameters) {
+    let d = h.len() / k;
+    let n = w.len() / k;
+    for side in 0..2 {
+        let model = product(w, h, k);
+        for t in 0..k {
+            let count = if side == 0 { n } else { d };
+            for i in 0..count {
+                let live = product(w, h, k);
+                let from = if p.solver == Solver::Hals { &live } else { &model };
+                let (mut above, mut below, mut own) = (0.0, 0.0, 0.0);
+                for j in 0..if side == 0 { d } else { n } {
+                    let (at, other) = if side == 0 { (i * d + j, h[t * d + j]) } else { (j * d + i, w[j * k + t]) };
+                    match p.loss {
+                        Loss::Frobenius => {
+                            above += x[at] * other;
+                            below += from[at] * other;
+                        }
+                        Loss::KullbackLeibler => {
+                            above += x[at] / from[at] * other;
+                            below += other;
+                        }
+                    }
+                    own += other * other;
+                }
+                let value = if side == 0 { &mut w[i * k + t] } else { &mut h[t * d + i] };
+                *value = match p.solver {
+                    Solver::Hals => (*value - (below - above) / own).max(0.0),
+                    Solver::Mu => *value * above / below,
+                };
+            }
+        }
+    }
+}
+
+#[test]
+fn iterates_equal_those_of_the_textbook() {
+    let (n, d, k) = (37, 23, 3);
+    let mut number = numbers(1);
+    let x = Vec::from_iter((0..n * d).map(|_| (number() * 9.0).floor()));
+    for (solver, loss) in
+        [(Solver::Hals, Loss::Frobenius), (Solver::Mu, Loss::Frobenius), (Solver::Mu, Loss::KullbackLeibler)]
+    {
+        let p = parameters(solver, loss);
+        let mut w = Vec::from_iter((0..n * k).map(|_| number()));
+        let mut h = Vec::from_iter((0..k * d).map(|_| number()));
+        let (mut plain_w, mut plain_h) = (w.clone(), h.clone());
+        for _ in 0..p.max_iter {
+            plain(&x, &mut plain_w, &mut plain_h, k, p);
+        }
+        nmf(Rows::from_slice(&x, n, d), &mut w, &mut h, None, p, &Control::new()).unwrap();
+        let expected = product(&plain_w, &plain_h, k);
+        for (a, b) in product(&w, &h, k).iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-9, "{solver:?} {loss:?}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn non_negative_least_squares_meets_its_conditions_even_for_a_singular_matrix() {
+    let mut number = numbers(7);
+    for k in [1, 2, 5, 9] {
+        for dependent in [false, true] {
+            let d = 12;
+            let mut h = Vec::from_iter((0..k * d).map(|_| number() - 0.3));
+            if dependent && k > 2 {
+                (0..d).for_each(|j| h[j] = 2.0 * h[d + j] + h[2 * d + j]);
+            }
+            let gram = update::gram(&h, k);
+            let mut solver = NonNegative::new(&gram, k);
+            for _ in 0..200 {
+                let x = Vec::from_iter((0..d).map(|_| number() - 0.5));
+                for t in 0..k {
+                    solver.b[t] = h[t * d..][..d].iter().zip(&x).map(|(h, x)| h * x).sum();
+                }
+                let b = solver.b.clone();
+                let w = solver.solve();
+                for t in 0..k {
+                    let slope = (0..k).map(|s| gram[t * k + s] * w[s]).sum::<f64>() - b[t];
+                    assert!(w[t] >= 0.0 && slope > -1e-9 && (w[t] * slope).abs() < 1e-9, "{w:?} {slope}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pure_rows_are_found_among_mixtures() {
+    let (n, d, k) = (50, 20, 4);
+    let mut number = numbers(3);
+    let h = Vec::from_iter((0..k * d).map(|_| number()));
+    let mut w = Vec::from_iter((0..n * k).map(|_| 0.1 + number()));
+    let pure = [8, 21, 30, 44];
+    for (t, &i) in pure.iter().enumerate() {
+        (0..k).for_each(|s| w[i * k + s] = if s == t { 3.0 } else { 0.0 });
+    }
+    let x = product(&w, &h, k);
+    let mut found = pure_rows(Rows::from_slice(&x, n, d), k + 2, None, &Control::new()).unwrap();
+    found.sort();
+    assert_eq!(found, pure);
+}
+
+#[test]
+fn canonical_factors_have_the_same_product() {
+    let (n, d, k) = (9, 7, 3);
+    let mut number = numbers(5);
+    let mut w = Vec::from_iter((0..n * k).map(|_| number()));
+    let mut h = Vec::from_iter((0..k * d).map(|_| number()));
+    let before = product(&w, &h, k);
+    canonical(&mut w, &mut h, k, None, true);
+    assert!(product(&w, &h, k).iter().zip(&before).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(h.chunks(d).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12));
+}
