@@ -25,6 +25,8 @@ _WHERE: dict[str, str] = {
     "full_plane": "spectra",
     "half_plane_weights": "spectra",
     "load_result": "results",
+    "ImageAnalysis": "workflows.image",
+    "analyze_image": "workflows.image",
     "n_components": "rank",
     "read": "io",
     "window_centers": "spectra",

@@ -1,0 +1,323 @@
+"""Which regions of a micrograph differ in their local periodicity, and what is the lattice of each?
+
+Power spectra of moving windows are decomposed into a few that explain all (Jany, Janas & Krok, Micron 130 (2020)
+102800): a PCA tells how many, a non-negative factorisation X ~ W H gives their spectra H and maps W. Every pixel
+belongs to the component that is strongest there; spacing and direction are those of the strongest peak in the mean
+power spectrum of the windows of a region.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.arrays import as_image, check_count, check_option
+from emcore.control import get_num_threads
+from emcore.infobar import info_bar_height
+from emcore.io import as_signal, select_image
+from emcore.nmf import nmf
+from emcore.pca import PCAResult, pca, scores
+from emcore.periodicity import LEAST_CONTRAST, strongest_peak
+from emcore.rank import RULES, RankChoice
+from emcore.rank import n_components as rank_by_rule
+from emcore.regions import comparable, strongest_in_pixels, strongest_in_windows
+from emcore.results import Provenance, Result
+from emcore.signals import Axis, Signal
+from emcore.spectra import frequencies, full_plane, half_plane_weights, window_centers, windowed_power_spectra
+
+SMALLEST_WINDOW = 8
+# The rules look at the first 20 components and the one after.
+_LOOKED_AT = 21
+# Rules that need nothing but the ratios that this workflow computes.
+_IMAGE_RULES = ("gap", "elbow", "jany", "threshold", "broken-stick")
+_ITERATIONS = 200
+_TOLERANCE = 1e-3
+
+
+def _inverse(axis: int) -> Any:
+    return lambda result: f"1/{result.image.axes[axis].units}"
+
+
+def _length(axis: int) -> Any:
+    return lambda result: result.image.axes[axis].units
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAnalysis(Result):
+    """Regions of an image, what distinguishes them, and how they were found.
+
+    Attributes
+    ----------
+    maps : ndarray, shape (k, ny, nx), float32
+        How strong each component is in each window; components in the order of falling energy.
+    spectra : ndarray, shape (k, N, N), float32
+        Spectrum of each component on the scale ln(1 + power / median power), zero frequency at [N // 2, N // 2], sum 1.
+    y, x : ndarray, shape (ny,) and (nx,), float64
+        Centres of the windows, in the units of the image.
+    frequency_y, frequency_x : ndarray, shape (N,), float64
+        Axes of the spectra, in 1/unit; y points down, as in the image.
+    regions : ndarray, shape (H, W), int32
+        The component to which a pixel belongs; -1 where the image was not analysed or is blank.
+    area : ndarray, shape (k,), float64
+        Fraction of the analysed pixels.
+    spacing : ndarray, shape (k,), float64
+        Period of the strongest peak of the region's mean power spectrum, in the units of the image; NaN where no peak
+        stands out or the region is empty.
+    direction : ndarray, shape (k,), float64
+        Direction of that peak, across the fringes: degrees in [0, 180), counter-clockwise from +x with y up.
+    evr : ndarray, shape (up to 21,), float64
+        Explained-variance ratios of the uncentred PCA, of all variance.
+    n_components : int
+    rule : str
+        The rule that chose the number of components, or "given".
+    reason : str
+        Why it chose that.
+    image : Signal
+        The image that was analysed, with its calibration.
+    provenance : Provenance
+        Input, parameters, versions, time and notes.
+    """
+
+    maps: NDArray[np.float32] = field(metadata={"axes": ("component", "y", "x"), "default": True})
+    spectra: NDArray[np.float32] = field(metadata={"axes": ("component", "frequency_y", "frequency_x")})
+    y: NDArray[np.float64] = field(metadata={"units": _length(0), "long_name": "window centre, y"})
+    x: NDArray[np.float64] = field(metadata={"units": _length(1), "long_name": "window centre, x"})
+    frequency_y: NDArray[np.float64] = field(metadata={"units": _inverse(0), "long_name": "spatial frequency, y"})
+    frequency_x: NDArray[np.float64] = field(metadata={"units": _inverse(1), "long_name": "spatial frequency, x"})
+    regions: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x")})
+    area: NDArray[np.float64] = field(metadata={"axes": ("component",), "long_name": "fraction of the area"})
+    spacing: NDArray[np.float64] = field(metadata={"axes": ("component",), "units": _length(1)})
+    direction: NDArray[np.float64] = field(metadata={"axes": ("component",), "units": "deg"})
+    evr: NDArray[np.float64] = field(metadata={"axes": ("rank",), "long_name": "explained variance ratio"})
+    n_components: int
+    rule: str
+    reason: str
+    image: Signal
+    provenance: Provenance
+
+
+def analyze_image(
+    image: Any,
+    window: int = 128,
+    step: int | None = None,
+    n_components: int | str = "auto",
+    *,
+    rule: str | None = None,
+    frame: int | tuple[int, ...] | None = None,
+    include_info_bar: bool = False,
+    random_state: int = 0,
+) -> ImageAnalysis:
+    """Find the regions of an image that differ in local periodicity.
+
+    Parameters
+    ----------
+    image : array_like, Signal, HyperSpy signal or path
+        A real image, shape (H, W), at least one window large. A colour image becomes its luminance, of a stack one
+        frame is taken; the result says so.
+    window : int, default 128
+        Side of the moving window in pixels, at least 8: several periods of the lattices sought.
+    step : int, optional
+        Step between windows in pixels, default a quarter of the window.
+    n_components : int or "auto", default "auto"
+        How many components; "auto" leaves it to `rule`.
+    rule : {"gap", "elbow", "jany", "threshold", "broken-stick"}, optional
+        Rule of `emcore.n_components` for "auto", default "gap".
+    frame : int or tuple of int, optional
+        Which image of a stack, counted from 0.
+    include_info_bar : bool, default False
+        Analyse an information bar below the picture, too, as electron microscopes write it. By default it is left out,
+        which the result says.
+    random_state : int, default 0
+        Seed of the PCA's random numbers.
+
+    Returns
+    -------
+    ImageAnalysis
+        The same to the last bit on any number of threads.
+
+    Raises
+    ------
+    ValueError
+        An image that is not 2-D, empty, constant, smaller than a window, or holds NaN or infinity; more components
+        than there are windows; an unknown rule.
+    TypeError
+        Complex numbers, objects or strings.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> from emcore.datasets import lattice_micrograph
+    >>> sample = lattice_micrograph(shape=(512, 640), spacings=(7, 12), directions=(20, 110))
+    >>> result = emcore.analyze_image(sample.image)
+    >>> result.n_components, sorted(result.spacing.round(1))
+    (2, [np.float64(7.0), np.float64(12.0)])
+    """
+    started = time.perf_counter()
+    given = as_signal(image)
+    selected, notes = select_image(given, frame)
+    pixels = as_image(selected.data, "image")
+    window = check_count(window, "window", SMALLEST_WINDOW)
+    bar = 0 if include_info_bar else info_bar_height(pixels)
+    picture = pixels[: pixels.shape[0] - bar]
+    step = _checked_step(picture, window, step)
+    rule = _checked_rule(n_components, rule)
+    axes, axes_notes = _common_units(selected.axes)
+    if bar:
+        notes += (f"the lowest {bar} rows are an information bar: left out, include_info_bar=True analyses them",)
+
+    spectra = windowed_power_spectra(picture, window, step)
+    ny, nx = spectra.shape[:2]
+    rows = spectra.reshape(ny * nx, -1)
+    weights = np.broadcast_to(half_plane_weights(window), spectra.shape[2:]).ravel()
+    asked = _checked_number(n_components, rows.shape, window, step)
+    size = min(max(asked, _LOOKED_AT), *rows.shape)
+    found = pca(rows, size, center=False, weights=np.sqrt(weights), random_state=random_state)
+    choice = _choose(found.explained_variance_ratio, asked, rule, min(rows.shape))
+    w0, h0 = _start(rows, replace(found, components=found.components[: choice.n]))
+    factors = nmf(rows, choice.n, init="custom", W0=w0, H0=h0, weights=weights, max_iter=_ITERATIONS, tol=_TOLERANCE)
+    maps = np.ascontiguousarray(factors.W.T, dtype=np.float32).reshape(choice.n, ny, nx)
+    components = factors.H.astype(np.float32).reshape(choice.n, *spectra.shape[2:])
+
+    strength = comparable(maps)
+    y, x = window_centers(picture.shape, window, step)
+    regions = np.full(pixels.shape, -1, dtype=np.int32)
+    regions[: picture.shape[0]] = strongest_in_pixels(strength, y, x, picture.shape)
+    counts = np.array([np.count_nonzero(regions == i) for i in range(choice.n)])
+    scale = (abs(axes[0].scale), abs(axes[1].scale))
+    powers = _mean_powers(rows, strongest_in_windows(strength).ravel(), choice.n).reshape(choice.n, *spectra.shape[2:])
+    peaks = np.array([strongest_peak(full_plane(power), scale) for power in powers])
+    notes += axes_notes + _remarks(counts, peaks[:, 2])
+
+    parameters = {
+        "window": window,
+        "step": step,
+        "n_components": n_components,
+        "rule": rule,
+        "frame": frame,
+        "include_info_bar": include_info_bar,
+        "random_state": random_state,
+    }
+    elapsed = time.perf_counter() - started
+    return ImageAnalysis(
+        maps=maps,
+        spectra=full_plane(components),
+        y=axes[0].offset + axes[0].scale * y,
+        x=axes[1].offset + axes[1].scale * x,
+        frequency_y=frequencies(window, scale[0]),
+        frequency_x=frequencies(window, scale[1]),
+        regions=regions,
+        area=counts / max(int(counts.sum()), 1),
+        spacing=peaks[:, 0],
+        direction=peaks[:, 1],
+        evr=found.explained_variance_ratio,
+        n_components=choice.n,
+        rule=choice.rule,
+        reason=choice.reason,
+        image=replace(selected, data=pixels, axes=axes),
+        provenance=Provenance.record(
+            "analyze_image", parameters, given, elapsed=elapsed, threads=get_num_threads(), notes=notes
+        ),
+    )
+
+
+def _checked_rule(n_components: int | str, rule: str | None) -> str:
+    if isinstance(n_components, str):
+        check_option(n_components, ("auto",), "n_components")
+        if rule in set(RULES) - set(_IMAGE_RULES):
+            raise ValueError(
+                f"rule={rule!r} needs more than an image gives; choose from {', '.join(map(repr, _IMAGE_RULES))}, "
+                "or give n_components as a number"
+            )
+        return check_option("gap" if rule is None else rule, _IMAGE_RULES, "rule")
+    if rule is not None:
+        raise ValueError(f"rule={rule!r} goes with n_components='auto', not {n_components!r}: leave one out")
+    return "given"
+
+
+def _checked_step(picture: NDArray[Any], window: int, step: int | None) -> int:
+    height, width = picture.shape
+    largest = min(height, width)
+    if largest < window:
+        if largest < SMALLEST_WINDOW:
+            raise ValueError(f"image is {height} x {width} px; both must be at least {SMALLEST_WINDOW}")
+        raise ValueError(
+            f"image is {height} x {width} px, smaller than window={window}; the largest possible is window={largest}"
+        )
+    if picture.min() == picture.max():
+        raise ValueError(f"image is constant, every pixel is {picture.flat[0]}: there is nothing to tell apart")
+    return max(window // 4, 1) if step is None else check_count(step, "step", 1)
+
+
+def _checked_number(n_components: int | str, shape: tuple[int, int], window: int, step: int) -> int:
+    """The number asked for, 0 for "auto"."""
+    if isinstance(n_components, str):
+        return 0
+    why = f"window={window} and step={step} give {shape[0]} windows; a smaller step gives more"
+    return check_count(n_components, "n_components", 1, min(shape), why)
+
+
+def _choose(evr: NDArray[np.float64], asked: int, rule: str, full: int) -> RankChoice:
+    if asked:
+        return RankChoice(asked, "given", f"n_components={asked} was asked for")
+    return rank_by_rule(evr, rule, **({"n_total": full} if rule == "broken-stick" else {}))
+
+
+def _common_units(axes: tuple[Axis, ...]) -> tuple[tuple[Axis, Axis], tuple[str, ...]]:
+    y, x = (replace(axis, name=name) for axis, name in zip(axes, ("y", "x"), strict=True))
+    if y.units == x.units:
+        return (y, x), ()
+    note = f"y is in {y.units}, x in {x.units}: lengths are given in pixels"
+    return (Axis("y", y.size), Axis("x", x.size)), (note,)
+
+
+def _start(rows: NDArray[np.float32], found: PCAResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Maps and spectra to start from: the purest windows, freed from noise by the PCA, and all as their mixtures.
+
+    From here the factorisation reaches the same minimum as from the singular vectors in a tenth of the iterations.
+    """
+    places = scores(rows, found)
+    pure = places[_purest(places)]
+    mixture = np.einsum("ij,jk->ik", places, np.linalg.pinv(pure, rcond=1e-6))
+    spectra = np.einsum("ij,jd->id", pure, found.components) / found.weights
+    return np.maximum(mixture, 0), np.maximum(spectra, 0)
+
+
+def _purest(places: NDArray[np.float64]) -> list[int]:
+    """The rows of which all others are mixtures, one per column: successive projection (Araujo et al. 2001)."""
+    left = places.copy()
+    chosen: list[int] = []
+    for _ in range(places.shape[1]):
+        squares = np.sum(left**2, axis=1)
+        chosen.append(int(squares.argmax()))
+        direction = left[chosen[-1]] / math.sqrt(max(squares[chosen[-1]], np.finfo(np.float64).tiny))
+        left -= np.sum(left * direction, axis=1)[:, None] * direction
+    return chosen
+
+
+def _mean_powers(rows: NDArray[np.float32], labels: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+    """Mean power spectrum, in units of the median power, of the windows with each label; zeros where there is none."""
+    sums = np.zeros((k, rows.shape[1]))
+    for start in range(0, len(rows), 64):
+        power = np.exp(rows[start : start + 64])
+        power -= 1
+        for label in np.unique(labels[start : start + 64]):
+            if label >= 0:
+                sums[label] += power[labels[start : start + 64] == label].sum(axis=0, dtype=np.float64)
+    counts = np.bincount(labels[labels >= 0], minlength=k)
+    means: NDArray[np.float64] = sums / np.maximum(counts, 1)[:, None]
+    return means
+
+
+def _remarks(counts: NDArray[np.intp], contrasts: NDArray[np.float64]) -> tuple[str, ...]:
+    """What the table cannot say about components: those without a region, those without a lattice."""
+    empty = [str(i + 1) for i, count in enumerate(counts) if count == 0]
+    plain = [str(i + 1) for i, count in enumerate(counts) if count and contrasts[i] < LEAST_CONTRAST]
+    notes = []
+    if empty:
+        notes.append(f"component {', '.join(empty)}: nowhere the strongest, so without a region")
+    if plain:
+        notes.append(f"component {', '.join(plain)}: no peak stands out, so without spacing and direction")
+    return tuple(notes)
