@@ -140,7 +140,7 @@ def test_a_truncated_file_is_an_error_that_names_it(name, part, tmp_path):
 
 @real
 def test_a_tiff_whose_directory_at_the_end_is_cut_off_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"cut\.tif"):
+    with pytest.raises(ValueError, match=r"cut\.tif cannot be read as TIFF: truncated .* no directory"):
         read(copy("fei_sem.tif", tmp_path / "cut.tif", 1_000_000))
 
 

@@ -150,6 +150,7 @@ def test_nexus_viewers_find_what_to_plot(tmp_path):
         assert entry["maps/x"].attrs["units"] == "nm"
         np.testing.assert_array_equal(entry["maps/x"][()], analysis().x)
         np.testing.assert_allclose(entry["regions/x"][()], 3.0 + 0.1 * np.arange(60))
+        assert (entry["regions/x"].attrs["units"], entry["regions/x"].attrs["long_name"]) == ("nm", "x (nm)")
         assert entry["regions/data"].attrs["long_name"] == "regions of equal periodicity"
         assert entry["provenance"].attrs["NX_class"] == "NXprocess"
         assert entry["provenance/parameters/window"][()] == 128

@@ -35,7 +35,7 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
     Raises
     ------
     ValueError
-        If image data lie beyond the end of the file.
+        If the file has no image directory, or image data are missing or damaged.
     ImportError
         If the extra `io` is not installed.
     """
@@ -45,25 +45,15 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
         raise ImportError(f"reading {path.suffix} files needs tifffile: pip install emcore[io]") from error
     found = []
     with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
+        if not tiff.series:
+            raise ValueError("there is no directory of images, which is written last")
         for number, series in enumerate(tiff.series):
-            _check_length(path, series)
             data = _memory_map(tifffile, path, number) if lazy else None
             data = _decode(path, series) if data is None else data
             scales = _calibration(tiff, series, path)
             axes = [_axis(letter, size, scales) for letter, size in zip(series.axes, data.shape, strict=True)]
             found.append(Signal(data, tidy_axes(_distinct(axes)), title=_title(series.name, path)))
     return found
-
-
-def _check_length(path: Path, series: Any) -> None:
-    size = path.stat().st_size
-    if not len(series.pages):
-        raise ValueError("no pages")
-    for page in series.pages:
-        if page is not None and page.dataoffsets:
-            end = max(start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
-            if end > size:
-                raise ValueError(f"image data end at byte {end}, the file at {size}")
 
 
 def _memory_map(tifffile: Any, path: Path, number: int) -> Any:
