@@ -1,12 +1,17 @@
-"""What the tests share: where the real files are, and which emcore is tested."""
+"""What the tests share: where the real files are, which emcore is tested, and results to draw."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import emcore
 from emcore import _emcore
+from emcore.results import Provenance
+from emcore.signals import Axis, Signal
 
 DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
 
@@ -22,3 +27,54 @@ def data_folder() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the real files are not in {DATA} (set EMCORE_TEST_DATA)")
     return DATA
+
+
+@pytest.fixture
+def make_analysis() -> Callable[..., Any]:
+    """Makes a result as `analyze_image` gives it, without the analysis: `k` vertical stripes as regions."""
+    from emcore.workflows.image import ImageAnalysis
+
+    def make(
+        k: int = 3,
+        shape: tuple[int, int] = (200, 300),
+        window: int = 32,
+        scale: float = 0.1,
+        units: str = "nm",
+        name: str = "image.tif",
+        notes: tuple[str, ...] = (),
+    ) -> Any:
+        rng = np.random.default_rng(k)
+        step = window // 4
+        axes = tuple(Axis(n, size, scale, 0.0, units) for n, size in zip("yx", shape, strict=True))
+        y, x = (scale * (np.arange((size - window) // step + 1) * step + (window - 1) / 2) for size in shape)
+        regions = np.broadcast_to(np.arange(shape[1]) * k // shape[1], shape).astype(np.int32)
+        frequency = np.fft.fftshift(np.fft.fftfreq(window, scale))
+        direction = np.linspace(0, 150, k)
+        spacing = np.linspace(4, 8, k) * scale
+        spectra = rng.random((k, window, window)) * 0.1
+        for i in range(k):
+            kx, ky = np.cos(np.radians(direction[i])) / spacing[i], -np.sin(np.radians(direction[i])) / spacing[i]
+            for sign in (-1, 1):
+                spectra[i, np.abs(frequency - sign * ky).argmin(), np.abs(frequency - sign * kx).argmin()] = 1
+        return ImageAnalysis(
+            maps=rng.random((k, len(y), len(x))).astype(np.float32),
+            spectra=(spectra / spectra.sum(axis=(1, 2), keepdims=True)).astype(np.float32),
+            y=y,
+            x=x,
+            frequency_y=frequency,
+            frequency_x=frequency,
+            regions=regions,
+            area=np.bincount(regions.ravel(), minlength=k) / regions.size,
+            spacing=spacing,
+            direction=direction,
+            evr=np.r_[0.5 ** np.arange(1, k + 1), 0.001 * 0.9 ** np.arange(21)][: max(21, k)],
+            n_components=k,
+            rule="gap",
+            reason="largest ratio of neighbouring EVR",
+            image=Signal(rng.random(shape).astype(np.float32), axes, "", name),
+            provenance=Provenance(
+                "analyze_image", {"window": window, "step": step}, {"emcore": "0"}, name, "0" * 64, notes=notes
+            ),
+        )
+
+    return make

@@ -23,6 +23,11 @@ WIDTH, HEIGHT = 11.7, 8.27
 _LEFT = 0.55
 _STRIP = 2.38
 _KEY_LINES = 10
+_CAPTION = (
+    "Each component has a spectrum, zero frequency in the middle, and a map of its strength in the window around each "
+    "point. Circles mark the strongest peak in the mean spectrum of the component's region: spacing and direction, "
+    "across the fringes and counter-clockwise from the right, are those of this peak."
+)
 
 
 def overview(result: object) -> "Figure":
@@ -86,7 +91,8 @@ def _image_pages(result: Any) -> "Iterator[Figure]":
 
     figure = new_page()
     _draw_scree(place(figure, 1.1, 1.05, 4.6, 1.6), result)
-    write(figure, 6.1, 1.1, textwrap.fill(_chosen(result), 70), linespacing=1.6)
+    text = "\n".join([*textwrap.wrap(_chosen(result), 76), "", *textwrap.wrap(_CAPTION, 76)])
+    write(figure, 6.1, 1.05, text, linespacing=1.6)
     per_page, first = 6, min(4, result.n_components)
     _draw_components(figure, result, range(first), 3.3)
     yield figure
@@ -184,7 +190,7 @@ def _draw_spectrum(axes: "Axes", result: Any, index: int, part: float) -> None:
     if math.isfinite(period) and period > 0 and math.isfinite(turn):
         # Directions count with y upwards, the picture's y points down.
         kx, ky = math.cos(turn) / period, -math.sin(turn) / period
-        axes.plot([kx, -kx], [ky, -ky], "o", color="#00E5FF", markersize=8, fillstyle="none", markeredgewidth=0.9)
+        axes.plot([kx, -kx], [ky, -ky], "o", color="#00E5FF", markersize=9, fillstyle="none", markeredgewidth=1.1)
     axes.set_xlim(*(part * edge for edge in axes.get_xlim()))
     axes.set_ylim(*(part * edge for edge in axes.get_ylim()))
     _frame(axes, index, f"Spectrum {index + 1}" + ("" if part == 1 else " (centre)"))
