@@ -8,14 +8,14 @@
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`pass`]: the typed view of the data and the driver of every method;
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type;
-//! 5. the methods: [`spectra`] (with [`fft`] and [`logarithm`]), [`pca`] (with [`moments`] and [`krylov`]).
+//! 5. the methods: [`spectra`] (with [`fft`] and [`logarithm`]), [`pca`] (with [`moments`] and [`eigen`]), [`nmf`].
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
 pub mod control;
+pub mod eigen;
 pub mod error;
 pub mod fft;
-pub mod krylov;
 pub mod logarithm;
 pub mod moments;
 pub mod nmf;

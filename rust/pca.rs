@@ -6,17 +6,17 @@
 //!
 //! - *Exact*, where the short side is small: all eigenpairs of the Gram matrix of the short side, summed in f64 from
 //!   blocks converted one at a time. Cost: n d min(n, d) flops + 9 min(n, d)³.
-//! - *Randomised*, else: block Lanczos ([`krylov`](crate::krylov)) on AᵀA, which is never formed; each step reads X once
-//!   in its own type (`Xᵀ(X Q)`, fused) for 4 n d b flops with b = 8 columns.
+//! - *Randomised*, else: a block Krylov method ([`eigen`](crate::eigen::largest)) on AᵀA, which is never formed; each step reads X once
+//!   in its own type (`Xᵀ(X Q)`, fused) for 4 n d b flops with b columns, mostly 8.
 //!
 //! X is never copied or centred: products are taken of X - o, with o the means rounded to f32, subtracted in registers, and
 //! the two rank-one terms that this leaves out are added to the thin results in f64. So data that sit on a huge offset,
 //! or are not to be centred at all, lose no digits to their mean.
 
-use crate::krylov::{Eigen, eigen, largest};
+use crate::eigen::{Eigen, eigen, largest, start_columns};
 use crate::moments::{Moments, moments};
 use crate::pass::pass;
-use crate::products::{Panel, xt_x_q, xt_y};
+use crate::products::{Panel, x_q, xt_x_q, xt_y};
 use crate::rows::Rows;
 use crate::simd::{Pixel, Real};
 use crate::{Control, Error, Result};
@@ -24,8 +24,6 @@ use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, Par};
 use std::ops::Range;
 
-/// Columns of a block of the randomised solver: what the registers hold in one go.
-const BLOCK: usize = 8;
 /// Rows (or features) converted to f64 at a time for the Gram matrix.
 const GRAM_ROWS: usize = 512;
 /// Short side up to which the exact solver is taken whatever the long one.
@@ -38,7 +36,7 @@ pub enum Solver {
     Auto,
     /// From the Gram matrix of the short side.
     Exact,
-    /// Block Lanczos from a random start.
+    /// A block Krylov method from a random start.
     Randomized,
 }
 
@@ -78,7 +76,7 @@ pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, contr
     check(n, d, options)?;
     let data = Data::new(rows, options, control)?;
     let short = n.min(d);
-    let fits = k + BLOCK <= short;
+    let fits = start_columns(k) <= d;
     let quick = short <= SHORT || n as f64 * d as f64 * short as f64 <= 2e10 || 3 * k > short;
     let exact = options.solver == Solver::Exact || !fits || (options.solver == Solver::Auto && quick);
     let pairs = if exact { data.exact(k, control)? } else { data.randomized(k, options.seed, control)? };
@@ -203,7 +201,7 @@ impl<'a, T: Pixel + Into<f64>> Data<'a, T> {
         let d = self.rows.d();
         let mut state = seed;
         let mut random = move || uniform(&mut state);
-        let mut start = Mat::from_fn(d, BLOCK, |_, _| 0.0);
+        let mut start = Mat::<f64>::zeros(d, start_columns(k));
         start.col_iter_mut().for_each(|column| column.iter_mut().for_each(|x| *x = random()));
         if !self.center {
             // The mean is close to the first component.
@@ -211,8 +209,24 @@ impl<'a, T: Pixel + Into<f64>> Data<'a, T> {
         }
         // Rounding of the products, which are of centred data.
         let noise = self.centered_squares * if size_of::<T::Real>() == 4 { 2e-8 } else { 1e-15 };
-        let rank = self.rows.n().min(d);
-        largest(|q| self.gram_times(q, control), k, start, rank, noise, random, control)
+        let pairs = largest(|q| self.gram_times(q, control), k, start, noise, control)?;
+        let (first, last) = (pairs.values[0], pairs.values[k - 1]);
+        let rounding = first.min(self.centered_squares) * if size_of::<T::Real>() == 4 { 1e-4 } else { 1e-10 };
+        if last < rounding.max(1e-10 * first) { self.polish(&pairs.vectors, control) } else { Ok(pairs) }
+    }
+
+    /// Pairs in the span of `vectors` from A itself, not its square, so that small ones are not lost beside large ones.
+    fn polish(&self, vectors: &Mat<f64>, control: &Control) -> Result<Eigen> {
+        let (n, d, k) = (self.rows.n(), self.rows.d(), vectors.ncols());
+        let weighted = |j: usize, c: usize| self.weights[j] * vectors[(j, c)];
+        let q = Panel::from_fn::<T::Real>(d, k, |j, c| T::Real::of(weighted(j, c)));
+        let product = x_q(self.rows, Some(&self.offset), &q, control)?;
+        let back = |j: usize| self.offset[j] - if self.center { self.mean[j] } else { 0.0 };
+        let shift = Vec::from_iter((0..k).map(|c| (0..d).map(|j| back(j) * weighted(j, c)).sum::<f64>()));
+        let scores = Mat::from_fn(n, k, |i, c| product[i * k + c].f64() + shift[c]);
+        let svd = scores.qr().thin_R().thin_svd().map_err(|_| too_large())?;
+        let values = svd.S().column_vector().iter().map(|s| s * s).collect();
+        Ok(Eigen { values, vectors: vectors * svd.V() })
     }
 
     /// AᵀA Q = W [Xᵀ X + corrections] W Q in one read of X.

@@ -19,6 +19,7 @@ if not _emcore.optimized:
 _WHERE: dict[str, str] = {
     "Axis": "signals",
     "NMF": "decomposition",
+    "PCA": "decomposition",
     "Signal": "signals",
     "as_signal": "io",
     "describe": "io",

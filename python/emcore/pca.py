@@ -72,11 +72,11 @@ def pca(
     weights : array-like, shape (d,), optional
         Factors of the features, at least 0: the square root of what each counts for.
     solver : {"auto", "exact", "randomized"}, default "auto"
-        "exact" takes the eigenvectors of the Gram matrix of the short side, in float64. "randomized" is block Lanczos
-        [1]_ [2]_: it stops when every component's residual is below 1e-4 of its eigenvalue, which makes singular values
-        good to 1e-5 or better; components that do not stand out from noise, where eigenvalues lie dense, are left
-        at about 1e-2 once another pass over X raises none of them by 1 %. "auto" takes "exact" where the short side
-        is small or k a large part of it.
+        "exact" takes the eigenvectors of the Gram matrix of the short side, in float64. "randomized" is a block Krylov
+        method [1]_ [2]_ on the data as they are: it stops when every component's residual is below 1e-4 of its
+        eigenvalue, which makes singular values good to 1e-5 or better; components that do not stand out from noise,
+        where eigenvalues lie dense, are left at about 1e-2 once another pass over X raises none of them by 1 %. "auto"
+        takes "exact" where the short side is small or k a large part of it.
     random_state : int, default 0
         Seed of the random start of "randomized". The number of threads never changes a result.
 
@@ -93,8 +93,8 @@ def pca(
 
     References
     ----------
-    .. [1] G. H. Golub and R. Underwood, The block Lanczos method for computing eigenvalues, Mathematical Software III
-       (1977) 361-377.
+    .. [1] E. R. Davidson, The iterative calculation of a few of the lowest eigenvalues and corresponding eigenvectors
+       of large real-symmetric matrices, J. Comput. Phys. 17 (1975) 87-94.
     .. [2] C. Musco and C. Musco, Randomized block Krylov methods for stronger and faster approximate singular value
        decomposition, NeurIPS 28 (2015).
 
