@@ -59,7 +59,11 @@ def analysis(**changed: Any) -> Analysis:
         "rule": "gap",
         "image": image,
         "provenance": Provenance(
-            "analyze_image", {"window": 128, "step": None, "reduce": ("crop", 8)}, {"emcore": "0"}
+            "analyze_image",
+            {"window": 128, "step": None, "reduce": ("crop", 8)},
+            {"emcore": "0"},
+            "a.tif",
+            notes=("a note", "another"),
         ),
     }
     return Analysis(**{**fields, **changed})
@@ -154,6 +158,8 @@ def test_nexus_viewers_find_what_to_plot(tmp_path):
         assert entry["regions/data"].attrs["long_name"] == "regions of equal periodicity"
         assert entry["provenance"].attrs["NX_class"] == "NXprocess"
         assert entry["provenance/parameters/window"][()] == 128
+        assert list(entry["provenance/notes"].asstr()[()]) == ["a note", "another"]
+        assert entry["title"].asstr()[()] == "Analysis of a.tif"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -73,7 +73,8 @@ def _write_root(file: Any, result: Result, name: str) -> None:
     plots = [*first, *declared, *(f.name for f in fields if isinstance(getattr(result, f.name), Signal))]
     if plots:
         entry.attrs["default"] = plots[0]
-    entry["title"] = type(result).__name__
+    inputs = [v.input_name for v in (getattr(result, f.name) for f in fields) if isinstance(v, Provenance)]
+    entry["title"] = f"{type(result).__name__} of {inputs[0]}" if inputs else type(result).__name__
 
 
 def _group(parent: Any, name: str, nx_class: str) -> Any:
@@ -169,6 +170,8 @@ def _write_value(group: Any, name: str, value: Any) -> Any:
         kind = next(base.__name__ for base in (bool, int, float) if isinstance(value, base))
     elif isinstance(value, str) and value.isprintable():
         stored, kind = group.create_dataset(name, data=str(value), dtype=_h5py().string_dtype()), "str"
+    elif isinstance(value, tuple) and value and all(isinstance(text, str) and text.isprintable() for text in value):
+        stored, kind = group.create_dataset(name, data=list(value), dtype=_h5py().string_dtype()), "texts"
     else:
         return _write_json(group, name, plain(value, name), "json")
     stored.attrs["emcore_type"] = kind
@@ -280,6 +283,8 @@ def _read_value(dataset: Any) -> Any:
     kind = dataset.attrs["emcore_type"]
     if kind == "json":
         return _unpack(json.loads(dataset.asstr()[()]))
+    if kind == "texts":
+        return tuple(dataset.asstr()[()].tolist())
     if kind == "str":
         return dataset.asstr()[()]
     value = dataset[()]
