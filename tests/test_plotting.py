@@ -89,6 +89,15 @@ def test_a_constant_picture_is_drawn():
     assert drawn(np.full((9, 9), 7, np.uint8), np.arange(9), np.arange(9)).images[0].get_clim() == (6.5, 7.5)
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_values_of_any_size_are_drawn(scale):
+    values = scale * np.linspace(-1, 1, 81).reshape(9, 9)
+    axes = drawn(values, np.arange(9), np.arange(9))
+    shown = pixels(axes.figure)
+    assert shown.min() == 0
+    assert len(np.unique(shown[100:200, 100:300])) > 40
+
+
 def test_components_have_different_colours():
     colors = {plotting.component_color(i) for i in range(21)}
     assert len(colors) == 21

@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(verb, options))
     except KeyboardInterrupt:
-        print("emcore: interrupted, nothing half-written", file=sys.stderr)
+        # A terminal has just shown ^C.
+        print("\n" * sys.stderr.isatty() + "emcore: interrupted, nothing half-written", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read our output has closed it ("emcore info FILE | head"): no reason to complain.

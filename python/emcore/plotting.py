@@ -284,14 +284,14 @@ def _steps(shape: tuple[int, ...], dots: int = _DOTS) -> tuple[int, int]:
     return -(-shape[0] // dots), -(-shape[1] // dots)
 
 
-def _averaged(values: NDArray[Any], steps: tuple[int, int]) -> NDArray[np.float32]:
+def _averaged(values: NDArray[Any], steps: tuple[int, int]) -> NDArray[np.floating[Any]]:
     for axis, step in enumerate(steps):
         if step > 1:
             edges = np.arange(0, values.shape[axis], step)
             sizes = np.diff(np.append(edges, values.shape[axis]))
             sums = np.add.reduceat(values, edges, axis=axis, dtype=np.float64)
             values = sums / (sizes[:, None] if axis == 0 else sizes)
-    return values.astype(np.float32)
+    return values.astype(np.float64)
 
 
 def _thinned(values: NDArray[Any], steps: tuple[int, int]) -> NDArray[Any]:
