@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 
 import emcore
+import emcore.report
 from emcore.cli import main, output_names
 from emcore.datasets import adjusted_rand_index, far_from_borders
+from emcore.output import new_file
+
+# The emcore that is tested, whatever the working directory.
+HERE = {**os.environ, "PYTHONPATH": str(Path(emcore.__file__).resolve().parents[1])}
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def images(tmp_path, monkeypatch):
 
 @pytest.fixture
 def quick(monkeypatch, make_analysis):
-    """The analysis is replaced: it notes its arguments and refuses a file called bad."""
+    """The analysis is replaced: it notes its arguments and refuses a file called bad. The report is a word."""
     calls = []
 
     def analyze_image(image, **options):
@@ -34,7 +39,12 @@ def quick(monkeypatch, make_analysis):
             raise ValueError("image is constant")
         return make_analysis(k=2, name=Path(image.source).name)
 
+    def write_report(result, path, overwrite):
+        with new_file(path, overwrite) as temporary:
+            temporary.write_text("report")
+
     monkeypatch.setattr(emcore, "analyze_image", analyze_image, raising=False)
+    monkeypatch.setattr(emcore.report, "write_report", write_report)
     return calls
 
 
@@ -223,7 +233,9 @@ def test_starting_up_imports_nothing_heavy():
 def test_a_closed_pipe_is_no_error(images):
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([sys.executable, "-m", "emcore", "info", "a.npy"], stdout=write, stderr=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-m", "emcore", "info", "a.npy"], stdout=write, stderr=subprocess.PIPE, env=HERE
+    )
     os.close(write)
     assert done.stderr == b""
 
@@ -231,6 +243,7 @@ def test_a_closed_pipe_is_no_error(images):
 SLOW = """
 import sys, time
 import emcore
+import emcore.report
 from emcore.cli import main
 
 def analyze_image(image, **options):
@@ -253,7 +266,10 @@ sys.exit(main(sys.argv[1:]))
 
 def test_an_interrupt_ends_with_130_one_line_and_no_files(images):
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, "image", "a.npy", "b.npy"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", SLOW, "image", "a.npy", "b.npy"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=HERE,
     )
     assert process.stdout.readline() == b"started\n"
     process.send_signal(signal.SIGINT)
@@ -272,7 +288,7 @@ def test_progress_is_shown_on_a_terminal_and_only_there(images):
 
     fcntl.ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     command = [sys.executable, "-c", SLOW, "image", "a.npy"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=other_end)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=other_end, env=HERE)
     os.close(other_end)
     shown, end = b"", time.monotonic() + 30
     while b"3%" not in shown and time.monotonic() < end:
@@ -281,7 +297,7 @@ def test_progress_is_shown_on_a_terminal_and_only_there(images):
     process.wait(timeout=30)
     os.close(main_end)
     assert "a.npy   3% |" in shown.decode()
-    elsewhere = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    elsewhere = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=HERE)
     elsewhere.stdout.readline()
     elsewhere.send_signal(signal.SIGINT)
     assert b"%" not in elsewhere.communicate(timeout=30)[1]
