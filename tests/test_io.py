@@ -12,6 +12,7 @@ import pytest
 
 from emcore.io import as_signal, describe, read, select_image
 from emcore.signals import Axis, Signal, array_sha256, tidy_axes, tidy_units
+from emcore.tiff import _fei, _zeiss
 
 pytest.importorskip("rsciio", reason="reading microscope files needs the extra io")
 tifffile = pytest.importorskip("tifffile", reason="reading TIFF needs the extra io")
@@ -247,6 +248,23 @@ def test_the_unit_imagej_writes_is_kept(unit, per_unit, expected, units, tmp_pat
         assert y.scale == pytest.approx(expected * (2 if units != "px" else 1))
         assert (z.name, z.navigation) == ("z", True)
         assert z.scale == (3.0 if units != "px" else 1.0)
+
+
+def test_the_pixel_size_zeiss_writes_is_that_of_the_picture():
+    exact = ("", 0, 0, 4e-9)  # of a picture 1024 pixels wide
+    assert _zeiss({"": exact, "ap_image_pixel_size": ("Image Pixel Size", 2.0, "nm")}, 2048)["X"] == (2e-9, "m")
+    assert _zeiss({"": exact}, 2048)["Y"] == (2e-9, "m")
+    # Where the exact one is something else, the one with a name is right.
+    assert _zeiss({"": exact, "ap_pixel_size": ("Pixel Size", 7.0, "µm")}, 1024)["X"] == (pytest.approx(7e-6), "m")
+
+
+def test_the_pixel_size_fei_writes_is_that_of_the_beam_that_made_the_picture():
+    scans = {"EScan": {"PixelWidth": 3e-9, "PixelHeight": 3e-9}, "IScan": {"PixelWidth": 5e-9, "PixelHeight": 6e-9}}
+    assert _fei({"Beam": {"Scan": "IScan"}, **scans}) == {"X": (5e-9, "m"), "Y": (6e-9, "m")}
+    size = {"ResolutionX": 1024, "ResolutionY": 512}
+    beams = {"EBeam": {"HFW": 4.0, "VFW": 4.0}, "IBeam": {"HFW": 1.0, "VFW": 1.0}}
+    assert _fei({"Beam": {"Beam": "IBeam"}, "Image": size, **beams}) == {"X": (2**-10, "m"), "Y": (2**-9, "m")}
+    assert _fei({"Image": {}}) == {}
 
 
 def test_a_print_resolution_is_no_calibration_but_a_fine_one_is(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -109,6 +109,8 @@ values = st.recursive(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(array=arrays, value=values, parameters=st.dictionaries(st.text(), values, max_size=4), notes=st.lists(st.text()))
+@example(np.zeros(2), "a\0b", {"a/b": 1, "": 2, "item_0": 3, ".": 4, "z": "\ud800"}, ["\n", ""])
+@example(np.zeros(2), 2**70, {"a": -(2**63), "b": -(2**63) - 1}, [])
 def test_any_array_and_any_plain_value_come_back_to_the_last_bit(array, value, parameters, notes):
     provenance = Provenance("m", parameters, elapsed=0.25, notes=tuple(notes))
     result = Anything(array, value, provenance)

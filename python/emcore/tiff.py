@@ -107,12 +107,13 @@ def _calibration(tiff: Any, series: Any, path: Path) -> _Scales:
 
 
 def _fei(metadata: dict[str, Any]) -> _Scales:
-    for part in ("Scan", "EScan", "IScan"):
+    used = metadata.get("Beam", {})  # the names of the parts that belong to the beam that made the picture
+    for part in (used.get("Scan"), "Scan"):
         scan = metadata.get(part, {})
         if scan.get("PixelWidth") and scan.get("PixelHeight"):
             return {"X": (float(scan["PixelWidth"]), "m"), "Y": (float(scan["PixelHeight"]), "m")}
     image = metadata.get("Image", {})
-    for part in ("EBeam", "IBeam", "IRBeam"):
+    for part in (used.get("Beam"), "IRBeam"):
         beam = metadata.get(part, {})
         if beam.get("HFW") and beam.get("VFW") and image.get("ResolutionX") and image.get("ResolutionY"):
             width, height = float(beam["HFW"]) / image["ResolutionX"], float(beam["VFW"]) / image["ResolutionY"]
