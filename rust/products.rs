@@ -10,7 +10,7 @@
 
 use crate::pass::pass;
 use crate::rows::{Block, Rows};
-use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
 use crate::{Control, Result};
 use std::ops::Range;
 use std::sync::Mutex;
@@ -19,10 +19,14 @@ use std::sync::Mutex;
 pub const BLOCK_ROWS: usize = 240;
 
 /// Bytes of X in a tile: it must stay in the second-level cache together with the accumulators.
-const TILE_BYTES: usize = 384 << 10;
+const TILE_BYTES: usize = 800 << 10;
 
 /// Features whose part of Q stays in the first-level cache while the rows of a tile pass.
 const CHUNK_LINES: usize = 16;
+
+/// How far ahead in a row `X Q` asks for X (`Xᵀ Y`, which takes a few features of many rows at a time: a quarter). Rows
+/// are read by short pieces, which the hardware does not foresee; without this both wait for memory at half their speed.
+const PREFETCH_BYTES: usize = 2048;
 
 /// k thin columns of d values, interleaved in lines of 128 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
 ///
@@ -92,7 +96,7 @@ impl Panel<f64> {
 
 /// Rows that make a tile: few enough to stay in cache between `X Q` and `Xᵀ Y`, a multiple of what registers hold.
 pub fn tile_rows<T>(d: usize) -> usize {
-    (TILE_BYTES / (d * size_of::<T>()).max(1)).clamp(2 * R, BLOCK_ROWS) / R * R
+    (TILE_BYTES / (d * size_of::<T>()).max(1)).clamp(12, BLOCK_ROWS) / 12 * 12
 }
 
 /// Cut `0..n` into tiles of `rows` rows.
@@ -233,21 +237,20 @@ impl<R: Real, F: Fn() -> Panel<R>> Spare<R, F> {
     }
 }
 
-/// Rows of X in registers at a time in [`Project`]: R x K sums, K columns and R rows fit into 32 registers.
-const R: usize = 3;
 /// Registers of features at a time in [`Accumulate`]: G x K sums.
 const G: usize = 2;
 
-/// Call `$self.$columns::<S, K>` for each group of K columns that fits into the registers of the instruction set.
+/// Call `$self.$columns::<S, K, R>` for each group of K columns of which, R rows of X at a time, all sums, columns and
+/// rows fit into the registers of the instruction set; more would be spilled, which costs half the speed.
 macro_rules! for_column_groups {
     ($self:ident, $columns:ident, $simd:ident, $k:expr) => {{
         let mut first = 0;
         while first < $k {
             first += match $k - first {
-                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8>($simd, first),
-                4.. => $self.$columns::<S, 4>($simd, first),
-                2.. => $self.$columns::<S, 2>($simd, first),
-                _ => $self.$columns::<S, 1>($simd, first),
+                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8, 2>($simd, first),
+                4.. => $self.$columns::<S, 4, 3>($simd, first),
+                2.. => $self.$columns::<S, 2, 4>($simd, first),
+                _ => $self.$columns::<S, 1, 4>($simd, first),
             }
         }
     }};
@@ -313,7 +316,7 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
 impl<T: Pixel> Project<'_, T> {
     /// Columns `first..first + K` of the product, R rows at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize>(&mut self, simd: S, first: usize) -> usize {
+    fn columns<S: Simd, const K: usize, const R: usize>(&mut self, simd: S, first: usize) -> usize {
         let n = self.tile.block.n();
         // Sums in registers between chunks of features, spilled here so that Q's chunk serves all rows of the tile.
         let mut sums = vec![[[T::Real::splat(simd, T::Real::ZERO); K]; R]; n.div_ceil(R)];
@@ -321,7 +324,7 @@ impl<T: Pixel> Project<'_, T> {
             for (group, sums) in sums.iter_mut().enumerate() {
                 // The last row again where the tile ends sooner.
                 let rows = std::array::from_fn(|r| (group * R + r).min(n - 1));
-                self.chunk::<S, K>(simd, first, chunk.clone(), rows, sums);
+                self.chunk::<S, K, R>(simd, first, chunk.clone(), rows, sums);
             }
         }
         for (i, sums) in sums.iter().flatten().take(n).enumerate() {
@@ -333,7 +336,7 @@ impl<T: Pixel> Project<'_, T> {
     }
 
     #[inline(always)]
-    fn chunk<S: Simd, const K: usize>(
+    fn chunk<S: Simd, const K: usize, const R: usize>(
         &self,
         simd: S,
         first: usize,
@@ -345,6 +348,9 @@ impl<T: Pixel> Project<'_, T> {
         let mut acc = *sums;
         for line in chunk {
             let x = rows.map(|i| self.tile.line(i, line));
+            for x in x {
+                prefetch(x, PREFETCH_BYTES);
+            }
             let at = (line * self.q.k + first) * size;
             // SAFETY: Q and the offset hold `lines()` whole lines of each column.
             let (q, offset) = unsafe {
@@ -386,7 +392,7 @@ impl<T: Pixel> WithSimd for Accumulate<'_, T> {
 impl<T: Pixel> Accumulate<'_, T> {
     /// Columns `first..first + K` of the sum, G registers of features at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize>(&mut self, simd: S, first: usize) -> usize {
+    fn columns<S: Simd, const K: usize, const R: usize>(&mut self, simd: S, first: usize) -> usize {
         for line in 0..self.tile.lines() {
             for part in (0..T::Real::LINE).step_by(G * T::Real::lanes::<S>()) {
                 self.registers::<S, K>(simd, first, line, part);
@@ -407,6 +413,7 @@ impl<T: Pixel> Accumulate<'_, T> {
         });
         for i in 0..self.tile.block.n() {
             let x = &self.tile.line(i, line)[part..part + G * lanes];
+            prefetch(x, PREFETCH_BYTES / 4);
             // SAFETY: `y` holds n * k values and `first + K <= k`.
             let y = unsafe { self.y.get_unchecked(i * k + first..i * k + first + K) };
             let x: [_; G] =
@@ -462,9 +469,9 @@ mod tests {
         }
         let z = xt_y(rows, given, &y, k, &Control::new()).unwrap();
         let largest = y.iter().map(|y| y.f64().abs()).fold(1.0, f64::max);
-        for j in 0..d {
+        for (j, offset) in offset.iter().enumerate() {
             for c in 0..k {
-                let exact: f64 = (0..n).map(|i| (x(i, j) - offset[j]) * y[i * k + c].f64()).sum();
+                let exact: f64 = (0..n).map(|i| (x(i, j) - offset) * y[i * k + c].f64()).sum();
                 assert!((z.get(j, c) - exact).abs() <= tolerance * largest, "{n} {d} {k}: {} {exact}", z.get(j, c));
             }
         }

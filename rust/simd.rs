@@ -138,6 +138,19 @@ macro_rules! real {
 real!(f32, f32s, 32, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_e_f32s, reduce_sum_f32s);
 real!(f64, f64s, 16, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_e_f64s, reduce_sum_f64s);
 
+/// Ask for the cache lines of `values` that lie `ahead` bytes further on in memory; only a hint, and only on x86-64.
+#[inline(always)]
+pub fn prefetch<T>(values: &[T], ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for byte in (0..size_of_val(values)).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that the program can see, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().wrapping_add(byte + ahead)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, ahead);
+}
+
 /// A type in which a detector writes, and the type in which kernels compute on it.
 pub trait Pixel: Copy + Default + PartialOrd + Send + Sync + std::fmt::Debug + 'static {
     /// `f32`, or `f64` for `f64`.
@@ -149,7 +162,7 @@ pub trait Pixel: Copy + Default + PartialOrd + Send + Sync + std::fmt::Debug + '
 }
 
 macro_rules! pixel {
-    ($($t:ident => $real:ident),*) => {$(
+    ($($t:ident => $real:ident by $load:ident),*) => {$(
         impl Pixel for $t {
             type Real = $real;
             #[inline(always)]
@@ -158,19 +171,30 @@ macro_rules! pixel {
             }
             #[inline(always)]
             fn load<S: Simd>(simd: S, from: &[Self]) -> <$real as Real>::Lanes<S> {
-                let lanes = <$real as Real>::lanes::<S>();
-                let from = &from[..lanes];
-                let mut wide = [0.0; 16];
-                for (wide, &x) in wide[..lanes].iter_mut().zip(from) {
-                    *wide = x as $real;
-                }
-                <$real as Real>::load(simd, &wide)
+                $load::<S, Self>(simd, from)
             }
         }
     )*};
 }
 
-pixel!(u8 => f32, u16 => f32, u32 => f32, i16 => f32, i32 => f32, f32 => f32, f64 => f64);
+pixel!(u8 => f32 by widen, u16 => f32 by widen, u32 => f32 by widen, i16 => f32 by widen, i32 => f32 by widen);
+pixel!(f32 => f32 by plain, f64 => f64 by plain);
+
+#[inline(always)]
+fn plain<S: Simd, T: Real>(simd: S, from: &[T]) -> T::Lanes<S> {
+    T::load(simd, from)
+}
+
+/// The compiler turns this into one widening load; for floats it would keep the detour through memory.
+#[inline(always)]
+fn widen<S: Simd, T: Pixel>(simd: S, from: &[T]) -> <T::Real as Real>::Lanes<S> {
+    let lanes = T::Real::lanes::<S>();
+    let mut wide = [T::Real::ZERO; 16];
+    for (wide, x) in wide[..lanes].iter_mut().zip(&from[..lanes]) {
+        *wide = x.real();
+    }
+    T::Real::load(simd, &wide)
+}
 
 /// Run `body` on every instruction set of this machine, the baseline included.
 #[cfg(test)]
