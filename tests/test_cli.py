@@ -170,6 +170,7 @@ def test_a_file_named_twice_is_done_once(images, quick):
         ("image a.npy --widow 64", "there is no option '--widow', did you mean --window?"),
         ("image a.npy --outptu=x", "there is no option '--outptu=x', did you mean --output?"),
         ("image a.npy --rule elbo", "did you mean 'elbow'?"),
+        ("image a.npy --rule gavish-donoho", "Choose from 'gap', 'elbow'"),
         ("image a.npy --rule elbow --components 3", "leave one out"),
         ("image a.npy --window 7", "'7' is not a whole number from 8 on"),
         ("image a.npy --components none", "'none' is neither auto nor a whole number"),

@@ -36,6 +36,7 @@ def pixels(figure):
         (0.2, "A", (4000, 130)),
         (3e-9, "m", (300, 400)),
         (1e-4, "nm", (128, 128)),
+        (-0.5, "nm", (64, 128)),
     ],
 )
 def test_a_scale_bar_is_as_long_as_its_label_says(scale, units, size):
@@ -47,9 +48,10 @@ def test_a_scale_bar_is_as_long_as_its_label_says(scale, units, size):
     said = float(number) * METRES[unit] / METRES[{"um": "µm", "A": "Å"}.get(units, units)]
     ends = bar.get_transform().transform(np.column_stack(bar.get_data()))
     box = axes.get_window_extent()
-    shown = (ends[1, 0] - ends[0, 0]) / box.width * scale * size[1]
+    shown = (ends[1, 0] - ends[0, 0]) / box.width * abs(scale) * size[1]
     assert shown == pytest.approx(said, rel=1e-6)
-    assert 0.09 < said / (scale * size[1]) <= 0.2501
+    assert 0.09 < said / (abs(scale) * size[1]) <= 0.2501
+    assert box.x0 == pytest.approx(ends[0, 0])
     assert float(number) / 10 ** np.floor(np.log10(float(number))) == pytest.approx(1, abs=4.01)
     assert float(f"{float(number):.0e}") == float(number)
 

@@ -128,12 +128,12 @@ def _image(parser: _Parser, options: argparse.Namespace) -> int:
 
     if options.rule is not None:
         from emcore.arrays import check_option
-        from emcore.rank import RULES
+        from emcore.workflows.image import IMAGE_RULES
 
         if options.components != "auto":
             parser.error("--rule chooses the number of components, --components fixes it: leave one out")
         try:
-            check_option(options.rule, RULES, "--rule")
+            check_option(options.rule, IMAGE_RULES, "--rule")
         except ValueError as error:
             parser.error(str(error))
     _prepare(options)

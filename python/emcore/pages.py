@@ -23,6 +23,7 @@ WIDTH, HEIGHT = 11.7, 8.27
 _LEFT = 0.55
 _STRIP = 2.38
 _KEY_LINES = 10
+_TABLE_ROWS = 25
 _CAPTION = (
     "Each component has a spectrum, zero frequency in the middle, and a map of its strength in the window around each "
     "point. Circles mark the strongest peak in the mean spectrum of the component's region: spacing and direction, "
@@ -76,7 +77,7 @@ def _image_overview(result: Any) -> "Figure":
     lines = -(-result.n_components // 2)
     figure = new_page(6.9 + _STRIP * lines)
     _draw_images(figure, result, 0.45, 3.6)
-    _draw_regions_table(place(figure, _LEFT, 4.45, 6.0, 1.9), result, rows=7, blocks=2)
+    _draw_regions_table(place(figure, _LEFT, 4.45, 6.0, 1.9), result, _listed(result), rows=7, blocks=2)
     _draw_scree(place(figure, 7.2, 4.6, 4.0, 1.55), result)
     _draw_components(figure, result, range(result.n_components), 6.9)
     return figure
@@ -86,8 +87,14 @@ def _image_pages(result: Any) -> "Iterator[Figure]":
     figure = new_page()
     _draw_images(figure, result, 1.0, 4.4)
     write(figure, _LEFT, 6.0, _key_numbers(result), linespacing=1.6)
-    _draw_regions_table(place(figure, 4.7, 5.95, 6.5, 1.9), result, rows=7, blocks=2)
+    _draw_regions_table(place(figure, 4.7, 5.95, 6.5, 1.9), result, _listed(result), rows=7, blocks=2)
     yield figure
+    if len(_listed(result)) < result.n_components:
+        for start in range(0, result.n_components, 3 * _TABLE_ROWS):
+            figure = new_page()
+            chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_components))
+            _draw_regions_table(place(figure, _LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks=3)
+            yield figure
 
     figure = new_page()
     _draw_scree(place(figure, 1.1, 1.05, 4.6, 1.6), result)
@@ -100,6 +107,11 @@ def _image_pages(result: Any) -> "Iterator[Figure]":
         figure = new_page()
         _draw_components(figure, result, range(start, min(start + per_page, result.n_components)), 0.95)
         yield figure
+
+
+def _listed(result: Any) -> Sequence[int]:
+    """The components that the first page has room for; a report has a page for all where there are more."""
+    return range(min(result.n_components, 21))
 
 
 def _chosen(result: Any) -> str:
@@ -217,15 +229,15 @@ def _frame(axes: "Axes", index: int, title: str) -> None:
         spine.set_linewidth(2.0)
 
 
-def _draw_regions_table(axes: "Axes", result: Any, rows: int, blocks: int) -> None:
-    """Colour, area, spacing and direction of every region, in side-by-side blocks of at most `rows`."""
+def _draw_regions_table(axes: "Axes", result: Any, chosen: Sequence[int], rows: int, blocks: int) -> None:
+    """Colour, area, spacing and direction of the chosen regions, in side-by-side blocks of at most `rows`."""
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(rows + 1, 0)
     spacings = column(result.spacing, result.image.axes[1].units)
-    blocks = max(blocks, -(-result.n_components // rows))
-    for index in range(result.n_components):
-        block, row = divmod(index, rows)
+    blocks = max(blocks, -(-len(chosen) // rows))
+    for spot, index in enumerate(chosen):
+        block, row = divmod(spot, rows)
         left, wide = block / blocks, 0.92 / blocks
         stops = [left + wide * stop for stop in (0.22, 0.45, 0.73, 1.0)]
         if row == 0:

@@ -179,11 +179,12 @@ def _draw_scale_bar(axes: "Axes", units: str) -> None:
     from matplotlib.transforms import blended_transform_factory
 
     # In data units along x, so that it is right at any zoom; in points below the picture, so that it hides nothing.
-    left, right = sorted(axes.get_xlim())
-    length = scale_bar_length(right - left)
+    left, right = axes.get_xlim()
+    length = scale_bar_length(abs(right - left))
+    end = left + math.copysign(length, right - left)
     below = axes.transAxes + _points(axes, 0, -11)
     axes.plot(
-        [left, left + length],
+        [left, end],
         [0, 0],
         transform=blended_transform_factory(axes.transData, below),
         color="black",
@@ -194,7 +195,7 @@ def _draw_scale_bar(axes: "Axes", units: str) -> None:
     )
     axes.annotate(
         quantity(length, units),
-        (left + length, 0),
+        (end, 0),
         xycoords=blended_transform_factory(axes.transData, axes.transAxes),
         xytext=(5, -11),
         textcoords="offset points",

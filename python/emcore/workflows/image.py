@@ -32,7 +32,7 @@ SMALLEST_WINDOW = 8
 # The rules look at the first 20 components and the one after.
 _LOOKED_AT = 21
 # Rules that need nothing but the ratios that this workflow computes.
-_IMAGE_RULES = ("gap", "elbow", "jany", "threshold", "broken-stick")
+IMAGE_RULES = ("gap", "elbow", "jany", "threshold", "broken-stick")
 _ITERATIONS = 200
 _TOLERANCE = 1e-3
 
@@ -226,12 +226,12 @@ def analyze_image(
 def _checked_rule(n_components: int | str, rule: str | None) -> str:
     if isinstance(n_components, str):
         check_option(n_components, ("auto",), "n_components")
-        if rule in set(RULES) - set(_IMAGE_RULES):
+        if rule in set(RULES) - set(IMAGE_RULES):
             raise ValueError(
-                f"rule={rule!r} needs more than an image gives; choose from {', '.join(map(repr, _IMAGE_RULES))}, "
+                f"rule={rule!r} needs more than an image gives; choose from {', '.join(map(repr, IMAGE_RULES))}, "
                 "or give n_components as a number"
             )
-        return check_option("gap" if rule is None else rule, _IMAGE_RULES, "rule")
+        return check_option("gap" if rule is None else rule, IMAGE_RULES, "rule")
     if rule is not None:
         raise ValueError(f"rule={rule!r} goes with n_components='auto', not {n_components!r}: leave one out")
     return "given"
