@@ -1,5 +1,6 @@
 """The package as a whole: what it imports, what it promises in its stub, what is shipped, what it says of itself."""
 
+import doctest
 import inspect
 import re
 import subprocess
@@ -52,7 +53,7 @@ def test_every_public_name_is_there_and_documented(name):
     if inspect.isfunction(thing) and inspect.signature(thing).parameters:
         for parameter in inspect.signature(thing).parameters:
             assert re.search(rf"\b{parameter}\b", doc), f"{name} does not explain {parameter}"
-        assert ">>>" in doc or name == "load_result", f"{name} has no example"
+        assert ">>>" in doc, f"{name} has no example"
 
 
 def test_every_public_name_is_in_dir_and_no_other_is_served():
@@ -80,3 +81,32 @@ def test_the_extension_says_which_instruction_set_it_uses():
 @pytest.mark.skipif(sys.platform != "linux", reason="wheels for other systems name their libraries otherwise")
 def test_the_extension_works_with_every_later_python():
     assert Path(_emcore.__file__).name == "_emcore.abi3.so"
+
+
+def test_the_readmes_example_has_twelve_lines():
+    blocks = re.findall(r"```pycon\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 1
+    assert len(re.findall(r"^(?:>>>|\.\.\.) ", blocks[0], re.MULTILINE)) == 12
+
+
+def test_the_readmes_example_runs_and_prints_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert (failed, tried) == (0, 11)
+    assert {path.name for path in tmp_path.iterdir()} == {"micrograph.pdf", "micrograph.h5"}
+
+
+def test_the_readme_and_the_contributors_page_name_only_files_that_exist():
+    for page in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text()
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (ROOT / target).exists(), f"{page} links to {target}"
+
+
+def test_the_contributors_page_shows_every_source_file():
+    tree = (ROOT / "CONTRIBUTING.md").read_text()
+    files = [path for folder in ("rust", "python/emcore", "benches") for path in (ROOT / folder).rglob("*")]
+    names = {p.name for p in files if p.suffix in (".rs", ".py", ".pyi") and "__pycache__" not in p.parts}
+    bindings = {p.name for p in (ROOT / "rust/python").iterdir()} - {"mod.rs", "arrays.rs", "run.rs", "threads.rs"}
+    assert bindings <= {f"{name}.rs" for name in re.findall(r"\w+", tree)}
+    assert not {name for name in names - bindings if not re.search(rf"\b{re.escape(name)}", tree)}

@@ -266,6 +266,18 @@ def load_result(path: "str | os.PathLike[str]") -> Any:
         If the file is not an emcore result, damaged, or written by a newer version.
     ImportError
         If the extra `hdf5` is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import emcore
+    >>> from emcore.datasets import lattice_micrograph
+    >>> result = emcore.analyze_image(lattice_micrograph(shape=(256, 256)).image, window=64)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = result.save(f"{folder}/result.h5")
+    ...     again = emcore.load_result(path)
+    >>> bool((again.regions == result.regions).all())
+    True
     """
     from emcore.nexus import read_result
 
