@@ -119,6 +119,7 @@ def test_unnamed_scan_axes_of_a_spectrum_image_are_y_and_x():
 @real
 def test_a_data_set_is_chosen_by_name_or_number_and_the_error_lists_them():
     assert read(DATA / "rock.bcf").title == "BSE"
+    assert [axis.name for axis in read(DATA / "rock.bcf").axes] == ["y", "x"]
     assert read(DATA / "rock.bcf", dataset="se").title == "SE"
     assert read(DATA / "rock.bcf", dataset=2).shape == (75, 100, 2048)
     assert read(DATA / "orientation_scan_32.npz").title == "data"
@@ -331,9 +332,9 @@ def test_a_compression_that_needs_another_package_names_the_extra(tmp_path):
 
 
 def test_reading_prints_nothing(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.eye(30, dtype=np.uint8))
-    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-100])
-    code = f"from emcore.io import read\ntry: read({str(tmp_path / 'a.tif')!r})\nexcept ValueError: pass"
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0" + (1000).to_bytes(4, "little") + bytes(50))  # tifffile logs that there is no directory
+    code = f"from emcore.io import read\ntry: read({str(path)!r})\nexcept ValueError: pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
 

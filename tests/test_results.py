@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from emcore.io import as_signal, read
-from emcore.results import Provenance, Result, load_result
+from emcore.results import Provenance, Result, load_result, to_hyperspy
 from emcore.signals import Axis, Signal
 
 h5py = pytest.importorskip("h5py", reason="results files need the extra hdf5")
@@ -293,6 +293,10 @@ def test_hyperspy_signals_are_calibrated(tmp_path):
     assert as_signal(signals["image"]) == dataclasses.replace(analysis().image, source="", metadata={})
     one = Sized(np.zeros((3, 4))).to_hyperspy()["values"].axes_manager
     assert (len(one.navigation_axes), len(one.signal_axes)) == (1, 1)
+    volumes = to_hyperspy(
+        np.zeros((2, 3, 4, 5)), tuple(Axis(n, int(s)) for n, s in ("t2", "z3", "y4", "x5")), signal_axes=3
+    )
+    assert (len(volumes.axes_manager.navigation_axes), len(volumes.axes_manager.signal_axes)) == (1, 3)
 
 
 def test_without_hyperspy_the_error_names_the_extra(monkeypatch):
