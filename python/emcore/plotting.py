@@ -213,9 +213,8 @@ def _points(axes: "Axes", right: float, up: float) -> Any:
 
 def shown_size(axes: "Axes") -> tuple[float, float]:
     """Width and height in inches of the picture in `axes`: its true aspect may leave part of their box empty."""
-    box = axes.get_position(original=True)
-    inches = axes.figure.get_figure(root=True).get_size_inches()
-    wide, high = float(box.width * inches[0]), float(box.height * inches[1])
+    box = axes.get_position(original=True).transformed(axes.figure.transSubfigure)
+    wide, high = float(box.width / axes.figure.dpi), float(box.height / axes.figure.dpi)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     ratio = abs((right - left) / (top - bottom))
     return min(wide, high * ratio), min(high, wide / ratio)

@@ -2,6 +2,7 @@
 
 import os
 import textwrap
+import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,10 @@ def write_report(result: Any, path: str | os.PathLike[str], overwrite: bool = Fa
             _head_and_foot(figure, result.provenance, f"page {number} of {len(figures)}")
         with new_file(path, overwrite) as temporary, PdfPages(temporary, metadata=_metadata(result)) as pdf:
             for figure in figures:
-                pdf.savefig(figure)
+                with warnings.catch_warnings():
+                    # A name in a script that the font lacks is drawn as boxes; the PDF's title has it in full.
+                    warnings.filterwarnings("ignore", "Glyph .* missing from")
+                    pdf.savefig(figure)
 
 
 def _metadata(result: Any) -> dict[str, Any]:
