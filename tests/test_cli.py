@@ -1,3 +1,4 @@
+import io
 import os
 import re
 import signal
@@ -175,7 +176,8 @@ def test_a_file_named_twice_is_done_once(images, quick):
         ("image a.npy --window 7", "'7' is not a whole number from 8 on"),
         ("image a.npy --components none", "'none' is neither auto nor a whole number"),
         ("image a.npy --frame -1", "frame"),
-        ("image a.npy --threads 0", "'0' is not a whole number from 1 on"),
+        ("image a.npy --threads 0", "'0' is not a whole number from 1 to 1024"),
+        ("image a.npy --threads 9999", "'9999' is not a whole number from 1 to 1024"),
         ("image", "FILE"),
         ("", "a verb is missing: image, info, demo"),
         ("--nonsense", "there is no option"),
@@ -216,6 +218,26 @@ def test_info_tells_what_is_in_each_file(images, capsys):
     said = capsys.readouterr()
     assert said.out.count("(64, 64) uint8") == 2
     assert said.err == "emcore: nowhere.npy does not exist\n"
+
+
+def test_a_terminal_that_cannot_show_a_letter_does_not_cost_a_result(images, quick, monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["image", "a.npy"]) == 0
+    output.flush()
+    assert b"direction 0.0?" in output.buffer.getvalue()
+
+
+def test_a_folder_that_cannot_be_listed_does_not_stop_the_others(images, quick, monkeypatch, capsys):
+    (images / "closed").mkdir()
+
+    def iterdir(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert main(["image", "closed", "a.npy", "--quiet"]) == 1
+    assert capsys.readouterr().err == "emcore: closed: Permission denied\n"
+    assert len(quick) == 1
 
 
 def test_the_version_is_printed(capsys):

@@ -6,6 +6,8 @@ What a person can put right is told in a line; an error inside emcore shows wher
 
 import argparse
 import difflib
+import io
+import math
 import os
 import sys
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import emcore
+from emcore.control import MAX_THREADS
 
 if TYPE_CHECKING:
     from emcore.workflows.image import ImageAnalysis
@@ -35,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["info", "no-such-file.tif"])
     1
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show µ must not cost a result
     words = list(sys.argv[1:] if argv is None else argv)
     parser, verbs = _parsers()
     if words and not words[0].startswith("-") and words[0] not in verbs:
@@ -93,15 +98,16 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     for each in (image, demo):
         each.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="folder for results (this one)")
         each.add_argument("--force", action="store_true", help="replace existing results")
-        each.add_argument("--threads", type=_count(1), help="how many threads compute (all cores)")
+        each.add_argument("--threads", type=_count(1, MAX_THREADS), help="how many threads compute (all cores)")
         each.add_argument("--quiet", action="store_true", help="print errors only")
     return parser, verbs
 
 
-def _count(least: int) -> Any:
+def _count(least: int, most: float = math.inf) -> Any:
     def whole_number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+        if not text.isdecimal() or not least <= int(text) <= most:
+            end = "on" if math.isinf(most) else f"to {most}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} {end}")
         return int(text)
 
     return whole_number
@@ -216,15 +222,16 @@ def _stop(message: str) -> NoReturn:
 def _expand(given: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
     """The files meant, each once, folders replaced by the images in them; and what holds none."""
     files: dict[Path, Path] = {}
-    failures = []
+    failures: list[tuple[Path, str]] = []
     for path in given:
-        found = [path]
-        if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES and each.is_file())
-            if not found:
-                failures.append((path, f"no image in this folder: looked for {', '.join(IMAGE_SUFFIXES)}"))
-        for file in found:
-            files.setdefault(file.resolve(), file)
+        with _collected(path, failures):
+            found = [path]
+            if path.is_dir():
+                found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+                if not found:
+                    raise ValueError(f"no image in this folder: looked for {', '.join(IMAGE_SUFFIXES)}")
+            for file in found:
+                files.setdefault(file.resolve(), file)
     return list(files.values()), failures
 
 
@@ -285,7 +292,7 @@ def _write(options: argparse.Namespace, result: "ImageAnalysis", results: tuple[
         )
     for note in record.notes:
         print(f"  note      {note}")
-    print(f"  time      {time.perf_counter() - start:.2f} s from file to report, {record.threads} threads")
+    print(f"  time      {time.perf_counter() - start:.2f} s from file to report, {count_of(record.threads, 'thread')}")
     print(f"  written   {results[1]}, {results[0]}", flush=True)
 
 
