@@ -13,8 +13,10 @@ from sklearn.metrics import adjusted_rand_score
 
 import emcore
 from emcore.datasets import lattice_micrograph
+from emcore.pca import pca
 from emcore.signals import Axis, Signal
-from emcore.workflows.image import analyze_image
+from emcore.spectra import spectra_and_offset
+from emcore.workflows.image import _mean_powers, _start, analyze_image
 
 DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -136,6 +138,26 @@ def test_maps_times_spectra_give_back_the_windowed_spectra(sample, result):
     assert residual < 1.02 * best
 
 
+def test_the_mean_power_of_a_region_is_that_of_its_windows():
+    image = lattice_micrograph(shape=(128, 160)).image
+    logarithms, offset = spectra_and_offset(image, window=64, step=16)
+    power = emcore.windowed_power_spectra(image, window=64, step=16, scale="power")
+    labels = np.arange(35) % 3 - 1
+    found = offset * _mean_powers(logarithms.reshape(35, -1), labels, 3).reshape(3, 64, 33)
+    for label in (0, 1):
+        assert np.allclose(found[label], power.reshape(35, 64, 33)[labels == label].mean(axis=0), rtol=1e-3)
+    assert np.all(found[2] == 0)
+
+
+def test_where_some_windows_are_pure_the_factors_to_start_from_are_the_answer():
+    rng = np.random.default_rng(0)
+    mixture = np.concatenate([2 * np.eye(3), rng.uniform(1, 2, size=(60, 1)) * rng.dirichlet(np.ones(3), size=60)])
+    rows = (mixture @ rng.random((3, 40))).astype(np.float32)
+    weights = np.sqrt(rng.integers(1, 3, size=40))
+    w0, h0 = _start(rows, pca(rows, 3, center=False, weights=weights))
+    assert np.allclose(w0 @ h0, rows, rtol=1e-3)
+
+
 def test_components_come_in_the_order_of_their_energy(result):
     energy = [np.linalg.norm(m) * np.linalg.norm(s) for m, s in zip(result.maps, result.spectra, strict=True)]
     assert energy == sorted(energy, reverse=True)
@@ -212,6 +234,23 @@ def test_it_works_in_a_forked_process(sample, result, tmp_path):
     )
     np.save(tmp_path / "image.npy", sample.image)
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "image.npy")], check=True, timeout=60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as POSIX has them")
+def test_an_interrupt_ends_an_analysis_and_the_next_one_works():
+    script = (
+        "import signal, sys, numpy as np, emcore\n"
+        "image = np.random.default_rng(0).normal(size=(1000, 1200)).astype(np.float32)\n"
+        "signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
+        "try:\n"
+        "    emcore.analyze_image(image, step=12)\n"
+        "except KeyboardInterrupt:\n"
+        "    emcore.analyze_image(image[:200, :200])\n"
+        "else:\n"
+        "    sys.exit('not interrupted')\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
 def test_scikit_learn_matplotlib_and_h5py_are_not_imported(tmp_path):
