@@ -59,6 +59,14 @@ def plot(result: object) -> "Figure":
         Without matplotlib (``pip install emcore[plot]``).
     TypeError
         If `result` is of a kind that has no picture.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> from emcore.datasets import lattice_micrograph
+    >>> result = emcore.analyze_image(lattice_micrograph(shape=(256, 320)).image, window=64, n_components=2)
+    >>> [axes.get_title("left") for axes in result.plot().axes][:2]
+    ['Image', 'Regions']
     """
     from emcore.pages import overview
 

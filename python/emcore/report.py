@@ -39,6 +39,15 @@ def write_report(result: Any, path: str | os.PathLike[str], overwrite: bool = Fa
         If there is no report for this kind of result.
     ImportError
         Without matplotlib (``pip install emcore[plot]``).
+
+    Examples
+    --------
+    >>> import emcore, tempfile
+    >>> from emcore.datasets import lattice_micrograph
+    >>> result = emcore.analyze_image(lattice_micrograph(shape=(256, 320)).image, window=64, n_components=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result.report(folder + "/report.pdf").name
+    'report.pdf'
     """
     with style():
         from matplotlib.backends.backend_pdf import PdfPages
