@@ -8,12 +8,14 @@ const CHUNK: usize = 1 << 18;
 /// How many values there are of each upper half of the bits of an `f32`: values that are not negative order like their bits.
 pub struct Histogram(Vec<u64>);
 
-impl Histogram {
+impl Default for Histogram {
     /// Nothing counted.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self(vec![0; 1 << 15])
     }
+}
 
+impl Histogram {
     /// Count values, none of them negative.
     pub fn count(&mut self, values: &[f32]) {
         for x in values {

@@ -68,7 +68,8 @@ impl<T: Pixel + Into<f64>> WithSimd for Sum<'_, T> {
             for (first, &x) in first.iter_mut().zip(&self.block.row(0)[chunk.clone()]) {
                 *first = x.into();
             }
-            (sum[..width].fill(0.0), square[..width].fill(0.0));
+            sum[..width].fill(0.0);
+            square[..width].fill(0.0);
             for i in 1..self.block.n() {
                 let row = &self.block.row(i)[chunk.clone()];
                 let state = first.iter().zip(sum.iter_mut().zip(square.iter_mut()));

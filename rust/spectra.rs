@@ -113,13 +113,13 @@ impl Settings {
             Reduce::None => (n, n / 2 + 1),
             Reduce::Radial => (1, n / 2 + 1),
             Reduce::Crop(r) if r >= 1 && r <= (n - 1) / 2 => (2 * r + 1, r + 1),
-            Reduce::Bin(b) if b >= 1 && n % b == 0 => (n / b, n / b / 2 + 1),
+            Reduce::Bin(b) if b >= 1 && n.is_multiple_of(b) => (n / b, n / b / 2 + 1),
             Reduce::Crop(r) => {
                 let message = format!("radius {r} is out of range; give 1 to {} for window {n}", (n - 1) / 2);
                 return Err(Error::invalid("reduce", message));
             }
             Reduce::Bin(b) => {
-                let divisors = Vec::from_iter((1..=n).filter(|b| n % b == 0).map(|b| b.to_string()));
+                let divisors = Vec::from_iter((1..=n).filter(|&b| n.is_multiple_of(b)).map(|b| b.to_string()));
                 let message = format!("window {n} cannot be binned by {b}; give one of {}", divisors.join(", "));
                 return Err(Error::invalid("reduce", message));
             }
@@ -164,7 +164,7 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
     }
     let shelf = Mutex::new(Vec::new());
     let count = matches!(settings.scale, Scale::Log);
-    let mut histogram = Histogram::new();
+    let mut histogram = Histogram::default();
     control.expect(blocks.len() as u64);
     let n = blocks.len();
     pass::pass(
@@ -175,7 +175,7 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
         |_, block| {
             let kept = shelf.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut work = kept.unwrap_or_else(|| strips.work());
-            let mut counted = count.then(Histogram::new);
+            let mut counted = count.then(Histogram::default);
             strips.transform(image, &mut block[0], &mut work, counted.as_mut(), control);
             shelf.lock().unwrap_or_else(PoisonError::into_inner).push(work);
             counted
@@ -385,7 +385,7 @@ fn pack(transformed: &[Complex<f32>], n: usize, out: &mut [f32]) {
     for ((re, im), z) in re.iter_mut().zip(im.iter_mut()).zip(&transformed[..fft::packed(n)]) {
         (*re, *im) = (z.re, z.im);
     }
-    im[0] = if n % 2 == 0 { transformed[n / 2].re } else { 0.0 };
+    im[0] = if n.is_multiple_of(2) { transformed[n / 2].re } else { 0.0 };
 }
 
 /// Weighted sums of a spectrum's values.
