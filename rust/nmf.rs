@@ -8,6 +8,7 @@
 //! and with the new W_b its share of `Wᵀ X` and `Wᵀ W`; H follows after the pass. X is read once per iteration, at about
 //! 4 n d k flops; the loss ½‖X‖² − ⟨Wᵀ X, H⟩ + ½⟨Wᵀ W, H Hᵀ⟩ costs nothing more.
 
+mod counts;
 mod frobenius;
 mod kullback;
 mod least_squares;

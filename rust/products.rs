@@ -73,6 +73,16 @@ impl<V: Copy + Default> Panel<V> {
         self.values[self.at(j, c)]
     }
 
+    /// The k × L values of one line of features, column after column.
+    pub fn line(&self, line: usize) -> &[V] {
+        &self.values[line * self.k * self.line..][..self.k * self.line]
+    }
+
+    /// [`line`](Self::line), to change.
+    pub fn line_mut(&mut self, line: usize) -> &mut [V] {
+        &mut self.values[line * self.k * self.line..][..self.k * self.line]
+    }
+
     /// Column by column, k × d values.
     pub fn to_columns(&self) -> Vec<V> {
         (0..self.k).flat_map(|c| (0..self.d).map(move |j| self.get(j, c))).collect()

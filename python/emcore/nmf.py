@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.pca import project
 
 SOLVERS = ("hals", "mu")
 LOSSES = ("frobenius", "kullback-leibler")
@@ -104,7 +105,7 @@ def nmf(
     >>> bool(loss < 1e-9), H.round(2).tolist()
     (True, [[0.5, 0.5, 0.0], [0.0, 0.2, 0.8]])
     """
-    rows = as_rows(X, "X", nonnegative=True)
+    rows, real = _checked(X)
     solver = check_option(solver, SOLVERS, "solver")
     loss = check_option(loss, LOSSES, "loss")
     init = check_option(init, INITS, "init")
@@ -116,8 +117,6 @@ def nmf(
     penalty_w, penalty_h = penalties(rows.shape, alpha_W, alpha_H, l1_ratio)
     k = _components(rows, n_components, init, H0)
 
-    real = _real(rows)
-    rows = _in_range(rows)
     if init == "custom":
         w, h = _custom(rows.shape, k, W0, H0)
     elif W0 is not None or H0 is not None:
@@ -182,7 +181,7 @@ def nmf_maps(
     >>> nmf_maps([[2.0, 3.0, 4.0]], [[1.0, 1.0, 0.0], [0.0, 0.5, 2.0]]).round(6)
     array([[2., 2.]])
     """
-    rows = as_rows(X, "X", nonnegative=True)
+    rows, real = _checked(X)
     loss = check_option(loss, LOSSES, "loss")
     max_iter = check_count(max_iter, "max_iter", 1)
     tol = check_number(tol, "tol", 0)
@@ -190,8 +189,6 @@ def nmf_maps(
     if spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"H has {spectra.shape[1]} features and X has {rows.shape[1]}; they must be the same")
     penalty, _ = penalties(rows.shape, alpha_W, "same", l1_ratio)
-    real = _real(rows)
-    rows = _in_range(rows)
     w = np.zeros((len(rows), len(spectra)), _real(rows))
     _emcore.nmf_maps(
         rows,
@@ -223,12 +220,11 @@ def nmf_loss(
     >>> nmf_loss([[1.0, 2.0]], [[1.0]], [[1.0, 1.0]])
     0.5
     """
-    rows = as_rows(X, "X", nonnegative=True)
+    rows, _ = _checked(X)
     spectra = as_rows(H, "H", nonnegative=True).astype(np.float64, order="C")
     maps = as_rows(W, "W", nonnegative=True)
     if maps.shape != (len(rows), len(spectra)) or spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
-    rows = _in_range(rows)
     kullback_leibler = check_option(loss, LOSSES, "loss") == "kullback-leibler"
     per_feature = check_weights(weights, rows.shape[1])
     maps = maps.astype(_real(rows), order="C", copy=False)
@@ -276,14 +272,14 @@ def _real(rows: NDArray[Any]) -> type[np.floating[Any]]:
     return np.float64 if rows.dtype == np.float64 else np.float32
 
 
-def _in_range(rows: NDArray[Any]) -> NDArray[Any]:
-    """Floats whose squares float32 cannot hold as float64; anything else as it is."""
-    if rows.dtype.kind != "f":
-        return rows
-    largest = float(rows.max())
+def _checked(X: ArrayLike) -> tuple[NDArray[Any], type[np.floating[Any]]]:
+    """Rows that are not negative, float32 whose squares it could not hold as float64; and the type of the result."""
+    rows = as_pixels(X, "X", 2)
+    _, largest = check_finite(rows, "X", nonnegative=True)
     if largest != 0 and not 1e-25 < largest < 1e25:
         raise ValueError(f"X has {largest:g} as largest value; choose a unit in which it is between 1e-25 and 1e25")
-    return rows if largest == 0 or 1e-12 < largest < 1e12 else rows.astype(np.float64)
+    real = _real(rows)
+    return (rows if largest == 0 or 1e-12 < largest < 1e12 else rows.astype(np.float64)), real
 
 
 def _custom(shape: tuple[int, ...], k: int, W0: Any, H0: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -317,12 +313,23 @@ def _start(
         size = np.sqrt(mean / k)
         h = np.abs(rng.standard_normal((k, d))) * size
         return np.abs(rng.standard_normal((n, k))) * size, h
-    scores, directions = _singular(rows, k, weights)
-    w, h = nndsvd(scores, directions)
+    w, h = nndsvd(*_singular(rows, k, None if weights is None else np.sqrt(weights)))
     tiny = 1e-6 * np.sqrt(mean)
     for factor in (w, h):
         factor[factor < tiny] = np.sqrt(mean) if init == "nndsvda" else 0.0
     return w, h if weights is None else h / np.sqrt(weights)
+
+
+def _singular(
+    rows: NDArray[Any], k: int, factors: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Uncentred scores (n, k) and directions (k, d) of the leading singular vectors."""
+    if len(rows) == 1:
+        row = rows.astype(np.float64) * (1.0 if factors is None else factors)
+        norm = np.linalg.norm(row)
+        return np.full((1, 1), norm), row / norm if norm > 0 else row
+    directions, _, mean, _, _ = _emcore.pca(rows, k, False, factors, "auto", 0)
+    return project(rows, directions, mean, False, factors), directions
 
 
 def nndsvd(scores: NDArray[Any], directions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -366,19 +373,3 @@ def nndsvd(scores: NDArray[Any], directions: NDArray[Any]) -> tuple[NDArray[np.f
             w[:, t] = u * np.sqrt(b / a)
             h[t] = v * np.sqrt(a / b)
     return w, h
-
-
-def _singular(
-    rows: NDArray[Any], k: int, weights: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Leading uncentred scores (n, k) and directions (k, d), by subspace iteration over blocks of rows."""
-    n, d = rows.shape
-    root = 1.0 if weights is None else np.sqrt(weights)[:, None]
-    width = min(k + 8, n, d)
-    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((d, width)))[0]
-    blocks = [slice(i, i + 256) for i in range(0, n, 256)]
-    for _ in range(6):
-        basis = np.linalg.qr(root * sum(rows[b].T @ (rows[b] @ (root * basis)) for b in blocks))[0]
-    left = np.concatenate([rows[b] @ (root * basis) for b in blocks])
-    u, s, v = np.linalg.svd(left, full_matrices=False)
-    return u[:, :k] * s[:k], (v @ basis.T)[:k]

@@ -34,10 +34,10 @@ pub fn fit<T: Pixel>(
         (0..k).for_each(|t| gram[t * k + t] += p.on_w.l2);
         let weight = |j: usize| root.as_ref().map_or(1.0, |root| root[j]);
         let state = State {
-            q: Panel::from_fn::<T::Real>(d, k, |j, t| T::Real::of(h[t * d + j] * weight(j))),
+            q: update::pack(h, k, root.as_deref()),
             offset: pack_offset(None, d),
             gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
-            root: root.as_deref(),
+            root: (0..d).map(|j| T::Real::of(weight(j))).collect(),
             solver: p.solver,
             l1: T::Real::of(p.on_w.l1),
             norm: result.n_iter == 1 && p.solver == Solver::Mu,
@@ -62,29 +62,21 @@ pub fn fit<T: Pixel>(
                 total.add(&small);
             },
         )?;
-        let mut wtx = sum.to_columns();
+        let mut wtx = update::unpack::<T::Real>(&sum);
         update::mirror(&mut total.wtw, k);
         scale(&mut wtx, root.as_deref(), |b, r| b * r);
         if state.norm {
             norm = total.norm;
             stall = Some(Stall::new(0.5 * norm - total.cross + loss_at_start));
         }
-        match p.solver {
-            Solver::Hals => {
-                let violation = total.violation + update::hals_h(h, &total.wtw, &wtx, p.on_h);
-                if result.n_iter == 1 {
-                    first_violation = violation;
-                }
-                result.converged = violation <= p.tol * first_violation;
-            }
-            Solver::Mu => {
-                update::mu_h(h, &total.wtw, &wtx, p.on_h);
-                if let Some(stall) = stall.as_mut().filter(|_| p.tol > 0.0 && result.n_iter.is_multiple_of(10)) {
-                    let cross: f64 = wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
-                    let loss = 0.5 * norm - cross + loss_from(&total.wtw, &update::gram(h, k));
-                    result.converged = stall.stalled(loss, p.tol);
-                }
-            }
+        let violation = total.violation + update::columns(h, &total.wtw, &wtx, p.on_h, p.solver);
+        if p.solver == Solver::Hals {
+            first_violation = if result.n_iter == 1 { violation } else { first_violation };
+            result.converged = violation <= p.tol * first_violation;
+        } else if let Some(stall) = stall.as_mut().filter(|_| p.tol > 0.0 && result.n_iter.is_multiple_of(10)) {
+            let cross: f64 = wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
+            let loss = 0.5 * norm - cross + loss_from(&total.wtw, &update::gram(h, k));
+            result.converged = stall.stalled(loss, p.tol);
         }
     }
     scale(h, root.as_deref(), |h, r| h / r);
@@ -117,12 +109,13 @@ fn scale(values: &mut [f64], root: Option<&[f64]>, by: impl Fn(f64, f64) -> f64)
     }
 }
 
-struct State<'a, R> {
+struct State<R> {
     q: Panel<R>,
     /// None is subtracted.
     offset: Vec<R>,
     gram: Vec<R>,
-    root: Option<&'a [f64]>,
+    /// Roots of the weights.
+    root: Vec<R>,
     solver: Solver,
     l1: R,
     /// Whether to sum what the loss of the starting factors needs.
@@ -151,7 +144,7 @@ impl Small {
 }
 
 /// New W of a block from the old, and its share of the sums.
-fn visit<T: Pixel>(x: Block<'_, T>, w: &mut [T::Real], state: &State<'_, T::Real>, wtx: &mut Panel<T::Real>) -> Small {
+fn visit<T: Pixel>(x: Block<'_, T>, w: &mut [T::Real], state: &State<T::Real>, wtx: &mut Panel<T::Real>) -> Small {
     let k = wtx.k();
     let tile = tile_rows::<T>(x.d());
     let mut c = vec![T::Real::ZERO; tile * k];
@@ -162,7 +155,7 @@ fn visit<T: Pixel>(x: Block<'_, T>, w: &mut [T::Real], state: &State<'_, T::Real
         project(x, &state.offset, &state.q, c);
         if state.norm {
             small.cross += c.iter().zip(&*w).map(|(c, w)| c.f64() * w.f64()).sum::<f64>();
-            small.norm += (0..x.n()).map(|i| energy(x.row(i), state.root)).sum::<f64>();
+            small.norm += dispatch(Energy { x, root: &state.root });
         }
         dispatch(Update { w, c, state, small: &mut small });
         accumulate(x, &state.offset, w, wtx);
@@ -174,7 +167,7 @@ fn visit<T: Pixel>(x: Block<'_, T>, w: &mut [T::Real], state: &State<'_, T::Real
 struct Update<'a, R: Real> {
     w: &'a mut [R],
     c: &'a [R],
-    state: &'a State<'a, R>,
+    state: &'a State<R>,
     small: &'a mut Small,
 }
 
@@ -191,12 +184,12 @@ impl<R: Real> WithSimd for Update<'_, R> {
             update::to_lanes(c, k, &mut above);
             match state.solver {
                 Solver::Hals => {
-                    above.iter_mut().flatten().for_each(|c| *c = *c - state.l1);
-                    small.violation += update::hals(&mut lanes, &above, &state.gram).f64();
+                    small.violation += update::hals(&mut lanes, &above, &state.gram, state.l1).f64();
                 }
                 Solver::Mu => update::mu(&mut lanes, &mut above, &state.gram, state.l1),
             }
             update::from_lanes(&lanes, k, w);
+            // Lanes without a row hold zeros.
             add_gram(&lanes, &mut small.wtw);
         }
     }
@@ -217,12 +210,28 @@ fn add_gram<R: Real>(w: &[Lane<R>], into: &mut [f64]) {
     }
 }
 
-/// Σ ω x² of a row, in f64.
-#[inline(always)]
-fn energy<T: Pixel>(row: &[T], root: Option<&[f64]>) -> f64 {
-    match root {
-        None => row.iter().map(|x| x.real().f64() * x.real().f64()).sum(),
-        Some(root) => row.iter().zip(root).map(|(x, r)| (x.real().f64() * r) * (x.real().f64() * r)).sum(),
+/// Σ ω x² of a tile.
+struct Energy<'a, T: Pixel> {
+    x: Block<'a, T>,
+    root: &'a [T::Real],
+}
+
+impl<T: Pixel> WithSimd for Energy<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let mut total = 0.0;
+        for i in 0..self.x.n() {
+            let mut sums = [T::Real::ZERO; LANES];
+            for (x, root) in self.x.row(i).chunks(LANES).zip(self.root.chunks(LANES)) {
+                for ((sum, x), &root) in sums.iter_mut().zip(x).zip(root) {
+                    *sum += (x.real() * root) * (x.real() * root);
+                }
+            }
+            total += sums.into_iter().sum::<T::Real>().f64();
+        }
+        total
     }
 }
 
@@ -235,8 +244,9 @@ pub fn loss<T: Pixel>(
     control: &Control,
 ) -> Result<f64> {
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
-    let h = Vec::from_iter(h.iter().map(|&h| T::Real::of(h)));
-    let weights = Vec::from_iter((0..d).map(|j| T::Real::of(weights.map_or(1.0, |w| w[j]))));
+    let h = update::pack(h, k, None);
+    let mut root = Vec::from_iter((0..d).map(|j| T::Real::of(weights.map_or(1.0, |w| w[j].sqrt()))));
+    root.resize(d.next_multiple_of(T::Real::LINE), T::Real::ZERO);
     let mut total = 0.0;
     control.expect(n as u64);
     pass(
@@ -247,7 +257,7 @@ pub fn loss<T: Pixel>(
         |range, _| {
             let mut scratch = Vec::new();
             let w = &w[range.start * k..range.end * k];
-            dispatch(Residual { x: x.block(range, &mut scratch), w, h: &h, weights: &weights })
+            dispatch(Residual { x: x.block(range, &mut scratch), w, h: &h, root: &root })
         },
         |part| total += part,
     )?;
@@ -257,25 +267,39 @@ pub fn loss<T: Pixel>(
 struct Residual<'a, T: Pixel> {
     x: Block<'a, T>,
     w: &'a [T::Real],
-    h: &'a [T::Real],
-    weights: &'a [T::Real],
+    h: &'a Panel<T::Real>,
+    root: &'a [T::Real],
 }
 
 impl<T: Pixel> WithSimd for Residual<'_, T> {
     type Output = f64;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let d = self.x.d();
-        let k = self.h.len() / d;
-        let mut rest = vec![T::Real::ZERO; d];
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
+        let zero = T::Real::splat(simd, T::Real::ZERO);
+        let mut tail = vec![T::default(); size];
         let mut total = 0.0;
-        for (i, w) in self.w.chunks(k).enumerate() {
-            rest.iter_mut().zip(self.x.row(i)).for_each(|(r, x)| *r = x.real());
-            for (&w, h) in w.iter().zip(self.h.chunks(d)) {
-                rest.iter_mut().zip(h).for_each(|(r, &h)| *r = *r - w * h);
+        for (i, w) in self.w.chunks(self.h.k()).enumerate() {
+            let mut sum = zero;
+            for (index, x) in self.x.row(i).chunks(size).enumerate() {
+                let x = if x.len() == size {
+                    x
+                } else {
+                    tail[..x.len()].copy_from_slice(x);
+                    &tail
+                };
+                for part in (0..size).step_by(lanes) {
+                    let mut model = zero;
+                    for (h, &w) in self.h.line(index).chunks_exact(size).zip(w) {
+                        model = T::Real::mul_add(simd, T::Real::load(simd, &h[part..]), T::Real::splat(simd, w), model);
+                    }
+                    let rest = T::Real::sub(simd, T::load(simd, &x[part..]), model);
+                    let rest = T::Real::mul(simd, rest, T::Real::load(simd, &self.root[index * size + part..]));
+                    sum = T::Real::mul_add(simd, rest, rest, sum);
+                }
             }
-            total += rest.iter().zip(self.weights).map(|(r, w)| (*r * *r * *w).f64()).sum::<f64>();
+            total += T::Real::sum(simd, sum).f64();
         }
         total
     }

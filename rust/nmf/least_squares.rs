@@ -3,7 +3,7 @@
 
 use super::{Penalty, block_rows, update};
 use crate::pass::pass;
-use crate::products::{Panel, pack_offset, project, tile_rows, tiles};
+use crate::products::{pack_offset, project, tile_rows, tiles};
 use crate::simd::{Pixel, Real};
 use crate::{Control, Result, Rows};
 
@@ -22,7 +22,7 @@ pub fn least_squares<T: Pixel>(
     let rooted = Vec::from_iter(h.iter().enumerate().map(|(j, h)| h * weight(j % d).sqrt()));
     let mut gram = update::gram(&rooted, k);
     (0..k).for_each(|t| gram[t * k + t] += penalty.l2);
-    let q = Panel::from_fn::<T::Real>(d, k, |j, t| T::Real::of(h[t * d + j] * weight(j)));
+    let q = update::pack(h, k, weights);
     let offset = pack_offset(None, d);
     control.expect(n as u64);
     pass(

@@ -1,7 +1,8 @@
-//! The small updates of W, 16 rows at a time, and of H, all columns at a time.
+//! The small updates, for fixed products, of 16 rows of W or 16 columns of H side by side.
 
-use super::Penalty;
-use crate::simd::Real;
+use super::{Penalty, Solver};
+use crate::products::Panel;
+use crate::simd::{Real, Simd, WithSimd, dispatch};
 
 /// Rows that are updated side by side, one per lane.
 pub const LANES: usize = 16;
@@ -11,16 +12,66 @@ pub type Lane<R> = [R; LANES];
 
 /// `H Hᵀ` of k × d values, in f64.
 pub fn gram(h: &[f64], k: usize) -> Vec<f64> {
+    dispatch(Gram { h, k })
+}
+
+struct Gram<'a> {
+    h: &'a [f64],
+    k: usize,
+}
+
+impl WithSimd for Gram<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f64> {
+        let Self { h, k } = self;
+        let d = h.len() / k;
+        let mut gram = vec![0.0; k * k];
+        for s in 0..k {
+            for t in 0..=s {
+                let mut sums = [0.0; LANES];
+                for (a, b) in h[s * d..][..d].chunks(LANES).zip(h[t * d..][..d].chunks(LANES)) {
+                    for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                        *sum += a * b;
+                    }
+                }
+                gram[s * k + t] = sums.iter().sum();
+            }
+        }
+        mirror(&mut gram, k);
+        gram
+    }
+}
+
+/// k × d values times `factors`, packed in lines.
+pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
     let d = h.len() / k;
-    let mut gram = vec![0.0; k * k];
-    for s in 0..k {
-        for t in 0..=s {
-            let dot = h[s * d..][..d].iter().zip(&h[t * d..][..d]).map(|(a, b)| a * b).sum();
-            gram[s * k + t] = dot;
-            gram[t * k + s] = dot;
+    let mut panel = Panel::zeros::<R>(d, k);
+    for (line, j) in (0..d).step_by(R::LINE).enumerate() {
+        for (t, into) in panel.line_mut(line).chunks_exact_mut(R::LINE).enumerate() {
+            let width = R::LINE.min(d - j);
+            let from = &h[t * d + j..][..width];
+            match factors {
+                None => into.iter_mut().zip(from).for_each(|(x, &h)| *x = R::of(h)),
+                Some(by) => into.iter_mut().zip(from).zip(&by[j..]).for_each(|((x, &h), f)| *x = R::of(h * f)),
+            }
         }
     }
-    gram
+    panel
+}
+
+/// The k × d values of a sum that was packed in lines for arithmetic of type `R`.
+pub fn unpack<R: Real>(panel: &Panel<f64>) -> Vec<f64> {
+    let (d, k) = (panel.d(), panel.k());
+    let mut h = vec![0.0; k * d];
+    for (line, j) in (0..d).step_by(R::LINE).enumerate() {
+        for (t, from) in panel.line(line).chunks_exact(R::LINE).enumerate() {
+            let width = R::LINE.min(d - j);
+            h[t * d + j..][..width].copy_from_slice(&from[..width]);
+        }
+    }
+    h
 }
 
 /// Fill the upper half of a symmetric k × k matrix from the lower.
@@ -53,14 +104,14 @@ pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
     }
 }
 
-/// One HALS sweep over the components of some rows: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t) / g_tt)`, where `gram`
-/// and `c` hold the penalties already. Returns the violation Σ|projected gradient| before each step.
+/// One HALS sweep over the components of some rows: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t + l1) / g_tt)`, where
+/// `gram` holds l2 already. Returns the violation Σ|projected gradient| before each step.
 #[inline(always)]
-pub fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R]) -> R {
+pub fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
     let k = w.len();
     let mut violation = [R::ZERO; LANES];
     for t in 0..k {
-        let mut gradient = [R::ZERO; LANES];
+        let mut gradient = [l1; LANES];
         for (s, w) in w.iter().enumerate() {
             let g = gram[t * k + s];
             for l in 0..LANES {
@@ -102,42 +153,48 @@ pub fn mu<R: Real>(w: &mut [Lane<R>], c: &mut [Lane<R>], gram: &[R], l1: R) {
     w.copy_from_slice(c);
 }
 
-/// One HALS sweep over the rows of H, from `Wᵀ W` and `Wᵀ X`; returns the violation.
-pub fn hals_h(h: &mut [f64], wtw: &[f64], wtx: &[f64], penalty: Penalty) -> f64 {
-    let k = wtw.len().isqrt();
-    let d = h.len() / k;
-    let mut violation = 0.0;
-    let mut slope = vec![0.0; d];
-    for t in 0..k {
-        slope.iter_mut().zip(&wtx[t * d..]).for_each(|(g, b)| *g = penalty.l1 - b);
-        for (s, h) in h.chunks(d).enumerate() {
-            let a = wtw[t * k + s] + if s == t { penalty.l2 } else { 0.0 };
-            slope.iter_mut().zip(h).for_each(|(g, h)| *g += a * h);
-        }
-        let a = wtw[t * k + t] + penalty.l2;
-        let inverse = if a > 0.0 { 1.0 / a } else { 0.0 };
-        for (h, &g) in h[t * d..].iter_mut().zip(&slope) {
-            violation += if *h == 0.0 && g > 0.0 { 0.0 } else { g.abs() };
-            *h = (*h - g * inverse).max(0.0);
-        }
-    }
-    violation
+/// New H from `Wᵀ W` and `Wᵀ X` (k × d) by the same steps, a column per lane; returns the violation of HALS.
+pub fn columns(h: &mut [f64], wtw: &[f64], wtx: &[f64], penalty: Penalty, solver: Solver) -> f64 {
+    dispatch(Columns { h, wtw, wtx, penalty, solver })
 }
 
-/// One multiplicative update of H from `Wᵀ W` and `Wᵀ X`.
-pub fn mu_h(h: &mut [f64], wtw: &[f64], wtx: &[f64], penalty: Penalty) {
-    let k = wtw.len().isqrt();
-    let d = h.len() / k;
-    let old = h.to_vec();
-    let mut below = vec![0.0; d];
-    for t in 0..k {
-        below.fill(penalty.l1);
-        for (s, h) in old.chunks(d).enumerate() {
-            let a = wtw[t * k + s] + if s == t { penalty.l2 } else { 0.0 };
-            below.iter_mut().zip(h).for_each(|(g, h)| *g += a * h);
+struct Columns<'a> {
+    h: &'a mut [f64],
+    wtw: &'a [f64],
+    wtx: &'a [f64],
+    penalty: Penalty,
+    solver: Solver,
+}
+
+impl WithSimd for Columns<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let Self { h, wtw, wtx, penalty, solver } = self;
+        let k = wtw.len().isqrt();
+        let d = h.len() / k;
+        let mut gram = wtw.to_vec();
+        (0..k).for_each(|t| gram[t * k + t] += penalty.l2);
+        let (mut lanes, mut above) = (vec![[0.0; LANES]; k], vec![[0.0; LANES]; k]);
+        let mut violation = 0.0;
+        for j in (0..d).step_by(LANES) {
+            let width = LANES.min(d - j);
+            for t in 0..k {
+                let from = t * d + j..t * d + j + width;
+                lanes[t][..width].copy_from_slice(&h[from.clone()]);
+                above[t][..width].copy_from_slice(&wtx[from]);
+                lanes[t][width..].fill(0.0);
+                above[t][width..].fill(0.0);
+            }
+            match solver {
+                Solver::Hals => violation += hals(&mut lanes, &above, &gram, penalty.l1),
+                Solver::Mu => mu(&mut lanes, &mut above, &gram, penalty.l1),
+            }
+            for t in 0..k {
+                h[t * d + j..t * d + j + width].copy_from_slice(&lanes[t][..width]);
+            }
         }
-        for ((h, b), g) in h[t * d..].iter_mut().zip(&wtx[t * d..]).zip(&below) {
-            *h = if *g > 0.0 { *h * b / g } else { 0.0 };
-        }
+        violation
     }
 }
