@@ -3,6 +3,7 @@
 //! These figures follow one machine over time; what emcore is worth against other packages is measured in `benches/peers`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use emcore::nmf::{Loss, Parameters, Penalty, Solver, nmf};
 use emcore::products::{Panel, x_q, xt_x_q};
 use emcore::rows::value_range;
 use emcore::simd::Pixel;
@@ -46,5 +47,34 @@ fn products(criterion: &mut Criterion) {
     one_type(criterion, "u8", |x| x as u8, 1.0);
 }
 
-criterion_group!(kernels, products);
+/// Ten iterations from a flat start, and the loss.
+fn factors<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) -> T, one: T::Real) {
+    let ((n, d), control) = (SPECTRA, Control::new());
+    let x = noise(n * d, of);
+    let mut group = criterion.benchmark_group(format!("nmf/{name}"));
+    group.sample_size(10).throughput(Throughput::Bytes(10 * size_of_val(x.as_slice()) as u64));
+    for (method, solver, loss) in [
+        ("hals", Solver::Hals, Loss::Frobenius),
+        ("mu", Solver::Mu, Loss::Frobenius),
+        ("kl", Solver::Mu, Loss::KullbackLeibler),
+    ] {
+        let none = Penalty::default();
+        let parameters = Parameters { solver, loss, max_iter: 10, tol: 0.0, on_w: none, on_h: none };
+        for k in [4, 8] {
+            group.bench_function(format!("{method}/{k}"), |bench| {
+                bench.iter(|| {
+                    let mut h = Vec::from_iter((0..k * d).map(|i| (i % 97) as f64));
+                    nmf(Rows::from_slice(&x, n, d), &mut vec![one; n * k], &mut h, None, parameters, &control)
+                });
+            });
+        }
+    }
+}
+
+fn nmfs(criterion: &mut Criterion) {
+    factors(criterion, "f32", |x| (x >> 24) as f32, 1.0);
+    factors(criterion, "u8", |x| x as u8, 1.0);
+}
+
+criterion_group!(kernels, products, nmfs);
 criterion_main!(kernels);

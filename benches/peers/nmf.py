@@ -4,8 +4,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import harness
 import numpy as np
+
+import harness
 
 ITERATIONS = 10
 MU = ("mu", "frobenius")
@@ -60,7 +61,9 @@ def emcore(solver: str, loss: str, iterations: int = ITERATIONS, tol: float = 0.
     return setup
 
 
-def sklearn(solver: str, loss: str, iterations: int = ITERATIONS, tol: float = 0.0, sparse: bool = False) -> harness.Setup:
+def sklearn(
+    solver: str, loss: str, iterations: int = ITERATIONS, tol: float = 0.0, sparse: bool = False
+) -> harness.Setup:
     def setup(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any]:
         from scipy.sparse import csr_array
         from sklearn.decomposition import NMF
