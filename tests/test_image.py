@@ -13,6 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import emcore
 from emcore.datasets import lattice_micrograph
+from emcore.nmf import nmf
 from emcore.pca import pca
 from emcore.signals import Axis, Signal
 from emcore.spectra import spectra_and_offset
@@ -136,6 +137,16 @@ def test_maps_times_spectra_give_back_the_windowed_spectra(sample, result):
     best = 1 - result.evr[:2].sum()
     assert best <= residual + 1e-6
     assert residual < 1.02 * best
+
+
+def test_the_factorisation_has_converged(sample, result):
+    half = emcore.windowed_power_spectra(sample.image)
+    rows = half.reshape(-1, half.shape[2] * half.shape[3])
+    weights = np.tile(emcore.half_plane_weights(128), 128)
+    w0 = result.maps.reshape(2, -1).T
+    h0 = np.fft.ifftshift(result.spectra, axes=(1, 2))[..., :65].reshape(2, -1)
+    now, later = (nmf(rows, 2, init="custom", W0=w0, H0=h0, weights=weights, max_iter=n, tol=0) for n in (1, 200))
+    assert later.loss <= now.loss < 1.0002 * later.loss
 
 
 def test_the_mean_power_of_a_region_is_that_of_its_windows():
