@@ -8,10 +8,12 @@
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`pass`]: the typed view of the data and the driver of every method;
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type;
-//! 5. the methods: [`spectra`] (with [`fft`] and [`logarithm`]), [`pca`] (with [`moments`] and [`eigen`]), [`nmf`].
+//! 5. the methods: [`spectra`] (with [`fft`], `butterfly`, [`reduction`] and [`logarithm`]), [`pca`] (with [`moments`] and
+//!    [`eigen`]), [`nmf`].
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
+mod butterfly;
 pub mod control;
 pub mod eigen;
 pub mod error;
@@ -23,6 +25,7 @@ pub mod pass;
 pub mod pca;
 pub mod pool;
 pub mod products;
+pub mod reduction;
 pub mod rows;
 pub mod simd;
 pub mod spectra;

@@ -10,10 +10,12 @@
 //!
 //! Cost: (N / 2) (1 + s / N) complex transforms of length N per window, instead of N.
 
-use crate::fft::{self, Columns, Window};
+use crate::fft::{self, Aligned, Columns, Window};
 use crate::logarithm::{self, Finish, Histogram};
-use crate::rows::{Rows, value_range};
-use crate::simd::Pixel;
+pub use crate::reduction::Reduce;
+use crate::reduction::Reduction;
+use crate::rows::{Rows, ValueRange, value_range};
+use crate::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result, pass};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis, s};
 use realfft::num_complex::Complex;
@@ -63,20 +65,6 @@ pub enum Scale {
     LogPlus(f64),
 }
 
-/// What is kept of a window's spectrum, averages being formed before the scale is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reduce {
-    /// Everything: ky = 0, 1, .. -1 and kx = 0..=N/2.
-    None,
-    /// Mean over the full plane's frequencies of radius r - 1/2 <= |k| < r + 1/2, for r = 0..=N/2.
-    Radial,
-    /// Frequencies |ky| <= r and 0 <= kx <= r: ky = 0..=r, -r..=-1.
-    Crop(usize),
-    /// Means over b × b frequencies about each multiple of b (for even b the outermost count half): the shape of the
-    /// spectrum of a window of N / b.
-    Bin(usize),
-}
-
 /// How spectra are computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -109,21 +97,7 @@ impl Settings {
         if self.step == 0 {
             return Err(Error::invalid("step", "0 is too small; give at least 1 pixel"));
         }
-        let (ky, kx) = match self.reduce {
-            Reduce::None => (n, n / 2 + 1),
-            Reduce::Radial => (1, n / 2 + 1),
-            Reduce::Crop(r) if r >= 1 && r <= (n - 1) / 2 => (2 * r + 1, r + 1),
-            Reduce::Bin(b) if b >= 1 && n.is_multiple_of(b) => (n / b, n / b / 2 + 1),
-            Reduce::Crop(r) => {
-                let message = format!("radius {r} is out of range; give 1 to {} for window {n}", (n - 1) / 2);
-                return Err(Error::invalid("reduce", message));
-            }
-            Reduce::Bin(b) => {
-                let divisors = Vec::from_iter((1..=n).filter(|&b| n.is_multiple_of(b)).map(|b| b.to_string()));
-                let message = format!("window {n} cannot be binned by {b}; give one of {}", divisors.join(", "));
-                return Err(Error::invalid("reduce", message));
-            }
-        };
+        let (ky, kx) = self.reduce.shape(n)?;
         Ok([(height - n) / self.step + 1, (width - n) / self.step + 1, ky, kx])
     }
 }
@@ -145,7 +119,6 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
     }
     let range = value_range(Rows::new(image), control)?;
     let unit = unit(&range, settings);
-    let strips = Strips::new(settings, unit);
 
     // A block is a strip of windows at one x-offset, cut where its half-transforms would outgrow a second-level cache or
     // where strips are too few to occupy many threads.
@@ -162,6 +135,7 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
             (strip, iy) = (tail, iy + length);
         }
     }
+    let strips = Strips::new(settings, unit, (length - 1) * settings.step + settings.window);
     let shelf = Mutex::new(Vec::new());
     let count = matches!(settings.scale, Scale::Log);
     let mut histogram = Histogram::default();
@@ -210,11 +184,11 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
 const BAND_BYTES: usize = 3 << 18;
 
 /// 1, or where powers would leave the range of `f32` a power of two by which pixel values are multiplied.
-fn unit(range: &crate::rows::ValueRange, settings: &Settings) -> f64 {
+fn unit(range: &ValueRange, settings: &Settings) -> f64 {
     let largest = range.max.abs().max(range.min.abs());
     let value = if settings.subtract_mean { range.max - range.min } else { largest };
     let value = if value.is_finite() { value } else { largest };
-    if value == 0.0 || (1e-12..1e9).contains(&value) { 1.0 } else { (-value.log2().floor()).exp2() }
+    if value == 0.0 || (1e-12..1e9).contains(&value) { 1.0 } else { (-value.log2().floor()).min(1000.0).exp2() }
 }
 
 /// The windows of one block, and where the first one starts.
@@ -239,12 +213,14 @@ struct Strips {
     /// Packed columns that the output needs.
     kept: usize,
     reduction: Option<Reduction>,
+    /// Rows of the highest block.
+    height: usize,
 }
 
 /// What one thread uses again for every block.
 struct Work<T> {
     gathered: Vec<T>,
-    half: Vec<f32>,
+    half: Aligned,
     means: Vec<f64>,
     offset: Vec<f32>,
     row: Vec<f32>,
@@ -255,7 +231,7 @@ struct Work<T> {
 }
 
 impl Strips {
-    fn new(settings: &Settings, unit: f64) -> Self {
+    fn new(settings: &Settings, unit: f64, height: usize) -> Self {
         let n = settings.window;
         let taper = settings.taper.values(n);
         let mut transformed = vec![Complex::new(0.0, 0.0); n / 2 + 1];
@@ -279,7 +255,8 @@ impl Strips {
             rows: RealFftPlanner::new().plan_fft_forward(n),
             columns: Columns::new(n),
             kept,
-            reduction: Reduction::new(settings),
+            reduction: Reduction::new(n, settings.reduce),
+            height,
         }
     }
 
@@ -287,8 +264,8 @@ impl Strips {
         let n = self.settings.window;
         Work {
             gathered: Vec::new(),
-            half: Vec::new(),
-            means: Vec::new(),
+            half: Aligned::new(self.height * 2 * fft::stride(n)),
+            means: vec![0.0; self.height],
             offset: vec![0.0; n],
             row: self.rows.make_input_vec(),
             transformed: self.rows.make_output_vec(),
@@ -309,20 +286,15 @@ impl Strips {
         let Settings { window: n, step, .. } = self.settings;
         let width = 2 * fft::stride(n);
         let height = (block.spectra.nrows() - 1) * step + n;
-        work.half.resize(work.half.len().max(height * width), 0.0);
-        work.means.resize(height, 0.0);
         let strip = Rows::new(image.slice(s![block.y..block.y + height, block.x..block.x + n]));
         let strip = strip.block(0..height, &mut work.gathered);
-        for y in 0..height {
-            if step > n && y % step >= n {
-                continue; // between two windows
-            }
-            work.means[y] = center(strip.row(y), &self.taper, &mut work.row);
+        for y in (0..height).filter(|y| step <= n || y % step < n) {
+            work.means[y] = dispatch(Center { pixels: strip.row(y), taper: &self.taper, out: &mut work.row });
             self.rows
                 .process_with_scratch(&mut work.row, &mut work.transformed, &mut work.scratch)
                 .expect("the buffers have the planned lengths");
-            pack(&work.transformed, n, &mut work.half[y * width..][..width]);
-            if y % 64 == 0 && control.check().is_err() {
+            pack(&work.transformed, n, &mut work.half.values()[y * width..][..width]);
+            if y.is_multiple_of(64) && control.check().is_err() {
                 return;
             }
         }
@@ -341,16 +313,16 @@ impl Strips {
                 *offset = ((m - mean) * self.unit) as f32 * t;
             }
             let window = Window {
-                rows: &work.half[rows.start * width..rows.end * width],
+                rows: &work.half.values()[rows.start * width..rows.end * width],
                 taper: &self.taper_y,
                 offset: &work.offset,
                 constant: &self.constant,
             };
             let spectrum = spectrum.as_slice_mut().expect("a window's spectrum is contiguous");
             match &self.reduction {
-                None => self.columns.power(&window, self.kept, &mut work.columns, spectrum),
+                None => self.columns.power(window, self.kept, &mut work.columns, spectrum),
                 Some(reduction) => {
-                    self.columns.power(&window, self.kept, &mut work.columns, &mut work.power);
+                    self.columns.power(window, self.kept, &mut work.columns, &mut work.power);
                     reduction.apply(&work.power, spectrum);
                 }
             }
@@ -362,20 +334,34 @@ impl Strips {
 }
 
 /// Subtract the mean of `pixels`, multiply by the taper, and return the mean. Constant pixels give exact zeros.
-#[inline]
-fn center<T: Pixel + Into<f64>>(pixels: &[T], taper: &[f64], out: &mut [f32]) -> f64 {
-    let first: f64 = pixels[0].into();
-    let mut sums = [0.0; 16];
-    for chunk in pixels.chunks(16) {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
+struct Center<'a, T> {
+    pixels: &'a [T],
+    taper: &'a [f64],
+    out: &'a mut [f32],
+}
+
+impl<T: Pixel + Into<f64>> WithSimd for Center<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let first: f64 = self.pixels[0].into();
+        let mut sums = [0.0; 16];
+        let (chunks, rest) = self.pixels.as_chunks::<16>();
+        for chunk in chunks {
+            for (sum, &x) in sums.iter_mut().zip(chunk) {
+                *sum += x.into() - first;
+            }
+        }
+        for (sum, &x) in sums.iter_mut().zip(rest) {
             *sum += x.into() - first;
         }
+        let mean = first + sums.iter().sum::<f64>() / self.pixels.len() as f64;
+        for ((out, &x), &t) in self.out.iter_mut().zip(self.pixels).zip(self.taper) {
+            *out = ((x.into() - mean) * t) as f32;
+        }
+        mean
     }
-    let mean = first + sums.iter().sum::<f64>() / pixels.len() as f64;
-    for ((out, &x), &t) in out.iter_mut().zip(pixels).zip(taper) {
-        *out = ((x.into() - mean) * t) as f32;
-    }
-    mean
 }
 
 /// The half-transform of a row of `n` real values in the layout of [`crate::fft`].
@@ -388,83 +374,56 @@ fn pack(transformed: &[Complex<f32>], n: usize, out: &mut [f32]) {
     im[0] = if n.is_multiple_of(2) { transformed[n / 2].re } else { 0.0 };
 }
 
-/// Weighted sums of a spectrum's values.
-struct Reduction {
-    /// Where the terms of each sum start; the last entry is their number.
-    starts: Vec<usize>,
-    /// Index into the half plane, and weight.
-    terms: Vec<(u32, f32)>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
 
-impl Reduction {
-    fn new(settings: &Settings) -> Option<Self> {
-        let n = settings.window;
-        let width = n / 2 + 1;
-        // Of the full plane: ky and kx may be negative.
-        let index = |ky: isize, kx: isize| {
-            let (ky, kx) = (ky.rem_euclid(n as isize) as usize, kx.rem_euclid(n as isize) as usize);
-            let (ky, kx) = if kx < width { (ky, kx) } else { ((n - ky) % n, n - kx) };
-            (ky * width + kx) as u32
+    /// From the definition, in `f64`.
+    fn naive<T: Pixel + Into<f64>>(image: ArrayView2<'_, T>, settings: &Settings, iy: usize, ix: usize) -> Vec<f64> {
+        let Settings { window: n, step, .. } = *settings;
+        let t = settings.taper.values(n);
+        let pixels = image.slice(s![iy * step..iy * step + n, ix * step..ix * step + n]).mapv(Into::<f64>::into);
+        let mean = if settings.subtract_mean { pixels.mean().unwrap() } else { 0.0 };
+        let power = |ky: usize, kx: usize| {
+            let term = |((y, x), v): ((usize, usize), &f64)| {
+                let angle = -2.0 * PI * ((ky * y + kx * x) % n) as f64 / n as f64;
+                Complex::from_polar((v - mean) * t[y] * t[x], angle)
+            };
+            pixels.indexed_iter().map(term).sum::<Complex<f64>>().norm_sqr()
         };
-        let (low, high) = (-(((n - 1) / 2) as isize), (n / 2) as isize);
-        let sums: Vec<Vec<(u32, f32)>> = match settings.reduce {
-            Reduce::None => return None,
-            Reduce::Crop(r) => {
-                let r = r as isize;
-                (0..=r).chain(-r..0).flat_map(|ky| (0..=r).map(move |kx| vec![(index(ky, kx), 1.0)])).collect()
-            }
-            Reduce::Bin(b) => {
-                let (count, b) = ((n / b) as isize, b as isize);
-                let weights = Vec::from_iter((-(b / 2)..=b / 2).map(|d| {
-                    let edge = b % 2 == 0 && d.abs() == b / 2;
-                    (d, if edge { 0.5 } else { 1.0 } / b as f32)
-                }));
-                let around = |j: isize, i: isize| {
-                    let row = |&(dy, wy)| weights.iter().map(move |&(dx, wx)| (index(j * b + dy, i * b + dx), wy * wx));
-                    weights.iter().flat_map(row).collect()
-                };
-                (0..count).flat_map(|j| (0..=count / 2).map(move |i| (j, i))).map(|(j, i)| around(j, i)).collect()
-            }
-            Reduce::Radial => {
-                let mut rings = vec![Vec::new(); width];
-                for (ky, kx) in (low..=high).flat_map(|ky| (low..=high).map(move |kx| (ky, kx))) {
-                    let radius = ((ky * ky + kx * kx) as f64).sqrt().round() as usize;
-                    if radius < width {
-                        rings[radius].push(index(ky, kx));
-                    }
-                }
-                let mean = |ring: Vec<u32>| {
-                    let weight = 1.0 / ring.len() as f32;
-                    ring.into_iter().map(|i| (i, weight)).collect()
-                };
-                rings.into_iter().map(mean).collect()
-            }
-        };
-        let mut reduction = Self { starts: vec![0], terms: Vec::new() };
-        for mut sum in sums {
-            // A frequency and its mirror image share a place in the half plane.
-            sum.sort_by_key(|&(i, _)| i);
-            sum.dedup_by(|a, b| {
-                a.0 == b.0 && {
-                    b.1 += a.1;
-                    true
-                }
-            });
-            reduction.terms.extend(sum);
-            reduction.starts.push(reduction.terms.len());
-        }
-        Some(reduction)
+        (0..n * (n / 2 + 1)).map(|i| power(i / (n / 2 + 1), i % (n / 2 + 1))).collect()
     }
 
-    fn apply(&self, power: &[f32], out: &mut [f32]) {
-        for (out, bounds) in out.iter_mut().zip(self.starts.windows(2)) {
-            let mut sums = [0.0; 4];
-            for chunk in self.terms[bounds[0]..bounds[1]].chunks(4) {
-                for (sum, &(i, weight)) in sums.iter_mut().zip(chunk) {
-                    *sum += f64::from(power[i as usize] * weight);
-                }
+    fn check<T: Pixel + Into<f64>>(image: ArrayView2<'_, T>, settings: &Settings) {
+        let [ny, nx, ky, kx] = settings.shape(image.dim()).unwrap();
+        let mut found = vec![-1.0; ny * nx * ky * kx];
+        power_spectra(image, settings, &Control::new(), &mut found).unwrap();
+        for (i, found) in found.chunks(ky * kx).enumerate() {
+            let expected = naive(image, settings, i / nx, i % nx);
+            let largest = expected.iter().fold(0.0f64, |a, &b| a.max(b));
+            for (a, b) in found.iter().zip(&expected) {
+                assert!((f64::from(*a) - b).abs() <= 1e-5 * largest, "{settings:?}, window {i}: {a} and {b}");
             }
-            *out = sums.iter().sum::<f64>() as f32;
+        }
+    }
+
+    #[test]
+    fn spectra_agree_with_their_definition() {
+        let image = Array2::from_shape_fn((29, 33), |(y, x)| ((y * y * 31 + x * 17 + x * x * y) % 251) as u8);
+        for (window, step, taper, subtract_mean) in [
+            (8, 5, Taper::Hann, true),
+            (9, 20, Taper::HannSymmetric, false),
+            (11, 4, Taper::SqrtHann, true),
+            (12, 1, Taper::Hamming, false),
+            (29, 1, Taper::None, true),
+        ] {
+            let settings = Settings { window, step, taper, subtract_mean, scale: Scale::Power, reduce: Reduce::None };
+            check(image.view(), &settings);
+            check(image.slice(s![..;-1, ..;2]).slice(s![.., ..]), &Settings { window: 8, ..settings });
+            check(image.t(), &settings);
+            check(image.mapv(|x| u32::from(x) + 3_000_000_000).view(), &Settings { subtract_mean: true, ..settings });
+            check(image.mapv(|x| f64::from(x) * 1e-3 - 0.2).view(), &settings);
         }
     }
 }
