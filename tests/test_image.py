@@ -322,6 +322,12 @@ def test_windows_and_steps_of_any_size_work(window, step):
     assert result.provenance.parameters["step"] == used
 
 
+@pytest.mark.parametrize("shape", [(160, 160), (200, 200), (130, 700), (300, 260)])
+def test_noise_in_few_windows_that_overlap_is_one_region(shape):
+    for seed in range(3):
+        assert analyze_image(np.random.default_rng(seed).normal(size=shape)).n_components == 1
+
+
 def test_an_image_of_exactly_one_window_is_one_region():
     result = analyze_image(lattice_micrograph(shape=(128, 128), spacings=[9], directions=[33]).image)
     assert result.maps.shape == (1, 1, 1)

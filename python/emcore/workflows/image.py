@@ -175,7 +175,8 @@ def analyze_image(
     asked = _checked_number(n_components, rows.shape, window, step)
     size = min(max(asked, _LOOKED_AT), *rows.shape)
     found = pca(rows, size, center=False, weights=np.sqrt(weights), random_state=random_state)
-    choice = _choose(found.explained_variance_ratio, asked, rule, min(rows.shape))
+    apart = min((picture.shape[0] // window) * (picture.shape[1] // window), ny * nx)
+    choice = _choose(found.explained_variance_ratio, asked, rule, min(rows.shape), apart)
     w0, h0 = _start(rows, replace(found, components=found.components[: choice.n]))
     factors = nmf(rows, choice.n, init="custom", W0=w0, H0=h0, weights=weights, max_iter=_ITERATIONS, tol=_TOLERANCE)
     maps = np.ascontiguousarray(factors.W.T, dtype=np.float32).reshape(choice.n, ny, nx)
@@ -259,9 +260,16 @@ def _checked_number(n_components: int | str, shape: tuple[int, int], window: int
     return check_count(n_components, "n_components", 1, min(shape), why)
 
 
-def _choose(evr: NDArray[np.float64], asked: int, rule: str, full: int) -> RankChoice:
+def _choose(evr: NDArray[np.float64], asked: int, rule: str, full: int, apart: int) -> RankChoice:
+    """The number of components; `full` EVR exist, `apart` windows fit side by side without overlap."""
     if asked:
         return RankChoice(asked, "given", f"n_components={asked} was asked for")
+    if rule == "gap":
+        # Overlapping windows repeat each other: beyond the number of windows that do not, EVR fall by themselves.
+        most = min(apart // 2, _LOOKED_AT - 1)
+        if most < 2:
+            return RankChoice(1, "gap", f"only {apart} windows side by side, too few to compare; a smaller one gives more")
+        return rank_by_rule(evr, rule, max_components=most)
     return rank_by_rule(evr, rule, **({"n_total": full} if rule == "broken-stick" else {}))
 
 
