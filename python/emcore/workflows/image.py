@@ -268,7 +268,7 @@ def _choose(evr: NDArray[np.float64], asked: int, rule: str, full: int, apart: i
         # Overlapping windows repeat each other: beyond the number of windows that do not, EVR fall by themselves.
         most = min(apart // 2, _LOOKED_AT - 1)
         if most < 2:
-            return RankChoice(1, "gap", f"only {apart} windows side by side, too few to compare; a smaller one gives more")
+            return RankChoice(1, "gap", f"only {apart} windows side by side; smaller ones give more")
         return rank_by_rule(evr, rule, max_components=most)
     return rank_by_rule(evr, rule, **({"n_total": full} if rule == "broken-stick" else {}))
 
