@@ -3,7 +3,9 @@
 //! These figures follow one machine over time; what emcore is worth against other packages is measured in `benches/peers`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use emcore::moments::moments;
 use emcore::nmf::{Loss, Parameters, Penalty, Solver, nmf};
+use emcore::pca::{self, pca};
 use emcore::products::{Panel, x_q, xt_x_q};
 use emcore::rows::value_range;
 use emcore::simd::Pixel;
@@ -76,5 +78,21 @@ fn nmfs(criterion: &mut Criterion) {
     factors(criterion, "u8", |x| x as u8, 1.0);
 }
 
-criterion_group!(kernels, products, nmfs);
+fn principal_components(criterion: &mut Criterion) {
+    let control = Control::new();
+    let mut group = criterion.benchmark_group("pca");
+    group.sample_size(10);
+    let shapes =
+        [("exact/20000x256", 20_000, 256), ("exact/512x8320", 512, 8320), ("randomized/7000x8320", 7000, 8320)];
+    for (name, n, d) in shapes {
+        let x = noise(n * d, |x| (x >> 24) as u8);
+        let rows = Rows::from_slice(&x, n, d);
+        let solver = pca::Solver::Auto;
+        let options = pca::Options { components: 20, center: true, weights: None, solver, seed: 0 };
+        group.bench_function(name, |bench| bench.iter(|| black_box(pca(rows, &options, &control))));
+        group.bench_function(format!("moments/{n}x{d}"), |bench| bench.iter(|| black_box(moments(rows, &control))));
+    }
+}
+
+criterion_group!(kernels, products, nmfs, principal_components);
 criterion_main!(kernels);

@@ -8,25 +8,30 @@
 //!
 //! Stops when the residual of every wanted pair is below [`TOLERANCE`] of its eigenvalue: eigenvalues are then good to its
 //! square over the relative gap, vectors to it over the gap. Where wanted eigenvalues lie in a continuum (noise) there are
-//! no gaps, and vectors of their own mean little; it stops there once a step raises none of them by more than
-//! [`SMALL_GAIN`] while the gains fade only slowly.
+//! no gaps, and vectors of their own mean little; it stops there once a step raises them by less than [`SMALL_GAIN`] on
+//! average while the gains fade only slowly.
 //!
 //! Cost: the products, and about 20 d m b flops a step for m vectors so far and b new ones.
 
+use crate::pass::pass;
 use crate::{Control, Result, pool};
-use faer::{Mat, MatRef, Side, linalg::solvers::SelfAdjointEigen};
+use faer::linalg::{matmul::matmul, solvers::SelfAdjointEigen};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+use std::ops::Range;
 use std::sync::mpsc;
 use std::time::Duration;
 
 /// Residual of a pair, relative to its eigenvalue, that counts as converged.
 pub const TOLERANCE: f64 = 1e-4;
-/// Gain of an eigenvalue in a step, relative, that is not worth another step ...
+/// Mean relative gain of the eigenvalues in a step that is not worth another step ...
 pub const SMALL_GAIN: f64 = 0.01;
 /// ... when it is more than this share of the gain in the step before.
 pub const SLOW_FADING: f64 = 0.66;
 
 /// Columns of a block: what the registers hold in one go.
 const BLOCK: usize = 8;
+/// Rows of tall matrices that a thread takes at a time.
+const ROWS: usize = 1024;
 
 /// Eigenpairs, largest first.
 #[derive(Debug)]
@@ -54,14 +59,17 @@ pub fn largest(
 ) -> Result<Eigen> {
     let d = start.nrows();
     let most = BLOCK * k.div_ceil(4 * BLOCK); // columns added in a step
-    let [mut basis, mut image, mut small] = [(d, 0), (d, 0), (0, 0)].map(|(n, m)| Mat::<f64>::zeros(n, m)); // V, AV, VᵀAV
+    let [mut basis, mut image] = [0; 2].map(|_| Mat::<f64>::with_capacity(d, (8 * k).min(d))); // V, AV
+    basis.resize_with(d, 0, |_, _| 0.0);
+    image.resize_with(d, 0, |_, _| 0.0);
+    let mut small = Mat::<f64>::zeros(0, 0); // VᵀAV
     let mut block = start.qr().compute_thin_Q();
-    let mut former: Option<(Vec<f64>, f64)> = None; // eigenvalues after the last step, and their largest gain in it
+    let mut former: Option<(Vec<f64>, f64)> = None; // eigenvalues after the last step, and their gain in it
     loop {
         let product = apply(block.as_ref())?;
         append(&mut basis, &block);
         let (m, before) = (basis.ncols(), image.ncols());
-        let column = basis.transpose() * &product;
+        let column = inner(basis.as_ref(), product.as_ref(), control)?;
         append(&mut image, &product);
         small.resize_with(m, m, |_, _| 0.0);
         for (i, j) in (before..m).flat_map(|j| (0..m).map(move |i| (i, j))) {
@@ -70,19 +78,25 @@ pub fn largest(
         }
         let pairs = eigen(small.clone(), control)?;
         let values = Vec::from_iter(pairs.values[..k].iter().map(|x| x.max(0.0)));
-        let residuals = residuals(&basis, &image, &pairs, k);
-        let size = |j: usize| residuals.col(j).norm_l2() / (values[j] + noise / TOLERANCE).max(f64::MIN_POSITIVE);
-        let mut left = Vec::from_iter((0..k).map(|j| (size(j), j)).filter(|&(size, _)| size > TOLERANCE));
-        left.sort_by(|a, b| b.partial_cmp(a).expect("finite residuals"));
+        let wanted = pairs.vectors.subcols(0, k);
+        let negative = Mat::from_fn(m, k, |i, j| -wanted[(i, j)] * pairs.values[j]);
+        let residuals = combine(&[(image.as_ref(), wanted), (basis.as_ref(), negative.as_ref())], control)?;
+        let norms = Vec::from_iter(residuals.col_iter().map(|column| column.norm_l2()));
+        let size = |j: usize| norms[j] / (values[j] + noise / TOLERANCE).max(f64::MIN_POSITIVE);
+        let mut left = Vec::from_iter((0..k).filter(|&j| size(j) > TOLERANCE));
+        left.sort_by(|&a, &b| size(b).total_cmp(&size(a)));
 
         let gain = former.as_ref().map_or(f64::INFINITY, |(old, _)| {
-            left.iter().map(|&(_, j)| (values[j] - old[j]) / values[j]).fold(0.0, f64::max)
+            left.iter().map(|&j| 1.0 - old[j] / values[j]).sum::<f64>() / left.len() as f64
         });
         let pays_no_more = gain <= SMALL_GAIN && former.as_ref().is_some_and(|(_, last)| gain >= SLOW_FADING * last);
         left.truncate(most.min(d - m));
-        block = orthonormal(&basis, Mat::from_fn(d, left.len(), |i, j| residuals[(i, left[j].1)]));
+        if !pays_no_more {
+            let worst = Mat::from_fn(d, left.len(), |i, j| residuals[(i, left[j])] / norms[left[j]]);
+            block = orthonormal(basis.as_ref(), worst, control)?;
+        }
         if pays_no_more || block.ncols() == 0 {
-            return Ok(Eigen { values, vectors: &basis * pairs.vectors.subcols(0, k) });
+            return Ok(Eigen { values, vectors: combine(&[(basis.as_ref(), wanted)], control)? });
         }
         former = Some((values, gain));
     }
@@ -93,27 +107,43 @@ fn append(to: &mut Mat<f64>, columns: &Mat<f64>) {
     to.resize_with(to.nrows(), before + columns.ncols(), |i, j| columns[(i, j - before)]);
 }
 
-/// A u - θ u of the first k pairs (θ, s), u = V s.
-fn residuals(basis: &Mat<f64>, image: &Mat<f64>, pairs: &Eigen, k: usize) -> Mat<f64> {
-    let s = pairs.vectors.subcols(0, k);
-    let scaled = Mat::from_fn(s.nrows(), k, |i, j| s[(i, j)] * pairs.values[j]);
-    image * s - basis * scaled
+/// AᵀB of tall matrices.
+fn inner(a: MatRef<'_, f64>, b: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
+    let mut total = Mat::zeros(a.ncols(), b.ncols());
+    let block = |rows: Range<usize>, _: &mut [u8]| {
+        a.subrows(rows.start, rows.len()).transpose() * b.subrows(rows.start, rows.len())
+    };
+    control.expect(a.nrows() as u64);
+    pass(a.nrows(), ROWS, control, &mut [], block, |part| total += part)?;
+    Ok(total)
 }
 
-/// Orthonormal columns that span what `block` adds to the span of `basis`; fewer where it adds less.
-fn orthonormal(basis: &Mat<f64>, mut block: Mat<f64>) -> Mat<f64> {
-    for column in block.col_iter_mut() {
-        let norm = column.norm_l2().max(f64::MIN_POSITIVE);
-        column.iter_mut().for_each(|x| *x /= norm);
-    }
+/// The sum of the products A C of tall matrices A and small ones C.
+fn combine(terms: &[(MatRef<'_, f64>, MatRef<'_, f64>)], control: &Control) -> Result<Mat<f64>> {
+    let (d, k) = (terms[0].0.nrows(), terms[0].1.ncols());
+    let mut sums = vec![0.0; d * k];
+    let block = |rows: Range<usize>, out: &mut [f64]| {
+        let mut out = MatMut::from_row_major_slice_mut(out, rows.len(), k);
+        for (tall, small) in terms {
+            matmul(out.as_mut(), Accum::Add, tall.subrows(rows.start, rows.len()), small, 1.0, Par::Seq);
+        }
+    };
+    control.expect(d as u64);
+    pass(d, ROWS, control, &mut sums, block, |()| ())?;
+    Ok(MatRef::from_row_major_slice(&sums, d, k).to_owned())
+}
+
+/// Orthonormal columns that span what `block`, of unit columns, adds to the span of `basis`; fewer where it adds less.
+fn orthonormal(basis: MatRef<'_, f64>, mut block: Mat<f64>, control: &Control) -> Result<Mat<f64>> {
     for _ in 0..2 {
-        block = &block - basis * (basis.transpose() * &block);
+        let inside = -inner(basis, block.as_ref(), control)?;
+        block += combine(&[(basis, inside.as_ref())], control)?;
         let qr = block.qr();
         let kept = Vec::from_iter((0..block.ncols()).filter(|&j| qr.thin_R()[(j, j)].abs() > 1e-8));
         let q = qr.compute_thin_Q();
         block = Mat::from_fn(q.nrows(), kept.len(), |i, j| q[(i, kept[j])]);
     }
-    block
+    Ok(block)
 }
 
 /// All eigenpairs of a small symmetric matrix (its lower half), largest first.

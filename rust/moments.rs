@@ -8,8 +8,8 @@ use crate::rows::{Block, Rows};
 use crate::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Result};
 
-/// Features whose running sums stay in the first-level cache while the rows of a block pass.
-const CHUNK: usize = 512;
+/// Features whose sums are held in registers while the rows of a block pass.
+const CHUNK: usize = 64;
 
 /// What one pass tells of n rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,30 +60,34 @@ impl<T: Pixel + Into<f64>> WithSimd for Sum<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (d, n) = (self.block.d(), self.block.n() as f64);
-        let [mut first, mut sum, mut square] = [[0.0; CHUNK]; 3];
-        for start in (0..d).step_by(CHUNK) {
-            let chunk = start..(start + CHUNK).min(d);
-            let width = chunk.len();
-            for (first, &x) in first.iter_mut().zip(&self.block.row(0)[chunk.clone()]) {
-                *first = x.into();
-            }
-            sum[..width].fill(0.0);
-            square[..width].fill(0.0);
-            for i in 1..self.block.n() {
-                let row = &self.block.row(i)[chunk.clone()];
-                let state = first.iter().zip(sum.iter_mut().zip(square.iter_mut()));
-                for (&x, (first, (sum, square))) in row.iter().zip(state) {
-                    let step = Into::<f64>::into(x) - first;
-                    *sum += step;
-                    *square += step * step;
-                }
-            }
-            for (l, j) in chunk.enumerate() {
-                self.part.mean[j] = first[l] + sum[l] / n;
-                self.part.squares[j] = (square[l] - sum[l] * sum[l] / n).max(0.0);
-            }
+        let d = self.block.d();
+        let whole = d / CHUNK * CHUNK;
+        for start in (0..whole).step_by(CHUNK) {
+            chunk::<T, CHUNK>(self.block, start, self.part);
         }
+        for start in whole..d {
+            chunk::<T, 1>(self.block, start, self.part);
+        }
+    }
+}
+
+/// Features `start..start + N`, whose sums stay in registers while the rows pass.
+#[inline(always)]
+fn chunk<T: Pixel + Into<f64>, const N: usize>(block: Block<'_, T>, start: usize, part: &mut Moments) {
+    let values = |i: usize| <&[T; N]>::try_from(&block.row(i)[start..start + N]).expect("N values");
+    let first = values(0).map(Into::into);
+    let [mut sum, mut square] = [[0.0; N]; 2];
+    for i in 1..block.n() {
+        for (l, &x) in values(i).iter().enumerate() {
+            let step: f64 = x.into() - first[l];
+            sum[l] += step;
+            square[l] += step * step;
+        }
+    }
+    let n = block.n() as f64;
+    for (l, first) in first.iter().enumerate() {
+        part.mean[start + l] = first + sum[l] / n;
+        part.squares[start + l] = (square[l] - sum[l] * sum[l] / n).max(0.0);
     }
 }
 

@@ -16,18 +16,24 @@
 use crate::eigen::{Eigen, eigen, largest, start_columns};
 use crate::moments::{Moments, moments};
 use crate::pass::pass;
-use crate::products::{Panel, x_q, xt_x_q, xt_y};
+use crate::products::{Panel, tiles, x_q, xt_x_q, xt_y};
 use crate::rows::Rows;
 use crate::simd::{Pixel, Real};
 use crate::{Control, Error, Result};
-use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::{Accum, Mat, MatRef, Par};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 use std::ops::Range;
 
 /// Rows (or features) converted to f64 at a time for the Gram matrix.
 const GRAM_ROWS: usize = 512;
-/// Short side up to which the exact solver is taken whatever the long one.
-const SHORT: usize = 512;
+/// Of these, converted by a thread at a time.
+const CONVERT_ROWS: usize = 16;
+/// Rows of the Gram matrix that a thread takes at a time.
+const GRAM_PANEL: usize = 48;
+/// Columns in a product: more would cost memory for partial sums, and save next to nothing.
+const GROUP: usize = 32;
+/// Work up to which the exact solver is taken: there it takes below 0.1 s, or no longer than the randomised one.
+const QUICK: f64 = 2e9;
 
 /// How to find the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +83,8 @@ pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, contr
     let data = Data::new(rows, options, control)?;
     let short = n.min(d);
     let fits = start_columns(k) <= d;
-    let quick = short <= SHORT || n as f64 * d as f64 * short as f64 <= 2e10 || 3 * k > short;
+    let [long, size] = [n.max(d), short].map(|x| x as f64);
+    let quick = size * size * (long + 5.0 * size) <= QUICK || 3 * k > short;
     let exact = options.solver == Solver::Exact || !fits || (options.solver == Solver::Auto && quick);
     let pairs = if exact { data.exact(k, control)? } else { data.randomized(k, options.seed, control)? };
     let mut components = Vec::with_capacity(k * d);
@@ -146,55 +153,68 @@ impl<'a, T: Pixel + Into<f64>> Data<'a, T> {
     }
 
     fn exact(&self, k: usize, control: &Control) -> Result<Eigen> {
-        let (n, d) = (self.rows.n(), self.rows.d());
-        let zero = vec![0.0; d];
-        let mean = if self.center { &self.mean } else { &zero };
-        let (weights, long) = (&self.weights, n.max(d));
-        let short = n.min(d);
-        let wide = n < d;
-        // The long side in blocks; of a wide matrix the columns are the rows of its transpose.
-        let rows = if wide { self.rows.transposed() } else { self.rows };
-        let mut gram = Mat::<f64>::zeros(short, short);
-        control.expect(long as u64);
-        let block = |range: Range<usize>, _: &mut [u8]| {
-            let mut scratch = Vec::new();
-            let block = rows.block(range.clone(), &mut scratch);
-            let mut values = Vec::with_capacity(block.n() * short);
-            for i in 0..block.n() {
-                if wide {
-                    let (m, w) = (mean[range.start + i], weights[range.start + i]);
-                    values.extend(block.row(i).iter().map(|&x| (x.into() - m) * w));
-                } else {
-                    let of_feature = mean.iter().zip(weights);
-                    values.extend(block.row(i).iter().zip(of_feature).map(|(&x, (m, w))| (x.into() - m) * w));
-                }
-            }
-            let values = MatRef::from_column_major_slice(&values, short, block.n());
-            let mut part = Mat::zeros(short, short);
-            let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
-            matmul(part.as_mut(), lower, Accum::Replace, values, full, values.transpose(), full, 1.0, Par::Seq);
-            part
-        };
-        pass(long, GRAM_ROWS, control, &mut [], block, |part| gram += part)?;
-        let mut pairs = eigen(gram, control)?;
-        if wide {
-            pairs.vectors = self.right(pairs.vectors.subcols(0, k), control)?;
+        let mut pairs = eigen(self.gram(control)?, control)?;
+        if self.wide() {
+            pairs.vectors = self.right(pairs.vectors.subcols(0, k), control)?.qr().compute_thin_Q();
         }
         Ok(pairs)
     }
 
-    /// Right singular vectors from left ones, largest first: Aᵀ U made orthonormal.
-    fn right(&self, left: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
-        let k = left.ncols();
-        let y = Vec::from_iter((0..left.nrows()).flat_map(|i| left.row(i).iter().map(|&x| T::Real::of(x))));
-        let product = xt_y(self.rows, Some(&self.offset), &y, k, control)?;
-        let sums = Vec::from_iter((0..k).map(|c| y.iter().skip(c).step_by(k).map(|x| x.f64()).sum::<f64>()));
-        let back = |j: usize| self.offset[j] - if self.center { self.mean[j] } else { 0.0 };
-        let right = Mat::from_fn(self.rows.d(), k, |j, c| (product.get(j, c) + back(j) * sums[c]) * self.weights[j]);
-        if !right.norm_l2().is_finite() {
-            return Err(too_large());
+    fn wide(&self) -> bool {
+        self.rows.n() < self.rows.d()
+    }
+
+    /// AᵀA, or AAᵀ of a wide A: the lower half.
+    fn gram(&self, control: &Control) -> Result<Mat<f64>> {
+        // The long side in blocks; of a wide matrix the columns are the rows of its transpose.
+        let wide = self.wide();
+        let rows = if wide { self.rows.transposed() } else { self.rows };
+        let (long, short) = (rows.n(), rows.d());
+        let mean = if self.center { &self.mean } else { &vec![0.0; self.mean.len()] };
+        let mut gram = vec![0.0; short * short];
+        let mut values = vec![0.0; GRAM_ROWS.min(long) * short];
+        control.expect((long + long.div_ceil(GRAM_ROWS) * short) as u64);
+        for part in tiles(long, GRAM_ROWS) {
+            let values = &mut values[..part.len() * short];
+            let convert = |range: Range<usize>, out: &mut [f64]| {
+                let (mut scratch, range) = (Vec::new(), part.start + range.start..part.start + range.end);
+                let block = rows.block(range.clone(), &mut scratch);
+                for (i, out) in out.chunks_mut(short).enumerate() {
+                    for (j, (out, &x)) in out.iter_mut().zip(block.row(i)).enumerate() {
+                        let feature = if wide { range.start + i } else { j };
+                        *out = (x.into() - mean[feature]) * self.weights[feature];
+                    }
+                }
+            };
+            pass(part.len(), CONVERT_ROWS, control, values, convert, |()| ())?;
+            let values = MatRef::from_column_major_slice(values, short, part.len());
+            let multiply = |range: Range<usize>, out: &mut [f64]| {
+                let out = MatMut::from_row_major_slice_mut(out, range.len(), short).subcols_mut(0, range.end);
+                let (left, right) = (values.subrows(range.start, range.len()), values.subrows(0, range.end));
+                matmul(out, Accum::Add, left, right.transpose(), 1.0, Par::Seq);
+            };
+            pass(short, GRAM_PANEL, control, &mut gram, multiply, |()| ())?;
         }
-        Ok(right.qr().compute_thin_Q())
+        Ok(MatRef::from_row_major_slice(&gram, short, short).to_owned())
+    }
+
+    /// AᵀU, a few columns at a time.
+    fn right(&self, left: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
+        let (n, d, k) = (self.rows.n(), self.rows.d(), left.ncols());
+        let mut right = Mat::zeros(d, k);
+        for part in tiles(k, GROUP) {
+            let left = left.subcols(part.start, part.len());
+            let y = Vec::from_iter((0..n).flat_map(|i| left.row(i).iter().map(|&x| T::Real::of(x))));
+            let product = xt_y(self.rows, Some(&self.offset), &y, part.len(), control)?;
+            for (c, column) in part.enumerate() {
+                let sum: f64 = y.iter().skip(c).step_by(left.ncols()).map(|x| x.f64()).sum();
+                for j in 0..d {
+                    let back = self.offset[j] - if self.center { self.mean[j] } else { 0.0 };
+                    right[(j, column)] = (product.get(j, c) + back * sum) * self.weights[j];
+                }
+            }
+        }
+        if right.norm_l2().is_finite() { Ok(right) } else { Err(too_large()) }
     }
 
     fn randomized(&self, k: usize, seed: u64, control: &Control) -> Result<Eigen> {
@@ -229,26 +249,28 @@ impl<'a, T: Pixel + Into<f64>> Data<'a, T> {
         Ok(Eigen { values, vectors: vectors * svd.V() })
     }
 
-    /// AᵀA Q = W [Xᵀ X + corrections] W Q in one read of X.
+    /// AᵀA Q = W [Xᵀ X + corrections] W Q in one read of X for every few columns.
     fn gram_times(&self, q: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
-        let (n, d, k) = (self.rows.n() as f64, self.rows.d(), q.ncols());
+        let (n, d) = (self.rows.n() as f64, self.rows.d());
         // A power of two that keeps X Q near one, whatever the unit of X.
         let row = (self.centered_squares / n).sqrt();
         let scale = if row > 0.0 { row.log2().round().exp2() } else { 1.0 };
-        let scaled = Panel::from_fn::<T::Real>(d, k, |j, c| T::Real::of(self.weights[j] * q[(j, c)] / scale));
-        let product = xt_x_q(self.rows, Some(&self.offset), &scaled, control)?;
-        let rest = Vec::from_iter(self.mean.iter().zip(&self.offset).map(|(m, o)| m - o));
-        let dot = |v: &[f64], c: usize| (0..d).map(|j| v[j] * scaled.get(j, c).f64()).sum::<f64>();
-        let on_rest = Vec::from_iter((0..k).map(|c| dot(&rest, c)));
-        let on_mean = Vec::from_iter((0..k).map(|c| if self.center { 0.0 } else { dot(&self.mean, c) }));
-        let product = Mat::from_fn(d, k, |j, c| {
-            let rank_one = n * (self.mean[j] * on_mean[c] - rest[j] * on_rest[c]);
-            (product.get(j, c) + rank_one) * self.weights[j] * scale
-        });
-        if !product.norm_l2().is_finite() {
-            return Err(too_large());
+        let mut result = Mat::zeros(d, q.ncols());
+        for part in tiles(q.ncols(), GROUP) {
+            let scaled = |j: usize, c: usize| T::Real::of(self.weights[j] * q[(j, part.start + c)] / scale);
+            let scaled = Panel::from_fn::<T::Real>(d, part.len(), scaled);
+            let product = xt_x_q(self.rows, Some(&self.offset), &scaled, control)?;
+            for (c, column) in part.enumerate() {
+                let dot = |v: &dyn Fn(usize) -> f64| (0..d).map(|j| v(j) * scaled.get(j, c).f64()).sum::<f64>();
+                let on_rest = n * dot(&|j| self.mean[j] - self.offset[j]);
+                let on_mean = if self.center { 0.0 } else { n * dot(&|j| self.mean[j]) };
+                for j in 0..d {
+                    let rank_one = self.mean[j] * on_mean - (self.mean[j] - self.offset[j]) * on_rest;
+                    result[(j, column)] = (product.get(j, c) + rank_one) * self.weights[j] * scale;
+                }
+            }
         }
-        Ok(product)
+        if result.norm_l2().is_finite() { Ok(result) } else { Err(too_large()) }
     }
 }
 

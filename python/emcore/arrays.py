@@ -128,7 +128,8 @@ def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray
     (2, 2)
     """
     array = as_pixels(data, name, 2)
-    check_finite(array, name, nonnegative=nonnegative)
+    if array.dtype.kind == "f" or (nonnegative and array.dtype.kind == "i"):
+        check_finite(array, name, nonnegative=nonnegative)
     return array
 
 

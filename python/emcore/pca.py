@@ -75,8 +75,8 @@ def pca(
         "exact" takes the eigenvectors of the Gram matrix of the short side, in float64. "randomized" is a block Krylov
         method [1]_ [2]_ on the data as they are: it stops when every component's residual is below 1e-4 of its
         eigenvalue, which makes singular values good to 1e-5 or better; components that do not stand out from noise,
-        where eigenvalues lie dense, are left at about 1e-2 once another pass over X raises none of them by 1 %. "auto"
-        takes "exact" where the short side is small or k a large part of it.
+        where eigenvalues lie dense, are left at about 1e-2 once another pass over X raises their variance by less than
+        1 %. "auto" takes "exact" where the short side is small or k a large part of it.
     random_state : int, default 0
         Seed of the random start of "randomized". The number of threads never changes a result.
 
