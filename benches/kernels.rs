@@ -5,8 +5,9 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use emcore::moments::moments;
 use emcore::nmf::{Loss, Parameters, Penalty, Solver, nmf};
+use emcore::panel::Panel;
 use emcore::pca::{self, pca};
-use emcore::products::{Panel, x_q, xt_x_q};
+use emcore::products::{x_q, xt_x_q};
 use emcore::rows::value_range;
 use emcore::simd::Pixel;
 use emcore::{Control, Rows};

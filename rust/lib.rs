@@ -7,7 +7,8 @@
 //! 1. [`error`], [`control`]: what can go wrong, and how a long call is stopped and watched;
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`pass`]: the typed view of the data and the driver of every method;
-//! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type;
+//! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`]: how those lie in memory, [`tiles`]:
+//!    the inner loops);
 //! 5. the methods: [`spectra`] (with [`fft`], `butterfly`, [`reduction`] and [`logarithm`]), [`pca`] (with [`moments`] and
 //!    [`eigen`]), [`nmf`].
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -21,6 +22,7 @@ pub mod fft;
 pub mod logarithm;
 pub mod moments;
 pub mod nmf;
+pub mod panel;
 pub mod pass;
 pub mod pca;
 pub mod pool;
@@ -29,6 +31,7 @@ pub mod reduction;
 pub mod rows;
 pub mod simd;
 pub mod spectra;
+pub mod tiles;
 
 #[cfg(feature = "python")]
 mod python;

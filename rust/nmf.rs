@@ -19,8 +19,8 @@ pub use kullback::{likelihood, mean};
 pub use least_squares::least_squares;
 pub use pure::pure_rows;
 
-use crate::products::BLOCK_ROWS;
 use crate::simd::{Pixel, Real};
+use crate::tiles::BLOCK_ROWS;
 use crate::{Control, Error, Result, Rows};
 
 /// How the factors are updated.

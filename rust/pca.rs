@@ -15,10 +15,12 @@
 
 use crate::eigen::{Eigen, eigen, largest, start_columns};
 use crate::moments::{Moments, moments};
+use crate::panel::Panel;
 use crate::pass::pass;
-use crate::products::{Panel, tiles, x_q, xt_x_q, xt_y};
+use crate::products::{x_q, xt_x_q, xt_y};
 use crate::rows::Rows;
 use crate::simd::{Pixel, Real};
+use crate::tiles::tiles;
 use crate::{Control, Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};

@@ -2,7 +2,7 @@
 
 use super::Penalty;
 use super::kullback::Model;
-use crate::products::Panel;
+use crate::panel::Panel;
 use crate::simd::{Pixel, Real, Simd, WithSimd};
 
 /// The lines of a row that hold a count, padded with zeros, and later X / W H there.

@@ -2,10 +2,11 @@
 
 use super::update::{self, LANES, Lane};
 use super::{Fit, Parameters, Solver, Stall, block_rows};
+use crate::panel::{Panel, Spare};
 use crate::pass::pass;
-use crate::products::{Panel, Spare, accumulate, pack_offset, project, tile_rows, tiles};
 use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::tiles::{accumulate, pack_offset, project, tile_rows, tiles};
 use crate::{Control, Result, Rows};
 
 /// Iterate. A feature's weight ω is worked into the thin factors: with H' = H √ω, `X √ω H'ᵀ = X (H ω)ᵀ`.

@@ -5,8 +5,8 @@
 use super::counts::{Collect, Counts, Ratios, Spread, UpdateRow};
 use super::update::{self, LANES};
 use super::{Fit, Parameters, Penalty, Stall, block_rows};
+use crate::panel::{Panel, Spare};
 use crate::pass::pass;
-use crate::products::{Panel, Spare};
 use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Result, Rows};

@@ -3,8 +3,8 @@
 
 use super::{Penalty, block_rows, update};
 use crate::pass::pass;
-use crate::products::{pack_offset, project, tile_rows, tiles};
 use crate::simd::{Pixel, Real};
+use crate::tiles::{pack_offset, project, tile_rows, tiles};
 use crate::{Control, Result, Rows};
 
 /// For every row x of X the w ≥ 0 that minimises ½ Σ ω (x − w H)² + penalty. Spectra that depend on others get no more

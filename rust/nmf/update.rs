@@ -1,7 +1,7 @@
 //! The small updates, for fixed products, of 16 rows of W or 16 columns of H side by side.
 
 use super::{Penalty, Solver};
-use crate::products::Panel;
+use crate::panel::Panel;
 use crate::simd::{Real, Simd, WithSimd, dispatch};
 
 /// Rows that are updated side by side, one per lane.

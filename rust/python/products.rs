@@ -3,7 +3,8 @@
 use super::arrays::{Pixels2, with_view};
 use super::run::run;
 use crate::Rows;
-use crate::products::{self, Panel};
+use crate::panel::Panel;
+use crate::products;
 use crate::simd::Real;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;

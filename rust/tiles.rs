@@ -1,0 +1,286 @@
+//! `X_b Q` and `+= X_bᵀ Y_b` for a tile of rows: the inner loops under [`crate::products`] and the factorisations.
+//!
+//! Integers are widened in registers and an offset per feature (a mean) is subtracted there too, so that centring neither
+//! copies nor cancels. A tile that was just used for `X Q` is still in cache for `Xᵀ Y`.
+
+use crate::panel::Panel;
+use crate::rows::Block;
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
+use std::ops::Range;
+
+/// Most rows summed in the type of the arithmetic before the sum goes on in f64.
+pub const BLOCK_ROWS: usize = 240;
+
+/// Bytes of X in a tile: it must stay in the second-level cache together with the accumulators.
+const TILE_BYTES: usize = 800 << 10;
+
+/// Features whose part of Q stays in the first-level cache while the rows of a tile pass.
+const CHUNK_LINES: usize = 16;
+
+/// How far ahead in a row `X Q` asks for X (`Xᵀ Y`, which takes a few features of many rows at a time: a quarter). Rows
+/// are read by short pieces, which the hardware does not foresee; without this both wait for memory at half their speed.
+const PREFETCH_BYTES: usize = 2048;
+
+/// Rows that make a tile: few enough to stay in cache between `X Q` and `Xᵀ Y`, a multiple of what registers hold.
+pub fn tile_rows<T>(d: usize) -> usize {
+    (TILE_BYTES / (d * size_of::<T>()).max(1)).clamp(12, BLOCK_ROWS) / 12 * 12
+}
+
+/// Cut `0..n` into tiles of `rows` rows.
+pub fn tiles(n: usize, rows: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n).step_by(rows).map(move |start| start..(start + rows).min(n))
+}
+
+/// The offset of each of d features in the type of the arithmetic, padded to whole lines; zeros where none is given.
+pub fn pack_offset<R: Real>(offset: Option<&[f64]>, d: usize) -> Vec<R> {
+    let mut packed = offset.map_or(vec![R::ZERO; d], |offset| offset.iter().map(|&x| R::of(x)).collect());
+    assert_eq!(packed.len(), d, "an offset for each feature");
+    packed.resize(d.div_ceil(R::LINE) * R::LINE, R::ZERO);
+    packed
+}
+
+/// `out = (X_b - offset) Q` for a tile of rows; `out` holds `block.n()` × `q.k()` values.
+///
+/// `offset` comes from [`pack_offset`].
+pub fn project<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], q: &Panel<T::Real>, out: &mut [T::Real]) {
+    assert_eq!(block.d(), q.d, "features of X and Q");
+    assert_eq!(out.len(), block.n() * q.k, "rows of X times columns of Q");
+    with_tile(block, offset, |tile| dispatch(Project { tile, q, out }));
+}
+
+/// `into += (X_b - offset)ᵀ Y_b` for a tile of rows; `y` holds `block.n()` × `into.k()` values.
+pub fn accumulate<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], y: &[T::Real], into: &mut Panel<T::Real>) {
+    assert_eq!(block.d(), into.d, "features of X and of the sum");
+    assert_eq!(y.len(), block.n() * into.k, "rows of X times columns of Y");
+    with_tile(block, offset, |tile| dispatch(Accumulate { tile, y, into }));
+}
+
+/// Registers of features at a time in [`Accumulate`]: G x K sums.
+const G: usize = 2;
+
+/// Call `$self.$columns::<S, K, R>` for each group of K columns of which, R rows of X at a time, all sums, columns and
+/// rows fit into the registers of the instruction set; more would be spilled, which costs half the speed.
+macro_rules! for_column_groups {
+    ($self:ident, $columns:ident, $simd:ident, $k:expr) => {{
+        let mut first = 0;
+        while first < $k {
+            first += match $k - first {
+                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8, 2>($simd, first),
+                4.. => $self.$columns::<S, 4, 3>($simd, first),
+                2.. => $self.$columns::<S, 2, 4>($simd, first),
+                _ => $self.$columns::<S, 1, 4>($simd, first),
+            }
+        }
+    }};
+}
+
+/// A tile of rows: whole lines where they stand, the rest of each row copied to a line of its own, padded with zeros.
+struct Tile<'a, T: Pixel> {
+    block: Block<'a, T>,
+    tail: &'a [T],
+    offset: &'a [T::Real],
+}
+
+impl<'a, T: Pixel> Tile<'a, T> {
+    #[inline(always)]
+    fn lines(&self) -> usize {
+        self.block.d().div_ceil(T::Real::LINE)
+    }
+
+    /// Line `line` of row `i`.
+    #[inline(always)]
+    fn line(&self, i: usize, line: usize) -> &'a [T] {
+        let size = T::Real::LINE;
+        debug_assert!(i < self.block.n() && line < self.lines());
+        if (line + 1) * size <= self.block.d() {
+            // SAFETY: within row i.
+            unsafe { self.block.row(i).get_unchecked(line * size..(line + 1) * size) }
+        } else {
+            // SAFETY: `with_tile` copied one line for each row.
+            unsafe { self.tail.get_unchecked(i * size..(i + 1) * size) }
+        }
+    }
+}
+
+/// Call `body` with `block` as a tile.
+fn with_tile<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], body: impl FnOnce(Tile<'_, T>)) {
+    let (d, size) = (block.d(), T::Real::LINE);
+    assert_eq!(offset.len(), d.div_ceil(size) * size, "an offset for each feature, from pack_offset");
+    let mut tail = Vec::new();
+    if d % size != 0 {
+        tail.resize(block.n() * size, T::default());
+        for (i, line) in tail.chunks_mut(size).enumerate() {
+            line[..d % size].copy_from_slice(&block.row(i)[d - d % size..]);
+        }
+    }
+    body(Tile { block, tail: &tail, offset });
+}
+
+struct Project<'a, T: Pixel> {
+    tile: Tile<'a, T>,
+    q: &'a Panel<T::Real>,
+    out: &'a mut [T::Real],
+}
+
+impl<T: Pixel> WithSimd for Project<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for_column_groups!(self, columns, simd, self.q.k);
+    }
+}
+
+impl<T: Pixel> Project<'_, T> {
+    /// Columns `first..first + K` of the product, R rows at a time; returns K.
+    #[inline(always)]
+    fn columns<S: Simd, const K: usize, const R: usize>(&mut self, simd: S, first: usize) -> usize {
+        let n = self.tile.block.n();
+        // Sums in registers between chunks of features, spilled here so that Q's chunk serves all rows of the tile.
+        let mut sums = vec![[[T::Real::splat(simd, T::Real::ZERO); K]; R]; n.div_ceil(R)];
+        for chunk in tiles(self.tile.lines(), CHUNK_LINES) {
+            for (group, sums) in sums.iter_mut().enumerate() {
+                // The last row again where the tile ends sooner.
+                let rows = std::array::from_fn(|r| (group * R + r).min(n - 1));
+                self.chunk::<S, K, R>(simd, first, chunk.clone(), rows, sums);
+            }
+        }
+        for (i, sums) in sums.iter().flatten().take(n).enumerate() {
+            for (c, &sum) in sums.iter().enumerate() {
+                self.out[i * self.q.k + first + c] = T::Real::sum(simd, sum);
+            }
+        }
+        K
+    }
+
+    #[inline(always)]
+    fn chunk<S: Simd, const K: usize, const R: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        chunk: Range<usize>,
+        rows: [usize; R],
+        sums: &mut [[<T::Real as Real>::Lanes<S>; K]; R],
+    ) {
+        let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
+        let mut acc = *sums;
+        for line in chunk {
+            let x = rows.map(|i| self.tile.line(i, line));
+            for x in x {
+                prefetch(x, PREFETCH_BYTES);
+            }
+            let at = (line * self.q.k + first) * size;
+            // SAFETY: Q and the offset hold `lines()` whole lines of each column.
+            let (q, offset) = unsafe {
+                (
+                    self.q.values.get_unchecked(at..at + K * size),
+                    self.tile.offset.get_unchecked(line * size..(line + 1) * size),
+                )
+            };
+            for part in (0..size).step_by(lanes) {
+                let q: [_; K] = std::array::from_fn(|c| T::Real::load(simd, &q[c * size + part..][..lanes]));
+                let offset = T::Real::load(simd, &offset[part..part + lanes]);
+                for (x, acc) in x.iter().zip(&mut acc) {
+                    let x = T::Real::sub(simd, T::load(simd, &x[part..part + lanes]), offset);
+                    for c in 0..K {
+                        acc[c] = T::Real::mul_add(simd, x, q[c], acc[c]);
+                    }
+                }
+            }
+        }
+        *sums = acc;
+    }
+}
+
+struct Accumulate<'a, T: Pixel> {
+    tile: Tile<'a, T>,
+    y: &'a [T::Real],
+    into: &'a mut Panel<T::Real>,
+}
+
+impl<T: Pixel> WithSimd for Accumulate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for_column_groups!(self, columns, simd, self.into.k);
+    }
+}
+
+impl<T: Pixel> Accumulate<'_, T> {
+    /// Columns `first..first + K` of the sum, G registers of features at a time; returns K.
+    #[inline(always)]
+    fn columns<S: Simd, const K: usize, const R: usize>(&mut self, simd: S, first: usize) -> usize {
+        for line in 0..self.tile.lines() {
+            for part in (0..T::Real::LINE).step_by(G * T::Real::lanes::<S>()) {
+                self.registers::<S, K>(simd, first, line, part);
+            }
+        }
+        K
+    }
+
+    #[inline(always)]
+    fn registers<S: Simd, const K: usize>(&mut self, simd: S, first: usize, line: usize, part: usize) {
+        let (k, size, lanes) = (self.into.k, T::Real::LINE, T::Real::lanes::<S>());
+        let at = (line * k + first) * size;
+        let sums = &mut self.into.values[at..at + K * size];
+        let offset = &self.tile.offset[line * size..(line + 1) * size];
+        let offset: [_; G] = std::array::from_fn(|g| T::Real::load(simd, &offset[part + g * lanes..][..lanes]));
+        let mut acc: [[_; K]; G] = std::array::from_fn(|g| {
+            std::array::from_fn(|c| T::Real::load(simd, &sums[c * size + part + g * lanes..][..lanes]))
+        });
+        for i in 0..self.tile.block.n() {
+            let x = &self.tile.line(i, line)[part..part + G * lanes];
+            prefetch(x, PREFETCH_BYTES / 4);
+            // SAFETY: `y` holds n * k values and `first + K <= k`.
+            let y = unsafe { self.y.get_unchecked(i * k + first..i * k + first + K) };
+            let x: [_; G] =
+                std::array::from_fn(|g| T::Real::sub(simd, T::load(simd, &x[g * lanes..(g + 1) * lanes]), offset[g]));
+            for c in 0..K {
+                let y = T::Real::splat(simd, y[c]);
+                for g in 0..G {
+                    acc[g][c] = T::Real::mul_add(simd, x[g], y, acc[g][c]);
+                }
+            }
+        }
+        for (g, acc) in acc.iter().enumerate() {
+            for (c, &acc) in acc.iter().enumerate() {
+                T::Real::store(simd, &mut sums[c * size + part + g * lanes..][..lanes], acc);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rows;
+
+    #[test]
+    fn every_instruction_set_agrees_with_the_baseline() {
+        let (n, d, k) = (11, 531, 9);
+        let data = Vec::from_iter((0..n * d).map(|i| (i * i % 251) as u8));
+        let rows = Rows::from_slice(&data, n, d);
+        let q = Panel::from_fn::<f32>(d, k, |j, c| ((j * 7 + c * 3) % 11) as f32 - 5.0);
+        #[derive(Clone)]
+        struct Both<'a>(Block<'a, u8>, &'a Panel<f32>);
+        impl WithSimd for Both<'_> {
+            type Output = (Vec<f32>, Vec<f32>);
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+                let (block, q) = (self.0, self.1);
+                let mut y = vec![0.0; block.n() * q.k];
+                let offset = pack_offset(None, q.d);
+                with_tile(block, &offset, |tile| Project { tile, q, out: &mut y }.with_simd(simd));
+                let mut into = Panel::zeros::<f32>(q.d, q.k);
+                let small = Vec::from_iter(y.iter().map(|y| y % 64.0));
+                with_tile(block, &offset, |tile| Accumulate { tile, y: &small, into: &mut into }.with_simd(simd));
+                (y, into.to_columns())
+            }
+        }
+        let mut scratch = Vec::new();
+        // Whole numbers small enough to be exact in f32: every order of summation gives the same bits.
+        let outputs = crate::simd::on_each(Both(rows.block(0..n, &mut scratch), &q));
+        assert!(outputs.iter().all(|output| *output == outputs[0]));
+    }
+}
