@@ -101,7 +101,7 @@ pub fn nmf<T: Pixel>(
     if weights.is_some_and(|weights| weights.len() != d || weights.iter().any(|&w| !(w > 0.0 && w.is_finite()))) {
         return Err(Error::invalid("weights", format!("give one positive number for each of the {d} features")));
     }
-    let mut fit = match (parameters.loss, parameters.solver) {
+    let fit = match (parameters.loss, parameters.solver) {
         (Loss::Frobenius, _) => frobenius::fit(x, w, h, weights, parameters, control)?,
         (Loss::KullbackLeibler, Solver::Mu) => kullback::fit(x, w, h, weights, parameters, control)?,
         (Loss::KullbackLeibler, Solver::Hals) => {
@@ -110,7 +110,6 @@ pub fn nmf<T: Pixel>(
     };
     let free = [parameters.on_w, parameters.on_h].iter().all(|p| *p == Penalty::default());
     canonical(w, h, k, weights, free);
-    fit.loss = loss(x, w, h, weights, parameters.loss, control)?;
     Ok(fit)
 }
 

@@ -127,6 +127,16 @@ def test_maps_of_known_spectra_are_exact_minima(dtype, n, d, k, dependent, seed)
     assert (W * np.abs(slope)).max() <= tolerance * size * (1 + W.max())
 
 
+@pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
+def test_penalties_count_in_maps_of_known_spectra(loss):
+    X = mixture()
+    H = np.random.default_rng(3).random((3, X.shape[1])) + 0.1
+    W = nmf_maps(X, H, loss=loss, alpha_W=0.05, l1_ratio=0.4, tol=1e-12, max_iter=20000)
+    rest = W @ H - X if loss == "frobenius" else 1 - X / (W @ H)
+    slope = rest @ H.T + X.shape[1] * 0.05 * (0.4 + 0.6 * W)
+    assert np.abs(np.minimum(W / W.max(), slope / (X @ H.T).max())).max() < 1e-4
+
+
 def test_maps_of_known_spectra_are_most_likely_ones():
     X = mixture()
     H = np.random.default_rng(3).random((3, X.shape[1])) + 0.1

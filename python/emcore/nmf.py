@@ -275,6 +275,8 @@ def _real(rows: NDArray[Any]) -> type[np.floating[Any]]:
 def _checked(X: ArrayLike) -> tuple[NDArray[Any], type[np.floating[Any]]]:
     """Rows that are not negative, float32 whose squares it could not hold as float64; and the type of the result."""
     rows = as_pixels(X, "X", 2)
+    if rows.dtype.kind == "u":
+        return rows, np.float32
     _, largest = check_finite(rows, "X", nonnegative=True)
     if largest != 0 and not 1e-25 < largest < 1e25:
         raise ValueError(f"X has {largest:g} as largest value; choose a unit in which it is between 1e-25 and 1e25")

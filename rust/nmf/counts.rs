@@ -1,16 +1,18 @@
-//! The inner loops of the Kullback-Leibler loss, on the lines of a row that hold a count.
+//! The inner loops of the Kullback-Leibler loss, on the parts of a row that hold a count.
 
 use super::Penalty;
 use super::kullback::Model;
 use crate::panel::Panel;
 use crate::simd::{Pixel, Real, Simd, WithSimd};
 
-/// The lines of a row that hold a count, padded with zeros, and later X / W H there.
+/// The registers' worth of a row that hold a count, and later X / W H there.
 #[derive(Default)]
 pub struct Counts<R> {
-    /// Which lines.
-    pub lines: Vec<u32>,
-    /// Their values.
+    /// Which: register `at` stands for the features from `at * width` on.
+    pub at: Vec<u32>,
+    /// Values in a register of the instruction set.
+    pub width: usize,
+    /// The counts, padded with zeros.
     pub values: Vec<R>,
     /// X / W H.
     pub ratios: Vec<R>,
@@ -20,10 +22,10 @@ impl<R: Real> Counts<R> {
     /// Σ ω (x ln(x / W H) − x).
     pub fn loss(&self, weights: &[f64]) -> f64 {
         let mut sum = 0.0;
-        for (i, &line) in self.lines.iter().enumerate() {
-            for l in (i * R::LINE..(i + 1) * R::LINE).filter(|&l| self.values[l] > R::ZERO) {
-                let (x, ratio) = (self.values[l].f64(), self.ratios[l].f64());
-                let weight = weights.get(line as usize * R::LINE + l % R::LINE).unwrap_or(&1.0);
+        for (i, &at) in self.at.iter().enumerate() {
+            for l in (0..self.width).filter(|&l| self.values[i * self.width + l] > R::ZERO) {
+                let (x, ratio) = (self.values[i * self.width + l].f64(), self.ratios[i * self.width + l].f64());
+                let weight = weights.get(at as usize * self.width + l).unwrap_or(&1.0);
                 sum += weight * (x * ratio.ln() - x);
             }
         }
@@ -31,7 +33,7 @@ impl<R: Real> Counts<R> {
     }
 }
 
-/// The lines of `row` that hold a count.
+/// Find the counts of `row`.
 pub struct Collect<'a, T: Pixel> {
     pub row: &'a [T],
     pub counts: &'a mut Counts<T::Real>,
@@ -43,26 +45,32 @@ impl<T: Pixel> WithSimd for Collect<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { row, counts } = self;
-        let line = T::Real::LINE;
-        counts.lines.resize(row.len().div_ceil(line), 0);
-        counts.values.resize(counts.lines.len() * line, T::Real::ZERO);
-        let mut tail = vec![T::default(); line];
-        let whole = row.len() / line * line;
-        tail[..row.len() - whole].copy_from_slice(&row[whole..]);
+        let width = T::Real::lanes::<S>();
+        let (all, whole) = (row.len().div_ceil(width), row.len() / width);
+        counts.width = width;
+        counts.at.resize(all, 0);
+        counts.values.resize(all * width, T::Real::ZERO);
+        let mut tail = vec![T::default(); width];
+        tail[..row.len() - whole * width].copy_from_slice(&row[whole * width..]);
         let mut found = 0;
-        for at in 0..row.len().div_ceil(line) {
-            let from = if at * line < whole { &row[at * line..(at + 1) * line] } else { &tail[..line] };
-            for part in (0..line).step_by(T::Real::lanes::<S>()) {
-                T::Real::store(simd, &mut counts.values[found * line + part..], T::load(simd, &from[part..]));
-            }
-            counts.lines[found] = at as u32;
+        for at in 0..all {
+            let from = if at < whole { &row[at * width..(at + 1) * width] } else { &tail };
+            T::Real::store(simd, &mut counts.values[found * width..], T::load(simd, from));
+            counts.at[found] = at as u32;
             // Kept only if a count is there, without a branch that could not be foreseen.
             found += usize::from(from.iter().fold(false, |any, x| any | (*x != T::default())));
         }
-        counts.lines.truncate(found);
-        counts.values.truncate(found * line);
-        counts.ratios.resize(found * line, T::Real::ZERO);
+        counts.at.truncate(found);
+        counts.values.truncate(found * width);
+        counts.ratios.resize(found * width, T::Real::ZERO);
     }
+}
+
+/// The line of a panel that holds register `at`, and where in each column of the line.
+#[inline(always)]
+fn place<R: Real, S: Simd>(at: u32) -> (usize, usize) {
+    let j = at as usize * R::lanes::<S>();
+    (j / R::LINE, j % R::LINE)
 }
 
 /// `counts.ratios = X / W H`.
@@ -78,16 +86,15 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { model, counts, w } = self;
-        let rows = counts.values.chunks_exact(R::LINE).zip(counts.ratios.chunks_exact_mut(R::LINE));
-        for (&line, (values, ratios)) in counts.lines.iter().zip(rows) {
-            let h = model.h.line(line as usize);
-            for part in (0..R::LINE).step_by(R::lanes::<S>()) {
-                let mut wh = R::splat(simd, model.floor);
-                for (h, &w) in h.chunks_exact(R::LINE).zip(w) {
-                    wh = R::mul_add(simd, R::splat(simd, w), R::load(simd, &h[part..]), wh);
-                }
-                R::store(simd, &mut ratios[part..], <R as Real>::div(simd, R::load(simd, &values[part..]), wh));
+        let width = R::lanes::<S>();
+        let registers = counts.values.chunks_exact(width).zip(counts.ratios.chunks_exact_mut(width));
+        for (&at, (values, ratios)) in counts.at.iter().zip(registers) {
+            let (line, part) = place::<R, S>(at);
+            let mut wh = R::splat(simd, model.floor);
+            for (h, &w) in model.h.line(line).chunks_exact(R::LINE).zip(w) {
+                wh = R::mul_add(simd, R::splat(simd, w), R::load(simd, &h[part..]), wh);
             }
+            R::store(simd, ratios, <R as Real>::div(simd, R::load(simd, values), wh));
         }
     }
 }
@@ -132,13 +139,12 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
 #[inline(always)]
 fn above<R: Real, S: Simd, const K: usize>(simd: S, h: &Panel<R>, counts: &Counts<R>, first: usize) -> [R; K] {
     let mut sums = [R::splat(simd, R::ZERO); K];
-    for (&line, ratios) in counts.lines.iter().zip(counts.ratios.chunks_exact(R::LINE)) {
-        let h = &h.line(line as usize)[first * R::LINE..(first + K) * R::LINE];
-        for part in (0..R::LINE).step_by(R::lanes::<S>()) {
-            let ratio = R::load(simd, &ratios[part..]);
-            for (sum, h) in sums.iter_mut().zip(h.chunks_exact(R::LINE)) {
-                *sum = R::mul_add(simd, ratio, R::load(simd, &h[part..]), *sum);
-            }
+    for (&at, ratios) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
+        let (line, part) = place::<R, S>(at);
+        let ratio = R::load(simd, ratios);
+        let h = &h.line(line)[first * R::LINE..(first + K) * R::LINE];
+        for (sum, h) in sums.iter_mut().zip(h.chunks_exact(R::LINE)) {
+            *sum = R::mul_add(simd, ratio, R::load(simd, &h[part..]), *sum);
         }
     }
     sums.map(|sum| <R as Real>::sum(simd, sum))
@@ -159,14 +165,12 @@ impl<R: Real> WithSimd for Spread<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { model, counts, w, ratio } = self;
         Ratios { model, counts, w }.with_simd(simd);
-        for (&line, ratios) in counts.lines.iter().zip(counts.ratios.chunks_exact(R::LINE)) {
-            let into = ratio.line_mut(line as usize);
-            for part in (0..R::LINE).step_by(R::lanes::<S>()) {
-                let x = R::load(simd, &ratios[part..]);
-                for (into, &w) in into.chunks_exact_mut(R::LINE).zip(w) {
-                    let sum = R::mul_add(simd, R::splat(simd, w), x, R::load(simd, &into[part..]));
-                    R::store(simd, &mut into[part..], sum);
-                }
+        for (&at, ratios) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
+            let (line, part) = place::<R, S>(at);
+            let x = R::load(simd, ratios);
+            for (into, &w) in ratio.line_mut(line).chunks_exact_mut(R::LINE).zip(w) {
+                let sum = R::mul_add(simd, R::splat(simd, w), x, R::load(simd, &into[part..]));
+                R::store(simd, &mut into[part..], sum);
             }
         }
     }

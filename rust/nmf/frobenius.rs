@@ -9,6 +9,9 @@ use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::tiles::{accumulate, pack_offset, project, tile_rows, tiles};
 use crate::{Control, Result, Rows};
 
+/// Below this fraction of ‖X‖² the loss is summed anew: the difference of large sums would lose too many digits.
+const CANCELS: f64 = 1e-2;
+
 /// Iterate. A feature's weight ω is worked into the thin factors: with H' = H √ω, `X √ω H'ᵀ = X (H ω)ᵀ`.
 pub fn fit<T: Pixel>(
     x: Rows<'_, T>,
@@ -25,7 +28,7 @@ pub fn fit<T: Pixel>(
 
     let mut result = Fit { n_iter: 0, converged: false, loss: 0.0 };
     let mut first_violation = 0.0;
-    let mut stall = None;
+    let mut stall = Stall::new(0.0);
     let mut norm = 0.0;
     let start = wtw(w, k);
     while result.n_iter < p.max_iter && !result.converged {
@@ -41,7 +44,7 @@ pub fn fit<T: Pixel>(
             root: (0..d).map(|j| T::Real::of(weight(j))).collect(),
             solver: p.solver,
             l1: T::Real::of(p.on_w.l1),
-            norm: result.n_iter == 1 && p.solver == Solver::Mu,
+            norm: result.n_iter == 1,
         };
         let mut sum = Panel::zeros::<T::Real>(d, k);
         let mut total = Small::new(k);
@@ -68,19 +71,24 @@ pub fn fit<T: Pixel>(
         scale(&mut wtx, root.as_deref(), |b, r| b * r);
         if state.norm {
             norm = total.norm;
-            stall = Some(Stall::new(0.5 * norm - total.cross + loss_at_start));
+            stall = Stall::new(0.5 * norm - total.cross + loss_at_start);
         }
         let violation = total.violation + update::columns(h, &total.wtw, &wtx, p.on_h, p.solver);
         if p.solver == Solver::Hals {
             first_violation = if result.n_iter == 1 { violation } else { first_violation };
             result.converged = violation <= p.tol * first_violation;
-        } else if let Some(stall) = stall.as_mut().filter(|_| p.tol > 0.0 && result.n_iter.is_multiple_of(10)) {
+        }
+        let check = p.solver == Solver::Mu && p.tol > 0.0 && result.n_iter.is_multiple_of(10);
+        if check || result.converged || result.n_iter == p.max_iter {
             let cross: f64 = wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
-            let loss = 0.5 * norm - cross + loss_from(&total.wtw, &update::gram(h, k));
-            result.converged = stall.stalled(loss, p.tol);
+            result.loss = 0.5 * norm - cross + loss_from(&total.wtw, &update::gram(h, k));
+            result.converged |= check && stall.stalled(result.loss, p.tol);
         }
     }
     scale(h, root.as_deref(), |h, r| h / r);
+    if result.loss < CANCELS * norm {
+        result.loss = loss(x, w, h, weights, control)?;
+    }
     Ok(result)
 }
 

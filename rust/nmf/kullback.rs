@@ -1,4 +1,4 @@
-//! Σ X ln(X / W H) − X + W H, the loss of counts: only lines of H (a few dozen features) that hold a count are visited.
+//! Σ X ln(X / W H) − X + W H, the loss of counts: only registers of X that hold a count are visited.
 //!
 //! `W ← W ∘ (X/WH) Hᵀ / ΣH`, then, with the new W in the same visit, `H ← H ∘ Wᵀ(X/WH) / ΣW`.
 
@@ -62,8 +62,12 @@ pub fn fit<T: Pixel>(
         h.iter_mut().for_each(|h| *h = if *h < least { 0.0 } else { *h });
         model = Model::new(h, weights, model.floor, d);
         if p.tol > 0.0 && result.n_iter.is_multiple_of(10) {
-            result.converged = stall.stalled(model.loss(x, w, control)?, p.tol);
+            result.loss = model.loss(x, w, control)?;
+            result.converged = stall.stalled(result.loss, p.tol);
         }
+    }
+    if !result.converged {
+        result.loss = model.loss(x, w, control)?;
     }
     Ok(result)
 }
