@@ -1,7 +1,8 @@
 //! The largest eigenpairs of a big symmetric operator that is only known by what it does to a few vectors.
 //!
 //! From a random block V, slightly wider than the number of pairs wanted, the basis grows by the residuals
-//! A u - θ u of the pairs (θ, u) that VᵀAV has in it, the worst ones first (Davidson 1975, without a preconditioner): a
+//! A u - θ u of the pairs (θ, u) that VᵀAV has in it, first those that stand apart from the others, then the worst
+//! (Davidson 1975, without a preconditioner): a
 //! block Krylov method (Musco & Musco 2015) that spends no product on what has converged. All products so far take part in
 //! the answer, so that for equally many of them it is far more accurate than subspace iteration, which keeps the last
 //! block only; and the wide first block finds eigenvalues of high multiplicity, which narrow blocks alone overlook.
@@ -27,6 +28,8 @@ pub const TOLERANCE: f64 = 1e-4;
 pub const SMALL_GAIN: f64 = 0.01;
 /// ... when it is more than this share of the gain in the step before.
 pub const SLOW_FADING: f64 = 0.66;
+/// Mean relative gain that is rounding.
+const NO_GAIN: f64 = 1e-9;
 
 /// Columns of a block: what the registers hold in one go.
 const BLOCK: usize = 8;
@@ -65,6 +68,7 @@ pub fn largest(
     let mut small = Mat::<f64>::zeros(0, 0); // VᵀAV
     let mut block = start.qr().compute_thin_Q();
     let mut former: Option<(Vec<f64>, f64)> = None; // eigenvalues after the last step, and their gain in it
+    let mut dense = false; // whether the block was made for eigenvalues that lie dense
     loop {
         let product = apply(block.as_ref())?;
         append(&mut basis, &block);
@@ -83,13 +87,18 @@ pub fn largest(
         let residuals = combine(&[(image.as_ref(), wanted), (basis.as_ref(), negative.as_ref())], control)?;
         let norms = Vec::from_iter(residuals.col_iter().map(|column| column.norm_l2()));
         let size = |j: usize| norms[j] / (values[j] + noise / TOLERANCE).max(f64::MIN_POSITIVE);
+        let value = |j: usize| pairs.values.get(j).copied().unwrap_or(if j < m { 0.0 } else { f64::INFINITY });
+        let apart = |j: usize| 2.0 * norms[j] < (value(j.wrapping_sub(1)) - values[j]).min(values[j] - value(j + 1));
         let mut left = Vec::from_iter((0..k).filter(|&j| size(j) > TOLERANCE));
-        left.sort_by(|&a, &b| size(b).total_cmp(&size(a)));
+        // First those that stand apart, for they converge fast; then the worst.
+        left.sort_by(|&a, &b| apart(b).cmp(&apart(a)).then(size(b).total_cmp(&size(a))));
 
         let gain = former.as_ref().map_or(f64::INFINITY, |(old, _)| {
             left.iter().map(|&j| 1.0 - old[j] / values[j]).sum::<f64>() / left.len() as f64
         });
-        let pays_no_more = gain <= SMALL_GAIN && former.as_ref().is_some_and(|(_, last)| gain >= SLOW_FADING * last);
+        let fades_slowly = former.as_ref().is_some_and(|&(_, last)| gain >= SLOW_FADING * last);
+        let was_dense = std::mem::replace(&mut dense, left.first().is_some_and(|&j| !apart(j)));
+        let pays_no_more = gain <= NO_GAIN || (dense && was_dense && gain <= SMALL_GAIN && fades_slowly);
         left.truncate(most.min(d - m));
         if !pays_no_more {
             let worst = Mat::from_fn(d, left.len(), |i, j| residuals[(i, left[j])] / norms[left[j]]);
@@ -98,7 +107,7 @@ pub fn largest(
         if pays_no_more || block.ncols() == 0 {
             return Ok(Eigen { values, vectors: combine(&[(basis.as_ref(), wanted)], control)? });
         }
-        former = Some((values, gain));
+        former = Some((values, if was_dense { gain } else { f64::INFINITY }));
     }
 }
 

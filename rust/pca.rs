@@ -33,7 +33,7 @@ const CONVERT_ROWS: usize = 16;
 /// Rows of the Gram matrix that a thread takes at a time.
 const GRAM_PANEL: usize = 48;
 /// Columns in a product: more would cost memory for partial sums, and save next to nothing.
-const GROUP: usize = 32;
+const GROUP: usize = 8;
 /// Work up to which the exact solver is taken: there it takes below 0.1 s, or no longer than the randomised one.
 const QUICK: f64 = 2e9;
 

@@ -1,7 +1,8 @@
 """
 PCA of a diffraction scan, 20 components, against scikit-learn's randomised solver.
 
-A peer that explains less variance than emcore did not do the same job better; one that explains more fails the run.
+emcore reads the detector's integers in both rows; in the row "prepared" scikit-learn's float32 copy is made before the
+clock starts. A run in which scikit-learn explains more of the variance fails.
 """
 
 from collections.abc import Callable
@@ -42,8 +43,7 @@ def scan(n: int, d: int, phases: int = 6) -> Data:
 def emcore(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
     from emcore.pca import pca
 
-    X = data["X"].astype(np.float32) if prepared else data["X"]
-    return lambda: {"variance": pca(X, COMPONENTS).explained_variance}
+    return lambda: {"variance": pca(data["X"], COMPONENTS).explained_variance}
 
 
 def scikit_learn(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
@@ -58,7 +58,7 @@ def compare(ours: Data, theirs: Data) -> None:
     a, b = ours["variance"], theirs["variance"]
     print(f"variance captured, emcore over scikit-learn: {a.sum() / b.sum():.6f}; component by component {a / b}")
     assert a.sum() >= b.sum() * (1 - 1e-6), "scikit-learn captures more variance"
-    assert (a >= b * (1 - 1e-3)).all(), "a component explains less than scikit-learn's"
+    assert (a >= b * (1 - 1e-6)).all(), "a component explains less than scikit-learn's"
 
 
 @cache
@@ -74,6 +74,8 @@ WORKLOADS = [
         peers={"scikit-learn randomized": scikit_learn},
         compare=compare,
         asked={"prepared": 3.0, "as delivered": 6.0},
+        bytes=31132 * 20736.0 * 12,  # about a dozen reads,
+        flops=4 * 31132 * 20736.0 * 112,  # of about 112 columns in all
     ),
 ]
 
