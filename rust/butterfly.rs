@@ -1,7 +1,7 @@
 //! Transforms of 2, 3, 4, 5, 7 and 8 complex values in registers: the factors of [`crate::fft`].
 
 use crate::simd::Simd;
-use realfft::num_complex::Complex;
+use rustfft::num_complex::Complex;
 use std::f32::consts::FRAC_1_SQRT_2;
 
 /// Real and imaginary parts of some columns.

@@ -12,7 +12,7 @@
 
 use crate::butterfly::{Z, butterfly, splat, turn};
 use crate::simd::{Real, Simd, WithSimd, dispatch};
-use realfft::num_complex::Complex;
+use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 use std::f64::consts::PI;
 use std::ops::Range;
@@ -198,16 +198,16 @@ struct Lanes<'a> {
     out: &'a mut [f32],
 }
 
-/// Call a function of the radix.
+/// Call a function of the radix, and perhaps of a flag.
 macro_rules! by_radix {
-    ($radix:expr, $f:ident $arguments:tt) => {
+    ($radix:expr, $f:ident($($argument:expr),*) $(, $flag:literal)?) => {
         match $radix {
-            2 => $f::<S, 2> $arguments,
-            3 => $f::<S, 3> $arguments,
-            4 => $f::<S, 4> $arguments,
-            5 => $f::<S, 5> $arguments,
-            7 => $f::<S, 7> $arguments,
-            _ => $f::<S, 8> $arguments,
+            2 => $f::<S, 2 $(, $flag)?>($($argument),*),
+            3 => $f::<S, 3 $(, $flag)?>($($argument),*),
+            4 => $f::<S, 4 $(, $flag)?>($($argument),*),
+            5 => $f::<S, 5 $(, $flag)?>($($argument),*),
+            7 => $f::<S, 7 $(, $flag)?>($($argument),*),
+            _ => $f::<S, 8 $(, $flag)?>($($argument),*),
         }
     };
 }
@@ -230,7 +230,11 @@ impl WithSimd for Lanes<'_> {
                 (x, y) = (y, x);
             }
             let lanes = kx..kept.min(kx + S::F32_LANES);
-            by_radix!(last.radix, store_stage(simd, last, x, lanes, column, out));
+            if kx > 0 && lanes.len() == S::F32_LANES {
+                by_radix!(last.radix, store_stage(simd, last, x, lanes, column, out), true);
+            } else {
+                by_radix!(last.radix, store_stage(simd, last, x, lanes, column, out), false);
+            }
         }
     }
 }
@@ -284,9 +288,10 @@ fn middle_stage<S: Simd, const R: usize>(simd: S, stage: &Stage, from: &[Z<S>], 
     }
 }
 
-/// The last stage, m = 1: powers of the columns `lanes`; the first column itself also to `column`.
+/// The last stage, m = 1: powers of the columns `lanes`; the first column itself also to `column`. `INNER` columns are as
+/// many as a register has lanes, and the first is not among them.
 #[inline(always)]
-fn store_stage<S: Simd, const R: usize>(
+fn store_stage<S: Simd, const R: usize, const INNER: bool>(
     simd: S,
     stage: &Stage,
     from: &[Z<S>],
@@ -304,7 +309,12 @@ fn store_stage<S: Simd, const R: usize>(
         for (k, [re, im]) in x.into_iter().enumerate() {
             let ky = q + s * k;
             let power = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
-            let out = &mut out[ky * width..][lanes.clone()];
+            let start = ky * width + lanes.start;
+            if INNER {
+                f32::store(simd, &mut out[start..start + S::F32_LANES], power);
+                continue;
+            }
+            let out = &mut out[start..start + lanes.len()];
             if out.len() == S::F32_LANES {
                 f32::store(simd, out, power);
             } else {

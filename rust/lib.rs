@@ -9,7 +9,7 @@
 //! 3. [`rows`], [`pass`]: the typed view of the data and the driver of every method;
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`]: how those lie in memory, [`tiles`]:
 //!    the inner loops);
-//! 5. the methods: [`spectra`] (with [`fft`], `butterfly`, [`reduction`] and [`logarithm`]), [`pca`] (with [`moments`] and
+//! 5. the methods: [`spectra`] (with [`half`], [`fft`], `butterfly`, [`reduction`], [`logarithm`]), [`pca`] (with [`moments`] and
 //!    [`eigen`]), [`nmf`].
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
@@ -19,6 +19,7 @@ pub mod control;
 pub mod eigen;
 pub mod error;
 pub mod fft;
+pub mod half;
 pub mod logarithm;
 pub mod moments;
 pub mod nmf;

@@ -11,17 +11,16 @@
 //! Cost: (N / 2) (1 + s / N) complex transforms of length N per window, instead of N.
 
 use crate::fft::{self, Aligned, Columns, Window};
+use crate::half::{self, HalfTransform};
 use crate::logarithm::{self, Finish, Histogram};
 pub use crate::reduction::Reduce;
 use crate::reduction::Reduction;
-use crate::rows::{Rows, ValueRange, value_range};
-use crate::simd::{Pixel, Simd, WithSimd, dispatch};
+use crate::rows::Rows;
+use crate::simd::Pixel;
 use crate::{Control, Error, Result, pass};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis, s};
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
 use std::f64::consts::PI;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// The window function t(n), n = 0..N, of each axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +79,9 @@ pub struct Settings {
     pub scale: Scale,
     /// What is kept of a spectrum.
     pub reduce: Reduce,
+    /// Unit of pixel values: they are multiplied by it and powers divided by its square. 1, unless the squares of
+    /// differences between pixels would leave the range of `f32`; then the power of two that makes them about 1.
+    pub unit: f64,
 }
 
 impl Settings {
@@ -117,8 +119,7 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
         let message = format!("{} values; {ny} x {nx} x {ky} x {kx} are needed", output.len());
         return Err(Error::invalid("output", message));
     }
-    let range = value_range(Rows::new(image), control)?;
-    let unit = unit(&range, settings);
+    let unit = settings.unit;
 
     // A block is a strip of windows at one x-offset, cut where its half-transforms would outgrow a second-level cache or
     // where strips are too few to occupy many threads.
@@ -135,7 +136,7 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
             (strip, iy) = (tail, iy + length);
         }
     }
-    let strips = Strips::new(settings, unit, (length - 1) * settings.step + settings.window);
+    let strips = Strips::new(settings, (length - 1) * settings.step + settings.window);
     let shelf = Mutex::new(Vec::new());
     let count = matches!(settings.scale, Scale::Log);
     let mut histogram = Histogram::default();
@@ -183,14 +184,6 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
 /// Bytes of half-transformed rows that one thread holds.
 const BAND_BYTES: usize = 3 << 18;
 
-/// 1, or where powers would leave the range of `f32` a power of two by which pixel values are multiplied.
-fn unit(range: &ValueRange, settings: &Settings) -> f64 {
-    let largest = range.max.abs().max(range.min.abs());
-    let value = if settings.subtract_mean { range.max - range.min } else { largest };
-    let value = if value.is_finite() { value } else { largest };
-    if value == 0.0 || (1e-12..1e9).contains(&value) { 1.0 } else { (-value.log2().floor()).min(1000.0).exp2() }
-}
-
 /// The windows of one block, and where the first one starts.
 struct Block<'a> {
     y: usize,
@@ -201,14 +194,11 @@ struct Block<'a> {
 /// What all blocks share.
 struct Strips {
     settings: Settings,
-    /// Taper times unit, for rows.
-    taper: Vec<f64>,
+    rows: HalfTransform,
     /// Taper, for columns.
-    taper_y: Vec<f32>,
+    taper: Vec<f32>,
     /// Half-transform of the taper.
     constant: Vec<f32>,
-    unit: f64,
-    rows: Arc<dyn RealToComplex<f32>>,
     columns: Columns,
     /// Packed columns that the output needs.
     kept: usize,
@@ -223,36 +213,24 @@ struct Work<T> {
     half: Aligned,
     means: Vec<f64>,
     offset: Vec<f32>,
-    row: Vec<f32>,
-    transformed: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
+    row: half::Work,
     columns: fft::Work,
     power: Vec<f32>,
 }
 
 impl Strips {
-    fn new(settings: &Settings, unit: f64, height: usize) -> Self {
+    fn new(settings: &Settings, height: usize) -> Self {
         let n = settings.window;
         let taper = settings.taper.values(n);
-        let mut transformed = vec![Complex::new(0.0, 0.0); n / 2 + 1];
-        RealFftPlanner::<f64>::new()
-            .plan_fft_forward(n)
-            .process(&mut taper.clone(), &mut transformed)
-            .expect("the buffers have the planned lengths");
-        let mut constant = vec![0.0; 2 * fft::stride(n)];
-        let transformed = Vec::from_iter(transformed.iter().map(|z| Complex::new(z.re as f32, z.im as f32)));
-        pack(&transformed, n, &mut constant);
         let kept = match settings.reduce {
             Reduce::Crop(r) => r + 1,
             _ => fft::packed(n),
         };
         Self {
             settings: *settings,
-            taper_y: taper.iter().map(|&t| t as f32).collect(),
-            taper: taper.iter().map(|t| t * unit).collect(),
-            constant,
-            unit,
-            rows: RealFftPlanner::new().plan_fft_forward(n),
+            constant: half::constant(&taper),
+            rows: HalfTransform::new(&taper, settings.unit),
+            taper: taper.iter().map(|&t| t as f32).collect(),
             columns: Columns::new(n),
             kept,
             reduction: Reduction::new(n, settings.reduce),
@@ -267,9 +245,7 @@ impl Strips {
             half: Aligned::new(self.height * 2 * fft::stride(n)),
             means: vec![0.0; self.height],
             offset: vec![0.0; n],
-            row: self.rows.make_input_vec(),
-            transformed: self.rows.make_output_vec(),
-            scratch: self.rows.make_scratch_vec(),
+            row: self.rows.work(),
             columns: self.columns.work(),
             power: vec![0.0; if self.reduction.is_some() { n * (n / 2 + 1) } else { 0 }],
         }
@@ -289,11 +265,8 @@ impl Strips {
         let strip = Rows::new(image.slice(s![block.y..block.y + height, block.x..block.x + n]));
         let strip = strip.block(0..height, &mut work.gathered);
         for y in (0..height).filter(|y| step <= n || y % step < n) {
-            work.means[y] = dispatch(Center { pixels: strip.row(y), taper: &self.taper, out: &mut work.row });
-            self.rows
-                .process_with_scratch(&mut work.row, &mut work.transformed, &mut work.scratch)
-                .expect("the buffers have the planned lengths");
-            pack(&work.transformed, n, &mut work.half.values()[y * width..][..width]);
+            let out = &mut work.half.values()[y * width..][..width];
+            work.means[y] = self.rows.transform(strip.row(y), &mut work.row, out);
             if y.is_multiple_of(64) && control.check().is_err() {
                 return;
             }
@@ -309,12 +282,12 @@ impl Strips {
             } else {
                 0.0
             };
-            for ((offset, m), &t) in work.offset.iter_mut().zip(means).zip(&self.taper_y) {
-                *offset = ((m - mean) * self.unit) as f32 * t;
+            for ((offset, m), &t) in work.offset.iter_mut().zip(means).zip(&self.taper) {
+                *offset = ((m - mean) * self.settings.unit) as f32 * t;
             }
             let window = Window {
                 rows: &work.half.values()[rows.start * width..rows.end * width],
-                taper: &self.taper_y,
+                taper: &self.taper,
                 offset: &work.offset,
                 constant: &self.constant,
             };
@@ -333,51 +306,11 @@ impl Strips {
     }
 }
 
-/// Subtract the mean of `pixels`, multiply by the taper, and return the mean. Constant pixels give exact zeros.
-struct Center<'a, T> {
-    pixels: &'a [T],
-    taper: &'a [f64],
-    out: &'a mut [f32],
-}
-
-impl<T: Pixel + Into<f64>> WithSimd for Center<'_, T> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let first: f64 = self.pixels[0].into();
-        let mut sums = [0.0; 16];
-        let (chunks, rest) = self.pixels.as_chunks::<16>();
-        for chunk in chunks {
-            for (sum, &x) in sums.iter_mut().zip(chunk) {
-                *sum += x.into() - first;
-            }
-        }
-        for (sum, &x) in sums.iter_mut().zip(rest) {
-            *sum += x.into() - first;
-        }
-        let mean = first + sums.iter().sum::<f64>() / self.pixels.len() as f64;
-        for ((out, &x), &t) in self.out.iter_mut().zip(self.pixels).zip(self.taper) {
-            *out = ((x.into() - mean) * t) as f32;
-        }
-        mean
-    }
-}
-
-/// The half-transform of a row of `n` real values in the layout of [`crate::fft`].
-#[inline]
-fn pack(transformed: &[Complex<f32>], n: usize, out: &mut [f32]) {
-    let (re, im) = out.split_at_mut(fft::stride(n));
-    for ((re, im), z) in re.iter_mut().zip(im.iter_mut()).zip(&transformed[..fft::packed(n)]) {
-        (*re, *im) = (z.re, z.im);
-    }
-    im[0] = if n.is_multiple_of(2) { transformed[n / 2].re } else { 0.0 };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use ndarray::Array2;
+    use rustfft::num_complex::Complex;
 
     /// From the definition, in `f64`.
     fn naive<T: Pixel + Into<f64>>(image: ArrayView2<'_, T>, settings: &Settings, iy: usize, ix: usize) -> Vec<f64> {
@@ -418,7 +351,8 @@ mod tests {
             (12, 1, Taper::Hamming, false),
             (29, 1, Taper::None, true),
         ] {
-            let settings = Settings { window, step, taper, subtract_mean, scale: Scale::Power, reduce: Reduce::None };
+            let settings =
+                Settings { window, step, taper, subtract_mean, scale: Scale::Power, reduce: Reduce::None, unit: 1.0 };
             check(image.view(), &settings);
             check(image.slice(s![..;-1, ..;2]).slice(s![.., ..]), &Settings { window: 8, ..settings });
             check(image.t(), &settings);

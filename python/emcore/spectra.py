@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.arrays import as_image, check_count, check_finite, check_option
+from emcore.arrays import as_pixels, check_count, check_finite, check_option
 
 TAPERS = ("hann", "hann-symmetric", "sqrt-hann", "hamming", "none")
 SCALES = ("log", "power", "amplitude")
@@ -139,7 +139,8 @@ def spectra_and_offset(
     >>> bool(np.allclose(offset * np.expm1(spectra), power, rtol=1e-4))
     True
     """
-    pixels = as_image(image)
+    pixels = as_pixels(image, "image", 2)
+    low, high = check_finite(pixels, "image")
     window = check_count(window, "window", 8)
     largest = min(pixels.shape)
     if window > largest:
@@ -159,9 +160,11 @@ def spectra_and_offset(
             if value != default:
                 raise ValueError(f"{name}={value!r} and preset={preset!r} exclude each other; leave one out")
         taper, subtract_mean, scale = "sqrt-hann", False, "log-plus"
-        pixels = _stretched(pixels)
+        if pixels.dtype != np.uint8:
+            pixels = _stretched(pixels, low, high)
+            low, high = 0.0, 255.0
     kind, size = _reduction(reduce, window)
-    settings = (window, step, taper, bool(subtract_mean), scale, JANY_OFFSET, kind, size)
+    settings = (window, step, taper, bool(subtract_mean), scale, JANY_OFFSET, kind, size, _unit(low, high))
     ny, nx, nky, nkx = _emcore.spectra_shape(pixels.shape, settings)
     spectra = np.empty((ny, nx, nkx) if kind == "radial" else (ny, nx, nky, nkx), np.float32)
     offset = _emcore.power_spectra(pixels, settings, spectra.reshape(-1))
@@ -323,12 +326,17 @@ def _reduction(reduce: Any, window: int) -> tuple[str, int]:
     return kind, b
 
 
-def _stretched(pixels: NDArray[Any]) -> NDArray[Any]:
+def _stretched(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     """An image in the range 0 .. 255 of 8-bit images."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    low, high = check_finite(pixels, "image")
-    factor = 255 / (high - low) if high > low else math.inf
-    if not math.isfinite(factor):
+    half_range = high / 2 - low / 2  # the whole one may overflow
+    if half_range == 0:
         return np.zeros(pixels.shape, np.float32)
-    return ((pixels - np.float64(low)) * factor).astype(np.float32)
+    return ((pixels / 2 - low / 2) / half_range * 255).astype(np.float32)
+
+
+def _unit(low: float, high: float) -> float:
+    """1, or where powers would leave the range of float32 the power of two that makes the largest pixel about 1."""
+    largest = max(abs(low), abs(high))
+    if largest == 0 or (high - low == 0) or (1e-12 < high - low and largest < 1e9):
+        return 1.0
+    return 2.0 ** min(-math.frexp(largest)[1], 1000)

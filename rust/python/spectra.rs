@@ -7,9 +7,9 @@ use crate::spectra::{Reduce, Scale, Settings, Taper, power_spectra as kernel};
 use numpy::PyReadwriteArray1;
 use pyo3::prelude::*;
 
-/// Window, step, taper, subtract_mean, scale and its offset ("log-plus"), reduce and its size ("crop", "bin").
+/// Window, step, taper, subtract_mean, scale and its offset ("log-plus"), reduce and its size ("crop", "bin"), unit.
 #[derive(FromPyObject)]
-struct Named(usize, usize, String, bool, String, f64, String, usize);
+struct Named(usize, usize, String, bool, String, f64, String, usize, f64);
 
 impl Named {
     fn settings(&self) -> PyResult<Settings> {
@@ -40,6 +40,7 @@ impl Named {
                 "bin" => Reduce::Bin(self.7),
                 name => return Err(unknown("reduce", name).into()),
             },
+            unit: self.8,
         })
     }
 }
