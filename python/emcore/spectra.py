@@ -337,6 +337,6 @@ def _stretched(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.floa
 def _unit(low: float, high: float) -> float:
     """1, or where powers would leave the range of float32 the power of two that makes the largest pixel about 1."""
     largest = max(abs(low), abs(high))
-    if largest == 0 or (high - low == 0) or (1e-12 < high - low and largest < 1e9):
+    if largest == 0 or (high - low == 0) or (high - low > 1e-12 and largest < 1e9):
         return 1.0
     return 2.0 ** min(-math.frexp(largest)[1], 1000)
