@@ -28,6 +28,8 @@ pub const TOLERANCE: f64 = 1e-4;
 pub const SMALL_GAIN: f64 = 0.01;
 /// ... when it is more than this share of the gain in the step before.
 pub const SLOW_FADING: f64 = 0.66;
+/// Gap, relative, of an eigenvalue that stands apart from its neighbours.
+const APART: f64 = 0.1;
 /// Mean relative gain that is rounding.
 const NO_GAIN: f64 = 1e-9;
 
@@ -88,7 +90,8 @@ pub fn largest(
         let norms = Vec::from_iter(residuals.col_iter().map(|column| column.norm_l2()));
         let size = |j: usize| norms[j] / (values[j] + noise / TOLERANCE).max(f64::MIN_POSITIVE);
         let value = |j: usize| pairs.values.get(j).copied().unwrap_or(if j < m { 0.0 } else { f64::INFINITY });
-        let apart = |j: usize| 2.0 * norms[j] < (value(j.wrapping_sub(1)) - values[j]).min(values[j] - value(j + 1));
+        let gap = |j: usize| (value(j.wrapping_sub(1)) - values[j]).min(values[j] - value(j + 1));
+        let apart = |j: usize| gap(j) > (2.0 * norms[j]).max(APART * values[j]);
         let mut left = Vec::from_iter((0..k).filter(|&j| size(j) > TOLERANCE));
         // First those that stand apart, for they converge fast; then the worst.
         left.sort_by(|&a, &b| apart(b).cmp(&apart(a)).then(size(b).total_cmp(&size(a))));
