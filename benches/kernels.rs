@@ -10,7 +10,9 @@ use emcore::pca::{self, pca};
 use emcore::products::{x_q, xt_x_q};
 use emcore::rows::value_range;
 use emcore::simd::Pixel;
+use emcore::spectra::{Reduce, Scale, Settings, Taper, power_spectra};
 use emcore::{Control, Rows};
+use ndarray::ArrayView2;
 use std::hint::black_box;
 
 /// Numbers without a pattern that a kernel could profit from, the same in every run (xorshift).
@@ -95,5 +97,30 @@ fn principal_components(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, products, nmfs, principal_components);
+fn spectra(criterion: &mut Criterion) {
+    let (height, width) = (1370, 1662);
+    let pixels = noise(height * width, |x| (x >> 8) as f32);
+    let image = ArrayView2::from_shape((height, width), &pixels).expect("height * width values");
+    let mut group = criterion.benchmark_group("spectra");
+    group.sample_size(10);
+    for (step, scale) in [(16, Scale::Power), (64, Scale::Power), (32, Scale::Log)] {
+        let settings = Settings {
+            window: 128,
+            step,
+            taper: Taper::Hann,
+            subtract_mean: true,
+            scale,
+            reduce: Reduce::None,
+            unit: 1.0,
+        };
+        let shape = settings.shape((height, width)).expect("the window fits");
+        let mut output = vec![0.0; shape.iter().product()];
+        group.throughput(Throughput::Bytes(size_of_val(output.as_slice()) as u64));
+        group.bench_function(format!("{scale:?}/step {step}"), |bench| {
+            bench.iter(|| power_spectra(image, &settings, &Control::new(), &mut output));
+        });
+    }
+}
+
+criterion_group!(kernels, products, nmfs, principal_components, spectra);
 criterion_main!(kernels);
