@@ -1,4 +1,5 @@
 import io
+import itertools
 import os
 import re
 import signal
@@ -12,7 +13,9 @@ import pytest
 
 import emcore
 import emcore.report
-from emcore.cli import main, output_names
+from emcore.cli import main
+from emcore.cli.files import output_names
+from emcore.cli.progress import never_falling
 from emcore.datasets import adjusted_rand_index, far_from_borders
 from emcore.output import new_file
 
@@ -324,6 +327,21 @@ def test_progress_is_shown_on_a_terminal_and_only_there(images):
     elsewhere.stdout.readline()
     elsewhere.send_signal(signal.SIGINT)
     assert b"%" not in elsewhere.communicate(timeout=30)[1]
+
+
+def test_the_part_shown_as_done_never_falls_and_never_stands_still_from_the_first_call_on():
+    part = never_falling()
+    rng = np.random.default_rng(0)
+    shown = []
+    for call in range(4):
+        done = total = 0
+        for _ in range(30):
+            total += int(rng.integers(0, 50))
+            done = min(done + int(rng.integers(0, 40)), total)
+            shown.append(part(done, total))
+        shown.append(part(total, total))
+        assert shown[-1] == pytest.approx(1 - 0.5 ** (call + 1))
+    assert all(a <= b for a, b in itertools.pairwise(shown))
 
 
 def test_agreement_is_1_up_to_names_and_0_by_chance():

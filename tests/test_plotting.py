@@ -221,7 +221,7 @@ def test_drawing_leaves_matplotlib_as_it_was(make_analysis):
 
 
 def test_drawing_does_not_import_pyplot():
-    code = "import sys, emcore.plotting as p; p.style().__enter__(); import emcore.pages as q; q.new_page(); "
+    code = "import sys, emcore.plotting as p; p.style().__enter__(); import emcore.pages.layout as q; q.new_page(); "
     code += "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emcore.output import new_file
-from emcore.pages import HEIGHT, WIDTH, new_page, pages, write
+from emcore.pages import pages
+from emcore.pages.layout import HEIGHT, WIDTH, new_page, write
 from emcore.plotting import style
 
 if TYPE_CHECKING:

@@ -148,6 +148,7 @@ class Result:
     """What every result of a workflow can do. See the module's first lines for how to declare one."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+    provenance: Provenance
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -1,16 +1,14 @@
-"""Which pictures and tables show a result of each kind: its one-page overview and the pages of its report.
-
-A later workflow adds a function for each and names its result class in the two tables at the end.
-"""
+"""Regions of an image: the picture with its regions, the scree, spectrum and map of every component."""
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.pages.layout import LEFT, WIDTH, frame, new_page, place, write
 from emcore.plotting import component_color, draw_map, draw_regions, draw_scree, shown_size
 from emcore.wording import column, count_of, direction, number, quantity, symbol
 
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# A4 on its side, in inches; positions below count from the top left corner.
-WIDTH, HEIGHT = 11.7, 8.27
-_LEFT = 0.55
 _STRIP = 2.38
 _KEY_LINES = 10
 _TABLE_ROWS = 25
@@ -31,69 +26,29 @@ _CAPTION = (
 )
 
 
-def overview(result: object) -> "Figure":
-    """One page with everything that has a picture; see `emcore.plotting.plot`."""
-    figure: Figure = _for_class(_OVERVIEWS, result, "picture")(result)
-    return figure
-
-
-def pages(result: object) -> "Iterator[Figure]":
-    """The pages of the report that are particular to the kind of `result`; see `emcore.report.write_report`."""
-    yield from _for_class(_PAGES, result, "report")(result)
-
-
-def new_page(height: float = HEIGHT) -> "Figure":
-    """An empty page."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(WIDTH, height))
-
-
-def place(figure: "Figure", left: float, top: float, width: float, height: float, anchor: str = "NW") -> "Axes":
-    """Axes in a box given in inches from the page's top left corner; a picture of true aspect keeps to `anchor`."""
-    wide, high = figure.get_size_inches()
-    axes = figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
-    axes.set_anchor(anchor)
-    return axes
-
-
-def write(figure: "Figure", left: float, top: float, text: str, **style: Any) -> None:
-    """Text whose upper left corner is given in inches from the page's top left corner; $ is a dollar."""
-    wide, high = figure.get_size_inches()
-    figure.text(left / wide, 1 - top / high, text, va="top", parse_math=False, **style)
-
-
-def _for_class(table: dict[str, Callable[[Any], Any]], result: object, what: str) -> Callable[[Any], Any]:
-    for kind in type(result).__mro__:
-        if kind.__name__ in table:
-            return table[kind.__name__]
-    raise TypeError(f"result has no {what}: found {type(result).__name__}, expected {' or '.join(table)}")
-
-
-# Regions of an image
-
-
-def _image_overview(result: Any) -> "Figure":
+def overview(result: Any) -> "Figure":
+    """One page with everything."""
     lines = -(-result.n_components // 2)
     figure = new_page(6.9 + _STRIP * lines)
     _draw_images(figure, result, 0.45, 3.6)
-    _draw_regions_table(place(figure, _LEFT, 4.45, 6.0, 1.9), result, _listed(result), rows=7, blocks=2)
+    _draw_regions_table(place(figure, LEFT, 4.45, 6.0, 1.9), result, _listed(result), rows=7, blocks=2)
     _draw_scree(place(figure, 7.2, 4.6, 4.0, 1.55), result)
     _draw_components(figure, result, range(result.n_components), 6.9)
     return figure
 
 
-def _image_pages(result: Any) -> "Iterator[Figure]":
+def pages(result: Any) -> "Iterator[Figure]":
+    """Image and regions, then components."""
     figure = new_page()
     _draw_images(figure, result, 1.0, 4.4)
-    write(figure, _LEFT, 6.0, _key_numbers(result), linespacing=1.6)
+    write(figure, LEFT, 6.0, _key_numbers(result), linespacing=1.6)
     _draw_regions_table(place(figure, 4.7, 5.95, 6.5, 1.9), result, _listed(result), rows=7, blocks=2)
     yield figure
     if len(_listed(result)) < result.n_components:
         for start in range(0, result.n_components, 3 * _TABLE_ROWS):
             figure = new_page()
             chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_components))
-            _draw_regions_table(place(figure, _LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks=3)
+            _draw_regions_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks=3)
             yield figure
 
     figure = new_page()
@@ -138,13 +93,13 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
     """Image and regions side by side, or one above the other where that shows them larger."""
     y, x = result.image.axes
     ratio = (x.size * abs(x.scale)) / (y.size * abs(y.scale))
-    full, gap = WIDTH - 2 * _LEFT, 0.55
+    full, gap = WIDTH - 2 * LEFT, 0.55
     if min((full - gap) / 2, height * ratio) >= min(full, (height - gap) / 2 * ratio):
         wide = (full - gap) / 2
-        boxes = [(_LEFT, top, wide, height), (_LEFT + wide + gap, top, wide, height)]
+        boxes = [(LEFT, top, wide, height), (LEFT + wide + gap, top, wide, height)]
     else:
         high = (height - gap) / 2
-        boxes = [(_LEFT, top, full, high), (_LEFT, top + high + gap, full, high)]
+        boxes = [(LEFT, top, full, high), (LEFT, top + high + gap, full, high)]
     for box, title in zip(boxes, ("Image", "Regions"), strict=True):
         axes = place(figure, *box)
         draw_map(axes, np.asarray(result.image.data), y.values, x.values, units=x.units, ticks=False, scale_bar=True)
@@ -164,7 +119,7 @@ def _draw_components(figure: "Figure", result: Any, chosen: Sequence[int], top: 
     part = _shown_part(result.spectra)
     for spot, index in enumerate(chosen):
         line, column = divmod(spot, 2)
-        left, above = _LEFT + 0.5 + 5.45 * column, top + _STRIP * line
+        left, above = LEFT + 0.5 + 5.45 * column, top + _STRIP * line
         _draw_spectrum(place(figure, left, above, 1.75, 1.75), result, index, part)
         _draw_component_map(figure, left + 2.45, above, result, index)
 
@@ -205,7 +160,7 @@ def _draw_spectrum(axes: "Axes", result: Any, index: int, part: float) -> None:
         axes.plot([kx, -kx], [ky, -ky], "o", color="#00E5FF", markersize=9, fillstyle="none", markeredgewidth=1.1)
     axes.set_xlim(*(part * edge for edge in axes.get_xlim()))
     axes.set_ylim(*(part * edge for edge in axes.get_ylim()))
-    _frame(axes, index, f"Spectrum {index + 1}" + ("" if part == 1 else " (centre)"))
+    frame(axes, index, f"Spectrum {index + 1}" + ("" if part == 1 else " (centre)"))
 
 
 def _draw_component_map(figure: "Figure", left: float, top: float, result: Any, index: int) -> None:
@@ -219,14 +174,7 @@ def _draw_component_map(figure: "Figure", left: float, top: float, result: Any, 
     figure.colorbar(image, cax=bar, ticks=limits)
     bar.set_yticklabels([number(level) for level in limits])
     bar.tick_params(length=2, labelsize=6)
-    _frame(axes, index, f"Map {index + 1}")
-
-
-def _frame(axes: "Axes", index: int, title: str) -> None:
-    axes.set_title(title, loc="left")
-    for spine in axes.spines.values():
-        spine.set_color(component_color(index))
-        spine.set_linewidth(2.0)
+    frame(axes, index, f"Map {index + 1}")
 
 
 def _draw_regions_table(axes: "Axes", result: Any, chosen: Sequence[int], rows: int, blocks: int) -> None:
@@ -253,7 +201,3 @@ def _draw_regions_table(axes: "Axes", result: Any, chosen: Sequence[int], rows: 
         axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
         for stop, cell in zip(stops, cells, strict=True):
             axes.text(stop, row + 1.5, cell, ha="right", va="center")
-
-
-_OVERVIEWS: dict[str, Callable[[Any], Any]] = {"ImageAnalysis": _image_overview}
-_PAGES: dict[str, Callable[[Any], Any]] = {"ImageAnalysis": _image_pages}

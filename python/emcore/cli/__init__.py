@@ -1,0 +1,88 @@
+"""`emcore` in a terminal: one verb for each workflow, with the parameter names of the function it calls.
+
+A verb is a small file: `TEXT`, what it does in a line; `add_options(parser)`; `run(parser, options)`, which gives the
+exit code. `options.py` is what verbs share before the command is understood, `run.py` after (files, outputs, progress,
+failures).
+
+Exit codes: 0 all done; 1 at least one file failed, the others are done; 2 the command was wrong; 130 interrupted.
+What a person can put right is told in a line; an error inside emcore shows where it happened. The other files go on.
+"""
+
+import argparse
+import difflib
+import io
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NoReturn, Protocol
+
+import emcore
+from emcore.cli import demo, image, info
+
+
+class Verb(Protocol):
+    """What the file of a verb has."""
+
+    TEXT: str
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, parser: argparse.ArgumentParser, options: argparse.Namespace) -> int: ...
+
+
+VERBS: dict[str, Verb] = {"image": image, "info": info, "demo": demo}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; a wrong command ends in SystemExit(2), as argparse has it.
+
+    Examples
+    --------
+    >>> from emcore.cli import main
+    >>> main(["info", "no-such-file.tif"])
+    1
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show µ must not cost a result
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser, parsers = _parsers()
+    if words and not words[0].startswith("-") and words[0] not in VERBS:
+        parser.error(f"there is no verb {words[0]!r}{_nearest(words[0], VERBS)}")
+    options, unknown = parser.parse_known_args(words)
+    chosen = parsers.get(options.verb, parser)
+    if unknown:
+        known = chosen._option_string_actions
+        chosen.error(f"there is no option {unknown[0]!r}{_nearest(unknown[0].split('=')[0], known)}")
+    if chosen is parser:
+        parser.error(f"a verb is missing: {', '.join(VERBS)}")
+    try:
+        return VERBS[options.verb].run(chosen, options)
+    except KeyboardInterrupt:
+        # A terminal has just shown ^C.
+        print("\n" * sys.stderr.isatty() + "emcore: interrupted, nothing half-written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has closed it ("emcore info FILE | head"): no reason to complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f", did you mean {near[0]}?" if near else f", there are {', '.join(known)}"
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(prog="emcore", description=emcore.__doc__.strip().splitlines()[0] if emcore.__doc__ else "")
+    parser.add_argument("--version", action="version", version=f"emcore {emcore.__version__}")
+    adder = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    parsers: dict[str, _Parser] = {}
+    for name, verb in VERBS.items():
+        parsers[name] = adder.add_parser(name, help=verb.TEXT, description=verb.TEXT, allow_abbrev=False)
+        verb.add_options(parsers[name])
+    return parser, parsers

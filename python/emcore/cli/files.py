@@ -1,0 +1,96 @@
+"""Which files are meant, what their results are called, and which of them failed."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+Failures = list[tuple[Path, str]]
+# What a user can put right; anything else is an error in emcore.
+_USER_ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a folder is searched for; a file named on the command line may have any name."""
+
+    name: str
+    suffixes: tuple[str, ...]
+
+
+def expand(given: Sequence[Path], kind: Kind) -> tuple[list[Path], Failures]:
+    """The files meant, each once, folders replaced by the files of that kind in them; and what holds none."""
+    files: dict[Path, Path] = {}
+    failures: Failures = []
+    for path in given:
+        with collected(path, failures):
+            found = [path]
+            if path.is_dir():
+                found = sorted(p for p in path.iterdir() if p.suffix.lower() in kind.suffixes and p.is_file())
+                if not found:
+                    raise ValueError(f"no {kind.name} in this folder: looked for {', '.join(kind.suffixes)}")
+            for file in found:
+                files.setdefault(file.resolve(), file)
+    return list(files.values()), failures
+
+
+def output_names(files: Sequence[Path]) -> dict[Path, str]:
+    """A name for the results of every file: its stem, or as much more of its path as sets it apart from the others.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emcore.cli.files import output_names
+    >>> list(output_names([Path("a/gold.tif"), Path("a/iron.tif"), Path("a/iron.npy"), Path("b/iron.npy")]).values())
+    ['gold', 'iron.tif', 'a_iron.npy', 'b_iron.npy']
+    """
+    names = {file: file.stem for file in files}
+    for depth in range(1, 1 + max((len(file.resolve().parts) for file in files), default=0)):
+        for file in _clashing(names):
+            names[file] = "_".join(part.strip("/\\:") for part in file.resolve().parts[-depth:])
+    for place, file in enumerate(_clashing(names), start=1):
+        names[file] += f"_{place}"
+    return names
+
+
+def _clashing(names: dict[Path, str]) -> list[Path]:
+    # Case is ignored: some file systems do.
+    lower = [name.lower() for name in names.values()]
+    return [file for file, name in names.items() if lower.count(name.lower()) > 1]
+
+
+def result_paths(options: argparse.Namespace, name: str, inputs: Sequence[Path]) -> tuple[Path, Path]:
+    """Where the results file and the report go; refuses, before the work, what could not be written."""
+    from emcore.output import check_output
+
+    results = options.output / f"{name}.h5", options.output / f"{name}.pdf"
+    for path in results:
+        if path.resolve() in {each.resolve() for each in inputs}:
+            raise FileExistsError(f"its results would replace the input {path}: choose another folder with --output")
+        check_output(path, options.force)
+    return results
+
+
+@contextmanager
+def collected(file: Path, failures: Failures) -> Iterator[None]:
+    """One bad file does not stop the others; an error inside emcore is shown in full, then treated likewise."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except _USER_ERRORS as error:
+        reason = error.strerror if isinstance(error, OSError) and error.filename else str(error)
+        failures.append((file, reason or type(error).__name__))
+    except Exception as error:
+        traceback.print_exc()
+        failures.append((file, f"internal error, please report it: {type(error).__name__}: {error}"))
+
+
+def report_failures(failures: Failures) -> int:
+    """Say what failed, and give the exit code."""
+    for file, message in failures:
+        print(f"emcore: {message if str(file) in message else f'{file}: {message}'}", file=sys.stderr)
+    return 1 if failures else 0

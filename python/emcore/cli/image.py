@@ -1,0 +1,73 @@
+"""`emcore image`: find the regions of a micrograph that differ in local periodicity."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import emcore
+from emcore.cli.files import Kind
+from emcore.cli.options import add_files, add_output_options, auto_or_count, frame, whole_number
+from emcore.cli.run import each_file
+
+if TYPE_CHECKING:
+    from emcore.workflows.image import ImageAnalysis
+
+TEXT = "Find the regions of a micrograph that differ in local periodicity."
+IMAGES = Kind("image", (".tif", ".tiff", ".npy", ".ser", ".emd", ".dm3", ".dm4"))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of `emcore.analyze_image`."""
+    add_files(parser, "an image, or a folder of images")
+    parser.add_argument("--window", type=whole_number(8), default=128, help="side of the window in pixels (128)")
+    parser.add_argument("--step", type=whole_number(1), help="step of the window in pixels (a quarter of the window)")
+    parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
+    parser.add_argument("--rule", help="rule that chooses how many (gap)")
+    parser.add_argument("--frame", type=frame, metavar="I[,J]", help="which image of a stack, from 0 on (0)")
+    parser.add_argument("--include-info-bar", action="store_true", help="analyse the bar below the picture, too")
+    add_output_options(parser)
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Analyse every file."""
+    if options.rule is not None:
+        from emcore.arrays import check_option
+        from emcore.workflows.image import IMAGE_RULES
+
+        if options.components != "auto":
+            parser.error("--rule chooses the number of components, --components fixes it: leave one out")
+        try:
+            check_option(options.rule, IMAGE_RULES, "--rule")
+        except ValueError as error:
+            parser.error(str(error))
+
+    def work(file: Path) -> "ImageAnalysis":
+        result: ImageAnalysis = emcore.analyze_image(
+            emcore.read(file),
+            window=options.window,
+            step=options.step,
+            n_components=options.components,
+            rule=options.rule,
+            frame=options.frame,
+            include_info_bar=options.include_info_bar,
+        )
+        return result
+
+    return each_file(options, IMAGES, work, tell)
+
+
+def tell(result: "ImageAnalysis") -> Iterator[str]:
+    """What was decided, and the regions."""
+    from emcore.wording import column, count_of, direction
+
+    record = result.provenance
+    spacings = column(result.spacing, result.image.axes[1].units)
+    yield f"{record.input_name}: {count_of(result.n_components, 'component')}"
+    yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
+    yield f"  windows   {record.parameters['window']} px, step {record.parameters['step']} px"
+    for index in range(result.n_components):
+        yield (
+            f"  region {index + 1:<3}{100 * float(result.area[index]):5.1f} %  "
+            f"spacing {spacings[index]}  direction {direction(float(result.direction[index]))}"
+        )

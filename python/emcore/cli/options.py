@@ -1,0 +1,51 @@
+"""Options that several verbs have, and how the words after an option become a value."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from emcore.control import MAX_THREADS
+
+
+def add_files(parser: argparse.ArgumentParser, text: str) -> None:
+    """One or more files or folders, as `options.files`."""
+    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=text)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """What every verb has that computes and writes results; `emcore.cli.run` acts on them."""
+    parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="folder for results (this one)")
+    parser.add_argument("--force", action="store_true", help="replace existing results")
+    parser.add_argument("--threads", type=whole_number(1, MAX_THREADS), help="how many threads compute (all cores)")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+
+
+def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Reads a whole number from `least` to `most`."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            end = "on" if math.isinf(most) else f"to {most}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} {end}")
+        return int(text)
+
+    return number
+
+
+def auto_or_count(text: str) -> int | str:
+    """Reads "auto" or a whole number from 1 on."""
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from 1 on")
+    return int(text)
+
+
+def frame(text: str) -> int | tuple[int, ...]:
+    """Reads the place of one picture in a stack, "3" or "3,5"."""
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no frame: give one number from 0 on for each axis of the stack")
+    index = tuple(int(part) for part in parts)
+    return index[0] if len(index) == 1 else index

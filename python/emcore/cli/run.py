@@ -1,0 +1,93 @@
+"""What verbs do alike: files in, one workflow for each, results out, one bad file not stopping the others."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib import util
+from pathlib import Path
+from typing import Any, NoReturn
+
+import emcore
+from emcore.cli.files import Kind, collected, expand, output_names, report_failures, result_paths
+from emcore.cli.progress import progress_bar
+from emcore.results import Result
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """What must be known to work before anything is computed."""
+    for module in ("matplotlib", "h5py"):
+        if util.find_spec(module) is None:
+            _stop(f"reports and results files need {module}: pip install emcore[cli]")
+    if options.threads:
+        emcore.set_num_threads(options.threads)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _stop(f"cannot make the folder {options.output}: {error.strerror}")
+
+
+def _stop(message: str) -> NoReturn:
+    print(f"emcore: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def each_file(
+    options: argparse.Namespace,
+    kind: Kind,
+    work: Callable[[Path], Result],
+    tell: Callable[[Any], Iterable[str]],
+) -> int:
+    """Report and results file for every file meant; returns the exit code.
+
+    Parameters
+    ----------
+    options : Namespace
+        With those of `add_files` and `add_output_options`.
+    kind : Kind
+        What a folder is searched for.
+    work : callable
+        From a file to its result.
+    tell : callable
+        The lines that say what was decided, each without its end.
+    """
+    prepare(options)
+    files, failures = expand(options.files, kind)
+    outputs = output_names(files)
+    done = 0
+    for file in files:
+        with collected(file, failures):
+            one_result(options, outputs[file], files, partial(work, file), tell, shown=file.name)
+            done += 1
+    if len(files) > 1 and not options.quiet:
+        print(f"{done} of {len(files)} files done")
+    return report_failures(failures)
+
+
+def one_result(
+    options: argparse.Namespace,
+    name: str,
+    inputs: Sequence[Path],
+    work: Callable[[], Result],
+    tell: Callable[[Any], Iterable[str]],
+    shown: str = "",
+) -> None:
+    """One report and results file under `name`, of however many inputs; what cannot be written is refused first."""
+    start = time.perf_counter()
+    results, report = result_paths(options, name, inputs)
+    with progress_bar(shown or name, options.quiet):
+        result = work()
+    result.save(results, overwrite=options.force)
+    result.report(report, overwrite=options.force)
+    if options.quiet:
+        return
+    from emcore.wording import count_of
+
+    for line in tell(result):
+        print(line)
+    record = result.provenance
+    for note in record.notes:
+        print(f"  note      {note}")
+    print(f"  time      {time.perf_counter() - start:.2f} s from file to report, {count_of(record.threads, 'thread')}")
+    print(f"  written   {report}, {results}", flush=True)

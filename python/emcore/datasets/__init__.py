@@ -1,0 +1,9 @@
+"""Seeded synthetic data whose truth is known, for trials, tests, examples and the demo.
+
+One file for each kind of data; `agreement` says how well a result agrees with the truth.
+"""
+
+from emcore.datasets.agreement import adjusted_rand_index, far_from_borders
+from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
+
+__all__ = ["LabelledImage", "adjusted_rand_index", "far_from_borders", "lattice_micrograph"]

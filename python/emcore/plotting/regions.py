@@ -1,0 +1,54 @@
+"""Labels laid over a picture: a tint, a border and a number for each."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.plotting.colors import component_color
+from emcore.plotting.maps import middles, reduction, show, thinned
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_regions(axes: "Axes", regions: NDArray[np.integer[Any]], y: NDArray[Any], x: NDArray[Any]) -> None:
+    """Lay a tint, a border and a number for every region over the picture in `axes`; negative labels stay clear."""
+    steps = reduction(regions.shape)
+    labels = thinned(regions, steps)
+    count = int(labels.max()) + 1
+    colors = np.array([[*component_color(i), 0.4] for i in range(count)] + [[0.0, 0.0, 0.0, 0.0]])
+    tint = colors[np.where(labels < 0, count, labels)]
+    border = np.zeros(labels.shape, dtype=bool)
+    border[1:] |= labels[1:] != labels[:-1]
+    border[:-1] |= border[1:]
+    border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    border[:, :-1] |= border[:, 1:]
+    tint[border & (labels >= 0), 3] = 1.0
+    show(axes, (tint * 255).astype(np.uint8), steps, y, x)
+    steps = reduction(regions.shape, 96)
+    coarse = thinned(regions, steps)
+    for index in range(count):
+        row, column = _deepest(coarse == index)
+        if row >= 0:
+            axes.annotate(
+                str(index + 1),
+                (x[middles(len(x), steps[1])[column]], y[middles(len(y), steps[0])[row]]),
+                ha="center",
+                va="center",
+                fontsize=10,
+                color="white" if sum(component_color(index)) < 1.4 else "black",
+                bbox={"boxstyle": "circle,pad=0.25", "facecolor": component_color(index), "edgecolor": "white"},
+            )
+
+
+def _deepest(inside: NDArray[np.bool_]) -> tuple[int, int]:
+    """The pixel that outlives erosion the longest, a place for a number; (-1, -1) in an empty region."""
+    place = (-1, -1)
+    while inside.any():
+        rows, columns = np.nonzero(inside)
+        middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+        place = int(rows[middle]), int(columns[middle])
+        padded = np.pad(inside, 1)
+        inside = inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return place
