@@ -8,7 +8,7 @@
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`pass`]: the typed view of the data and the driver of every method;
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`]: how those lie in memory, [`tiles`]:
-//!    the inner loops);
+//!    the inner loops); [`lanes`]: rows turned, for few features;
 //! 5. the methods: [`spectra`] (with [`half`], [`fft`], `butterfly`, [`reduction`], [`logarithm`]), [`pca`] (with [`moments`] and
 //!    [`eigen`]), [`nmf`].
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -20,6 +20,7 @@ pub mod eigen;
 pub mod error;
 pub mod fft;
 pub mod half;
+pub mod lanes;
 pub mod logarithm;
 pub mod moments;
 pub mod nmf;

@@ -76,6 +76,10 @@ pub trait Real:
     fn mul<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `a / b`.
     fn div<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// The smaller of each two.
+    fn min<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// The larger of each two.
+    fn max<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `a * b + c`, fused where the machine can.
     fn mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
     /// Sum over the lanes.
@@ -83,7 +87,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $mul_add:ident, $sum:ident) => {
         impl Real for $t {
             type Lanes<S: Simd> = S::$lanes;
             const LINE: usize = $line;
@@ -130,6 +134,14 @@ macro_rules! real {
                 simd.$div(a, b)
             }
             #[inline(always)]
+            fn min<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes) -> S::$lanes {
+                simd.$min(a, b)
+            }
+            #[inline(always)]
+            fn max<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes) -> S::$lanes {
+                simd.$max(a, b)
+            }
+            #[inline(always)]
             fn mul_add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, c: S::$lanes) -> S::$lanes {
                 simd.$mul_add(a, b, c)
             }
@@ -141,8 +153,34 @@ macro_rules! real {
     };
 }
 
-real!(f32, f32s, 32, splat_f32s, add_f32s, sub_f32s, mul_f32s, div_f32s, mul_add_e_f32s, reduce_sum_f32s);
-real!(f64, f64s, 16, splat_f64s, add_f64s, sub_f64s, mul_f64s, div_f64s, mul_add_e_f64s, reduce_sum_f64s);
+real!(
+    f32,
+    f32s,
+    32,
+    splat_f32s,
+    add_f32s,
+    sub_f32s,
+    mul_f32s,
+    div_f32s,
+    min_f32s,
+    max_f32s,
+    mul_add_e_f32s,
+    reduce_sum_f32s
+);
+real!(
+    f64,
+    f64s,
+    16,
+    splat_f64s,
+    add_f64s,
+    sub_f64s,
+    mul_f64s,
+    div_f64s,
+    min_f64s,
+    max_f64s,
+    mul_add_e_f64s,
+    reduce_sum_f64s
+);
 
 /// Ask for the cache lines of `values` that lie `ahead` bytes further on in memory; only a hint, and only on x86-64.
 #[inline(always)]

@@ -1,0 +1,122 @@
+//! A few rows turned on their side, so that a register holds one feature of many rows.
+//!
+//! With about ten features a row does not fill a register, and the sum over its lanes costs more than the products. Turned,
+//! a distance is d steps in each of which all lanes work, and its result lies in lanes too, ready for whatever each row
+//! needs next (a smallest value, a quotient). Rows come in groups of [`Real::LINE`], two of the widest registers: group g
+//! holds feature j of its rows at `group(g)[j * LINE..(j + 1) * LINE]`, whatever the instruction set. What is turned is
+//! (x - offset) factor: of centred and scaled data 32-bit floats lose no digits to a mean or a unit.
+//!
+//! Cost: one load and one store per value, 2 d / LINE registers of arithmetic.
+
+use crate::rows::Block;
+use crate::simd::{Pixel, Real, Simd};
+
+/// Rows in groups of `LINE`, turned; filled again and again by one thread.
+#[derive(Debug, Clone)]
+pub struct Lanes<R> {
+    d: usize,
+    n: usize,
+    values: Vec<R>,
+}
+
+impl<R: Real> Lanes<R> {
+    /// None yet, of `d` features.
+    pub fn new(d: usize) -> Self {
+        Self { d, n: 0, values: Vec::new() }
+    }
+
+    /// Number of rows; the lanes of the last group beyond them hold the last row again.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.n.div_ceil(R::LINE)
+    }
+
+    /// The d × LINE values of a group, feature after feature.
+    #[inline(always)]
+    pub fn group(&self, group: usize) -> &[R] {
+        &self.values[group * self.d * R::LINE..][..self.d * R::LINE]
+    }
+
+    /// Turn the rows of `block`, of which there is at least one; `offset` and `factor` hold a value for each feature.
+    ///
+    /// To be called within a [`WithSimd`](crate::simd::WithSimd).
+    #[inline(always)]
+    pub fn fill<S: Simd, T: Pixel<Real = R>>(&mut self, simd: S, block: Block<'_, T>, offset: &[R], factor: &[R]) {
+        let d = self.d;
+        assert!(block.n() > 0 && block.d() == d && offset.len() == d && factor.len() == d, "rows of d features");
+        self.n = block.n();
+        if self.values.len() < self.groups() * d * R::LINE {
+            self.values.resize(self.groups() * d * R::LINE, R::ZERO);
+        }
+        for (g, group) in self.values.chunks_exact_mut(d * R::LINE).take(self.n.div_ceil(R::LINE)).enumerate() {
+            for l in 0..R::LINE {
+                let row = block.row((g * R::LINE + l).min(block.n() - 1));
+                for (line, x) in group.chunks_exact_mut(R::LINE).zip(row) {
+                    line[l] = x.real();
+                }
+            }
+            for (j, line) in group.chunks_exact_mut(R::LINE).enumerate() {
+                let (offset, factor) = (R::splat(simd, offset[j]), R::splat(simd, factor[j]));
+                for part in line.chunks_exact_mut(R::lanes::<S>()) {
+                    let x = <R as Real>::sub(simd, R::load(simd, part), offset);
+                    R::store(simd, part, <R as Real>::mul(simd, x, factor));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rows;
+    use crate::simd::{WithSimd, on_each};
+    use ndarray::{Array2, ArrayView2, s};
+
+    #[derive(Clone)]
+    struct Fill<'a, T: Pixel>(ArrayView2<'a, T>, Vec<T::Real>, Vec<T::Real>);
+    impl<T: Pixel> WithSimd for Fill<'_, T> {
+        type Output = Lanes<T::Real>;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let mut lanes = Lanes::new(self.0.ncols());
+            let (rows, mut scratch) = (Rows::new(self.0), Vec::new());
+            // Filled twice, the first time with more rows.
+            lanes.fill(simd, rows.block(0..rows.n(), &mut scratch), &self.1, &self.2);
+            lanes.fill(simd, rows.block(1..rows.n(), &mut scratch), &self.1, &self.2);
+            lanes
+        }
+    }
+
+    fn check<T: Pixel>(of: impl Fn(usize) -> T) {
+        let (line, real) = (T::Real::LINE, |x: usize| T::Real::of(x as f64));
+        for (n, d) in [(2, 1), (33, 10), (34, 3), (71, 70)] {
+            let data = Array2::from_shape_fn((2 * n, 3 * d), |(i, j)| of((i * 31 + j * 7) % 120));
+            let (offset, factor) = (Vec::from_iter((0..d).map(real)), Vec::from_iter((0..d).map(|j| real(j % 3))));
+            for view in [data.slice(s![..n, ..d]), data.slice(s![..;2, ..d]), data.slice(s![n..;-1, ..;3])] {
+                for lanes in on_each(Fill(view, offset.clone(), factor.clone())) {
+                    assert_eq!((lanes.n(), lanes.groups()), (view.nrows() - 1, (view.nrows() - 1).div_ceil(line)));
+                    for (i, j) in (0..lanes.groups() * line).flat_map(|i| (0..d).map(move |j| (i, j))) {
+                        let x = view[((i + 1).min(view.nrows() - 1), j)].real();
+                        assert_eq!(lanes.group(i / line)[j * line + i % line], (x - offset[j]) * factor[j]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_holds_the_rows_of_any_type_and_strides_and_then_the_last_one_again() {
+        check(|x| x as u8);
+        check(|x| x as u16);
+        check(|x| x as u32);
+        check(|x| x as i16 - 50);
+        check(|x| x as i32 - 50);
+        check(|x| x as f32 / 8.0);
+        check(|x| x as f64 / 8.0);
+    }
+}
