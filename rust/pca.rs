@@ -82,12 +82,19 @@ pub struct Pca {
 pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, control: &Control) -> Result<Pca> {
     let (n, d, k) = (rows.n(), rows.d(), options.components);
     check(n, d, options)?;
-    let data = Data::new(rows, options, control)?;
     let short = n.min(d);
     let fits = start_columns(k) <= d;
     let [long, size] = [n.max(d), short].map(|x| x as f64);
-    let quick = size * size * (long + 5.0 * size) <= QUICK || 3 * k > short;
+    let sideways = n < d && rows.transposed().is_none();
+    let quick = (size * size * (long + 5.0 * size) <= QUICK || 3 * k > short) && !sideways;
     let exact = options.solver == Solver::Exact || !fits || (options.solver == Solver::Auto && quick);
+    if exact && sideways {
+        // Features will be visited: of rows that are computed, the few there are are held.
+        let mut held = Vec::new();
+        rows.block(0..n, &mut held);
+        return pca(Rows::from_slice(&held, n, d), options, control);
+    }
+    let data = Data::new(rows, options, control)?;
     let pairs = if exact { data.exact(k, control)? } else { data.randomized(k, options.seed, control)? };
     let mut components = Vec::with_capacity(k * d);
     for j in 0..k {
@@ -170,7 +177,7 @@ impl<'a, T: Pixel + Into<f64>> Data<'a, T> {
     fn gram(&self, control: &Control) -> Result<Mat<f64>> {
         // The long side in blocks; of a wide matrix the columns are the rows of its transpose.
         let wide = self.wide();
-        let rows = if wide { self.rows.transposed() } else { self.rows };
+        let rows = if wide { self.rows.transposed().expect("the features as rows") } else { self.rows };
         let (long, short) = (rows.n(), rows.d());
         let mean = if self.center { &self.mean } else { &vec![0.0; self.mean.len()] };
         let mut gram = vec![0.0; short * short];

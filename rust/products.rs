@@ -28,9 +28,9 @@ pub fn x_q<T: Pixel>(
     let mut out = vec![T::Real::ZERO; rows.n() * q.k];
     let block = |range: Range<usize>, out: &mut [T::Real]| {
         let mut scratch = Vec::new();
-        let block = rows.block(range, &mut scratch);
-        for part in tiles(block.n(), tile) {
-            project(block.part(part.clone()), &offset, q, &mut out[part.start * q.k..part.end * q.k]);
+        for part in tiles(range.len(), tile) {
+            let block = rows.block(range.start + part.start..range.start + part.end, &mut scratch);
+            project(block, &offset, q, &mut out[part.start * q.k..part.end * q.k]);
         }
     };
     control.expect(rows.n() as u64);
@@ -48,11 +48,8 @@ pub fn xt_y<T: Pixel>(
 ) -> Result<Panel<f64>> {
     assert_eq!(y.len(), rows.n() * k, "rows of X times columns of Y");
     let offset = pack_offset(offset, rows.d());
-    sum_over_blocks(rows, k, control, |block, first, sum| {
-        for part in tiles(block.n(), tile_rows::<T>(rows.d())) {
-            let y = &y[(first + part.start) * k..(first + part.end) * k];
-            accumulate(block.part(part), &offset, y, sum);
-        }
+    sum_over_tiles(rows, k, control, |block, first, _, sum| {
+        accumulate(block, &offset, &y[first * k..(first + block.n()) * k], sum);
     })
 }
 
@@ -64,31 +61,29 @@ pub fn xt_x_q<T: Pixel>(
     control: &Control,
 ) -> Result<Panel<f64>> {
     let offset = pack_offset(offset, rows.d());
-    sum_over_blocks(rows, q.k, control, |block, _, sum| {
-        let tile = tile_rows::<T>(rows.d());
-        let mut y = vec![T::Real::ZERO; tile * q.k];
-        for part in tiles(block.n(), tile) {
-            let y = &mut y[..part.len() * q.k];
-            let block = block.part(part);
-            project(block, &offset, q, y);
-            accumulate(block, &offset, y, sum);
-        }
+    sum_over_tiles(rows, q.k, control, |block, _, y, sum| {
+        y.resize(block.n() * q.k, T::Real::ZERO);
+        project(block, &offset, q, y);
+        accumulate(block, &offset, y, sum);
     })
 }
 
-/// One pass in which each block of rows adds to a d × k sum; `block(rows, index of the first row, sum)`.
-fn sum_over_blocks<T: Pixel>(
+/// One pass in which each tile of rows adds to a d × k sum; `tile(rows, index of the first row, scratch, sum)`.
+fn sum_over_tiles<T: Pixel>(
     rows: Rows<'_, T>,
     k: usize,
     control: &Control,
-    block: impl Fn(Block<'_, T>, usize, &mut Panel<T::Real>) + Sync,
+    tile: impl Fn(Block<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
 ) -> Result<Panel<f64>> {
     let spare = Spare::new(|| Panel::zeros::<T::Real>(rows.d(), k));
     let mut total = Panel::zeros::<T::Real>(rows.d(), k);
     let sum_block = |range: Range<usize>, _: &mut [u8]| {
-        let mut scratch = Vec::new();
+        let (mut scratch, mut thin) = (Vec::new(), Vec::new());
         let mut sum = spare.take();
-        block(rows.block(range.clone(), &mut scratch), range.start, &mut sum);
+        for part in tiles(range.len(), tile_rows::<T>(rows.d())) {
+            let first = range.start + part.start;
+            tile(rows.block(first..range.start + part.end, &mut scratch), first, &mut thin, &mut sum);
+        }
         sum
     };
     control.expect(rows.n() as u64);

@@ -1,21 +1,44 @@
 //! A typed view of n rows × d features in the type in which the detector wrote them: contiguous, strided or
-//! memory-mapped; never copied, except that one block at a time is gathered when its features are not contiguous.
+//! memory-mapped; never copied, except that one block at a time is gathered when its features are not contiguous. Or rows
+//! that are [`Computed`] from such, one block at a time.
 
 use crate::simd::{Pixel, Real};
 use crate::{Control, Error, Result, pass};
 use ndarray::{ArrayView2, Axis};
 use std::ops::Range;
 
+/// Rows that are nowhere stored.
+pub trait Computed<T>: Sync {
+    /// Numbers of rows and features.
+    fn shape(&self) -> (usize, usize);
+    /// Write some rows, one after another.
+    fn fill(&self, rows: Range<usize>, values: &mut [T]);
+}
+
 /// n rows (positions) of d features (pixels or channels).
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Rows<'a, T> {
-    view: ArrayView2<'a, T>,
+    n: usize,
+    d: usize,
+    source: Source<'a, T>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a, T> {
+    Memory(ArrayView2<'a, T>),
+    Computed(&'a dyn Computed<T>),
 }
 
 impl<'a, T: Pixel> Rows<'a, T> {
     /// A view of `data`, of whatever strides.
     pub fn new(data: ArrayView2<'a, T>) -> Self {
-        Self { view: data }
+        Self { n: data.nrows(), d: data.ncols(), source: Source::Memory(data) }
+    }
+
+    /// Rows computed whenever a block of them is visited.
+    pub fn computed(rows: &'a dyn Computed<T>) -> Self {
+        let (n, d) = rows.shape();
+        Self { n, d, source: Source::Computed(rows) }
     }
 
     /// A view of `n` × `d` values in row-major order; panics when the length differs.
@@ -25,17 +48,20 @@ impl<'a, T: Pixel> Rows<'a, T> {
 
     /// Number of rows.
     pub fn n(&self) -> usize {
-        self.view.nrows()
+        self.n
     }
 
     /// Number of features.
     pub fn d(&self) -> usize {
-        self.view.ncols()
+        self.d
     }
 
-    /// The features as rows.
-    pub fn transposed(&self) -> Self {
-        Self::new(self.view.reversed_axes())
+    /// The features as rows; none where rows are computed.
+    pub fn transposed(&self) -> Option<Self> {
+        match self.source {
+            Source::Memory(view) => Some(Self::new(view.reversed_axes())),
+            Source::Computed(_) => None,
+        }
     }
 
     /// Bytes of one row.
@@ -43,9 +69,18 @@ impl<'a, T: Pixel> Rows<'a, T> {
         self.d() * size_of::<T>()
     }
 
-    /// Some rows, each as a contiguous slice. `scratch` is used only where features are not contiguous in memory.
+    /// Some rows, each as a contiguous slice. `scratch` is used only where features are not contiguous in memory: take few
+    /// rows at a time, that it stays in cache.
     pub fn block<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<T>) -> Block<'s, T> {
-        let part = self.view.slice_axis(Axis(0), rows.into());
+        let part = match &self.source {
+            Source::Memory(view) => view.slice_axis(Axis(0), rows.into()),
+            Source::Computed(source) => {
+                let n = rows.len();
+                scratch.resize(n * self.d, T::default());
+                source.fill(rows, scratch);
+                return Block::of(scratch, n, self.d);
+            }
+        };
         let (n, d) = part.dim();
         if part.strides()[1] == 1 || d <= 1 {
             return Block { first: part.as_ptr(), stride: part.strides()[0], n, d, held: std::marker::PhantomData };
@@ -62,7 +97,7 @@ impl<'a, T: Pixel> Rows<'a, T> {
         } else {
             scratch.extend(part.iter());
         }
-        Block { first: scratch.as_ptr(), stride: d as isize, n, d, held: std::marker::PhantomData }
+        Block::of(scratch, n, d)
     }
 }
 
@@ -82,6 +117,11 @@ unsafe impl<T: Sync> Send for Block<'_, T> {}
 unsafe impl<T: Sync> Sync for Block<'_, T> {}
 
 impl<'a, T> Block<'a, T> {
+    fn of(values: &'a [T], n: usize, d: usize) -> Self {
+        assert_eq!(values.len(), n * d);
+        Self { first: values.as_ptr(), stride: d as isize, n, d, held: std::marker::PhantomData }
+    }
+
     /// Number of rows.
     #[inline(always)]
     pub fn n(&self) -> usize {

@@ -110,8 +110,8 @@ def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray
 
     Parameters
     ----------
-    data : array-like, shape (n, d)
-        See `as_pixels`.
+    data : array-like, shape (n, d), or PreparedRows
+        See `as_pixels`; prepared rows were checked when they were prepared.
     name : str
         The argument's name, for the message.
     nonnegative : bool
@@ -119,7 +119,7 @@ def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray
 
     Returns
     -------
-    ndarray, shape (n, d)
+    ndarray, shape (n, d), or PreparedRows
         Finite, of one of `PIXEL_TYPES`; the caller's own memory where that is possible.
 
     Examples
@@ -127,6 +127,10 @@ def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray
     >>> as_rows([[1, 2], [3, 4]]).shape
     (2, 2)
     """
+    if isinstance(data, _emcore.PreparedRows):
+        if nonnegative and (negative := _emcore.value_range(data)[3]) is not None:
+            raise ValueError(f"{name} is prepared so that row {negative[0]} has negative values; leave offsets out")
+        return data  # type: ignore[return-value]  # what the kernels and the callers of this ask of an array, it has
     array = as_pixels(data, name, 2)
     if array.dtype.kind == "f" or (nonnegative and array.dtype.kind == "i"):
         check_finite(array, name, nonnegative=nonnegative)

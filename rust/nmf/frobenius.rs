@@ -8,6 +8,7 @@ use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::tiles::{accumulate, pack_offset, project, tile_rows, tiles};
 use crate::{Control, Result, Rows};
+use std::ops::Range;
 
 /// Below this fraction of ‖X‖² the loss is summed anew: the difference of large sums would lose too many digits.
 const CANCELS: f64 = 1e-2;
@@ -55,9 +56,8 @@ pub fn fit<T: Pixel>(
             control,
             w,
             |range, w| {
-                let mut scratch = Vec::new();
                 let mut wtx = spare.take();
-                let small = visit(x.block(range, &mut scratch), w, &state, &mut wtx);
+                let small = visit(x, range, w, &state, &mut wtx);
                 (wtx, small)
             },
             |(wtx, small)| {
@@ -153,13 +153,21 @@ impl Small {
 }
 
 /// New W of a block from the old, and its share of the sums.
-fn visit<T: Pixel>(x: Block<'_, T>, w: &mut [T::Real], state: &State<T::Real>, wtx: &mut Panel<T::Real>) -> Small {
+fn visit<T: Pixel>(
+    x: Rows<'_, T>,
+    range: Range<usize>,
+    w: &mut [T::Real],
+    state: &State<T::Real>,
+    wtx: &mut Panel<T::Real>,
+) -> Small {
     let k = wtx.k();
     let tile = tile_rows::<T>(x.d());
+    let mut scratch = Vec::new();
     let mut c = vec![T::Real::ZERO; tile * k];
     let mut small = Small::new(k);
-    for rows in tiles(x.n(), tile) {
-        let (x, w) = (x.part(rows.clone()), &mut w[rows.start * k..rows.end * k]);
+    for rows in tiles(range.len(), tile) {
+        let x = x.block(range.start + rows.start..range.start + rows.end, &mut scratch);
+        let w = &mut w[rows.start * k..rows.end * k];
         let c = &mut c[..w.len()];
         project(x, &state.offset, &state.q, c);
         if state.norm {

@@ -32,11 +32,10 @@ pub fn least_squares<T: Pixel>(
         w,
         |range, w| {
             let mut scratch = Vec::new();
-            let block = x.block(range, &mut scratch);
             let mut solver = NonNegative::new(&gram, k);
-            for rows in tiles(block.n(), tile_rows::<T>(d)) {
+            for rows in tiles(range.len(), tile_rows::<T>(d)) {
                 let w = &mut w[rows.start * k..rows.end * k];
-                project(block.part(rows), &offset, &q, w);
+                project(x.block(range.start + rows.start..range.start + rows.end, &mut scratch), &offset, &q, w);
                 for w in w.chunks_mut(k) {
                     solver.b.iter_mut().zip(&*w).for_each(|(b, c)| *b = c.f64() - penalty.l1);
                     w.iter_mut().zip(solver.solve()).for_each(|(w, &x)| *w = T::Real::of(x));

@@ -1,9 +1,10 @@
-//! NumPy arrays of every pixel type as typed views.
+//! NumPy arrays of every pixel type, and rows prepared from them.
 
+use super::prepare::PreparedRows;
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
 
-/// A 2-D array of one of the pixel types.
+/// A 2-D array of one of the pixel types, or rows prepared from such.
 #[derive(FromPyObject)]
 pub enum Pixels2<'py> {
     U8(PyReadonlyArray2<'py, u8>),
@@ -13,41 +14,39 @@ pub enum Pixels2<'py> {
     I32(PyReadonlyArray2<'py, i32>),
     F32(PyReadonlyArray2<'py, f32>),
     F64(PyReadonlyArray2<'py, f64>),
+    Prepared(PyRef<'py, PreparedRows>),
 }
 
-/// Evaluate an expression with `$view`, the typed `ArrayView2` of a [`Pixels2`].
+/// Evaluate an expression with `$view`, the typed `ArrayView2` of a [`Pixels2`] that is stored.
 macro_rules! with_view {
     ($pixels:expr, $view:ident => $body:expr) => {
+        $crate::python::arrays::with_view!($pixels, $view => $body, U8 U16 U32 I16 I32 F32 F64, _ => {
+            return Err(pyo3::exceptions::PyTypeError::new_err("prepared rows are not an array; give the data as stored"))
+        })
+    };
+    ($pixels:expr, $view:ident => $body:expr, $($type:ident)*, $other:pat => $otherwise:expr) => {
         match &$pixels {
-            $crate::python::arrays::Pixels2::U8(array) => {
+            $($crate::python::arrays::Pixels2::$type(array) => {
                 let $view = array.as_array();
                 $body
-            }
-            $crate::python::arrays::Pixels2::U16(array) => {
-                let $view = array.as_array();
-                $body
-            }
-            $crate::python::arrays::Pixels2::U32(array) => {
-                let $view = array.as_array();
-                $body
-            }
-            $crate::python::arrays::Pixels2::I16(array) => {
-                let $view = array.as_array();
-                $body
-            }
-            $crate::python::arrays::Pixels2::I32(array) => {
-                let $view = array.as_array();
-                $body
-            }
-            $crate::python::arrays::Pixels2::F32(array) => {
-                let $view = array.as_array();
-                $body
-            }
-            $crate::python::arrays::Pixels2::F64(array) => {
-                let $view = array.as_array();
-                $body
-            }
+            })*
+            $other => $otherwise,
         }
     };
 }
-pub(crate) use with_view;
+
+/// Evaluate an expression with `$rows`, the typed [`Rows`](crate::Rows) of a [`Pixels2`].
+macro_rules! with_rows {
+    ($py:expr, $pixels:expr, $rows:ident => $body:expr) => {
+        $crate::python::arrays::with_view!($pixels, view => {
+            let $rows = $crate::Rows::new(view);
+            $body
+        }, U8 U16 U32 I16 I32 F32 F64, $crate::python::arrays::Pixels2::Prepared(prepared) => {
+            let held = prepared.held($py)?;
+            let prepared = prepared.open(&held)?;
+            let $rows = $crate::Rows::computed(&prepared);
+            $body
+        })
+    };
+}
+pub(crate) use {with_rows, with_view};

@@ -1,8 +1,10 @@
 //! The extension module `emcore._emcore`: one thin file per kernel, of the same name. A binding never computes.
 
 mod arrays;
+mod moments;
 mod nmf;
 mod pca;
+mod prepare;
 mod products;
 mod rows;
 mod run;
@@ -20,6 +22,8 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     run::register(module)?;
     nmf::register(module)?;
     rows::register(module)?;
+    prepare::register(module)?;
+    moments::register(module)?;
     products::register(module)?;
     spectra::register(module)?;
     pca::register(module)?;

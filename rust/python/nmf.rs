@@ -1,11 +1,10 @@
 //! Non-negative factors as Python sees them.
 
-use super::arrays::{Pixels2, with_view};
+use super::arrays::{Pixels2, with_rows};
 use super::run::run;
 use crate::nmf::{self as kernel, Loss, Parameters, Penalty, Solver};
 use crate::simd::Pixel;
 use crate::{Control, Error, Result, Rows};
-use ndarray::ArrayView2;
 use numpy::{Element, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
 use pyo3::prelude::*;
 
@@ -48,8 +47,8 @@ fn nmf(
     };
     let weights = given(weights);
     let h = slice(h.as_slice_mut().ok())?;
-    with_view!(data, view => {
-        let fit = with_w(py, view, w, |x, w, control| {
+    with_rows!(py, data, rows => {
+        let fit = with_w(py, rows, w, |x, w, control| {
             kernel::nmf(x, w, h, weights.as_deref(), parameters, control)
         })?;
         Ok((fit.n_iter, fit.converged, fit.loss))
@@ -74,8 +73,8 @@ fn nmf_maps(
     let penalty = Penalty { l1: penalty_w.0, l2: penalty_w.1 };
     let weights = given(weights);
     let h = Vec::from_iter(h.as_array().iter().copied());
-    with_view!(data, view => {
-        with_w(py, view, w, |x, w, control| {
+    with_rows!(py, data, rows => {
+        with_w(py, rows, w, |x, w, control| {
             let weights = weights.as_deref();
             if kullback_leibler {
                 kernel::likelihood(x, &h, weights, penalty, max_iter, tol, w, control)
@@ -100,8 +99,8 @@ fn nmf_loss(
     let weights = given(weights);
     let h = Vec::from_iter(h.as_array().iter().copied());
     let loss = loss_of(kullback_leibler);
-    with_view!(data, view => {
-        with_w(py, view, w, |x, w, control| kernel::loss(x, w, &h, weights.as_deref(), loss, control))
+    with_rows!(py, data, rows => {
+        with_w(py, rows, w, |x, w, control| kernel::loss(x, w, &h, weights.as_deref(), loss, control))
     })
 }
 
@@ -115,20 +114,20 @@ fn pure_rows(
     weights: Option<PyReadonlyArray1<'_, f64>>,
 ) -> PyResult<Vec<usize>> {
     let weights = given(weights);
-    with_view!(data, view => run(py, |control| kernel::pure_rows(Rows::new(view), k, weights.as_deref(), control)))
+    with_rows!(py, data, rows => run(py, |control| kernel::pure_rows(rows, k, weights.as_deref(), control)))
 }
 
 /// Mean of all values.
 #[pyfunction]
 fn mean(py: Python<'_>, data: Pixels2<'_>) -> PyResult<f64> {
-    with_view!(data, view => run(py, |control| kernel::mean(Rows::new(view), control)))
+    with_rows!(py, data, rows => run(py, |control| kernel::mean(rows, control)))
 }
 
-fn with_w<'a, T, V: Send>(
+fn with_w<T, V: Send>(
     py: Python<'_>,
-    view: ArrayView2<'a, T>,
+    rows: Rows<'_, T>,
     w: &Bound<'_, PyAny>,
-    call: impl FnOnce(Rows<'a, T>, &mut [T::Real], &Control) -> Result<V> + Send,
+    call: impl FnOnce(Rows<'_, T>, &mut [T::Real], &Control) -> Result<V> + Send,
 ) -> PyResult<V>
 where
     T: Pixel,
@@ -136,7 +135,7 @@ where
 {
     let mut w: PyReadwriteArray2<'_, T::Real> = w.extract()?;
     let w = slice(w.as_slice_mut().ok())?;
-    run(py, |control| call(Rows::new(view), w, control))
+    run(py, |control| call(rows, w, control))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

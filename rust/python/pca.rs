@@ -1,8 +1,7 @@
 //! Principal components, as Python sees them.
 
-use super::arrays::{Pixels2, with_view};
+use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::Rows;
 use crate::pca::{Options, Solver, pca as kernel};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
@@ -27,7 +26,7 @@ fn pca<'py>(
     };
     let weights = weights.map(|weights| weights.as_array().to_vec());
     let options = Options { components, center, weights: weights.as_deref(), solver, seed };
-    let found = with_view!(data, view => run(py, |control| kernel(Rows::new(view), &options, control))?);
+    let found = with_rows!(py, data, rows => run(py, |control| kernel(rows, &options, control))?);
     let solver = if found.solver == Solver::Exact { "exact" } else { "randomized" };
     let d = found.mean.len();
     Ok((

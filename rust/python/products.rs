@@ -1,8 +1,7 @@
 //! Products with thin matrices, as Python sees them.
 
-use super::arrays::{Pixels2, with_view};
+use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::Rows;
 use crate::panel::Panel;
 use crate::products;
 use crate::simd::Real;
@@ -41,12 +40,12 @@ fn x_q<'py>(
 ) -> PyResult<Matrix<'py>> {
     let offset = offset.map(|offset| offset.as_array().to_vec());
     let k = q.as_array().ncols();
-    let (n, y) = with_view!(x, view => {
-        check(q.as_array().nrows(), view.ncols(), "rows of q")?;
-        check(offset.as_ref().map_or(view.ncols(), Vec::len), view.ncols(), "offset")?;
+    let (n, y) = with_rows!(py, x, rows => {
+        check(q.as_array().nrows(), rows.d(), "rows of q")?;
+        check(offset.as_ref().map_or(rows.d(), Vec::len), rows.d(), "offset")?;
         let q = panel(&q);
-        let y = run(py, |control| products::x_q(Rows::new(view), offset.as_deref(), &q, control))?;
-        (view.nrows(), y.into_iter().map(Real::f64).collect::<Vec<f64>>())
+        let y = run(py, |control| products::x_q(rows, offset.as_deref(), &q, control))?;
+        (rows.n(), y.into_iter().map(Real::f64).collect::<Vec<f64>>())
     });
     PyArray1::from_vec(py, y).reshape([n, k])
 }
@@ -63,11 +62,11 @@ fn xt_y<'py>(
     let offset = offset.map(|offset| offset.as_array().to_vec());
     let y = y.as_array();
     let k = y.ncols();
-    with_view!(x, view => {
-        check(y.nrows(), view.nrows(), "rows of y")?;
-        check(offset.as_ref().map_or(view.ncols(), Vec::len), view.ncols(), "offset")?;
+    with_rows!(py, x, rows => {
+        check(y.nrows(), rows.n(), "rows of y")?;
+        check(offset.as_ref().map_or(rows.d(), Vec::len), rows.d(), "offset")?;
         let y = y.iter().map(|&y| Real::of(y)).collect::<Vec<_>>();
-        matrix(py, &run(py, |control| products::xt_y(Rows::new(view), offset.as_deref(), &y, k, control))?)
+        matrix(py, &run(py, |control| products::xt_y(rows, offset.as_deref(), &y, k, control))?)
     })
 }
 
@@ -81,11 +80,11 @@ fn xt_x_q<'py>(
     offset: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Matrix<'py>> {
     let offset = offset.map(|offset| offset.as_array().to_vec());
-    with_view!(x, view => {
-        check(q.as_array().nrows(), view.ncols(), "rows of q")?;
-        check(offset.as_ref().map_or(view.ncols(), Vec::len), view.ncols(), "offset")?;
+    with_rows!(py, x, rows => {
+        check(q.as_array().nrows(), rows.d(), "rows of q")?;
+        check(offset.as_ref().map_or(rows.d(), Vec::len), rows.d(), "offset")?;
         let q = panel(&q);
-        matrix(py, &run(py, |control| products::xt_x_q(Rows::new(view), offset.as_deref(), &q, control))?)
+        matrix(py, &run(py, |control| products::xt_x_q(rows, offset.as_deref(), &q, control))?)
     })
 }
 

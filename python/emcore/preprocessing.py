@@ -1,0 +1,161 @@
+"""
+Data made ready for clustering without a float copy: masked, normalised, scaled, several signals side by side.
+
+What is prepared is a recipe. Rows are computed from the stored data block by block, whenever a kernel visits them, and
+are accepted wherever a matrix is: by `emcore.pca.pca`, by the clusterings, by the products.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore import _emcore
+from emcore._emcore import PreparedRows
+from emcore.arrays import as_rows, check_finite, check_option
+
+NORMALIZATIONS = ("none", "sum", "max", "l2", "log1p", "sqrt", "root-sum")
+"""What may be done to the kept values of a row, see `Recipe`."""
+
+_POSITIVE = ("sum", "log1p", "sqrt", "root-sum")
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """
+    One signal and how its rows are prepared: ``(N(x[keep]) - offset) * scale``.
+
+    Attributes
+    ----------
+    data : array-like, shape (n, d)
+        Any pixel type, any strides, memory-mapped or not; neither converted nor copied.
+    keep : array-like of bool, shape (d,), optional
+        The features to keep, default all: for diffraction patterns, what is outside the beam mask.
+    normalize : {"none", "sum", "max", "l2", "log1p", "sqrt", "root-sum"}, default "none"
+        N, of the kept values of a row: divide by their sum, largest modulus, Euclidean norm or root of the sum, or take
+        ln(1 + x) or the square root of each (Bach Siches 2022; "root-sum": Keenan & Kotula 2004). A row of zeros stays.
+    offset, scale : array-like, shape (number kept,), optional
+        Per kept feature; default 0 and 1.
+    """
+
+    data: ArrayLike
+    keep: ArrayLike | None = None
+    normalize: str = "none"
+    offset: ArrayLike | None = None
+    scale: ArrayLike | None = None
+
+
+def prepare(signals: Recipe | Sequence[Recipe]) -> PreparedRows:
+    """
+    Rows computed from one or more signals on the same positions.
+
+    Parameters
+    ----------
+    signals : Recipe or sequence of Recipe
+        All with as many rows; their kept features become those of one matrix, one signal after another.
+
+    Returns
+    -------
+    PreparedRows
+        With `shape`, `dtype` (float32), `take(indices)` for a few rows; ``np.asarray`` computes all of them. The stored
+        data must not change while it is used.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity (first position named), negative values where a sum, a logarithm or a root is taken, nothing
+        kept, wrong lengths, different numbers of rows, unknown normalisation.
+    TypeError
+        Data that are not real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.preprocessing import Recipe, prepare
+    >>> counts = np.array([[1, 2, 1], [0, 9, 3]], dtype=np.uint16)
+    >>> rows = prepare(Recipe(counts, keep=[True, False, True], normalize="sum"))
+    >>> np.asarray(rows)
+    array([[0.5, 0.5],
+           [0. , 1. ]], dtype=float32)
+    """
+    recipes = [signals] if isinstance(signals, Recipe) else list(signals)
+    return PreparedRows([_checked(recipe, i, len(recipes)) for i, recipe in enumerate(recipes)])
+
+
+def _checked(recipe: Recipe, index: int, count: int) -> tuple[Any, ...]:
+    name = "data" if count == 1 else f"data of signal {index}"
+    normalize = check_option(recipe.normalize, NORMALIZATIONS, "normalize")
+    rows = as_rows(recipe.data, name, nonnegative=normalize in _POSITIVE)
+    d = rows.shape[1]
+    runs = None
+    if recipe.keep is not None:
+        keep = np.asarray(recipe.keep)
+        if keep.shape != (d,) or keep.dtype != bool:
+            raise ValueError(f"keep is {keep.dtype} of shape {keep.shape}; one bool for each of {d} features is needed")
+        if not keep.any():
+            raise ValueError(f"keep leaves none of the {d} features of {name}; keep at least one")
+        edges = np.flatnonzero(np.diff(keep, prepend=False, append=False)).tolist()
+        runs = list(zip(edges[::2], edges[1::2], strict=True))
+        d = int(keep.sum())
+    return rows, runs, normalize, _per_feature(recipe.offset, d, "offset"), _per_feature(recipe.scale, d, "scale")
+
+
+def _per_feature(values: ArrayLike | None, d: int, name: str) -> NDArray[np.float64] | None:
+    if values is None:
+        return None
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    if array.shape != (d,):
+        raise ValueError(f"{name} has shape {array.shape}; one value for each of the {d} kept features is needed")
+    check_finite(array, name)
+    return array
+
+
+def quantiles(data: ArrayLike, probabilities: Sequence[float]) -> NDArray[np.float64]:
+    """
+    Quantiles of every feature, linear between order statistics.
+
+    Parameters
+    ----------
+    data : array-like, shape (n, d)
+        Any pixel type; a few features at a time are copied.
+    probabilities : sequence of float
+        Each in [0, 1].
+
+    Returns
+    -------
+    ndarray, shape (len(probabilities), d), float64
+        What ``np.quantile(data, probabilities, axis=0)`` gives.
+
+    Examples
+    --------
+    >>> from emcore.preprocessing import quantiles
+    >>> quantiles([[1, 10], [2, 20], [4, 40]], [0.5])
+    array([[ 2., 20.]])
+    """
+    return np.ascontiguousarray(_emcore.quantiles(as_rows(data, "data"), [float(p) for p in probabilities]).T)
+
+
+def mean_and_variance(data: ArrayLike | PreparedRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Mean and variance (over n) of every feature in one read of the data, in float64.
+
+    Parameters
+    ----------
+    data : array-like or PreparedRows, shape (n, d)
+
+    Returns
+    -------
+    mean, variance : ndarray, shape (d,), float64
+
+    Examples
+    --------
+    >>> from emcore.preprocessing import mean_and_variance
+    >>> mean, variance = mean_and_variance([[1, 5], [3, 5]])
+    >>> mean.tolist(), variance.tolist()
+    ([2.0, 5.0], [1.0, 0.0])
+    """
+    rows = as_rows(data, "data")
+    mean, squares = _emcore.moments(rows)
+    return mean, squares / rows.shape[0]

@@ -1,0 +1,31 @@
+//! Mean, deviation and quantiles of every feature, as Python sees them.
+
+use super::arrays::{Pixels2, with_rows};
+use super::run::run;
+use crate::moments::moments as of_features;
+use crate::quantiles::quantiles as kernel;
+use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use pyo3::prelude::*;
+
+type Moments<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>);
+
+/// `(mean, sum of squared deviations)` of every feature.
+#[pyfunction]
+fn moments<'py>(py: Python<'py>, data: Pixels2<'py>) -> PyResult<Moments<'py>> {
+    let found = with_rows!(py, data, rows => run(py, |control| of_features(rows, control))?);
+    Ok((PyArray1::from_vec(py, found.mean), PyArray1::from_vec(py, found.squares)))
+}
+
+/// Quantiles of every feature, one row each.
+#[pyfunction]
+fn quantiles<'py>(py: Python<'py>, data: Pixels2<'py>, probabilities: Vec<f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let (d, found) = with_rows!(py, data, rows => {
+        (rows.d(), run(py, |control| kernel(rows, &probabilities, control))?)
+    });
+    PyArray1::from_vec(py, found).reshape([d, probabilities.len()])
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(moments, module)?)?;
+    module.add_function(wrap_pyfunction!(quantiles, module)?)
+}
