@@ -18,6 +18,7 @@ if not _emcore.optimized:
 
 _WHERE: dict[str, str] = {
     "Axis": "signals",
+    "Clustering": "workflows.clustering",
     "NMF": "decomposition",
     "PCA": "decomposition",
     "Signal": "signals",

@@ -12,9 +12,9 @@ A result is a frozen dataclass of arrays and plain values that inherits `Result`
         provenance: Provenance
 
 Metadata of a field, all optional: `axes`, one name per dimension: a field that holds the coordinates, "image.y" for
-axis y of the Signal field `image`, any other name just counts; `units` and `long_name`, a string or a function of the
-result; `default`, True for the one field a viewer shows first; `signal_axes`, how many of the last axes make one
-signal (default: two, or one for a 1-D field) when the rest is navigation.
+axis y of the Signal field `image`, any other name just counts; `units` and `long_name`; `default`, True for the one
+field a viewer shows first; `signal_axes`, how many of the last axes make one signal (default: two, or one for a 1-D
+field) when the rest is navigation. Each but `default` may be a function of the result.
 
 From these declarations alone `write_result` lays out one HDF5 file in the NeXus way, which NeXus viewers (silx, nexpy,
 h5web) plot; `load_result` gives back an equal result; `to_hyperspy` gives calibrated HyperSpy signals. The layout is in
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # Where the result classes live that are not imported before `load_result` meets their name in a file. The file's own
 # words never decide what is imported.
-_HOMES = {"ImageAnalysis": "emcore.workflows.image"}
+_HOMES = {"ImageAnalysis": "emcore.workflows.image", "Clustering": "emcore.workflows.clustering"}
 _CLASSES: dict[str, type["Result"]] = {}
 
 
@@ -300,12 +300,15 @@ def array_fields(result: Result) -> list[tuple[str, tuple[Axis, ...], int]]:
     arrays = {n: getattr(result, n) for n in fields if isinstance(getattr(result, n), np.ndarray)}
     found = []
     for name, array in arrays.items():
-        declared = fields[name].metadata.get("axes")
+        declared, inside = (
+            value(result) if callable(value) else value
+            for value in (fields[name].metadata.get(key) for key in ("axes", "signal_axes"))
+        )
         if declared is None:
             continue
         if len(declared) != array.ndim:
             raise ValueError(f"field {name} declares axes {declared} but has shape {array.shape}")
-        inside = int(fields[name].metadata.get("signal_axes", min(2, array.ndim)))
+        inside = min(2, array.ndim) if inside is None else int(inside)
         axes = tuple(
             _declared_axis(result, axis, size, i < array.ndim - inside)
             for i, (axis, size) in enumerate(zip(declared, array.shape, strict=True))
