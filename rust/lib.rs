@@ -10,7 +10,7 @@
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`]: how those lie in memory, [`tiles`]:
 //!    the inner loops); [`lanes`]: rows turned, for few features;
 //! 5. the methods: [`spectra`] (with [`half`], [`fft`], `butterfly`, [`reduction`], [`logarithm`]), [`pca`] (with [`moments`] and
-//!    [`eigen`]), [`quantiles`], [`nmf`].
+//!    [`eigen`]), [`quantiles`], [`nmf`], [`kmeans`].
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
@@ -20,6 +20,7 @@ pub mod eigen;
 pub mod error;
 pub mod fft;
 pub mod half;
+pub mod kmeans;
 pub mod lanes;
 pub mod logarithm;
 pub mod moments;

@@ -19,6 +19,7 @@ if not _emcore.optimized:
 _WHERE: dict[str, str] = {
     "Axis": "signals",
     "Clustering": "workflows.clustering",
+    "KMeans": "clustering",
     "NMF": "decomposition",
     "PCA": "decomposition",
     "Signal": "signals",

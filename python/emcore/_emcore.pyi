@@ -72,3 +72,19 @@ def pca(
     solver: str,
     seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, str]: ...
+def kmeans(
+    data: _Rows,
+    centers: NDArray[np.float64],
+    *,
+    max_iter: int,
+    tol: float,
+    metric: str,
+    weights: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.int32], float, int, bool]: ...
+def kmeans_seeds(
+    data: _Rows, k: int, *, metric: str, weights: NDArray[np.float64] | None, draws: NDArray[np.float64]
+) -> list[int]: ...
+def kmeans_nearest(
+    data: _Rows, centers: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.int32], float]: ...
+def kmeans_distances(data: _Rows, centers: NDArray[np.float64], *, metric: str) -> NDArray[np.float64]: ...

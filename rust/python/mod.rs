@@ -1,6 +1,7 @@
 //! The extension module `emcore._emcore`: one thin file per kernel, of the same name. A binding never computes.
 
 mod arrays;
+mod kmeans;
 mod moments;
 mod nmf;
 mod pca;
@@ -20,6 +21,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("optimized", !cfg!(debug_assertions))?;
     threads::register(module)?;
     run::register(module)?;
+    kmeans::register(module)?;
     nmf::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;

@@ -1,0 +1,153 @@
+//! The centres as the scores need them: relative to a fixed point amid the data, with what their products can err by.
+
+use super::rows::Weighed;
+use super::sums::Sums;
+use super::{Metric, exact};
+use crate::panel::Panel;
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::tiles::pack_offset;
+
+/// k centres, and how far each of them moved last.
+pub struct Centers<R> {
+    /// k × d, row by row.
+    pub values: Vec<f64>,
+    pub k: usize,
+    pub d: usize,
+    /// The fixed point p.
+    pub origin: Vec<f64>,
+    /// What the products subtract from X: p itself, or nothing for the cosine metric, which scales products, not rows.
+    pub offset: Vec<R>,
+    /// c − p.
+    pub q: Panel<R>,
+    /// What to subtract the product from to have the score.
+    pub half: Vec<f64>,
+    /// |c − p|.
+    pub length: Vec<f64>,
+    /// How far each centre moved in the last step, a little widened.
+    pub drift: Vec<f32>,
+    /// A score errs by at most this times (|x| as the products see it) times |c − p|, plus `underflow`.
+    error: f64,
+    underflow: f64,
+    /// |p| where X is rounded before p is subtracted, else 0.
+    rounded: f64,
+    metric: Metric,
+}
+
+impl<R: Real> Centers<R> {
+    /// To begin with; the cosine metric scales them to length 1.
+    pub fn start<T: Pixel<Real = R> + Into<f64>>(x: &Weighed<'_, '_, T>, values: &[f64]) -> Self {
+        let (d, k) = (x.rows.d(), values.len() / x.rows.d());
+        let mut values = values.to_vec();
+        if x.metric == Metric::Cosine {
+            values.chunks_mut(d).for_each(|center| {
+                unit(center);
+            });
+        }
+        let mean = |j: usize| values.iter().skip(j).step_by(d).sum::<f64>() / k as f64;
+        let origin = Vec::from_iter((0..d).map(mean));
+        Self::around(x, &origin, values)
+    }
+
+    /// Values that are of length 1 already if they have to be, about a point.
+    pub fn around<T: Pixel<Real = R> + Into<f64>>(x: &Weighed<'_, '_, T>, origin: &[f64], values: Vec<f64>) -> Self {
+        let (d, k) = (x.rows.d(), values.len() / x.rows.d());
+        let origin = Vec::from_iter(origin.iter().map(|&x| R::of(x).f64()));
+        let offset = pack_offset((x.metric == Metric::Euclidean).then_some(&origin), d);
+        // Most sums that a product adds up one after the other, whatever the instruction set of this machine.
+        let terms = (d.next_multiple_of(R::LINE) / dispatch(LanesOf::<R>(std::marker::PhantomData))) as f64 + 12.0;
+        let (unit, smallest) = if size_of::<R>() == 4 { (2f64.powi(-24), 1e-44) } else { (2f64.powi(-53), 1e-322) };
+        let norm = exact::sum_squares(origin.iter().copied()).sqrt();
+        let mut centers = Self {
+            values,
+            k,
+            d,
+            origin,
+            offset,
+            q: Panel::zeros::<R>(d, k),
+            half: Vec::new(),
+            length: Vec::new(),
+            drift: vec![0.0; k],
+            error: 1.01 * terms * unit / (1.0 - terms * unit),
+            underflow: d as f64 * smallest,
+            rounded: if is_integer::<T>() && size_of::<T>() == 4 { norm } else { 0.0 },
+            metric: x.metric,
+        };
+        centers.pack();
+        centers
+    }
+
+    /// By how much the score of centre `c` may err for a row at this distance from the origin.
+    #[inline(always)]
+    pub fn error_of(&self, c: usize, size: f64, factor: f64) -> f64 {
+        let reach = if self.metric == Metric::Cosine { 1.0 } else { size + self.rounded };
+        self.length[c] * (self.error * reach + 1e-14 * self.length[c]) + self.underflow * factor
+    }
+
+    /// The means of `sums`; returns the sum of the squared shifts.
+    pub fn advance(&mut self, sums: &Sums) -> f64 {
+        let mut total = 0.0;
+        let heaviest = sums.heaviest() * self.d;
+        for c in 0..self.k {
+            let of_cluster = &sums.values[c * self.d..][..self.d];
+            let mut center = match sums.weights[c] {
+                // Nothing could be moved there: beside the heaviest cluster, as scikit-learn does.
+                w if w <= 0.0 => {
+                    sums.values[heaviest..][..self.d].iter().map(|s| s / sums.weights[heaviest / self.d]).collect()
+                }
+                w => Vec::from_iter(of_cluster.iter().map(|s| s / w)),
+            };
+            let old = &mut self.values[c * self.d..][..self.d];
+            if self.metric == Metric::Cosine && !unit(&mut center) {
+                center.copy_from_slice(old); // rows that cancel have no direction
+            }
+            let square = exact::sum_squares(center.iter().zip(&*old).map(|(new, old)| new - old));
+            old.copy_from_slice(&center);
+            self.drift[c] = above(square.sqrt());
+            total += square;
+        }
+        self.pack();
+        total
+    }
+
+    fn pack(&mut self) {
+        let (values, origin, d) = (&self.values, &self.origin, self.d);
+        let relative = |j: usize, c: usize| values[c * d + j] - origin[j];
+        self.q = Panel::from_fn::<R>(d, self.k, |j, c| R::of(relative(j, c)));
+        let square = |c: usize| exact::sum_squares((0..d).map(|j| relative(j, c)));
+        self.length = Vec::from_iter((0..self.k).map(|c| square(c).sqrt()));
+        let dot = |c: usize| (0..d).map(|j| origin[j] * relative(j, c)).sum::<f64>();
+        let shifted = self.metric == Metric::Cosine;
+        self.half = (0..self.k).map(|c| 0.5 * square(c) + if shifted { dot(c) } else { 0.0 }).collect();
+    }
+}
+
+/// Scale to length 1; false, and nothing done, where there is none.
+fn unit(center: &mut [f64]) -> bool {
+    let length = exact::sum_squares(center.iter().copied()).sqrt();
+    if length > 0.0 {
+        center.iter_mut().for_each(|x| *x /= length);
+    }
+    length > 0.0
+}
+
+/// A little above `x`, or 0.
+pub fn above(x: f64) -> f32 {
+    if x == 0.0 { 0.0 } else { (x * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE }
+}
+
+/// Whether `T` is one of the integer types.
+pub fn is_integer<T: 'static>() -> bool {
+    use std::any::TypeId;
+    ![TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>())
+}
+
+struct LanesOf<R>(std::marker::PhantomData<R>);
+
+impl<R: Real> WithSimd for LanesOf<R> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        R::lanes::<S>()
+    }
+}

@@ -1,0 +1,192 @@
+//! Sums over the rows of each cluster, changed by what moved.
+
+use super::assign::Parts;
+use super::centers::{Centers, is_integer};
+use super::rows::Weighed;
+use super::too_large;
+use crate::pass::pass;
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::tiles::{tile_rows, tiles};
+use crate::{Control, Result};
+use std::sync::Mutex;
+
+/// Of no cluster yet.
+pub const NONE: u32 = u32::MAX;
+
+/// Sums of the rows of k clusters, times weight and factor of each row.
+#[derive(Debug, Clone)]
+pub struct Sums {
+    /// k × d.
+    pub values: Vec<f64>,
+    /// Sum of the weights of the rows of each cluster; exactly 0 where there is none that counts.
+    pub weights: Vec<f64>,
+    /// Rows that count.
+    counts: Vec<i64>,
+    /// Σ w |x − p|² over all rows, from their first visit.
+    pub squares: f64,
+}
+
+/// What one block of rows changes.
+pub struct Change {
+    /// k × d, where any row moved.
+    values: Option<Vec<f64>>,
+    weights: Vec<f64>,
+    counts: Vec<i64>,
+    pub squares: f64,
+    pub moved: usize,
+}
+
+/// Arrays of k × d zeros that were used and may be used again.
+pub struct Free(Mutex<Vec<Vec<f64>>>);
+
+impl Free {
+    pub fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+/// Whether sums are exact in f64 whatever is added and taken away: integers as they are.
+pub fn exact<T: Pixel + Into<f64>>(x: &Weighed<'_, '_, T>) -> bool {
+    x.plain() && is_integer::<T>()
+}
+
+impl Sums {
+    pub fn new(k: usize, d: usize) -> Self {
+        Self { values: vec![0.0; k * d], weights: vec![0.0; k], counts: vec![0; k], squares: 0.0 }
+    }
+
+    pub fn add(&mut self, change: Change, free: &Free) {
+        if let Some(mut values) = change.values {
+            self.values.iter_mut().zip(&values).for_each(|(sum, x)| *sum += x);
+            values.fill(0.0);
+            free.0.lock().unwrap().push(values);
+        }
+        for c in 0..self.counts.len() {
+            self.counts[c] += change.counts[c];
+            self.weights[c] = if self.counts[c] == 0 { 0.0 } else { self.weights[c] + change.weights[c] };
+        }
+        self.squares += change.squares;
+    }
+
+    /// Anew from all rows.
+    pub fn rebuild<T: Pixel + Into<f64>>(
+        &mut self,
+        x: &Weighed<'_, '_, T>,
+        parts: &Parts,
+        control: &Control,
+    ) -> Result<()> {
+        let k = self.weights.len();
+        let squares = self.squares;
+        *self = Self::new(k, x.rows.d());
+        let free = Free::new();
+        let n = x.rows.n();
+        control.expect(n as u64);
+        pass(
+            n,
+            x.block_rows(),
+            control,
+            &mut [] as &mut [u8],
+            |range, _| {
+                let mut change = Change::new(k);
+                let mut scratch = Vec::new();
+                for tile in tiles(range.len(), tile_rows::<T>(x.rows.d())) {
+                    if control.check().is_err() {
+                        break;
+                    }
+                    let start = range.start + tile.start;
+                    let block = x.rows.block(start..start + tile.len(), &mut scratch);
+                    for at in 0..tile.len() {
+                        change.step(x, block.row(at), start + at, NONE, parts.label(start + at), &free);
+                    }
+                }
+                change
+            },
+            |change| self.add(change, &free),
+        )?;
+        self.squares = squares;
+        Ok(())
+    }
+
+    /// Mean variance of a feature.
+    pub fn variance<R: Real>(&self, centers: &Centers<R>) -> Result<f64> {
+        let total: f64 = self.weights.iter().sum();
+        let d = centers.d;
+        let of_mean = |j: usize| {
+            let mean = self.values.iter().skip(j).step_by(d).sum::<f64>() / total - centers.origin[j];
+            mean * mean
+        };
+        let variance = (self.squares / total - (0..d).map(of_mean).sum::<f64>()) / d as f64;
+        if variance.is_finite() { Ok(variance.max(0.0)) } else { Err(too_large()) }
+    }
+
+    /// The first of the clusters of largest weight.
+    pub fn heaviest(&self) -> usize {
+        (0..self.weights.len()).rev().max_by(|&a, &b| self.weights[a].total_cmp(&self.weights[b])).unwrap_or(0)
+    }
+
+    /// As if row `row` were in cluster `to` alone, not in `from`.
+    pub fn relocate<T: Pixel + Into<f64>>(&mut self, row: &[T], factor: f64, weight: f64, from: usize, to: usize) {
+        let d = row.len();
+        for (j, &x) in row.iter().enumerate() {
+            let value = factor * weight * x.into();
+            self.values[from * d + j] -= value;
+            self.values[to * d + j] = value;
+        }
+        self.weights[from] -= weight;
+        self.weights[to] = weight;
+    }
+}
+
+impl Change {
+    pub fn new(k: usize) -> Self {
+        Self { values: None, weights: vec![0.0; k], counts: vec![0; k], squares: 0.0, moved: 0 }
+    }
+
+    /// Row `i` goes from one cluster to another.
+    pub fn step<T: Pixel + Into<f64>>(
+        &mut self,
+        x: &Weighed<'_, '_, T>,
+        row: &[T],
+        i: usize,
+        from: u32,
+        to: u32,
+        free: &Free,
+    ) {
+        self.moved += 1;
+        let weight = x.weight(i);
+        if weight == 0.0 {
+            return;
+        }
+        let k = self.weights.len();
+        let values = self.values.get_or_insert_with(|| {
+            let used = free.0.lock().unwrap().pop();
+            used.unwrap_or_else(|| vec![0.0; k * row.len()])
+        });
+        for (c, sign) in [(from, -1), (to, 1)] {
+            if c != NONE {
+                let sums = &mut values[c as usize * row.len()..][..row.len()];
+                dispatch(Add { row, factor: f64::from(sign) * weight * x.factor(i), sums });
+                self.weights[c as usize] += f64::from(sign) * weight;
+                self.counts[c as usize] += i64::from(sign);
+            }
+        }
+    }
+}
+
+/// `sums += factor * row`.
+struct Add<'a, T> {
+    row: &'a [T],
+    factor: f64,
+    sums: &'a mut [f64],
+}
+
+impl<T: Pixel + Into<f64>> WithSimd for Add<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (sum, &x) in self.sums.iter_mut().zip(self.row) {
+            *sum += self.factor * x.into();
+        }
+    }
+}
