@@ -197,9 +197,8 @@ def check_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | Non
     """Weights of n rows, not negative and not all zero."""
     if sample_weight is None:
         return None
-    weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
-    if np.ndim(sample_weight) == 0:
-        weights = np.full(n, weights)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.ascontiguousarray(weights) if weights.ndim else np.full(n, weights)
     if weights.shape != (n,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}: one weight for each row")
     check_finite(weights.reshape(1, -1), "sample_weight", nonnegative=True)
