@@ -136,7 +136,7 @@ pub fn nearest<T: Pixel + Into<f64>>(
 fn check<T: Pixel>(rows: &Rows<'_, T>, centers: &[f64], weights: Option<&[f64]>) -> Result<usize> {
     let (n, d) = (rows.n(), rows.d());
     let bad = |w: &f64| !(w.is_finite() && *w >= 0.0);
-    if centers.is_empty() || centers.len() % d != 0 {
+    if centers.is_empty() || !centers.len().is_multiple_of(d) {
         return Err(Error::invalid("centers", format!("{} values; rows of {d} features are needed", centers.len())));
     }
     if centers.iter().any(|x| !x.is_finite()) {

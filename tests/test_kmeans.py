@@ -178,7 +178,9 @@ def test_cosine_is_spherical_k_means(shape):
     assert np.array_equal(found.labels, (rows @ centers.T).argmax(axis=1))
     assert found.inertia == pytest.approx((2 - 2 * (rows * centers[found.labels]).sum(axis=1)).sum(), rel=1e-9)
     scaled = (X * np.random.default_rng(0).integers(1, 200, (len(X), 1))).astype("u4")
-    assert np.array_equal(kmeans(scaled, len(start), init=start, metric="cosine", max_iter=7, tol=0).labels, found.labels)
+    assert np.array_equal(
+        kmeans(scaled, len(start), init=start, metric="cosine", max_iter=7, tol=0).labels, found.labels
+    )
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -372,7 +374,7 @@ def test_data_that_are_not_numbers_are_refused():
         kmeans([["a", "b"]], 1)
     with pytest.raises(TypeError, match="n_clusters"):
         kmeans(np.ones((4, 2)), 2.0)
-    with pytest.raises(ValueError, match="centers has 3 features|centers: 3 features"):
+    with pytest.raises(ValueError, match="centers: 3 features, X has 4"):
         nearest(np.ones((2, 4)), np.ones((1, 3)))
 
 

@@ -75,8 +75,8 @@ def kmeans(
     tol : float
         Stop when the squared shifts of all centres add up to this times the mean variance of a feature.
     metric : {"euclidean", "cosine"}
-        "cosine": by the angle between row and centre, as if every row were scaled to length 1; centres have length 1 and
-        squared distances are 2 - 2 cos [5]_.
+        "cosine": by the angle between row and centre, as if every row were scaled to length 1; centres have length 1
+        and squared distances are 2 - 2 cos [5]_.
     sample_weight : array-like, shape (n,), optional
         What each row counts for, at least 0; the same as repeating rows.
     random_state : int
@@ -131,9 +131,7 @@ def kmeans(
     best: KMeansResult | None = None
     for _ in range(runs):
         start = given if given is not None else _start(rows, k, init, metric, weights, stream)
-        found = KMeansResult(
-            *_emcore.kmeans(rows, start, max_iter=max_iter, tol=tol, metric=metric, weights=weights)
-        )
+        found = KMeansResult(*_emcore.kmeans(rows, start, max_iter=max_iter, tol=tol, metric=metric, weights=weights))
         if best is None or found.inertia < best.inertia:
             best = found
     assert best is not None
@@ -210,9 +208,7 @@ def check_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | Non
 def _centers(init: Any, k: int, d: int) -> NDArray[np.float64]:
     centers = np.array(as_rows(init, "init"), dtype=np.float64, order="C")
     if centers.shape[0] != k:
-        raise ValueError(
-            f"The shape of the initial centers {centers.shape} does not match the number of clusters {k}."
-        )
+        raise ValueError(f"The shape of the initial centers {centers.shape} does not match the number of clusters {k}.")
     if centers.shape[1] != d:
         raise ValueError(
             f"The shape of the initial centers {centers.shape} does not match the number of features of the data {d}."
@@ -234,9 +230,9 @@ def _start(
     if init == "random":
         chances = None if weights is None else weights / weights.sum()
         enough = weights is None or np.count_nonzero(weights) >= k
-        chosen = stream.choice(len(rows), k, replace=not enough, p=chances)
+        chosen = stream.choice(len(rows), k, replace=not enough, p=chances).tolist()
     else:
         draws = stream.random(1 + (k - 1) * (2 + int(np.log(k))))
         chosen = _emcore.kmeans_seeds(rows, k, metric=metric, weights=weights, draws=draws)
-    found = rows.take(list(chosen)) if isinstance(rows, _emcore.PreparedRows) else rows[chosen]
+    found = rows.take(chosen) if isinstance(rows, _emcore.PreparedRows) else rows[chosen]
     return np.ascontiguousarray(found, dtype=np.float64)

@@ -8,6 +8,7 @@ use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArra
 use pyo3::prelude::*;
 
 type Labels<'py> = Bound<'py, PyArray1<i32>>;
+type Found<'py> = (Bound<'py, PyArray2<f64>>, Labels<'py>, f64, usize, bool);
 
 fn metric(name: &str) -> Metric {
     if name == "cosine" { Metric::Cosine } else { Metric::Euclidean }
@@ -43,7 +44,7 @@ fn kmeans<'py>(
     tol: f64,
     metric: &str,
     weights: Option<PyReadonlyArray1<'py, f64>>,
-) -> PyResult<(Bound<'py, PyArray2<f64>>, Labels<'py>, f64, usize, bool)> {
+) -> PyResult<Found<'py>> {
     let weights = given(weights);
     let options = Options { max_iter, tol, metric: self::metric(metric), weights: weights.as_deref() };
     let k = centers.as_array().nrows();
