@@ -1,24 +1,63 @@
 //! Thin matrices in the order in which a hot loop reads them, and the sums of them that blocks of rows add up.
 
 use crate::simd::Real;
+use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
+
+/// Values that start at a multiple of 128 bytes, so that no register of them straddles two cache lines.
+#[derive(Debug)]
+pub(crate) struct Aligned<V> {
+    room: Vec<V>,
+    start: usize,
+    len: usize,
+}
+
+impl<V: Copy + Default> Aligned<V> {
+    pub fn new(len: usize) -> Self {
+        let room = vec![V::default(); len + 128 / size_of::<V>()];
+        let start = room.as_ptr().align_offset(128);
+        assert!(start + len <= room.len());
+        Self { room, start, len }
+    }
+}
+
+impl<V> Deref for Aligned<V> {
+    type Target = [V];
+    #[inline(always)]
+    fn deref(&self) -> &[V] {
+        &self.room[self.start..self.start + self.len]
+    }
+}
+
+impl<V> DerefMut for Aligned<V> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [V] {
+        &mut self.room[self.start..self.start + self.len]
+    }
+}
+
+impl<V: PartialEq> PartialEq for Aligned<V> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
 
 /// k thin columns of d values, interleaved in lines of 128 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
 ///
 /// The order in which a hot loop reads them, whatever the instruction set. Padded with zeros to whole lines.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Panel<V> {
     pub(crate) d: usize,
     pub(crate) k: usize,
     line: usize,
-    pub(crate) values: Vec<V>,
+    pub(crate) values: Aligned<V>,
 }
 
 impl<V: Copy + Default> Panel<V> {
     /// Zeros, for data of d features in arithmetic of type `R`.
     pub fn zeros<R: Real>(d: usize, k: usize) -> Self {
         let line = R::LINE;
-        Self { d, k, line, values: vec![V::default(); d.div_ceil(line) * line * k] }
+        Self { d, k, line, values: Aligned::new(d.div_ceil(line) * line * k) }
     }
 
     /// Packed from a function of feature j and column c.
@@ -73,7 +112,7 @@ impl Panel<f64> {
     /// Add a partial sum, value by value.
     pub fn add<R: Real>(&mut self, part: &Panel<R>) {
         assert_eq!((self.d, self.k, self.line), (part.d, part.k, part.line));
-        for (total, x) in self.values.iter_mut().zip(&part.values) {
+        for (total, x) in self.values.iter_mut().zip(&*part.values) {
             *total += x.f64();
         }
     }

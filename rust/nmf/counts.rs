@@ -3,11 +3,13 @@
 use super::Penalty;
 use super::kullback::Model;
 use crate::panel::Panel;
-use crate::simd::{Pixel, Real, Simd, WithSimd};
+use crate::simd::{Pixel, Real, Simd, WithSimd, prefetch};
 
-/// The registers' worth of a row that hold a count, and later X / W H there.
+/// The registers' worth of a row that hold a count or stand beside one, and later X / W H there.
 #[derive(Default)]
 pub struct Counts<R> {
+    /// Which chunks hold one.
+    chunks: Vec<u32>,
     /// Which: register `at` stands for the features from `at * width` on.
     pub at: Vec<u32>,
     /// Values in a register of the instruction set.
@@ -33,6 +35,12 @@ impl<R: Real> Counts<R> {
     }
 }
 
+/// Values looked at together: a whole number of registers of any width.
+const CHUNK: usize = 16;
+
+/// How far ahead in memory X is asked for: between two rows so much is computed that the hardware forgets the stream.
+const PREFETCH_BYTES: usize = 4096;
+
 /// Find the counts of `row`.
 pub struct Collect<'a, T: Pixel> {
     pub row: &'a [T],
@@ -46,31 +54,70 @@ impl<T: Pixel> WithSimd for Collect<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { row, counts } = self;
         let width = T::Real::lanes::<S>();
-        let (all, whole) = (row.len().div_ceil(width), row.len() / width);
-        counts.width = width;
-        counts.at.resize(all, 0);
-        counts.values.resize(all * width, T::Real::ZERO);
-        let mut tail = vec![T::default(); width];
-        tail[..row.len() - whole * width].copy_from_slice(&row[whole * width..]);
+        let parts = CHUNK / width;
+        let (chunks, rest) = row.as_chunks::<CHUNK>();
+        let mut last = [T::default(); CHUNK];
+        last[..rest.len()].copy_from_slice(rest);
+        // First where counts are, without a branch that could not be foreseen, then what they are.
         let mut found = 0;
-        for at in 0..all {
-            let from = if at < whole { &row[at * width..(at + 1) * width] } else { &tail };
-            T::Real::store(simd, &mut counts.values[found * width..], T::load(simd, from));
-            counts.at[found] = at as u32;
-            // Kept only if a count is there, without a branch that could not be foreseen.
-            found += usize::from(from.iter().fold(false, |any, x| any | (*x != T::default())));
+        counts.chunks.resize(chunks.len() + 1, 0);
+        for (c, chunk) in chunks.iter().chain([&last]).enumerate() {
+            counts.chunks[found] = c as u32;
+            prefetch(chunk, PREFETCH_BYTES);
+            found += usize::from(chunk.iter().fold(false, |any, x| any | (*x != T::default())));
         }
-        counts.at.truncate(found);
-        counts.values.truncate(found * width);
-        counts.ratios.resize(found * width, T::Real::ZERO);
+        counts.width = width;
+        counts.at.resize(found * parts, 0);
+        counts.values.resize(found * CHUNK, T::Real::ZERO);
+        counts.ratios.resize(found * CHUNK, T::Real::ZERO);
+        let into = counts.at.chunks_exact_mut(parts).zip(counts.values.chunks_exact_mut(CHUNK));
+        for (&c, (at, values)) in counts.chunks[..found].iter().zip(into) {
+            let chunk = chunks.get(c as usize).unwrap_or(&last);
+            for (p, (at, value)) in at.iter_mut().zip(values.chunks_exact_mut(width)).enumerate() {
+                *at = c * parts as u32 + p as u32;
+                T::Real::store(simd, value, T::load(simd, &chunk[p * width..]));
+            }
+        }
     }
 }
 
-/// The line of a panel that holds register `at`, and where in each column of the line.
+/// Evaluate `$body` for groups of `$K` components from `$first` on until all `$k` are done.
+macro_rules! for_groups {
+    ($k:expr, $first:ident, $K:ident => $body:expr) => {{
+        let mut $first = 0;
+        while $first < $k {
+            $first += match $k - $first {
+                8.. if S::REGISTER_COUNT >= 32 => for_groups!(@one 8, $K => $body),
+                6.. if S::REGISTER_COUNT >= 32 => for_groups!(@one 6, $K => $body),
+                4.. => for_groups!(@one 4, $K => $body),
+                2.. => for_groups!(@one 2, $K => $body),
+                _ => for_groups!(@one 1, $K => $body),
+            }
+        }
+    }};
+    (@one $n:literal, $K:ident => $body:expr) => {{
+        const $K: usize = $n;
+        $body;
+        $K
+    }};
+}
+
+/// Of a register `at` and K components from `first` on: where they lie in a panel of k, [`Real::LINE`] values apart.
 #[inline(always)]
-fn place<R: Real, S: Simd>(at: u32) -> (usize, usize) {
+fn place<R: Real, S: Simd, const K: usize>(at: u32, k: usize, first: usize) -> std::ops::Range<usize> {
     let j = at as usize * R::lanes::<S>();
-    (j / R::LINE, j % R::LINE)
+    let start = (j / R::LINE * k + first) * R::LINE + j % R::LINE;
+    start..start + (K - 1) * R::LINE + R::lanes::<S>()
+}
+
+/// K values, each in all lanes.
+#[inline(always)]
+fn splat<R: Real, S: Simd, const K: usize>(simd: S, values: &[R]) -> [R::Lanes<S>; K] {
+    let mut lanes = [R::splat(simd, R::ZERO); K];
+    for (lanes, &x) in lanes.iter_mut().zip(&values[..K]) {
+        *lanes = R::splat(simd, x);
+    }
+    lanes
 }
 
 /// `counts.ratios = X / W H`.
@@ -87,14 +134,19 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { model, counts, w } = self;
         let width = R::lanes::<S>();
-        let registers = counts.values.chunks_exact(width).zip(counts.ratios.chunks_exact_mut(width));
-        for (&at, (values, ratios)) in counts.at.iter().zip(registers) {
-            let (line, part) = place::<R, S>(at);
-            let mut wh = R::splat(simd, model.floor);
-            for (h, &w) in model.h.line(line).chunks_exact(R::LINE).zip(w) {
-                wh = R::mul_add(simd, R::splat(simd, w), R::load(simd, &h[part..]), wh);
+        for_groups!(w.len(), first, K => {
+            let group = splat::<R, S, K>(simd, &w[first..]);
+            for (&at, wh) in counts.at.iter().zip(counts.ratios.chunks_exact_mut(width)) {
+                let h = &model.h.values[place::<R, S, K>(at, w.len(), first)];
+                let mut sum = if first == 0 { R::splat(simd, model.floor) } else { R::load(simd, wh) };
+                for t in 0..K {
+                    sum = R::mul_add(simd, group[t], R::load(simd, &h[t * R::LINE..]), sum);
+                }
+                R::store(simd, wh, sum);
             }
-            R::store(simd, ratios, <R as Real>::div(simd, R::load(simd, values), wh));
+        });
+        for (x, ratio) in counts.values.chunks_exact(width).zip(counts.ratios.chunks_exact_mut(width)) {
+            R::store(simd, ratio, <R as Real>::div(simd, R::load(simd, x), R::load(simd, ratio)));
         }
     }
 }
@@ -115,39 +167,27 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
         let Self { model, counts, w, penalty } = self;
         Ratios { model, counts, w }.with_simd(simd);
         let h = model.weighted.as_ref().unwrap_or(&model.h);
+        let k = w.len();
         let (mut moved, mut all) = (0.0, 0.0);
-        let mut update = |t: usize, above: R| {
-            let (old, below) = (w[t].f64(), model.sums[t] + penalty.l1);
-            let below = below + penalty.l2 * old;
-            w[t] = R::of(if below > 0.0 { old * above.f64() / below } else { 0.0 });
-            moved += (w[t].f64() - old).abs() * model.sums[t];
-            all += w[t].f64() * model.sums[t];
-        };
-        let k = model.sums.len();
-        for t in (0..k / 4 * 4).step_by(4) {
-            let above = above::<R, S, 4>(simd, h, counts, t);
-            (0..4).for_each(|i| update(t + i, above[i]));
-        }
-        for t in k / 4 * 4..k {
-            update(t, above::<R, S, 1>(simd, h, counts, t)[0]);
-        }
+        for_groups!(k, first, K => {
+            let mut sums = [R::splat(simd, R::ZERO); K];
+            for (&at, ratio) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
+                let (ratio, h) = (R::load(simd, ratio), &h.values[place::<R, S, K>(at, k, first)]);
+                for t in 0..K {
+                    sums[t] = R::mul_add(simd, ratio, R::load(simd, &h[t * R::LINE..]), sums[t]);
+                }
+            }
+            for t in 0..K {
+                let (w, above) = (&mut w[first + t], <R as Real>::sum(simd, sums[t]).f64());
+                let (old, sum) = (w.f64(), model.sums[first + t]);
+                let below = sum + penalty.l1 + penalty.l2 * old;
+                *w = R::of(if below > 0.0 { old * above / below } else { 0.0 });
+                moved += (w.f64() - old).abs() * sum;
+                all += w.f64() * sum;
+            }
+        });
         if moved > 0.0 { moved / all.max(moved) } else { 0.0 }
     }
-}
-
-/// `Σ_j ratio_j h_tj` of K components from `first` on.
-#[inline(always)]
-fn above<R: Real, S: Simd, const K: usize>(simd: S, h: &Panel<R>, counts: &Counts<R>, first: usize) -> [R; K] {
-    let mut sums = [R::splat(simd, R::ZERO); K];
-    for (&at, ratios) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
-        let (line, part) = place::<R, S>(at);
-        let ratio = R::load(simd, ratios);
-        let h = &h.line(line)[first * R::LINE..(first + K) * R::LINE];
-        for (sum, h) in sums.iter_mut().zip(h.chunks_exact(R::LINE)) {
-            *sum = R::mul_add(simd, ratio, R::load(simd, &h[part..]), *sum);
-        }
-    }
-    sums.map(|sum| <R as Real>::sum(simd, sum))
 }
 
 /// `ratio += wᵀ (x / w H)` with the new w.
@@ -165,13 +205,16 @@ impl<R: Real> WithSimd for Spread<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { model, counts, w, ratio } = self;
         Ratios { model, counts, w }.with_simd(simd);
-        for (&at, ratios) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
-            let (line, part) = place::<R, S>(at);
-            let x = R::load(simd, ratios);
-            for (into, &w) in ratio.line_mut(line).chunks_exact_mut(R::LINE).zip(w) {
-                let sum = R::mul_add(simd, R::splat(simd, w), x, R::load(simd, &into[part..]));
-                R::store(simd, &mut into[part..], sum);
+        let into: &mut [R] = &mut ratio.values;
+        for_groups!(w.len(), first, K => {
+            let group = splat::<R, S, K>(simd, &w[first..]);
+            for (&at, x) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
+                let (x, into) = (R::load(simd, x), &mut into[place::<R, S, K>(at, w.len(), first)]);
+                for t in 0..K {
+                    let into = &mut into[t * R::LINE..];
+                    R::store(simd, into, R::mul_add(simd, group[t], x, R::load(simd, into)));
+                }
             }
-        }
+        });
     }
 }
