@@ -10,6 +10,7 @@
 //! w = exp(-2πi / (m r)), for factors r of n, s the product of the factors before. Windows whose length has a prime factor
 //! above 7 go through rustfft column by column.
 
+use crate::aligned::Aligned;
 use crate::butterfly::{Z, butterfly, splat, turn};
 use crate::simd::{Real, Simd, WithSimd, dispatch};
 use rustfft::num_complex::Complex;
@@ -66,26 +67,9 @@ pub struct Window<'a> {
 
 /// Memory that a thread uses again for every window.
 pub struct Work {
-    lanes: [Aligned; 2],
+    lanes: [Aligned<f32>; 2],
     column: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
-}
-
-/// Numbers that start at a cache line.
-pub struct Aligned(Vec<f32>, usize);
-
-impl Aligned {
-    /// `n` zeros.
-    pub fn new(n: usize) -> Self {
-        let zeros = vec![0.0; n + LINE];
-        let skip = zeros.as_ptr().align_offset(4 * LINE);
-        Self(zeros, skip)
-    }
-
-    /// The numbers (and up to a line more).
-    pub fn values(&mut self) -> &mut [f32] {
-        &mut self.0[self.1..]
-    }
 }
 
 impl Columns {
@@ -218,8 +202,8 @@ impl WithSimd for Lanes<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { n, stages, window, kept, work: Work { lanes: [x, y], column, .. }, out } = self;
-        let mut x = &mut S::as_mut_simd_f32s(x.values()).0.as_chunks_mut::<2>().0[..n];
-        let mut y = &mut S::as_mut_simd_f32s(y.values()).0.as_chunks_mut::<2>().0[..n];
+        let mut x = &mut S::as_mut_simd_f32s(x).0.as_chunks_mut::<2>().0[..n];
+        let mut y = &mut S::as_mut_simd_f32s(y).0.as_chunks_mut::<2>().0[..n];
         let [first, middle @ .., last] = stages else { unreachable!("a plan has two stages") };
         for kx in (0..kept).step_by(S::F32_LANES) {
             by_radix!(first.radix, load_stage(simd, first, &window, kx, x));

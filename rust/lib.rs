@@ -7,13 +7,14 @@
 //! 1. [`error`], [`control`]: what can go wrong, and how a long call is stopped and watched;
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`prepare`], [`pass`]: the typed view of the data, rows computed from it, and the driver of every method;
-//! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`]: how those lie in memory, [`tiles`]:
+//! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`], `aligned`: how those lie in memory, [`tiles`]:
 //!    the inner loops); [`lanes`]: rows turned, for few features;
 //! 5. the methods: [`spectra`] (with [`half`], [`fft`], `butterfly`, [`reduction`], [`logarithm`]), [`pca`] (with [`moments`] and
 //!    [`eigen`]), [`quantiles`], [`nmf`], [`kmeans`].
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
+mod aligned;
 mod butterfly;
 pub mod control;
 pub mod eigen;

@@ -1,46 +1,8 @@
 //! Thin matrices in the order in which a hot loop reads them, and the sums of them that blocks of rows add up.
 
+use crate::aligned::Aligned;
 use crate::simd::Real;
-use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
-
-/// Values that start at a multiple of 128 bytes, so that no register of them straddles two cache lines.
-#[derive(Debug)]
-pub(crate) struct Aligned<V> {
-    room: Vec<V>,
-    start: usize,
-    len: usize,
-}
-
-impl<V: Copy + Default> Aligned<V> {
-    pub fn new(len: usize) -> Self {
-        let room = vec![V::default(); len + 128 / size_of::<V>()];
-        let start = room.as_ptr().align_offset(128);
-        assert!(start + len <= room.len());
-        Self { room, start, len }
-    }
-}
-
-impl<V> Deref for Aligned<V> {
-    type Target = [V];
-    #[inline(always)]
-    fn deref(&self) -> &[V] {
-        &self.room[self.start..self.start + self.len]
-    }
-}
-
-impl<V> DerefMut for Aligned<V> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [V] {
-        &mut self.room[self.start..self.start + self.len]
-    }
-}
-
-impl<V: PartialEq> PartialEq for Aligned<V> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
 
 /// k thin columns of d values, interleaved in lines of 128 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
 ///

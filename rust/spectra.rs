@@ -10,7 +10,8 @@
 //!
 //! Cost: (N / 2) (1 + s / N) complex transforms of length N per window, instead of N.
 
-use crate::fft::{self, Aligned, Columns, Window};
+use crate::aligned::Aligned;
+use crate::fft::{self, Columns, Window};
 use crate::half::{self, HalfTransform};
 use crate::logarithm::{self, Finish, Histogram};
 pub use crate::reduction::Reduce;
@@ -210,7 +211,7 @@ struct Strips {
 /// What one thread uses again for every block.
 struct Work<T> {
     gathered: Vec<T>,
-    half: Aligned,
+    half: Aligned<f32>,
     means: Vec<f64>,
     offset: Vec<f32>,
     row: half::Work,
@@ -265,7 +266,7 @@ impl Strips {
         let strip = Rows::new(image.slice(s![block.y..block.y + height, block.x..block.x + n]));
         let strip = strip.block(0..height, &mut work.gathered);
         for y in (0..height).filter(|y| step <= n || y % step < n) {
-            let out = &mut work.half.values()[y * width..][..width];
+            let out = &mut work.half[y * width..][..width];
             work.means[y] = self.rows.transform(strip.row(y), &mut work.row, out);
             if y.is_multiple_of(64) && control.check().is_err() {
                 return;
@@ -286,7 +287,7 @@ impl Strips {
                 *offset = ((m - mean) * self.settings.unit) as f32 * t;
             }
             let window = Window {
-                rows: &work.half.values()[rows.start * width..rows.end * width],
+                rows: &work.half[rows.start * width..rows.end * width],
                 taper: &self.taper,
                 offset: &work.offset,
                 constant: &self.constant,

@@ -1,0 +1,42 @@
+//! Values on whole cache lines.
+
+use std::ops::{Deref, DerefMut};
+
+/// Values that start at a multiple of 128 bytes, so that no register of them straddles two cache lines.
+#[derive(Debug)]
+pub struct Aligned<V> {
+    room: Vec<V>,
+    start: usize,
+    len: usize,
+}
+
+impl<V: Copy + Default> Aligned<V> {
+    /// `len` zeros.
+    pub fn new(len: usize) -> Self {
+        let room = vec![V::default(); len + 128 / size_of::<V>()];
+        let start = room.as_ptr().align_offset(128);
+        assert!(start + len <= room.len());
+        Self { room, start, len }
+    }
+}
+
+impl<V> Deref for Aligned<V> {
+    type Target = [V];
+    #[inline(always)]
+    fn deref(&self) -> &[V] {
+        &self.room[self.start..self.start + self.len]
+    }
+}
+
+impl<V> DerefMut for Aligned<V> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [V] {
+        &mut self.room[self.start..self.start + self.len]
+    }
+}
+
+impl<V: PartialEq> PartialEq for Aligned<V> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
