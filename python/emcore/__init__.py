@@ -30,6 +30,7 @@ _WHERE: dict[str, str] = {
     "load_result": "results",
     "ImageAnalysis": "workflows.image",
     "analyze_image": "workflows.image",
+    "cluster_diffraction": "workflows.diffraction",
     "n_components": "rank",
     "read": "io",
     "window_centers": "spectra",

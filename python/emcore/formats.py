@@ -8,6 +8,7 @@ whatever a decoder then says about a damaged file becomes one ValueError that na
 import difflib
 import importlib
 import logging
+import math
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -323,6 +324,34 @@ def _whole_blo(path: Path) -> None:
     raise _Bad(f"{path} cannot be read as blockfile: truncated")
 
 
+def _blockfile(path: Path, lazy: bool) -> list[Signal]:
+    """NanoMegas .blo; lazily a memory map, in which six bytes stand before every pattern."""
+    _whole_blo(path)
+    (signal,) = (_from_rosetta(found) for found in rosetta("blockfile", path, lazy))
+    if not lazy:
+        return [signal]
+    with path.open("rb") as file:
+        head = file.read(28)
+    start, side = struct.unpack_from("<I", head, 12)[0], struct.unpack_from("<H", head, 20)[0]
+    frame = np.dtype([("head", "u1", 6), ("data", "u1", (side, side))])
+    count = math.prod(signal.shape) // side**2
+    mapped = np.memmap(path, frame, "r", offset=start, shape=(count,))["data"]
+    return [replace(signal, data=mapped.reshape(signal.shape))]
+
+
+def _merlin(path: Path, lazy: bool) -> list[Signal]:
+    """Quantum Detectors .mib, with what its .hdr says; lazily a memory map, in which a header stands before every frame."""
+    _whole_mib(path)
+    (signal,) = (_from_rosetta(found) for found in rosetta("quantumdetector", path, lazy))
+    if not lazy:
+        return [signal]
+    load = importlib.import_module("rsciio.quantumdetector").load_mib_data
+    with quiet("rsciio"):
+        mapped = load(str(path), lazy=True, return_mmap=True)
+    # The detector's first row is the lowest.
+    return [replace(signal, data=np.flip(mapped.reshape(signal.shape), axis=-2))]
+
+
 def _tiff(path: Path, lazy: bool) -> list[Signal]:
     from emcore.tiff import read_tiff
 
@@ -331,9 +360,10 @@ def _tiff(path: Path, lazy: bool) -> list[Signal]:
 
 _CHECKS: dict[str, Callable[[Path], None]] = {
     "bruker": _whole_bcf,
-    "quantumdetector": _whole_mib,
-    "blockfile": _whole_blo,
 }
+
+MAPPED = (".npy", ".blo", ".mib")
+"""Endings of files with whole scans that `lazy=True` maps into memory instead of reading them."""
 
 FORMATS: dict[str, _Format] = {
     ".tif": _Format("TIFF", "TIFF", _tiff),
@@ -348,7 +378,7 @@ FORMATS: dict[str, _Format] = {
     ".hspy": _Format("HyperSpy (HDF5)", "HDF5", _rosetta("hspy")),
     ".h5": _Format("HDF5", "HDF5", _hdf5),
     ".hdf5": _Format("HDF5", "HDF5", _hdf5),
-    ".blo": _Format("blockfile", "blockfile", _rosetta("blockfile")),
-    ".mib": _Format("Merlin .mib", "Merlin .mib", _rosetta("quantumdetector")),
+    ".blo": _Format("blockfile", "blockfile", _blockfile),
+    ".mib": _Format("Merlin .mib", "Merlin .mib", _merlin),
     ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _rosetta("bruker")),
 }

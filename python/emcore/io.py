@@ -143,7 +143,7 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
         axes = [axes[i] for i in kept]
     elif frame not in (None, 0, (0,)):
         raise ValueError(f"frame={frame} was asked for, but {signal.name} holds one image: leave frame out")
-    data = _computed(signal, data)
+    data = computed(signal, data)
     if colour is not None:
         data, said = _luminance(np.moveaxis(data, colour, -1))
         notes.append(said)
@@ -169,7 +169,7 @@ def _frame_index(name: str, sizes: tuple[int, ...], frame: int | tuple[int, ...]
     return tuple(int(i) for i in index)
 
 
-def _computed(signal: Signal, values: Any) -> NDArray[Any]:
+def computed(signal: Signal, values: Any) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except Exception as error:  # values that were left in the file are decoded only now
@@ -284,7 +284,7 @@ def describe(signal: Any) -> str:
     for axis in signal.axes:
         lines.append(f"  {axis.name:<5} {axis.size} points, {_step(axis)}{' (navigation)' if axis.navigation else ''}")
     if signal.data.size and signal.dtype.kind in "biuf":
-        low, high = (_computed(signal, value).item() for value in (signal.data.min(), signal.data.max()))
+        low, high = (computed(signal, value).item() for value in (signal.data.min(), signal.data.max()))
         lines.append(f"  values {low:.6g} to {high:.6g}")
     return "\n".join([*lines, f"  {use}"])
 

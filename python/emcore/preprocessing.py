@@ -19,7 +19,7 @@ from emcore.arrays import as_rows, check_finite, check_option
 NORMALIZATIONS = ("none", "sum", "max", "l2", "log1p", "sqrt", "root-sum")
 """What may be done to the kept values of a row, see `Recipe`."""
 
-_POSITIVE = ("sum", "log1p", "sqrt", "root-sum")
+POSITIVE = ("sum", "log1p", "sqrt", "root-sum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def prepare(signals: Recipe | Sequence[Recipe]) -> PreparedRows:
 def _checked(recipe: Recipe, index: int, count: int) -> tuple[Any, ...]:
     name = "data" if count == 1 else f"data of signal {index}"
     normalize = check_option(recipe.normalize, NORMALIZATIONS, "normalize")
-    rows = as_rows(recipe.data, name, nonnegative=normalize in _POSITIVE)
+    rows = as_rows(recipe.data, name, nonnegative=normalize in POSITIVE)
     d = rows.shape[1]
     runs = None
     if recipe.keep is not None:

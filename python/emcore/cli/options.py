@@ -49,3 +49,22 @@ def frame(text: str) -> int | tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is no frame: give one number from 0 on for each axis of the stack")
     index = tuple(int(part) for part in parts)
     return index[0] if len(index) == 1 else index
+
+
+def positive_number(text: str) -> float:
+    """Reads a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def scan_shape(text: str) -> tuple[int, int]:
+    """Reads lines of a scan and positions in each, "3,5"."""
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no scan: give its lines and the positions in each, as in 32,64")
+    return int(parts[0]), int(parts[1])

@@ -4,6 +4,14 @@ One file for each kind of data; `agreement` says how well a result agrees with t
 """
 
 from emcore.datasets.agreement import adjusted_rand_index, far_from_borders
+from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 
-__all__ = ["LabelledImage", "adjusted_rand_index", "far_from_borders", "lattice_micrograph"]
+__all__ = [
+    "LabelledImage",
+    "LabelledPatterns",
+    "adjusted_rand_index",
+    "far_from_borders",
+    "lattice_micrograph",
+    "polycrystal_scan",
+]

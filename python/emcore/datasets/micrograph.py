@@ -99,7 +99,7 @@ def lattice_micrograph(
     if kind.kind not in "fiu":
         raise TypeError(f"dtype must be a real floating or integer type, found {kind}")
 
-    labels = _curved_regions(height, width, len(period))
+    labels = curved_regions(height, width, len(period))
     y, x = np.ogrid[:height, :width]
     values = np.random.default_rng(seed).standard_normal((height, width), dtype=np.float32)
     values *= noise
@@ -118,7 +118,7 @@ def lattice_micrograph(
     return LabelledImage(_stretched(values, kind), labels, period, angle)
 
 
-def _curved_regions(height: int, width: int, k: int) -> NDArray[np.int32]:
+def curved_regions(height: int, width: int, k: int) -> NDArray[np.int32]:
     """Nearest of k evenly scattered sites, in coordinates that are bent so that no border is straight."""
     side = math.sqrt(height * width)
     y, x = np.mgrid[:height, :width] / side

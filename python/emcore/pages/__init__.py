@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-_FILES = {"ImageAnalysis": "image"}
+_FILES = {"ImageAnalysis": "image", "Clustering": "clustering"}
 
 
 def overview(result: object) -> "Figure":

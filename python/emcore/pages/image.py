@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.pages.layout import LEFT, WIDTH, frame, new_page, place, write
-from emcore.plotting import component_color, draw_map, draw_regions, draw_scree, shown_size
+from emcore.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
+from emcore.plotting import draw_map, draw_regions, draw_scree, shown_size
 from emcore.wording import column, count_of, direction, number, quantity, symbol
 
 if TYPE_CHECKING:
@@ -178,26 +178,16 @@ def _draw_component_map(figure: "Figure", left: float, top: float, result: Any, 
 
 
 def _draw_regions_table(axes: "Axes", result: Any, chosen: Sequence[int], rows: int, blocks: int) -> None:
-    """Colour, area, spacing and direction of the chosen regions, in side-by-side blocks of at most `rows`."""
-    axes.set_axis_off()
-    axes.set_xlim(0, 1)
-    axes.set_ylim(rows + 1, 0)
+    """Colour, area, spacing and direction of the chosen regions."""
     spacings = column(result.spacing, result.image.axes[1].units)
-    blocks = max(blocks, -(-len(chosen) // rows))
-    for spot, index in enumerate(chosen):
-        block, row = divmod(spot, rows)
-        left, wide = block / blocks, 0.92 / blocks
-        stops = [left + wide * stop for stop in (0.22, 0.45, 0.73, 1.0)]
-        if row == 0:
-            for stop, head in zip(stops, ("region", "area", "spacing", "direction"), strict=True):
-                axes.text(stop, 0.5, head, ha="right", va="center", color="0.35")
-            axes.plot([left, left + wide], [0.95, 0.95], color="0.35", linewidth=0.6)
-        cells = (
+    lines = {
+        index: (
             str(index + 1),
             f"{100 * float(result.area[index]):.1f} %",
             spacings[index],
             direction(float(result.direction[index])),
         )
-        axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
-        for stop, cell in zip(stops, cells, strict=True):
-            axes.text(stop, row + 1.5, cell, ha="right", va="center")
+        for index in chosen
+    }
+    heads = {"region": 0.22, "area": 0.45, "spacing": 0.73, "direction": 1.0}
+    draw_table(axes, heads, lines, rows, blocks)

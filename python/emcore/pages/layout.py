@@ -1,5 +1,6 @@
 """A page and what stands where on it: positions count in inches from the page's top left corner."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emcore.plotting import component_color
@@ -40,3 +41,36 @@ def frame(axes: "Axes", index: int, title: str) -> None:
     for spine in axes.spines.values():
         spine.set_color(component_color(index))
         spine.set_linewidth(2.0)
+
+
+def draw_table(
+    axes: "Axes", heads: Mapping[str, float], lines: Mapping[int, Sequence[str]], rows: int, blocks: int = 1
+) -> None:
+    """A table of components: the colour of each, then its cells, in side-by-side blocks of at most `rows` lines.
+
+    Parameters
+    ----------
+    axes : Axes
+        Filled by the table.
+    heads : dict of str to float
+        Head of each column and where it ends on the right, as a part of the block's width.
+    lines : dict of int to sequence of str
+        The cells of each component, by its index.
+    rows, blocks : int
+        Lines that have room in a block; blocks side by side, more where that does not suffice.
+    """
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(rows + 1, 0)
+    blocks = max(blocks, -(-len(lines) // rows))
+    for spot, (index, cells) in enumerate(lines.items()):
+        block, row = divmod(spot, rows)
+        left, wide = block / blocks, 0.92 / blocks
+        stops = [left + wide * stop for stop in heads.values()]
+        if row == 0:
+            for stop, head in zip(stops, heads, strict=True):
+                axes.text(stop, 0.5, head, ha="right", va="center", color="0.35")
+            axes.plot([left, left + wide], [0.95, 0.95], color="0.35", linewidth=0.6)
+        axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
+        for stop, cell in zip(stops, cells, strict=True):
+            axes.text(stop, row + 1.5, cell, ha="right", va="center")

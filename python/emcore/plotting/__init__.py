@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from emcore.plotting.colors import component_color
 from emcore.plotting.graphs import draw_scree
 from emcore.plotting.maps import draw_map, scale_bar_length, shown_size
-from emcore.plotting.regions import draw_regions
+from emcore.plotting.regions import draw_labels, draw_regions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
     "component_color",
+    "draw_labels",
     "draw_map",
     "draw_regions",
     "draw_scree",

@@ -83,7 +83,7 @@ def draw_map(
         axes.set_xticks([])
         axes.set_yticks([])
     if scale_bar:
-        _draw_scale_bar(axes, units)
+        draw_scale_bar(axes, units)
     return image
 
 
@@ -101,7 +101,8 @@ def show(
     return image
 
 
-def _draw_scale_bar(axes: "Axes", units: str) -> None:
+def draw_scale_bar(axes: "Axes", units: str) -> None:
+    """A bar of round length with its label below the picture in `axes`."""
     from matplotlib.transforms import blended_transform_factory
 
     # In data units along x, so that it is right at any zoom; in points below the picture, so that it hides nothing.

@@ -1,4 +1,4 @@
-"""Labels laid over a picture: a tint, a border and a number for each."""
+"""Labels laid over a picture, a tint, a border and a number for each; or by themselves, with a legend."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.plotting.colors import component_color
-from emcore.plotting.maps import middles, reduction, show, thinned
+from emcore.plotting.maps import draw_scale_bar, middles, reduction, show, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,3 +52,50 @@ def _deepest(inside: NDArray[np.bool_]) -> tuple[int, int]:
         padded = np.pad(inside, 1)
         inside = inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return place
+
+
+def draw_labels(
+    axes: "Axes",
+    labels: NDArray[np.integer[Any]],
+    y: NDArray[Any],
+    x: NDArray[Any],
+    count: int,
+    *,
+    noun: str = "cluster",
+    units: str = "px",
+) -> None:
+    """Draw a map of labels in the colours of the components, with a scale bar below and a legend at its right.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    labels : ndarray of int, shape (H, W)
+        0 to `count` - 1; negative ones are drawn white, and the legend says so.
+    y, x : ndarray, shape (H,) and (W,)
+        Coordinates of pixel centres, evenly spaced, in `units`.
+    count : int
+    noun : str, default "cluster"
+    units : str, default "px"
+    """
+    from matplotlib.patches import Patch
+
+    colors = np.array([component_color(i) for i in range(count)] + [(1.0, 1.0, 1.0)])
+    steps = reduction(labels.shape)
+    shown = thinned(labels, steps)
+    show(axes, (colors[np.where(shown < 0, count, shown)] * 255).astype(np.uint8), steps, y, x)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    draw_scale_bar(axes, units)
+    patches = [Patch(color=component_color(i), label=str(i + 1)) for i in range(count)]
+    if (labels < 0).any():
+        patches.append(Patch(facecolor="white", edgecolor="0.4", label="–"))
+    axes.legend(
+        handles=patches,
+        title=noun,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.03),
+        frameon=False,
+        handlelength=0.9,
+        handleheight=0.9,
+        ncols=-(-len(patches) // 14),
+    )

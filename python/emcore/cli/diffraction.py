@@ -1,0 +1,83 @@
+"""`emcore diffraction`: group the positions of a scan by their diffraction patterns."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import emcore
+from emcore.cli.files import Kind
+from emcore.cli.options import add_files, add_output_options, auto_or_count, positive_number, scan_shape
+from emcore.cli.run import each_file
+
+if TYPE_CHECKING:
+    from emcore.workflows.clustering import Clustering
+
+TEXT = "Group the positions of a scan by their diffraction patterns."
+SCANS = Kind("scan", (".blo", ".mib", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".dm3", ".dm4"))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of `emcore.cluster_diffraction`."""
+    add_files(parser, "a scan of patterns, or a folder of scans")
+    parser.add_argument("--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
+    parser.add_argument("--no-mask-beam", dest="mask_beam", action="store_false", help="keep the direct beam")
+    parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="mask so many pixels (as found)")
+    parser.add_argument("--normalize", default="sum", help="what each pattern is divided by, or none (sum)")
+    parser.add_argument("--reduce", type=_reduce, metavar="pca|N", help="cluster principal components (all pixels)")
+    parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
+    parser.add_argument("--dataset", help="which data set of the file, see emcore info (the largest scan)")
+    add_output_options(parser)
+
+
+def _reduce(text: str) -> int | str:
+    if text == "pca":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither pca nor a whole number from 1 on")
+    return int(text)
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Cluster every file."""
+    from emcore.arrays import check_option
+    from emcore.patterns import read_patterns
+    from emcore.preprocessing import NORMALIZATIONS
+
+    try:
+        check_option(options.normalize, NORMALIZATIONS, "--normalize")
+    except ValueError as error:
+        parser.error(str(error))
+    if options.beam_radius is not None and not options.mask_beam:
+        parser.error("--beam-radius goes with a mask, --no-mask-beam without: leave one out")
+    if options.clusters == 1:
+        parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
+
+    def work(file: Path) -> "Clustering":
+        result: Clustering = emcore.cluster_diffraction(
+            read_patterns(file, options.dataset),
+            options.clusters,
+            mask_beam=options.mask_beam,
+            beam_radius=options.beam_radius,
+            normalize=options.normalize,
+            reduce=options.reduce,
+            scan_shape=options.scan,
+        )
+        return result
+
+    return each_file(options, SCANS, work, tell)
+
+
+def tell(result: "Clustering") -> Iterator[str]:
+    """What was decided, and the clusters."""
+    from emcore.pages.patterns import key_numbers
+    from emcore.wording import count_of
+
+    yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
+    yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
+    y, x = result.image.axes
+    yield f"  scan      {x.size} × {y.size} positions"
+    for name, text in zip(("patterns", "beam", "prepared"), key_numbers(result), strict=True):
+        yield f"  {name:<9} {text}"
+    for index in range(result.n_clusters):
+        yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %"

@@ -1,0 +1,272 @@
+"""Which positions of a scan give the same diffraction pattern, and what is the pattern of each group?
+
+The direct beam varies with thickness and says nothing of orientation or phase: it is masked, each pattern is normalised,
+and k-means groups the patterns by all their kept pixels or by their principal components (Bach Siches 2022). Clustering
+starts from the best of many runs on the first principal components, which finds better minima than as many runs on all
+pixels would, at the cost of one. The mean pattern of each group is that of the data as they were measured.
+"""
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore import _emcore
+from emcore._emcore import PreparedRows
+from emcore.arrays import check_count, check_finite, check_number, check_option
+from emcore.control import get_num_threads
+from emcore.detectors import Beam, disc, find_beam, sum_by_label, virtual_images
+from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
+from emcore.pca import pca, scores
+from emcore.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
+from emcore.rank import n_components
+from emcore.results import Provenance
+from emcore.signals import Signal
+from emcore.workflows.clustering import Clustering
+
+# Principal components in which clustering starts, at least; runs from different starts in them.
+_START_COMPONENTS = 10
+_STARTS = 20
+# Of reduce="pca", the rule of `emcore.n_components` looks at so many.
+_LOOKED_AT = 21
+
+
+def cluster_diffraction(
+    patterns: Any,
+    n_clusters: int | str,
+    *,
+    mask_beam: bool = True,
+    beam_radius: float | None = None,
+    normalize: str = "sum",
+    reduce: int | str | None = None,
+    scan_shape: tuple[int, int] | None = None,
+    random_state: int = 0,
+) -> Clustering:
+    """Group the positions of a scan by their diffraction patterns.
+
+    Parameters
+    ----------
+    patterns : array_like, Signal, HyperSpy signal or path
+        Shape (y, x, ky, kx), any pixel type, memory-mapped too; never copied as floats. Patterns in one series become
+        one line, unless `scan_shape` says otherwise.
+    n_clusters : int or "auto"
+        How many groups, at least 2; "auto" leaves it to `emcore.choose_n_clusters`.
+    mask_beam : bool, default True
+        Leave the direct beam out. Its centre is found in the mean pattern, and its radius too; where no bright disc stands
+        out, nothing is masked, which the result says.
+    beam_radius : float, optional
+        Radius of the mask in detector pixels, in place of the one found.
+    normalize : {"sum", "none", "max", "l2", "log1p", "sqrt", "root-sum"}, default "sum"
+        What is done to the kept pixels of each pattern, see `emcore.preprocessing.Recipe`. A pattern of zeros cannot be
+        divided by its sum: its label is -1.
+    reduce : int or "pca", optional
+        Cluster so many principal components of the prepared patterns, or as many as stand apart (rule "elbow"), instead
+        of all pixels.
+    scan_shape : (int, int), optional
+        Lines of the scan and positions in each, where the data do not say.
+    random_state : int, default 0
+
+    Returns
+    -------
+    Clustering
+        Clusters in the order of falling area. The same to the last bit on any number of threads.
+
+    Raises
+    ------
+    ValueError
+        Data of another dimension; NaN or infinity, and negative values where a sum, root or logarithm is taken (first
+        position named); a mask that keeps nothing; fewer different patterns than clusters; one cluster.
+    TypeError
+        Complex numbers, objects or strings.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> from emcore.datasets import adjusted_rand_index, polycrystal_scan
+    >>> sample = polycrystal_scan(scan_shape=(16, 20), n_grains=3)
+    >>> result = emcore.cluster_diffraction(sample.patterns, 3)
+    >>> result.signals.shape, adjusted_rand_index(sample.labels, result.labels) > 0.9
+    ((3, 64, 64), True)
+    """
+    started = time.perf_counter()
+    is_path = isinstance(patterns, str | os.PathLike)
+    given = read_patterns(os.fspath(patterns)) if is_path else patterns
+    scan, notes = select_patterns(given, scan_shape)
+    normalize = check_option(normalize, NORMALIZATIONS, "normalize")
+    matrix = as_pattern_rows(scan)
+    count = len(matrix.rows)
+    asked = _checked_number(n_clusters, count)
+    seed = check_count(random_state, "random_state", 0, 2**63 - 1)
+    if normalize in POSITIVE and matrix.rows.dtype.kind in "if":
+        check_finite(scan.data, "patterns", nonnegative=True)
+
+    mean = sum_by_label(matrix, np.zeros(count, dtype=np.intp), 1)[0] / count
+    beam, radius, said = _masked_beam(mean, mask_beam, beam_radius)
+    notes += said
+    inside = np.ones(matrix.shape, dtype=bool) if radius is None else disc(matrix.shape, beam.center, radius)
+    keep = np.ones(matrix.shape, dtype=bool) if radius is None else ~inside
+    if not keep.any():
+        raise ValueError(f"a mask of radius {radius:g} px leaves none of the {keep.size} pixels: choose a smaller one")
+    shown, kept = virtual_images(matrix, [inside, keep])
+    empty = _empty(matrix, keep, kept) if normalize not in ("none", "log1p", "sqrt") else np.zeros(count, dtype=bool)
+    if empty.any():
+        notes += (f"{int(empty.sum())} patterns have nothing but zeros outside the mask: their label is -1",)
+
+    prepared = prepare(Recipe(matrix.rows, matrix.features(keep), normalize))
+    found = _cluster(prepared, asked, reduce, ~empty, seed)
+    order = np.argsort(-np.bincount(found.labels[~empty], minlength=found.k), kind="stable")
+    labels = np.argsort(order)[found.labels].astype(np.int32)
+    labels[empty] = -1
+    counts = np.bincount(labels[~empty], minlength=found.k)
+    signals = sum_by_label(matrix, labels, found.k) / np.maximum(counts, 1)[:, None, None]
+
+    y, x, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
+    parameters = {
+        "n_clusters": n_clusters,
+        "mask_beam": mask_beam,
+        "beam_radius": beam_radius,
+        "normalize": normalize,
+        "reduce": reduce,
+        "scan_shape": scan_shape,
+        "random_state": random_state,
+    }
+    return Clustering(
+        labels=labels.reshape(matrix.scan),
+        signals=signals,
+        area=counts / max(int(counts.sum()), 1),
+        inertia=found.inertia,
+        n_clusters=found.k,
+        rule=found.rule,
+        reason=found.reason,
+        image=Signal(shown, (y, x), title="virtual bright field" if radius is not None else "sum of every pattern"),
+        mean=Signal(mean, (ky, kx), title="PACBED"),
+        beam_center=beam.center if beam is not None else None,
+        beam_radius=radius,
+        provenance=Provenance.record(
+            "cluster_diffraction",
+            parameters,
+            scan,
+            elapsed=time.perf_counter() - started,
+            threads=get_num_threads(),
+            notes=notes + found.notes,
+        ),
+    )
+
+
+def _checked_number(n_clusters: int | str, count: int) -> int:
+    """The number asked for, 0 for "auto"."""
+    if isinstance(n_clusters, str):
+        check_option(n_clusters, ("auto",), "n_clusters")
+        return 0
+    if n_clusters == 1:
+        raise ValueError("n_clusters=1 groups nothing; give 2 or more (emcore.detectors.pacbed gives the mean of all)")
+    return check_count(n_clusters, "n_clusters", 2, count, f"there are {count} patterns")
+
+
+def _masked_beam(
+    mean: NDArray[np.float64], mask_beam: bool, beam_radius: float | None
+) -> tuple[Beam | None, float | None, tuple[str, ...]]:
+    """The beam where there is one, the radius of its mask where it is masked, and what is to be said."""
+    if beam_radius is not None:
+        beam_radius = check_number(beam_radius, "beam_radius", 0)
+        if not mask_beam:
+            raise ValueError(f"beam_radius={beam_radius:g} goes with mask_beam=True: leave one out")
+    if not mask_beam:
+        return None, None, ()
+    if mean.min() == mean.max():
+        return None, None, ("the mean pattern is constant: there is no beam to mask",)
+    beam = find_beam(mean)
+    if beam_radius is None and not beam.is_disc(mean.shape):
+        return (
+            None,
+            None,
+            ("no bright disc stands out of the mean pattern: nothing was masked (beam_radius masks one)",),
+        )
+    return beam, beam.mask_radius if beam_radius is None else beam_radius, ()
+
+
+def _empty(matrix: PatternRows, keep: NDArray[np.bool_], sums: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Patterns with nothing but zeros where they are kept."""
+    empty = sums.ravel() == 0
+    if matrix.rows.dtype.kind != "u":  # positive and negative values may cancel
+        columns = matrix.features(keep)
+        for index in np.flatnonzero(empty):
+            empty[index] = not matrix.rows[index][columns].any()
+    return empty
+
+
+@dataclass(frozen=True)
+class _Found:
+    labels: NDArray[np.int32]
+    inertia: float
+    k: int
+    rule: str
+    reason: str
+    notes: tuple[str, ...]
+
+
+def _cluster(
+    prepared: PreparedRows, asked: int, reduce: int | str | None, there: NDArray[np.bool_], seed: int
+) -> _Found:
+    """Labels of all rows, of those that are not `there` meaningless."""
+    n, d = prepared.shape
+    weights = None if there.all() else there.astype(np.float64)
+    most = min(n - 1, d)
+    if isinstance(reduce, str):
+        check_option(reduce, ("pca",), "reduce")
+        size = min(_LOOKED_AT, most)
+    elif reduce is not None:
+        size = check_count(reduce, "reduce", 1, most, f"{n} patterns of {d} kept pixels")
+    else:
+        size = min(max(_START_COMPONENTS, 2 * asked), most)
+    found = pca(prepared, size, random_state=seed)
+    notes: tuple[str, ...] = ()
+    if reduce == "pca" and size > 2:
+        choice = n_components(found.explained_variance_ratio, "elbow")
+        size = choice.n
+        notes = (f"{size} principal components were clustered: {choice.reason}",)
+    places = np.ascontiguousarray(scores(prepared, found)[:, :size])
+    k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else _choose(places, there, seed)
+    start = _kmeans(places, k, "k-means++", weights, seed)
+    if reduce is None:
+        member = np.ascontiguousarray(start.labels[:, None] == np.arange(k), dtype=np.float64) * there[:, None]
+        centers = _emcore.xt_y(prepared, member).T / np.maximum(member.sum(axis=0), 1)[:, None]
+        start = _kmeans(prepared, k, centers, weights, seed)
+    counts = np.bincount(start.labels[there], minlength=k)
+    if counts.min() == 0 or start.inertia == 0:
+        distinct = _distinct(prepared, np.flatnonzero(there), k)
+        if distinct < k:
+            raise ValueError(f"there are only {distinct} different patterns: n_clusters={k} is too many")
+    return _Found(start.labels, start.inertia, k, rule, reason, notes)
+
+
+def _distinct(prepared: PreparedRows, rows: NDArray[np.intp], enough: int) -> int:
+    """How many different rows there are, counted up to `enough`."""
+    seen: set[bytes] = set()
+    for index in rows.tolist():
+        seen.add(prepared.take([index]).tobytes())
+        if len(seen) >= enough:
+            break
+    return len(seen)
+
+
+def _choose(places: NDArray[np.float64], there: NDArray[np.bool_], seed: int) -> tuple[int, str, str]:
+    raise NotImplementedError
+
+
+@dataclass
+class _KM:
+    labels: Any
+    inertia: float
+
+
+def _kmeans(X: Any, k: int, init: Any, weights: Any, seed: int) -> Any:
+    from sklearn.cluster import KMeans
+
+    m = KMeans(k, init=init, n_init=_STARTS if isinstance(init, str) else 1, random_state=seed).fit(
+        np.asarray(X, dtype=np.float64), sample_weight=weights
+    )
+    return _KM(m.labels_, float(m.inertia_))
