@@ -1,12 +1,11 @@
 """What a detector in the diffraction plane would have seen: the direct beam, virtual images, the mean pattern (PACBED).
 
 The direct beam is the bright disc of the mean pattern: above each of many thresholds between background and top, the
-connected pixels around the brightest place have a centre of mass and an area (Bach Siches 2022). Where the radius of this
-area changes least from one threshold to the next is the edge of the disc; centre and radius are the medians over these
-thresholds. Single pixels that are far too bright are replaced first.
+connected pixels around the brightest place have a centre of mass and an area (Bach Siches 2022). Where the radius of
+this area changes least from one threshold to the next is the edge of the disc; centre and radius are the medians over
+these thresholds. Single pixels that are far too bright are replaced first.
 
-Virtual images are sums over masks (Rose, Ultramicroscopy 2 (1977) 251, for the bright field), all in one read of the data,
-in the type in which the detector wrote it.
+Virtual images are sums over masks, all in one read of the data, in the type in which the detector wrote it.
 """
 
 import math
@@ -236,13 +235,12 @@ def virtual_images(patterns: Any, masks: ArrayLike) -> NDArray[np.float64]:
     matrix = as_pattern_rows(patterns)
     weights = as_pixels(masks, "masks", (2, 3)).astype(np.float64)
     if weights.shape[-2:] != matrix.shape:
-        raise ValueError(
-            f"masks have shape {weights.shape}; the patterns have {matrix.shape[0]} x {matrix.shape[1]} px"
-        )
+        raise ValueError(f"masks have shape {weights.shape}, but a pattern has {matrix.shape}: they must agree")
     check_finite(weights, "masks")
     columns = np.stack([matrix.features(mask) for mask in weights.reshape(-1, *matrix.shape)], axis=1)
-    sums = _emcore.x_q(matrix.rows, np.ascontiguousarray(columns))
-    return np.ascontiguousarray(sums.T).reshape(*weights.shape[:-2], *matrix.scan)
+    sums = _emcore.x_q(matrix.rows, np.ascontiguousarray(columns)).T
+    images: NDArray[np.float64] = np.ascontiguousarray(sums).reshape(*weights.shape[:-2], *matrix.scan)
+    return images
 
 
 def pacbed(patterns: Any) -> NDArray[np.float64]:
@@ -268,7 +266,9 @@ def pacbed(patterns: Any) -> NDArray[np.float64]:
     array([24., 25., 26., 27.])
     """
     matrix = as_pattern_rows(patterns)
-    return sum_by_label(matrix, np.zeros(len(matrix.rows), dtype=np.intp), 1)[0] / len(matrix.rows)
+    mean: NDArray[np.float64] = sum_by_label(matrix, np.zeros(len(matrix.rows), dtype=np.intp), 1)[0]
+    mean /= len(matrix.rows)
+    return mean
 
 
 def sum_by_label(patterns: Any, labels: NDArray[np.integer[Any]], k: int) -> NDArray[np.float64]:
@@ -295,7 +295,8 @@ def sum_by_label(patterns: Any, labels: NDArray[np.integer[Any]], k: int) -> NDA
     else:
         # 240 values of 16 bits, which the kernel adds before it goes on in float64, are exact in float32.
         sums = _emcore.xt_y(rows, member)
-    return matrix.pictures(np.ascontiguousarray(sums.T))
+    pictures: NDArray[np.float64] = matrix.pictures(sums.T)
+    return pictures
 
 
 def _sum_wide(rows: NDArray[Any], member: NDArray[np.float64]) -> NDArray[np.float64]:

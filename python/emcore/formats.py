@@ -340,7 +340,7 @@ def _blockfile(path: Path, lazy: bool) -> list[Signal]:
 
 
 def _merlin(path: Path, lazy: bool) -> list[Signal]:
-    """Quantum Detectors .mib, with what its .hdr says; lazily a memory map, in which a header stands before every frame."""
+    """Quantum Detectors .mib, with what its .hdr says; lazily a memory map, a header before every frame."""
     _whole_mib(path)
     (signal,) = (_from_rosetta(found) for found in rosetta("quantumdetector", path, lazy))
     if not lazy:

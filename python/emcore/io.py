@@ -310,5 +310,6 @@ def _suits(signal: Signal) -> tuple[str, str]:
     if navigation and inside == 1:
         return "spectrum or curve at every position", "use emcore.PCA or emcore.NMF on the rows"
     if navigation and inside == 2:
-        return "image or pattern at every position", "use emcore.PCA or emcore.NMF on the rows"
+        use = "use emcore.cluster_diffraction, or `emcore diffraction`, on diffraction patterns"
+        return "image or pattern at every position", use
     return f"{len(signal.axes)}-dimensional data", "use emcore.PCA or emcore.NMF on the rows"

@@ -77,7 +77,7 @@ def as_pattern_rows(patterns: Any, name: str = "patterns") -> PatternRows:
     if array.dtype.kind == "f":
         check_finite(array, name)
     flipped = tuple(axis for axis in (0, 1) if array.strides[axis + 2] < 0)
-    rows = np.flip(array, [axis + 2 for axis in flipped]).reshape(array.shape[0] * array.shape[1], -1)
+    rows = np.flip(array, tuple(axis + 2 for axis in flipped)).reshape(array.shape[0] * array.shape[1], -1)
     return PatternRows(rows, array.shape[:2], array.shape[2:], flipped)
 
 
@@ -156,8 +156,8 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
     outside = [i for i in range(len(axes)) if i not in inside]
     if len(outside) > 2:
         raise ValueError(
-            f"{signal.name} has shape {signal.shape}, {len(outside)} axes of positions: a scan has two, (y, x, ky, kx); "
-            "give one scan of them, for example data[0]"
+            f"{signal.name} has shape {signal.shape}, {len(outside)} axes of positions. A scan has two: "
+            "give one of them, for example data[0]"
         )
     order = [*outside, *inside]
     data, axes = (data if order == sorted(order) else data.transpose(order)), [axes[i] for i in order]
@@ -171,9 +171,7 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
         scan = [Axis("y", lines), Axis("x", width)] if len(axes) == 3 or axes[0].size != lines else axes[:2]
         axes = [*scan, *axes[-2:]]
     elif len(axes) == 3:
-        notes = (
-            f"{count} patterns in one series were taken as one line; say the lines of a scan with scan_shape=(y, x)",
-        )
+        notes = (f"{count} patterns in one series were taken as one line: scan_shape=(y, x) makes more of them",)
         data = data.reshape(1, *data.shape)
         axes = [Axis("y", 1, axes[0].scale, 0.0, axes[0].units), *axes]
     named = tuple(

@@ -77,7 +77,7 @@ def tell(result: "Clustering") -> Iterator[str]:
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
     y, x = result.image.axes
     yield f"  scan      {x.size} × {y.size} positions"
-    for name, text in zip(("patterns", "beam", "prepared"), key_numbers(result), strict=True):
+    for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
     for index in range(result.n_clusters):
         yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %"

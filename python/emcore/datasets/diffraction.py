@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,11 +128,13 @@ def _reflections(
                     center[1] + along * math.cos(turn) - across * math.sin(turn),
                 )
                 total += math.exp(-((away / largest / _DECAY) ** 2)) * _disc_picture(shape, place, radius)
-    return total / total.sum()
+    total /= total.sum()
+    return total
 
 
-def _disc_picture(shape: tuple[int, int], center: tuple[float, float], radius: float) -> NDArray[Any]:
+def _disc_picture(shape: tuple[int, int], center: tuple[float, float], radius: float) -> NDArray[np.float64]:
     """A disc with a rim one pixel wide, sum 1."""
     ky, kx = np.ogrid[: shape[0], : shape[1]]
-    inside = np.clip(radius + 0.5 - np.hypot(ky - center[0], kx - center[1]), 0, 1)
-    return inside / inside.sum()
+    inside: NDArray[np.float64] = np.clip(radius + 0.5 - np.hypot(ky - center[0], kx - center[1]), 0, 1)
+    inside /= inside.sum()
+    return inside

@@ -76,12 +76,16 @@ def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int
 
 def _key_numbers(result: Any) -> str:
     y, x = result.image.axes
-    size = f"{x.size} × {y.size} positions"
+    size = f"scan: {x.size} × {y.size} positions"
     if x.calibrated:
         size += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     chosen = f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}."
-    lines = [size, *patterns.key_numbers(result), *textwrap.wrap(chosen, 76)]
+    lines = [
+        size,
+        *(f"{name}: {text}" for name, text in patterns.key_numbers(result).items()),
+        *textwrap.wrap(chosen, 76),
+    ]
     lines += [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", 76)]
     if len(lines) > _KEY_LINES:
         lines[_KEY_LINES - 1 :] = ["… (all notes stand on the last page)"]

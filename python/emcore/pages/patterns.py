@@ -32,7 +32,8 @@ def draw_mean(axes: "Axes", result: Any) -> None:
         turn = np.linspace(0, 2 * np.pi, 181)
         along = np.interp(result.beam_center[1] + result.beam_radius * np.cos(turn), np.arange(len(kx)), kx)
         across = np.interp(result.beam_center[0] + result.beam_radius * np.sin(turn), np.arange(len(ky)), ky)
-        axes.plot(along, across, color="#00E5FF", linewidth=1.1, linestyle="--", gid="beam-mask")
+        axes.plot(along, across, color="black", linewidth=1.6)
+        axes.plot(along, across, color="#00E5FF", linewidth=1.3, linestyle="--", gid="beam-mask")
 
 
 def draw_signals(figure: "Figure", result: Any, chosen: Sequence[int], top: float) -> None:
@@ -45,28 +46,23 @@ def draw_signals(figure: "Figure", result: Any, chosen: Sequence[int], top: floa
         frame(axes, index, f"Cluster {index + 1}, {100 * float(result.area[index]):.1f} %")
 
 
-def key_numbers(result: Any) -> list[str]:
-    """Pixels of a pattern, and the beam."""
+def key_numbers(result: Any) -> dict[str, str]:
+    """What is to be said of the patterns, by a word for it."""
     ky, kx = result.mean.axes
     parameters = result.provenance.parameters
-    size = f"patterns of {kx.size} × {ky.size} px"
+    size = f"{kx.size} × {ky.size} px"
     if kx.calibrated:
         size += f" ({quantity(abs(kx.scale), kx.units, 4)} per pixel)"
-    beam = "direct beam not masked"
+    beam = "not masked"
     if result.beam_radius is not None:
         center_y, center_x = result.beam_center
-        beam = (
-            f"direct beam at kx {center_x:.2f}, ky {center_y:.2f} px, masked to a radius of {result.beam_radius:.2f} px"
-        )
+        beam = f"at kx {center_x:.2f}, ky {center_y:.2f} px, masked to a radius of {result.beam_radius:.2f} px"
         if kx.calibrated:
             beam += f" ({quantity(result.beam_radius * abs(kx.scale), kx.units)})"
-    prepared = f"normalised: {parameters.get('normalize', 'none')}; "
-    reduced = parameters.get("reduce")
-    return [
-        size,
-        beam,
-        prepared + ("all kept pixels clustered" if reduced is None else "principal components clustered"),
-    ]
+    compared = "all kept pixels" if parameters["reduce"] is None else "principal components of the kept pixels"
+    normalize = parameters["normalize"]
+    compared += ", not normalised" if normalize == "none" else f", normalised by {normalize}"
+    return {"patterns": size, "beam": beam, "compared": compared}
 
 
 def _draw_pattern(axes: "Axes", result: Any, pattern: NDArray[Any], brightest: float) -> None:
@@ -95,5 +91,6 @@ def _values(result: Any, index: int) -> NDArray[np.float64]:
     """Coordinates along ky or kx: from the direct beam where it was found and the file does not say where zero is."""
     axis: Axis = result.mean.axes[index]
     if axis.calibrated and axis.offset == 0 and result.beam_center is not None:
-        return axis.values - result.beam_center[index] * axis.scale
+        centre: float = result.beam_center[index]
+        return axis.values - centre * axis.scale
     return axis.values

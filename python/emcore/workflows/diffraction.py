@@ -1,9 +1,9 @@
 """Which positions of a scan give the same diffraction pattern, and what is the pattern of each group?
 
-The direct beam varies with thickness and says nothing of orientation or phase: it is masked, each pattern is normalised,
-and k-means groups the patterns by all their kept pixels or by their principal components (Bach Siches 2022). Clustering
-starts from the best of many runs on the first principal components, which finds better minima than as many runs on all
-pixels would, at the cost of one. The mean pattern of each group is that of the data as they were measured.
+The direct beam varies with thickness and says nothing of orientation or phase: it is masked, each pattern is
+normalised, and k-means groups them by all their kept pixels or by their principal components (Bach Siches 2022).
+Clustering starts from the best of many runs on the first principal components, which finds better minima than as many
+runs on all pixels would, at the cost of one. The mean pattern of each group is that of the data as they were measured.
 """
 
 import os
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
-from emcore.arrays import check_count, check_finite, check_number, check_option
+from emcore.arrays import as_pixels, check_count, check_finite, check_number, check_option
 from emcore.control import get_num_threads
-from emcore.detectors import Beam, disc, find_beam, sum_by_label, virtual_images
+from emcore.detectors import disc, find_beam, sum_by_label, virtual_images
+from emcore.kmeans import kmeans
 from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
 from emcore.pca import pca, scores
 from emcore.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
@@ -55,8 +56,8 @@ def cluster_diffraction(
     n_clusters : int or "auto"
         How many groups, at least 2; "auto" leaves it to `emcore.choose_n_clusters`.
     mask_beam : bool, default True
-        Leave the direct beam out. Its centre is found in the mean pattern, and its radius too; where no bright disc stands
-        out, nothing is masked, which the result says.
+        Leave the direct beam out. Its centre and radius are found in the mean pattern; where no bright disc stands out,
+        nothing is masked, which the result says.
     beam_radius : float, optional
         Radius of the mask in detector pixels, in place of the one found.
     normalize : {"sum", "none", "max", "l2", "log1p", "sqrt", "root-sum"}, default "sum"
@@ -101,20 +102,26 @@ def cluster_diffraction(
     asked = _checked_number(n_clusters, count)
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     if normalize in POSITIVE and matrix.rows.dtype.kind in "if":
-        check_finite(scan.data, "patterns", nonnegative=True)
+        check_finite(as_pixels(scan.data, "patterns", 4), "patterns", nonnegative=True)
 
     mean = sum_by_label(matrix, np.zeros(count, dtype=np.intp), 1)[0] / count
-    beam, radius, said = _masked_beam(mean, mask_beam, beam_radius)
+    center, radius, said = _masked_beam(mean, mask_beam, beam_radius)
     notes += said
-    inside = np.ones(matrix.shape, dtype=bool) if radius is None else disc(matrix.shape, beam.center, radius)
-    keep = np.ones(matrix.shape, dtype=bool) if radius is None else ~inside
-    if not keep.any():
-        raise ValueError(f"a mask of radius {radius:g} px leaves none of the {keep.size} pixels: choose a smaller one")
-    shown, kept = virtual_images(matrix, [inside, keep])
+    keep = np.ones(matrix.shape, dtype=bool)
+    if center is not None and radius is not None:
+        keep = ~disc(matrix.shape, center, radius)
+        if not keep.any():
+            raise ValueError(f"beam_radius={radius:g} masks all of the {keep.size} pixels: choose a smaller one")
+    shown, kept = virtual_images(matrix, [keep if radius is None else ~keep, keep])
     empty = _empty(matrix, keep, kept) if normalize not in ("none", "log1p", "sqrt") else np.zeros(count, dtype=bool)
     if empty.any():
         notes += (f"{int(empty.sum())} patterns have nothing but zeros outside the mask: their label is -1",)
 
+    if count - int(empty.sum()) < max(asked, 2):
+        raise ValueError(
+            f"{int(empty.sum())} of {count} patterns have nothing but zeros outside the mask: too few are left for "
+            f"n_clusters={n_clusters}"
+        )
     prepared = prepare(Recipe(matrix.rows, matrix.features(keep), normalize))
     found = _cluster(prepared, asked, reduce, ~empty, seed)
     order = np.argsort(-np.bincount(found.labels[~empty], minlength=found.k), kind="stable")
@@ -143,7 +150,7 @@ def cluster_diffraction(
         reason=found.reason,
         image=Signal(shown, (y, x), title="virtual bright field" if radius is not None else "sum of every pattern"),
         mean=Signal(mean, (ky, kx), title="PACBED"),
-        beam_center=beam.center if beam is not None else None,
+        beam_center=center,
         beam_radius=radius,
         provenance=Provenance.record(
             "cluster_diffraction",
@@ -168,8 +175,8 @@ def _checked_number(n_clusters: int | str, count: int) -> int:
 
 def _masked_beam(
     mean: NDArray[np.float64], mask_beam: bool, beam_radius: float | None
-) -> tuple[Beam | None, float | None, tuple[str, ...]]:
-    """The beam where there is one, the radius of its mask where it is masked, and what is to be said."""
+) -> tuple[tuple[float, float] | None, float | None, tuple[str, ...]]:
+    """Centre and radius of the mask over the beam, where there is one, and what is to be said."""
     if beam_radius is not None:
         beam_radius = check_number(beam_radius, "beam_radius", 0)
         if not mask_beam:
@@ -185,12 +192,12 @@ def _masked_beam(
             None,
             ("no bright disc stands out of the mean pattern: nothing was masked (beam_radius masks one)",),
         )
-    return beam, beam.mask_radius if beam_radius is None else beam_radius, ()
+    return beam.center, beam.mask_radius if beam_radius is None else beam_radius, ()
 
 
 def _empty(matrix: PatternRows, keep: NDArray[np.bool_], sums: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Patterns with nothing but zeros where they are kept."""
-    empty = sums.ravel() == 0
+    empty: NDArray[np.bool_] = sums.ravel() == 0
     if matrix.rows.dtype.kind != "u":  # positive and negative values may cancel
         columns = matrix.features(keep)
         for index in np.flatnonzero(empty):
@@ -229,12 +236,12 @@ def _cluster(
         size = choice.n
         notes = (f"{size} principal components were clustered: {choice.reason}",)
     places = np.ascontiguousarray(scores(prepared, found)[:, :size])
-    k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else _choose(places, there, seed)
-    start = _kmeans(places, k, "k-means++", weights, seed)
+    k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else _choose(places, weights, seed)
+    start = kmeans(places, k, n_init=_STARTS, sample_weight=weights, random_state=seed)
     if reduce is None:
         member = np.ascontiguousarray(start.labels[:, None] == np.arange(k), dtype=np.float64) * there[:, None]
         centers = _emcore.xt_y(prepared, member).T / np.maximum(member.sum(axis=0), 1)[:, None]
-        start = _kmeans(prepared, k, centers, weights, seed)
+        start = kmeans(prepared, k, init=centers, sample_weight=weights)
     counts = np.bincount(start.labels[there], minlength=k)
     if counts.min() == 0 or start.inertia == 0:
         distinct = _distinct(prepared, np.flatnonzero(there), k)
@@ -253,20 +260,9 @@ def _distinct(prepared: PreparedRows, rows: NDArray[np.intp], enough: int) -> in
     return len(seen)
 
 
-def _choose(places: NDArray[np.float64], there: NDArray[np.bool_], seed: int) -> tuple[int, str, str]:
-    raise NotImplementedError
-
-
-@dataclass
-class _KM:
-    labels: Any
-    inertia: float
-
-
-def _kmeans(X: Any, k: int, init: Any, weights: Any, seed: int) -> Any:
-    from sklearn.cluster import KMeans
-
-    m = KMeans(k, init=init, n_init=_STARTS if isinstance(init, str) else 1, random_state=seed).fit(
-        np.asarray(X, dtype=np.float64), sample_weight=weights
-    )
-    return _KM(m.labels_, float(m.inertia_))
+def _choose(places: NDArray[np.float64], weights: NDArray[np.float64] | None, seed: int) -> tuple[int, str, str]:
+    """The number of clusters at the elbow of the inertia."""
+    tried = range(1, min(13, len(places)))
+    inertia = [kmeans(places, k, n_init=5, sample_weight=weights, random_state=seed).inertia for k in tried]
+    choice = n_components(np.array(inertia) / max(sum(inertia), 1e-300), "elbow")
+    return max(choice.n, 2), "elbow", "the elbow of the inertia over the number of clusters"
