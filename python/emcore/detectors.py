@@ -78,8 +78,8 @@ def find_beam(pattern: ArrayLike) -> Beam:
     >>> from emcore.detectors import find_beam
     >>> ky, kx = np.ogrid[:64, :64]
     >>> beam = find_beam(np.clip(8.5 - np.hypot(ky - 30.3, kx - 33.8), 0, 1))
-    >>> [round(float(value), 1) for value in (*beam.center, beam.radius)]
-    [30.3, 33.8, 8.0]
+    >>> [round(value, 1) for value in beam.center], round(beam.radius)
+    ([30.3, 33.8], 8)
     """
     from scipy import ndimage
 
