@@ -63,6 +63,10 @@ def _write_root(file: Any, result: Result, name: str) -> None:
             _annotate(stored, field_text(result, f.name, "units"), field_text(result, f.name, "long_name") or f.name)
         elif isinstance(value, Signal):
             _write_signal(entry, values, f.name, value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Signal):
+            for number, signal in enumerate(value):
+                _write_signal(entry, values, f"{f.name}_{number}", signal)
+            _write_value(values, f.name, len(value)).attrs["emcore_type"] = "signals"
         elif isinstance(value, Provenance):
             _write_provenance(entry, f.name, value)
         else:
@@ -241,9 +245,7 @@ def _read_entry(entry: Any, cls: type[Result] | None) -> Result:
         if not f.init:
             continue
         if f.name in entry["values"]:
-            stored = entry["values"][f.name]
-            signal = stored.attrs["emcore_type"] == "signal"
-            found[f.name] = _read_signal(entry[f.name], stored) if signal else _read_value(stored)
+            found[f.name] = _read_field(entry, f.name)
         elif f.name in entry["coordinates"]:
             found[f.name] = _read_array(entry["coordinates"][f.name])
         elif f.name in entry:
@@ -253,6 +255,13 @@ def _read_entry(entry: Any, cls: type[Result] | None) -> Result:
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise _NotOurs(f"it has no {f.name}: it was written by another version")
     return cls(**found)
+
+
+def _read_field(entry: Any, name: str) -> Any:
+    stored = entry["values"][name]
+    if stored.attrs["emcore_type"] == "signals":
+        return tuple(_read_field(entry, f"{name}_{number}") for number in range(stored[()]))
+    return _read_signal(entry[name], stored) if stored.attrs["emcore_type"] == "signal" else _read_value(stored)
 
 
 def _read_array(dataset: Any) -> np.ndarray[Any, Any]:

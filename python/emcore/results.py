@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 # Where the result classes live that are not imported before `load_result` meets their name in a file. The file's own
 # words never decide what is imported.
-_HOMES = {"ImageAnalysis": "emcore.workflows.image", "Clustering": "emcore.workflows.clustering"}
+_HOMES = {
+    "ImageAnalysis": "emcore.workflows.image",
+    "Clustering": "emcore.workflows.clustering",
+}
 _CLASSES: dict[str, type["Result"]] = {}
 
 
@@ -240,6 +243,9 @@ class Result:
         """
         found = {n: to_hyperspy(getattr(self, n), axes, n, inside) for n, axes, inside in array_fields(self)}
         signals = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name, value in list(signals.items()):
+            if isinstance(value, tuple):
+                signals |= {f"{name}_{number}": each for number, each in enumerate(value)}
         for name, signal in signals.items():
             if isinstance(signal, Signal):
                 inside = sum(not axis.navigation for axis in signal.axes)

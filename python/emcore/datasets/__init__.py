@@ -4,14 +4,21 @@ One file for each kind of data; `agreement` says how well a result agrees with t
 """
 
 from emcore.datasets.agreement import adjusted_rand_index, far_from_borders
+from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_scan
+from emcore.datasets.curves import LabelledCurves, iv_curves
 from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 
 __all__ = [
+    "CorrelatedScan",
+    "LabelledCurves",
     "LabelledImage",
     "LabelledPatterns",
     "adjusted_rand_index",
+    "co_fe_ratio",
+    "correlated_scan",
     "far_from_borders",
+    "iv_curves",
     "lattice_micrograph",
     "polycrystal_scan",
 ]

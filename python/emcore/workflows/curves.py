@@ -1,0 +1,207 @@
+"""Which kinds of curve does a scan hold, and where: current over voltage, force over distance, one at every position?
+
+k-means on the curves as they were measured, or normalised; for each group the mean curve, its spread, and, where it is
+straight, the conductance: the slope by least squares.
+"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore import _emcore
+from emcore.arrays import as_pixels, check_count, check_finite, check_option
+from emcore.control import get_num_threads
+from emcore.kmeans import kmeans
+from emcore.merging import on_one_grid
+from emcore.preprocessing import Recipe, mean_and_variance, prepare, quantiles
+from emcore.results import Provenance
+from emcore.signals import Axis, Signal
+from emcore.workflows.clustering import Clustering
+
+Floats = NDArray[np.float64]
+
+NORMALIZATIONS = ("max", "l2")
+# A mean curve of which a line explains so much is called straight.
+STRAIGHT = 0.99
+PERCENTILES = (0.05, 0.95)
+_STARTS = 10
+_BLOCK_BYTES = 1 << 24
+
+
+def cluster_curves(
+    curves: Any,
+    n_clusters: int,
+    *,
+    x: ArrayLike | None = None,
+    normalize: str | None = None,
+    random_state: int = 0,
+) -> Clustering:
+    """Group the positions of a scan by their curves.
+
+    Parameters
+    ----------
+    curves : array_like, Signal, HyperSpy signal or path
+        Of shape (y, x, points), or (n, points) for positions without a grid. Of a file with several arrays, as .npz and
+        .h5 are, the largest; a vector in it as long as a curve is `x`.
+    n_clusters : int
+        How many groups, at least 2.
+    x : array_like, shape (points,), optional
+        Where the curves were measured, for example the bias in volts; by default what the data say, else 0, 1, 2, ...
+    normalize : {"max", "l2"}, optional
+        What each curve is divided by before clustering, its largest modulus or its Euclidean norm, so that shapes alone
+        count. By default curves are clustered as they are. The mean curves are always of the measured ones.
+    random_state : int, default 0
+        Seed of the starts.
+
+    Returns
+    -------
+    Clustering
+        The same to the last bit on any number of threads. Groups in the order of falling area.
+
+    Raises
+    ------
+    ValueError
+        Data that hold no curves, NaN or infinity (first position named), curves that are all the same, one group or
+        more than there are distinct curves, an `x` of another length or constant.
+    TypeError
+        Data that are not real numbers.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> from emcore.datasets import iv_curves
+    >>> sample = iv_curves()
+    >>> result = emcore.cluster_curves(sample.curves, 3, x=sample.bias)
+    >>> emcore.datasets.adjusted_rand_index(sample.labels, result.labels) > 0.99
+    True
+    >>> result.conductance.round(2), result.r_squared.round(2)  # of the ohmic, the insulating, the diodes
+    (array([1.02,  nan,  nan]), array([1.  , 0.97, 0.68]))
+    """
+    started = time.perf_counter()
+    signal, along = _read(curves)
+    option = None if normalize is None else check_option(normalize, NORMALIZATIONS, "normalize")
+    seed = check_count(random_state, "random_state", 0, 2**63 - 1)
+    data = as_pixels(signal.data, "curves", (2, 3))
+    check_finite(data, "curves")
+    *grid, points = data.shape
+    if points < 2:
+        raise ValueError(f"curves have shape {data.shape}: a curve needs at least 2 points, along the last axis")
+    rows = data.reshape(-1, points)
+    axis, places = _curve_axis(signal.axes[-1], along, x)
+    mean, variance = mean_and_variance(rows)
+    if not (variance > 1e-12 * mean**2).any():
+        raise ValueError(f"curves are all the same, {len(rows)} of them: there is nothing to tell apart")
+    # Amperes are so small that their squares leave single precision.
+    unit = float(np.sqrt(np.mean(mean**2 + variance)))
+    recipe = Recipe(rows, normalize=option) if option else Recipe(rows, scale=np.full(points, 1 / unit))
+    prepared = prepare(recipe)
+    why = f"one curve each at most, of {len(rows)}; one group tells nothing apart"
+    k = check_count(n_clusters, "n_clusters", 2, len(rows), why)
+    found = kmeans(prepared, k, n_init=_STARTS, random_state=seed)
+    counts = np.bincount(found.labels, minlength=k)
+    if not counts.all():
+        distinct = len(np.unique(rows, axis=0))
+        raise ValueError(f"n_clusters={k} is too many: there are {distinct} distinct curves")
+    order = np.argsort(-counts, kind="stable")
+    labels = np.argsort(order)[found.labels].astype(np.int32)
+    means, spread, low, high = _statistics(rows, labels, k)
+    slope, slope_spread, straight = _slopes(rows, labels, means, places)
+    linear = straight >= STRAIGHT
+    scan = tuple(replace(each, navigation=False) for each in signal.axes[:-1])
+    moduli = np.abs(data).mean(axis=-1, dtype=np.float64).astype(np.float32)
+    notes = () if linear.all() else (_said_curved(linear, straight),)
+    elapsed = time.perf_counter() - started
+    parameters = {"n_clusters": n_clusters, "normalize": normalize, "random_state": seed}
+    parameters |= {"x": "given" if x is not None else axis.name}
+    return Clustering(
+        labels=labels.reshape(grid),
+        signals=means,
+        area=counts[order] / len(rows),
+        inertia=found.inertia * (1.0 if option else unit**2),
+        n_clusters=k,
+        rule="given",
+        reason=f"n_clusters={k} was asked for",
+        image=Signal(moduli, scan, signal.source, "mean modulus"),
+        mean=Signal(mean, (axis,), signal.source, signal.title),
+        provenance=Provenance.record(
+            "cluster_curves", parameters, signal, elapsed=elapsed, threads=get_num_threads(), notes=notes
+        ),
+        spread=spread,
+        low=low,
+        high=high,
+        x=places,
+        conductance=np.where(linear, slope, np.nan),
+        conductance_spread=np.where(linear, slope_spread, np.nan),
+        r_squared=straight,
+    )
+
+
+def _read(curves: Any) -> tuple[Signal, Signal | None]:
+    """The curves, and what else in their file is as long as one of them."""
+    if not isinstance(curves, str | Path):
+        return on_one_grid([curves])[0], None
+    from emcore.formats import read_all
+
+    found = [signal for signal in read_all(Path(curves)) if signal.dtype.kind in "biuf"]
+    stacks = [signal for signal in found if len(signal.shape) in (2, 3)]
+    if not stacks:
+        raise ValueError(f"{curves} holds no curves: an array (y, x, points) or (n, points) is needed")
+    signal = max(stacks, key=lambda each: each.data.size)
+    vectors = [each for each in found if each.shape == signal.shape[-1:]]
+    return on_one_grid([signal])[0], vectors[0] if len(vectors) == 1 else None
+
+
+def _curve_axis(axis: Axis, along: Signal | None, x: ArrayLike | None) -> tuple[Axis, Floats]:
+    """The axis of a curve, and its values, which need not be evenly spaced."""
+    if x is None and along is None:
+        return (axis if axis.calibrated or axis.name != "channel" else replace(axis, name="point")), axis.values
+    given = as_pixels(along.data if x is None and along is not None else x, "x", 1)
+    check_finite(given, "x")
+    places = given.astype(np.float64)
+    if places.shape != (axis.size,):
+        raise ValueError(f"x has {places.size} values; one for each of the {axis.size} points of a curve is needed")
+    if places.min() == places.max():
+        raise ValueError(f"x is constant, every value is {places[0]:g}")
+    name = along.title if x is None and along is not None else "x"
+    step = float(places[-1] - places[0]) / (axis.size - 1)
+    even = step != 0 and np.allclose(np.diff(places), step, rtol=1e-3, atol=0)
+    if not even:
+        return Axis("point", axis.size), places
+    return Axis(name, axis.size, step, float(places[0]), ""), places
+
+
+def _statistics(rows: NDArray[Any], labels: NDArray[np.int32], k: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean, standard deviation and percentiles of every group, some points of all curves at a time."""
+    n, points = rows.shape
+    found = np.empty((4, k, points))
+    members = [np.flatnonzero(labels == i) for i in range(k)]
+    step = max(1, _BLOCK_BYTES // (8 * n))
+    for start in range(0, points, step):
+        block = rows[:, start : start + step].astype(np.float64)
+        for i, where in enumerate(members):
+            part = block[where]
+            found[0, i, start : start + step] = part.mean(axis=0)
+            found[1, i, start : start + step] = part.std(axis=0)
+            found[2:, i, start : start + step] = quantiles(part, PERCENTILES)
+    return found[0], found[1], found[2], found[3]
+
+
+def _slopes(rows: NDArray[Any], labels: NDArray[np.int32], means: Floats, x: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean and standard deviation of the least-squares slopes in every group; R squared of its mean curve."""
+    away = x - x.mean()
+    slopes = _emcore.x_q(rows, (away / np.sum(away**2))[:, None])[:, 0]
+    groups = [slopes[labels == i] for i in range(len(means))]
+    centred = means - means.mean(axis=1, keepdims=True)
+    fitted = (centred @ away) ** 2 / np.sum(away**2)
+    total = np.sum(centred**2, axis=1)
+    straight = np.divide(fitted, total, out=np.zeros_like(total), where=total > 0)
+    return np.array([g.mean() for g in groups]), np.array([g.std() for g in groups]), np.minimum(straight, 1.0)
+
+
+def _said_curved(linear: NDArray[np.bool_], straight: Floats) -> str:
+    curved = ", ".join(f"{i + 1} ({straight[i]:.2f})" for i in np.flatnonzero(~linear))
+    return f"not straight, so without conductance: group {curved}; a line must explain {STRAIGHT:g} of the mean curve"
