@@ -1,11 +1,13 @@
 """Kinds of curve on a scan: against labelled synthetic ones and a measured grid."""
 
+import re
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
 import emcore
+from emcore.cli import main
 from emcore.datasets import adjusted_rand_index, iv_curves
 from emcore.results import load_result
 from emcore.signals import Axis, Signal
@@ -95,7 +97,7 @@ def test_groups_that_are_not_straight_are_said_not_to_be_and_have_no_conductance
     assert np.all(result.r_squared[1:] < 0.99)
     assert np.isnan(result.conductance[1:]).all()
     assert np.isnan(result.conductance_spread[1:]).all()
-    assert any("not straight, so without conductance: group 2 (0.97), 3 (0.68)" in n for n in result.provenance.notes)
+    assert any("not straight, so without conductance: cluster 2 (0.97), 3 (0.68)" in n for n in result.provenance.notes)
 
 
 def test_units_as_small_as_amperes_change_nothing_but_the_numbers(sample, result):
@@ -222,3 +224,56 @@ def test_the_generator_is_seeded_and_refuses_nonsense():
         iv_curves(shape=(0, 5))
     with pytest.raises(ValueError, match="spread and noise"):
         iv_curves(spread=-1)
+
+
+def test_the_command_writes_a_report_and_a_results_file_and_says_what_it_found(sample, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("h5py")
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    np.savez("film.npz", current=sample.curves[:30, :40], bias=sample.bias)
+    assert main(["curves", "film.npz", "--clusters", "3"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"cluster \d +\d+\.\d %  conductance 1.0\d? ± 0.\d+, R² 0.999", said)
+    assert "not straight, R² 0." in said
+    assert "200 points, bias from -1 to 1" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.h5", "film.npz", "film.pdf"]
+    assert main(["curves", "film.npz", "--clusters", "3"]) == 1
+    assert "--force" in capsys.readouterr().err
+
+
+def test_a_file_without_curves_is_told_and_leaves_nothing(sample, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("h5py")
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    np.save("line.npy", np.arange(5.0))
+    np.save("one.npy", np.ones((4, 5, 6)))
+    assert main(["curves", "line.npy", "one.npy", "--clusters", "2"]) == 1
+    said = capsys.readouterr().err
+    assert "line.npy holds no curves" in said
+    assert "one.npy: curves are all the same" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["line.npy", "one.npy"]
+    for words in (["--clusters", "1"], ["--normalize", "maxx"], ["--clusters", "few"]):
+        with pytest.raises(SystemExit):
+            main(["curves", "one.npy", *words])
+
+
+@pytest.mark.parametrize("grid", [(30, 40), (1200,)])
+def test_the_pages_show_every_group_with_its_spread(sample, grid):
+    pytest.importorskip("matplotlib")
+    from emcore.pages import pages
+    from emcore.plotting import style
+
+    result = cluster_curves(sample.curves[:30, :40].reshape(*grid, 200), 3, x=sample.bias)
+    with style():
+        figures = list(pages(result))
+    titles = [axes.get_title("left") for figure in figures for axes in figure.axes]
+    assert titles[:3] == ["Mean modulus", "3 clusters", "Mean curves"]
+    assert [title[:9] for title in titles if title.startswith("Cluster ")] == ["Cluster 1", "Cluster 2", "Cluster 3"]
+    assert "3 clusters" in [axes.get_title("left") for axes in result.plot().axes]
+
+
+def test_tiny_units_are_written_as_a_power_of_ten(sample):
+    pytest.importorskip("matplotlib")
+    figure = cluster_curves(sample.curves[:30, :40] * np.float32(1e-11), 3, x=sample.bias).plot()
+    labels = {axes.get_ylabel() for axes in figure.axes}
+    assert "signal (10⁻¹²)" in labels

@@ -1,17 +1,20 @@
 """Clusters of a scan: its picture, the map of labels and the mean signal; then the mean signal of every cluster.
 
-How one signal is drawn is told by its axes: two make a pattern (`patterns`), one a curve.
+How one signal is drawn is told by its axes: two make a pattern (`patterns`), one a curve (`curves`).
 """
 
+import math
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from emcore.pages import patterns
+from emcore.pages import curves, patterns
 from emcore.pages.layout import LEFT, WIDTH, draw_table, new_page, place, write
 from emcore.plotting import draw_labels, draw_map
+from emcore.signals import Axis
 from emcore.wording import count_of, quantity
 
 if TYPE_CHECKING:
@@ -26,17 +29,18 @@ _PICTURES = 3.15
 
 def overview(result: Any) -> "Figure":
     """One page with everything."""
-    lines = -(-result.n_clusters // patterns.PER_LINE)
-    figure = new_page(6.7 + patterns.STRIP * lines)
+    part = _part(result)
+    figure = new_page(6.7 + part.STRIP * -(-result.n_clusters // part.PER_LINE))
     _draw_scan(figure, result, 0.45)
     write(figure, LEFT, 4.35, _key_numbers(result), linespacing=1.6)
     _draw_table(place(figure, 6.1, 4.3, 5.1, 2.0), result, range(min(result.n_clusters, _LISTED)), rows=8, blocks=2)
-    patterns.draw_signals(figure, result, range(result.n_clusters), 6.7)
+    part.draw_signals(figure, result, range(result.n_clusters), 6.7)
     return figure
 
 
 def pages(result: Any) -> "Iterator[Figure]":
     """The scan with its clusters, then their signals."""
+    part = _part(result)
     figure = new_page()
     _draw_scan(figure, result, 1.0)
     write(figure, LEFT, 5.2, _key_numbers(result), linespacing=1.6)
@@ -47,43 +51,65 @@ def pages(result: Any) -> "Iterator[Figure]":
         chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_clusters))
         _draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks=3)
         yield figure
-    per_page = 2 * patterns.PER_LINE
+    per_page = 2 * part.PER_LINE
     for start in range(0, result.n_clusters, per_page):
         figure = new_page()
-        patterns.draw_signals(figure, result, range(start, min(start + per_page, result.n_clusters)), 0.95)
-        write(figure, LEFT, 7.5, "\n".join(textwrap.wrap(patterns.CAPTION, 165)), color="0.35")
+        part.draw_signals(figure, result, range(start, min(start + per_page, result.n_clusters)), 0.95)
+        write(figure, LEFT, 7.5, "\n".join(textwrap.wrap(part.CAPTION, 165)), color="0.35")
         yield figure
+
+
+def _part(result: Any) -> Any:
+    """The file that draws one signal of that kind."""
+    return curves if len(result.mean.axes) == 1 else patterns
+
+
+def _folded(result: Any) -> tuple[NDArray[Any], NDArray[np.int32], Axis, Axis]:
+    """Picture, labels and axes of the scan; positions without a grid are laid out in lines."""
+    picture, labels = np.asarray(result.image.data), result.labels
+    if labels.ndim == 2:
+        return picture, labels, *result.image.axes
+    width = math.ceil(math.sqrt(1.3 * labels.size))
+    missing = -labels.size % width
+    picture = np.append(picture, np.full(missing, picture.min())).reshape(-1, width)
+    labels = np.append(labels, np.full(missing, -1, dtype=np.int32)).reshape(-1, width)
+    return picture, labels, Axis("y", len(labels)), Axis("x", width)
 
 
 def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     """The scan as a picture, its labels, the mean signal."""
-    y, x = result.image.axes
+    picture, labels, y, x = _folded(result)
     wide = (WIDTH - 2 * LEFT - 2 * 0.75) / 3
     axes = place(figure, LEFT, top, wide, _PICTURES)
-    draw_map(axes, np.asarray(result.image.data), y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
     axes.set_title(result.image.title.capitalize(), loc="left")
     axes = place(figure, LEFT + wide + 0.45, top, wide, _PICTURES)
-    draw_labels(axes, result.labels, y.values, x.values, result.n_clusters, units=x.units)
+    draw_labels(axes, labels, y.values, x.values, result.n_clusters, units=x.units)
     axes.set_title(count_of(result.n_clusters, "cluster").capitalize(), loc="left")
-    patterns.draw_mean(place(figure, LEFT + 2 * wide + 1.5, top, wide, _PICTURES), result)
+    _part(result).draw_mean(place(figure, LEFT + 2 * wide + 1.5, top, wide, _PICTURES), result)
 
 
 def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int) -> None:
     counts = np.bincount(result.labels[result.labels >= 0], minlength=result.n_clusters)
-    lines = {i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", str(int(counts[i]))) for i in chosen}
-    draw_table(axes, {"cluster": 0.3, "area": 0.62, "positions": 1.0}, lines, rows, blocks)
+    part = _part(result)
+    lines = {
+        i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", str(int(counts[i])), *part.cells(result, i))
+        for i in chosen
+    }
+    draw_table(axes, part.HEADS, lines, rows, blocks if len(part.HEADS) == 3 else 1)
 
 
 def _key_numbers(result: Any) -> str:
-    y, x = result.image.axes
-    size = f"scan: {x.size} × {y.size} positions"
-    if x.calibrated:
+    *before, x = result.image.axes
+    y = before[0] if before else x
+    size = f"scan: {x.size} × {y.size} positions" if before else f"{x.size} positions without a grid, line by line"
+    if x.calibrated and before:
         size += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     chosen = f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}."
     lines = [
         size,
-        *(f"{name}: {text}" for name, text in patterns.key_numbers(result).items()),
+        *(f"{name}: {text}" for name, text in _part(result).key_numbers(result).items()),
         *textwrap.wrap(chosen, 76),
     ]
     lines += [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", 76)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+HEADS = {"cluster": 0.3, "area": 0.62, "positions": 1.0}
 PER_LINE = 3
 STRIP = 3.3
 CAPTION = (
@@ -63,6 +64,11 @@ def key_numbers(result: Any) -> dict[str, str]:
     normalize = parameters["normalize"]
     compared += ", not normalised" if normalize == "none" else f", normalised by {normalize}"
     return {"patterns": size, "beam": beam, "compared": compared}
+
+
+def cells(result: Any, index: int) -> tuple[str, ...]:
+    """What a table says of a cluster besides its area: nothing."""
+    return ()
 
 
 def _draw_pattern(axes: "Axes", result: Any, pattern: NDArray[Any], brightest: float) -> None:

@@ -204,4 +204,4 @@ def _slopes(rows: NDArray[Any], labels: NDArray[np.int32], means: Floats, x: Flo
 
 def _said_curved(linear: NDArray[np.bool_], straight: Floats) -> str:
     curved = ", ".join(f"{i + 1} ({straight[i]:.2f})" for i in np.flatnonzero(~linear))
-    return f"not straight, so without conductance: group {curved}; a line must explain {STRAIGHT:g} of the mean curve"
+    return f"not straight, so without conductance: cluster {curved}; a line must explain {STRAIGHT:g} of the mean curve"

@@ -1,0 +1,63 @@
+"""`emcore curves`: group the positions of a scan by their curves."""
+
+import argparse
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import emcore
+from emcore.cli.files import Kind
+from emcore.cli.options import add_files, add_output_options, auto_or_count
+from emcore.cli.run import each_file
+
+if TYPE_CHECKING:
+    from emcore.workflows.clustering import Clustering
+
+TEXT = "Group the positions of a scan by their curves: current-voltage, force, or any other."
+CURVES = Kind("curves", (".npz", ".npy", ".hspy", ".h5", ".hdf5"))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of `emcore.cluster_curves`."""
+    add_files(parser, "curves at every position, or a folder of such files")
+    parser.add_argument("--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
+    parser.add_argument("--normalize", help="what each curve is divided by: max or l2 (nothing)")
+    add_output_options(parser)
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Cluster every file."""
+    if options.normalize is not None:
+        from emcore.arrays import check_option
+        from emcore.workflows.curves import NORMALIZATIONS
+
+        try:
+            check_option(options.normalize, NORMALIZATIONS, "--normalize")
+        except ValueError as error:
+            parser.error(str(error))
+    if options.clusters == 1:
+        parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
+
+    def work(file: Path) -> "Clustering":
+        result: Clustering = emcore.cluster_curves(file, options.clusters, normalize=options.normalize)
+        return result
+
+    return each_file(options, CURVES, work, tell)
+
+
+def tell(result: "Clustering") -> Iterator[str]:
+    """What was decided, and the groups."""
+    from emcore.pages.curves import cells, key_numbers
+    from emcore.wording import count_of
+
+    yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
+    yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
+    shape = " × ".join(str(axis.size) for axis in reversed(result.image.axes))
+    yield f"  scan      {shape} positions"
+    for name, text in key_numbers(result).items():
+        yield f"  {name:<9} {text}"
+    for index in range(result.n_clusters):
+        conductance, straight = cells(result, index)
+        slope = f"conductance {conductance}" if math.isfinite(float(result.conductance[index])) else conductance
+        yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %  {slope}, R² {straight}"
