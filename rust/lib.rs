@@ -10,12 +10,13 @@
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`], `aligned`: how those lie in memory, [`tiles`]:
 //!    the inner loops); [`lanes`]: rows turned, for few features;
 //! 5. the methods: [`spectra`] (with [`half`], [`fft`], `butterfly`, [`reduction`], [`logarithm`]), [`pca`] (with [`moments`] and
-//!    [`eigen`]), [`quantiles`], [`nmf`], [`kmeans`].
+//!    [`eigen`]), [`quantiles`], [`nmf`], [`kmeans`], [`cmeans`].
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
 mod aligned;
 mod butterfly;
+pub mod cmeans;
 pub mod control;
 pub mod eigen;
 pub mod error;

@@ -1,6 +1,7 @@
 //! The extension module `emcore._emcore`: one thin file per kernel, of the same name. A binding never computes.
 
 mod arrays;
+mod cmeans;
 mod kmeans;
 mod moments;
 mod nmf;
@@ -22,6 +23,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     threads::register(module)?;
     run::register(module)?;
     kmeans::register(module)?;
+    cmeans::register(module)?;
     nmf::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;
