@@ -21,13 +21,13 @@ use crate::eigen::eigen;
 use crate::moments::moments;
 use crate::pass::pass;
 use crate::rows::Rows;
-use crate::simd::{Pixel, Real, dispatch};
+use crate::simd::{Pixel, Real};
 use crate::{Control, Error, Result};
 use faer::Mat;
 use metric::Metric;
 pub use power::Power;
 use std::ops::Range;
-use tile::{Model, Sums, Task, Visit};
+use tile::{Model, Sums, Task, visit};
 
 /// Most features with a covariance each.
 pub const MOST_FEATURES: usize = 512;
@@ -122,7 +122,6 @@ where
         fit.metrics = Some(Vec::new());
         let sums = fit.pass(false)?;
         fit.update(&sums)?;
-        fit.conditioned.fill(0);
     }
     let mut objective = Vec::new();
     loop {
@@ -168,7 +167,7 @@ where
     let model = model::<T::Real>(&frame, &frame.inward::<T::Real>(centers), metrics.as_deref(), m);
     control.expect(n as u64);
     let block = |range: Range<usize>, out: &mut [T::Real]| {
-        dispatch(Visit { rows, range, model: &model, task: Task::Rows(out), sums: &mut Sums::new(&model) });
+        visit(&rows, range, &model, Task::Rows(out), &mut Sums::new(&model));
     };
     pass(n, block_rows::<T::Real>(&model), control, out, block, |()| ())
 }
@@ -343,7 +342,7 @@ where
             let mut sums = Sums::new(&model);
             let range = groups.start * line..(groups.end * line).min(n);
             let task = if renew { Task::Iterate(u) } else { Task::Given(u) };
-            dispatch(Visit { rows, range, model: &model, task, sums: &mut sums });
+            visit(&rows, range, &model, task, &mut sums);
             sums
         };
         self.control.expect(n.div_ceil(line) as u64);

@@ -19,6 +19,8 @@ if not _emcore.optimized:
 _WHERE: dict[str, str] = {
     "Axis": "signals",
     "Clustering": "workflows.clustering",
+    "FuzzyCMeans": "fuzzy",
+    "GustafsonKessel": "fuzzy",
     "KMeans": "clustering",
     "NMF": "decomposition",
     "PCA": "decomposition",

@@ -88,3 +88,28 @@ def kmeans_nearest(
     data: _Rows, centers: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.int32], float]: ...
 def kmeans_distances(data: _Rows, centers: NDArray[np.float64], *, metric: str) -> NDArray[np.float64]: ...
+def cmeans(
+    data: _Rows,
+    centers: NDArray[np.float64],
+    memberships: NDArray[Any] | None,
+    *,
+    m: float,
+    max_iter: int,
+    tol: float,
+    covariances: tuple[list[float], float, float] | None,
+) -> tuple[
+    NDArray[Any],
+    NDArray[np.float64],
+    NDArray[np.float64] | None,
+    NDArray[np.float64],
+    bool,
+    list[int],
+    list[int],
+]: ...
+def memberships(
+    data: _Rows,
+    centers: NDArray[np.float64],
+    *,
+    m: float,
+    covariances: tuple[NDArray[np.float64], list[float]] | None,
+) -> NDArray[Any]: ...

@@ -47,6 +47,16 @@ impl Power for f32 {
     }
 }
 
+const INVERSE_FACTORIALS: [f64; 15] = {
+    let mut inverse = [1.0; 15];
+    let mut n = 1;
+    while n < 15 {
+        inverse[n] = inverse[n - 1] / n as f64;
+        n += 1;
+    }
+    inverse
+};
+
 impl Power for f64 {
     #[inline(always)]
     fn power(self, p: f64) -> f64 {
@@ -67,11 +77,11 @@ impl Power for f64 {
         let t = (p * (k + ln * std::f64::consts::LOG2_E)).clamp(-1022.0, 1023.0);
         let shifted = t + ROUND;
         let r = (t - (shifted - ROUND)) * std::f64::consts::LN_2;
-        let mut e = 1.0 / 14.0;
-        for n in [13.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0] {
-            e = (e * r + 1.0) / n;
+        let mut e = INVERSE_FACTORIALS[14];
+        for c in INVERSE_FACTORIALS[..14].iter().rev() {
+            e = e * r + c;
         }
-        (e * r + 1.0) * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1.0f64.to_bits()))
+        e * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1.0f64.to_bits()))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::power::Power;
 use crate::lanes::Lanes;
-use crate::rows::Rows;
-use crate::simd::{Pixel, Real, Simd, WithSimd};
+use crate::rows::{Block, Rows};
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::tiles::tiles;
 use std::ops::Range;
 
@@ -80,59 +80,85 @@ pub fn tile_rows<R: Real>(d: usize) -> usize {
     (16384 / d).clamp(128, 1024) / R::LINE * R::LINE
 }
 
-/// One visit of a block.
-pub struct Visit<'a, 'r, T: Pixel> {
-    /// The data.
-    pub rows: Rows<'r, T>,
-    /// The rows of them.
-    pub range: Range<usize>,
-    /// The state.
-    pub model: &'a Model<T::Real>,
-    /// What to do.
-    pub task: Task<'a, T::Real>,
-    /// Where to add.
-    pub sums: &'a mut Sums,
-}
-
-impl<T: Pixel> WithSimd for Visit<'_, '_, T>
-where
+/// Visit some rows and add to `sums`.
+pub fn visit<T: Pixel>(
+    rows: &Rows<'_, T>,
+    range: Range<usize>,
+    model: &Model<T::Real>,
+    mut task: Task<'_, T::Real>,
+    sums: &mut Sums,
+) where
     T::Real: Power,
 {
+    let (mut lanes, mut scratch) = (Lanes::new(model.d), Vec::new());
+    let mut work = Work { w: Vec::new(), z: Vec::new(), wz: Vec::new() };
+    for tile in tiles(range.len(), tile_rows::<T::Real>(model.d)) {
+        let block = rows.block(range.start + tile.start..range.start + tile.end, &mut scratch);
+        dispatch(Turn { block, model, lanes: &mut lanes });
+        let first = tile.start * model.k;
+        let size = lanes.groups() * model.k * T::Real::LINE;
+        work.w.resize(size, T::Real::ZERO);
+        let task = match &mut task {
+            Task::Iterate(u) => Task::Iterate(&mut u[first..first + size]),
+            Task::Given(u) => Task::Given(&u[first..first + size]),
+            Task::Rows(out) => Task::Rows(&mut out[first..tile.end * model.k]),
+        };
+        dispatch(Step { lanes: &lanes, model, task, work: &mut work, sums });
+    }
+}
+
+/// Rows of any type to lanes.
+struct Turn<'a, T: Pixel> {
+    block: Block<'a, T>,
+    model: &'a Model<T::Real>,
+    lanes: &'a mut Lanes<T::Real>,
+}
+
+impl<T: Pixel> WithSimd for Turn<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let (k, d) = (self.model.k, self.model.d);
-        let mut x = Lanes::new(d);
-        let mut work = Work { w: Vec::new(), z: Vec::new(), wz: Vec::new() };
-        let mut scratch = Vec::new();
-        for rows in tiles(self.range.len(), tile_rows::<T::Real>(d)) {
-            let block = self.rows.block(self.range.start + rows.start..self.range.start + rows.end, &mut scratch);
-            x.fill(simd, block, &self.model.offset, &self.model.factor);
-            let size = x.groups() * k * T::Real::LINE;
-            work.w.resize(size, T::Real::ZERO);
-            let first = rows.start * k;
-            match &mut self.task {
-                Task::Iterate(u) => {
-                    work.distances(simd, self.model, &x);
-                    work.memberships(simd, self.model, x.n(), &mut u[first..first + size], self.sums);
-                }
-                Task::Given(u) => work.weights(self.model.m, x.n(), &u[first..first + size], k),
-                Task::Rows(out) => {
-                    let mut u = vec![T::Real::ZERO; size];
-                    work.distances(simd, self.model, &x);
-                    work.memberships(simd, self.model, x.n(), &mut u, self.sums);
-                    for (i, row) in out[first..rows.end * k].chunks_exact_mut(k).enumerate() {
-                        let group = &u[i / T::Real::LINE * k * T::Real::LINE..];
-                        for (c, out) in row.iter_mut().enumerate() {
-                            *out = group[c * T::Real::LINE + i % T::Real::LINE];
-                        }
-                    }
-                    continue;
-                }
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.lanes.fill(simd, self.block, &self.model.offset, &self.model.factor);
+    }
+}
+
+/// What is done with the lanes of a tile.
+struct Step<'a, R> {
+    lanes: &'a Lanes<R>,
+    model: &'a Model<R>,
+    task: Task<'a, R>,
+    work: &'a mut Work<R>,
+    sums: &'a mut Sums,
+}
+
+impl<R: Power> WithSimd for Step<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { lanes, model, task, work, sums } = self;
+        let (k, n) = (model.k, lanes.n());
+        match task {
+            Task::Given(u) => work.weights(model.m, n, u, k),
+            Task::Iterate(u) => {
+                work.distances(simd, model, lanes);
+                work.memberships(simd, model, n, u, sums);
             }
-            work.sum(simd, self.model, &x, self.sums);
+            Task::Rows(out) => {
+                let mut u = vec![R::ZERO; work.w.len()];
+                work.distances(simd, model, lanes);
+                work.memberships(simd, model, n, &mut u, sums);
+                for (i, row) in out.chunks_exact_mut(k).enumerate() {
+                    let group = &u[i / R::LINE * k * R::LINE..];
+                    for (c, out) in row.iter_mut().enumerate() {
+                        *out = group[c * R::LINE + i % R::LINE];
+                    }
+                }
+                return;
+            }
         }
+        work.sum(simd, model, lanes, sums);
     }
 }
 
