@@ -1,8 +1,8 @@
 """
 Fuzzy c-means and Gustafson-Kessel on scores of a scan, from the same memberships, the same number of iterations.
 
-All packages get float32 rows (scikit-fuzzy turned, as it wants them). A run whose memberships or objective differ fails.
-scikit-cmeans takes squared distances of Gustafson-Kessel for distances, so that it minimises something else: left out there.
+All packages get float32 rows (scikit-fuzzy turned, as it wants them). A run whose memberships or centres differ fails.
+scikit-cmeans takes squared distances of Gustafson-Kessel for distances and so minimises something else: left out there.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def scikit_fuzzy(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
 
 def scikit_cmeans(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
     if not hasattr(np, "infty"):
-        np.infty = np.inf  # which it uses, and NumPy 2 does not have
+        setattr(np, "infty", np.inf)  # noqa: B010  # which it uses, and NumPy 2 does not have
     from skcmeans.algorithms import Probabilistic
 
     x, u = data["x"], data["u"]
@@ -146,7 +146,9 @@ GROWTHS = [
     Growth(f"fuzzy c-means, 65536 x d, c {K}", "d", [5, 10, 20, 40, 80], lambda d: scores(65536, d, K), emcore(False)),
     Growth(f"fuzzy c-means, 65536 x {D}, c", "c", [2, 4, 8, 16, 32], lambda k: scores(65536, D, k), emcore(False)),
     Growth(f"Gustafson-Kessel, n x {D}, c {K}", "n", SIZES, lambda n: scores(n, D, K), emcore(True)),
-    Growth(f"Gustafson-Kessel, 65536 x d, c {K}", "d", [5, 10, 20, 40, 80], lambda d: scores(65536, d, K), emcore(True)),
+    Growth(
+        f"Gustafson-Kessel, 65536 x d, c {K}", "d", [5, 10, 20, 40, 80], lambda d: scores(65536, d, K), emcore(True)
+    ),
     Growth(f"Gustafson-Kessel, {N} x {D}, c {K}", "threads", [1, 2], lambda _: scores(N, D, K), emcore(True)),
 ]
 

@@ -140,8 +140,9 @@ def gustafson_kessel(
     Cluster rows into ellipsoids, each of a shape and direction of its own, with memberships.
 
     Like `fuzzy_c_means`, with the distance [1]_ ``d² = (x - v)ᵀ A (x - v)``, ``A = (rho det F)^(1/d) F⁻¹``, F being the
-    fuzzy covariance of the cluster. Results do not depend on the units of the features, nor on any invertible linear map
-    of them. It begins with at most ten spherical iterations on features of equal variance, unless memberships are given.
+    fuzzy covariance of the cluster. Results do not depend on the units of the features, nor on any invertible linear
+    map of them. It begins with up to ten spherical iterations on features of equal variance, unless memberships are
+    given.
 
     Parameters
     ----------
@@ -256,7 +257,9 @@ def cluster(
     shape: tuple[float, float, Any] | None = None,
 ) -> FuzzyResult:
     """
-    What `fuzzy_c_means` and, with ``shape = (gamma, beta, rho)``, `gustafson_kessel` do, without a warning, and for one cluster too.
+    What `fuzzy_c_means` and, with ``shape = (gamma, beta, rho)``, `gustafson_kessel` do, without a warning.
+
+    One cluster is allowed here.
 
     Examples
     --------
@@ -328,11 +331,13 @@ def _notes(
     if any(conditioned):
         notes.append(
             f"the covariances of clusters {_named(np.flatnonzero(conditioned))} were (nearly) singular in up to "
-            f"{max(conditioned)} of {n_iter} iterations: their smallest eigenvalues were raised to the largest over beta. "
-            "Constant or dependent features or too many clusters do this; leave them out, or use PCA first"
+            f"{max(conditioned)} of {n_iter} iterations: their smallest eigenvalues were raised to the largest over "
+            "beta. Constant or dependent features or too many clusters do this; leave them out, or use PCA first"
         )
     if any(empty):
-        notes.append(f"clusters {_named(np.flatnonzero(empty))} lost all members; their centres stayed; use fewer clusters")
+        notes.append(
+            f"clusters {_named(np.flatnonzero(empty))} lost all members; their centres stayed; use fewer clusters"
+        )
     gaps = ((centers[:, None] - centers) ** 2).sum(axis=-1)
     same = gaps <= 1e-8 * (size + ((centers - centers.mean(axis=0)) ** 2).sum(axis=1).max())
     if covariances is not None:

@@ -42,8 +42,8 @@ class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         The memberships of `X`, shape (n, d), in the clusters found, shape (n, k).
 
-        Named as in scikit-learn's ``GaussianMixture``, where the shares of a row in each group are found under this name;
-        those of the rows of `fit` are `memberships_`.
+        Named as in scikit-learn's ``GaussianMixture``, which gives the shares of a row in each group under this name.
+        Those of the rows of `fit` are `memberships_`.
         """
         check_is_fitted(self)
         rows = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
@@ -54,7 +54,7 @@ class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> NDArray[np.int32]:
         """The cluster of largest membership of every row of `X`, shape (n, d)."""
-        return self.predict_proba(X).argmax(axis=1).astype(np.int32)
+        return np.asarray(self.predict_proba(X).argmax(axis=1), dtype=np.int32)
 
 
 class FuzzyCMeans(_Fuzzy):

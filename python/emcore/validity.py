@@ -90,7 +90,8 @@ def fuzzy_validity(
     (n, d), k = rows.shape, len(v)
     if v.shape[1] != d or u.shape != (n, k):
         raise ValueError(
-            f"X has shape {rows.shape}, memberships {u.shape} and centers {v.shape}; (n, d), (n, k) and (k, d) are needed"
+            f"X has shape {rows.shape}, memberships {u.shape} and centers {v.shape}; "
+            "(n, d), (n, k) and (k, d) are needed"
         )
     if k < 2:
         raise ValueError("centers holds one cluster; validity compares at least 2")
@@ -139,4 +140,4 @@ def _whitening(covariances: ArrayLike, rho: Any, k: int, d: int) -> NDArray[np.f
     if not (values > 0).all():
         raise ValueError(f"covariances[{int(np.argmin(values.min(axis=1)))}] is not positive definite")
     scale = np.exp((np.log(np.broadcast_to(rho, k)) + np.log(values).sum(axis=1)) / (2 * d))
-    return scale[:, None, None] * vectors.transpose(0, 2, 1) / np.sqrt(values)[:, :, None]
+    return np.asarray(scale[:, None, None] * vectors.transpose(0, 2, 1) / np.sqrt(values)[:, :, None])

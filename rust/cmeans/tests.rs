@@ -1,1 +1,86 @@
+//! Against the textbook in f64, on every instruction set.
 
+use super::*;
+use ndarray::{Array2, ArrayView2};
+
+/// Two overlapping groups of different shapes.
+fn rows(n: usize, d: usize) -> Array2<f64> {
+    let mut state = 1u64;
+    let mut next = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / f64::from(1 << 24) - 0.5
+    };
+    Array2::from_shape_fn((n, d), |(i, j)| {
+        let group = (i % 2) as f64;
+        2.0 * group + (next() + next()) * (1.0 + group * j as f64)
+    })
+}
+
+fn textbook(x: ArrayView2<'_, f64>, centers: &[f64], m: f64) -> (Vec<f64>, Vec<f64>, f64) {
+    let (d, k) = (x.ncols(), centers.len() / x.ncols());
+    let (mut u, mut sums, mut mass, mut objective) = (Vec::new(), vec![0.0; k * d], vec![0.0; k], 0.0);
+    for row in x.rows() {
+        let square = |c: usize| (0..d).map(|j| (row[j] - centers[c * d + j]).powi(2)).sum::<f64>();
+        let parts = Vec::from_iter((0..k).map(|c| square(c).powf(-1.0 / (m - 1.0))));
+        for c in 0..k {
+            let share = parts[c] / parts.iter().sum::<f64>();
+            let weight = share.powf(m);
+            u.push(share);
+            mass[c] += weight;
+            objective += weight * square(c);
+            (0..d).for_each(|j| sums[c * d + j] += weight * row[j]);
+        }
+    }
+    (u, (0..k * d).map(|at| sums[at] / mass[at / d]).collect(), objective)
+}
+
+#[test]
+fn iterations_are_those_of_the_textbook() {
+    for (n, d, m) in [(70, 3, 2.0), (1100, 10, 2.0), (1100, 2, 1.4), (333, 17, 3.0)] {
+        let x = rows(n, d);
+        let start = Vec::from_iter(x.iter().take(3 * d).map(|x| x + 0.1));
+        let (first, centers, objective) = textbook(x.view(), &start, m);
+        let (second, _, next) = textbook(x.view(), &centers, m);
+        let narrow = x.mapv(|x| x as f32);
+        let options = |max_iter| Options { m, max_iter, tol: 0.0, covariances: None };
+        for (max_iter, expected, last) in [(1, first, objective), (2, second, next)] {
+            let options = options(max_iter);
+            let wide = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+            let found = cmeans(Rows::new(narrow.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+            assert!((wide.objective[max_iter - 1] / last - 1.0).abs() < 1e-12);
+            assert!((found.objective[max_iter - 1] / last - 1.0).abs() < 1e-5);
+            for (at, &u) in expected.iter().enumerate() {
+                assert!((wide.memberships[at] - u).abs() < 1e-11);
+                assert!((f64::from(found.memberships[at]) - u).abs() < 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn known_covariances_are_enough_to_find_the_memberships_again() {
+    let x = rows(900, 6);
+    let rho = [1.0, 2.0, 0.5];
+    let covariances = Some(Covariances { rho: &rho, gamma: 0.0, beta: 1e15 });
+    let options = Options { m: 2.0, max_iter: 5, tol: 0.0, covariances };
+    let start = Vec::from_iter(x.iter().copied().take(18));
+    let found = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+    assert!(found.objective.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-13)));
+    let mut again = vec![0.0; 900 * 3];
+    let given = Some((&found.covariances[..], &rho[..]));
+    memberships(Rows::new(x.view()), &found.centers, given, 2.0, &mut again, &Control::new()).unwrap();
+    assert_eq!(again, found.memberships);
+    assert!(again.chunks(3).all(|u| (u.iter().sum::<f64>() - 1.0).abs() < 1e-12));
+}
+
+#[test]
+fn what_cannot_be_clustered_is_refused_by_name() {
+    let x = rows(600, 513);
+    let start = vec![0.0; 2 * 513];
+    let covariances = Some(Covariances { rho: &[1.0; 2], gamma: 0.0, beta: 1e15 });
+    for (m, covariances, named) in [(1.0, None, "m"), (f64::NAN, None, "m"), (2.0, covariances, "X")] {
+        let options = Options { m, max_iter: 5, tol: 0.0, covariances };
+        let refused = cmeans(Rows::new(x.view()), 2, Start::Centers(&start), &options, &Control::new());
+        assert!(matches!(refused.unwrap_err(), Error::Invalid { argument, .. } if argument == named));
+    }
+}
