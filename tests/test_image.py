@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,14 +17,6 @@ from emcore.pca import pca
 from emcore.signals import Axis, Signal
 from emcore.spectra import spectra_and_offset
 from emcore.workflows.image import _mean_powers, _start, analyze_image
-
-DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-
-
-def real(name):
-    if not (DATA / name).exists():
-        pytest.skip(f"{DATA / name} is not here: set EMCORE_TEST_DATA to the folder of real data")
-    return DATA / name
 
 
 def off(found, true):
@@ -401,8 +392,8 @@ def test_a_result_comes_back_from_its_file_unchanged(result, tmp_path):
     assert back == result
 
 
-def test_high_entropy_alloy_separates_lamellae_moire_patch_and_matrix():
-    result = analyze_image(real("high_entropy_alloy.npy"))
+def test_high_entropy_alloy_separates_lamellae_moire_patch_and_matrix(data_folder):
+    result = analyze_image(data_folder / "high_entropy_alloy.npy")
     assert result.n_components == 3
     # Places seen by eye: (y, x) in the middle of each kind.
     matrix, lamella, moire = (
@@ -418,8 +409,8 @@ def test_high_entropy_alloy_separates_lamellae_moire_patch_and_matrix():
     assert np.all((result.spacing > 4) & (result.spacing < 6))
 
 
-def test_one_perfect_lattice_is_one_region_with_the_spacing_of_strontium_titanate():
-    result = analyze_image(real("sto_lattice.ser"))
+def test_one_perfect_lattice_is_one_region_with_the_spacing_of_strontium_titanate(data_folder):
+    result = analyze_image(data_folder / "sto_lattice.ser")
     assert result.n_components == 1
     assert np.all(result.regions == 0)
     assert result.image.axes[1].units == "nm"
@@ -428,16 +419,16 @@ def test_one_perfect_lattice_is_one_region_with_the_spacing_of_strontium_titanat
 
 
 @pytest.mark.parametrize("name", ["fei_sem.tif", "zeiss_sem.tif", "haadf_particles.emd"])
-def test_textures_without_a_lattice_are_told_apart_in_calibrated_units(name):
-    result = analyze_image(real(name))
+def test_textures_without_a_lattice_are_told_apart_in_calibrated_units(name, data_folder):
+    result = analyze_image(data_folder / name)
     assert 2 <= result.n_components <= 5
     assert result.image.axes[1].units in ("um", "nm")
     assert result.area.sum() == pytest.approx(1)
     assert np.isnan(result.spacing).all() == np.isnan(result.direction).all()
 
 
-def test_a_frame_of_an_image_series_is_analysed():
-    result = analyze_image(real("tilt_series.dm3"), window=32, frame=10)
+def test_a_frame_of_an_image_series_is_analysed(data_folder):
+    result = analyze_image(data_folder / "tilt_series.dm3", window=32, frame=10)
     assert result.regions.shape == (64, 64)
 
 

@@ -1,22 +1,11 @@
 """The information bar of a microscope is recognised, and nothing else is."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import emcore
 from emcore.datasets import lattice_micrograph
 from emcore.infobar import info_bar_height
-
-DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-
-
-def real(name):
-    if not (DATA / name).exists():
-        pytest.skip(f"{DATA / name} is not here: set EMCORE_TEST_DATA to the folder of real data")
-    return DATA / name
 
 
 def with_bar(image, height=70):
@@ -45,5 +34,5 @@ def test_only_what_looks_like_an_information_bar_is_taken_for_one():
 
 
 @pytest.mark.parametrize(("name", "bar"), [("fei_sem.tif", 79), ("zeiss_sem.tif", 77)])
-def test_information_bars_of_real_microscopes_are_found(name, bar):
-    assert info_bar_height(emcore.read(real(name)).data) == bar
+def test_information_bars_of_real_microscopes_are_found(name, bar, data_folder):
+    assert info_bar_height(emcore.read(data_folder / name).data) == bar

@@ -17,9 +17,6 @@ from emcore.tiff import _fei, _zeiss
 pytest.importorskip("rsciio", reason="reading microscope files needs the extra io")
 tifffile = pytest.importorskip("tifffile", reason="reading TIFF needs the extra io")
 
-DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[1] / "../shared/data"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real files are not in {DATA} (set EMCORE_TEST_DATA)")
-
 # File, shape, type, scale and units of the last axis. Those of the two .tif agree with the scale bars in the pictures:
 # 550 px are 1 mm, 76.5 px are 200 um.
 FILES = [
@@ -41,17 +38,16 @@ FILES = [
 NAMES = [row[0] for row in FILES]
 
 
-def copy(name: str, to: Path, bytes_kept: int | None = None) -> Path:
-    data = (DATA / name).read_bytes()
+def copy(source: Path, to: Path, bytes_kept: int | None = None) -> Path:
+    data = source.read_bytes()
     to.write_bytes(data[:bytes_kept])
     return to
 
 
-@real
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize(("name", "shape", "dtype", "scale", "units"), FILES, ids=NAMES)
-def test_every_real_file_is_read_with_its_calibration(name, shape, dtype, scale, units, lazy):
-    signal = read(DATA / name, lazy=lazy)
+def test_every_real_file_is_read_with_its_calibration(name, shape, dtype, scale, units, lazy, data_folder):
+    signal = read(data_folder / name, lazy=lazy)
     assert (signal.shape, signal.dtype) == (shape, np.dtype(dtype))
     assert signal.axes[-1].scale == pytest.approx(scale, rel=1e-9)
     assert signal.axes[-1].units == units
@@ -59,24 +55,21 @@ def test_every_real_file_is_read_with_its_calibration(name, shape, dtype, scale,
     assert np.asarray(signal.data).std() > 0
 
 
-@real
-def test_lazy_and_eager_reading_give_the_same_values():
+def test_lazy_and_eager_reading_give_the_same_values(data_folder):
     for name in NAMES:
-        lazy, eager = read(DATA / name, lazy=True), read(DATA / name)
+        lazy, eager = read(data_folder / name, lazy=True), read(data_folder / name)
         assert lazy.axes == eager.axes
         np.testing.assert_array_equal(np.asarray(lazy.data), eager.data)
 
 
-@real
-def test_lazy_images_stay_in_the_file():
+def test_lazy_images_stay_in_the_file(data_folder):
     for name in ("high_entropy_alloy.npy", "fei_sem.tif", "zeiss_sem.tif"):
-        assert isinstance(read(DATA / name, lazy=True).data, np.memmap)
-        assert not isinstance(read(DATA / name).data, np.memmap)
+        assert isinstance(read(data_folder / name, lazy=True).data, np.memmap)
+        assert not isinstance(read(data_folder / name).data, np.memmap)
 
 
-@real
-def test_the_offset_of_a_ser_file_is_in_the_unit_of_its_scale():
-    x = read(DATA / "sto_lattice.ser").axis("x")
+def test_the_offset_of_a_ser_file_is_in_the_unit_of_its_scale(data_folder):
+    x = read(data_folder / "sto_lattice.ser").axis("x")
     # The field of view is centred on the optical axis.
     assert x.offset == pytest.approx(-x.scale * x.size / 2, rel=1e-3)
 
@@ -102,59 +95,53 @@ def test_a_berkeley_emd_file_is_read_upright(tmp_path):
         assert [axis.navigation for axis in whole.axes] == [True, False, False]
 
 
-@real
-def test_navigation_axes_are_told_from_signal_axes():
-    found = {name: "".join("ns"[not a.navigation] for a in read(DATA / name).axes) for name in NAMES}
+def test_navigation_axes_are_told_from_signal_axes(data_folder):
+    found = {name: "".join("ns"[not a.navigation] for a in read(data_folder / name).axes) for name in NAMES}
     assert found["tilt_series.dm3"] == "nss"
     assert found["core_shell.hspy"] == found["eds_two_particles.hspy"] == "nns"
     assert found["test1.blo"] == found["merlin/001_4x2_6bit.mib"] == "nnss"
     assert found["fei_sem.tif"] == "ss"
 
 
-@real
-def test_unnamed_scan_axes_of_a_spectrum_image_are_y_and_x():
-    assert [axis.name for axis in read(DATA / "eds_two_particles.hspy").axes] == ["y", "x", "Energy"]
+def test_unnamed_scan_axes_of_a_spectrum_image_are_y_and_x(data_folder):
+    assert [axis.name for axis in read(data_folder / "eds_two_particles.hspy").axes] == ["y", "x", "Energy"]
 
 
-@real
-def test_a_data_set_is_chosen_by_name_or_number_and_the_error_lists_them():
-    assert read(DATA / "rock.bcf").title == "BSE"
-    assert [axis.name for axis in read(DATA / "rock.bcf").axes] == ["y", "x"]
-    assert read(DATA / "rock.bcf", dataset="se").title == "SE"
-    assert read(DATA / "rock.bcf", dataset=2).shape == (75, 100, 2048)
-    assert read(DATA / "orientation_scan_32.npz").title == "data"
+def test_a_data_set_is_chosen_by_name_or_number_and_the_error_lists_them(data_folder):
+    assert read(data_folder / "rock.bcf").title == "BSE"
+    assert [axis.name for axis in read(data_folder / "rock.bcf").axes] == ["y", "x"]
+    assert read(data_folder / "rock.bcf", dataset="se").title == "SE"
+    assert read(data_folder / "rock.bcf", dataset=2).shape == (75, 100, 2048)
+    assert read(data_folder / "orientation_scan_32.npz").title == "data"
     with pytest.raises(ValueError, match=r"no data set 'SEM'; it holds 0: BSE .*1: SE .*2: EDX"):
-        read(DATA / "rock.bcf", dataset="SEM")
+        read(data_folder / "rock.bcf", dataset="SEM")
     with pytest.raises(ValueError, match="no data set 3"):
-        read(DATA / "rock.bcf", dataset=3)
+        read(data_folder / "rock.bcf", dataset=3)
 
 
-@real
 @pytest.mark.parametrize("part", [0.98, 0.6, 0.2, 0.01])
 @pytest.mark.parametrize("name", [n for n in NAMES if not n.endswith((".emi", ".tif"))] + ["zeiss_sem.tif"])
-def test_a_truncated_file_is_an_error_that_names_it(name, part, tmp_path):
-    path = copy(name, tmp_path / Path(name).name, int(part * (DATA / name).stat().st_size))
+def test_a_truncated_file_is_an_error_that_names_it(name, part, tmp_path, data_folder):
+    path = copy(data_folder / name, tmp_path / Path(name).name, int(part * (data_folder / name).stat().st_size))
     for lazy in (False, True):
         with pytest.raises(ValueError, match="cannot be read as") as caught:
             read(path, lazy=lazy)
         assert str(path) in str(caught.value)
 
 
-@real
-def test_a_tiff_whose_directory_at_the_end_is_cut_off_is_an_error(tmp_path):
+def test_a_tiff_whose_directory_at_the_end_is_cut_off_is_an_error(tmp_path, data_folder):
     with pytest.raises(ValueError, match=r"cut\.tif cannot be read as TIFF: truncated .* no directory"):
-        read(copy("fei_sem.tif", tmp_path / "cut.tif", 1_000_000))
+        read(copy(data_folder / "fei_sem.tif", tmp_path / "cut.tif", 1_000_000))
 
 
-@real
 @pytest.mark.parametrize(
     "name", ["fei_sem.tif", "high_entropy_alloy.npy", "sto_lattice.ser", "tilt_series.dm3", "test1.blo"]
 )
 @pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".ser", ".tif", ".bcf"])
-def test_a_mislabelled_file_is_named_with_what_it_is(name, ending, tmp_path):
+def test_a_mislabelled_file_is_named_with_what_it_is(name, ending, tmp_path, data_folder):
     if name.endswith(ending):
         return
-    path = copy(name, tmp_path / f"x{ending}")
+    path = copy(data_folder / name, tmp_path / f"x{ending}")
     with pytest.raises(ValueError, match=rf"x\{ending} holds .* data, not .*: rename it to x\{Path(name).suffix}"):
         read(path)
 
@@ -437,9 +424,8 @@ def test_axes_of_one_point_are_dropped_from_an_image():
     assert notes == ()
 
 
-@real
-def test_calibration_survives_the_choice_of_a_frame():
-    image, _ = select_image(read(DATA / "tilt_series.dm3"), frame=5)
+def test_calibration_survives_the_choice_of_a_frame(data_folder):
+    image, _ = select_image(read(data_folder / "tilt_series.dm3"), frame=5)
     assert image.axis("x").units == "um"
     assert image.source.endswith("tilt_series.dm3")
 
@@ -515,9 +501,8 @@ def test_signals_are_equal_when_everything_is():
     assert signal != as_signal(np.array([[1.0, np.nan]]), title="b")
 
 
-@real
-def test_describe_names_data_sets_axes_range_and_function():
-    text = describe(DATA / "fei_sem.tif")
+def test_describe_names_data_sets_axes_range_and_function(data_folder):
+    text = describe(data_folder / "fei_sem.tif")
     for part in (
         "(1103, 1536) uint8, image",
         "1.82505 um per point",
@@ -526,10 +511,10 @@ def test_describe_names_data_sets_axes_range_and_function():
         "emcore image",
     ):
         assert part in text
-    text = describe(DATA / "rock.bcf")
+    text = describe(data_folder / "rock.bcf")
     for part in ("3 data sets", "0 (read by default) BSE", "2 EDX: (75, 100, 2048)", "spectrum or curve"):
         assert part in text
-    assert "frame=" in describe(DATA / "tilt_series.dm3")
+    assert "frame=" in describe(data_folder / "tilt_series.dm3")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from emcore.rank import RULES, RankChoice, n_components, null_evr, optimal_threshold
+from emcore.rank import RULES, RankChoice, n_components, null_evr
+from emcore.rank_rules import optimal_threshold
 
 
 def spectrum(matrix, centred=False):
