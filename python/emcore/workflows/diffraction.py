@@ -2,8 +2,9 @@
 
 The direct beam varies with thickness and says nothing of orientation or phase: it is masked, each pattern is
 normalised, and k-means groups them by all their kept pixels or by their principal components (Bach Siches 2022).
-Clustering starts from the best of many runs on the first principal components, which finds better minima than as many
-runs on all pixels would, at the cost of one. The mean pattern of each group is that of the data as they were measured.
+Clustering starts from the best of many runs in the few directions in which patterns differ most, which finds better
+minima than as many runs on all pixels would, at the cost of one. The mean pattern of each group is that of the data as
+they were measured.
 """
 
 import os
@@ -23,13 +24,14 @@ from emcore.kmeans import kmeans
 from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
 from emcore.pca import pca, scores
 from emcore.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
-from emcore.rank import n_components
+from emcore.rank import RankChoice, n_components
 from emcore.results import Provenance
 from emcore.signals import Signal
+from emcore.wording import count_of
 from emcore.workflows.clustering import Clustering
 
-# Principal components in which clustering starts, at least; runs from different starts in them.
-_START_COMPONENTS = 10
+# Directions in which clustering starts, at least; runs from different starts in them.
+_START_DIRECTIONS = 16
 _STARTS = 20
 # Of reduce="pca", the rule of `emcore.n_components` looks at so many.
 _LOOKED_AT = 21
@@ -115,13 +117,11 @@ def cluster_diffraction(
     shown, kept = virtual_images(matrix, [keep if radius is None else ~keep, keep])
     empty = _empty(matrix, keep, kept) if normalize not in ("none", "log1p", "sqrt") else np.zeros(count, dtype=bool)
     if empty.any():
-        notes += (f"{int(empty.sum())} patterns have nothing but zeros outside the mask: their label is -1",)
-
-    if count - int(empty.sum()) < max(asked, 2):
-        raise ValueError(
-            f"{int(empty.sum())} of {count} patterns have nothing but zeros outside the mask: too few are left for "
-            f"n_clusters={n_clusters}"
-        )
+        where = "" if radius is None else " outside the mask"
+        said_empty = f"{int(empty.sum())} of {count} patterns have nothing but zeros{where}"
+        if count - int(empty.sum()) < max(asked, 2):
+            raise ValueError(f"{said_empty}: too few are left for n_clusters={n_clusters}")
+        notes += (f"{said_empty}: their label is -1",)
     prepared = prepare(Recipe(matrix.rows, matrix.features(keep), normalize))
     found = _cluster(prepared, asked, reduce, ~empty, seed)
     order = np.argsort(-np.bincount(found.labels[~empty], minlength=found.k), kind="stable")
@@ -219,23 +219,13 @@ def _cluster(
     prepared: PreparedRows, asked: int, reduce: int | str | None, there: NDArray[np.bool_], seed: int
 ) -> _Found:
     """Labels of all rows, of those that are not `there` meaningless."""
-    n, d = prepared.shape
     weights = None if there.all() else there.astype(np.float64)
-    most = min(n - 1, d)
-    if isinstance(reduce, str):
-        check_option(reduce, ("pca",), "reduce")
-        size = min(_LOOKED_AT, most)
-    elif reduce is not None:
-        size = check_count(reduce, "reduce", 1, most, f"{n} patterns of {d} kept pixels")
-    else:
-        size = min(max(_START_COMPONENTS, 2 * asked), most)
-    found = pca(prepared, size, random_state=seed)
     notes: tuple[str, ...] = ()
-    if reduce == "pca" and size > 2:
-        choice = n_components(found.explained_variance_ratio, "elbow")
-        size = choice.n
-        notes = (f"{size} principal components were clustered: {choice.reason}",)
-    places = np.ascontiguousarray(scores(prepared, found)[:, :size])
+    places: NDArray[Any]
+    if reduce is None:
+        places = _rough_scores(prepared, max(_START_DIRECTIONS, 2 * asked), seed)
+    else:
+        places, notes = _scores(prepared, reduce, seed)
     k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else _choose(places, weights, seed)
     start = kmeans(places, k, n_init=_STARTS, sample_weight=weights, random_state=seed)
     if reduce is None:
@@ -250,6 +240,37 @@ def _cluster(
     return _Found(start.labels, start.inertia, k, rule, reason, notes)
 
 
+def _rough_scores(prepared: PreparedRows, size: int, seed: int) -> NDArray[np.float32]:
+    """Places of all rows in about the directions in which they differ most, good enough to start from.
+
+    Two steps of subspace iteration from random directions (Halko, Martinsson & Tropp, SIAM Review 53 (2011) 217).
+    """
+    basis = np.random.default_rng(seed).standard_normal((prepared.shape[1], min(size, *prepared.shape)))
+    for _ in range(2):
+        # Made orthonormal by way of a small matrix, without threaded libraries, whose results depend on their number.
+        image = _emcore.xt_x_q(prepared, basis)
+        values, vectors = np.linalg.eigh(np.einsum("ij,ik->jk", image, image))
+        kept = values >= 1e-12 * values[-1]
+        lengths = np.sqrt(np.maximum(values[kept], np.finfo(np.float64).tiny))
+        basis = np.einsum("ij,jk->ik", image, vectors[:, kept] / lengths)
+    return _emcore.x_q(prepared, np.ascontiguousarray(basis)).astype(np.float32)
+
+
+def _scores(prepared: PreparedRows, reduce: int | str, seed: int) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Principal components of all rows, and how many they are."""
+    n, d = prepared.shape
+    most = min(n - 1, d)
+    if not isinstance(reduce, str):
+        size = check_count(reduce, "reduce", 1, most, f"{n} patterns of {d} kept pixels")
+        return scores(prepared, pca(prepared, size, random_state=seed)), ()
+    check_option(reduce, ("pca",), "reduce")
+    found = pca(prepared, min(_LOOKED_AT, most), random_state=seed)
+    ratios = found.explained_variance_ratio
+    choice = n_components(ratios, "elbow") if len(ratios) > 2 else RankChoice(len(ratios), "all", "there are no more")
+    note = f"{count_of(choice.n, 'principal component')} clustered: {choice.reason}"
+    return np.ascontiguousarray(scores(prepared, found)[:, : choice.n]), (note,)
+
+
 def _distinct(prepared: PreparedRows, rows: NDArray[np.intp], enough: int) -> int:
     """How many different rows there are, counted up to `enough`."""
     seen: set[bytes] = set()
@@ -260,7 +281,7 @@ def _distinct(prepared: PreparedRows, rows: NDArray[np.intp], enough: int) -> in
     return len(seen)
 
 
-def _choose(places: NDArray[np.float64], weights: NDArray[np.float64] | None, seed: int) -> tuple[int, str, str]:
+def _choose(places: NDArray[Any], weights: NDArray[np.float64] | None, seed: int) -> tuple[int, str, str]:
     """The number of clusters at the elbow of the inertia."""
     tried = range(1, min(13, len(places)))
     inertia = [kmeans(places, k, n_init=5, sample_weight=weights, random_state=seed).inertia for k in tried]
