@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emcore.datasets import lattice_micrograph
+from emcore.datasets import lattice_micrograph, polycrystal_scan
 
 
 def test_every_region_has_the_spacing_and_direction_that_are_claimed():
@@ -81,3 +81,43 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_another():
 def test_bad_requests_are_refused_with_a_reason(options, error, message):
     with pytest.raises(error, match=message):
         lattice_micrograph(**{"shape": (50, 60), **options})
+
+
+def test_patterns_of_a_scan_have_the_counts_that_their_thickness_leaves():
+    sample = polycrystal_scan((20, 30), counts=3000)
+    ky, kx = np.ogrid[:64, :64]
+    away = np.hypot(ky - sample.beam_center[0], kx - sample.beam_center[1])
+    beam = sample.patterns[:, :, away < sample.beam_radius + 1].sum(axis=2)
+    expected = 3000 * np.exp(-sample.thickness)
+    assert np.abs((beam - expected) / np.sqrt(expected)).mean() == pytest.approx(np.sqrt(2 / np.pi), rel=0.1)
+    rest = sample.patterns[:, :, away > sample.beam_radius + 1].sum(axis=2)
+    assert rest.mean() == pytest.approx(0.3 * 3000, rel=0.01)
+
+
+def test_thickness_crosses_the_grains():
+    sample = polycrystal_scan()
+    for grain in range(5):
+        inside = sample.thickness[sample.labels == grain]
+        assert inside.min() < 0.7
+        assert inside.max() > 1.6
+
+
+def test_the_same_seed_gives_the_same_scan_and_another_seed_another():
+    first, again, other = (polycrystal_scan((3, 4), seed=seed).patterns for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scan_shape": (0, 5)}, "scan_shape"),
+        ({"pattern_shape": (64, 20)}, "pattern_shape"),
+        ({"n_grains": 0}, "n_grains"),
+        ({"counts": 0.0}, "counts"),
+        ({"thickness": (2.0, 1.0)}, "thickness"),
+    ],
+)
+def test_a_scan_that_cannot_be_made_is_refused_with_a_reason(options, message):
+    with pytest.raises(ValueError, match=message):
+        polycrystal_scan(**options)

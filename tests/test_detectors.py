@@ -243,3 +243,39 @@ def test_of_an_archive_the_scan_is_read(data_folder, tmp_path):
     np.savez(tmp_path / "a.npz", larger=np.zeros((900, 900)), scan=np.zeros((2, 3, 8, 9), np.uint8))
     assert read_patterns(tmp_path / "a.npz").shape == (2, 3, 8, 9)
     assert read_patterns(tmp_path / "a.npz", "larger").shape == (900, 900)
+
+
+def test_a_scan_in_a_berkeley_emd_file_is_read_with_its_axes(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    patterns = scan("u2", (4, 5, 10, 12))
+    with h5py.File(tmp_path / "a.emd", "w") as file:
+        file.attrs["version_major"], file.attrs["version_minor"] = 0, 2
+        group = file.create_group("data/scan")
+        group.attrs["emd_group_type"] = 1
+        group["data"] = patterns
+        for i, (name, size) in enumerate(zip(("y", "x", "ky", "kx"), patterns.shape, strict=True)):
+            axis = group.create_dataset(f"dim{i + 1}", data=np.arange(size) * (1.5 if i < 2 else 0.02))
+            axis.attrs["name"], axis.attrs["units"] = np.bytes_(name), np.bytes_("[n_m]" if i < 2 else "[n_m^-1]")
+    found, _ = select_patterns(read_patterns(tmp_path / "a.emd"))
+    assert np.array_equal(found.data, patterns)
+    assert [(axis.name, axis.units) for axis in found.axes] == [
+        ("y", "nm"),
+        ("x", "nm"),
+        ("ky", "1/nm"),
+        ("kx", "1/nm"),
+    ]
+    assert found.axis("kx").scale == pytest.approx(0.02)
+
+
+def test_a_scan_in_a_hyperspy_file_is_read_with_its_axes(tmp_path):
+    hs = pytest.importorskip("hyperspy.api")
+    patterns = scan("u2", (4, 5, 10, 12))
+    signal = hs.signals.Signal2D(patterns)
+    for axis, scale, units in zip(
+        signal.axes_manager._axes, (2, 2, 0.1, 0.1), ("nm",) * 2 + ("1/nm",) * 2, strict=True
+    ):
+        axis.scale, axis.units = scale, units
+    signal.save(tmp_path / "a.hspy")
+    found, _ = select_patterns(read_patterns(tmp_path / "a.hspy"))
+    assert np.array_equal(found.data, patterns)
+    assert [(axis.scale, axis.units) for axis in found.axes[1:3]] == [(2, "nm"), (0.1, "1/nm")]
