@@ -31,6 +31,8 @@ _WHERE: dict[str, str] = {
     "half_plane_weights": "spectra",
     "load_result": "results",
     "cluster_curves": "workflows.curves",
+    "correlate": "workflows.correlate",
+    "FuzzyClustering": "workflows.fuzzy",
     "merge_signals": "merging",
     "MergedSignals": "merging",
     "ImageAnalysis": "workflows.image",

@@ -1,7 +1,7 @@
 """Two or more signals of one scan as one matrix: each scaled, all given the same say.
 
 Every feature is scaled, robustly by default: (x - median) / interquartile range. Then every signal is multiplied by one
-number, so that it carries as much variance as the first one (Duran et al., Comput. Mater. Sci. 2023). Rows are computed
+number, so that it carries as much variance as the first one (Duran et al. 2023). Rows are computed
 when they are visited: no float copy of any signal is made.
 """
 
@@ -255,4 +255,5 @@ def _with_scan(signal: Signal, index: int, trusted: bool) -> Signal:
         replace(axis, name=name, navigation=i < count)
         for i, (axis, name) in enumerate(zip(axes, [*scan, *inside], strict=True))
     )
-    return replace(signal, axes=named)
+    data = signal.data if isinstance(signal.data, np.ndarray) else np.asarray(signal.data)
+    return replace(signal, data=data, axes=named)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 # Where the result classes live that are not imported before `load_result` meets their name in a file. The file's own
 # words never decide what is imported.
 _HOMES = {
+    "FuzzyClustering": "emcore.workflows.fuzzy",
     "ImageAnalysis": "emcore.workflows.image",
     "Clustering": "emcore.workflows.clustering",
 }

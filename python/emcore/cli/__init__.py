@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn, Protocol
 
 import emcore
-from emcore.cli import curves, demo, diffraction, image, info
+from emcore.cli import correlate, curves, demo, diffraction, image, info
 
 
 class Verb(Protocol):
@@ -30,7 +30,14 @@ class Verb(Protocol):
     def run(self, parser: argparse.ArgumentParser, options: argparse.Namespace) -> int: ...
 
 
-VERBS: dict[str, Verb] = {"image": image, "diffraction": diffraction, "curves": curves, "info": info, "demo": demo}
+VERBS: dict[str, Verb] = {
+    "image": image,
+    "diffraction": diffraction,
+    "curves": curves,
+    "correlate": correlate,
+    "info": info,
+    "demo": demo,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,6 @@
 """`emcore curves`: group the positions of a scan by their curves."""
 
 import argparse
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,5 +58,5 @@ def tell(result: "Clustering") -> Iterator[str]:
         yield f"  {name:<9} {text}"
     for index in range(result.n_clusters):
         conductance, straight = cells(result, index)
-        slope = f"conductance {conductance}" if math.isfinite(float(result.conductance[index])) else conductance
+        slope = f"conductance {conductance}" if "±" in conductance else conductance
         yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %  {slope}, R² {straight}"

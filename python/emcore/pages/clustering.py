@@ -3,18 +3,15 @@
 How one signal is drawn is told by its axes: two make a pattern (`patterns`), one a curve (`curves`).
 """
 
-import math
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emcore.pages import curves, patterns
-from emcore.pages.layout import LEFT, WIDTH, draw_table, new_page, place, write
+from emcore.pages.layout import LEFT, WIDTH, draw_table, folded, new_page, place, write
 from emcore.plotting import draw_labels, draw_map
-from emcore.signals import Axis
 from emcore.wording import count_of, quantity
 
 if TYPE_CHECKING:
@@ -64,21 +61,10 @@ def _part(result: Any) -> Any:
     return curves if len(result.mean.axes) == 1 else patterns
 
 
-def _folded(result: Any) -> tuple[NDArray[Any], NDArray[np.int32], Axis, Axis]:
-    """Picture, labels and axes of the scan; positions without a grid are laid out in lines."""
-    picture, labels = np.asarray(result.image.data), result.labels
-    if labels.ndim == 2:
-        return picture, labels, *result.image.axes
-    width = math.ceil(math.sqrt(1.3 * labels.size))
-    missing = -labels.size % width
-    picture = np.append(picture, np.full(missing, picture.min())).reshape(-1, width)
-    labels = np.append(labels, np.full(missing, -1, dtype=np.int32)).reshape(-1, width)
-    return picture, labels, Axis("y", len(labels)), Axis("x", width)
-
-
 def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     """The scan as a picture, its labels, the mean signal."""
-    picture, labels, y, x = _folded(result)
+    picture, y, x = folded(np.asarray(result.image.data), result.image.axes)
+    labels, _, _ = folded(result.labels, result.image.axes, fill=-1)
     wide = (WIDTH - 2 * LEFT - 2 * 0.75) / 3
     axes = place(figure, LEFT, top, wide, _PICTURES)
     draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)

@@ -1,9 +1,14 @@
 """A page and what stands where on it: positions count in inches from the page's top left corner."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emcore.plotting import component_color
+from emcore.signals import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,3 +79,16 @@ def draw_table(
         axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
         for stop, cell in zip(stops, cells, strict=True):
             axes.text(stop, row + 1.5, cell, ha="right", va="center")
+
+
+def folded(values: NDArray[Any], axes: Sequence[Axis], fill: float | None = None) -> tuple[NDArray[Any], Axis, Axis]:
+    """A map of the scan as a picture with its axes y and x: positions without a grid are laid out line by line.
+
+    What is missing in the last line is `fill`, by default the smallest value.
+    """
+    if values.ndim == 2:
+        return values, axes[0], axes[1]
+    width = math.ceil(math.sqrt(1.3 * values.size)) if values.ndim == 1 else values.shape[-1]
+    rest = np.full(-values.size % width, values.min() if fill is None else fill, dtype=values.dtype)
+    picture = np.append(values.ravel(), rest).reshape(-1, width)
+    return picture, Axis("y", len(picture)), Axis("x", width)

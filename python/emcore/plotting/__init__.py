@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emcore.plotting.colors import component_color
 from emcore.plotting.graphs import draw_scree
 from emcore.plotting.maps import draw_map, scale_bar_length, shown_size
+from emcore.plotting.memberships import draw_memberships
 from emcore.plotting.regions import draw_labels, draw_regions
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "component_color",
     "draw_labels",
     "draw_map",
+    "draw_memberships",
     "draw_regions",
     "draw_scree",
     "plot",

@@ -1,0 +1,98 @@
+"""`emcore correlate`: find the phases of a scan from several signals taken at the same positions."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import emcore
+from emcore.cli.files import Failures, collected, report_failures
+from emcore.cli.options import add_output_options, whole_number
+from emcore.cli.run import one_result, prepare
+
+if TYPE_CHECKING:
+    from emcore.workflows.fuzzy import FuzzyClustering
+
+TEXT = "Find the phases of a scan from two or more signals taken at the same positions, one file each."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of `emcore.correlate`."""
+    parser.add_argument("first", metavar="DIFFRACTION", type=Path, help="a signal at every position of the scan")
+    parser.add_argument("more", metavar="EDS", type=Path, nargs="+", help="another at the same positions, or more")
+    parser.add_argument("--clusters", type=whole_number(2), required=True, metavar="K", help="how many phases")
+    parser.add_argument("--method", default="gustafson-kessel", help="or fuzzy-c-means, k-means (%(default)s)")
+    parser.add_argument("--scaling", default="robust", help="of every feature: or standard, poisson (%(default)s)")
+    parser.add_argument("--balance", default="equal", help="between the signals: or ratio, none (%(default)s)")
+    parser.add_argument("--components", default="threshold", metavar="RULE|K", help="how many, or a rule (%(default)s)")
+    parser.add_argument("--threshold", type=_part, default=0.5, help="membership from which on a position counts (0.5)")
+    add_output_options(parser)
+
+
+def _part(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Correlate the files, which are one job."""
+    from emcore.arrays import check_option
+    from emcore.merging import BALANCES, SCALINGS
+    from emcore.workflows.correlate import COMPONENT_RULES, METHODS
+
+    components = int(options.components) if options.components.isdecimal() else options.components
+    known: dict[str, tuple[str, ...]] = {"method": METHODS, "scaling": SCALINGS, "balance": BALANCES}
+    if isinstance(components, str):
+        known["components"] = COMPONENT_RULES
+    try:
+        for name, choices in known.items():
+            check_option(getattr(options, name), choices, f"--{name}")
+    except ValueError as error:
+        parser.error(str(error))
+    files = [options.first, *options.more]
+
+    def work() -> "FuzzyClustering":
+        result: FuzzyClustering = emcore.correlate(
+            [emcore.read(file) for file in files],
+            options.clusters,
+            method=options.method,
+            scaling=options.scaling,
+            balance=options.balance,
+            components=components,
+            threshold=options.threshold,
+        )
+        return result
+
+    prepare(options)
+    failures: Failures = []
+    name = "_".join(file.stem for file in files)
+    with collected(Path(" + ".join(file.name for file in files)), failures):
+        one_result(options, name, files, work, tell)
+    return report_failures(failures)
+
+
+def tell(result: "FuzzyClustering") -> Iterator[str]:
+    """What was decided, and the clusters."""
+    from emcore.datasets.agreement import adjusted_rand_index
+    from emcore.wording import count_of, number
+
+    parameters = result.provenance.parameters
+    yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
+    scan = " × ".join(str(axis.size) for axis in reversed(result.image.axes))
+    yield f"  scan      {scan} positions"
+    rule = "" if result.rule == "given" else f"rule {result.rule}: "
+    yield f"  reduced   {count_of(result.n_components, 'component')}, {rule}{result.reason}"
+    yield f"  clustered {parameters['method']}, m = {parameters['m']:.3g}"
+    indices = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in result.validity.items())
+    yield f"  validity  {indices}"
+    for index in range(result.n_clusters):
+        above = count_of(int(result.positions[index]), "position")
+        yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %  {above} above {result.threshold:g}"
+    for mean, memberships in zip(result.means, result.alone, strict=True):
+        agreement = adjusted_rand_index(result.labels, memberships.argmax(axis=0))
+        yield f"  alone     {mean.title}: adjusted Rand index {agreement:.2f} with all together"
