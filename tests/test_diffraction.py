@@ -225,9 +225,14 @@ def planted_nan(sample):
             lambda s: np.repeat(s.patterns[:1, :3], 9, axis=0),
             {"n_clusters": 4},
             ValueError,
-            "only 3 different patterns",
+            "more than there are different patterns, 3",
         ),
-        (lambda s: np.repeat(s.patterns[:1, :1], 9, axis=0), {"n_clusters": 2}, ValueError, "only 1 different pattern"),
+        (
+            lambda s: np.repeat(s.patterns[:1, :1], 9, axis=0),
+            {"n_clusters": 2},
+            ValueError,
+            "different patterns, 1",
+        ),
         (lambda s: s.patterns, {"beam_radius": 100.0}, ValueError, "beam_radius=100 masks all of the 4096 pixels"),
         (lambda s: s.patterns, {"beam_radius": -1}, ValueError, "beam_radius"),
         (lambda s: s.patterns, {"beam_radius": 3, "mask_beam": False}, ValueError, "leave one out"),
@@ -243,7 +248,7 @@ def planted_nan(sample):
         (lambda s: s.patterns.astype(np.int16) - 1, {}, ValueError, r"Negative values .* first at \[0, 0, \d+, \d+\]"),
         (lambda s: s.patterns.astype(np.int16) - 1, {"normalize": "l2"}, None, ""),
         (lambda s: np.zeros((4, 4, 8, 8), np.uint8), {}, ValueError, "nothing but zeros"),
-        (lambda s: np.full((4, 4, 8, 8), 3, np.uint8), {}, ValueError, "only 1 different pattern"),
+        (lambda s: np.full((4, 4, 8, 8), 3, np.uint8), {}, ValueError, "different patterns, 1"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(sample, patterns, options, error, message):

@@ -169,7 +169,9 @@ def array_sha256(array: NDArray[Any]) -> str:
     """
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     if array.flags.c_contiguous:
-        digest.update(array.reshape(-1).view(np.uint8).data)
+        flat = array.reshape(-1).view(np.uint8)
+        for start in range(0, flat.size, 1 << 26):  # Ctrl-C is heard in between
+            digest.update(flat[start : start + (1 << 26)].data)
     else:
         for part in array:
             digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)

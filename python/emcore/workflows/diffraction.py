@@ -233,10 +233,10 @@ def _cluster(
         centers = _emcore.xt_y(prepared, member).T / np.maximum(member.sum(axis=0), 1)[:, None]
         start = kmeans(prepared, k, init=centers, sample_weight=weights)
     counts = np.bincount(start.labels[there], minlength=k)
-    if counts.min() == 0 or start.inertia == 0:
+    if counts.min() == 0 or start.inertia <= 1e-9 * float(np.sum(counts * np.sum(start.centers**2, axis=1))):
         distinct = _distinct(prepared, np.flatnonzero(there), k)
         if distinct < k:
-            raise ValueError(f"there are only {distinct} different patterns: n_clusters={k} is too many")
+            raise ValueError(f"n_clusters={k} is more than there are different patterns, {distinct}")
     return _Found(start.labels, start.inertia, k, rule, reason, notes)
 
 
