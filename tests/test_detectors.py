@@ -96,6 +96,15 @@ def test_a_pattern_without_contrast_has_no_beam():
         find_beam(np.where(np.arange(9).reshape(3, 3) == 7, np.nan, 1.0))
 
 
+def test_a_disc_holds_the_pixels_whose_middle_is_no_farther_than_its_radius():
+    center, radius = (3.2, 5.7), 2.9
+    mask, ring = disc((8, 11), center, radius), annulus((8, 11), center, 1.4, radius)
+    for row, column in np.ndindex(8, 11):
+        away = np.hypot(row - center[0], column - center[1])
+        assert mask[row, column] == (away <= radius)
+        assert ring[row, column] == (1.4 < away <= radius)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 def test_bright_field_and_annulus_and_rest_add_up_to_the_total(dtype):
     patterns = scan(dtype)

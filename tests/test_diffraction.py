@@ -207,6 +207,15 @@ def test_empty_patterns_are_patterns_where_nothing_is_divided(sample):
     assert found.labels.min() == 0
 
 
+def test_patterns_whose_values_cancel_are_not_empty(sample):
+    patterns = sample.patterns[:4, :4].astype(np.int16)
+    patterns[1, 1] = 0
+    patterns[2, 2] = 0
+    patterns[2, 2, 10, 10], patterns[2, 2, 50, 50] = 7, -7
+    found = emcore.cluster_diffraction(patterns, 2, normalize="l2")
+    assert np.argwhere(found.labels == -1).tolist() == [[1, 1]]
+
+
 def planted_nan(sample):
     patterns = sample.patterns[:4, :4].astype(np.float32)
     patterns[1, 2, 3, 4] = np.nan
