@@ -140,7 +140,7 @@ def _without_hot_pixels(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def disc(shape: tuple[int, int], center: tuple[float, float], radius: float) -> NDArray[np.bool_]:
     """
-    The pixels of a pattern whose middle is at most `radius` from `center`.
+    A mask of the pixels of a pattern whose middle is at most `radius` from `center`.
 
     Parameters
     ----------
@@ -150,10 +150,6 @@ def disc(shape: tuple[int, int], center: tuple[float, float], radius: float) -> 
         Along ky and kx, in pixels; may lie outside.
     radius : float
         In pixels, not negative.
-
-    Returns
-    -------
-    ndarray of bool, shape `shape`
 
     Examples
     --------
@@ -166,7 +162,7 @@ def disc(shape: tuple[int, int], center: tuple[float, float], radius: float) -> 
 
 def annulus(shape: tuple[int, int], center: tuple[float, float], inner: float, outer: float) -> NDArray[np.bool_]:
     """
-    The pixels of a pattern that are more than `inner` and at most `outer` from `center`.
+    A mask of the pixels of a pattern that are more than `inner` and at most `outer` from `center`.
 
     So a disc of radius `inner`, this, and the rest have no pixel in common and none left out.
 
@@ -178,10 +174,6 @@ def annulus(shape: tuple[int, int], center: tuple[float, float], inner: float, o
         Along ky and kx, in pixels; may lie outside.
     inner, outer : float
         In pixels, 0 <= inner <= outer.
-
-    Returns
-    -------
-    ndarray of bool, shape `shape`
 
     Examples
     --------
@@ -218,11 +210,6 @@ def virtual_images(patterns: Any, masks: ArrayLike) -> NDArray[np.float64]:
     ndarray, shape (m, y, x) or (y, x), float64
         Exact for integers up to 16.8 million a sum, beyond to seven digits.
 
-    Raises
-    ------
-    ValueError
-        Masks of another shape than the patterns; NaN or infinity.
-
     Examples
     --------
     >>> import numpy as np
@@ -250,7 +237,7 @@ def pacbed(patterns: Any) -> NDArray[np.float64]:
     Parameters
     ----------
     patterns : array-like, Signal or HyperSpy signal, shape (y, x, ky, kx)
-        Any pixel type, memory-mapped too; read once, neither converted nor copied.
+        Any pixel type, memory-mapped too; read once, never copied.
 
     Returns
     -------
@@ -277,7 +264,7 @@ def sum_by_label(patterns: Any, labels: NDArray[np.integer[Any]], k: int) -> NDA
 
     Parameters
     ----------
-    patterns : array-like, Signal or HyperSpy signal, shape (y, x, ky, kx), or PatternRows
+    patterns : array-like, Signal, HyperSpy signal or PatternRows, shape (y, x, ky, kx)
     labels : ndarray of int, shape (y, x)
         0 to k - 1; others are left out.
     k : int

@@ -2,13 +2,12 @@
 
 A file is decoded only when both agree, so that a mislabelled file is named as such instead of confusing a decoder;
 whatever a decoder then says about a damaged file becomes one ValueError that names the file. TIFF is decoded in
-`emcore.tiff`, NumPy and plain HDF5 here, the microscopes' own formats by RosettaSciIO.
+`emcore.tiff`, NumPy and plain HDF5 here, the microscopes' own formats by RosettaSciIO, some by way of `emcore.scans`.
 """
 
 import difflib
 import importlib
 import logging
-import math
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from emcore.io import as_signal
 from emcore.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 
 
-class _Bad(ValueError):
+class BadFile(ValueError):
     """A finding about a file, said in our words already."""
 
 
@@ -81,7 +80,7 @@ def read_all(path: Path, lazy: bool = False) -> list[Signal]:
         raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
     try:
         found = known.load(path, lazy)
-    except (_Bad, ImportError):
+    except (BadFile, ImportError):
         raise
     except Exception as error:  # a decoder met bytes it did not expect; which exception it is says nothing
         said = str(error).strip() or type(error).__name__
@@ -129,12 +128,12 @@ def _numpy(path: Path, lazy: bool) -> list[Signal]:
         data = np.load(path, mmap_mode="r" if lazy else None, allow_pickle=False)
     except ValueError as error:
         if "allow_pickle" in str(error) or "Python objects" in str(error):
-            raise _Bad(f"{path} holds Python objects, which are never unpickled: save it as numbers") from error
+            raise BadFile(f"{path} holds Python objects, which are never unpickled: save it as numbers") from error
         raise
     if data.dtype.kind not in "biufc":
-        raise _Bad(f"{path} holds dtype {data.dtype}: only numbers are read")
+        raise BadFile(f"{path} holds dtype {data.dtype}: only numbers are read")
     if data.ndim == 0:
-        raise _Bad(f"{path} holds a single number: no measurement")
+        raise BadFile(f"{path} holds a single number: no measurement")
     return [as_signal(data)]
 
 
@@ -161,7 +160,7 @@ def _hdf5(path: Path, lazy: bool) -> list[Signal]:
     file = h5py.File(path, "r")
     if "emcore_result" in getattr(file.get("entry"), "attrs", {}):
         file.close()
-        raise _Bad(f"{path} is a result of emcore: read it with emcore.load_result")
+        raise BadFile(f"{path} is a result of emcore: read it with emcore.load_result")
     names: list[str] = []
     file.visititems(lambda name, item: names.append(name) if _plottable(item) else None)
     if lazy and names:
@@ -187,7 +186,7 @@ def _rosetta(plugin: str) -> Callable[[Path, bool], list[Signal]]:
         check = _CHECKS.get(plugin)
         if check:
             check(path)
-        return [_from_rosetta(found) for found in rosetta(plugin, path, lazy)]
+        return [from_rosetta(found) for found in rosetta(plugin, path, lazy)]
 
     return load
 
@@ -219,7 +218,8 @@ def quiet(logger: str) -> Iterator[None]:
         log.setLevel(before)
 
 
-def _from_rosetta(found: dict[str, Any]) -> Signal:
+def from_rosetta(found: dict[str, Any]) -> Signal:
+    """One of RosettaSciIO's dictionaries as a Signal."""
     data = plain_colour(found["data"])
     axes = rosetta_axes(found)
     if data.ndim == len(axes) + 1:
@@ -247,7 +247,7 @@ def rosetta_axes(found: dict[str, Any]) -> list[Axis]:
 
 
 def _emd(path: Path, lazy: bool) -> list[Signal]:
-    return [_upright(_from_rosetta(found)) for found in rosetta("emd", path, lazy)]
+    return [_upright(from_rosetta(found)) for found in rosetta("emd", path, lazy)]
 
 
 _ACROSS = ("x", "kx", "qx", "dx")
@@ -269,10 +269,10 @@ def _ser(path: Path, lazy: bool) -> list[Signal]:
     if not found and path.suffix.lower() == ".emi":
         beside = [p for p in path.parent.glob("*") if p.suffix.lower() == ".ser" and p.stem == path.stem]
         if not beside:
-            raise _Bad(f"{path} names no data: they are in {path.stem}_1.ser, which must lie beside it")
+            raise BadFile(f"{path} names no data: they are in {path.stem}_1.ser, which must lie beside it")
         found = rosetta("tia", beside[0], lazy)
     signals = []
-    for item, signal in zip(found, map(_from_rosetta, found), strict=True):
+    for item, signal in zip(found, map(from_rosetta, found), strict=True):
         header = item.get("original_metadata", {}).get("ser_header_parameters", {})
         axes = [_ser_axis(axis, header) for axis in signal.axes]
         signals.append(replace(signal, axes=tuple(axes)))
@@ -299,60 +299,19 @@ def _whole_bcf(path: Path) -> None:
         (chunk,), (chunks,) = struct.unpack_from("<I", head, 0x128), struct.unpack_from("<I", head, 0x148)
         if path.stat().st_size >= 0x118 + chunk * chunks:
             return
-    raise _Bad(f"{path} cannot be read as Bruker .bcf: truncated")
-
-
-def _whole_mib(path: Path) -> None:
-    # RosettaSciIO drops a last frame that was cut.
-    with path.open("rb") as file:
-        head = file.read(64).decode("ascii", "replace").split(",")
-    if len(head) < 7 or not all(head[i].isdigit() for i in (2, 4, 5)):
-        raise _Bad(f"{path} cannot be read as Merlin .mib: its first header is damaged")
-    if head[6] in ("U08", "U16", "U32"):
-        frame = int(head[2]) + int(head[4]) * int(head[5]) * int(head[6][1:]) // 8
-        if path.stat().st_size % frame:
-            raise _Bad(f"{path} cannot be read as Merlin .mib: truncated inside frame {path.stat().st_size // frame}")
-
-
-def _whole_blo(path: Path) -> None:
-    # RosettaSciIO fills what is missing with zeros.
-    with path.open("rb") as file:
-        head = file.read(28)
-    if len(head) == 28:
-        start, side, nx, ny = (
-            struct.unpack_from(form, head, at)[0] for form, at in (("<I", 12), ("<H", 20), ("<H", 24), ("<H", 26))
-        )
-        if path.stat().st_size >= start + nx * ny * (6 + side * side):
-            return
-    raise _Bad(f"{path} cannot be read as blockfile: truncated")
+    raise BadFile(f"{path} cannot be read as Bruker .bcf: truncated")
 
 
 def _blockfile(path: Path, lazy: bool) -> list[Signal]:
-    """NanoMegas .blo; lazily a memory map, in which six bytes stand before every pattern."""
-    _whole_blo(path)
-    (signal,) = (_from_rosetta(found) for found in rosetta("blockfile", path, lazy))
-    if not lazy:
-        return [signal]
-    with path.open("rb") as file:
-        head = file.read(28)
-    start, side = struct.unpack_from("<I", head, 12)[0], struct.unpack_from("<H", head, 20)[0]
-    frame = np.dtype([("head", "u1", 6), ("data", "u1", (side, side))])
-    count = math.prod(signal.shape) // side**2
-    mapped = np.memmap(path, frame, "r", offset=start, shape=(count,))["data"]
-    return [replace(signal, data=mapped.reshape(signal.shape))]
+    from emcore.scans import read_blockfile
+
+    return read_blockfile(path, lazy)
 
 
 def _merlin(path: Path, lazy: bool) -> list[Signal]:
-    """Quantum Detectors .mib, with what its .hdr says; lazily a memory map, a header before every frame."""
-    _whole_mib(path)
-    (signal,) = (_from_rosetta(found) for found in rosetta("quantumdetector", path, lazy))
-    if not lazy:
-        return [signal]
-    load = importlib.import_module("rsciio.quantumdetector").load_mib_data
-    with quiet("rsciio"):
-        mapped = load(str(path), lazy=True, return_mmap=True)
-    # The detector's first row is the lowest.
-    return [replace(signal, data=np.flip(mapped.reshape(signal.shape), axis=-2))]
+    from emcore.scans import read_merlin
+
+    return read_merlin(path, lazy)
 
 
 def _tiff(path: Path, lazy: bool) -> list[Signal]:

@@ -24,7 +24,8 @@ from emcore.kmeans import kmeans
 from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
 from emcore.pca import pca, scores
 from emcore.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
-from emcore.rank import RankChoice, n_components
+from emcore.rank import n_components
+from emcore.rank_rules import RankChoice
 from emcore.results import Provenance
 from emcore.signals import Signal
 from emcore.wording import count_of
