@@ -50,6 +50,8 @@ class MergedSignals:
         Shape of the scan, with n positions.
     notes : tuple of str
         What was decided, for a person to read.
+    recipes : tuple of Recipe
+        How the rows of each signal are prepared.
     """
 
     rows: PreparedRows
@@ -60,6 +62,22 @@ class MergedSignals:
     constant: tuple[int, ...]
     grid: tuple[int, ...]
     notes: tuple[str, ...]
+    recipes: tuple[Recipe, ...]
+
+    def only(self, index: int) -> "MergedSignals":
+        """The same with signal `index` alone, scaled as it is here."""
+        one, recipe = slice(index, index + 1), self.recipes[index]
+        return replace(
+            self,
+            rows=prepare(recipe),
+            kept=self.kept[one],
+            variances=self.variances[one],
+            factors=self.factors[one],
+            iqr_zero=self.iqr_zero[one],
+            constant=self.constant[one],
+            notes=(),
+            recipes=(recipe,),
+        )
 
     def split(self, vectors: NDArray[Any], fill: float = 0.0) -> tuple[Floats, ...]:
         """Vectors over the columns of `rows`, shape (k, d), as one array (k, features) for each signal."""
@@ -137,6 +155,7 @@ def merge_signals(
         tuple(part.constant for part in scaled),
         grid,
         tuple(note for part, name in zip(scaled, names, strict=True) for note in part.notes(name, iqr_zero)),
+        tuple(recipes),
     )
 
 

@@ -112,7 +112,7 @@ def cluster_curves(
     slope, slope_spread, straight = _slopes(rows, labels, means, places)
     linear = straight >= STRAIGHT
     scan = tuple(replace(each, navigation=False) for each in signal.axes[:-1])
-    moduli = np.abs(data).mean(axis=-1, dtype=np.float64).astype(np.float32)
+    moduli = _mean_moduli(rows).reshape(grid)
     notes = () if linear.all() else (_said_curved(linear, straight),)
     elapsed = time.perf_counter() - started
     parameters = {"n_clusters": n_clusters, "normalize": normalize, "random_state": seed}
@@ -172,6 +172,15 @@ def _curve_axis(axis: Axis, along: Signal | None, x: ArrayLike | None) -> tuple[
     if not even:
         return Axis("point", axis.size), places
     return Axis(name, axis.size, step, float(places[0]), ""), places
+
+
+def _mean_moduli(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Mean of |x| of every curve."""
+    means = np.empty(len(rows), dtype=np.float32)
+    step = max(1, _BLOCK_BYTES // (8 * rows.shape[1]))
+    for start in range(0, len(rows), step):
+        means[start : start + step] = np.abs(rows[start : start + step].astype(np.float64)).mean(axis=1)
+    return means
 
 
 def _statistics(rows: NDArray[Any], labels: NDArray[np.int32], k: int) -> tuple[Floats, Floats, Floats, Floats]:
