@@ -42,6 +42,12 @@ def test_three_kinds_of_curve_are_told_apart_though_each_scatters_by_a_fifth(see
     assert adjusted_rand_index(sample.labels, found.labels) >= 0.99
 
 
+def test_left_to_itself_it_finds_three_kinds(sample):
+    found = cluster_curves(sample.curves, x=sample.bias)
+    assert (found.n_clusters, found.rule) == (3, "elbow")
+    assert adjusted_rand_index(sample.labels, found.labels) >= 0.99
+
+
 def test_every_field_has_the_shape_and_type_that_is_promised(result):
     expected = {
         "labels": ((70, 100), np.int32),
@@ -181,7 +187,8 @@ def test_a_result_is_saved_and_read_back_the_same(result, tmp_path):
 
 
 def test_the_measured_grid_has_groups_that_hold_together(data_folder):
-    found = cluster_curves(data_folder / "iv_grid.npz", 3)
+    found = cluster_curves(data_folder / "iv_grid.npz")
+    assert found.n_clusters == 3
     assert found.labels.shape == (20, 20)
     assert found.x[0] == pytest.approx(0.2)
     labels = found.labels
@@ -207,6 +214,8 @@ def test_bad_curves_are_told(sample):
         cluster_curves(curves, 2, x=np.ones(200))
     with pytest.raises(ValueError, match="did you mean 'max'"):
         cluster_curves(curves, 2, normalize="maximum")
+    with pytest.raises(ValueError, match="did you mean 'auto'"):
+        cluster_curves(curves, "automatic")
     with pytest.raises(ValueError, match=r"3-D array is needed|signal at every scan position"):
         cluster_curves(curves[0, 0], 2)
     with pytest.raises(TypeError, match="complex"):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels, check_count, check_finite, check_option
 from emcore.control import get_num_threads
 from emcore.kmeans import kmeans
@@ -29,12 +30,14 @@ NORMALIZATIONS = ("max", "l2")
 STRAIGHT = 0.99
 PERCENTILES = (0.05, 0.95)
 _STARTS = 10
+# As many groups are tried at most.
+_MOST = 10
 _BLOCK_BYTES = 1 << 24
 
 
 def cluster_curves(
     curves: Any,
-    n_clusters: int,
+    n_clusters: int | str = "auto",
     *,
     x: ArrayLike | None = None,
     normalize: str | None = None,
@@ -47,8 +50,8 @@ def cluster_curves(
     curves : array_like, Signal, HyperSpy signal or path
         Of shape (y, x, points), or (n, points) for positions without a grid. Of a file with several arrays, as .npz and
         .h5 are, the largest; a vector in it as long as a curve is `x`.
-    n_clusters : int
-        How many groups, at least 2.
+    n_clusters : int or "auto", default "auto"
+        How many groups, at least 2. "auto" takes the elbow of the inertia over 1 to 10 groups.
     x : array_like, shape (points,), optional
         Where the curves were measured, for example the bias in volts; by default what the data say, else 0, 1, 2, ...
     normalize : {"max", "l2"}, optional
@@ -99,8 +102,7 @@ def cluster_curves(
     unit = float(np.sqrt(np.mean(mean**2 + variance)))
     recipe = Recipe(rows, normalize=option) if option else Recipe(rows, scale=np.full(points, 1 / unit))
     prepared = prepare(recipe)
-    why = f"one curve each at most, of {len(rows)}; one group tells nothing apart"
-    k = check_count(n_clusters, "n_clusters", 2, len(rows), why)
+    k, rule, reason = _number(prepared, n_clusters, seed)
     found = kmeans(prepared, k, n_init=_STARTS, random_state=seed)
     counts = np.bincount(found.labels, minlength=k)
     if not counts.all():
@@ -123,8 +125,8 @@ def cluster_curves(
         area=counts[order] / len(rows),
         inertia=found.inertia * (1.0 if option else unit**2),
         n_clusters=k,
-        rule="given",
-        reason=f"n_clusters={k} was asked for",
+        rule=rule,
+        reason=reason,
         image=Signal(moduli, scan, signal.source, "mean modulus"),
         mean=Signal(mean, (axis,), signal.source, signal.title),
         provenance=Provenance.record(
@@ -172,6 +174,20 @@ def _curve_axis(axis: Axis, along: Signal | None, x: ArrayLike | None) -> tuple[
     if not even:
         return Axis("point", axis.size), places
     return Axis(name, axis.size, step, float(places[0]), ""), places
+
+
+def _number(prepared: PreparedRows, n_clusters: int | str, seed: int) -> tuple[int, str, str]:
+    """The number of groups; by itself the one whose inertia lies farthest below the chord."""
+    n = prepared.shape[0]
+    if not isinstance(n_clusters, str):
+        why = f"one curve each at most, of {n}; one group tells nothing apart"
+        return check_count(n_clusters, "n_clusters", 2, n, why), "given", f"n_clusters={n_clusters} was asked for"
+    check_option(n_clusters, ("auto",), "n_clusters")
+    tried = np.arange(1, min(_MOST, n) + 1)
+    inertia = np.array([kmeans(prepared, int(k), n_init=5, random_state=seed).inertia for k in tried])
+    below = np.interp(tried, tried[[0, -1]], inertia[[0, -1]]) - inertia
+    chosen = max(int(tried[below.argmax()]), 2)
+    return chosen, "elbow", f"the inertia over 1 to {tried[-1]} groups lies farthest below its chord there"
 
 
 def _mean_moduli(rows: NDArray[Any]) -> NDArray[np.float32]:
