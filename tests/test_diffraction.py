@@ -129,6 +129,13 @@ def test_every_pixel_type_gives_the_same_labels(sample, result, dtype):
     assert adjusted_rand_index(result.labels, found.labels) > 0.99
 
 
+def test_the_number_of_grains_is_found(sample):
+    found = emcore.cluster_diffraction(sample.patterns, "auto")
+    assert found.n_clusters == 4
+    assert found.rule != "given"
+    assert adjusted_rand_index(sample.labels, found.labels) > 0.95
+
+
 def test_results_are_the_same_bits_on_one_two_and_three_threads(sample):
     found = []
     for threads in (1, 2, 3):
@@ -216,6 +223,12 @@ def test_patterns_whose_values_cancel_are_not_empty(sample):
     assert np.argwhere(found.labels == -1).tolist() == [[1, 1]]
 
 
+def all_beam(_):
+    """Patterns on nine by nine pixels, of which the beam takes all but the corners."""
+    inside = disc((9, 9), (4, 4), 5.2)
+    return (inside * np.arange(1, 10).reshape(3, 3, 1, 1)).astype(np.uint8)
+
+
 def planted_nan(sample):
     patterns = sample.patterns[:4, :4].astype(np.float32)
     patterns[1, 2, 3, 4] = np.nan
@@ -240,9 +253,9 @@ def planted_nan(sample):
             lambda s: np.repeat(s.patterns[:1, :1], 9, axis=0),
             {"n_clusters": 2},
             ValueError,
-            "different patterns, 1",
+            "all patterns are the same",
         ),
-        (lambda s: s.patterns, {"beam_radius": 100.0}, ValueError, "beam_radius=100 masks all of the 4096 pixels"),
+        (lambda s: s.patterns, {"beam_radius": 100.0}, ValueError, "radius 100 px leaves none of the 4096 pixels"),
         (lambda s: s.patterns, {"beam_radius": -1}, ValueError, "beam_radius"),
         (lambda s: s.patterns, {"beam_radius": 3, "mask_beam": False}, ValueError, "leave one out"),
         (lambda s: s.patterns, {"normalize": "summ"}, ValueError, "did you mean 'sum'"),
@@ -251,13 +264,15 @@ def planted_nan(sample):
         (lambda s: s.patterns[0], {"scan_shape": (3, 5)}, ValueError, "holds 32 patterns"),
         (lambda s: s.patterns[0, 0], {}, ValueError, "one picture is no scan"),
         (lambda s: s.patterns[None], {}, None, ""),
+        (lambda s: s.patterns[:1, :1], {}, ValueError, "one pattern is no scan"),
+        (all_beam, {}, ValueError, "mask_beam=False keeps the beam"),
         (lambda s: s.patterns[:2, None], {}, None, ""),
         (lambda s: s.patterns.astype(complex), {}, TypeError, "complex"),
         (planted_nan, {}, ValueError, r"NaN or infinity, first at \[1, 2, 3, 4\]"),
         (lambda s: s.patterns.astype(np.int16) - 1, {}, ValueError, r"Negative values .* first at \[0, 0, \d+, \d+\]"),
         (lambda s: s.patterns.astype(np.int16) - 1, {"normalize": "l2"}, None, ""),
         (lambda s: np.zeros((4, 4, 8, 8), np.uint8), {}, ValueError, "nothing but zeros"),
-        (lambda s: np.full((4, 4, 8, 8), 3, np.uint8), {}, ValueError, "different patterns, 1"),
+        (lambda s: np.full((4, 4, 8, 8), 3, np.uint8), {}, ValueError, "all patterns are the same"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(sample, patterns, options, error, message):

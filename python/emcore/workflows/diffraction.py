@@ -114,7 +114,8 @@ def cluster_diffraction(
     if center is not None and radius is not None:
         keep = ~disc(matrix.shape, center, radius)
         if not keep.any():
-            raise ValueError(f"beam_radius={radius:g} masks all of the {keep.size} pixels: choose a smaller one")
+            change = "choose a smaller one" if beam_radius else "mask_beam=False keeps the beam"
+            raise ValueError(f"a mask of radius {radius:g} px leaves none of the {keep.size} pixels: {change}")
     shown, kept = virtual_images(matrix, [keep if radius is None else ~keep, keep])
     empty = _empty(matrix, keep, kept) if normalize not in ("none", "log1p", "sqrt") else np.zeros(count, dtype=bool)
     if empty.any():
@@ -166,6 +167,8 @@ def cluster_diffraction(
 
 def _checked_number(n_clusters: int | str, count: int) -> int:
     """The number asked for, 0 for "auto"."""
+    if count < 2:
+        raise ValueError("one pattern is no scan: at least two positions are needed")
     if isinstance(n_clusters, str):
         check_option(n_clusters, ("auto",), "n_clusters")
         return 0
@@ -220,6 +223,9 @@ def _cluster(
     prepared: PreparedRows, asked: int, reduce: int | str | None, there: NDArray[np.bool_], seed: int
 ) -> _Found:
     """Labels of all rows, of those that are not `there` meaningless."""
+    rows = np.flatnonzero(there)
+    if _distinct(prepared, rows, 2) < 2:
+        raise ValueError("all patterns are the same where they are compared: there is nothing to group")
     weights = None if there.all() else there.astype(np.float64)
     notes: tuple[str, ...] = ()
     places: NDArray[Any]
@@ -235,7 +241,7 @@ def _cluster(
         start = kmeans(prepared, k, init=centers, sample_weight=weights)
     counts = np.bincount(start.labels[there], minlength=k)
     if counts.min() == 0 or start.inertia <= 1e-9 * float(np.sum(counts * np.sum(start.centers**2, axis=1))):
-        distinct = _distinct(prepared, np.flatnonzero(there), k)
+        distinct = _distinct(prepared, rows, k)
         if distinct < k:
             raise ValueError(f"n_clusters={k} is more than there are different patterns, {distinct}")
     return _Found(start.labels, start.inertia, k, rule, reason, notes)
@@ -286,5 +292,6 @@ def _choose(places: NDArray[Any], weights: NDArray[np.float64] | None, seed: int
     """The number of clusters at the elbow of the inertia."""
     tried = range(1, min(13, len(places)))
     inertia = [kmeans(places, k, n_init=5, sample_weight=weights, random_state=seed).inertia for k in tried]
+    inertia = np.minimum.accumulate(inertia).tolist()
     choice = n_components(np.array(inertia) / max(sum(inertia), 1e-300), "elbow")
     return max(choice.n, 2), "elbow", "the elbow of the inertia over the number of clusters"
