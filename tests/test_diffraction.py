@@ -225,7 +225,7 @@ def test_patterns_whose_values_cancel_are_not_empty(sample):
 
 def all_beam(_):
     """Patterns of which the beam takes all but the corners, and its edge these."""
-    inside = disc((7, 9), (3, 4), 4.2)
+    inside = disc((5, 5), (2, 2), 2.5)
     return (inside * np.arange(1, 10).reshape(3, 3, 1, 1)).astype(np.uint8)
 
 
