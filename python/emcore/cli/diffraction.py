@@ -23,7 +23,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument("--no-mask-beam", dest="mask_beam", action="store_false", help="keep the direct beam")
     parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="mask so many pixels (as found)")
-    parser.add_argument("--normalize", default="sum", help="what each pattern is divided by, or none (sum)")
+    parser.add_argument(
+        "--normalize", default="sum", metavar="HOW", help="sum, none, max, l2, log1p, sqrt or root-sum (sum)"
+    )
     parser.add_argument("--reduce", type=_reduce, metavar="pca|N", help="cluster principal components (all pixels)")
     parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
     parser.add_argument("--dataset", help="which data set of the file, see emcore info (the largest scan)")

@@ -21,8 +21,9 @@ from emcore.io import as_signal, select_image
 from emcore.nmf import nmf
 from emcore.pca import PCAResult, pca, scores
 from emcore.periodicity import LEAST_CONTRAST, strongest_peak
-from emcore.rank import RULES, RankChoice
+from emcore.rank import RULES
 from emcore.rank import n_components as rank_by_rule
+from emcore.rank_rules import RankChoice
 from emcore.regions import comparable, strongest_in_pixels, strongest_in_windows
 from emcore.results import Provenance, Result
 from emcore.signals import Axis, Signal
