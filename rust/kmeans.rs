@@ -18,6 +18,7 @@
 mod assign;
 mod centers;
 mod exact;
+mod few;
 mod relocate;
 mod rows;
 mod seeds;

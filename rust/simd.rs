@@ -80,6 +80,14 @@ pub trait Real:
     fn min<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
     /// The larger of each two.
     fn max<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `x` where `a < b`, else `y`.
+    fn where_less<S: Simd>(
+        simd: S,
+        a: Self::Lanes<S>,
+        b: Self::Lanes<S>,
+        x: Self::Lanes<S>,
+        y: Self::Lanes<S>,
+    ) -> Self::Lanes<S>;
     /// `a * b + c`, fused where the machine can.
     fn mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
     /// Sum over the lanes.
@@ -87,7 +95,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident) => {
         impl Real for $t {
             type Lanes<S: Simd> = S::$lanes;
             const LINE: usize = $line;
@@ -142,6 +150,10 @@ macro_rules! real {
                 simd.$max(a, b)
             }
             #[inline(always)]
+            fn where_less<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, x: S::$lanes, y: S::$lanes) -> S::$lanes {
+                simd.$select(simd.$less(a, b), x, y)
+            }
+            #[inline(always)]
             fn mul_add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, c: S::$lanes) -> S::$lanes {
                 simd.$mul_add(a, b, c)
             }
@@ -164,6 +176,8 @@ real!(
     div_f32s,
     min_f32s,
     max_f32s,
+    less_than_f32s,
+    select_f32s,
     mul_add_e_f32s,
     reduce_sum_f32s
 );
@@ -178,6 +192,8 @@ real!(
     div_f64s,
     min_f64s,
     max_f64s,
+    less_than_f64s,
+    select_f64s,
     mul_add_e_f64s,
     reduce_sum_f64s
 );

@@ -2,6 +2,7 @@
 
 use super::centers::{Centers, above};
 use super::exact::Distance;
+use super::few;
 use super::rows::Weighed;
 use super::sums::{Change, Free, NONE, Sums};
 use crate::pass::pass;
@@ -22,9 +23,9 @@ pub struct Parts {
 }
 
 /// What is known of some rows.
-struct Part {
-    rows: Range<usize>,
-    labels: Vec<u32>,
+pub struct Part {
+    pub rows: Range<usize>,
+    pub labels: Vec<u32>,
     /// An upper bound of |x − p|.
     sizes: Vec<f32>,
     /// By how much the centres of each group are farther, at the least, than the row's own.
@@ -37,10 +38,12 @@ impl Parts {
     /// Nothing is known.
     pub fn new<T: Pixel + Into<f64>>(x: &Weighed<'_, '_, T>, k: usize) -> Self {
         let group = k.div_ceil((x.rows.row_bytes() / BYTES_PER_GROUP).clamp(1, k));
+        let (few, groups) = (x.rows.d() <= few::MOST, k.div_ceil(group));
         let block_rows = x.block_rows();
         let part = |rows: Range<usize>| {
             let n = rows.len();
-            Part { rows, labels: vec![NONE; n], sizes: vec![0.0; n], slack: vec![-1.0; n * k.div_ceil(group)], group }
+            let (sizes, bounds) = if few { (0, 0) } else { (n, n * groups) };
+            Part { rows, labels: vec![NONE; n], sizes: vec![0.0; sizes], slack: vec![-1.0; bounds], group }
         };
         Self { parts: tiles(x.rows.n(), block_rows).map(part).collect(), block_rows, free: Free::new() }
     }
@@ -66,13 +69,19 @@ impl Parts {
         let keep = sums.is_some();
         let free = &self.free;
         let mut moved = 0;
+        let table = (centers.d <= few::MOST).then(|| few::Table::new(centers));
         control.expect(self.parts.len() as u64);
         pass(
             self.parts.len(),
             1,
             control,
             &mut self.parts,
-            |_, part| visit(x, centers, &mut part[0], keep.then_some(free), control),
+            |_, part| match &table {
+                Some(table) => {
+                    dispatch(few::Visit { x, centers, table, part: &mut part[0], free: keep.then_some(free), control })
+                }
+                None => visit(x, centers, &mut part[0], keep.then_some(free), control),
+            },
             |change| {
                 moved += change.moved;
                 if let Some(sums) = &mut sums {
@@ -123,9 +132,9 @@ fn visit<T: Pixel + Into<f64>>(
             let label = part.decide(x, centers, i, row, dots, &mut scores);
             if label != old {
                 part.labels[i] = label;
-                match free {
-                    Some(free) => change.step(x, row, index, old, label, free),
-                    None => change.moved += 1,
+                change.moved += 1;
+                if let Some(free) = free {
+                    change.step(x, row, index, old, label, free, |add| dispatch(add));
                 }
             }
         }

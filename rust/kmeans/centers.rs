@@ -27,6 +27,7 @@ pub struct Centers<R> {
     pub drift: Vec<f32>,
     /// A score errs by at most this times (|x| as the products see it) times |c − p|, plus `underflow`.
     error: f64,
+    terms: f64,
     underflow: f64,
     /// |p| where X is rounded before p is subtracted, else 0.
     rounded: f64,
@@ -68,6 +69,7 @@ impl<R: Real> Centers<R> {
             length: Vec::new(),
             drift: vec![0.0; k],
             error: 1.01 * terms * unit / (1.0 - terms * unit),
+            terms,
             underflow: d as f64 * smallest,
             rounded: if is_integer::<T>() && size_of::<T>() == 4 { norm } else { 0.0 },
             metric: x.metric,
@@ -81,6 +83,15 @@ impl<R: Real> Centers<R> {
     pub fn error_of(&self, c: usize, size: f64, factor: f64) -> f64 {
         let reach = if self.metric == Metric::Cosine { 1.0 } else { size + self.rounded };
         self.length[c] * (self.error * reach + 1e-14 * self.length[c]) + self.underflow * factor
+    }
+
+    /// The certain part of the difference of two scores of one row is what exceeds `.0 + .1 |x|²`, whatever the centres,
+    /// where a score adds up `terms` products one after the other: 2 (e + |x| |c − p| e) below 3 e |c − p|² + 2 e |x|².
+    pub fn margin(&self, terms: usize) -> (f64, f64) {
+        let error = self.error / self.terms * (terms as f64 + 6.0);
+        let longest = self.length.iter().copied().fold(0.0, f64::max);
+        let fixed = 3.0 * longest * longest + 4.0 * self.rounded * self.rounded;
+        (error * fixed + 2.0 * self.underflow, 4.0 * error)
     }
 
     /// The means of `sums`; returns the sum of the squared shifts.

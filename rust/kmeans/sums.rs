@@ -5,6 +5,7 @@ use super::centers::{Centers, is_integer};
 use super::rows::Weighed;
 use super::too_large;
 use crate::pass::pass;
+use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::tiles::{tile_rows, tiles};
 use crate::{Control, Result};
@@ -95,9 +96,7 @@ impl Sums {
                     }
                     let start = range.start + tile.start;
                     let block = x.rows.block(start..start + tile.len(), &mut scratch);
-                    for at in 0..tile.len() {
-                        change.step(x, block.row(at), start + at, NONE, parts.label(start + at), &free);
-                    }
+                    dispatch(All { x, block, start, labels: |i| parts.label(i), change: &mut change, free: &free });
                 }
                 change
             },
@@ -142,7 +141,9 @@ impl Change {
         Self { values: None, weights: vec![0.0; k], counts: vec![0; k], squares: 0.0, moved: 0 }
     }
 
-    /// Row `i` goes from one cluster to another.
+    /// Row `i` goes from one cluster to another; `add` runs what it is given, on the instruction set at hand.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     pub fn step<T: Pixel + Into<f64>>(
         &mut self,
         x: &Weighed<'_, '_, T>,
@@ -151,8 +152,8 @@ impl Change {
         from: u32,
         to: u32,
         free: &Free,
+        add: impl Fn(Add<'_, T>),
     ) {
-        self.moved += 1;
         let weight = x.weight(i);
         if weight == 0.0 {
             return;
@@ -165,7 +166,7 @@ impl Change {
         for (c, sign) in [(from, -1), (to, 1)] {
             if c != NONE {
                 let sums = &mut values[c as usize * row.len()..][..row.len()];
-                dispatch(Add { row, factor: f64::from(sign) * weight * x.factor(i), sums });
+                add(Add { row, factor: f64::from(sign) * weight * x.factor(i), sums });
                 self.weights[c as usize] += f64::from(sign) * weight;
                 self.counts[c as usize] += i64::from(sign);
             }
@@ -173,8 +174,30 @@ impl Change {
     }
 }
 
+/// Every row of a block to its cluster.
+struct All<'a, 'x, 'w, T: Pixel, L> {
+    x: &'a Weighed<'x, 'w, T>,
+    block: Block<'a, T>,
+    start: usize,
+    labels: L,
+    change: &'a mut Change,
+    free: &'a Free,
+}
+
+impl<T: Pixel + Into<f64>, L: Fn(usize) -> u32> WithSimd for All<'_, '_, '_, T, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for at in 0..self.block.n() {
+            let (i, add) = (self.start + at, |add: Add<'_, T>| add.with_simd(simd));
+            self.change.step(self.x, self.block.row(at), i, NONE, (self.labels)(i), self.free, add);
+        }
+    }
+}
+
 /// `sums += factor * row`.
-struct Add<'a, T> {
+pub struct Add<'a, T> {
     row: &'a [T],
     factor: f64,
     sums: &'a mut [f64],
