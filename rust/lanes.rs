@@ -11,6 +11,9 @@
 use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd};
 
+/// Features of a row that are turned at a time.
+const STEP: usize = 5;
+
 /// Rows in groups of `LINE`, turned; filled again and again by one thread.
 #[derive(Debug, Clone)]
 pub struct Lanes<R> {
@@ -46,16 +49,38 @@ impl<R: Real> Lanes<R> {
     /// To be called within a [`WithSimd`](crate::simd::WithSimd).
     #[inline(always)]
     pub fn fill<S: Simd, T: Pixel<Real = R>>(&mut self, simd: S, block: Block<'_, T>, offset: &[R], factor: &[R]) {
+        self.fill_from(simd, block.n(), |i| block.row(i), offset, factor);
+    }
+
+    /// Turn n rows, at least one, of which `row` gives each.
+    ///
+    /// To be called within a [`WithSimd`](crate::simd::WithSimd).
+    #[inline(always)]
+    pub fn fill_from<'r, S: Simd, T: Pixel<Real = R>>(
+        &mut self,
+        simd: S,
+        n: usize,
+        row: impl Fn(usize) -> &'r [T],
+        offset: &[R],
+        factor: &[R],
+    ) {
         let d = self.d;
-        assert!(block.n() > 0 && block.d() == d && offset.len() == d && factor.len() == d, "rows of d features");
-        self.n = block.n();
+        assert!(n > 0 && row(0).len() == d && offset.len() == d && factor.len() == d, "rows of d features");
+        self.n = n;
         if self.values.len() < self.groups() * d * R::LINE {
             self.values.resize(self.groups() * d * R::LINE, R::ZERO);
         }
-        for (g, group) in self.values.chunks_exact_mut(d * R::LINE).take(self.n.div_ceil(R::LINE)).enumerate() {
+        for (g, group) in self.values.chunks_exact_mut(d * R::LINE).take(n.div_ceil(R::LINE)).enumerate() {
             for l in 0..R::LINE {
-                let row = block.row((g * R::LINE + l).min(block.n() - 1));
-                for (line, x) in group.chunks_exact_mut(R::LINE).zip(row) {
+                let row = row((g * R::LINE + l).min(n - 1));
+                // A few at a time, unrolled: a store each, and no loop around it.
+                let (lines, last) = group.split_at_mut(d / STEP * STEP * R::LINE);
+                for (lines, x) in lines.chunks_exact_mut(STEP * R::LINE).zip(row.chunks_exact(STEP)) {
+                    for j in 0..STEP {
+                        lines[j * R::LINE + l] = x[j].real();
+                    }
+                }
+                for (line, x) in last.chunks_exact_mut(R::LINE).zip(&row[d / STEP * STEP..]) {
                     line[l] = x.real();
                 }
             }

@@ -29,7 +29,7 @@ pub struct Part {
     /// An upper bound of |x − p|.
     sizes: Vec<f32>,
     /// By how much the centres of each group are farther, at the least, than the row's own.
-    slack: Vec<f32>,
+    pub slack: Vec<f32>,
     /// Centres in a group.
     group: usize,
 }
@@ -38,12 +38,13 @@ impl Parts {
     /// Nothing is known.
     pub fn new<T: Pixel + Into<f64>>(x: &Weighed<'_, '_, T>, k: usize) -> Self {
         let group = k.div_ceil((x.rows.row_bytes() / BYTES_PER_GROUP).clamp(1, k));
-        let (few, groups) = (x.rows.d() <= few::MOST, k.div_ceil(group));
+        let few = x.rows.d() <= few::MOST;
+        let (group, groups) = if few { (k, 1) } else { (group, k.div_ceil(group)) };
         let block_rows = x.block_rows();
         let part = |rows: Range<usize>| {
             let n = rows.len();
-            let (sizes, bounds) = if few { (0, 0) } else { (n, n * groups) };
-            Part { rows, labels: vec![NONE; n], sizes: vec![0.0; sizes], slack: vec![-1.0; bounds], group }
+            let sizes = vec![0.0; if few { 0 } else { n }];
+            Part { rows, labels: vec![NONE; n], sizes, slack: vec![-1.0; n * groups], group }
         };
         Self { parts: tiles(x.rows.n(), block_rows).map(part).collect(), block_rows, free: Free::new() }
     }

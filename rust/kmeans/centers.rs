@@ -45,7 +45,9 @@ impl<R: Real> Centers<R> {
             });
         }
         let mean = |j: usize| values.iter().skip(j).step_by(d).sum::<f64>() / k as f64;
-        let origin = Vec::from_iter((0..d).map(mean));
+        // With few features distances are found from |x|, which is 1 for the cosine metric, not from |x − p|.
+        let zero = x.metric == Metric::Cosine && d <= super::few::MOST;
+        let origin = Vec::from_iter((0..d).map(|j| if zero { 0.0 } else { mean(j) }));
         Self::around(x, &origin, values)
     }
 

@@ -1,8 +1,10 @@
 //! Each row to its nearest centre where features are few: rows turned, so that lanes are rows, distance and smallest at once.
 //!
 //! Per row and centre d multiply-adds and four steps that keep the lowest score, whose it is, and the second lowest; where
-//! these two differ by less than f32 can err, f64 decides. Reading a row costs little here, so none is skipped.
+//! these two differ by less than f32 can err, f64 decides. One bound for each row, of how much farther than its own every
+//! other centre is at least, lets most rows rest once the centres move little (Hamerly 2010).
 
+use super::Metric;
 use super::assign::Part;
 use super::centers::Centers;
 use super::exact::Distance;
@@ -16,34 +18,49 @@ use crate::tiles::tiles;
 /// Most features for which this is faster than [`tiles::project`](crate::tiles::project).
 pub const MOST: usize = 64;
 
-/// Rows turned at a time, a multiple of what a group of them holds.
-const TILE: usize = 256;
-/// Centres at a time, and registers of rows: their scores stay in registers.
-const C: usize = 4;
+/// Rows of which those that need it are turned at a time.
+const TILE: usize = 1024;
+/// Registers of rows at a time.
 const P: usize = 2;
 
-/// The centres in the order in which they are read: for C of them the halved squares, then feature after feature.
+/// Centres at a time, whose scores stay in registers, of `left`.
+fn centers_at_a_time(left: usize) -> usize {
+    match left {
+        4.. => 4,
+        2.. => 2,
+        _ => 1,
+    }
+}
+
+/// The centres in the order in which they are read: for a few of them the halved squares, then feature after feature.
 pub struct Table<R> {
     values: Vec<R>,
     /// What to subtract from each feature, and what to multiply it by.
     offset: Vec<R>,
     ones: Vec<R>,
     margin: (R, R),
+    /// How far a centre and the one that moved farthest moved together, from above; a power of two of them.
+    drift: Vec<f32>,
 }
 
 impl<R: Real> Table<R> {
     pub fn new(centers: &Centers<R>) -> Self {
         let d = centers.d;
-        let mut values = Vec::with_capacity((d + 1) * centers.k.next_multiple_of(C));
-        for group in tiles(centers.k, C) {
-            let center = |i: usize| Some(group.start + i).filter(|c| group.contains(c));
-            values.extend((0..C).map(|i| center(i).map_or(R::of(f64::INFINITY), |c| R::of(centers.half[c]))));
+        let mut values = Vec::with_capacity((d + 1) * centers.k);
+        let mut first = 0;
+        while first < centers.k {
+            let group = first..first + centers_at_a_time(centers.k - first);
+            values.extend(centers.half[group.clone()].iter().map(|&half| R::of(half)));
             let minus = |c: usize, j: usize| R::of(-centers.q.get(j, c).f64());
-            values.extend((0..d * C).map(|at| center(at % C).map_or(R::ZERO, |c| minus(c, at / C))));
+            values.extend((0..d).flat_map(|j| group.clone().map(move |c| minus(c, j))));
+            first = group.end;
         }
         let (fixed, per_square) = centers.margin(d + 1);
         let margin = (R::of(fixed), R::of(per_square));
-        Self { values, offset: centers.offset[..d].to_vec(), ones: vec![R::ONE; d], margin }
+        let farthest = centers.drift.iter().copied().fold(0.0, f32::max);
+        let mut drift = Vec::from_iter(centers.drift.iter().map(|drift| (drift + farthest) * (1.0 + f32::EPSILON)));
+        drift.resize(centers.k.next_power_of_two(), 0.0);
+        Self { values, drift, offset: centers.offset[..d].to_vec(), ones: vec![R::ONE; d], margin }
     }
 }
 
@@ -61,8 +78,10 @@ pub struct Visit<'a, 'x, 'w, T: Pixel> {
 #[derive(Clone, Copy)]
 struct Found<R> {
     index: [R; 32],
-    /// Above 0 where the index is certain.
-    gap: [R; 32],
+    best: [R; 32],
+    second: [R; 32],
+    /// |x − p|².
+    square: [R; 32],
 }
 
 impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
@@ -71,63 +90,102 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Change {
         let Self { x, centers, table, part, free, control } = self;
-        let line = T::Real::LINE;
+        let (d, line, zeros) = (centers.d, T::Real::LINE, [T::Real::ZERO; 32]);
         let mut change = Change::new(centers.k);
-        let mut lanes = Lanes::new(centers.d);
-        let mut scratch = Vec::new();
-        let zeros = [T::Real::ZERO; 32];
-        let mut found = Found { index: zeros, gap: zeros };
-        let mut factors = [T::Real::ONE; 32];
-        let scale = x.metric == super::Metric::Cosine;
+        let mut lanes = Lanes::new(d);
+        let (mut scratch, mut need) = (Vec::new(), [0; TILE]);
+        let mut found = Found { index: zeros, best: zeros, second: zeros, square: zeros };
+        let (mut factors, mut slack) = ([T::Real::ONE; 32], [0.0; 32]);
         for tile in tiles(part.rows.len(), TILE) {
             if control.check().is_err() {
                 break; // as the pass will see
             }
+            let (labels, bounds) = (&mut part.labels[tile.clone()], &mut part.slack[tile.clone()]);
+            let count = uncertain(table, labels, bounds, &mut need);
+            let need = &need[..count];
+            if need.is_empty() {
+                continue;
+            }
             let start = part.rows.start + tile.start;
             let block = x.rows.block(start..start + tile.len(), &mut scratch);
-            lanes.fill(simd, block, &table.offset, &table.ones);
-            for (group, rows) in tiles(tile.len(), line).enumerate() {
-                if scale {
-                    for (factor, at) in factors.iter_mut().zip(rows.clone()) {
-                        *factor = T::Real::of(x.factor(start + at));
+            lanes.fill_from(simd, need.len(), |i| block.row(need[i] as usize), &table.offset, &table.ones);
+            for (group, need) in need.chunks(line).enumerate() {
+                if x.metric == Metric::Cosine {
+                    for (factor, &at) in factors.iter_mut().zip(need) {
+                        *factor = T::Real::of(x.factor(start + at as usize));
                     }
                 }
                 for at in (0..line).step_by(P * T::Real::lanes::<S>()) {
-                    nearest::<S, T::Real>(simd, table, lanes.group(group), centers.d, at, &factors, &mut found);
+                    nearest::<S, T::Real>(simd, table, lanes.group(group), d, at, &factors, &mut found);
                 }
-                let labels = &mut part.labels[tile.start + rows.start..][..rows.len()];
+                table.bounds(&found, &mut slack);
                 let mut quiet = true;
-                for ((label, index), gap) in labels.iter().zip(&found.index).zip(&found.gap) {
-                    quiet &= (f64::from(*label) == index.f64()) & (*gap > T::Real::ZERO);
+                for ((&at, &slack), index) in need.iter().zip(&slack).zip(&found.index) {
+                    bounds[at as usize] = slack;
+                    quiet &= (f64::from(labels[at as usize]) == index.f64()) & (slack > 0.0);
                 }
                 if quiet {
                     continue;
                 }
-                for (l, label) in labels.iter_mut().enumerate() {
-                    let (at, i) = (rows.start + l, start + rows.start + l);
-                    let row = block.row(at);
-                    let new = if found.gap[l] > T::Real::ZERO || centers.k == 1 {
-                        found.index[l].f64() as u32
-                    } else {
-                        let distance = |center| Distance { x: row, factor: x.factor(i), center }.with_simd(simd);
-                        let squares = centers.values.chunks_exact(centers.d).map(distance).enumerate();
-                        squares.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c as u32)
-                    };
-                    if *label == NONE {
-                        let to_origin = Distance { x: row, factor: x.factor(i), center: &centers.origin };
-                        change.squares += x.weight(i) * to_origin.with_simd(simd);
+                for (l, &at) in need.iter().enumerate() {
+                    let (row, i, old) = (block.row(at as usize), start + at as usize, labels[at as usize]);
+                    let square = |center| Distance { x: row, factor: x.factor(i), center }.with_simd(simd);
+                    let mut new = found.index[l].f64() as u32;
+                    if slack[l] <= 0.0 {
+                        let squares = centers.values.chunks_exact(d).map(square).enumerate();
+                        new = squares.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c as u32);
                     }
-                    if *label != new {
+                    if new != old {
+                        labels[at as usize] = new;
                         change.moved += 1;
-                        if let Some(free) = free {
-                            change.step(x, row, i, *label, new, free, |add: Add<'_, T>| add.with_simd(simd));
+                        if old == NONE {
+                            change.squares += x.weight(i) * square(&centers.origin);
                         }
-                        *label = new;
+                        if let Some(free) = free {
+                            change.step(x, row, i, old, new, free, |add: Add<'_, T>| add.with_simd(simd));
+                        }
                     }
                 }
             }
         }
         change
+    }
+}
+
+/// Take off from the bounds what the centres moved; which rows may have another nearest centre now, and how many.
+#[inline(always)]
+fn uncertain<R: Real>(table: &Table<R>, labels: &[u32], bounds: &mut [f32], need: &mut [u32; TILE]) -> usize {
+    let mut count = 0;
+    for (i, (bound, &label)) in bounds.iter_mut().zip(labels).enumerate() {
+        // 4 units of rounding are taken off, for the 2 that may be lost here.
+        *bound = *bound * (1.0 - 2.0 * f32::EPSILON) - table.drift[label as usize & (table.drift.len() - 1)];
+        need[count % TILE] = i as u32;
+        count += usize::from(*bound <= 0.0);
+    }
+    count
+}
+
+impl<R: Real> Table<R> {
+    /// By how much farther than the nearest the second nearest centre is at least, in each lane; negative where it is not sure
+    /// which is which.
+    #[inline(always)]
+    fn bounds(&self, found: &Found<R>, out: &mut [f32; 32]) {
+        let (fixed, per_square) = (self.margin.0.f64(), self.margin.1.f64());
+        for l in 0..R::LINE {
+            let (best, second, square) = (found.best[l].f64(), found.second[l].f64(), found.square[l].f64());
+            let margin = fixed + per_square * square;
+            let distance = |score: f64| (square * (1.0 + 1e-5) + 2.0 * (score + margin)).sqrt();
+            // d_2 - d_1 = (d_2^2 - d_1^2) / (d_2 + d_1), from below.
+            let bound = 2.0 * (second - best - margin) / (distance(second) + distance(best)) * (1.0 - 1e-5);
+            // What is not a number counts as not sure.
+            out[l] = if self.drift.len() == 1 {
+                f32::INFINITY
+            } else if bound > 0.0 {
+                bound.min(f64::from(f32::MAX)) as f32
+            } else {
+                -1.0
+            };
+        }
     }
 }
 
@@ -146,41 +204,76 @@ fn nearest<S: Simd, R: Real>(
     let infinity = R::splat(simd, R::of(f64::INFINITY));
     let factor: [_; P] = std::array::from_fn(|p| R::load(simd, &factors[at + p * lanes..]));
     let mut square = [R::splat(simd, R::ZERO); P];
-    let (mut best, mut second, mut index) = ([infinity; P], [infinity; P], square);
+    let (best, second, index) = ([infinity; P], [infinity; P], square);
     for x in group.chunks_exact(line) {
         for p in 0..P {
             let x = R::load(simd, &x[at + p * lanes..]);
             square[p] = R::mul_add(simd, x, x, square[p]);
         }
     }
-    for (number, centers) in table.values.chunks_exact((d + 1) * C).enumerate() {
-        let (half, centers) = centers.split_at(C);
-        let mut dots = [[R::splat(simd, R::ZERO); P]; C];
-        for (x, q) in group.chunks_exact(line).zip(centers.chunks_exact(C)) {
-            let x: [_; P] = std::array::from_fn(|p| R::load(simd, &x[at + p * lanes..]));
-            for c in 0..C {
-                let q = R::splat(simd, q[c]);
-                for p in 0..P {
-                    dots[c][p] = R::mul_add(simd, x[p], q, dots[c][p]);
-                }
-            }
+    let mut state = State { best, second, index };
+    let (mut values, mut first) = (table.values.as_slice(), 0);
+    while !values.is_empty() {
+        let count = centers_at_a_time(values.len() / (d + 1));
+        let (centers, rest) = values.split_at(count * (d + 1));
+        match count {
+            4 => try_centers::<S, R, 4>(simd, centers, first, group, at, factor, &mut state),
+            2 => try_centers::<S, R, 2>(simd, centers, first, group, at, factor, &mut state),
+            _ => try_centers::<S, R, 1>(simd, centers, first, group, at, factor, &mut state),
         }
+        (values, first) = (rest, first + count);
+    }
+    let State { best, second, index } = state;
+    for p in 0..P {
+        let square = <R as Real>::mul(simd, <R as Real>::mul(simd, square[p], factor[p]), factor[p]);
+        for (to, value) in [
+            (&mut found.index, index[p]),
+            (&mut found.best, best[p]),
+            (&mut found.second, second[p]),
+            (&mut found.square, square),
+        ] {
+            R::store(simd, &mut to[at + p * lanes..], value);
+        }
+    }
+}
+
+/// Of P registers of rows.
+struct State<L> {
+    best: [L; P],
+    second: [L; P],
+    index: [L; P],
+}
+
+/// Whether one of C centres, the first of which is number `first`, is nearer.
+#[inline(always)]
+fn try_centers<S: Simd, R: Real, const C: usize>(
+    simd: S,
+    centers: &[R],
+    first: usize,
+    group: &[R],
+    at: usize,
+    factor: [R::Lanes<S>; P],
+    state: &mut State<R::Lanes<S>>,
+) {
+    let lanes = R::lanes::<S>();
+    let (half, centers) = centers.split_at(C);
+    let mut dots = [[R::splat(simd, R::ZERO); P]; C];
+    for (x, q) in group.chunks_exact(R::LINE).zip(centers.chunks_exact(C)) {
+        let x: [_; P] = std::array::from_fn(|p| R::load(simd, &x[at + p * lanes..]));
         for c in 0..C {
-            let (half, number) = (R::splat(simd, half[c]), R::splat(simd, R::of((number * C + c) as f64)));
+            let q = R::splat(simd, q[c]);
             for p in 0..P {
-                let score = R::mul_add(simd, dots[c][p], factor[p], half);
-                second[p] = R::min(simd, second[p], R::max(simd, best[p], score));
-                index[p] = R::where_less(simd, score, best[p], number, index[p]);
-                best[p] = R::min(simd, best[p], score);
+                dots[c][p] = R::mul_add(simd, x[p], q, dots[c][p]);
             }
         }
     }
-    let (fixed, per_square) = (R::splat(simd, table.margin.0), R::splat(simd, table.margin.1));
-    for p in 0..P {
-        let square = <R as Real>::mul(simd, <R as Real>::mul(simd, square[p], factor[p]), factor[p]);
-        let margin = R::mul_add(simd, square, per_square, fixed);
-        let gap = <R as Real>::sub(simd, <R as Real>::sub(simd, second[p], best[p]), margin);
-        R::store(simd, &mut found.index[at + p * lanes..], index[p]);
-        R::store(simd, &mut found.gap[at + p * lanes..], gap);
+    for c in 0..C {
+        let (half, number) = (R::splat(simd, half[c]), R::splat(simd, R::of((first + c) as f64)));
+        for p in 0..P {
+            let score = R::mul_add(simd, dots[c][p], factor[p], half);
+            state.second[p] = R::min(simd, state.second[p], R::max(simd, state.best[p], score));
+            state.index[p] = R::where_less(simd, score, state.best[p], number, state.index[p]);
+            state.best[p] = R::min(simd, state.best[p], score);
+        }
     }
 }
