@@ -96,7 +96,7 @@ pub fn kmeans<T: Pixel + Into<f64>>(
         if n_iter == 1 {
             tol = options.tol * sums.variance(&centers)?;
         } else if (moved == 0 || n_iter.is_multiple_of(REBUILD)) && !sums::exact::<T>(&x) {
-            sums.rebuild(&x, &parts, control)?;
+            sums = Sums::of(&x, k, |i| parts.label(i), control)?;
         }
         let shift = if sums.weights.contains(&0.0) {
             let relocated = relocate::empty_clusters(&x, &centers, &parts, &sums, control)?;
@@ -131,6 +131,29 @@ pub fn nearest<T: Pixel + Into<f64>>(
     let labels = parts.into_labels();
     let inertia = exact::inertia(&x, &centers.values, &labels, control)?;
     Ok((labels, inertia))
+}
+
+/// The mean of the rows of each label (k × d; a label without rows has zeros), and the squared distance of each row to its own.
+pub fn spread<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    labels: &[u32],
+    k: usize,
+    metric: Metric,
+    control: &Control,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    if labels.len() != rows.n() || labels.iter().any(|&label| label as usize >= k) {
+        let found = labels.len();
+        return Err(Error::invalid("labels", format!("{found} labels; one below {k} for each of {} rows", rows.n())));
+    }
+    let x = Weighed::new(rows, metric, None, control)?;
+    let sums = Sums::of(&x, k, |i| labels[i], control)?;
+    let mut means = sums.values;
+    for (mean, weight) in means.chunks_mut(rows.d()).zip(sums.weights) {
+        mean.iter_mut().for_each(|x| *x /= weight.max(1.0));
+    }
+    let mut squares = vec![0.0; rows.n()];
+    exact::own_distances(&x, &means, |i| labels[i] as usize, &mut squares, control, |_, _| 0.0, |_| ())?;
+    Ok((means, squares))
 }
 
 /// The number of centres.

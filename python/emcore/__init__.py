@@ -38,6 +38,7 @@ _WHERE: dict[str, str] = {
     "ImageAnalysis": "workflows.image",
     "analyze_image": "workflows.image",
     "cluster_diffraction": "workflows.diffraction",
+    "choose_n_clusters": "choose",
     "n_components": "rank",
     "read": "io",
     "window_centers": "spectra",

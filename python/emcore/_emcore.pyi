@@ -87,6 +87,9 @@ def kmeans_seeds(
 def kmeans_nearest(
     data: _Rows, centers: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.int32], float]: ...
+def kmeans_spread(
+    data: _Rows, labels: NDArray[np.int32], k: int, *, metric: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def kmeans_distances(data: _Rows, centers: NDArray[np.float64], *, metric: str) -> NDArray[np.float64]: ...
 def cmeans(
     data: _Rows,

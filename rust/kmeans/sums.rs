@@ -1,6 +1,5 @@
 //! Sums over the rows of each cluster, changed by what moved.
 
-use super::assign::Parts;
 use super::centers::{Centers, is_integer};
 use super::rows::Weighed;
 use super::too_large;
@@ -9,6 +8,7 @@ use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::tiles::{tile_rows, tiles};
 use crate::{Control, Result};
+use std::ops::Range;
 use std::sync::Mutex;
 
 /// Of no cluster yet.
@@ -69,41 +69,32 @@ impl Sums {
         self.squares += change.squares;
     }
 
-    /// Anew from all rows.
-    pub fn rebuild<T: Pixel + Into<f64>>(
-        &mut self,
+    /// Of all rows, `label` gives the cluster of each.
+    pub fn of<T: Pixel + Into<f64>>(
         x: &Weighed<'_, '_, T>,
-        parts: &Parts,
+        k: usize,
+        label: impl Fn(usize) -> u32 + Sync,
         control: &Control,
-    ) -> Result<()> {
-        let k = self.weights.len();
-        let squares = self.squares;
-        *self = Self::new(k, x.rows.d());
+    ) -> Result<Self> {
+        let mut sums = Self::new(k, x.rows.d());
         let free = Free::new();
         let n = x.rows.n();
         control.expect(n as u64);
-        pass(
-            n,
-            x.block_rows(),
-            control,
-            &mut [] as &mut [u8],
-            |range, _| {
-                let mut change = Change::new(k);
-                let mut scratch = Vec::new();
-                for tile in tiles(range.len(), tile_rows::<T>(x.rows.d())) {
-                    if control.check().is_err() {
-                        break;
-                    }
-                    let start = range.start + tile.start;
-                    let block = x.rows.block(start..start + tile.len(), &mut scratch);
-                    dispatch(All { x, block, start, labels: |i| parts.label(i), change: &mut change, free: &free });
+        let block = |range: Range<usize>, _: &mut [u8]| {
+            let mut change = Change::new(k);
+            let mut scratch = Vec::new();
+            for tile in tiles(range.len(), tile_rows::<T>(x.rows.d())) {
+                if control.check().is_err() {
+                    break;
                 }
-                change
-            },
-            |change| self.add(change, &free),
-        )?;
-        self.squares = squares;
-        Ok(())
+                let start = range.start + tile.start;
+                let block = x.rows.block(start..start + tile.len(), &mut scratch);
+                dispatch(All { x, block, start, label: &label, change: &mut change, free: &free });
+            }
+            change
+        };
+        pass(n, x.block_rows(), control, &mut [], block, |change| sums.add(change, &free))?;
+        Ok(sums)
     }
 
     /// Mean variance of a feature.
@@ -179,7 +170,7 @@ struct All<'a, 'x, 'w, T: Pixel, L> {
     x: &'a Weighed<'x, 'w, T>,
     block: Block<'a, T>,
     start: usize,
-    labels: L,
+    label: L,
     change: &'a mut Change,
     free: &'a Free,
 }
@@ -191,7 +182,7 @@ impl<T: Pixel + Into<f64>, L: Fn(usize) -> u32> WithSimd for All<'_, '_, '_, T, 
     fn with_simd<S: Simd>(self, simd: S) {
         for at in 0..self.block.n() {
             let (i, add) = (self.start + at, |add: Add<'_, T>| add.with_simd(simd));
-            self.change.step(self.x, self.block.row(at), i, NONE, (self.labels)(i), self.free, add);
+            self.change.step(self.x, self.block.row(at), i, NONE, (self.label)(i), self.free, add);
         }
     }
 }

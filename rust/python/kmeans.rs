@@ -110,9 +110,27 @@ fn kmeans_distances<'py>(
     PyArray1::from_vec(py, distances).reshape([n, k])
 }
 
+/// `(means, squares)`: the mean of the rows of each label, k × d, and the squared distance of each row to its own.
+#[pyfunction]
+#[pyo3(signature = (data, labels, k, *, metric))]
+fn kmeans_spread<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    labels: PyReadonlyArray1<'py, i32>,
+    k: usize,
+    metric: &str,
+) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>)> {
+    let (metric, labels) = (self::metric(metric), Vec::from_iter(labels.as_array().iter().map(|&label| label as u32)));
+    let (means, squares) =
+        with_rows!(py, data, rows => run(py, |control| kernel::spread(rows, &labels, k, metric, control))?);
+    let d = means.len() / k;
+    Ok((PyArray1::from_vec(py, means).reshape([k, d])?, PyArray1::from_vec(py, squares)))
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(kmeans, module)?)?;
     module.add_function(wrap_pyfunction!(kmeans_seeds, module)?)?;
     module.add_function(wrap_pyfunction!(kmeans_nearest, module)?)?;
-    module.add_function(wrap_pyfunction!(kmeans_distances, module)?)
+    module.add_function(wrap_pyfunction!(kmeans_distances, module)?)?;
+    module.add_function(wrap_pyfunction!(kmeans_spread, module)?)
 }
