@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore.arrays import check_count
 
-# How far above the edge an eigenvalue must be: the largest of finite noise fluctuates about it, and noise that is not
-# the same in all rows lies above it.
-_MARGIN = 1.05
+# How far above the edge an eigenvalue must be, since noise is not quite the same in all rows; besides, the largest of n
+# rows fluctuates by about n^(-2/3).
+_MARGIN = 1.02
 
 
 def noise_edge(variances: ArrayLike, n: int) -> float:
@@ -96,10 +96,11 @@ def count_above_noise(eigenvalues: ArrayLike, components: ArrayLike, variances: 
     >>> count_above_noise(found.singular_values**2 / 500, found.components, X.var(axis=0), 500)
     2
     """
+    margin = _MARGIN + 2 * n ** (-2 / 3)
     left: NDArray[np.float64] = np.array(variances, dtype=np.float64)
     values, vectors = np.asarray(eigenvalues, dtype=np.float64), np.asarray(components, dtype=np.float64)
     for count, (value, vector) in enumerate(zip(values, vectors, strict=True)):
-        if value <= max(_MARGIN * noise_edge(left, n), 1e-12 * values[0]):
+        if value <= max(margin * noise_edge(left, n), 1e-12 * values[0]):
             return count
         left = np.maximum(left - value * vector**2, 0.0)
     return len(values)
