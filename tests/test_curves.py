@@ -113,6 +113,19 @@ def test_units_as_small_as_amperes_change_nothing_but_the_numbers(sample, result
     assert small.inertia == pytest.approx(1e-42 * result.inertia, rel=1e-3)
 
 
+def test_a_large_offset_hides_nothing(sample, result):
+    lifted = cluster_curves(sample.curves.astype(np.float64) + 1e6, 3, x=sample.bias)
+    assert np.array_equal(lifted.labels, result.labels)
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e200])
+def test_values_beyond_any_unit_are_refused(sample, factor):
+    with pytest.raises(ValueError, match="give them in a unit in which they are near 1"):
+        cluster_curves(sample.curves[:5, :5].astype(np.float64) * factor, 2)
+    with pytest.raises(ValueError, match="give them in a unit in which they are near 1"):
+        cluster_curves(sample.curves[:5, :5] * np.float32(factor**0.1), 2, normalize="l2")
+
+
 def test_normalised_curves_are_grouped_by_shape_alone(sample):
     shape = cluster_curves(sample.curves[:, :, :], 3, x=sample.bias, normalize="l2")
     scaled = sample.curves * np.exp(np.random.default_rng(0).normal(size=(70, 100, 1))).astype(np.float32)

@@ -245,10 +245,28 @@ def as_matrices(signals: Sequence[Signal]) -> tuple[tuple[int, ...], list[NDArra
     matrices = []
     for signal, name in zip(signals, names, strict=True):
         pixels = as_pixels(signal.data, name, signal.data.ndim)
-        if pixels.dtype.kind == "f":
-            check_finite(pixels, name)
+        check_magnitude(pixels, name)
         matrices.append(pixels.reshape(math.prod(grid), -1))
     return grid, matrices, names
+
+
+def check_magnitude(pixels: NDArray[Any], name: str, limit: float = 1e100) -> None:
+    """Refuse NaN and infinity, and data that are all below 1 / `limit` or reach it: their squares would be no numbers.
+
+    Raises
+    ------
+    ValueError
+        With what was found and what to do.
+
+    Examples
+    --------
+    >>> check_magnitude(np.array([[1e-12, 0.0]]), "curves")
+    """
+    if pixels.dtype.kind != "f":
+        return
+    largest = max(abs(value) for value in check_finite(pixels, name))
+    if not 1 / limit < largest < limit and largest > 0:
+        raise ValueError(f"{name} has values of at most {largest:.3g}; give them in a unit in which they are near 1")
 
 
 def _name(signal: Signal, index: int) -> str:

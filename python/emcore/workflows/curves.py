@@ -17,7 +17,7 @@ from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels, check_count, check_finite, check_option
 from emcore.control import get_num_threads
 from emcore.kmeans import kmeans
-from emcore.merging import on_one_grid
+from emcore.merging import check_magnitude, on_one_grid
 from emcore.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.results import Provenance
 from emcore.signals import Axis, Signal
@@ -89,18 +89,20 @@ def cluster_curves(
     option = None if normalize is None else check_option(normalize, NORMALIZATIONS, "normalize")
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     data = as_pixels(signal.data, "curves", (2, 3))
-    check_finite(data, "curves")
+    # Normalising takes squares in the precision of the data.
+    check_magnitude(data, "curves", 1e15 if option and data.dtype == np.float32 else 1e100)
     *grid, points = data.shape
     if points < 2:
         raise ValueError(f"curves have shape {data.shape}: a curve needs at least 2 points, along the last axis")
     rows = data.reshape(-1, points)
     axis, places = _curve_axis(signal.axes[-1], along, x)
     mean, variance = mean_and_variance(rows)
-    if not (variance > 1e-12 * mean**2).any():
+    if not (variance > (1e-12 * mean) ** 2).any():
         raise ValueError(f"curves are all the same, {len(rows)} of them: there is nothing to tell apart")
-    # Amperes are so small that their squares leave single precision.
-    unit = float(np.sqrt(np.mean(mean**2 + variance)))
-    recipe = Recipe(rows, normalize=option) if option else Recipe(rows, scale=np.full(points, 1 / unit))
+    # Amperes are so small that their squares leave single precision, and an offset would cost digits.
+    unit = float(np.sqrt(np.mean(variance)))
+    centred = Recipe(rows, offset=mean, scale=np.full(points, 1 / unit))
+    recipe = Recipe(rows, normalize=option) if option else centred
     prepared = prepare(recipe)
     k, rule, reason = _number(prepared, n_clusters, seed)
     found = kmeans(prepared, k, n_init=_STARTS, random_state=seed)
