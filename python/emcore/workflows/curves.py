@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels, check_count, check_finite, check_option
+from emcore.choose import choose_n_clusters
 from emcore.control import get_num_threads
 from emcore.kmeans import kmeans
 from emcore.merging import check_magnitude, on_one_grid
@@ -51,7 +52,7 @@ def cluster_curves(
         Of shape (y, x, points), or (n, points) for positions without a grid. Of a file with several arrays, as .npz and
         .h5 are, the largest; a vector in it as long as a curve is `x`.
     n_clusters : int or "auto", default "auto"
-        How many groups, at least 2. "auto" takes the elbow of the inertia over 1 to 10 groups.
+        How many groups, at least 2; "auto" leaves it to the votes of `emcore.choose_n_clusters`, from 2 to 10.
     x : array_like, shape (points,), optional
         Where the curves were measured, for example the bias in volts; by default what the data say, else 0, 1, 2, ...
     normalize : {"max", "l2"}, optional
@@ -179,17 +180,16 @@ def _curve_axis(axis: Axis, along: Signal | None, x: ArrayLike | None) -> tuple[
 
 
 def _number(prepared: PreparedRows, n_clusters: int | str, seed: int) -> tuple[int, str, str]:
-    """The number of groups; by itself the one whose inertia lies farthest below the chord."""
+    """The number of groups, the rule that chose it, and why."""
     n = prepared.shape[0]
     if not isinstance(n_clusters, str):
         why = f"one curve each at most, of {n}; one group tells nothing apart"
         return check_count(n_clusters, "n_clusters", 2, n, why), "given", f"n_clusters={n_clusters} was asked for"
     check_option(n_clusters, ("auto",), "n_clusters")
-    tried = np.arange(1, min(_MOST, n) + 1)
-    inertia = np.array([kmeans(prepared, int(k), n_init=5, random_state=seed).inertia for k in tried])
-    below = np.interp(tried, tried[[0, -1]], inertia[[0, -1]]) - inertia
-    chosen = max(int(tried[below.argmax()]), 2)
-    return chosen, "elbow", f"the inertia over 1 to {tried[-1]} groups lies farthest below its chord there"
+    if n < 4:
+        return 2, "all", f"there are {n} curves only"
+    choice = choose_n_clusters(prepared, range(2, min(_MOST, n - 1) + 1), random_state=seed)
+    return choice.n_clusters, "votes", choice.reason
 
 
 def _mean_moduli(rows: NDArray[Any]) -> NDArray[np.float32]:
