@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels, check_count, check_finite, check_number, check_option
+from emcore.choose import choose_n_clusters
 from emcore.control import get_num_threads
 from emcore.detectors import disc, find_beam, sum_by_label, virtual_images
 from emcore.kmeans import kmeans
@@ -34,6 +35,8 @@ from emcore.workflows.clustering import Clustering
 # Directions in which clustering starts, at least; runs from different starts in them.
 _START_DIRECTIONS = 16
 _STARTS = 20
+# As many clusters are tried at most for "auto".
+_MOST = 12
 # Of reduce="pca", the rule of `emcore.n_components` looks at so many.
 _LOOKED_AT = 21
 
@@ -57,7 +60,7 @@ def cluster_diffraction(
         Shape (y, x, ky, kx), any pixel type, memory-mapped too; never copied as floats. Patterns in one series become
         one line, unless `scan_shape` says otherwise.
     n_clusters : int or "auto"
-        How many groups, at least 2; "auto" leaves it to `emcore.choose_n_clusters`.
+        How many groups, at least 2; "auto" leaves it to the votes of `emcore.choose_n_clusters`, from 2 to 12.
     mask_beam : bool, default True
         Leave the direct beam out. Its centre and radius are found in the mean pattern; where no bright disc stands out,
         nothing is masked, which the result says.
@@ -224,8 +227,11 @@ def _cluster(
 ) -> _Found:
     """Labels of all rows, of those that are not `there` meaningless."""
     rows = np.flatnonzero(there)
-    if _distinct(prepared, rows, 2) < 2:
+    distinct = _distinct(prepared, rows, max(asked, _MOST))
+    if distinct < 2:
         raise ValueError("all patterns are the same where they are compared: there is nothing to group")
+    if distinct < asked:
+        raise ValueError(f"n_clusters={asked} is more than there are different patterns, {distinct}")
     weights = None if there.all() else there.astype(np.float64)
     notes: tuple[str, ...] = ()
     places: NDArray[Any]
@@ -233,17 +239,17 @@ def _cluster(
         places = _rough_scores(prepared, max(_START_DIRECTIONS, 2 * asked), seed)
     else:
         places, notes = _scores(prepared, reduce, seed)
-    k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else _choose(places, weights, seed)
+    k, rule, reason = asked, "given", f"n_clusters={asked} was asked for"
+    if not asked:
+        most = min(_MOST, len(rows) - 1, distinct)
+        choice = choose_n_clusters(places[rows], range(2, most + 1), random_state=seed) if most > 2 else None
+        k, rule = (choice.n_clusters, "votes") if choice else (2, "all")
+        reason = choice.reason if choice else "there are no more different patterns"
     start = kmeans(places, k, n_init=_STARTS, sample_weight=weights, random_state=seed)
     if reduce is None:
         member = np.ascontiguousarray(start.labels[:, None] == np.arange(k), dtype=np.float64) * there[:, None]
         centers = _emcore.xt_y(prepared, member).T / np.maximum(member.sum(axis=0), 1)[:, None]
         start = kmeans(prepared, k, init=centers, sample_weight=weights)
-    counts = np.bincount(start.labels[there], minlength=k)
-    if counts.min() == 0 or start.inertia <= 1e-9 * float(np.sum(counts * np.sum(start.centers**2, axis=1))):
-        distinct = _distinct(prepared, rows, k)
-        if distinct < k:
-            raise ValueError(f"n_clusters={k} is more than there are different patterns, {distinct}")
     return _Found(start.labels, start.inertia, k, rule, reason, notes)
 
 
@@ -281,17 +287,9 @@ def _scores(prepared: PreparedRows, reduce: int | str, seed: int) -> tuple[NDArr
 def _distinct(prepared: PreparedRows, rows: NDArray[np.intp], enough: int) -> int:
     """How many different rows there are, counted up to `enough`."""
     seen: set[bytes] = set()
-    for index in rows.tolist():
-        seen.add(prepared.take([index]).tobytes())
+    order = np.random.default_rng(0).permutation(rows)  # what lies side by side is alike
+    for start in range(0, len(order), 64):
+        seen.update(row.tobytes() for row in prepared.take(order[start : start + 64].tolist()))
         if len(seen) >= enough:
-            break
+            return enough
     return len(seen)
-
-
-def _choose(places: NDArray[Any], weights: NDArray[np.float64] | None, seed: int) -> tuple[int, str, str]:
-    """The number of clusters at the elbow of the inertia."""
-    tried = range(1, min(13, len(places)))
-    inertia = [kmeans(places, k, n_init=5, sample_weight=weights, random_state=seed).inertia for k in tried]
-    inertia = np.minimum.accumulate(inertia).tolist()
-    choice = n_components(np.array(inertia) / max(sum(inertia), 1e-300), "elbow")
-    return max(choice.n, 2), "elbow", "the elbow of the inertia over the number of clusters"
