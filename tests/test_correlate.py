@@ -161,6 +161,18 @@ def test_three_signals_and_positions_without_a_grid_are_taken(small):
     assert len(found.cluster_signals(0.75)) == 3
 
 
+def test_of_a_file_with_pictures_the_scan_is_taken_and_a_picture_may_be_a_signal(data_folder):
+    pytest.importorskip("rsciio")
+    picture = emcore.read(data_folder / "rock.bcf").data[..., None]
+    found = correlate([data_folder / "rock.bcf", picture], 3)
+    assert [mean.shape for mean in found.means] == [(2048,), (1,)]
+    assert found.means[0].axes[0].units == "keV"
+    bright = [picture[found.labels == i].mean() for i in range(3)]
+    assert np.ptp(bright) > picture.std()
+    figure = pytest.importorskip("matplotlib") and found.plot()
+    assert any(line.get_marker() == "o" for axes in figure.axes for line in axes.lines)
+
+
 def test_the_input_is_not_changed_and_not_kept_in_the_file(small, tmp_path):
     pytest.importorskip("h5py")
     _, patterns, spectra = small

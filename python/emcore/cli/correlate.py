@@ -58,7 +58,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     def work() -> "FuzzyClustering":
         result: FuzzyClustering = emcore.correlate(
-            [emcore.read(file) for file in files],
+            files,
             options.clusters,
             method=options.method,
             scaling=options.scaling,

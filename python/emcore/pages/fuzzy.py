@@ -149,7 +149,7 @@ def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> No
             _name_axes(axes, ky, kx)
         else:
             (along,) = part.axes[1:]
-            axes.plot(along.values, values, color="0.2", linewidth=0.8)
+            axes.plot(along.values, values, color="0.2", linewidth=0.8, marker=_marker(values))
             axes.axhline(0, color="0.75", linewidth=0.6, zorder=0)
             _line_axes(axes, along, "")
         axes.set_title(part.title, loc="left")
@@ -191,10 +191,15 @@ def _draw_signal(axes: "Axes", signals: Signal, index: int, mean: Signal) -> Non
         _name_axes(axes, ky, kx)
         return
     (along,) = mean.axes
-    axes.plot(along.values, over_all, color="0.7", linewidth=0.8)
-    axes.plot(along.values, values, color=component_color(index), linewidth=1.0)
+    axes.plot(along.values, over_all, color="0.7", linewidth=0.8, marker=_marker(values))
+    axes.plot(along.values, values, color=component_color(index), linewidth=1.0, marker=_marker(values))
     axes.set_ylim(min(0.0, float(np.min(signals.data))), 1.05 * max(float(np.max(signals.data)), 1e-30))
     _line_axes(axes, along, "mean")
+
+
+def _marker(values: NDArray[Any]) -> str:
+    """Dots for a signal of a few values, such as an image's one, of which no line is seen."""
+    return "o" if len(values) < 5 else ""
 
 
 def _plane(values: NDArray[Any]) -> NDArray[Any]:

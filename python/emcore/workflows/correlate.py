@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from emcore.arrays import check_count, check_number, check_option
 from emcore.cmeans import cluster as fuzzy_clusters
 from emcore.control import get_num_threads
+from emcore.grids import on_one_grid
 from emcore.kmeans import kmeans
-from emcore.merging import MergedSignals, merge_signals, on_one_grid
+from emcore.merging import MergedSignals, merge_signals
 from emcore.noise import count_above_noise
 from emcore.pca import PCAResult, pca, scores
 from emcore.rank import n_components as rank_by_rule

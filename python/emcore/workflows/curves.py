@@ -17,8 +17,8 @@ from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels, check_count, check_finite, check_option
 from emcore.choose import choose_n_clusters
 from emcore.control import get_num_threads
+from emcore.grids import check_magnitude, on_one_grid
 from emcore.kmeans import kmeans
-from emcore.merging import check_magnitude, on_one_grid
 from emcore.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.results import Provenance
 from emcore.signals import Axis, Signal

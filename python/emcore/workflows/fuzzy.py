@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import check_number
-from emcore.merging import as_matrices, on_one_grid
+from emcore.grids import as_matrices, on_one_grid
 from emcore.results import Provenance, Result
 from emcore.signals import Signal
 
