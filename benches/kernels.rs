@@ -3,6 +3,7 @@
 //! These figures follow one machine over time; what emcore is worth against other packages is measured in `benches/peers`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use emcore::kmeans::{self, Metric, kmeans};
 use emcore::moments::moments;
 use emcore::nmf::{Loss, Parameters, Penalty, Solver, nmf};
 use emcore::panel::Panel;
@@ -97,6 +98,22 @@ fn principal_components(criterion: &mut Criterion) {
     }
 }
 
+/// Ten iterations from the first rows: many features, few features with few and with many clusters.
+fn k_means(criterion: &mut Criterion) {
+    let control = Control::new();
+    let mut group = criterion.benchmark_group("kmeans");
+    group.sample_size(10);
+    let options = kmeans::Options { max_iter: 10, tol: 0.0, metric: Metric::Euclidean, weights: None };
+    for (n, d, k) in [(7000, 8320, 6), (262_144, 10, 6), (262_144, 10, 100)] {
+        let x = noise(n * d, |x| (x >> 24) as f32);
+        let start = Vec::from_iter(x[..k * d].iter().map(|&x| f64::from(x)));
+        let rows = Rows::from_slice(&x, n, d);
+        group.bench_function(format!("{n}x{d}/{k}"), |bench| {
+            bench.iter(|| black_box(kmeans(rows, &start, &options, &control)));
+        });
+    }
+}
+
 fn spectra(criterion: &mut Criterion) {
     let (height, width) = (1370, 1662);
     let pixels = noise(height * width, |x| (x >> 8) as f32);
@@ -122,5 +139,5 @@ fn spectra(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, products, nmfs, principal_components, spectra);
+criterion_group!(kernels, products, nmfs, principal_components, k_means, spectra);
 criterion_main!(kernels);

@@ -80,6 +80,8 @@ pub trait Real:
     fn min<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
     /// The larger of each two.
     fn max<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `√a`.
+    fn sqrt<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `x` where `a < b`, else `y`.
     fn where_less<S: Simd>(
         simd: S,
@@ -95,7 +97,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $sqrt:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident) => {
         impl Real for $t {
             type Lanes<S: Simd> = S::$lanes;
             const LINE: usize = $line;
@@ -150,6 +152,10 @@ macro_rules! real {
                 simd.$max(a, b)
             }
             #[inline(always)]
+            fn sqrt<S: Simd>(simd: S, a: S::$lanes) -> S::$lanes {
+                simd.$sqrt(a)
+            }
+            #[inline(always)]
             fn where_less<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, x: S::$lanes, y: S::$lanes) -> S::$lanes {
                 simd.$select(simd.$less(a, b), x, y)
             }
@@ -176,6 +182,7 @@ real!(
     div_f32s,
     min_f32s,
     max_f32s,
+    sqrt_f32s,
     less_than_f32s,
     select_f32s,
     mul_add_e_f32s,
@@ -192,6 +199,7 @@ real!(
     div_f64s,
     min_f64s,
     max_f64s,
+    sqrt_f64s,
     less_than_f64s,
     select_f64s,
     mul_add_e_f64s,

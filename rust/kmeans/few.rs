@@ -12,7 +12,7 @@ use super::rows::Weighed;
 use super::sums::{Add, Change, Free, NONE};
 use crate::Control;
 use crate::lanes::Lanes;
-use crate::simd::{Pixel, Real, Simd, WithSimd};
+use crate::simd::{Pixel, Real, Simd, WithSimd, prefetch};
 use crate::tiles::tiles;
 
 /// Most features for which this is faster than [`tiles::project`](crate::tiles::project).
@@ -20,6 +20,8 @@ pub const MOST: usize = 64;
 
 /// Rows of which those that need it are turned at a time.
 const TILE: usize = 1024;
+/// How many rows ahead memory is asked for: which ones are needed the hardware does not foresee.
+const AHEAD: usize = 24;
 /// Registers of rows at a time.
 const P: usize = 2;
 
@@ -56,7 +58,7 @@ impl<R: Real> Table<R> {
             first = group.end;
         }
         let (fixed, per_square) = centers.margin(d + 1);
-        let margin = (R::of(fixed), R::of(per_square));
+        let margin = (R::of(fixed * (1.0 + 1e-5)), R::of(per_square * (1.0 + 1e-5)));
         let farthest = centers.drift.iter().copied().fold(0.0, f32::max);
         let mut drift = Vec::from_iter(centers.drift.iter().map(|drift| (drift + farthest) * (1.0 + f32::EPSILON)));
         drift.resize(centers.k.next_power_of_two(), 0.0);
@@ -78,8 +80,9 @@ pub struct Visit<'a, 'x, 'w, T: Pixel> {
 #[derive(Clone, Copy)]
 struct Found<R> {
     index: [R; 32],
-    best: [R; 32],
-    second: [R; 32],
+    /// By how much farther than the nearest centre the second nearest is at least; negative where it is not sure which is
+    /// which.
+    bound: [R; 32],
     /// |x − p|².
     square: [R; 32],
 }
@@ -94,8 +97,8 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
         let mut change = Change::new(centers.k);
         let mut lanes = Lanes::new(d);
         let (mut scratch, mut need) = (Vec::new(), [0; TILE]);
-        let mut found = Found { index: zeros, best: zeros, second: zeros, square: zeros };
-        let (mut factors, mut slack) = ([T::Real::ONE; 32], [0.0; 32]);
+        let mut found = Found { index: zeros, bound: zeros, square: zeros };
+        let (mut factors, mut changed) = ([T::Real::ONE; 32], [0; 32]);
         for tile in tiles(part.rows.len(), TILE) {
             if control.check().is_err() {
                 break; // as the pass will see
@@ -108,7 +111,11 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
             }
             let start = part.rows.start + tile.start;
             let block = x.rows.block(start..start + tile.len(), &mut scratch);
-            lanes.fill_from(simd, need.len(), |i| block.row(need[i] as usize), &table.offset, &table.ones);
+            let row = |i: usize| {
+                prefetch(block.row(need[(i + AHEAD).min(need.len() - 1)] as usize), 0);
+                block.row(need[i] as usize)
+            };
+            lanes.fill_from(simd, need.len(), row, &table.offset, &table.ones);
             for (group, need) in need.chunks(line).enumerate() {
                 if x.metric == Metric::Cosine {
                     for (factor, &at) in factors.iter_mut().zip(need) {
@@ -118,28 +125,30 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
                 for at in (0..line).step_by(P * T::Real::lanes::<S>()) {
                     nearest::<S, T::Real>(simd, table, lanes.group(group), d, at, &factors, &mut found);
                 }
-                table.bounds(&found, &mut slack);
-                let mut quiet = true;
-                for ((&at, &slack), index) in need.iter().zip(&slack).zip(&found.index) {
-                    bounds[at as usize] = slack;
-                    quiet &= (f64::from(labels[at as usize]) == index.f64()) & (slack > 0.0);
+                if centers.k == 1 {
+                    found.bound = [T::Real::of(f64::INFINITY); 32];
                 }
-                if quiet {
-                    continue;
-                }
+                let mut count = 0;
                 for (l, &at) in need.iter().enumerate() {
-                    let (row, i, old) = (block.row(at as usize), start + at as usize, labels[at as usize]);
-                    let square = |center| Distance { x: row, factor: x.factor(i), center }.with_simd(simd);
+                    let (bound, old) = (found.bound[l].f64(), f64::from(labels[at as usize]));
+                    bounds[at as usize] = bound as f32;
+                    changed[count % 32] = l;
+                    count += usize::from((bound < 0.0) | (old != found.index[l].f64()));
+                }
+                for &l in &changed[..count] {
+                    let at = need[l] as usize;
+                    let (row, i, old) = (block.row(at), start + at, labels[at]);
                     let mut new = found.index[l].f64() as u32;
-                    if slack[l] <= 0.0 {
+                    if bounds[at] < 0.0 {
+                        let square = |center| Distance { x: row, factor: x.factor(i), center }.with_simd(simd);
                         let squares = centers.values.chunks_exact(d).map(square).enumerate();
                         new = squares.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c as u32);
                     }
                     if new != old {
-                        labels[at as usize] = new;
+                        labels[at] = new;
                         change.moved += 1;
                         if old == NONE {
-                            change.squares += x.weight(i) * square(&centers.origin);
+                            change.squares += x.weight(i) * found.square[l].f64();
                         }
                         if let Some(free) = free {
                             change.step(x, row, i, old, new, free, |add: Add<'_, T>| add.with_simd(simd));
@@ -163,30 +172,6 @@ fn uncertain<R: Real>(table: &Table<R>, labels: &[u32], bounds: &mut [f32], need
         count += usize::from(*bound <= 0.0);
     }
     count
-}
-
-impl<R: Real> Table<R> {
-    /// By how much farther than the nearest the second nearest centre is at least, in each lane; negative where it is not sure
-    /// which is which.
-    #[inline(always)]
-    fn bounds(&self, found: &Found<R>, out: &mut [f32; 32]) {
-        let (fixed, per_square) = (self.margin.0.f64(), self.margin.1.f64());
-        for l in 0..R::LINE {
-            let (best, second, square) = (found.best[l].f64(), found.second[l].f64(), found.square[l].f64());
-            let margin = fixed + per_square * square;
-            let distance = |score: f64| (square * (1.0 + 1e-5) + 2.0 * (score + margin)).sqrt();
-            // d_2 - d_1 = (d_2^2 - d_1^2) / (d_2 + d_1), from below.
-            let bound = 2.0 * (second - best - margin) / (distance(second) + distance(best)) * (1.0 - 1e-5);
-            // What is not a number counts as not sure.
-            out[l] = if self.drift.len() == 1 {
-                f32::INFINITY
-            } else if bound > 0.0 {
-                bound.min(f64::from(f32::MAX)) as f32
-            } else {
-                -1.0
-            };
-        }
-    }
 }
 
 /// The nearest centres of the rows in lanes `at..at + P * lanes` of a group.
@@ -224,14 +209,20 @@ fn nearest<S: Simd, R: Real>(
         (values, first) = (rest, first + count);
     }
     let State { best, second, index } = state;
+    let splat = |x: f64| R::splat(simd, R::of(x));
+    let (fixed, per_square) = (R::splat(simd, table.margin.0), R::splat(simd, table.margin.1));
     for p in 0..P {
         let square = <R as Real>::mul(simd, <R as Real>::mul(simd, square[p], factor[p]), factor[p]);
-        for (to, value) in [
-            (&mut found.index, index[p]),
-            (&mut found.best, best[p]),
-            (&mut found.second, second[p]),
-            (&mut found.square, square),
-        ] {
+        let margin = R::mul_add(simd, square, per_square, fixed);
+        let widened = <R as Real>::mul(simd, square, splat(1.0 + 1e-5));
+        let distance =
+            |score| R::sqrt(simd, R::mul_add(simd, splat(2.0), <R as Real>::add(simd, score, margin), widened));
+        // d_2 - d_1 = (d_2^2 - d_1^2) / (d_2 + d_1), from below; what is not a number is not sure.
+        let gap = <R as Real>::sub(simd, <R as Real>::sub(simd, second[p], best[p]), margin);
+        let sum = <R as Real>::add(simd, distance(second[p]), distance(best[p]));
+        let bound = <R as Real>::div(simd, <R as Real>::mul(simd, gap, splat(2.0 - 2e-5)), sum);
+        let bound = R::where_less(simd, splat(0.0), bound, R::min(simd, bound, splat(1e38)), splat(-1.0));
+        for (to, value) in [(&mut found.index, index[p]), (&mut found.bound, bound), (&mut found.square, square)] {
             R::store(simd, &mut to[at + p * lanes..], value);
         }
     }

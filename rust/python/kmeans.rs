@@ -8,6 +8,7 @@ use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArra
 use pyo3::prelude::*;
 
 type Labels<'py> = Bound<'py, PyArray1<i32>>;
+type Spread<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>);
 type Found<'py> = (Bound<'py, PyArray2<f64>>, Labels<'py>, f64, usize, bool);
 
 fn metric(name: &str) -> Metric {
@@ -119,7 +120,7 @@ fn kmeans_spread<'py>(
     labels: PyReadonlyArray1<'py, i32>,
     k: usize,
     metric: &str,
-) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>)> {
+) -> PyResult<Spread<'py>> {
     let (metric, labels) = (self::metric(metric), Vec::from_iter(labels.as_array().iter().map(|&label| label as u32)));
     let (means, squares) =
         with_rows!(py, data, rows => run(py, |control| kernel::spread(rows, &labels, k, metric, control))?);
