@@ -141,6 +141,24 @@ def test_two_clear_phases_are_found_by_every_method_with_every_scaling(small, me
     assert adjusted_rand_index(truth, found.labels) == 1
 
 
+def test_a_strong_variation_that_is_no_phase_does_not_decide_where_clusters_begin():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, (20, 30))
+    slope = rng.uniform(-50, 50, (20, 30, 1)) * np.ones(60) + rng.normal(size=(20, 30, 60))
+    steps = 6.0 * truth[..., None] * np.ones(8) + rng.normal(size=(20, 30, 8))
+    both = np.concatenate([slope, steps], axis=2)
+    found = correlate([both, both[..., ::-1] + rng.normal(size=both.shape)], 2, method="k-means", components=2)
+    assert adjusted_rand_index(truth, found.labels) > 0.9
+
+
+def test_the_clusters_of_each_signal_alone_stand_where_they_overlap_most(result):
+    from scipy.optimize import linear_sum_assignment
+
+    for alone in result.alone:
+        overlap = np.einsum("iyx,jyx->ij", result.memberships, alone)
+        assert np.array_equal(linear_sum_assignment(-overlap)[1], np.arange(4))
+
+
 @pytest.mark.parametrize("components", [1, 3, "parallel", "gap", "elbow", "broken-stick"])
 def test_components_are_chosen_as_asked(small, components):
     truth, patterns, spectra = small
