@@ -1,6 +1,7 @@
 """Clustering of diffraction patterns: what must hold for every result, on planted and on real scans."""
 
 import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +154,15 @@ def test_the_input_is_not_changed(sample):
     assert np.array_equal(before, sample.patterns)
 
 
+def test_nothing_of_the_size_of_the_data_is_allocated():
+    patterns = polycrystal_scan().patterns
+    tracemalloc.start()
+    emcore.cluster_diffraction(patterns, 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.2 * patterns.nbytes
+
+
 def test_a_file_and_a_view_and_a_memory_map_give_what_the_array_gives(sample, result, tmp_path):
     np.save(tmp_path / "scan.npy", sample.patterns)
     reversed_twice = np.ascontiguousarray(sample.patterns[:, :, ::-1, ::-1])[:, :, ::-1, ::-1]
@@ -162,6 +172,12 @@ def test_a_file_and_a_view_and_a_memory_map_give_what_the_array_gives(sample, re
         assert np.array_equal(found.labels, result.labels)
         assert np.array_equal(found.signals, result.signals)
     assert emcore.cluster_diffraction(tmp_path / "scan.npy", 2).provenance.input_name == "scan.npy"
+
+
+def test_a_lazy_array_is_computed(sample, result):
+    dask = pytest.importorskip("dask.array")
+    found = emcore.cluster_diffraction(dask.from_array(sample.patterns, chunks=(8, 8, 64, 64)), 4)
+    assert np.array_equal(found.labels, result.labels)
 
 
 def test_a_hyperspy_signal_keeps_its_axes(sample, result):
@@ -293,9 +309,11 @@ def test_as_many_clusters_as_patterns_is_possible(sample):
 # Real files
 
 
-def test_grains_of_a_scan_simulated_by_others_are_recovered(data_folder):
+@pytest.mark.parametrize("n_clusters", [6, "auto"])
+def test_grains_of_a_scan_simulated_by_others_are_recovered(data_folder, n_clusters):
     path = data_folder / "orientation_scan_32.npz"
-    found = emcore.cluster_diffraction(path, 6)
+    found = emcore.cluster_diffraction(path, n_clusters)
+    assert found.n_clusters == 6
     assert adjusted_rand_index(np.load(path)["grain_id"], found.labels) >= 0.95
 
 
