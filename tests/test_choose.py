@@ -11,7 +11,7 @@ from sklearn.metrics import (
 
 import emcore
 from emcore import FuzzyCMeans, KMeans, choose_n_clusters
-from emcore.choose import adjusted_rand_index
+from emcore.agreement import adjusted_rand_index
 from emcore.kmeans import kmeans
 from emcore.preprocessing import Recipe, prepare
 

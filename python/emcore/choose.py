@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore.agreement import adjusted_rand_index
 from emcore.arrays import as_rows, check_count, check_option
 from emcore.cmeans import fuzzy_c_means
 from emcore.kmeans import kmeans
@@ -143,8 +144,7 @@ def choose_n_clusters(
     >>> int(choice), choice.votes["silhouette"]
     (4, 4)
     """
-    rows = as_rows(data, "data")
-    n, d = rows.shape
+    n, d = (rows := as_rows(data, "data")).shape
     tried = sorted({check_count(k, "range", 2, n - 1, f"{n} rows") for k in range})
     if not tried:
         raise ValueError("range holds no number of clusters; give for example range(2, 11)")
@@ -297,26 +297,3 @@ def _elbow(numbers: NDArray[Any], inertia: NDArray[np.float64]) -> int:
     """Index, the first point not counted, of the point farthest below the chord."""
     chord = np.interp(numbers, numbers[[0, -1]], inertia[[0, -1]])
     return int(np.argmax((chord - inertia)[1:]))
-
-
-def adjusted_rand_index(a: ArrayLike, b: ArrayLike) -> float:
-    """
-    Agreement of two labellings (Hubert & Arabie 1985): 1 if they are the same but for names, about 0 by chance.
-
-    Examples
-    --------
-    >>> adjusted_rand_index([0, 0, 1, 1], [1, 1, 0, 0]), round(adjusted_rand_index([0, 0, 1, 1], [0, 1, 0, 1]), 9)
-    (1.0, -0.5)
-    """
-    _, first = np.unique(np.asarray(a), return_inverse=True)
-    _, second = np.unique(np.asarray(b), return_inverse=True)
-    k = int(second.max()) + 1
-    table = np.bincount(first * k + second, minlength=(int(first.max()) + 1) * k).reshape(-1, k).astype(np.float64)
-
-    def pairs(counts: NDArray[np.float64]) -> float:
-        return float((counts * (counts - 1) / 2).sum())
-
-    both, rows, columns = pairs(table), pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
-    expected = rows * columns / max(pairs(table.sum(keepdims=True)), 1.0)
-    most = (rows + columns) / 2
-    return 1.0 if most == expected else (both - expected) / (most - expected)
