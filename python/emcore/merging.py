@@ -202,7 +202,8 @@ def _scaled(rows: NDArray[Any], scaling: str, iqr_zero: str, name: str) -> _Scal
         low, offset, high = quantiles(rows, (0.25, 0.5, 0.75))
         divisor = high - low
         zero = varies & (divisor <= 0)
-        instead = {"std": deviation, "poisson": np.sqrt(np.maximum(mean, 0)), "drop": deviation, "one": 1.0}
+        ones = np.ones_like(deviation)
+        instead = {"std": deviation, "poisson": np.sqrt(np.maximum(mean, 0)), "drop": deviation, "one": ones}
         divisor = np.where(zero, instead[iqr_zero], divisor)
     keep = varies & (divisor > 0)
     if scaling == "robust" and iqr_zero == "drop":

@@ -130,7 +130,7 @@ def correlated_scan(
     expected += _background(detector)
     expected *= electrons / expected.sum(axis=1).mean() * thickness
     patterns = rng.poisson(expected).astype(np.uint16).reshape(height, width, detector, detector)
-    energy = _KEV * np.arange(channels)
+    energy: NDArray[np.float64] = _KEV * np.arange(channels, dtype=np.float64)
     pure = counts * _phase_spectra(energy)
     spectra = rng.poisson(shares @ pure * thickness).astype(np.uint16).reshape(height, width, channels)
 
