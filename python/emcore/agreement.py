@@ -13,8 +13,8 @@ def adjusted_rand_index(a: ArrayLike, b: ArrayLike) -> float:
     >>> adjusted_rand_index([0, 0, 1, 1], [1, 1, 0, 0]), round(adjusted_rand_index([0, 0, 1, 1], [0, 1, 0, 1]), 9)
     (1.0, -0.5)
     """
-    _, first = np.unique(np.asarray(a), return_inverse=True)
-    _, second = np.unique(np.asarray(b), return_inverse=True)
+    _, first = np.unique(np.ravel(a), return_inverse=True)
+    _, second = np.unique(np.ravel(b), return_inverse=True)
     k = int(second.max()) + 1
     table = np.bincount(first * k + second, minlength=(int(first.max()) + 1) * k).reshape(-1, k).astype(np.float64)
 

@@ -78,7 +78,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "FuzzyClustering") -> Iterator[str]:
     """What was decided, and the clusters."""
-    from emcore.datasets.agreement import adjusted_rand_index
+    from emcore.agreement import adjusted_rand_index
     from emcore.wording import count_of, number
 
     parameters = result.provenance.parameters

@@ -1,9 +1,10 @@
 """Seeded synthetic data whose truth is known, for trials, tests, examples and the demo.
 
-One file for each kind of data; `agreement` says how well a result agrees with the truth.
+One file for each kind of data; `agreement` which positions are far from borders.
 """
 
-from emcore.datasets.agreement import adjusted_rand_index, far_from_borders
+from emcore.agreement import adjusted_rand_index
+from emcore.datasets.agreement import far_from_borders
 from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_scan
 from emcore.datasets.curves import LabelledCurves, iv_curves
 from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan

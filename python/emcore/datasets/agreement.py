@@ -1,33 +1,9 @@
-"""How well does a labelling agree with the truth?"""
+"""Where does a labelling have no borders near by?"""
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-
-def adjusted_rand_index(truth: ArrayLike, found: ArrayLike) -> float:
-    """Agreement of two labellings of the same pixels: 1 where they are the same up to names, about 0 by chance.
-
-    Hubert & Arabie, Journal of Classification 2 (1985) 193.
-
-    Examples
-    --------
-    >>> from emcore.datasets import adjusted_rand_index
-    >>> adjusted_rand_index([0, 0, 1, 1], [1, 1, 0, 0])
-    1.0
-    """
-    (_, rows), (_, columns) = (np.unique(np.ravel(labels), return_inverse=True) for labels in (truth, found))
-    width = int(columns.max()) + 1
-    table = np.bincount(rows * width + columns, minlength=(int(rows.max()) + 1) * width).reshape(-1, width)
-
-    def pairs(counts: NDArray[np.intp]) -> float:
-        return float((counts * (counts - 1.0) / 2).sum())
-
-    both, of_truth, of_found = pairs(table), pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
-    chance = of_truth * of_found / pairs(np.array([rows.size]))
-    most = (of_truth + of_found) / 2
-    return 1.0 if most == chance else (both - chance) / (most - chance)
+from numpy.typing import NDArray
 
 
 def far_from_borders(labels: NDArray[np.integer[Any]], margin: int) -> NDArray[np.bool_]:

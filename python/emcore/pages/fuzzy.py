@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.datasets.agreement import adjusted_rand_index
+from emcore.agreement import adjusted_rand_index
 from emcore.pages.layout import LEFT, draw_table, folded, frame, new_page, place, write
 from emcore.plotting import component_color, draw_map, draw_memberships, draw_scree
 from emcore.signals import Axis, Signal
