@@ -3,6 +3,7 @@
 //! These figures follow one machine over time; what emcore is worth against other packages is measured in `benches/peers`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use emcore::cmeans::{Covariances, Options, Start, cmeans};
 use emcore::kmeans::{self, Metric, kmeans};
 use emcore::moments::moments;
 use emcore::nmf::{Loss, Parameters, Penalty, Solver, nmf};
@@ -139,5 +140,23 @@ fn spectra(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, products, nmfs, principal_components, k_means, spectra);
+/// Ten iterations from the first rows as centres.
+fn fuzzy(criterion: &mut Criterion) {
+    let (n, d, k, control) = (262_144, 10, 6, Control::new());
+    let x = noise(n * d, |x| (x >> 8) as f32);
+    let start = Vec::from_iter(x[..k * d].iter().copied().map(f64::from));
+    let rho = vec![1.0; k];
+    let mut group = criterion.benchmark_group("cmeans");
+    group.sample_size(10).throughput(Throughput::Elements(10 * n as u64));
+    for (name, m, kessel) in [("spheres", 2.0, false), ("spheres/m 1.5", 1.5, false), ("ellipsoids", 2.0, true)] {
+        let covariances = kessel.then_some(Covariances { rho: &rho, gamma: 0.0, beta: 1e15 });
+        let options = Options { m, max_iter: 10, tol: 0.0, covariances };
+        let rows = Rows::from_slice(&x, n, d);
+        group.bench_function(name, |bench| {
+            bench.iter(|| cmeans(rows, k, Start::Centers(&start), &options, &control));
+        });
+    }
+}
+
+criterion_group!(kernels, products, nmfs, principal_components, k_means, fuzzy, spectra);
 criterion_main!(kernels);

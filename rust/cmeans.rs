@@ -11,8 +11,11 @@
 //!
 //! Cost of an iteration: 5 n d k flops, or 2 n d² k with covariances; and n k powers unless m is 2.
 
+mod frame;
 mod metric;
 mod power;
+mod products;
+mod registers;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -24,6 +27,7 @@ use crate::rows::Rows;
 use crate::simd::{Pixel, Real};
 use crate::{Control, Error, Result};
 use faer::Mat;
+use frame::Frame;
 use metric::Metric;
 pub use power::Power;
 use std::ops::Range;
@@ -126,6 +130,9 @@ where
     let mut objective = Vec::new();
     loop {
         let sums = fit.pass(true)?;
+        if !sums.objective.is_finite() {
+            return Err(Error::invalid("X", "its values are too large or too far apart; divide them by the largest"));
+        }
         objective.push(sums.objective / fit.frame.unit(options.covariances.is_some()));
         let converged = sums.change <= options.tol;
         if converged || objective.len() >= options.max_iter {
@@ -186,65 +193,6 @@ fn check(d: usize, k: usize, options: &Options<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How rows are centred and scaled in the arithmetic.
-struct Frame {
-    offset: Vec<f64>,
-    factor: Vec<f64>,
-}
-
-impl Frame {
-    /// So that `variance` becomes about one: that of each feature, or of all together by a power of two.
-    fn new<R: Real>(center: &[f64], variance: &[f64], each: bool) -> Self {
-        let whole = variance.iter().sum::<f64>() / variance.len() as f64;
-        let factor = |&v: &f64| match if each { v } else { whole } {
-            v if v > 0.0 && each => v.sqrt().recip(),
-            v if v > 0.0 => (-v.sqrt().log2().round()).exp2(),
-            _ => 1.0,
-        };
-        let rounded = |x: f64| R::of(x).f64();
-        Self {
-            offset: center.iter().map(|&x| rounded(x)).collect(),
-            factor: variance.iter().map(|v| rounded(factor(v))).collect(),
-        }
-    }
-
-    /// From the clusters alone.
-    fn of_clusters<R: Real>(centers: &[f64], covariances: Option<&[f64]>, d: usize) -> Self {
-        let k = (centers.len() / d) as f64;
-        let mean = |of: &dyn Fn(usize) -> f64, j: usize| (0..k as usize).map(|c| of(c * d + j)).sum::<f64>() / k;
-        let center = Vec::from_iter((0..d).map(|j| mean(&|at| centers[at], j)));
-        let spread = |j: usize| match covariances {
-            Some(covariances) => mean(&|at| covariances[at * d + at % d], j),
-            None => mean(&|at| (centers[at] - center[j]).powi(2), j),
-        };
-        let variance = Vec::from_iter((0..d).map(spread));
-        Self::new::<R>(&center, &variance, covariances.is_some())
-    }
-
-    /// Centres as they count in the arithmetic.
-    fn inward<R: Real>(&self, centers: &[f64]) -> Vec<f64> {
-        let d = self.offset.len();
-        let each = centers.iter().enumerate();
-        each.map(|(at, x)| R::of((x - self.offset[at % d]) * self.factor[at % d]).f64()).collect()
-    }
-
-    /// The reverse.
-    fn outward(&self, centers: &[f64]) -> Vec<f64> {
-        let d = self.offset.len();
-        centers.iter().enumerate().map(|(at, x)| x / self.factor[at % d] + self.offset[at % d]).collect()
-    }
-
-    /// A squared distance in the arithmetic over the true one.
-    fn unit(&self, covariances: bool) -> f64 {
-        let square = if covariances {
-            self.factor.iter().map(|f| f.ln()).sum::<f64>() * 2.0 / self.factor.len() as f64
-        } else {
-            2.0 * self.factor[0].ln()
-        };
-        square.exp()
-    }
-}
-
 /// Largest ratio and smallest size of the eigenvalues of a covariance that the arithmetic can tell from rounding.
 fn limits<R>() -> (f64, f64) {
     if size_of::<R>() == 4 { (1e6, 1e-14) } else { (1e15, 1e-30) }
@@ -260,7 +208,7 @@ fn model<R: Real>(frame: &Frame, centers: &[f64], metrics: Option<&[Metric]>, m:
         offset: reals(&frame.offset),
         factor: reals(&frame.factor),
         centers: reals(centers),
-        whitening: metrics.map(|all| all.iter().flat_map(|metric| tile::pack(&metric.whitening, d)).collect()),
+        whitening: metrics.map(|all| all.iter().flat_map(|metric| registers::pack(&metric.whitening, d)).collect()),
     }
 }
 

@@ -38,6 +38,12 @@ impl<R: Real> Lanes<R> {
         self.n.div_ceil(R::LINE)
     }
 
+    /// Those of all groups, one after another.
+    #[inline(always)]
+    pub fn values(&self) -> &[R] {
+        &self.values[..self.groups() * self.d * R::LINE]
+    }
+
     /// The d × LINE values of a group, feature after feature.
     #[inline(always)]
     pub fn group(&self, group: usize) -> &[R] {

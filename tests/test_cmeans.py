@@ -19,7 +19,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import emcore
 from emcore import FuzzyCMeans, GustafsonKessel
-from emcore.cmeans import fuzzy_c_means, gustafson_kessel, memberships
+from emcore.cmeans import fuzzy_c_means, gustafson_kessel
+from emcore.membership import memberships
 from emcore.preprocessing import Recipe, prepare
 
 TYPES = ["u1", "u2", "u4", "i2", "i4", "f4", "f8"]
@@ -196,6 +197,22 @@ def test_units_do_not_matter(method, factor):
     if small:
         narrow = method((X * factor).astype("f4"), 3, init=u, max_iter=20)
         np.testing.assert_allclose(narrow.memberships, one.memberships, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_smallest_floats_are_clustered_and_the_largest_ones_refused(method):
+    X, _ = groups(seed=5)
+    found = method((X * 1e-42).astype("f4"), 3, init=start(X, 3), max_iter=5)
+    assert np.isfinite(found.memberships).all()
+    assert np.abs(found.memberships.sum(axis=1) - 1).max() < 1e-6
+    X = ((X - X.mean(axis=0)) / np.abs(X - X.mean(axis=0)).max() * 3e38).astype("f4")
+    X[0], X[1] = 3.4e38, -3.4e38
+    try:
+        found = method(X, 3, init=X[:3], max_iter=5)
+    except ValueError as error:
+        assert "too large" in str(error)
+    else:
+        assert np.isfinite(found.memberships).all()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.arrays import as_rows, check_count, check_finite, check_number, check_option
+from emcore.kmeans import check_clusters, starting_centers
+from emcore.membership import check_features, check_fuzziness, check_volumes, what_was_done
 
 INITS = ("k-means++", "random")
-MOST_FEATURES = 512
-"""Features up to which clusters may have covariances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +114,9 @@ def fuzzy_c_means(
     Examples
     --------
     >>> from emcore.cmeans import fuzzy_c_means
-    >>> found = fuzzy_c_means([[0.0], [1.0], [4.6], [9.0], [10.0]], 2)
+    >>> found = fuzzy_c_means([[0.0], [1.0], [4.6], [9.0], [10.0]], 2, init=[[0.0], [9.0]])
     >>> found.labels.tolist(), found.memberships[2].round(1).tolist()
-    ([0, 0, 0, 1, 1], [0.5, 0.5])
+    ([0, 0, 0, 1, 1], [0.7, 0.3])
     """
     check_count(n_clusters, "n_clusters", 2)
     return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state))
@@ -185,64 +185,15 @@ def gustafson_kessel(
     >>> import numpy as np
     >>> from emcore.cmeans import gustafson_kessel
     >>> x = np.linspace(-1, 1, 40)
-    >>> wiggle = 0.01 * np.cos(50 * x)
-    >>> cross = np.r_[np.c_[x, wiggle], np.c_[wiggle, x]]  # two lines through one point
-    >>> found = gustafson_kessel(cross, 2, random_state=1)
+    >>> wiggle = 0.02 * np.cos(40 * x)
+    >>> lines = np.r_[np.c_[x, x + wiggle], np.c_[x, 2 - x + wiggle]]  # which meet in a point
+    >>> found = gustafson_kessel(lines, 2)
     >>> truth = np.repeat([0, 1], 40)
     >>> bool(max(np.mean(found.labels == truth), np.mean(found.labels != truth)) > 0.95)
     True
     """
     check_count(n_clusters, "n_clusters", 2)
     return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, (gamma, beta, rho)))
-
-
-def memberships(
-    X: ArrayLike,
-    centers: ArrayLike,
-    *,
-    m: float = 2.0,
-    covariances: ArrayLike | None = None,
-    rho: float | ArrayLike = 1.0,
-) -> NDArray[Any]:
-    """
-    Memberships of rows in known clusters.
-
-    Parameters
-    ----------
-    X : array-like, shape (n, d), or PreparedRows
-    centers : array-like, shape (k, d)
-    m : float
-        Above 1.
-    covariances : array-like, shape (k, d, d), optional
-        Those of `gustafson_kessel`.
-    rho : float or array-like of shape (k,)
-        With `covariances`: the volumes.
-
-    Returns
-    -------
-    ndarray, shape (n, k)
-        float64 for float64 data, else float32.
-
-    Examples
-    --------
-    >>> from emcore.cmeans import memberships
-    >>> memberships([[0.0], [1.0], [5.0]], [[0.0], [4.0]]).round(6).tolist()
-    [[1.0, 0.0], [0.9, 0.1], [0.038462, 0.961538]]
-    """
-    rows = as_rows(X)
-    known = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
-    k, d = known.shape
-    if d != rows.shape[1]:
-        raise ValueError(f"centers have {d} features and X has {rows.shape[1]}; they must be the same")
-    shapes = None
-    if covariances is not None:
-        matrices = np.ascontiguousarray(as_pixels(covariances, "covariances", 3), dtype=np.float64)
-        check_finite(matrices, "covariances")
-        if matrices.shape != (k, d, d):
-            raise ValueError(f"covariances have shape {matrices.shape}; centers ask for {(k, d, d)}")
-        _check_features(d)
-        shapes = matrices, _volumes(rho, k)
-    return _emcore.memberships(rows, known, m=_fuzziness(m), covariances=shapes)
 
 
 def cluster(
@@ -268,19 +219,17 @@ def cluster(
     """
     rows = as_rows(X)
     n, d = rows.shape
-    k = check_count(n_clusters, "n_clusters", 1)
-    if k > n:
-        raise ValueError(f"n_samples={n} should be >= n_clusters={k}; ask for fewer clusters")
-    m = _fuzziness(m)
+    k = check_clusters(n_clusters, n)
+    m = check_fuzziness(m)
     max_iter = check_count(max_iter, "max_iter", 1)
     tol = check_number(tol, "tol", 0)
     runs = check_count(n_init, "n_init", 1)
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     covariances = None
     if shape is not None:
-        _check_features(d)
+        check_features(d)
         gamma, beta = check_number(shape[0], "gamma", 0, 1), check_number(shape[1], "beta", 1)
-        covariances = _volumes(shape[2], k), gamma, beta
+        covariances = check_volumes(shape[2], k), gamma, beta
     centers, given = np.zeros((k, d)), None
     if isinstance(init, str):
         init = check_option(init, INITS, "init")
@@ -291,13 +240,13 @@ def cluster(
     best: Any = None
     for _ in range(runs):
         if isinstance(init, str):
-            centers = _start(rows, k, init, stream)
+            centers = starting_centers(rows, k, init, "euclidean", None, stream)
         run = _emcore.cmeans(rows, centers, given, m=m, max_iter=max_iter, tol=tol, covariances=covariances)
         if best is None or run[3][-1] < best[3][-1]:
             best = run
     u, centers, found, objective, converged, conditioned, empty = best
     size = float(objective[-1]) * k ** (m - 1) / n
-    notes = _notes(centers, found, size, conditioned, empty, len(objective))
+    notes = what_was_done(centers, found, size, conditioned, empty, len(objective))
     return FuzzyResult(
         u,
         centers,
@@ -318,70 +267,6 @@ def _told(result: FuzzyResult) -> FuzzyResult:
     return result
 
 
-def _notes(
-    centers: NDArray[np.float64],
-    covariances: NDArray[np.float64] | None,
-    size: float,
-    conditioned: list[int],
-    empty: list[int],
-    n_iter: int,
-) -> tuple[str, ...]:
-    """What had to be done; `size` is about the mean squared distance of a row."""
-    notes = []
-    if any(conditioned):
-        notes.append(
-            f"the covariances of clusters {_named(np.flatnonzero(conditioned))} were (nearly) singular in up to "
-            f"{max(conditioned)} of {n_iter} iterations: their smallest eigenvalues were raised to the largest over "
-            "beta. Constant or dependent features or too many clusters do this; leave them out, or use PCA first"
-        )
-    if any(empty):
-        notes.append(
-            f"clusters {_named(np.flatnonzero(empty))} lost all members; their centres stayed; use fewer clusters"
-        )
-    gaps = ((centers[:, None] - centers) ** 2).sum(axis=-1)
-    same = gaps <= 1e-8 * (size + ((centers - centers.mean(axis=0)) ** 2).sum(axis=1).max())
-    if covariances is not None:
-        scale = np.abs(covariances).max(axis=(1, 2))
-        differ = np.abs(covariances[:, None] - covariances).max(axis=(2, 3))
-        same &= differ <= 1e-4 * np.maximum(scale[:, None], scale)
-    np.fill_diagonal(same, False)
-    if same.any():
-        notes.append(
-            f"the centres of clusters {_named(np.flatnonzero(same.any(axis=1)))} coincide, and share their members "
-            "equally: there are fewer groups than n_clusters, or m is too large"
-        )
-    return tuple(notes)
-
-
-def _named(indices: NDArray[Any]) -> str:
-    return ", ".join(str(int(i)) for i in indices)
-
-
-def _fuzziness(m: Any) -> float:
-    number = check_number(m, "m", 1, 1000)
-    if number < 1.001:
-        raise ValueError(f"m={m} is too close to 1; it must be above 1.001 (for m = 1 use k-means)")
-    return number
-
-
-def _check_features(d: int) -> None:
-    if d > MOST_FEATURES:
-        raise ValueError(
-            f"X has {d} features; a covariance matrix for each cluster is limited to {MOST_FEATURES}. "
-            "Reduce them first, for example with emcore.PCA"
-        )
-
-
-def _volumes(rho: Any, k: int) -> list[float]:
-    volumes = np.asarray(rho, dtype=np.float64)
-    if volumes.shape not in ((), (k,)):
-        raise ValueError(f"rho has shape {volumes.shape}; give one number, or one for each of {k} clusters")
-    volumes = np.broadcast_to(volumes, k)
-    if not (np.isfinite(volumes).all() and (volumes > 0).all()):
-        raise ValueError("rho holds values that are not positive numbers; it is the volume of each cluster")
-    return [float(x) for x in volumes]
-
-
 def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[Any] | None]:
     """Starting centres, or memberships."""
     (n, d), array = rows.shape, as_rows(init, "init")
@@ -398,19 +283,3 @@ def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], 
         row = int(off.argmax())
         raise ValueError(f"memberships in init[{row}] sum to {array[row].sum():.6g}; each row must sum to 1")
     return np.zeros((k, d)), array.astype(np.float64 if rows.dtype == np.float64 else np.float32, order="C")
-
-
-def _start(rows: NDArray[Any], k: int, init: str, stream: np.random.Generator) -> NDArray[np.float64]:
-    """Rows to begin with, of some of all."""
-    n, d = rows.shape
-    some = stream.choice(n, min(n, max(20 * k, 2**21 // d)), replace=False)
-    sample = np.asarray(rows.take(some) if isinstance(rows, _emcore.PreparedRows) else rows[some], dtype=np.float64)
-    if init == "random":
-        return sample[:k]
-    chosen = [0]
-    nearest = np.full(len(sample), np.inf)
-    for _ in range(k - 1):
-        nearest = np.minimum(nearest, ((sample - sample[chosen[-1]]) ** 2).sum(axis=1))
-        total = nearest.sum()
-        chosen.append(int(stream.choice(len(sample), p=nearest / total)) if total > 0 else len(chosen))
-    return sample[chosen]

@@ -10,7 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from emcore.cmeans import FuzzyResult, cluster, memberships
+from emcore.cmeans import FuzzyResult, cluster
+from emcore.membership import memberships
 
 
 class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -96,7 +97,7 @@ class FuzzyCMeans(_Fuzzy):
     Examples
     --------
     >>> from emcore import FuzzyCMeans
-    >>> model = FuzzyCMeans(2).fit([[0.0], [1.0], [9.0], [10.0]])
+    >>> model = FuzzyCMeans(2, init=[[0.0], [9.0]]).fit([[0.0], [1.0], [9.0], [10.0]])
     >>> model.labels_.tolist(), model.predict_proba([[5.0]]).round(3).tolist()
     ([0, 0, 1, 1], [[0.5, 0.5]])
     """

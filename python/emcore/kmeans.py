@@ -130,7 +130,7 @@ def kmeans(
     stream = np.random.default_rng(seed)
     best: KMeansResult | None = None
     for _ in range(runs):
-        start = given if given is not None else _start(rows, k, init, metric, weights, stream)
+        start = given if given is not None else starting_centers(rows, k, init, metric, weights, stream)
         found = KMeansResult(*_emcore.kmeans(rows, start, max_iter=max_iter, tol=tol, metric=metric, weights=weights))
         if best is None or found.inertia < best.inertia:
             best = found
@@ -216,7 +216,7 @@ def _centers(init: Any, k: int, d: int) -> NDArray[np.float64]:
     return centers
 
 
-def _start(
+def starting_centers(
     rows: NDArray[Any],
     k: int,
     init: Any,
@@ -224,7 +224,7 @@ def _start(
     weights: NDArray[np.float64] | None,
     stream: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Centres to begin with."""
+    """Centres to begin with: far from each other, any rows, or what a callable gives; `stream` decides."""
     if callable(init):
         return _centers(init(rows, k, random_state=int(stream.integers(2**32))), k, rows.shape[1])
     if init == "random":
