@@ -200,19 +200,14 @@ def test_units_do_not_matter(method, factor):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_smallest_floats_are_clustered_and_the_largest_ones_refused(method):
+def test_the_smallest_and_the_largest_floats_have_finite_memberships(method):
     X, _ = groups(seed=5)
     found = method((X * 1e-42).astype("f4"), 3, init=start(X, 3), max_iter=5)
     assert np.isfinite(found.memberships).all()
     assert np.abs(found.memberships.sum(axis=1) - 1).max() < 1e-6
     X = ((X - X.mean(axis=0)) / np.abs(X - X.mean(axis=0)).max() * 3e38).astype("f4")
     X[0], X[1] = 3.4e38, -3.4e38
-    try:
-        found = method(X, 3, init=X[:3], max_iter=5)
-    except ValueError as error:
-        assert "too large" in str(error)
-    else:
-        assert np.isfinite(found.memberships).all()
+    assert np.isfinite(method(X, 3, init=X[:3], max_iter=5).memberships).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
