@@ -164,6 +164,14 @@ fn ln_1p(u: f32) -> f32 {
     let shrink = f32::from_bits(((127 - k) as u32) << 23);
     let f = f32::from_bits((bits & 0x007f_ffff) + HALF_ROOT) - 1.0 + lost * shrink;
     let k = k as f32;
+    let square = f * f;
+    // ln 2 in two parts, the first exact for every k.
+    (polynomial(f) * f * square + k * -2.121_944_4e-4 - 0.5 * square) + f + k * 0.693_359_4
+}
+
+/// (ln(1 + f) - f + f²/2) / f³ for 1 + f between √½ and √2: the minimax polynomial of `logf` in Cephes (Moshier 1992).
+#[inline(always)]
+pub(crate) fn polynomial(f: f32) -> f32 {
     let mut p = 7.037_683_6e-2;
     for c in [
         -1.151_461e-1,
@@ -177,9 +185,7 @@ fn ln_1p(u: f32) -> f32 {
     ] {
         p = p * f + c;
     }
-    let square = f * f;
-    // ln 2 in two parts, the first exact for every k.
-    (p * f * square + k * -2.121_944_4e-4 - 0.5 * square) + f + k * 0.693_359_4
+    p
 }
 
 #[cfg(test)]

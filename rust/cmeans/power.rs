@@ -3,6 +3,7 @@
 //! log₂ as in [`logarithm`](crate::logarithm): x = 2^k z with z between √½ and √2; 2^t = 2^i 2^r with i the nearest whole
 //! number. The error grows with |p log₂ x|, as that of any such product does: it is small where the power is not.
 
+use crate::logarithm::polynomial;
 use crate::simd::Real;
 
 /// A number that can be raised to a power.
@@ -20,21 +21,7 @@ impl Power for f32 {
         let bits = self.max(f32::MIN_POSITIVE).to_bits() + (1.0f32.to_bits() - HALF_ROOT);
         let k = (bits >> 23) as i32 - 127;
         let f = f32::from_bits((bits & 0x007f_ffff) + HALF_ROOT) - 1.0;
-        // ln(1 + f), the minimax polynomial of `logf` in Cephes (Moshier 1992).
-        let mut q = 7.037_683_6e-2;
-        for c in [
-            -1.151_461e-1,
-            1.167_699_9e-1,
-            -1.242_014_1e-1,
-            1.424_932_3e-1,
-            -1.666_805_7e-1,
-            2.000_071_5e-1,
-            -2.499_999_4e-1,
-            3.333_333e-1,
-        ] {
-            q = q * f + c;
-        }
-        let ln = f - f * f * (0.5 - q * f);
+        let ln = f - f * f * (0.5 - polynomial(f) * f);
         let t = (p * (k as f32 + ln * std::f32::consts::LOG2_E)).clamp(-126.0, 127.0);
         let shifted = t + ROUND;
         let r = t - (shifted - ROUND);
