@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,22 @@ def data_folder() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the real files are not in {DATA} (set EMCORE_TEST_DATA)")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[..., bool]:
+    """Whether two results are equal to the last bit, field by field, but for some fields."""
+
+    def compare(a: Any, b: Any, but: tuple[str, ...] = ("provenance",)) -> bool:
+        return all(
+            np.array_equal(getattr(a, f.name), getattr(b, f.name), equal_nan=True)
+            if isinstance(getattr(a, f.name), np.ndarray)
+            else getattr(a, f.name) == getattr(b, f.name)
+            for f in fields(a)
+            if f.name not in but
+        )
+
+    return compare
 
 
 @pytest.fixture

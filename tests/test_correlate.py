@@ -1,6 +1,6 @@
 """Phases of a scan from diffraction and X-rays together: against a labelled scan on which neither suffices."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,16 +11,6 @@ from emcore.datasets import adjusted_rand_index, co_fe_ratio, correlated_scan
 from emcore.results import load_result
 from emcore.signals import Signal
 from emcore.workflows.correlate import correlate
-
-
-def same(a, b, but=("provenance",)):
-    return all(
-        np.array_equal(getattr(a, f.name), getattr(b, f.name))
-        if isinstance(getattr(a, f.name), np.ndarray)
-        else getattr(a, f.name) == getattr(b, f.name)
-        for f in fields(a)
-        if f.name not in but
-    )
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +118,7 @@ def test_the_order_of_the_signals_changes_the_groups_hardly(sample, result):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_the_result_is_the_same_to_the_bit_on_any_number_of_threads(sample, result, threads):
+def test_the_result_is_the_same_to_the_bit_on_any_number_of_threads(sample, result, threads, same):
     with emcore.num_threads(threads):
         assert same(correlate([sample.diffraction, sample.eds], 4), result)
 
