@@ -241,6 +241,8 @@ def main(workloads: Sequence[Workload], growths: Sequence[Growth] = ()) -> None:
     parser.add_argument("--no-growth", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.pairs < 2:
+        parser.error(f"--pairs {options.pairs} has no quartiles: give 2 or more")
     if options.child:
         kind, index, *rest = json.loads(options.child[0])
         folder = Path(options.child[1])
