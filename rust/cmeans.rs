@@ -78,6 +78,8 @@ pub enum Start<'a, R> {
 pub struct Fuzzy<R> {
     /// n × k, those of the centres and covariances below.
     pub memberships: Vec<R>,
+    /// Of each row the cluster of largest membership.
+    pub labels: Vec<i32>,
     /// k × d.
     pub centers: Vec<f64>,
     /// k × d × d, or empty.
@@ -108,7 +110,7 @@ where
     match start {
         Start::Centers(centers) => fit.centers = fit.frame.inward::<T::Real>(centers),
         Start::Memberships(u) => {
-            fit.turn(u);
+            fit.turn(u)?;
             let sums = fit.pass(false)?;
             fit.update(&sums)?;
         }
@@ -177,6 +179,24 @@ where
         visit(&rows, range, &model, Task::Rows(out), &mut Sums::new(&model));
     };
     pass(n, block_rows::<T::Real>(&model), control, out, block, |()| ())
+}
+
+/// The cluster of largest membership of each row, of equal ones the first.
+pub fn labels<R: Real>(memberships: &[R], k: usize, control: &Control) -> Result<Vec<i32>> {
+    let mut labels = vec![0; memberships.len() / k];
+    let block = |range: Range<usize>, labels: &mut [i32]| {
+        let rows = memberships[range.start * k..range.end * k].chunks_exact(k);
+        for (label, u) in labels.iter_mut().zip(rows) {
+            let mut best = 0;
+            for c in 1..k {
+                best = if u[c] > u[best] { c } else { best };
+            }
+            *label = best as i32;
+        }
+    };
+    control.expect(labels.len() as u64);
+    pass(labels.len(), BLOCK.0, control, &mut labels, block, |()| ())?;
+    Ok(labels)
 }
 
 fn check(d: usize, k: usize, options: &Options<'_>) -> Result<()> {
@@ -270,14 +290,35 @@ where
         Ok(fit)
     }
 
-    /// Take over memberships, a row of k each.
-    fn turn(&mut self, u: &[T::Real]) {
-        let (k, line) = (self.empty.len(), T::Real::LINE);
-        for (i, row) in u.chunks_exact(k).enumerate() {
-            for (c, &u) in row.iter().enumerate() {
-                self.u[(i / line * k + c) * line + i % line] = u;
+    /// Take over memberships, a row of k each, which must sum to 1.
+    fn turn(&mut self, u: &[T::Real]) -> Result<()> {
+        let (n, k, line) = (self.rows.n(), self.empty.len(), T::Real::LINE);
+        let block = |groups: Range<usize>, turned: &mut [T::Real]| {
+            let first = groups.start * line;
+            let mut off = None;
+            let given = u[first * k..(groups.end * line).min(n) * k].chunks(line * k);
+            for (g, (rows, turned)) in given.zip(turned.chunks_exact_mut(line * k)).enumerate() {
+                let mut sums = vec![T::Real::ZERO; rows.len() / k];
+                for (c, turned) in turned.chunks_exact_mut(line).enumerate() {
+                    for ((turned, row), sum) in turned.iter_mut().zip(rows.chunks_exact(k)).zip(&mut sums) {
+                        *turned = row[c];
+                        *sum += row[c];
+                    }
+                }
+                let bad = sums.iter().position(|sum| !((sum.f64() - 1.0).abs() <= 1e-4));
+                off = off.or(bad.map(|l| (first + g * line + l, sums[l].f64())));
             }
-        }
+            off
+        };
+        let mut first = None;
+        self.control.expect(n.div_ceil(line) as u64);
+        pass(n.div_ceil(line), BLOCK.0 / line, self.control, &mut self.u, block, |off| first = first.or(off))?;
+        first.map_or(Ok(()), |(row, sum)| {
+            Err(Error::invalid(
+                "init",
+                format!("memberships in init[{row}] sum to {}; each row must sum to 1", (sum * 1e6).round() / 1e6),
+            ))
+        })
     }
 
     /// Visit all rows: new memberships, unless those there are be kept, and the sums.
@@ -345,8 +386,9 @@ where
         // Anew from what is returned, so that the same rows have the same memberships ever after.
         let given = self.options.covariances.map(|given| (&covariances[..], given.rho));
         memberships(self.rows, &centers, given, self.options.m, &mut self.u, self.control)?;
+        let labels = labels(&self.u, k, self.control)?;
         let Self { u: memberships, conditioned, empty, .. } = self;
-        Ok(Fuzzy { memberships, centers, covariances, objective, converged, conditioned, empty })
+        Ok(Fuzzy { memberships, labels, centers, covariances, objective, converged, conditioned, empty })
     }
 }
 

@@ -2,7 +2,7 @@
 //! memory-mapped; never copied, except that one block at a time is gathered when its features are not contiguous. Or rows
 //! that are [`Computed`] from such, one block at a time.
 
-use crate::simd::{Pixel, Real};
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result, pass};
 use ndarray::{ArrayView2, Axis};
 use std::ops::Range;
@@ -166,6 +166,49 @@ pub struct ValueRange {
     pub negative: Option<(usize, usize)>,
 }
 
+/// Smallest and largest of some values; not both finite where one of them is NaN or infinite.
+struct Extremes<'a, T>(&'a [T]);
+
+impl<T: Pixel> WithSimd for Extremes<'_, T> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
+        let lanes = T::Real::lanes::<S>();
+        let first = T::Real::splat(simd, self.0[0].real());
+        let zero = T::Real::splat(simd, T::Real::ZERO);
+        // A NaN or an infinity times zero makes a sum NaN.
+        let (mut low, mut high, mut sum) = ([first; 4], [first; 4], [zero; 4]);
+        let mut add = |at: usize, from: &[T]| {
+            let x = T::load(simd, from);
+            low[at] = T::Real::min(simd, low[at], x);
+            high[at] = T::Real::max(simd, high[at], x);
+            sum[at] = T::Real::mul_add(simd, x, zero, sum[at]);
+        };
+        let (groups, rest) = self.0.split_at(self.0.len() / (4 * lanes) * 4 * lanes);
+        for group in groups.chunks_exact(4 * lanes) {
+            (0..4).for_each(|at| add(at, &group[at * lanes..]));
+        }
+        rest.chunks_exact(lanes).for_each(|part| add(0, part));
+        let mut ends = [self.0[0].real(); 16];
+        let last = rest.len() % lanes;
+        ends.iter_mut().zip(&rest[rest.len() - last..]).for_each(|(end, x)| *end = x.real());
+        let ends = T::Real::load(simd, &ends);
+        let (mut lows, mut highs, mut sums) = ([T::Real::ZERO; 16], [T::Real::ZERO; 16], T::Real::ZERO);
+        let all = |x: [_; 4], f: fn(S, _, _) -> _| f(simd, f(simd, x[0], x[1]), f(simd, x[2], x[3]));
+        T::Real::store(simd, &mut lows, T::Real::min(simd, all(low, T::Real::min), ends));
+        T::Real::store(simd, &mut highs, T::Real::max(simd, all(high, T::Real::max), ends));
+        sum[0] = T::Real::mul_add(simd, ends, zero, sum[0]);
+        for part in sum {
+            sums += T::Real::sum(simd, part);
+        }
+        let none = sums.f64() * 0.0; // NaN where there was one
+        let low = lows[..lanes].iter().fold(f64::INFINITY, |low, x| low.min(x.f64()));
+        let high = highs[..lanes].iter().fold(f64::NEG_INFINITY, |high, x| high.max(x.f64()));
+        (low + none, high + none)
+    }
+}
+
 /// Smallest and largest value, and the first position of what may not be there.
 pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<ValueRange> {
     if rows.n() == 0 || rows.d() == 0 {
@@ -179,23 +222,16 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
         let mut part = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
         for i in 0..block.n() {
             let row = block.row(i);
-            // Branch-free over the row first: a NaN makes `sum` a NaN, an infinity makes it one or infinite.
-            let (mut low, mut high, mut sum) = ([row[0].real(); 16], [row[0].real(); 16], [T::Real::ZERO; 16]);
-            for chunk in row.chunks(16) {
-                for (l, x) in chunk.iter().map(|x| x.real()).enumerate() {
-                    low[l] = if x < low[l] { x } else { low[l] };
-                    high[l] = if x > high[l] { x } else { high[l] };
-                    sum[l] += x * T::Real::ZERO;
-                }
-            }
-            if sum.iter().any(|x| x.f64() != 0.0) {
+            let (mut low, mut high) = dispatch(Extremes(row));
+            if !(low.is_finite() && high.is_finite()) {
+                let finite = row.iter().map(|x| x.real().f64()).filter(|x| x.is_finite());
+                (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
                 let bad = row.iter().position(|x| !x.real().f64().is_finite());
                 part.not_finite = part.not_finite.or(bad.map(|j| (range.start + i, j)));
             }
-            let finite = |x: &&<T as Pixel>::Real| x.f64().is_finite();
-            part.min = low.iter().filter(finite).fold(part.min, |m, x| m.min(x.f64()));
-            part.max = high.iter().filter(finite).fold(part.max, |m, x| m.max(x.f64()));
-            if part.negative.is_none() && low.iter().any(|x| x.f64() < 0.0) {
+            part.min = part.min.min(low);
+            part.max = part.max.max(high);
+            if part.negative.is_none() && low < 0.0 {
                 let bad = row.iter().position(|x| x.real().f64() < 0.0);
                 part.negative = bad.map(|j| (range.start + i, j));
             }

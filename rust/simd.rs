@@ -94,10 +94,12 @@ pub trait Real:
     fn mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
     /// Sum over the lanes.
     fn sum<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self;
+    /// Rows to columns.
+    fn turn(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
 }
 
 macro_rules! real {
-    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $sqrt:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $sqrt:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident, $turn:ident) => {
         impl Real for $t {
             type Lanes<S: Simd> = S::$lanes;
             const LINE: usize = $line;
@@ -167,6 +169,10 @@ macro_rules! real {
             fn sum<S: Simd>(simd: S, x: S::$lanes) -> Self {
                 simd.$sum(x)
             }
+            #[inline(always)]
+            fn turn(x: [[Self; 4]; 4]) -> [[Self; 4]; 4] {
+                $turn(x)
+            }
         }
     };
 }
@@ -186,7 +192,8 @@ real!(
     less_than_f32s,
     select_f32s,
     mul_add_e_f32s,
-    reduce_sum_f32s
+    reduce_sum_f32s,
+    turn_in_registers
 );
 real!(
     f64,
@@ -203,8 +210,40 @@ real!(
     less_than_f64s,
     select_f64s,
     mul_add_e_f64s,
-    reduce_sum_f64s
+    reduce_sum_f64s,
+    turn_one_by_one
 );
+
+#[inline(always)]
+fn turn_one_by_one<R: Real>(x: [[R; 4]; 4]) -> [[R; 4]; 4] {
+    std::array::from_fn(|j| std::array::from_fn(|i| x[i][j]))
+}
+
+/// Eight shuffles; the compiler makes sixteen stores of the plain version.
+#[inline(always)]
+fn turn_in_registers(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use pulp::cast;
+        use std::arch::x86_64::{__m128, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
+        let [a, b, c, d]: [__m128; 4] = cast(x);
+        // SAFETY: every x86-64 machine has SSE.
+        #[allow(unused_unsafe)]
+        let y = unsafe {
+            let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+            [
+                _mm_movelh_ps(ab, cd),
+                _mm_movehl_ps(cd, ab),
+                _mm_movelh_ps(ab_high, cd_high),
+                _mm_movehl_ps(cd_high, ab_high),
+            ]
+        };
+        cast(y)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    turn_one_by_one(x)
+}
 
 /// Ask for the cache lines of `values` that lie `ahead` bytes further on in memory; only a hint, and only on x86-64.
 #[inline(always)]

@@ -102,6 +102,7 @@ def cmeans(
     covariances: tuple[list[float], float, float] | None,
 ) -> tuple[
     NDArray[Any],
+    NDArray[np.int32],
     NDArray[np.float64],
     NDArray[np.float64] | None,
     NDArray[np.float64],

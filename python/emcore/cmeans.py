@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.arrays import as_rows, check_count, check_finite, check_number, check_option
+from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
 from emcore.kmeans import check_clusters, starting_centers
 from emcore.membership import check_features, check_fuzziness, check_volumes, what_was_done
 
@@ -242,16 +242,16 @@ def cluster(
         if isinstance(init, str):
             centers = starting_centers(rows, k, init, "euclidean", None, stream)
         run = _emcore.cmeans(rows, centers, given, m=m, max_iter=max_iter, tol=tol, covariances=covariances)
-        if best is None or run[3][-1] < best[3][-1]:
+        if best is None or run[4][-1] < best[4][-1]:
             best = run
-    u, centers, found, objective, converged, conditioned, empty = best
+    u, labels, centers, found, objective, converged, conditioned, empty = best
     size = float(objective[-1]) * k ** (m - 1) / n
     notes = what_was_done(centers, found, size, conditioned, empty, len(objective))
     return FuzzyResult(
         u,
         centers,
         found,
-        u.argmax(axis=1).astype(np.int32),
+        labels,
         objective,
         len(objective),
         converged,
@@ -269,8 +269,9 @@ def _told(result: FuzzyResult) -> FuzzyResult:
 
 def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[Any] | None]:
     """Starting centres, or memberships."""
-    (n, d), array = rows.shape, as_rows(init, "init")
+    (n, d), array = rows.shape, as_pixels(init, "init", 2)
     if array.shape == (k, d):
+        check_finite(array, "init")
         return np.ascontiguousarray(array, dtype=np.float64), None
     if array.shape != (n, k):
         raise ValueError(
@@ -278,8 +279,5 @@ def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], 
             f"or memberships of shape {(n, k)} (rows, clusters)"
         )
     check_finite(array, "init", nonnegative=True)
-    off = np.abs(array.sum(axis=1, dtype=np.float64) - 1)
-    if off.max() > 1e-4:
-        row = int(off.argmax())
-        raise ValueError(f"memberships in init[{row}] sum to {array[row].sum():.6g}; each row must sum to 1")
-    return np.zeros((k, d)), array.astype(np.float64 if rows.dtype == np.float64 else np.float32, order="C")
+    u = array.astype(np.float64 if rows.dtype == np.float64 else np.float32, order="C", copy=False)
+    return np.zeros((k, d)), u

@@ -66,7 +66,7 @@ impl Sums {
     }
 }
 
-/// How far ahead memberships are asked for.
+/// How far ahead rows and memberships are asked for.
 const PREFETCH_BYTES: usize = 2048;
 
 /// Rows in a tile, which is summed in the type of the arithmetic: as many as stay in the second-level cache or, where sums
@@ -115,7 +115,11 @@ impl<T: Pixel> WithSimd for Turn<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.lanes.fill(simd, self.block, &self.model.offset, &self.model.factor);
+        let row = |i: usize| {
+            prefetch(self.block.row(i), PREFETCH_BYTES);
+            self.block.row(i)
+        };
+        self.lanes.fill_from(simd, self.block.n(), row, &self.model.offset, &self.model.factor);
     }
 }
 
@@ -145,10 +149,9 @@ impl<R: Power> WithSimd for Step<'_, R> {
                 let mut u = vec![R::ZERO; work.w.len()];
                 work.distances(simd, model, lanes);
                 work.memberships(simd, model, n, &mut u, sums);
-                for (i, row) in out.chunks_exact_mut(k).enumerate() {
-                    let group = &u[i / R::LINE * k * R::LINE..];
-                    for (c, out) in row.iter_mut().enumerate() {
-                        *out = group[c * R::LINE + i % R::LINE];
+                for (rows, group) in out.chunks_mut(k * R::LINE).zip(u.chunks_exact(k * R::LINE)) {
+                    for (l, row) in rows.chunks_exact_mut(k).enumerate() {
+                        row.iter_mut().zip(group.chunks_exact(R::LINE)).for_each(|(out, line)| *out = line[l]);
                     }
                 }
                 return;

@@ -5,6 +5,7 @@ use super::{Metric, too_large};
 use crate::pass::{block_rows, pass};
 use crate::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Result, Rows};
+use std::ops::Range;
 
 /// Sums side by side: enough for every instruction set, and the same for each, so that all give the same bits.
 const LANES: usize = 16;
@@ -45,7 +46,8 @@ impl<T: Pixel + Into<f64>> WithSimd for Distance<'_, T> {
             let step = self.factor * x.into() - c;
             sums[l] += step * step;
         }
-        sums.iter().sum()
+        // Those beyond the features are zero.
+        sums[..self.x.len().min(LANES)].iter().sum()
     }
 }
 
@@ -91,19 +93,41 @@ pub fn own_distances<T: Pixel + Into<f64>>(
         |range, out| {
             let mut scratch = Vec::new();
             let block = x.rows.block(range.clone(), &mut scratch);
-            let mut sum = 0.0;
-            for (at, i) in range.enumerate() {
+            let row = |i: usize| {
                 let center = &centers[label(i) * d..][..d];
-                let square = dispatch(Distance { x: block.row(at), factor: x.factor(i), center });
-                sum += value(i, square);
-                if let Some(out) = out.get_mut(at) {
-                    *out = square;
-                }
-            }
-            sum
+                Distance { x: block.row(i - range.start), factor: x.factor(i), center }
+            };
+            dispatch(Each { range: range.clone(), row, value: &value, out })
         },
         fold,
     )
+}
+
+/// Σ value(i, square) over rows whose distances `row` gives; squares into `out` if that is as long.
+struct Each<'a, F, V> {
+    range: Range<usize>,
+    row: F,
+    value: &'a V,
+    out: &'a mut [f64],
+}
+
+impl<'r, T: Pixel + Into<f64> + 'r, F: Fn(usize) -> Distance<'r, T>, V: Fn(usize, f64) -> f64> WithSimd
+    for Each<'_, F, V>
+{
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let mut sum = 0.0;
+        for (at, i) in self.range.enumerate() {
+            let square = (self.row)(i).with_simd(simd);
+            sum += (self.value)(i, square);
+            if let Some(out) = self.out.get_mut(at) {
+                *out = square;
+            }
+        }
+        sum
+    }
 }
 
 /// Distance of every row to each of `centers` (k × d): n × k.

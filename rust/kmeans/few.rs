@@ -25,6 +25,9 @@ const AHEAD: usize = 24;
 /// Registers of rows at a time.
 const P: usize = 2;
 
+/// Least length of a table whose indices need no check.
+const DRIFTS: usize = 128;
+
 /// Centres at a time, whose scores stay in registers, of `left`.
 fn centers_at_a_time(left: usize) -> usize {
     match left {
@@ -41,7 +44,8 @@ pub struct Table<R> {
     offset: Vec<R>,
     ones: Vec<R>,
     margin: (R, R),
-    /// How far a centre and the one that moved farthest moved together, from above; a power of two of them.
+    /// How far a centre and the one that moved farthest moved together, from above; a power of two of them, at least
+    /// [`DRIFTS`].
     drift: Vec<f32>,
 }
 
@@ -61,7 +65,7 @@ impl<R: Real> Table<R> {
         let margin = (R::of(fixed * (1.0 + 1e-5)), R::of(per_square * (1.0 + 1e-5)));
         let farthest = centers.drift.iter().copied().fold(0.0, f32::max);
         let mut drift = Vec::from_iter(centers.drift.iter().map(|drift| (drift + farthest) * (1.0 + f32::EPSILON)));
-        drift.resize(centers.k.next_power_of_two(), 0.0);
+        drift.resize(centers.k.next_power_of_two().max(DRIFTS), 0.0);
         Self { values, drift, offset: centers.offset[..d].to_vec(), ones: vec![R::ONE; d], margin }
     }
 }
@@ -164,12 +168,26 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
 /// Take off from the bounds what the centres moved; which rows may have another nearest centre now, and how many.
 #[inline(always)]
 fn uncertain<R: Real>(table: &Table<R>, labels: &[u32], bounds: &mut [f32], need: &mut [u32; TILE]) -> usize {
+    // 4 units of rounding are taken off, for the 2 that may be lost here.
+    const LESS: f32 = 1.0 - 2.0 * f32::EPSILON;
+    if let Ok(drift) = <&[f32; DRIFTS]>::try_from(&table.drift[..]) {
+        for (bound, &label) in bounds.iter_mut().zip(labels) {
+            *bound = *bound * LESS - drift[label as usize % DRIFTS];
+        }
+    } else {
+        for (bound, &label) in bounds.iter_mut().zip(labels) {
+            *bound = *bound * LESS - table.drift[label as usize & (table.drift.len() - 1)];
+        }
+    }
     let mut count = 0;
-    for (i, (bound, &label)) in bounds.iter_mut().zip(labels).enumerate() {
-        // 4 units of rounding are taken off, for the 2 that may be lost here.
-        *bound = *bound * (1.0 - 2.0 * f32::EPSILON) - table.drift[label as usize & (table.drift.len() - 1)];
-        need[count % TILE] = i as u32;
-        count += usize::from(*bound <= 0.0);
+    for (first, bounds) in bounds.chunks(16).enumerate() {
+        if !bounds.iter().fold(false, |any, &bound| any | (bound <= 0.0)) {
+            continue;
+        }
+        for (i, &bound) in bounds.iter().enumerate() {
+            need[count % TILE] = (16 * first + i) as u32;
+            count += usize::from(bound <= 0.0);
+        }
     }
     count
 }

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 type Found<'py> = (
     Bound<'py, PyAny>,
+    Bound<'py, PyArray1<i32>>,
     Bound<'py, PyArray2<f64>>,
     Option<Bound<'py, PyArray3<f64>>>,
     Bound<'py, PyArray1<f64>>,
@@ -19,8 +20,8 @@ type Found<'py> = (
     Vec<usize>,
 );
 
-/// `(memberships, centers, covariances, objective, converged, conditioned, empty)` from starting centres or, if given,
-/// memberships of the type in which the kernel computes on `data`; `covariances` is `(rho, gamma, beta)`.
+/// `(memberships, labels, centers, covariances, objective, converged, conditioned, empty)` from starting centres or, if given,
+/// memberships, contiguous and of the type in which the kernel computes on `data`; `covariances` is `(rho, gamma, beta)`.
 #[pyfunction]
 #[pyo3(signature = (data, centers, memberships, *, m, max_iter, tol, covariances))]
 #[allow(clippy::too_many_arguments)]
@@ -54,12 +55,13 @@ where
     let n = rows.n();
     let centers = Vec::from_iter(centers.iter().copied());
     let given: Option<PyReadonlyArray2<'py, T::Real>> = memberships.map(|u| u.extract()).transpose()?;
-    let given = given.map(|u| Vec::from_iter(u.as_array().iter().copied()));
-    let start = given.as_deref().map_or(Start::Centers(&centers), Start::Memberships);
+    let given = given.as_ref().map(|u| u.as_slice()).transpose()?;
+    let start = given.map_or(Start::Centers(&centers), Start::Memberships);
     let found = run(py, |control: &Control| kernel::cmeans(rows, k, start, &options, control))?;
     let covariances = options.covariances.map(|_| PyArray1::from_vec(py, found.covariances).reshape([k, d, d]));
     Ok((
         PyArray1::from_vec(py, found.memberships).reshape([n, k])?.into_any(),
+        PyArray1::from_vec(py, found.labels),
         PyArray1::from_vec(py, found.centers).reshape([k, d])?,
         covariances.transpose()?,
         PyArray1::from_vec(py, found.objective),
