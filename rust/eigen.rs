@@ -33,6 +33,8 @@ const APART: f64 = 0.1;
 /// Mean relative gain that is rounding.
 const NO_GAIN: f64 = 1e-9;
 
+/// Columns of the basis at most, in wanted pairs; then half of them stay (a thick restart: Wu & Simon 2000).
+const BASIS: usize = 4;
 /// Columns of a block: what the registers hold in one go.
 const BLOCK: usize = 8;
 /// Rows of tall matrices that a thread takes at a time.
@@ -64,11 +66,13 @@ pub fn largest(
 ) -> Result<Eigen> {
     let d = start.nrows();
     let most = BLOCK * k.div_ceil(4 * BLOCK); // columns added in a step
-    let [mut basis, mut image] = [0; 2].map(|_| Mat::<f64>::with_capacity(d, (8 * k).min(d))); // V, AV
+    let room = (BASIS * k).max(8 * BLOCK).max(start.ncols() + most);
+    let [mut basis, mut image] = [0; 2].map(|_| Mat::<f64>::with_capacity(d, room.min(d))); // V, AV
     basis.resize_with(d, 0, |_, _| 0.0);
     image.resize_with(d, 0, |_, _| 0.0);
     let mut small = Mat::<f64>::zeros(0, 0); // VᵀAV
     let mut block = start.qr().compute_thin_Q();
+    drop(start);
     let mut former: Option<(Vec<f64>, f64)> = None; // eigenvalues after the last step, and their gain in it
     let mut dense = false; // whether the block was made for eigenvalues that lie dense
     loop {
@@ -77,6 +81,7 @@ pub fn largest(
         let (m, before) = (basis.ncols(), image.ncols());
         let column = inner(basis.as_ref(), product.as_ref(), control)?;
         append(&mut image, &product);
+        drop(product);
         small.resize_with(m, m, |_, _| 0.0);
         for (i, j) in (before..m).flat_map(|j| (0..m).map(move |i| (i, j))) {
             small[(i, j)] = column[(i, j - before)];
@@ -109,6 +114,14 @@ pub fn largest(
         }
         if pays_no_more || block.ncols() == 0 {
             return Ok(Eigen { values, vectors: combine(&[(basis.as_ref(), wanted)], control)? });
+        }
+        drop(residuals);
+        if m + block.ncols() > room {
+            // What the answer needs least goes: of V the span of the leading pairs stays.
+            let leading = pairs.vectors.subcols(0, room / 2);
+            shrink(&mut basis, leading, control)?;
+            shrink(&mut image, leading, control)?;
+            small = Mat::from_fn(room / 2, room / 2, |i, j| if i == j { pairs.values[i] } else { 0.0 });
         }
         former = Some((values, if was_dense { gain } else { f64::INFINITY }));
     }
@@ -143,6 +156,26 @@ fn combine(terms: &[(MatRef<'_, f64>, MatRef<'_, f64>)], control: &Control) -> R
     control.expect(d as u64);
     pass(d, ROWS, control, &mut sums, block, |()| ())?;
     Ok(MatRef::from_row_major_slice(&sums, d, k).to_owned())
+}
+
+/// A tall matrix A becomes A C, in place.
+fn shrink(tall: &mut Mat<f64>, small: MatRef<'_, f64>, control: &Control) -> Result<()> {
+    let (mut parts, mut rest) = (Vec::new(), tall.as_mut());
+    while rest.nrows() > 0 {
+        let rows = ROWS.min(rest.nrows());
+        let (part, others) = rest.split_at_row_mut(rows);
+        parts.push(part);
+        rest = others;
+    }
+    let block = |_: Range<usize>, parts: &mut [MatMut<'_, f64>]| {
+        let product = parts[0].as_ref() * small;
+        parts[0].as_mut().subcols_mut(0, small.ncols()).copy_from(product);
+    };
+    control.expect(parts.len() as u64);
+    pass(parts.len(), 1, control, &mut parts, block, |()| ())?;
+    drop(parts);
+    tall.resize_with(tall.nrows(), small.ncols(), |_, _| 0.0);
+    Ok(())
 }
 
 /// Orthonormal columns that span what `block`, of unit columns, adds to the span of `basis`; fewer where it adds less.
