@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -41,19 +41,21 @@ class Checkpoint:
         self._asked: dict[str, int] = {}
         if self.path is None:
             return
-        self.identity = {**{key: _plain(value) for key, value in parameters.items()}, **_recognised(source)}
+        cut = [len(source.blocks), max(block.rows for block in source.blocks)]
+        self.identity = {**_recognised(source), **{key: _plain(value) for key, value in parameters.items()}}
+        self.identity["the cut into blocks (by memory, or chunks)"] = cut
         check_output(self.path, overwrite=True)
         if self.path.exists():
             self._read(self.path)
 
     def _read(self, path: Path) -> None:
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with ZipFile(path), np.load(path, allow_pickle=False) as file:
                 found = {name: file[name] for name in file.files}
             theirs = json.loads(str(found.pop("identity")))
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise ValueError(f"checkpoint={str(path)!r} is not a checkpoint: name another file") from error
-        for key in sorted({*theirs, *self.identity}):
+        for key in {**self.identity, **theirs}:
             if theirs.get(key) != self.identity.get(key):
                 raise ValueError(
                     f"checkpoint={str(path)!r} is of another fit: {key} was {theirs.get(key)}, and is "
@@ -107,5 +109,4 @@ def _recognised(source: Source) -> dict[str, Any]:
         "the shape of the data": list(source.shape),
         "the type of the data": str(source.dtype),
         "a sample of the data": _plain(rows),
-        "the cut into blocks (memory, or chunks)": [len(source.blocks), max(block.rows for block in source.blocks)],
     }

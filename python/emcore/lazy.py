@@ -43,7 +43,7 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
         if array.ndim != 2:
             raise ValueError(f"{name} has shape {array.shape} ({array.ndim}-D); a 2-D array is needed")
         return Source([Stored(array)], name=name)
-    if source.lazy or checkpoint is not None or source.nbytes > budget // 2:
+    if source is X or source.lazy or checkpoint is not None or source.nbytes > budget // 2:
         return source
     return source.whole()
 

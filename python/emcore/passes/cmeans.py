@@ -13,6 +13,8 @@ from emcore.passes.moments import mean_and_squares
 Floats = NDArray[np.float64]
 SPHERICAL = (10, 1e-3)
 """Spherical iterations at most before covariances come in, and the change of a membership that is enough; as in memory."""
+READY = 4
+"""The stage at which the iterations begin."""
 Found = tuple[NDArray[Any], Floats, Floats | None, Floats, bool, list[int], list[int]]
 
 
@@ -37,20 +39,29 @@ class FuzzyPasses:
         self.passes, self.m, self.covariances = passes, m, covariances
         self.double = passes.source.dtype == np.float64
         self.real: Any = np.float64 if self.double else np.float32
+        mean, squares = mean_and_squares(passes)
+        variance = squares / len(passes.source)
+        self.offset, self.factor = _emcore.cmeans_frame(mean, variance, covariances is not None, self.double)
 
     def fit(self, centers: Floats, given: NDArray[Any] | None, max_iter: int, tol: float, run: int, best: Any) -> Found:
         """As the kernel does, from centres or given memberships."""
-        n, keep = len(self.passes.source), self.passes.checkpoint
-        mean, squares = mean_and_squares(self.passes)
-        shaped = self.covariances is not None
-        self.offset, self.factor = _emcore.cmeans_frame(mean, squares / n, shaped, self.double)
-        kept = self._kept(run, best)
-        u, state = PerBlock(self.passes.source), keep.load("fuzzy")
+        keep = self.passes.checkpoint
+        kept, u, state = self._kept(run, best), PerBlock(self.passes.source), keep.load("fuzzy")
         if state is not None and state["run"] == run:
             state = {key: value for key, value in state.items() if key != "run" and not key.startswith("best_")}
             self._restore(u, state)
         else:
-            state = self._start(u, centers, given)
+            k = len(centers)
+            state = {"centers": self._inward(centers), "base": 0.0, "objective": np.empty(0), "converged": False}
+            state.update(conditioned=np.zeros(k, int), empty=np.zeros(k, int), stage=0, spherical=0)
+
+        def save() -> None:
+            if keep.path is not None:
+                keep.save("fuzzy", **kept, **state, u=np.concatenate(u.arrays))
+
+        while state["stage"] < READY:
+            if self._prepare(state, u, given):
+                save()
         while not state["converged"] and len(state["objective"]) < max_iter:
             if state["objective"].size:
                 self._update(state, state["mass"], state["products"])
@@ -60,8 +71,7 @@ class FuzzyPasses:
             state["objective"] = np.append(state["objective"], objective / self._unit())
             state["converged"] = bool(change <= tol)
             state["mass"], state["products"] = mass, products
-            if keep.path is not None:
-                keep.save("fuzzy", **kept, **state, u=np.concatenate(u.arrays))
+            save()
         del u
         return self._finish(state)
 
@@ -100,35 +110,41 @@ class FuzzyPasses:
     def _kept(self, run: int, best: Any) -> dict[str, Any]:
         return {"run": run, **({} if best is None else {f"best_{i}": x for i, x in enumerate(best) if x is not None})}
 
-    def _start(self, u: PerBlock, centers: Floats, given: NDArray[Any] | None) -> dict[str, Any]:
-        source, (k, d) = self.passes.source, centers.shape
-        state: dict[str, Any] = {"centers": self._inward(centers), "base": 0.0, "objective": np.empty(0)}
-        state.update(converged=False, conditioned=np.zeros(k, int), empty=np.zeros(k, int))
-        if self.covariances is not None and self.covariances[1] > 0:
+    def _prepare(self, state: dict[str, Any], u: PerBlock, given: NDArray[Any] | None) -> bool:
+        """One stage of what comes before the iterations; whether it took a pass."""
+        source, (k, d), shaped = self.passes.source, state["centers"].shape, self.covariances
+        stage, state["stage"] = state["stage"], state["stage"] + 1
+        if stage == 0:  # what conditioning by gamma adds, from every row as a full member of every cluster
+            if shaped is None or shaped[1] == 0:
+                return False
             for block in source.blocks:
                 u.put(block, np.ones((block.rows, k), self.real))
             everything = {**state, "centers": np.zeros((k, d)), "whitening": np.empty(0)}
             mass, products, _, _ = self._visit(everything, u, False)
-            state["base"] = _emcore.cmeans_base(mass, products, self.covariances[1], d)
-        if given is not None:
-            of_rows = PerRow(source, np.asarray(given))
+            state["base"] = _emcore.cmeans_base(mass, products, shaped[1], d)
+        elif stage == 1:  # where to start
+            of_rows = None if given is None else PerRow(source, given)
             for block in source.blocks:
-                u.put(block, np.ascontiguousarray(of_rows.get(block), self.real))
+                u.put(block, np.zeros((block.rows, k), self.real) if of_rows is None else of_rows.get(block))
+            if given is None:
+                return False
             mass, products, _, _ = self._visit(state, u, False)
             self._update(state, mass, products)
-        else:
-            for block in source.blocks:
-                u.put(block, np.zeros((block.rows, k), self.real))
-        if self.covariances is not None:
-            for _ in range(SPHERICAL[0] if given is None else 0):
-                mass, products, _, change = self._visit(state, u, True)
-                if change <= SPHERICAL[1]:
-                    break
+        elif stage == 2:  # a few spherical iterations before covariances
+            if shaped is None or given is not None:
+                return False
+            mass, products, _, change = self._visit(state, u, True)
+            state["spherical"] += 1
+            if change > SPHERICAL[1]:
                 self._update(state, mass, products)
+                state["stage"] = 2 if state["spherical"] < SPHERICAL[0] else 3
+        else:  # the first covariances
+            if shaped is None:
+                return False
             state["whitening"] = np.empty(0)
             mass, products, _, _ = self._visit(state, u, False)
             self._update(state, mass, products)
-        return state
+        return True
 
     def _restore(self, u: PerBlock, state: dict[str, Any]) -> None:
         """Memberships as the kernel keeps them, in whole groups of rows."""

@@ -49,7 +49,7 @@ def _squares(
     root = 1.0 if weights is None else np.sqrt(weights)
     h *= root
     known = {"n_iter": 0, "converged": False, "loss": 0.0, "norm": 0.0, "first": 0.0, "start": 0.0, "last": 0.0}
-    known = _resumed(passes, w, h) or known
+    known = _resumed(passes, w, h, known)
     while known["n_iter"] < max_iter and not known["converged"]:
         known["n_iter"] += 1
         first, before = known["n_iter"] == 1, h.copy()
@@ -76,10 +76,10 @@ def _counts(
     passes: Passes, w: NDArray[Any], h: Floats, given: dict[str, Any], max_iter: int, tol: float
 ) -> tuple[int, bool, float]:
     middle = mean(passes)
-    known = _resumed(passes, w, h)
-    if known is None:
-        start = _root(loss(passes, w, h, given, middle)) if tol > 0 else 0.0
-        known = {"n_iter": 0, "converged": False, "loss": 0.0, "start": start, "last": start}
+    known = _resumed(passes, w, h, {"n_iter": 0, "converged": False, "loss": 0.0, "start": -1.0, "last": 0.0})
+    if known["start"] < 0:
+        known["start"] = known["last"] = _root(loss(passes, w, h, given, middle)) if tol > 0 else 0.0
+        passes.checkpoint.save("factors", w=w, h=h, **known)
     while known["n_iter"] < max_iter and not known["converged"]:
         known["n_iter"] += 1
         products, small, _, _ = _visited(passes, w, h, given, False, middle)
@@ -93,10 +93,13 @@ def _counts(
     return known["n_iter"], known["converged"], known["loss"]
 
 
-def _resumed(passes: Passes, w: NDArray[Any], h: Floats) -> dict[str, Any] | None:
+def _resumed(passes: Passes, w: NDArray[Any], h: Floats, begin: dict[str, Any]) -> dict[str, Any]:
+    """What was known when the job was killed, `w` and `h` with it; else `begin`."""
     known = passes.checkpoint.load("factors")
-    if known is not None:
-        w[...], h[...] = known.pop("w"), known.pop("h")
+    if known is None:
+        passes.checkpoint.save("factors", w=w, h=h, **begin)
+        return begin
+    w[...], h[...] = known.pop("w"), known.pop("h")
     return known
 
 
