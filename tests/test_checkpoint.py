@@ -130,7 +130,7 @@ def test_files_that_are_no_checkpoints_are_refused_and_kept(tmp_path):
         with pytest.raises(ValueError, match="is not a checkpoint: name another file"):
             pca(data, 2, checkpoint=tmp_path / name)
         assert (tmp_path / name).read_bytes() == before
-    with pytest.raises(FileNotFoundError, match="folder .* does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"folder .* does not exist"):
         pca(data, 2, checkpoint=tmp_path / "missing" / "c.npz")
 
 

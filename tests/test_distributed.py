@@ -73,7 +73,13 @@ class _Stored:
     """What a Zarr array is, in memory."""
 
     def __init__(self, data):
-        self.data, self.shape, self.dtype, self.ndim, self.chunks = data, data.shape, data.dtype, 3, (7, 20, data.shape[2])
+        self.data, self.shape, self.dtype, self.ndim, self.chunks = (
+            data,
+            data.shape,
+            data.dtype,
+            3,
+            (7, 20, data.shape[2]),
+        )
 
     def __getitem__(self, where):
         return self.data[where]
@@ -115,7 +121,9 @@ def test_a_split_signal_axis_is_rechunked_and_said(cube):
 def test_prepared_rows_are_prepared_on_the_workers(cube):
     rows, keep = cube.reshape(-1, SHAPE[2]), np.arange(SHAPE[2]) > 5
     recipe = {"keep": keep, "normalize": "sum", "scale": np.linspace(1, 2, keep.sum())}
-    lazy = prepare([Recipe(da.from_array(cube, chunks=(7, 9, -1)), **recipe), Recipe(da.from_array(cube, chunks=(40, 20, -1)))])
+    lazy = prepare(
+        [Recipe(da.from_array(cube, chunks=(7, 9, -1)), **recipe), Recipe(da.from_array(cube, chunks=(40, 20, -1)))]
+    )
     held = prepare([Recipe(rows, **recipe), Recipe(rows)])
     assert lazy.shape == held.shape
     found, expected = nmf(lazy, 3, max_iter=5), nmf(held, 3, max_iter=5)
@@ -166,7 +174,9 @@ def client():
         cluster.close()
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 @pytest.mark.parametrize("name", ["pca", "hals", "kl", "k-means", "fuzzy", "ellipsoids"])

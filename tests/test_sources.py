@@ -29,7 +29,11 @@ MODELS = {
     "uncentred pca": (PCA(3, center=False), ["components_", "singular_values_"], ""),
     "hals": (NMF(3, max_iter=30, tol=1e-3), ["components_", "reconstruction_err_"], ""),
     "mu": (NMF(3, solver="mu", max_iter=20, alpha_W=1e-3, l1_ratio=0.5), ["components_", "reconstruction_err_"], ""),
-    "kl": (NMF(3, solver="mu", loss="kullback-leibler", init="random", random_state=0, max_iter=20), ["components_"], ""),
+    "kl": (
+        NMF(3, solver="mu", loss="kullback-leibler", init="random", random_state=0, max_iter=20),
+        ["components_"],
+        "",
+    ),
     "pure": (NMF(3, init="spa", max_iter=5, tol=0), ["components_", "reconstruction_err_"], ""),
     "k-means": (KMeans(5), ["cluster_centers_", "labels_", "inertia_"], ""),
     "cosine": (KMeans(4, metric="cosine", init="random", n_init=2), ["cluster_centers_", "labels_"], ""),
@@ -57,7 +61,9 @@ def stored(cube, tmp_path_factory):
             file.create_dataset("chunked", data=data, chunks=(4, 7, data.shape[2]), compression="gzip")
             file.create_dataset("plain", data=data)
         file = h5py.File(folder / f"data{few}.h5", "r")
-        array = zarr.create_array(folder / f"data{few}.zarr", shape=data.shape, chunks=(7, 20, data.shape[2]), dtype=data.dtype)
+        array = zarr.create_array(
+            folder / f"data{few}.zarr", shape=data.shape, chunks=(7, 20, data.shape[2]), dtype=data.dtype
+        )
         array[:] = data
         found |= {
             ("map", few): np.load(folder / f"map{few}.npy", mmap_mode="r"),
@@ -148,7 +154,9 @@ def test_functions_take_what_is_stored(stored, cube):
         np.testing.assert_allclose(
             nmf_maps(data, H, loss=name, memory=memory), nmf_maps(rows, H, loss=name), rtol=1e-5, atol=1e-5
         )
-        assert nmf_loss(data, W, H, loss=name, memory=memory) == pytest.approx(nmf_loss(rows, W, H, loss=name), rel=1e-9)
+        assert nmf_loss(data, W, H, loss=name, memory=memory) == pytest.approx(
+            nmf_loss(rows, W, H, loss=name), rel=1e-9
+        )
     centers, weights = rows[:3].astype(float), np.random.default_rng(0).random(len(rows))
     labels, inertia = nearest(data, centers, sample_weight=weights, memory=memory)
     labels2, inertia2 = nearest(rows, centers, sample_weight=weights)
@@ -302,7 +310,7 @@ def test_what_is_wrong_with_stored_data_is_said(stored, cube, tmp_path):
         PCA(1).fit(np.memmap(tmp_path / "bad.npy", "u1", "r"))
     with pytest.raises(ValueError, match="X has 120 features, but PCA is expecting 8"):
         PCA(2).fit(stored["map", "few"]).transform(stored["map", ""].reshape(-1, 120))
-    with pytest.raises(ValueError, match="solver.*randomized"):
+    with pytest.raises(ValueError, match=r"solver.*randomized"):
         pca(_mapped(cube.reshape(20, -1), tmp_path), 3, solver="exact", checkpoint=tmp_path / "c.npz")
     with pytest.raises(ValueError, match="a function"):
         kmeans(as_source(stored["map", ""]), 2, init=lambda X, k, random_state: X[:k], memory=600_000)
@@ -327,7 +335,10 @@ def test_a_file_that_ends_early_is_named_and_does_not_kill_the_process(cube, tmp
     with open(tmp_path / "x.h5", "r+b") as raw:
         raw.seek(size // 2)
         raw.write(b"\0" * 3000)
-    with h5py.File(tmp_path / "x.h5", "r") as file, pytest.raises(ValueError, match="cannot be read: truncated or damaged"):
+    with (
+        h5py.File(tmp_path / "x.h5", "r") as file,
+        pytest.raises(ValueError, match="cannot be read: truncated or damaged"),
+    ):
         NMF(2, memory=600_000).fit(as_source(file["x"]))
 
 

@@ -128,7 +128,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return -self._nearest(X, sample_weight)[1]
 
     def _nearest(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[NDArray[np.int32], float]:
-        given = {"metric": self.metric, "sample_weight": sample_weight, "memory": self.memory}
+        given: dict[str, Any] = {"metric": self.metric, "sample_weight": sample_weight, "memory": self.memory}
         return nearest(self._rows(X), self.cluster_centers_, **given)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:

@@ -82,7 +82,8 @@ def fuzzy_c_means(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation axes.
+        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        axes.
     n_clusters : int
         k, between 2 and n.
     m : float
@@ -98,8 +99,8 @@ def fuzzy_c_means(
     random_state : int
         Seed of the starts. The number of threads never changes a result.
     memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be used, in
-        bytes or as "2 GiB"; default 1 GiB. They are visited in blocks, with the result that they have in memory.
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
     checkpoint : path, optional
         Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
@@ -237,7 +238,7 @@ def cluster(
     >>> cluster([[0], [1], [9]], 2, 2.0, 10, 1e-5, 1, "k-means++", 0).notes
     ()
     """
-    rows = open_rows(X, memory=where[0], checkpoint=where[1])
+    rows: Any = open_rows(X, memory=where[0], checkpoint=where[1])
     rows = rows if isinstance(rows, Source) else as_rows(rows)
     n, d = rows.shape
     k = check_clusters(n_clusters, n)

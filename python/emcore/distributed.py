@@ -1,9 +1,10 @@
 """
-One pass over rows outside memory: slabs one after another, or the blocks of a Dask array on whatever scheduler is active.
+One pass over rows outside memory: slabs one after another, or the blocks of a Dask array on whatever scheduler is
+active.
 
 `function(rows, state, index, *of_rows)` visits the rows of one block and returns its partial, a tuple, and then what is
-kept of every row. It is a pure function of this module's callers that can be sent to another process. Partials are merged
-in pairs, always the same ones, so that the result has the same bits wherever the blocks were visited. All that is known of
+kept of every row. It is a pure function of `emcore.passes` that can be sent to another process. Partials are merged in
+pairs, always the same ones, so that the result has the same bits wherever the blocks were visited. All that is known of
 single rows stays with the caller and is sent with its block: a worker that is lost costs its blocks, not the job.
 """
 
@@ -79,10 +80,16 @@ def add(a: Partial, b: Partial) -> Partial:
 
 
 def begin(
-    source: Source, memory: Any, checkpoint: Any, parameters: dict[str, Any], per_row: int, fixed: int, quiet: bool = False
+    source: Source,
+    memory: Any,
+    checkpoint: Any,
+    parameters: dict[str, Any],
+    per_row: int,
+    fixed: int,
+    quiet: bool = False,
 ) -> "Passes":
     """
-    Passes over a source cut into blocks so that `per_row` bytes kept for each row and `fixed` bytes fit into `memory` too.
+    Passes over a source cut into blocks, so that `per_row` bytes kept for each row and `fixed` bytes fit into `memory`.
 
     The memory that this is going to take is logged or, where a budget was given, printed to stderr, unless `quiet`.
     """
@@ -177,8 +184,7 @@ def _in_slabs(
             stored = ahead.result()
             if block.index + 1 < len(source.blocks):
                 ahead = reader.submit(_read, source, source.blocks[block.index + 1])
-            start, size = done, block.rows
-            _emcore.set_progress(lambda n, of, start=start, size=size: report(start + size * n // max(of, 1)))
+            _emcore.set_progress(_share(report, done, block.rows))
             x = source.checked_rows(stored)
             found = _visit(function, x, state, block.index, [of and of.get(block) for of in rows], source)
             _emcore.set_progress(None)
@@ -190,7 +196,13 @@ def _in_slabs(
             tree.add(found[0])
             done += block.rows
             report(done)
-    return tree.result()
+    total: Partial = tree.result()
+    return total
+
+
+def _share(report: Callable[[int], None], done: int, rows: int) -> Callable[[int, int], object]:
+    """What a kernel tells of some rows, as rows of the pass."""
+    return lambda n, of: report(done + rows * n // max(of, 1))
 
 
 def _read(source: Source, block: Block) -> list[NDArray[Any]]:
@@ -207,7 +219,9 @@ def _visit(
         return function(x, state, index, *rows)
     except ValueError as error:
         first = source.row_of(index, 0)
-        raise ValueError(f"{error} (rows counted from row {first} of {source.name})" if first else str(error)) from error
+        raise ValueError(
+            f"{error} (rows counted from row {first} of {source.name})" if first else str(error)
+        ) from error
 
 
 class Tree:

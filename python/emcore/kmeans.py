@@ -70,7 +70,8 @@ def kmeans(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation axes.
+        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        axes.
     n_clusters : int
         k, at most n.
     init : {"k-means++", "random"}, array-like of shape (k, d) or callable
@@ -90,8 +91,8 @@ def kmeans(
     random_state : int
         Seed of the starts. The number of threads never changes a result.
     memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be used, in
-        bytes or as "2 GiB"; default 1 GiB. They are visited in blocks, with the result that they have in memory.
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
     checkpoint : path, optional
         Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
@@ -145,12 +146,17 @@ def kmeans(
     if isinstance(rows, Source):
         told = {"method": "kmeans", "n_clusters": k, "init": init if given is None else given, "runs": runs, "tol": tol}
         if callable(init):
-            raise ValueError("init is a function, which needs all data in memory; give centres, 'k-means++' or 'random'")
+            raise ValueError(
+                "init is a function, which needs all data in memory; give centres, 'k-means++' or 'random'"
+            )
         told.update(metric=metric, weights=weights, seed=seed)
         per_row, fixed = of_source.row_bytes(k, init, weights is not None), of_source.sums_bytes(d, k)
         passes = begin(rows, memory, checkpoint, told, per_row, fixed)
         checked_range(passes)
-        starts = [given if given is not None else start_outside(passes.source, k, init, weights, stream) for _ in range(runs)]
+        starts = [
+            given if given is not None else start_outside(passes.source, k, str(init), weights, stream)
+            for _ in range(runs)
+        ]
         return KMeansResult(*of_source.KMeansPasses(passes, metric, weights).runs(starts, k, max_iter, tol))
     best: KMeansResult | None = None
     for _ in range(runs):

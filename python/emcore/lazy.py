@@ -88,7 +88,9 @@ def _check_shape(data: Any, inner: int, name: str) -> None:
     if data.dtype.kind not in "biuf":
         raise TypeError(f"{name} holds the type {data.dtype}; an array of real numbers is needed")
     if data.ndim <= inner:
-        raise ValueError(f"{name} has shape {tuple(data.shape)}; rows are needed: (n, d), or navigation axes and features")
+        raise ValueError(
+            f"{name} has shape {tuple(data.shape)}; rows are needed: (n, d), or navigation axes and features"
+        )
     if 0 in data.shape:
         raise ValueError(f"{name} is empty, shape {tuple(data.shape)}; at least one value is needed")
     if any(np.isnan(size) for size in data.shape):
@@ -134,6 +136,7 @@ def rows_of(estimator: Any, X: Any, *, reset: bool = True) -> Any:
         vars(estimator).pop("feature_names_in_", None)
     elif estimator.n_features_in_ != d:
         raise ValueError(
-            f"X has {d} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features as input"
+            f"X has {d} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features as "
+            "input"
         )
     return rows

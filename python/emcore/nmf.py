@@ -10,9 +10,9 @@ from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
 from emcore.distributed import Passes, begin
 from emcore.lazy import open_rows
+from emcore.nmf_starts import custom, start
 from emcore.passes import nmf as of_source
 from emcore.passes.moments import checked_range
-from emcore.pca import project
 from emcore.sources import Source
 
 SOLVERS = ("hals", "mu")
@@ -58,8 +58,8 @@ def nmf(
     Parameters
     ----------
     X : array-like, shape (n, d)
-        Not negative. Any pixel type; it is not converted. Or rows prepared by `emcore.preprocessing.prepare`. What is outside
-        memory may have several navigation axes.
+        Not negative. Any pixel type; it is not converted. Or rows prepared by `emcore.preprocessing.prepare`. What is
+        outside memory may have several navigation axes.
     n_components : int
         k. Default: as many rows as `H0` has, else the smaller of n and d.
     solver : {"hals", "mu"}
@@ -83,8 +83,8 @@ def nmf(
     weights : array-like, shape (d,)
         Factor of each feature's share of the loss, positive.
     memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be used, in
-        bytes or as "2 GiB"; default 1 GiB. They are visited in blocks, with the result that they have in memory.
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
     checkpoint : path, optional
         Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
@@ -119,7 +119,7 @@ def nmf(
     >>> bool(loss < 1e-9), H.round(2).tolist()
     (True, [[0.5, 0.5, 0.0], [0.0, 0.2, 0.8]])
     """
-    rows = open_rows(X, memory=memory, checkpoint=checkpoint)
+    rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
     solver = check_option(solver, SOLVERS, "solver")
     loss = check_option(loss, LOSSES, "loss")
     init = check_option(init, INITS, "init")
@@ -135,7 +135,7 @@ def nmf(
     k = _components(rows, n_components, init, H0)
     if init != "custom" and (W0 is not None or H0 is not None):
         raise ValueError(f"W0 and H0 are used with init='custom' only, not with init={init!r}")
-    given = {
+    given: dict[str, Any] = {
         "mu": solver == "mu",
         "kullback_leibler": loss == "kullback-leibler",
         "penalty_w": penalty_w,
@@ -145,9 +145,9 @@ def nmf(
     if outside:
         return _outside(rows, k, init, given, max_iter, tol, random_state, W0, H0, memory, checkpoint)
     if init == "custom":
-        w, h = _custom(rows.shape, k, W0, H0)
+        w, h = custom(rows.shape, k, W0, H0)
     else:
-        w, h = _start(rows, k, init, solver, random_state, per_feature)
+        w, h = start(rows, k, init, solver, random_state, per_feature)
     w = np.array(w, dtype=_real(rows), order="C")
     h = np.array(h, dtype=np.float64, order="C")
     n_iter, _, reached = _emcore.nmf(rows, w, h, max_iter=max_iter, tol=tol, **given)
@@ -182,7 +182,7 @@ def _outside(
     if (state := passes.checkpoint.load("factors")) is not None:
         w, h = np.empty(state["w"].shape, real_now), np.empty(state["h"].shape)
     elif init == "custom":
-        w, h = _custom(source.shape, k, W0, H0)
+        w, h = custom(source.shape, k, W0, H0)
     else:
         w, h = of_source.start(passes, k, init, given["mu"], random_state, given["weights"], real_now)
     w, h = (
@@ -244,10 +244,11 @@ def nmf_maps(
     >>> nmf_maps([[2.0, 3.0, 4.0]], [[1.0, 1.0, 0.0], [0.0, 0.5, 2.0]]).round(6)
     array([[2., 2.]])
     """
-    rows = open_rows(X, memory=memory)
+    rows: Any = open_rows(X, memory=memory)
     outside = isinstance(rows, Source)
-    real = _real(rows) if outside else None
-    if not outside:
+    if outside:
+        real = _real(rows)
+    else:
         rows, real = _checked(rows)
     loss = check_option(loss, LOSSES, "loss")
     max_iter = check_count(max_iter, "max_iter", 1)
@@ -295,7 +296,7 @@ def nmf_loss(
     >>> nmf_loss([[1.0, 2.0]], [[1.0]], [[1.0, 1.0]])
     0.5
     """
-    rows = open_rows(X, memory=memory)
+    rows: Any = open_rows(X, memory=memory)
     outside = isinstance(rows, Source)
     if not outside:
         rows, _ = _checked(rows)
@@ -350,7 +351,7 @@ def _components(rows: NDArray[Any], n_components: Any, init: str, H0: ArrayLike 
     return check_count(n_components, "n_components", 1)
 
 
-def _real(rows: NDArray[Any]) -> type[np.floating[Any]]:
+def _real(rows: Any) -> type[np.floating[Any]]:
     return np.float64 if rows.dtype == np.float64 else np.float32
 
 
@@ -380,126 +381,3 @@ def _visits(source: Source, memory: Any, k: int) -> Passes:
     passes = begin(source, memory, None, {}, 8 * k, of_source.sums_bytes(source.shape[1], k), quiet=True)
     passes.source = source_of_size(passes)
     return passes
-
-
-def _custom(shape: tuple[int, ...], k: int, W0: Any, H0: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    factors = []
-    for value, name, wanted in ((W0, "W0", (shape[0], k)), (H0, "H0", (k, shape[1]))):
-        if value is None:
-            raise ValueError(f"{name} is missing; init='custom' starts from W0 and H0")
-        array = as_rows(value, name, nonnegative=True)
-        if array.shape != wanted:
-            raise ValueError(f"{name} has shape {array.shape}; data and n_components ask for {wanted}")
-        factors.append(array)
-    return factors[0], factors[1].astype(np.float64)
-
-
-def _start(
-    rows: NDArray[Any], k: int, init: str, solver: str, random_state: Any, weights: NDArray[np.float64] | None
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    n, d = rows.shape
-    if init == "spa":
-        found = _emcore.pure_rows(rows, k, weights)
-        chosen = rows.take(found) if isinstance(rows, _emcore.PreparedRows) else rows[found]
-        spectra = pure_spectra(chosen, k)
-        maps = nmf_maps(rows, spectra, weights=weights)
-        # A multiplicative update cannot leave zero.
-        return (maps + 1e-3 * maps.mean(), spectra + 1e-3 / d) if solver == "mu" else (maps, spectra)
-    mean = _emcore.mean(rows)
-    if init == "random":
-        rng = np.random.default_rng(random_state)
-        size = np.sqrt(mean / k)
-        h = np.abs(rng.standard_normal((k, d))) * size
-        return np.abs(rng.standard_normal((n, k))) * size, h
-    w, h = nndsvd(*_singular(rows, k, None if weights is None else np.sqrt(weights)))
-    tiny = 1e-6 * np.sqrt(mean)
-    for factor in (w, h):
-        factor[factor < tiny] = np.sqrt(mean) if init == "nndsvda" else 0.0
-    return w, h if weights is None else h / np.sqrt(weights)
-
-
-def pure_spectra(chosen: NDArray[Any], k: int) -> NDArray[np.float64]:
-    """Spectra of sum 1 from up to k pure rows; where there are fewer, their mean stands for the rest."""
-    spectra = np.empty((k, chosen.shape[1]))
-    spectra[: len(chosen)] = chosen
-    spectra[len(chosen) :] = chosen.mean(axis=0, dtype=np.float64) if len(chosen) else 1.0
-    return spectra / spectra.sum(axis=1, keepdims=True)
-
-
-def _singular(
-    rows: NDArray[Any], k: int, factors: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Uncentred scores (n, k) and directions (k, d) of the leading singular vectors."""
-    if len(rows) == 1:
-        row = rows.astype(np.float64) * (1.0 if factors is None else factors)
-        norm = np.linalg.norm(row)
-        return np.full((1, 1), norm), row / norm if norm > 0 else row
-    directions, _, mean, _, _ = _emcore.pca(rows, k, False, factors, "auto", 0)
-    return project(rows, directions, mean, False, factors), directions
-
-
-def nndsvd(scores: NDArray[Any], directions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """
-    Non-negative factors from singular vectors [1]_.
-
-    Of each pair of singular vectors the positive or the negative parts are kept, whichever are larger.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (n, k)
-        Left singular vectors times singular values.
-    directions : ndarray, shape (k, d)
-        Right singular vectors.
-
-    Returns
-    -------
-    W, H : ndarray, shapes (n, k) and (k, d)
-
-    References
-    ----------
-    .. [1] Boutsidis & Gallopoulos, Pattern Recognition 41 (2008) 1350.
-
-    Examples
-    --------
-    >>> W, H = nndsvd(np.array([[-2.0], [-2.0]]), np.array([[-1.0, 0.0]]))
-    >>> (W @ H).round(6).tolist()
-    [[2.0, 0.0], [2.0, 0.0]]
-    """
-    values = scores.astype(np.float64)
-    signs, sizes, h = sides(np.stack([np.linalg.norm(np.maximum(s * values, 0), axis=0) for s in (1, -1)]), directions)
-    values[:, 0] = np.abs(values[:, 0])
-    return np.maximum(values * signs, 0) * sizes, h
-
-
-def sides(
-    norms: NDArray[np.float64], directions: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """
-    Which parts of singular vectors `nndsvd` keeps, from the norms of the positive and negative parts of all scores.
-
-    Of the first pair the moduli are kept.
-
-    Parameters
-    ----------
-    norms : ndarray, shape (2, k)
-    directions : ndarray, shape (k, d)
-
-    Returns
-    -------
-    signs, sizes : ndarray, shape (k,)
-        W is the positive part of the scores times `signs`, times `sizes`.
-    H : ndarray, shape (k, d)
-    """
-    signs, sizes, h = np.ones(len(directions)), np.zeros(len(directions)), np.zeros(directions.shape)
-    for t, y in enumerate(directions.astype(np.float64)):
-        if t == 0:
-            found = [(1.0, np.hypot(*norms[:, t]), np.abs(y))]
-        else:
-            found = [(1.0, norms[0, t], np.maximum(y, 0)), (-1.0, norms[1, t], np.maximum(-y, 0))]
-        best = int(np.argmax([a * np.linalg.norm(v) for _, a, v in found]))
-        sign, a, v = found[best]
-        b = np.linalg.norm(v)
-        if a > 0 and b > 0:
-            signs[t], sizes[t] = sign, np.sqrt(b / a)
-            h[t] = v * np.sqrt(a / b)
-    return signs, sizes, h

@@ -72,7 +72,8 @@ def pca(
     Parameters
     ----------
     X : array-like, shape (n, d)
-        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation axes.
+        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        axes.
     n_components : int
         k, at most min(n, d).
     center : bool, default True
@@ -89,8 +90,8 @@ def pca(
     random_state : int, default 0
         Seed of the random start of "randomized". The number of threads never changes a result.
     memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be used, in
-        bytes or as "2 GiB"; default 1 GiB. They are visited in blocks, with the result that they have in memory.
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
     checkpoint : path, optional
         Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
@@ -121,7 +122,7 @@ def pca(
     >>> found.components.shape, bool(found.explained_variance_ratio.sum() < 1)
     ((3, 300), True)
     """
-    rows = open_rows(X, memory=memory, checkpoint=checkpoint)
+    rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
     outside = isinstance(rows, Source)
     rows = rows if outside else as_rows(rows)
     n, d = rows.shape

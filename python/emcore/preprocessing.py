@@ -95,10 +95,12 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
         raise ValueError("data are prepared already; give them as they are stored")
     if len({rows.lazy for rows in outside}) > 1 or (outside[0].lazy and len(outside) < len(checked)):
         raise ValueError("one signal is a Dask array and another is not; make all Dask arrays, or none")
-    parts = [rows.parts[0] if isinstance(rows, Source) else Stored(rows) for rows, *_ in checked]
+    parts: list[Any] = [rows.parts[0] if isinstance(rows, Source) else Stored(rows) for rows, *_ in checked]
     if outside[0].lazy:
         if len({part.shape[:-1] for part in parts}) > 1:
-            raise ValueError(f"signals have the navigation axes {[part.shape[:-1] for part in parts]}; they must be the same")
+            raise ValueError(
+                f"signals have the navigation axes {[part.shape[:-1] for part in parts]}; they must be the same"
+            )
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
     return Source(parts, [recipe for _, *recipe in checked], "the prepared data")  # type: ignore[misc]
 

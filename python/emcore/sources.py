@@ -1,8 +1,9 @@
 """
 What is not in memory, as rows: memory maps, HDF5 and Zarr arrays, lazy signals, Dask arrays.
 
-A source has n rows (positions) of d features, cut into blocks that never depend on the number of threads: slabs read one
-after another, aligned to what the storage keeps together, or the chunks of a Dask array. Leading axes are navigation.
+A source has n rows (positions) of d features, cut into blocks that never depend on the number of threads: slabs read
+one after another, aligned to what the storage keeps together, or the chunks of a Dask array. Leading axes are
+navigation.
 """
 
 import copy
@@ -11,6 +12,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -47,7 +49,7 @@ class Stored:
     """
 
     def __init__(self, data: Any, inner: int = 1) -> None:
-        self.data = _mapped(data)
+        self.data = mapped(data)
         self.navigation = tuple(data.shape[: data.ndim - inner])
         self.n, self.d = prod(self.navigation), prod(data.shape[data.ndim - inner :])
         self.stored_dtype = np.dtype(data.dtype)
@@ -60,7 +62,8 @@ class Stored:
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows `start` to `stop`; without a copy where they are mapped."""
         if self.flat is not None:
-            return self.flat[start:stop]
+            mapped: NDArray[Any] = self.flat[start:stop]
+            return mapped
         try:
             part = np.asarray(self.data[start // self.unit : stop // self.unit])
         except Exception as error:
@@ -109,7 +112,7 @@ def _contiguous(data: Any) -> bool:
     return isinstance(data, np.ndarray) and (data.flags.c_contiguous or data.ndim == 2)
 
 
-def _mapped(data: Any) -> Any:
+def mapped(data: Any) -> Any:
     """A contiguous, uncompressed HDF5 data set of a file that nobody writes to as a memory map; others as they are."""
     if not type(data).__module__.startswith("h5py") or data.chunks is not None or data.file.mode != "r":
         return data
@@ -165,9 +168,11 @@ class Source:
         self.grid = self.navigation if self.lazy else (self.shape[0],)
         self.blocks: list[Block] = []
         self.chunks: list[list[Any]] = []
+        self.peak = 0
+        self._plan = 0, 0
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return int(self.shape[0])
 
     def astype(self, dtype: Any) -> "Source":
         """The same rows, converted block by block."""
@@ -189,12 +194,12 @@ class Source:
             There is no room for the smallest block; the least memory is named.
         """
         other = copy.copy(self)
-        other.plan = check_memory(memory), per_row * self.shape[0] + fixed
+        other._plan = check_memory(memory), per_row * self.shape[0] + fixed
         other._cut_chunks(memory is not None) if self.lazy else other._cut_slabs()
         return other
 
     def _cut_slabs(self) -> None:
-        (memory, kept), n = self.plan, self.shape[0]
+        (memory, kept), n = self._plan, self.shape[0]
         row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied else 1)
         unit, together = (max(getattr(part, key) for part in self.parts) for key in ("unit", "together"))
         most = min(max(memory - kept, 0) // 2, SLAB_BYTES) // row
@@ -210,7 +215,8 @@ class Source:
         elif together > unit:
             warnings.warn(
                 f"{self.name} is stored in chunks of {together} rows, {in_words(row * together)}, more than "
-                f"memory={in_words(memory)} holds: each is read several times in every pass; give more memory, or store it anew",
+                f"memory={in_words(memory)} holds: each is read several times in every pass; give more memory, or "
+                "store it anew",
                 RuntimeWarning,
                 stacklevel=5,
             )
@@ -220,9 +226,9 @@ class Source:
         self.peak = kept + 2 * rows * row
 
     def _cut_chunks(self, strict: bool) -> None:
-        (memory, kept), first = self.plan, self.parts[0]
+        (memory, kept), first = self._plan, self.parts[0]
         bounds = [np.cumsum((0, *sizes)).tolist() for sizes in first.chunks[:-1]]
-        cuts = [[slice(a, b) for a, b in zip(edge[:-1], edge[1:], strict=True)] for edge in bounds]
+        cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
         places = np.ndindex(*(len(cut) for cut in cuts))
         where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
         self.blocks = [Block(i, w, prod(s.stop - s.start for s in w)) for i, w in enumerate(where)]
@@ -232,8 +238,8 @@ class Source:
         self.peak = kept + chunk * (1 + (os.cpu_count() or 1))
         if strict and self.peak > memory:
             raise ValueError(
-                f"memory={in_words(memory)} is too little for the chunks of {self.name}, of {in_words(chunk)}: the smallest "
-                f"possible is {in_words(self.peak)}; give more, or rechunk the navigation axes"
+                f"memory={in_words(memory)} is too little for the chunks of {self.name}, of {in_words(chunk)}: the "
+                f"smallest possible is {in_words(self.peak)}; give more, or rechunk the navigation axes"
             )
 
     def load(self, block: Block) -> list[NDArray[Any]]:
@@ -265,7 +271,7 @@ class Source:
 
 
 def _bytes(part: Stored) -> int:
-    return part.n * part.d * part.stored_dtype.itemsize
+    return int(part.n * part.d * part.stored_dtype.itemsize)
 
 
 def as_rows(stored: Sequence[NDArray[Any]], recipes: Sequence[Prepared] | None, dtype: Any, name: str) -> Any:

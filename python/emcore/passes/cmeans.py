@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.distributed import Partial, PerBlock, PerRow, Passes
+from emcore.distributed import Partial, Passes, PerBlock, PerRow
 from emcore.passes.kmeans import KMeansPasses
 from emcore.passes.moments import mean_and_squares
 
 Floats = NDArray[np.float64]
 SPHERICAL = (10, 1e-3)
-"""Spherical iterations at most before covariances come in, and the change of a membership that is enough; as in memory."""
+"""Spherical iterations at most before covariances, and the change of a membership that is enough; as in memory."""
 READY = 4
 """The stage at which the iterations begin."""
 Found = tuple[NDArray[Any], Floats, Floats | None, Floats, bool, list[int], list[int]]
@@ -72,7 +72,7 @@ class FuzzyPasses:
             state["converged"] = bool(change <= tol)
             state["mass"], state["products"] = mass, products
             save()
-        del u
+        u.arrays.clear()
         return self._finish(state)
 
     def runs(
@@ -88,7 +88,8 @@ class FuzzyPasses:
         """The best of some runs; with a named `init` each has its own start."""
         from emcore.kmeans import start_outside
 
-        keep, k, best = self.passes.checkpoint, len(centers), None
+        keep, k = self.passes.checkpoint, len(centers)
+        best: Any = None
         resumed = keep.load("fuzzy") or keep.load("seeds") or {}
         if "best_3" in resumed:
             best = tuple(resumed.get(f"best_{i}") for i in range(7))
@@ -105,7 +106,8 @@ class FuzzyPasses:
             if best is None or found[3][-1] < best[3][-1]:
                 best = found
         assert best is not None
-        return best
+        fuzzy: Found = best
+        return fuzzy
 
     def _kept(self, run: int, best: Any) -> dict[str, Any]:
         return {"run": run, **({} if best is None else {f"best_{i}": x for i, x in enumerate(best) if x is not None})}

@@ -61,9 +61,7 @@ class KMeansPasses:
         while state["n_iter"] < max_iter and not state["converged"]:
             state["n_iter"] += 1
             centers = state["centers"]
-            sums, mass, squares, moved = self.passes(
-                _visit, (centers, self.metric), [labels, self.of_rows], [labels]
-            )
+            sums, mass, squares, moved = self.passes(_visit, (centers, self.metric), [labels, self.of_rows], [labels])
             far = self._far(labels, centers, int((mass == 0).sum()))
             double = self.source.dtype == np.float64
             state["centers"], shift, variance = _emcore.kmeans_update(
@@ -103,7 +101,11 @@ class KMeansPasses:
             chosen, squares, nearest = state["chosen"].tolist(), state["squares"], state["nearest"]
         else:
             weights = self.weights
-            first = min(int(draws[0] * n), n - 1) if weights is None else _emcore.kmeans_draw(weights, draws[:1], weights=None)[0]
+            first = (
+                min(int(draws[0] * n), n - 1)
+                if weights is None
+                else _emcore.kmeans_draw(weights, draws[:1].tolist(), weights=None)[0]
+            )
             chosen, squares = [first], np.empty(n)
             self.passes(
                 _distances_from, (self._rows(chosen)[0], self.metric), [self.of_rows], [PerRow(self.source, squares)]

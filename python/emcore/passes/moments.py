@@ -38,7 +38,7 @@ def _sum(x: Any, state: Any, index: int) -> tuple[Any, ...]:
 
 def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, float]:
     """
-    The smallest and largest value of rows that are all finite and, if asked, not negative; no pass where the type says so.
+    The smallest and largest value of rows that are finite and, if asked, not negative; no pass where the type says so.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
     source = passes.source
     kind = source.dtype.kind if source.recipes is None else "f"
     if kind == "u" or (kind == "i" and not nonnegative):
-        info = np.iinfo(source.dtype)
+        info: Any = np.iinfo(source.dtype.name)
         return info.min, info.max
     low, high, bad, negative = passes.once(_range, merge=_widest)
 
@@ -59,7 +59,8 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
 
     if bad[0] >= 0:
         raise ValueError(
-            f"Input {source.name} contains NaN or infinity, first at [{position(bad)}]; replace or crop such values first"
+            f"Input {source.name} contains NaN or infinity, first at [{position(bad)}]; "
+            "replace or crop such values first"
         )
     if nonnegative and negative[0] >= 0:
         raise ValueError(

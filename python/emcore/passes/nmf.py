@@ -48,8 +48,8 @@ def _squares(
     weights, mu = given["weights"], given["mu"]
     root = 1.0 if weights is None else np.sqrt(weights)
     h *= root
-    known = {"n_iter": 0, "converged": False, "loss": 0.0, "norm": 0.0, "first": 0.0, "start": 0.0, "last": 0.0}
-    known = _resumed(passes, w, h, known)
+    begin = {"n_iter": 0, "converged": False, "loss": 0.0, "norm": 0.0, "first": 0.0, "start": 0.0, "last": 0.0}
+    known = _resumed(passes, w, h, begin)
     while known["n_iter"] < max_iter and not known["converged"]:
         known["n_iter"] += 1
         first, before = known["n_iter"] == 1, h.copy()
@@ -181,7 +181,7 @@ def start(
         for i in range(0, n, ROWS):
             w[i : i + ROWS] = np.abs(rng.standard_normal((min(ROWS, n - i), k))) * size
         return w, h
-    from emcore.nmf import sides
+    from emcore.nmf_starts import sides
 
     factor = None if weights is None else np.sqrt(weights)
     directions, _, center, _, _ = principal(passes, k, False, factor, "auto", 0)
@@ -206,9 +206,9 @@ def _parts(some: NDArray[Any]) -> Floats:
 
 
 def _pure(passes: Passes, k: int, mu: bool, weights: Floats | None, dtype: Any) -> tuple[NDArray[Any], Floats]:
-    from emcore.nmf import pure_spectra
+    from emcore.nmf_starts import pure_spectra
 
-    n, d = passes.source.shape
+    d = passes.source.shape[1]
     found = _emcore.pure_rows_outside(_Farthest(passes, weights), d, k, weights)
     spectra = pure_spectra(passes.source.take(found) if found else np.empty((0, d)), k)
     none = {"kullback_leibler": False, "max_iter": 1, "tol": 0.0, "penalty_w": (0.0, 0.0), "weights": weights}
@@ -239,7 +239,8 @@ class _Farthest:
         return float(far), None if row < 0 else self.passes.source.row_of(int(index), int(row))
 
     def row(self, index: int) -> Floats:
-        return self.passes.source.take([index])[0].astype(np.float64)
+        found: Floats = self.passes.source.take([index])[0].astype(np.float64)
+        return found
 
 
 def _farthest(x: Any, state: Any, index: int, known: Floats) -> tuple[Any, ...]:

@@ -63,15 +63,16 @@ def _xt_x_q(x: Any, state: Any, index: int) -> tuple[Any, ...]:
 def _triangle(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     q, offset, shift = state
     scores = _emcore.x_q(x, q, offset) + shift
-    return ((_square(np.linalg.qr(scores, mode="r")),),)
+    return ((_triangle_of(scores),),)
 
 
 def _stacked(a: Partial, b: Partial) -> Partial:
-    return (_square(np.linalg.qr(np.vstack([a[0], b[0]]), mode="r")),)
+    return (_triangle_of(np.vstack([a[0], b[0]])),)
 
 
-def _square(r: Floats) -> Floats:
-    """With rows of zeros where there were fewer than columns."""
+def _triangle_of(matrix: Floats) -> Floats:
+    """R of its QR factors, with rows of zeros where there were fewer than columns."""
+    r: Floats = np.linalg.qr(matrix, mode="r")  # type: ignore[assignment]  # of one factor, as NumPy documents
     return np.vstack([r, np.zeros((r.shape[1] - r.shape[0], r.shape[1]))])
 
 
