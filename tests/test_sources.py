@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import warnings
 
 import h5py
@@ -395,3 +397,63 @@ def test_an_exception_of_the_callback_ends_the_fit_and_the_next_one_works(stored
     finally:
         emcore.distributed.TICK = before
     assert NMF(2, max_iter=3, tol=0, memory=600_000).fit(stored["Zarr", ""]).n_iter_ == 3
+
+
+def test_frames_with_headers_between_them_are_read_and_let_go(tmp_path):
+    frames = np.zeros(60, np.dtype([("head", "u1", 6), ("data", "u1", (8, 9))]))
+    frames["data"] = np.random.default_rng(0).integers(0, 99, (60, 8, 9))
+    frames.tofile(tmp_path / "x")
+    mapped = np.memmap(tmp_path / "x", frames.dtype, "r")["data"].reshape(6, 10, 8, 9)[:, :, ::-1]
+    axes = (Axis("y", 6, navigation=True), Axis("x", 10, navigation=True), Axis("ky", 8), Axis("kx", 9))
+    found = KMeans(3, memory=200_000).fit(as_source(Signal(mapped, axes)))
+    assert np.array_equal(found.labels_, KMeans(3).fit(np.asarray(mapped).reshape(60, 72)).labels_)
+
+
+def test_estimators_take_prepared_rows_without_computing_all_of_them(cube, monkeypatch):
+    rows = cube.reshape(-1, SHAPE[2])
+    prepared, held = prepare(Recipe(rows, normalize="sum")), np.asarray(prepare(Recipe(rows, normalize="sum")))
+    for model in (PCA(2), KMeans(3), NMF(2, max_iter=3, tol=0), FuzzyCMeans(2, max_iter=3, tol=0)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found, expected = in_blocks(model).fit(prepared), in_blocks(model).fit(held)
+        name = "components_" if hasattr(model, "transform") and not isinstance(model, KMeans) else "cluster_centers_"
+        assert_equal(found, expected, [name])
+        assert found.n_features_in_ == SHAPE[2]
+
+
+CODE = """
+import re, sys
+import numpy as np
+from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
+from emcore.lazy import as_source
+import emcore.passes, threading, h5py, sklearn.cluster
+
+def most(name="VmHWM"):
+    return 1024 * int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+path, model = sys.argv[1:]
+mapped = np.load(path, mmap_mode="r")
+eval(model).set_params(memory="1 GiB").fit(np.array(mapped[:2000]))  # what every process needs once
+open("/proc/self/clear_refs", "w").write("5")
+before = most("VmRSS")
+eval(model).fit(mapped)
+print(most() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "model", ["NMF(4, max_iter=2, tol=0", "PCA(3, svd_solver='randomized'", "KMeans(4, max_iter=2"]
+)
+def test_the_budget_is_kept(model, tmp_path):
+    rng = np.random.default_rng(0)
+    some = rng.poisson(rng.gamma(0.5, 2, (3000, 4)) @ rng.gamma(0.5, 1, (4, 512))).astype("u2")
+    mapped = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", "u2", (150_000, 512))
+    for start in range(0, 150_000, 3000):
+        mapped[start : start + 3000] = some
+    del mapped
+    command = [sys.executable, "-W", "ignore", "-c", CODE, str(tmp_path / "x.npy"), f"{model}, memory='64 MiB')"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    peak = re.search(r"predicted peak memory (.+)", done.stderr)[1]
+    assert int(done.stdout) <= check_memory(peak) + (8 << 20)  # what Python and its libraries add
+    assert check_memory(peak) <= 64 << 20

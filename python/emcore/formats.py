@@ -336,6 +336,5 @@ FORMATS: dict[str, _Format] = {
 
 FOLDERS: dict[str, _Format] = {
     ".zarr": _Format("Zarr", "", _zarr),
-    ".zspy": _Format("HyperSpy (Zarr)", "", _rosetta("zspy")),
 }
 """Stores that are folders."""

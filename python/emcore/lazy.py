@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from emcore._emcore import PreparedRows
 from emcore.memory import check_memory
 from emcore.signals import Signal
 from emcore.sources import Source, Stored
@@ -116,7 +117,8 @@ def _one_chunk(data: Any, inner: int, name: str) -> Any:
 
 def rows_of(estimator: Any, X: Any, *, reset: bool = True) -> Any:
     """
-    `X` as an estimator's methods take it: checked by scikit-learn's rules, or a `Source` of what is outside memory.
+    `X` as an estimator's methods take it: checked by scikit-learn's rules; or a `Source` of what is outside memory, or
+    prepared rows, as they are.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ def rows_of(estimator: Any, X: Any, *, reset: bool = True) -> Any:
     from sklearn.utils.validation import validate_data
 
     rows = open_rows(X, memory=estimator.memory, checkpoint=estimator.checkpoint if reset else None)
-    if not isinstance(rows, Source):
+    if not isinstance(rows, Source | PreparedRows):
         return validate_data(estimator, rows, dtype="numeric", ensure_all_finite=False, reset=reset)
     d = rows.shape[1]
     if reset:

@@ -65,10 +65,13 @@ class Stored:
             mapped: NDArray[Any] = self.flat[start:stop]
             return mapped
         try:
-            part = np.asarray(self.data[start // self.unit : stop // self.unit])
+            part = self.data[start // self.unit : stop // self.unit]
+            rows = np.array(part).reshape(stop - start, self.d)
         except Exception as error:
             raise ValueError(f"rows {start} to {stop} cannot be read: truncated or damaged ({error})") from error
-        return part.reshape(stop - start, self.d)
+        if self.map is not None:  # frames with something between them, of which a copy was made
+            self.release(part)
+        return rows
 
     def whole(self) -> NDArray[Any]:
         """All rows."""
@@ -104,6 +107,8 @@ class Stored:
         file = self.map._mmap
         low, high = np.lib.array_utils.byte_bounds(rows)
         first = np.frombuffer(file, np.uint8).__array_interface__["data"][0]
+        if not first <= low <= high <= first + len(file):
+            return  # a copy
         start = (low - first) // mmap.PAGESIZE * mmap.PAGESIZE
         file.madvise(advice, start, min(high - first, len(file)) - start)
 
