@@ -16,30 +16,31 @@ mod metric;
 mod power;
 mod products;
 mod registers;
+mod step;
 #[cfg(test)]
 mod tests;
 mod tile;
 
-use crate::eigen::eigen;
 use crate::moments::moments;
 use crate::pass::pass;
 use crate::rows::Rows;
 use crate::simd::{Pixel, Real};
 use crate::{Control, Error, Result};
-use faer::Mat;
-use frame::Frame;
-use metric::Metric;
+pub use frame::Frame;
+pub use metric::Metric;
 pub use power::Power;
 use std::ops::Range;
-use tile::{Model, Sums, Task, visit};
+pub use step::{Update, base, model, sweep, turned, update};
+use step::{block_rows, limits, whitening};
+pub use tile::{Model, Sums};
+use tile::{Task, visit};
 
 /// Most features with a covariance each.
 pub const MOST_FEATURES: usize = 512;
+/// Rows of memberships that a thread takes at a time.
+const LABEL_ROWS: usize = 8192;
 /// Spherical iterations at most before covariances come in, and the change of a membership that is enough.
 const SPHERICAL: (usize, f64) = (10, 1e-3);
-/// Rows per block of a pass at most, and the flops that a block takes at most, so that it can be stopped soon.
-const BLOCK: (usize, usize) = (8192, 1 << 27);
-
 /// Covariances of Gustafson & Kessel.
 #[derive(Debug, Clone, Copy)]
 pub struct Covariances<'a> {
@@ -78,8 +79,6 @@ pub enum Start<'a, R> {
 pub struct Fuzzy<R> {
     /// n × k, those of the centres and covariances below.
     pub memberships: Vec<R>,
-    /// Of each row the cluster of largest membership.
-    pub labels: Vec<i32>,
     /// k × d.
     pub centers: Vec<f64>,
     /// k × d × d, or empty.
@@ -110,7 +109,7 @@ where
     match start {
         Start::Centers(centers) => fit.centers = fit.frame.inward::<T::Real>(centers),
         Start::Memberships(u) => {
-            fit.turn(u)?;
+            fit.u = turned(u, k, control)?;
             let sums = fit.pass(false)?;
             fit.update(&sums)?;
         }
@@ -173,7 +172,7 @@ where
                 .collect::<Result<Vec<_>>>()?,
         ),
     };
-    let model = model::<T::Real>(&frame, &frame.inward::<T::Real>(centers), metrics.as_deref(), m);
+    let model = model::<T::Real>(&frame, &frame.inward::<T::Real>(centers), whitening(metrics.as_deref()), m);
     control.expect(n as u64);
     let block = |range: Range<usize>, out: &mut [T::Real]| {
         visit(&rows, range, &model, Task::Rows(out), &mut Sums::new(&model));
@@ -181,7 +180,7 @@ where
     pass(n, block_rows::<T::Real>(&model), control, out, block, |()| ())
 }
 
-/// The cluster of largest membership of each row, of equal ones the first.
+/// The cluster of largest membership of each row of k, of equal ones the first.
 pub fn labels<R: Real>(memberships: &[R], k: usize, control: &Control) -> Result<Vec<i32>> {
     let mut labels = vec![0; memberships.len() / k];
     let block = |range: Range<usize>, labels: &mut [i32]| {
@@ -195,7 +194,7 @@ pub fn labels<R: Real>(memberships: &[R], k: usize, control: &Control) -> Result
         }
     };
     control.expect(labels.len() as u64);
-    pass(labels.len(), BLOCK.0, control, &mut labels, block, |()| ())?;
+    pass(labels.len(), LABEL_ROWS, control, &mut labels, block, |()| ())?;
     Ok(labels)
 }
 
@@ -211,31 +210,6 @@ fn check(d: usize, k: usize, options: &Options<'_>) -> Result<()> {
         return Err(Error::invalid("X", message));
     }
     Ok(())
-}
-
-/// Largest ratio and smallest size of the eigenvalues of a covariance that the arithmetic can tell from rounding.
-fn limits<R>() -> (f64, f64) {
-    if size_of::<R>() == 4 { (1e6, 1e-14) } else { (1e15, 1e-30) }
-}
-
-fn model<R: Real>(frame: &Frame, centers: &[f64], metrics: Option<&[Metric]>, m: f64) -> Model<R> {
-    let reals = |values: &[f64]| Vec::from_iter(values.iter().map(|&x| R::of(x)));
-    let d = frame.offset.len();
-    Model {
-        k: centers.len() / d,
-        d,
-        m: R::of(m),
-        offset: reals(&frame.offset),
-        factor: reals(&frame.factor),
-        centers: reals(centers),
-        whitening: metrics.map(|all| all.iter().flat_map(|metric| registers::pack(&metric.whitening, d)).collect()),
-    }
-}
-
-/// Whole tiles or, where they take long, whole groups.
-fn block_rows<R: Real>(model: &Model<R>) -> usize {
-    let flops = 4 * model.k * model.d * if model.whitening.is_some() { model.d } else { 1 };
-    (BLOCK.1 / flops).clamp(R::LINE, BLOCK.0) / R::LINE * R::LINE
 }
 
 /// A fit under way.
@@ -281,95 +255,29 @@ where
             fit.u.fill(T::Real::ONE);
             fit.metrics = Some(Vec::new());
             let sums = fit.pass(false)?;
-            let all = covariance(&sums.products, sums.mass[0], d);
-            let values = eigen(Mat::from_fn(d, d, |i, j| all[i * d + j]), control)?.values;
-            fit.base = gamma * (values.iter().map(|x| x.max(0.0).ln()).sum::<f64>() / d as f64).exp();
+            fit.base = base(&sums, gamma, d, control)?;
             fit.u.fill(T::Real::ZERO);
             fit.metrics = None;
         }
         Ok(fit)
     }
 
-    /// Take over memberships, a row of k each, which must sum to 1.
-    fn turn(&mut self, u: &[T::Real]) -> Result<()> {
-        let (n, k, line) = (self.rows.n(), self.empty.len(), T::Real::LINE);
-        let block = |groups: Range<usize>, turned: &mut [T::Real]| {
-            let first = groups.start * line;
-            let mut off = None;
-            let given = u[first * k..(groups.end * line).min(n) * k].chunks(line * k);
-            for (g, (rows, turned)) in given.zip(turned.chunks_exact_mut(line * k)).enumerate() {
-                let mut sums = vec![T::Real::ZERO; rows.len() / k];
-                for (c, turned) in turned.chunks_exact_mut(line).enumerate() {
-                    for ((turned, row), sum) in turned.iter_mut().zip(rows.chunks_exact(k)).zip(&mut sums) {
-                        *turned = row[c];
-                        *sum += row[c];
-                    }
-                }
-                let bad = sums.iter().position(|sum| !((sum.f64() - 1.0).abs() <= 1e-4));
-                off = off.or(bad.map(|l| (first + g * line + l, sums[l].f64())));
-            }
-            off
-        };
-        let mut first = None;
-        self.control.expect(n.div_ceil(line) as u64);
-        pass(n.div_ceil(line), BLOCK.0 / line, self.control, &mut self.u, block, |off| first = first.or(off))?;
-        first.map_or(Ok(()), |(row, sum)| {
-            Err(Error::invalid(
-                "init",
-                format!("memberships in init[{row}] sum to {}; each row must sum to 1", (sum * 1e6).round() / 1e6),
-            ))
-        })
-    }
-
     /// Visit all rows: new memberships, unless those there are be kept, and the sums.
     fn pass(&mut self, renew: bool) -> Result<Sums> {
-        let (n, line) = (self.rows.n(), T::Real::LINE);
-        let model = model::<T::Real>(&self.frame, &self.centers, self.metrics.as_deref(), self.options.m);
-        let mut total = Sums::new(&model);
-        let rows = self.rows;
-        let block = |groups: Range<usize>, u: &mut [T::Real]| {
-            let mut sums = Sums::new(&model);
-            let range = groups.start * line..(groups.end * line).min(n);
-            let task = if renew { Task::Iterate(u) } else { Task::Given(u) };
-            visit(&rows, range, &model, task, &mut sums);
-            sums
-        };
-        self.control.expect(n.div_ceil(line) as u64);
-        let groups = block_rows(&model) / line;
-        pass(n.div_ceil(line), groups, self.control, &mut self.u, block, |part| total.add(&part))?;
-        Ok(total)
+        let model = model::<T::Real>(&self.frame, &self.centers, whitening(self.metrics.as_deref()), self.options.m);
+        sweep(self.rows, &model, &mut self.u, renew, self.control)
     }
 
     /// New centres and, with covariances, new metrics.
     fn update(&mut self, sums: &Sums) -> Result<()> {
-        let (k, d) = (self.empty.len(), self.rows.d());
-        let size = sums.products.len() / k;
-        let round = |x: f64| T::Real::of(x).f64();
-        let mut metrics = Vec::new();
-        for (c, (&mass, products)) in sums.mass.iter().zip(sums.products.chunks_exact(size)).enumerate() {
-            let empty = mass <= f64::from(f32::MIN_POSITIVE);
-            self.empty[c] += usize::from(empty);
-            let center = &mut self.centers[c * d..(c + 1) * d];
-            let Some(Covariances { rho, gamma, beta }) = self.options.covariances.filter(|_| self.metrics.is_some())
-            else {
-                if !empty {
-                    center.iter_mut().zip(products).for_each(|(v, sum)| *v = round(sum / mass));
-                }
-                continue;
-            };
-            let mut covariance = if empty { vec![0.0; d * d] } else { covariance(products, mass, d) };
-            if !empty {
-                center.iter_mut().zip(&products[d * d..]).for_each(|(v, sum)| *v = round(*v + sum / mass));
-            }
-            covariance.iter_mut().for_each(|x| *x *= 1.0 - gamma);
-            (0..d).for_each(|j| covariance[j * d + j] += self.base);
-            let (most, least) = limits::<T::Real>();
-            let metric = Metric::new(covariance, d, rho[c], beta.min(most), least, self.control)?;
-            self.conditioned[c] += usize::from(metric.conditioned);
-            metrics.push(metric);
+        let covariances = self.options.covariances.filter(|_| self.metrics.is_some());
+        let new = update::<T::Real>(&mut self.centers, sums, covariances, self.base, self.control)?;
+        for (c, empty) in new.empty.iter().enumerate() {
+            self.empty[c] += usize::from(*empty);
+            self.conditioned[c] += usize::from(new.metrics.get(c).is_some_and(|metric| metric.conditioned));
         }
         if self.metrics.is_some() {
-            self.metrics = Some(metrics);
+            self.metrics = Some(new.metrics);
         }
         Ok(())
     }
@@ -386,15 +294,7 @@ where
         // Anew from what is returned, so that the same rows have the same memberships ever after.
         let given = self.options.covariances.map(|given| (&covariances[..], given.rho));
         memberships(self.rows, &centers, given, self.options.m, &mut self.u, self.control)?;
-        let labels = labels(&self.u, k, self.control)?;
         let Self { u: memberships, conditioned, empty, .. } = self;
-        Ok(Fuzzy { memberships, labels, centers, covariances, objective, converged, conditioned, empty })
+        Ok(Fuzzy { memberships, centers, covariances, objective, converged, conditioned, empty })
     }
-}
-
-/// About the mean, from sums about another point.
-fn covariance(products: &[f64], mass: f64, d: usize) -> Vec<f64> {
-    let mean = |j: usize| products[d * d + j] / mass;
-    let entry = |i: usize, j: usize| products[i.max(j) * d + i.min(j)] / mass - mean(i) * mean(j);
-    (0..d * d).map(|at| entry(at / d, at % d)).collect()
 }

@@ -27,14 +27,14 @@ mod sums;
 mod tests;
 
 pub use exact::distances;
-pub use seeds::seeds;
+pub use seeds::{attempts, draw, seeds, squares};
+pub use sums::Sums;
 
 use crate::simd::Pixel;
 use crate::{Control, Error, Result, Rows};
 use assign::Parts;
 use centers::Centers;
 use rows::Weighed;
-use sums::Sums;
 
 /// Iterations after which sums of floats are formed anew.
 const REBUILD: usize = 10;
@@ -99,8 +99,9 @@ pub fn kmeans<T: Pixel + Into<f64>>(
             sums = Sums::of(&x, k, |i| parts.label(i), control)?;
         }
         let shift = if sums.weights.contains(&0.0) {
-            let relocated = relocate::empty_clusters(&x, &centers, &parts, &sums, control)?;
-            centers.advance(&relocated)
+            let (count, label) = (sums.empty(), |i: usize| parts.label(i) as usize);
+            let far = relocate::farthest(&x, &centers.values, label, count, control)?;
+            centers.advance(&relocate::relocated(&x, &sums, far.into_iter().map(|(i, _)| i), label))
         } else {
             centers.advance(&sums)
         };
@@ -113,6 +114,65 @@ pub fn kmeans<T: Pixel + Into<f64>>(
     let labels = parts.into_labels();
     let inertia = exact::inertia(&x, &centers.values, &labels, control)?;
     Ok(Fit { centers: centers.values, labels, inertia, n_iter, converged })
+}
+
+/// One visit of some rows for fixed centres: the label of each, and what they add to the sums of their clusters.
+pub fn visit<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    centers: &[f64],
+    metric: Metric,
+    weights: Option<&[f64]>,
+    control: &Control,
+) -> Result<(Vec<u32>, Sums)> {
+    let k = check(&rows, centers, weights)?;
+    let x = Weighed::new(rows, metric, weights, control)?;
+    let (mut parts, mut sums) = (Parts::new(&x, k), Sums::new(k, rows.d()));
+    parts.assign(&x, &Centers::start(&x, centers), Some(&mut sums), control)?;
+    Ok((parts.into_labels(), sums))
+}
+
+/// Up to `count` of some rows and their squared distances from the centres of their labels, the farthest first.
+pub fn farthest<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    centers: &[f64],
+    labels: &[u32],
+    count: usize,
+    metric: Metric,
+    control: &Control,
+) -> Result<Vec<(usize, f64)>> {
+    let x = Weighed::new(rows, metric, None, control)?;
+    relocate::farthest(&x, centers, |i| labels[i] as usize, count, control)
+}
+
+/// Rows that empty clusters take: copies of them (m × d), the clusters they are in, and what they count for.
+#[derive(Debug, Clone, Copy)]
+pub struct Moved<'a> {
+    /// m × d.
+    pub rows: &'a [f64],
+    /// Of each row.
+    pub from: &'a [u32],
+    /// Of each row.
+    pub weights: &'a [f64],
+}
+
+/// The centres that follow from the sums over all rows, how far they moved (squared, together), and the mean variance of a
+/// feature, which only sums about the first centres tell. In the arithmetic of rows of type `T`.
+pub fn step<T: Pixel + Into<f64>>(
+    centers: &[f64],
+    sums: &Sums,
+    metric: Metric,
+    moved: Moved<'_>,
+    control: &Control,
+) -> Result<(Vec<f64>, f64, f64)> {
+    let d = centers.len() / sums.weights.len();
+    let none = Weighed::new(Rows::<T>::from_slice(&[], 0, d), metric, None, control)?;
+    let mut centers = Centers::start(&none, centers);
+    let variance = sums.variance(&centers)?;
+    let rows = Rows::from_slice(moved.rows, moved.from.len(), d);
+    let x = Weighed::new(rows, metric, Some(moved.weights), control)?;
+    let from = |i: usize| moved.from[i] as usize;
+    let shift = centers.advance(&relocate::relocated(&x, sums, 0..moved.from.len(), from));
+    Ok((centers.values, shift, variance))
 }
 
 /// The nearest of `centers` (k × d) to each row, and the inertia.

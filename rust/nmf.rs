@@ -17,8 +17,9 @@ mod update;
 
 pub use kullback::{likelihood, mean};
 pub use least_squares::least_squares;
-pub use pure::pure_rows;
+pub use pure::{Far, choose, farthest, pure_rows};
 
+use crate::panel::{Panel, Spare};
 use crate::simd::{Pixel, Real};
 use crate::tiles::BLOCK_ROWS;
 use crate::{Control, Error, Result, Rows};
@@ -113,23 +114,78 @@ pub fn nmf<T: Pixel>(
     Ok(fit)
 }
 
-/// The loss of given factors, without penalties.
+/// The loss of given factors, without penalties. `mean` of all data, of which these rows may be some only; by default that
+/// of the rows.
 pub fn loss<T: Pixel>(
     x: Rows<'_, T>,
     w: &[T::Real],
     h: &[f64],
     weights: Option<&[f64]>,
     loss: Loss,
+    mean: Option<f64>,
     control: &Control,
 ) -> Result<f64> {
     match loss {
         Loss::Frobenius => frobenius::loss(x, w, h, weights, control),
-        Loss::KullbackLeibler => kullback::loss(x, w, h, weights, control),
+        Loss::KullbackLeibler => kullback::loss(x, w, h, weights, mean, control),
+    }
+}
+
+/// What one visit of some rows adds to the sums of an iteration; sums of several such are those of all their rows.
+pub struct Partial {
+    /// Frobenius: Wᵀ X √ω; Kullback-Leibler: Wᵀ (X/WH); k × d.
+    pub products: Vec<f64>,
+    /// Frobenius: Wᵀ W, k × k; Kullback-Leibler: ΣW, k.
+    pub small: Vec<f64>,
+    /// Frobenius, in the first visit: Wᵀ W of the W there was, else empty.
+    pub before: Vec<f64>,
+    /// Frobenius: ⟨Wᵀ X, H⟩ and ‖X √ω‖² (both in the first visit only), and the violation of the optimality conditions.
+    pub terms: [f64; 3],
+}
+
+/// Visit some rows: their new W for fixed H, and their sums. `h` is H √ω for the Frobenius loss, H for the other, which
+/// needs the `mean` of all data.
+#[allow(clippy::too_many_arguments)]
+pub fn visit<T: Pixel>(
+    x: Rows<'_, T>,
+    w: &mut [T::Real],
+    h: &[f64],
+    weights: Option<&[f64]>,
+    p: Parameters,
+    first: bool,
+    mean: f64,
+    control: &Control,
+) -> Result<Partial> {
+    let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    if w.len() != n * k {
+        return Err(Error::invalid("W", format!("{} values for {n} rows and {k} components", w.len())));
+    }
+    let spare = Spare::new(|| Panel::zeros::<T::Real>(d, k));
+    if p.loss == Loss::KullbackLeibler {
+        let model = kullback::Model::new(h, weights, kullback::floor(mean), d);
+        let (products, small) = kullback::sweep(x, w, &model, p.on_w, &spare, control)?;
+        return Ok(Partial { products, small, before: Vec::new(), terms: [0.0; 3] });
+    }
+    let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
+    let before = if first { frobenius::wtw(w, k) } else { Vec::new() };
+    let sums = frobenius::sweep(x, w, h, root.as_deref(), p, first, &spare, control)?;
+    let terms = [sums.cross, sums.norm, sums.violation];
+    Ok(Partial { products: sums.wtx, small: sums.wtw, before, terms })
+}
+
+/// New H, as `h` of [`visit`], from the sums of all rows; returns its share of the violation.
+pub fn update_h(h: &mut [f64], products: &[f64], small: &[f64], weights: Option<&[f64]>, p: Parameters) -> f64 {
+    match p.loss {
+        Loss::Frobenius => update::columns(h, small, products, p.on_h, p.solver),
+        Loss::KullbackLeibler => {
+            kullback::columns(h, products, small, weights, p.on_h);
+            0.0
+        }
     }
 }
 
 /// Sort the components by falling energy; if `scale`, each row of H sums to 1 and W carries the rest.
-fn canonical<R: Real>(w: &mut [R], h: &mut [f64], k: usize, weights: Option<&[f64]>, scale: bool) {
+pub fn canonical<R: Real>(w: &mut [R], h: &mut [f64], k: usize, weights: Option<&[f64]>, scale: bool) {
     let d = h.len() / k;
     let weight = |j: usize| weights.map_or(1.0, |w| w[j]);
     let mut energy = vec![0.0; k];

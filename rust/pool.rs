@@ -99,26 +99,43 @@ pub fn on_every_thread(control: &Control, work: impl Fn() + Sync) {
             let _ = self.0.send(()); // sent even when `work` panics
         }
     }
-    let pool = pool();
-    pool.in_place_scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..pool.current_num_threads() {
-            let done = Done(sender.clone());
-            let work = &work;
-            scope.spawn(move |_| {
+    let wait = |receiver: mpsc::Receiver<()>| loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(()) => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => tick(control),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    };
+    if num_threads() == 1 {
+        // A thread of this call's own: callers that ask for one thread each, as a cluster's workers do, run side by side.
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            let (done, work) = (Done(sender), &work);
+            let thread = std::thread::Builder::new().name("emcore-0".into()).spawn_scoped(scope, move || {
                 let _done = done;
                 work();
             });
-        }
-        drop(sender);
-        loop {
-            match receiver.recv_timeout(TICK) {
-                Ok(()) => {}
-                Err(mpsc::RecvTimeoutError::Timeout) => tick(control),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            wait(receiver);
+            if let Err(panic) = thread.expect("the system lets a process start threads").join() {
+                std::panic::resume_unwind(panic);
             }
-        }
-    });
+        });
+    } else {
+        let pool = pool();
+        pool.in_place_scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            for _ in 0..pool.current_num_threads() {
+                let done = Done(sender.clone());
+                let work = &work;
+                scope.spawn(move |_| {
+                    let _done = done;
+                    work();
+                });
+            }
+            drop(sender);
+            wait(receiver);
+        });
+    }
     if TICKER.with_borrow(|ticker| ticker.as_ref().is_some_and(|ticker| ticker.1.elapsed() >= TICK)) {
         tick(control); // or many short calls would never be stopped
     }
@@ -172,6 +189,21 @@ mod tests {
             set_num_threads_here(former);
             assert_eq!(count.into_inner(), threads);
         }
+    }
+
+    #[test]
+    fn calls_that_ask_for_one_thread_each_run_side_by_side() {
+        let together = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    set_num_threads_here(1);
+                    on_every_thread(&Control::new(), || {
+                        together.wait(); // for ever, if one waited for the other to end
+                    });
+                });
+            }
+        });
     }
 
     #[test]

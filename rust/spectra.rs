@@ -63,6 +63,8 @@ pub enum Scale {
     Log,
     /// ln(c + P) with the given c
     LogPlus(f64),
+    /// ln(1 + P/c) with the given c above zero: of a part of an image, when the median of all is known
+    LogOver(f64),
 }
 
 /// How spectra are computed.
@@ -171,6 +173,9 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
         Scale::Amplitude => logarithm::finish(output, Finish::Root(unit.recip()), control).map(|()| 1.0),
         Scale::LogPlus(c) => {
             logarithm::finish(output, Finish::Log { offset: c / power, add: c.ln() }, control).map(|()| c)
+        }
+        Scale::LogOver(c) => {
+            logarithm::finish(output, Finish::Log { offset: c / power, add: 0.0 }, control).map(|()| c)
         }
         Scale::Log => {
             let c = histogram.median(output, control)?;

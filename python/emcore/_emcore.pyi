@@ -26,6 +26,29 @@ def nmf(
     penalty_h: tuple[float, float],
     weights: NDArray[Any] | None,
 ) -> tuple[int, bool, float]: ...
+def nmf_visit(
+    data: _Rows,
+    w: NDArray[Any],
+    h: NDArray[np.float64],
+    *,
+    mu: bool,
+    kullback_leibler: bool,
+    penalty_w: tuple[float, float],
+    weights: NDArray[Any] | None,
+    first: bool,
+    mean: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], list[float]]: ...
+def nmf_update(
+    h: NDArray[np.float64],
+    products: NDArray[np.float64],
+    small: NDArray[np.float64],
+    *,
+    mu: bool,
+    kullback_leibler: bool,
+    penalty_h: tuple[float, float],
+    weights: NDArray[Any] | None,
+) -> float: ...
+def nmf_canonical(w: NDArray[Any], h: NDArray[np.float64], *, weights: NDArray[Any] | None, scale: bool) -> None: ...
 def nmf_maps(
     data: NDArray[Any],
     w: NDArray[Any],
@@ -36,12 +59,23 @@ def nmf_maps(
     tol: float,
     penalty_w: tuple[float, float],
     weights: NDArray[Any] | None,
+    mean: float | None = None,
 ) -> None: ...
 def nmf_loss(
-    data: NDArray[Any], w: NDArray[Any], h: NDArray[Any], *, kullback_leibler: bool, weights: NDArray[Any] | None
+    data: _Rows,
+    w: NDArray[Any],
+    h: NDArray[Any],
+    *,
+    kullback_leibler: bool,
+    weights: NDArray[Any] | None,
+    mean: float | None = None,
 ) -> float: ...
-def pure_rows(data: NDArray[Any], k: int, weights: NDArray[Any] | None) -> list[int]: ...
-def mean(data: NDArray[Any]) -> float: ...
+def pure_rows(data: _Rows, k: int, weights: NDArray[Any] | None) -> list[int]: ...
+def pure_rows_visit(
+    data: _Rows, known: NDArray[np.float64], newest: NDArray[np.float64] | None, weights: NDArray[Any] | None
+) -> tuple[float, int | None]: ...
+def pure_rows_outside(passes: object, d: int, k: int, weights: NDArray[Any] | None) -> list[int]: ...
+def mean(data: _Rows) -> float: ...
 
 _Spectra = tuple[int, int, str, bool, str, float, str, int, float]
 
@@ -72,6 +106,17 @@ def pca(
     solver: str,
     seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, str]: ...
+def pca_outside(
+    passes: object,
+    shape: tuple[int, int],
+    double: bool,
+    components: int,
+    center: bool,
+    weights: NDArray[np.float64] | None,
+    solver: str,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, str]: ...
+def gram(data: _Rows, mean: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def kmeans(
     data: _Rows,
     centers: NDArray[np.float64],
@@ -81,6 +126,38 @@ def kmeans(
     metric: str,
     weights: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], float, int, bool]: ...
+def kmeans_visit(
+    data: _Rows, centers: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], float]: ...
+def kmeans_farthest(
+    data: _Rows, labels: NDArray[np.int32], centers: NDArray[np.float64], count: int, *, metric: str
+) -> list[tuple[int, float]]: ...
+def kmeans_update(
+    centers: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    squares: float,
+    *,
+    moved: tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]],
+    metric: str,
+    double: bool,
+) -> tuple[NDArray[np.float64], float, float]: ...
+def kmeans_squares(
+    data: _Rows, origin: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], float]: ...
+def kmeans_attempts(
+    data: _Rows,
+    origin: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    nearest: NDArray[np.float64],
+    candidates: NDArray[np.float64],
+    *,
+    metric: str,
+    weights: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def kmeans_draw(
+    values: NDArray[np.float64], draws: Sequence[float], *, weights: NDArray[np.float64] | None
+) -> list[int]: ...
 def kmeans_seeds(
     data: _Rows, k: int, *, metric: str, weights: NDArray[np.float64] | None, draws: NDArray[np.float64]
 ) -> list[int]: ...
@@ -102,7 +179,6 @@ def cmeans(
     covariances: tuple[list[float], float, float] | None,
 ) -> tuple[
     NDArray[Any],
-    NDArray[np.int32],
     NDArray[np.float64],
     NDArray[np.float64] | None,
     NDArray[np.float64],
@@ -110,6 +186,25 @@ def cmeans(
     list[int],
     list[int],
 ]: ...
+
+_Model = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]
+
+def cmeans_labels(memberships: NDArray[Any]) -> NDArray[np.int32]: ...
+def cmeans_frame(
+    mean: NDArray[np.float64], variance: NDArray[np.float64], each: bool, double: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def cmeans_visit(
+    data: _Rows, memberships: NDArray[Any], model: _Model, *, m: float, renew: bool
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], float, float]: ...
+def cmeans_update(
+    centers: NDArray[np.float64],
+    mass: NDArray[np.float64],
+    products: NDArray[np.float64],
+    *,
+    covariances: tuple[list[float], float, float, float] | None,
+    double: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float64] | None, list[bool], list[bool]]: ...
+def cmeans_base(mass: NDArray[np.float64], products: NDArray[np.float64], gamma: float, d: int) -> float: ...
 def memberships(
     data: _Rows,
     centers: NDArray[np.float64],

@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from emcore.kmeans import distances, kmeans, nearest
+from emcore.lazy import rows_of
 
 
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -36,6 +37,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         What is near; see `emcore.kmeans.kmeans`.
     random_state : int, RandomState or None
         For the starts; None stands for 0, so that results can be repeated.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
 
     Attributes
     ----------
@@ -66,6 +71,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         tol: float = 1e-4,
         metric: str = "euclidean",
         random_state: Any = None,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init
@@ -74,10 +81,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.tol = tol
         self.metric = metric
         self.random_state = random_state
+        self.memory = memory
+        self.checkpoint = checkpoint
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the clusters of `X`, shape (n, d), rows weighted by `sample_weight`; `y` is ignored."""
-        rows = validate_data(self, X, dtype="numeric", ensure_all_finite=False)
+        rows = rows_of(self, X)
         seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         found = kmeans(
             rows,
@@ -89,6 +98,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             metric=self.metric,
             sample_weight=sample_weight,
             random_state=int(seed),
+            memory=self.memory,
+            checkpoint=self.checkpoint,
         )
         self.cluster_centers_ = found.centers
         self.labels_ = found.labels
@@ -117,7 +128,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return -self._nearest(X, sample_weight)[1]
 
     def _nearest(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[NDArray[np.int32], float]:
-        return nearest(self._rows(X), self.cluster_centers_, metric=self.metric, sample_weight=sample_weight)
+        given: dict[str, Any] = {"metric": self.metric, "sample_weight": sample_weight, "memory": self.memory}
+        return nearest(self._rows(X), self.cluster_centers_, **given)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
         """Find the clusters of `X`, shape (n, d), and return the distances to their centres; `y` is ignored."""
@@ -126,12 +138,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Distance of every row of `X`, shape (n, d), to every centre, shape (n, k)."""
         rows = self._rows(X)
-        found = distances(rows, self.cluster_centers_, metric=self.metric)
+        found = distances(rows, self.cluster_centers_, metric=self.metric, memory=self.memory)
         return found.astype(np.float32) if rows.dtype == np.float32 else found
 
-    def _rows(self, X: ArrayLike) -> NDArray[Any]:
+    def _rows(self, X: ArrayLike) -> Any:
         check_is_fitted(self)
-        return np.asarray(validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False))
+        return rows_of(self, X, reset=False)
 
     @property
     def _n_features_out(self) -> int:

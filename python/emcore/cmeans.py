@@ -1,5 +1,6 @@
 """Fuzzy clusters: how much of each row belongs to each of a few groups, spherical or of a shape of their own."""
 
+import os
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.distributed import begin
 from emcore.kmeans import check_clusters, starting_centers
+from emcore.lazy import open_rows
 from emcore.membership import check_features, check_fuzziness, check_volumes, what_was_done
+from emcore.passes import cmeans as of_source
+from emcore.passes.kmeans import trials
+from emcore.passes.moments import checked_range
+from emcore.sources import Source
 
 INITS = ("k-means++", "random")
 
@@ -63,6 +70,8 @@ def fuzzy_c_means(
     n_init: int = 1,
     init: str | ArrayLike = "k-means++",
     random_state: int = 0,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> FuzzyResult:
     """
     Cluster rows by distance to a few centres, with memberships instead of labels.
@@ -73,7 +82,8 @@ def fuzzy_c_means(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides, memory-mapped or not; neither converted nor copied.
+        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        axes.
     n_clusters : int
         k, between 2 and n.
     m : float
@@ -88,6 +98,11 @@ def fuzzy_c_means(
         Where to start: rows far from each other [2]_, any rows, these centres, or these memberships.
     random_state : int
         Seed of the starts. The number of threads never changes a result.
+    memory : int or str, optional
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
+    checkpoint : path, optional
+        Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
     Returns
     -------
@@ -119,7 +134,8 @@ def fuzzy_c_means(
     ([0, 0, 0, 1, 1], [0.7, 0.3])
     """
     check_count(n_clusters, "n_clusters", 2)
-    return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state))
+    where = memory, checkpoint
+    return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, where=where))
 
 
 def gustafson_kessel(
@@ -135,6 +151,8 @@ def gustafson_kessel(
     gamma: float = 0.0,
     beta: float = 1e15,
     rho: float | ArrayLike = 1.0,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> FuzzyResult:
     """
     Cluster rows into ellipsoids, each of a shape and direction of its own, with memberships.
@@ -148,7 +166,7 @@ def gustafson_kessel(
     ----------
     X : array-like, shape (n, d), or PreparedRows
         As in `fuzzy_c_means`; d at most 512.
-    n_clusters, m, max_iter, tol, n_init, init, random_state
+    n_clusters, m, max_iter, tol, n_init, init, random_state, memory, checkpoint
         As in `fuzzy_c_means`.
     gamma : float
         Between 0 and 1: the share in each F of ``det(F_0)^(1/d)`` times the unit matrix, F_0 being the covariance of
@@ -193,7 +211,8 @@ def gustafson_kessel(
     True
     """
     check_count(n_clusters, "n_clusters", 2)
-    return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, (gamma, beta, rho)))
+    where = memory, checkpoint
+    return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, (gamma, beta, rho), where))
 
 
 def cluster(
@@ -206,9 +225,11 @@ def cluster(
     init: Any,
     random_state: Any,
     shape: tuple[float, float, Any] | None = None,
+    where: tuple[Any, Any] = (None, None),
 ) -> FuzzyResult:
     """
-    What `fuzzy_c_means` and, with ``shape = (gamma, beta, rho)``, `gustafson_kessel` do, without a warning.
+    What `fuzzy_c_means` and, with ``shape = (gamma, beta, rho)``, `gustafson_kessel` do, without a warning; `where` is
+    ``(memory, checkpoint)``.
 
     One cluster is allowed here.
 
@@ -217,7 +238,8 @@ def cluster(
     >>> cluster([[0], [1], [9]], 2, 2.0, 10, 1e-5, 1, "k-means++", 0).notes
     ()
     """
-    rows = as_rows(X)
+    rows: Any = open_rows(X, memory=where[0], checkpoint=where[1])
+    rows = rows if isinstance(rows, Source) else as_rows(rows)
     n, d = rows.shape
     k = check_clusters(n_clusters, n)
     m = check_fuzziness(m)
@@ -238,20 +260,29 @@ def cluster(
         centers, given = _given(init, rows, k)
     stream = np.random.default_rng(seed)
     best: Any = None
-    for _ in range(runs):
+    if isinstance(rows, Source):
+        told = {"method": "fuzzy", "n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
+        told.update(init=init if isinstance(init, str) else np.asarray(init), covariances=covariances)
+        drawn = 16 + 8 * trials(k) if isinstance(init, str) and init == "k-means++" else 0
+        per_row = of_source.row_bytes(k, rows.dtype) + drawn
+        passes = begin(rows, *where, told, per_row, of_source.sums_bytes(d, k, covariances is not None))
+        checked_range(passes)
+        fuzzy = of_source.FuzzyPasses(passes, m, covariances)
+        best = fuzzy.runs(runs, centers, given, init, stream, max_iter, tol)
+    for _ in range(0 if isinstance(rows, Source) else runs):
         if isinstance(init, str):
             centers = starting_centers(rows, k, init, "euclidean", None, stream)
         run = _emcore.cmeans(rows, centers, given, m=m, max_iter=max_iter, tol=tol, covariances=covariances)
-        if best is None or run[4][-1] < best[4][-1]:
+        if best is None or run[3][-1] < best[3][-1]:
             best = run
-    u, labels, centers, found, objective, converged, conditioned, empty = best
+    u, centers, found, objective, converged, conditioned, empty = best
     size = float(objective[-1]) * k ** (m - 1) / n
     notes = what_was_done(centers, found, size, conditioned, empty, len(objective))
     return FuzzyResult(
         u,
         centers,
         found,
-        labels,
+        _emcore.cmeans_labels(u),
         objective,
         len(objective),
         converged,
@@ -280,4 +311,8 @@ def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], 
         )
     check_finite(array, "init", nonnegative=True)
     u = array.astype(np.float64 if rows.dtype == np.float64 else np.float32, order="C", copy=False)
+    off = np.abs(sum(u.T) - 1)
+    if off.max() > 1e-4:
+        row = int(off.argmax())
+        raise ValueError(f"memberships in init[{row}] sum to {u[row].sum():.6g}; each row must sum to 1")
     return np.zeros((k, d)), u

@@ -8,11 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from emcore.arrays import as_rows, check_count, check_number, check_option
+from emcore.lazy import rows_of
 from emcore.nmf import nmf, nmf_loss, nmf_maps
-from emcore.pca import pca, project
+from emcore.pca import pca, project, scores_outside
+from emcore.sources import Source
 
 
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,6 +35,10 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         "full" is exact; "auto" is too, where that is about as fast. See `emcore.pca.pca`.
     random_state : int, RandomState or None
         For the random start of "randomized"; None stands for 0, so that results can be repeated.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
 
     Attributes
     ----------
@@ -64,14 +70,18 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         center: bool = True,
         svd_solver: str = "auto",
         random_state: Any = None,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
     ) -> None:
         self.n_components = n_components
         self.center = center
         self.svd_solver = svd_solver
         self.random_state = random_state
+        self.memory = memory
+        self.checkpoint = checkpoint
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Find the components of `X`, shape (n, d), n at least 2; `y` is ignored."""
+        """Find the components of `X`, shape (n, d), n at least 2, in memory or outside it; `y` is ignored."""
         self._fit(X)
         return self
 
@@ -79,8 +89,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         """Find the components of `X`, shape (n, d), and return its scores, shape (n, k); `y` is ignored."""
         return self._scores(self._fit(X))
 
-    def _fit(self, X: ArrayLike) -> NDArray[Any]:
-        rows = validate_data(self, X, dtype="numeric", ensure_all_finite=False)
+    def _fit(self, X: ArrayLike) -> Any:
+        rows = rows_of(self, X)
         n, d = rows.shape
         solver = check_option(self.svd_solver, ("auto", "full", "randomized"), "svd_solver")
         share = None
@@ -93,7 +103,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             k = check_count(self.n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
         seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         solver = "exact" if solver == "full" else solver
-        found = pca(rows, k, center=self.center, solver=solver, random_state=int(seed))
+        options = {"memory": self.memory, "checkpoint": self.checkpoint}
+        found = pca(rows, k, center=self.center, solver=solver, random_state=int(seed), **options)
         if share is not None:
             k = min(1 + int(np.searchsorted(np.cumsum(found.explained_variance_ratio), share)), k)
         self.components_ = found.components[:k]
@@ -105,15 +116,18 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.noise_variance_ = left / (min(n, d) - k) if k < min(n, d) else 0.0
         self.n_components_ = k
         self.n_samples_ = n
-        return np.asarray(rows)
+        return rows
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """The scores of `X`, shape (n, d): what each row holds of each component, shape (n, k)."""
         check_is_fitted(self)
-        return self._scores(as_rows(validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)))
+        return self._scores(rows_of(self, X, reset=False))
 
-    def _scores(self, rows: NDArray[Any]) -> NDArray[Any]:
-        found = project(rows, self.components_, self.mean_, self.center)
+    def _scores(self, rows: Any) -> NDArray[Any]:
+        if isinstance(rows, Source):
+            found = scores_outside(rows, self.components_, self.mean_, self.center, memory=self.memory)
+        else:
+            found = project(as_rows(rows), self.components_, self.mean_, self.center)
         return found.astype(np.float32) if rows.dtype == np.float32 else found
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -156,6 +170,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         For ``init="random"``.
     alpha_W, alpha_H, l1_ratio : float
         Penalties as in scikit-learn; ``alpha_H="same"`` means `alpha_W`.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
 
     Attributes
     ----------
@@ -191,6 +209,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         alpha_W: float = 0.0,
         alpha_H: float | str = "same",
         l1_ratio: float = 0.0,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
     ) -> None:
         self.n_components = n_components
         self.solver = solver
@@ -202,6 +222,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.alpha_W = alpha_W
         self.alpha_H = alpha_H
         self.l1_ratio = l1_ratio
+        self.memory = memory
+        self.checkpoint = checkpoint
 
     def fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
         """
@@ -220,7 +242,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
         `W` and `H` are where ``init="custom"`` starts; `y` is ignored.
         """
-        rows = validate_data(self, X, dtype="numeric", ensure_all_finite=False)
+        rows = rows_of(self, X)
         seed = 0
         if self.init == "random":
             seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -238,12 +260,15 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             l1_ratio=self.l1_ratio,
             W0=W,
             H0=H,
+            memory=self.memory,
+            checkpoint=self.checkpoint,
         )
         self.components_ = factors.H
         self.n_components_ = len(factors.H)
         self.n_iter_ = factors.n_iter
         maps = self._maps(rows)
-        self.reconstruction_err_ = float(np.sqrt(2 * max(nmf_loss(rows, maps, factors.H, loss=self.loss), 0)))
+        loss = nmf_loss(rows, maps, factors.H, loss=self.loss, memory=self.memory)
+        self.reconstruction_err_ = float(np.sqrt(2 * max(loss, 0)))
         if factors.n_iter == self.max_iter and self.tol > 0:
             warnings.warn(
                 f"max_iter={self.max_iter} iterations were done without reaching tol={self.tol:g}; increase either",
@@ -255,10 +280,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """The maps of `X`, shape (n, d), for the spectra found: the exact minimum, row by row."""
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
-        return self._maps(rows)
+        return self._maps(rows_of(self, X, reset=False))
 
-    def _maps(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def _maps(self, rows: Any) -> NDArray[Any]:
         return nmf_maps(
             rows,
             self.components_,
@@ -267,6 +291,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             tol=self.tol,
             alpha_W=self.alpha_W,
             l1_ratio=self.l1_ratio,
+            memory=self.memory,
         )
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:

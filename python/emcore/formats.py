@@ -96,6 +96,10 @@ def _identify(path: Path) -> _Format:
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside)
         raise FileNotFoundError(f"{path} does not exist" + (f"; did you mean {near[0]}?" if near else ""))
+    if path.is_dir() and path.suffix.lower() in FOLDERS:
+        if any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")):
+            return FOLDERS[path.suffix.lower()]
+        raise ValueError(f"{path} is not {FOLDERS[path.suffix.lower()].name}: damaged or mislabelled")
     if path.is_dir():
         raise ValueError(f"{path} is a folder: name a file in it")
     if not path.is_file():
@@ -153,32 +157,15 @@ def _numpy_archive(path: Path, lazy: bool) -> list[Signal]:
 
 
 def _hdf5(path: Path, lazy: bool) -> list[Signal]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(f"reading {path.suffix} files needs h5py: pip install emcore[hdf5]") from error
-    file = h5py.File(path, "r")
-    if "emcore_result" in getattr(file.get("entry"), "attrs", {}):
-        file.close()
-        raise BadFile(f"{path} is a result of emcore: read it with emcore.load_result")
-    names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if _plottable(item) else None)
-    if lazy and names:
-        array = _dask().from_array
-        return [as_signal(array(file[name]), title=name) for name in names]  # the file stays open for them
-    with file:
-        return [as_signal(file[name][()], title=name) for name in names]
+    from emcore.stores import read_hdf5
+
+    return read_hdf5(path, lazy)
 
 
-def _plottable(item: Any) -> bool:
-    return hasattr(item, "dtype") and item.dtype.kind in "iuf" and len(item.shape) >= 2 and min(item.shape[-2:]) > 4
+def _zarr(path: Path, lazy: bool) -> list[Signal]:
+    from emcore.stores import read_zarr
 
-
-def _dask() -> Any:
-    try:
-        return importlib.import_module("dask.array")
-    except ImportError as error:
-        raise ImportError("lazy=True needs Dask for this format: pip install emcore[io]") from error
+    return read_zarr(path, lazy)
 
 
 def _rosetta(plugin: str) -> Callable[[Path, bool], list[Signal]]:
@@ -198,7 +185,9 @@ def rosetta(plugin: str, path: Path, lazy: bool) -> list[dict[str, Any]]:
     except ImportError as error:
         raise ImportError(f"reading {path.suffix} files needs RosettaSciIO: pip install emcore[io]") from error
     if lazy:
-        _dask()
+        from emcore.stores import dask_array
+
+        dask_array()
     with quiet("rsciio"):
         found: list[dict[str, Any]] = reader(str(path), lazy=lazy)
     return found
@@ -344,3 +333,8 @@ FORMATS: dict[str, _Format] = {
     ".mib": _Format("Merlin .mib", "Merlin .mib", _merlin),
     ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _rosetta("bruker")),
 }
+
+FOLDERS: dict[str, _Format] = {
+    ".zarr": _Format("Zarr", "", _zarr),
+}
+"""Stores that are folders."""

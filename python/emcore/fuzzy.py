@@ -8,21 +8,22 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from emcore.cmeans import FuzzyResult, cluster
+from emcore.lazy import rows_of
 from emcore.membership import memberships
 
 
 class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """What both have in common."""
 
-    def _clusters(self, X: NDArray[Any], seed: int) -> FuzzyResult:
+    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
         raise NotImplementedError
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Find the clusters of `X`, shape (n, d); `y` is ignored."""
-        rows = validate_data(self, X, dtype="numeric", ensure_all_finite=False)
+        rows = rows_of(self, X)
         seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         found = self._clusters(rows, int(seed))
         self.memberships_ = found.memberships
@@ -47,11 +48,11 @@ class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Those of the rows of `fit` are `memberships_`.
         """
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
+        rows = rows_of(self, X, reset=False)
         shape = {}
         if hasattr(self, "covariances_"):
             shape = {"covariances": self.covariances_, "rho": self.rho}
-        return memberships(rows, self.cluster_centers_, m=self.m, **shape)
+        return memberships(rows, self.cluster_centers_, m=self.m, memory=self.memory, **shape)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int32]:
         """The cluster of largest membership of every row of `X`, shape (n, d)."""
@@ -80,6 +81,10 @@ class FuzzyCMeans(_Fuzzy):
         Where to start: rows far from each other, any rows, these centres, or these memberships.
     random_state : int, RandomState or None
         For the starts; None stands for 0, so that results can be repeated.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
 
     Attributes
     ----------
@@ -112,6 +117,8 @@ class FuzzyCMeans(_Fuzzy):
         n_init: int = 1,
         init: str | ArrayLike = "k-means++",
         random_state: Any = None,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.m = m
@@ -120,9 +127,12 @@ class FuzzyCMeans(_Fuzzy):
         self.n_init = n_init
         self.init = init
         self.random_state = random_state
+        self.memory = memory
+        self.checkpoint = checkpoint
 
-    def _clusters(self, X: NDArray[Any], seed: int) -> FuzzyResult:
-        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed)
+    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
+        where = self.memory, self.checkpoint
+        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, where=where)
 
 
 class GustafsonKessel(_Fuzzy):
@@ -133,7 +143,7 @@ class GustafsonKessel(_Fuzzy):
 
     Parameters
     ----------
-    n_clusters, m, max_iter, tol, n_init, init, random_state
+    n_clusters, m, max_iter, tol, n_init, init, random_state, memory, checkpoint
         As of `FuzzyCMeans`.
     gamma : float
         Between 0 and 1: how much of a unit matrix is mixed into each covariance.
@@ -181,6 +191,8 @@ class GustafsonKessel(_Fuzzy):
         gamma: float = 0.0,
         beta: float = 1e15,
         rho: float | ArrayLike = 1.0,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.m = m
@@ -192,7 +204,9 @@ class GustafsonKessel(_Fuzzy):
         self.gamma = gamma
         self.beta = beta
         self.rho = rho
+        self.memory = memory
+        self.checkpoint = checkpoint
 
-    def _clusters(self, X: NDArray[Any], seed: int) -> FuzzyResult:
-        shape = (self.gamma, self.beta, self.rho)
-        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, shape)
+    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
+        shape, where = (self.gamma, self.beta, self.rho), (self.memory, self.checkpoint)
+        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, shape, where)

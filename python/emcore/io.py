@@ -190,9 +190,10 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     Parameters
     ----------
     path : str or Path
-        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .h5, .blo, .mib, .bcf.
+        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .h5, .blo, .mib, .bcf; the folder .zarr.
     lazy : bool, default False
-        Leave the data in the file: a memory map for .npy and uncompressed .tif, a Dask array for the others.
+        Leave the data in the file: a memory map for .npy, uncompressed .tif and what .h5 holds in one piece, a Dask
+        array for the others. Estimators take either, block by block.
     dataset : str or int, optional
         Which data set of a file that holds several, by its title or its number as `describe` lists them. Default: the
         largest image, and where there is none the largest stack or scan; in .npz and .h5, which hold arrays of any

@@ -1,5 +1,6 @@
 """k-means: which k groups do the rows fall into, and what is the mean of each?"""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_rows, check_count, check_finite, check_number, check_option
+from emcore.distributed import begin
+from emcore.lazy import open_rows
+from emcore.passes import kmeans as of_source
+from emcore.passes.moments import checked_range
+from emcore.sources import Source
 
 METRICS = ("euclidean", "cosine")
 INITS = ("k-means++", "random")
@@ -51,6 +57,8 @@ def kmeans(
     metric: str = "euclidean",
     sample_weight: ArrayLike | None = None,
     random_state: int = 0,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> KMeansResult:
     """
     Group rows around k centres, straight from the type in which the detector wrote the data.
@@ -62,7 +70,8 @@ def kmeans(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides, memory-mapped or not; neither converted nor copied.
+        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        axes.
     n_clusters : int
         k, at most n.
     init : {"k-means++", "random"}, array-like of shape (k, d) or callable
@@ -81,6 +90,11 @@ def kmeans(
         What each row counts for, at least 0; the same as repeating rows.
     random_state : int
         Seed of the starts. The number of threads never changes a result.
+    memory : int or str, optional
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
+    checkpoint : path, optional
+        Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
     Returns
     -------
@@ -110,7 +124,8 @@ def kmeans(
     >>> found.inertia, sorted(found.centers.tolist())
     (16.0, [[1.0, 2.0], [10.0, 2.0]])
     """
-    rows = as_rows(X)
+    rows = open_rows(X, memory=memory, checkpoint=checkpoint)
+    rows = rows if isinstance(rows, Source) else as_rows(rows)
     n, d = rows.shape
     k = check_clusters(n_clusters, n)
     metric = check_option(metric, METRICS, "metric")
@@ -128,6 +143,21 @@ def kmeans(
         runs = check_count(n_init, "n_init", 1)
         runs = runs if given is None else 1
     stream = np.random.default_rng(seed)
+    if isinstance(rows, Source):
+        told = {"method": "kmeans", "n_clusters": k, "init": init if given is None else given, "runs": runs, "tol": tol}
+        if callable(init):
+            raise ValueError(
+                "init is a function, which needs all data in memory; give centres, 'k-means++' or 'random'"
+            )
+        told.update(metric=metric, weights=weights, seed=seed)
+        per_row, fixed = of_source.row_bytes(k, init, weights is not None), of_source.sums_bytes(d, k)
+        passes = begin(rows, memory, checkpoint, told, per_row, fixed)
+        checked_range(passes)
+        starts = [
+            given if given is not None else start_outside(passes.source, k, str(init), weights, stream)
+            for _ in range(runs)
+        ]
+        return KMeansResult(*of_source.KMeansPasses(passes, metric, weights).runs(starts, k, max_iter, tol))
     best: KMeansResult | None = None
     for _ in range(runs):
         start = given if given is not None else starting_centers(rows, k, init, metric, weights, stream)
@@ -138,8 +168,22 @@ def kmeans(
     return best
 
 
+def start_outside(
+    source: Source, k: int, init: str, weights: NDArray[np.float64] | None, stream: np.random.Generator
+) -> NDArray[np.float64]:
+    """Centres to begin with, or the draws by which k-means++ finds them, of rows outside memory."""
+    if init == "k-means++":
+        return stream.random(1 + (k - 1) * of_source.trials(k))
+    return source.take(_any_rows(len(source), k, weights, stream)).astype(np.float64)
+
+
 def nearest(
-    X: ArrayLike, centers: ArrayLike, *, metric: str = "euclidean", sample_weight: ArrayLike | None = None
+    X: ArrayLike,
+    centers: ArrayLike,
+    *,
+    metric: str = "euclidean",
+    sample_weight: ArrayLike | None = None,
+    memory: int | str | None = None,
 ) -> tuple[NDArray[np.int32], float]:
     """
     The nearest centre of every row, and the inertia.
@@ -148,7 +192,7 @@ def nearest(
     ----------
     X : array-like, shape (n, d)
     centers : array-like, shape (k, d)
-    metric, sample_weight
+    metric, sample_weight, memory
         As in `kmeans`.
 
     Returns
@@ -162,13 +206,35 @@ def nearest(
     >>> nearest([[1, 2], [9, 2]], [[0, 2], [10, 2]])
     (array([0, 1], dtype=int32), 2.0)
     """
-    rows = as_rows(X)
+    rows = open_rows(X, memory=memory)
+    rows = rows if isinstance(rows, Source) else as_rows(rows)
     points = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
     weights = check_sample_weight(sample_weight, len(rows))
-    return _emcore.kmeans_nearest(rows, points, metric=check_option(metric, METRICS, "metric"), weights=weights)
+    metric = check_option(metric, METRICS, "metric")
+    if isinstance(rows, Source):
+        return _visits(rows, points, metric, weights, memory, 4).nearest(points)
+    return _emcore.kmeans_nearest(rows, points, metric=metric, weights=weights)
 
 
-def distances(X: ArrayLike, centers: ArrayLike, *, metric: str = "euclidean") -> NDArray[np.float64]:
+def _visits(
+    source: Source,
+    points: NDArray[np.float64],
+    metric: str,
+    weights: NDArray[np.float64] | None,
+    memory: Any,
+    per_row: int,
+) -> of_source.KMeansPasses:
+    """Passes over checked rows outside memory, for centres of as many features."""
+    if points.shape[1] != source.shape[1]:
+        raise ValueError(f"centers: {points.shape[1]} features, X has {source.shape[1]}; they must be the same")
+    passes = begin(source, memory, None, {}, per_row, of_source.sums_bytes(*points.shape[::-1]), quiet=True)
+    checked_range(passes)
+    return of_source.KMeansPasses(passes, metric, weights)
+
+
+def distances(
+    X: ArrayLike, centers: ArrayLike, *, metric: str = "euclidean", memory: int | str | None = None
+) -> NDArray[np.float64]:
     """
     Distance of every row to every centre, shape (n, k); with ``metric="cosine"`` between them scaled to length 1.
 
@@ -178,9 +244,12 @@ def distances(X: ArrayLike, centers: ArrayLike, *, metric: str = "euclidean") ->
     >>> distances([[3, 4]], [[0, 0], [3, 5]])
     array([[5., 1.]])
     """
-    rows = as_rows(X)
+    rows = open_rows(X, memory=memory)
     points = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
-    return _emcore.kmeans_distances(rows, points, metric=check_option(metric, METRICS, "metric"))
+    metric = check_option(metric, METRICS, "metric")
+    if isinstance(rows, Source):
+        return _visits(rows, points, metric, None, memory, 8 * len(points)).distances(points)
+    return _emcore.kmeans_distances(as_rows(rows), points, metric=metric)
 
 
 def check_clusters(n_clusters: Any, n: int) -> int:
@@ -216,6 +285,12 @@ def _centers(init: Any, k: int, d: int) -> NDArray[np.float64]:
     return centers
 
 
+def _any_rows(n: int, k: int, weights: NDArray[np.float64] | None, stream: np.random.Generator) -> list[int]:
+    chances = None if weights is None else weights / weights.sum()
+    enough = weights is None or np.count_nonzero(weights) >= k
+    return [int(i) for i in stream.choice(n, k, replace=not enough, p=chances)]
+
+
 def starting_centers(
     rows: NDArray[Any],
     k: int,
@@ -228,9 +303,7 @@ def starting_centers(
     if callable(init):
         return _centers(init(rows, k, random_state=int(stream.integers(2**32))), k, rows.shape[1])
     if init == "random":
-        chances = None if weights is None else weights / weights.sum()
-        enough = weights is None or np.count_nonzero(weights) >= k
-        chosen = stream.choice(len(rows), k, replace=not enough, p=chances).tolist()
+        chosen = _any_rows(len(rows), k, weights, stream)
     else:
         draws = stream.random(1 + (k - 1) * (2 + int(np.log(k))))
         chosen = _emcore.kmeans_seeds(rows, k, metric=metric, weights=weights, draws=draws)

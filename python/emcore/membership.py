@@ -7,6 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_finite, check_number
+from emcore.distributed import begin
+from emcore.lazy import open_rows
+from emcore.passes.moments import checked_range
+from emcore.sources import Source
 
 MOST_FEATURES = 512
 """Features up to which clusters may have covariances."""
@@ -19,6 +23,7 @@ def memberships(
     m: float = 2.0,
     covariances: ArrayLike | None = None,
     rho: float | ArrayLike = 1.0,
+    memory: int | str | None = None,
 ) -> NDArray[Any]:
     """
     Memberships of rows in known clusters.
@@ -33,6 +38,8 @@ def memberships(
         Those of `gustafson_kessel`.
     rho : float or array-like of shape (k,)
         With `covariances`: the volumes.
+    memory : int or str, optional
+        How much may be used for data outside memory, see `emcore.cmeans.fuzzy_c_means`.
 
     Returns
     -------
@@ -45,7 +52,8 @@ def memberships(
     >>> memberships([[0.0], [1.0], [5.0]], [[0.0], [4.0]]).round(6).tolist()
     [[1.0, 0.0], [0.9, 0.1], [0.038462, 0.961538]]
     """
-    rows = as_rows(X)
+    rows = open_rows(X, memory=memory)
+    rows = rows if isinstance(rows, Source) else as_rows(rows)
     known = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
     k, d = known.shape
     if d != rows.shape[1]:
@@ -58,7 +66,15 @@ def memberships(
             raise ValueError(f"covariances have shape {matrices.shape}; centers ask for {(k, d, d)}")
         check_features(d)
         shapes = matrices, check_volumes(rho, k)
-    return _emcore.memberships(rows, known, m=check_fuzziness(m), covariances=shapes)
+    m = check_fuzziness(m)
+    if isinstance(rows, Source):
+        from emcore.passes import cmeans as of_source
+
+        fixed = of_source.sums_bytes(d, k, shapes is not None)
+        passes = begin(rows, memory, None, {}, of_source.row_bytes(k, rows.dtype), fixed, quiet=True)
+        checked_range(passes)
+        return of_source.memberships(passes, known, m, shapes)
+    return _emcore.memberships(rows, known, m=m, covariances=shapes)
 
 
 def check_fuzziness(m: Any) -> float:

@@ -1,5 +1,6 @@
 """Non-negative factors: which few spectra H and maps W make up the rows of X, ``X ≈ W H``."""
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
-from emcore.pca import project
+from emcore.distributed import Passes, begin
+from emcore.lazy import open_rows
+from emcore.nmf_starts import custom, start
+from emcore.passes import nmf as of_source
+from emcore.passes.moments import checked_range
+from emcore.sources import Source
 
 SOLVERS = ("hals", "mu")
 LOSSES = ("frobenius", "kullback-leibler")
@@ -39,6 +45,8 @@ def nmf(
     W0: ArrayLike | None = None,
     H0: ArrayLike | None = None,
     weights: ArrayLike | None = None,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Factors:
     """
     Factor non-negative data into a few maps and a few spectra.
@@ -50,7 +58,8 @@ def nmf(
     Parameters
     ----------
     X : array-like, shape (n, d)
-        Not negative. Any pixel type; it is not converted.
+        Not negative. Any pixel type; it is not converted. Or rows prepared by `emcore.preprocessing.prepare`. What is
+        outside memory may have several navigation axes.
     n_components : int
         k. Default: as many rows as `H0` has, else the smaller of n and d.
     solver : {"hals", "mu"}
@@ -73,6 +82,11 @@ def nmf(
         Where ``init="custom"`` starts; not changed.
     weights : array-like, shape (d,)
         Factor of each feature's share of the loss, positive.
+    memory : int or str, optional
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
+    checkpoint : path, optional
+        Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
     Returns
     -------
@@ -105,7 +119,7 @@ def nmf(
     >>> bool(loss < 1e-9), H.round(2).tolist()
     (True, [[0.5, 0.5, 0.0], [0.0, 0.2, 0.8]])
     """
-    rows, real = _checked(X)
+    rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
     solver = check_option(solver, SOLVERS, "solver")
     loss = check_option(loss, LOSSES, "loss")
     init = check_option(init, INITS, "init")
@@ -113,31 +127,79 @@ def nmf(
         raise ValueError("solver='hals' minimises loss='frobenius' only; use solver='mu' for 'kullback-leibler'")
     max_iter = check_count(max_iter, "max_iter", 1)
     tol = check_number(tol, "tol", 0)
+    outside = isinstance(rows, Source)
+    if not outside:
+        rows, real = _checked(rows)
     per_feature = check_weights(weights, rows.shape[1])
     penalty_w, penalty_h = penalties(rows.shape, alpha_W, alpha_H, l1_ratio)
     k = _components(rows, n_components, init, H0)
-
-    if init == "custom":
-        w, h = _custom(rows.shape, k, W0, H0)
-    elif W0 is not None or H0 is not None:
+    if init != "custom" and (W0 is not None or H0 is not None):
         raise ValueError(f"W0 and H0 are used with init='custom' only, not with init={init!r}")
+    given: dict[str, Any] = {
+        "mu": solver == "mu",
+        "kullback_leibler": loss == "kullback-leibler",
+        "penalty_w": penalty_w,
+        "penalty_h": penalty_h,
+        "weights": per_feature,
+    }
+    if outside:
+        return _outside(rows, k, init, given, max_iter, tol, random_state, W0, H0, memory, checkpoint)
+    if init == "custom":
+        w, h = custom(rows.shape, k, W0, H0)
     else:
-        w, h = _start(rows, k, init, solver, random_state, per_feature)
+        w, h = start(rows, k, init, solver, random_state, per_feature)
     w = np.array(w, dtype=_real(rows), order="C")
     h = np.array(h, dtype=np.float64, order="C")
-    n_iter, _, reached = _emcore.nmf(
-        rows,
-        w,
-        h,
-        mu=solver == "mu",
-        kullback_leibler=loss == "kullback-leibler",
-        max_iter=max_iter,
-        tol=tol,
-        penalty_w=penalty_w,
-        penalty_h=penalty_h,
-        weights=per_feature,
-    )
+    n_iter, _, reached = _emcore.nmf(rows, w, h, max_iter=max_iter, tol=tol, **given)
     return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
+
+
+def _outside(
+    source: Source,
+    k: int,
+    init: str,
+    given: dict[str, Any],
+    max_iter: int,
+    tol: float,
+    random_state: Any,
+    W0: Any,
+    H0: Any,
+    memory: Any,
+    checkpoint: Any,
+) -> Factors:
+    """`nmf` of rows outside memory."""
+    real = _real(source)
+    told = {"method": "nmf", "n_components": k, "init": init, **given, "tol": tol}
+    if init == "random":
+        told["random_state"] = repr(random_state)
+    for name, value in (("W0", W0), ("H0", H0)):
+        if init == "custom" and value is not None:
+            told[name] = np.asarray(value)
+    fixed = of_source.sums_bytes(source.shape[1], k)
+    passes = begin(source, memory, checkpoint, told, of_source.row_bytes(k, real, init), fixed)
+    passes.source = source_of_size(passes)
+    real_now = _real(passes.source)
+    if (state := passes.checkpoint.load("factors")) is not None:
+        w, h = np.empty(state["w"].shape, real_now), np.empty(state["h"].shape)
+    elif init == "custom":
+        w, h = custom(source.shape, k, W0, H0)
+    else:
+        w, h = of_source.start(passes, k, init, given["mu"], random_state, given["weights"], real_now)
+    w, h = (
+        np.array(w, dtype=real_now, order="C", copy=True if init == "custom" else None),
+        np.array(h, dtype=np.float64, order="C"),
+    )
+    n_iter, _, reached = of_source.factors(passes, w, h, given, max_iter, tol)
+    return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
+
+
+def source_of_size(passes: Passes) -> Source:
+    """The source of `passes`, found not to be negative, as float64 where its squares are beyond float32."""
+    source = passes.source
+    if source.dtype.kind == "u" and source.recipes is None:
+        return source
+    _, largest = checked_range(passes, nonnegative=True)
+    return source if _check_size(largest) else source.astype(np.float64)
 
 
 def nmf_maps(
@@ -150,6 +212,7 @@ def nmf_maps(
     alpha_W: float = 0.0,
     l1_ratio: float = 0.0,
     weights: ArrayLike | None = None,
+    memory: int | str | None = None,
 ) -> NDArray[Any]:
     """
     The maps W of known spectra H: the same minimum as in `nmf`, row by row.
@@ -164,7 +227,7 @@ def nmf_maps(
         Non-negative least squares, exactly [1]_; or multiplicative updates until `tol`.
     max_iter, tol : int, float
         For "kullback-leibler": a row is done when an update moves less than this fraction of its counts.
-    alpha_W, l1_ratio, weights
+    alpha_W, l1_ratio, weights, memory
         As in `nmf`.
 
     Returns
@@ -181,7 +244,12 @@ def nmf_maps(
     >>> nmf_maps([[2.0, 3.0, 4.0]], [[1.0, 1.0, 0.0], [0.0, 0.5, 2.0]]).round(6)
     array([[2., 2.]])
     """
-    rows, real = _checked(X)
+    rows: Any = open_rows(X, memory=memory)
+    outside = isinstance(rows, Source)
+    if outside:
+        real = _real(rows)
+    else:
+        rows, real = _checked(rows)
     loss = check_option(loss, LOSSES, "loss")
     max_iter = check_count(max_iter, "max_iter", 1)
     tol = check_number(tol, "tol", 0)
@@ -189,22 +257,30 @@ def nmf_maps(
     if spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"H has {spectra.shape[1]} features and X has {rows.shape[1]}; they must be the same")
     penalty, _ = penalties(rows.shape, alpha_W, "same", l1_ratio)
-    w = np.zeros((len(rows), len(spectra)), _real(rows))
-    _emcore.nmf_maps(
-        rows,
-        w,
-        spectra,
-        kullback_leibler=loss == "kullback-leibler",
-        max_iter=max_iter,
-        tol=tol,
-        penalty_w=penalty,
-        weights=check_weights(weights, rows.shape[1]),
-    )
+    given: dict[str, Any] = {
+        "kullback_leibler": loss == "kullback-leibler",
+        "max_iter": max_iter,
+        "tol": tol,
+        "penalty_w": penalty,
+        "weights": check_weights(weights, rows.shape[1]),
+    }
+    if outside:
+        passes = _visits(rows, memory, len(spectra))
+        w = of_source.maps(passes, spectra, _real(passes.source), given)
+    else:
+        w = np.zeros((len(rows), len(spectra)), _real(rows))
+        _emcore.nmf_maps(rows, w, spectra, **given)
     return w.astype(real, copy=False)
 
 
 def nmf_loss(
-    X: ArrayLike, W: ArrayLike, H: ArrayLike, *, loss: str = "frobenius", weights: ArrayLike | None = None
+    X: ArrayLike,
+    W: ArrayLike,
+    H: ArrayLike,
+    *,
+    loss: str = "frobenius",
+    weights: ArrayLike | None = None,
+    memory: int | str | None = None,
 ) -> float:
     """
     How far ``W @ H`` is from X: what `nmf` minimises, without the penalties.
@@ -212,7 +288,7 @@ def nmf_loss(
     Parameters
     ----------
     X, W, H : array-like, shapes (n, d), (n, k) and (k, d)
-    loss, weights
+    loss, weights, memory
         As in `nmf`.
 
     Examples
@@ -220,13 +296,20 @@ def nmf_loss(
     >>> nmf_loss([[1.0, 2.0]], [[1.0]], [[1.0, 1.0]])
     0.5
     """
-    rows, _ = _checked(X)
+    rows: Any = open_rows(X, memory=memory)
+    outside = isinstance(rows, Source)
+    if not outside:
+        rows, _ = _checked(rows)
     spectra = as_rows(H, "H", nonnegative=True).astype(np.float64, order="C")
     maps = as_rows(W, "W", nonnegative=True)
     if maps.shape != (len(rows), len(spectra)) or spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
     kullback_leibler = check_option(loss, LOSSES, "loss") == "kullback-leibler"
     per_feature = check_weights(weights, rows.shape[1])
+    if outside:
+        passes = _visits(rows, memory, len(spectra))
+        maps = maps.astype(_real(passes.source), order="C", copy=False)
+        return of_source.loss(passes, maps, spectra, {"kullback_leibler": kullback_leibler, "weights": per_feature})
     maps = maps.astype(_real(rows), order="C", copy=False)
     return _emcore.nmf_loss(rows, maps, spectra, kullback_leibler=kullback_leibler, weights=per_feature)
 
@@ -268,110 +351,33 @@ def _components(rows: NDArray[Any], n_components: Any, init: str, H0: ArrayLike 
     return check_count(n_components, "n_components", 1)
 
 
-def _real(rows: NDArray[Any]) -> type[np.floating[Any]]:
+def _real(rows: Any) -> type[np.floating[Any]]:
     return np.float64 if rows.dtype == np.float64 else np.float32
 
 
 def _checked(X: ArrayLike) -> tuple[NDArray[Any], type[np.floating[Any]]]:
     """Rows that are not negative, float32 whose squares it could not hold as float64; and the type of the result."""
+    if isinstance(X, _emcore.PreparedRows):
+        rows = as_rows(X, nonnegative=True)
+        largest = _emcore.value_range(X)[1]
+        return (rows if _check_size(largest) else np.asarray(rows, dtype=np.float64)), np.float32
     rows = as_pixels(X, "X", 2)
     if rows.dtype.kind == "u":
         return rows, np.float32
     _, largest = check_finite(rows, "X", nonnegative=True)
+    real = _real(rows)
+    return (rows if _check_size(largest) else rows.astype(np.float64)), real
+
+
+def _check_size(largest: float) -> bool:
+    """Whether float32 holds the squares of values of which this is the largest."""
     if largest != 0 and not 1e-25 < largest < 1e25:
         raise ValueError(f"X has {largest:g} as largest value; choose a unit in which it is between 1e-25 and 1e25")
-    real = _real(rows)
-    return (rows if largest == 0 or 1e-12 < largest < 1e12 else rows.astype(np.float64)), real
+    return largest == 0 or 1e-12 < largest < 1e12
 
 
-def _custom(shape: tuple[int, ...], k: int, W0: Any, H0: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    factors = []
-    for value, name, wanted in ((W0, "W0", (shape[0], k)), (H0, "H0", (k, shape[1]))):
-        if value is None:
-            raise ValueError(f"{name} is missing; init='custom' starts from W0 and H0")
-        array = as_rows(value, name, nonnegative=True)
-        if array.shape != wanted:
-            raise ValueError(f"{name} has shape {array.shape}; data and n_components ask for {wanted}")
-        factors.append(array)
-    return factors[0], factors[1].astype(np.float64)
-
-
-def _start(
-    rows: NDArray[Any], k: int, init: str, solver: str, random_state: Any, weights: NDArray[np.float64] | None
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    n, d = rows.shape
-    if init == "spa":
-        found = _emcore.pure_rows(rows, k, weights)
-        spectra = np.empty((k, d))
-        spectra[: len(found)] = rows[found]
-        spectra[len(found) :] = rows[found].mean(axis=0, dtype=np.float64) if found else 1.0
-        spectra /= spectra.sum(axis=1, keepdims=True)
-        maps = nmf_maps(rows, spectra, weights=weights)
-        # A multiplicative update cannot leave zero.
-        return (maps + 1e-3 * maps.mean(), spectra + 1e-3 / d) if solver == "mu" else (maps, spectra)
-    mean = _emcore.mean(rows)
-    if init == "random":
-        rng = np.random.default_rng(random_state)
-        size = np.sqrt(mean / k)
-        h = np.abs(rng.standard_normal((k, d))) * size
-        return np.abs(rng.standard_normal((n, k))) * size, h
-    w, h = nndsvd(*_singular(rows, k, None if weights is None else np.sqrt(weights)))
-    tiny = 1e-6 * np.sqrt(mean)
-    for factor in (w, h):
-        factor[factor < tiny] = np.sqrt(mean) if init == "nndsvda" else 0.0
-    return w, h if weights is None else h / np.sqrt(weights)
-
-
-def _singular(
-    rows: NDArray[Any], k: int, factors: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Uncentred scores (n, k) and directions (k, d) of the leading singular vectors."""
-    if len(rows) == 1:
-        row = rows.astype(np.float64) * (1.0 if factors is None else factors)
-        norm = np.linalg.norm(row)
-        return np.full((1, 1), norm), row / norm if norm > 0 else row
-    directions, _, mean, _, _ = _emcore.pca(rows, k, False, factors, "auto", 0)
-    return project(rows, directions, mean, False, factors), directions
-
-
-def nndsvd(scores: NDArray[Any], directions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """
-    Non-negative factors from singular vectors [1]_.
-
-    Of each pair of singular vectors the positive or the negative parts are kept, whichever are larger.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (n, k)
-        Left singular vectors times singular values.
-    directions : ndarray, shape (k, d)
-        Right singular vectors.
-
-    Returns
-    -------
-    W, H : ndarray, shapes (n, k) and (k, d)
-
-    References
-    ----------
-    .. [1] Boutsidis & Gallopoulos, Pattern Recognition 41 (2008) 1350.
-
-    Examples
-    --------
-    >>> W, H = nndsvd(np.array([[-2.0], [-2.0]]), np.array([[-1.0, 0.0]]))
-    >>> (W @ H).round(6).tolist()
-    [[2.0, 0.0], [2.0, 0.0]]
-    """
-    w = np.zeros(scores.shape)
-    h = np.zeros(directions.shape)
-    for t, (x, y) in enumerate(zip(scores.T.astype(np.float64), directions.astype(np.float64), strict=True)):
-        if t == 0:
-            sides = [(np.abs(x), np.abs(y))]
-        else:
-            sides = [(np.maximum(x, 0), np.maximum(y, 0)), (np.maximum(-x, 0), np.maximum(-y, 0))]
-        norms = [(np.linalg.norm(u), np.linalg.norm(v)) for u, v in sides]
-        best = int(np.argmax([a * b for a, b in norms]))
-        (u, v), (a, b) = sides[best], norms[best]
-        if a > 0 and b > 0:
-            w[:, t] = u * np.sqrt(b / a)
-            h[t] = v * np.sqrt(a / b)
-    return w, h
+def _visits(source: Source, memory: Any, k: int) -> Passes:
+    """Passes over checked rows outside memory of which k numbers each are asked."""
+    passes = begin(source, memory, None, {}, 8 * k, of_source.sums_bytes(source.shape[1], k), quiet=True)
+    passes.source = source_of_size(passes)
+    return passes

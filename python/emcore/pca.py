@@ -1,5 +1,6 @@
 """Principal components: the few directions in feature space along which the rows of X vary most."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_rows, check_count, check_option
+from emcore.distributed import begin
+from emcore.lazy import open_rows
+from emcore.passes.moments import checked_range
+from emcore.passes.pca import principal, sums_bytes
+from emcore.passes.pca import scores as of_rows
+from emcore.sources import Source
 
 SOLVERS = ("auto", "exact", "randomized")
 
@@ -56,6 +63,8 @@ def pca(
     weights: ArrayLike | None = None,
     solver: str = "auto",
     random_state: int = 0,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> PCAResult:
     """
     Find the strongest principal components, straight from the type in which the detector wrote the data.
@@ -63,7 +72,8 @@ def pca(
     Parameters
     ----------
     X : array-like, shape (n, d)
-        Any pixel type, any strides, memory-mapped or not; neither converted nor copied.
+        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        axes.
     n_components : int
         k, at most min(n, d).
     center : bool, default True
@@ -79,6 +89,11 @@ def pca(
         1 %. "auto" takes "exact" where the short side is small or k a large part of it.
     random_state : int, default 0
         Seed of the random start of "randomized". The number of threads never changes a result.
+    memory : int or str, optional
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
+    checkpoint : path, optional
+        Keep what is known after each full pass in this file, from which a job that was killed goes on.
 
     Returns
     -------
@@ -107,16 +122,24 @@ def pca(
     >>> found.components.shape, bool(found.explained_variance_ratio.sum() < 1)
     ((3, 300), True)
     """
-    rows = as_rows(X)
+    rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
+    outside = isinstance(rows, Source)
+    rows = rows if outside else as_rows(rows)
     n, d = rows.shape
     k = check_count(n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     factors = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
     if factors is not None and factors.shape != (d,):
         raise ValueError(f"weights has shape {factors.shape}; one factor for each of the {d} features is needed")
-    components, singular, mean, squares, used = _emcore.pca(
-        rows, k, bool(center), factors, check_option(solver, SOLVERS, "solver"), seed
-    )
+    solver = check_option(solver, SOLVERS, "solver")
+    if outside:
+        told = {"method": "pca", "n_components": k, "center": bool(center), "solver": solver, "seed": seed}
+        fixed = sums_bytes(d, k, solver)
+        passes = begin(rows, memory, checkpoint, {**told, "weights": factors}, 0, fixed)
+        checked_range(passes)
+        components, singular, mean, squares, used = principal(passes, k, bool(center), factors, solver, seed)
+    else:
+        components, singular, mean, squares, used = _emcore.pca(rows, k, bool(center), factors, solver, seed)
     return PCAResult(
         components=components,
         singular_values=singular,
@@ -155,7 +178,25 @@ def scores(X: ArrayLike, found: PCAResult) -> NDArray[np.float64]:
     >>> bool(np.allclose(np.linalg.norm(scores(rows, found), axis=0), found.singular_values))
     True
     """
-    return project(as_rows(X), found.components, found.mean, found.center, found.weights)
+    rows = open_rows(X)
+    if isinstance(rows, Source):
+        return scores_outside(rows, found.components, found.mean, found.center, found.weights)
+    return project(as_rows(rows), found.components, found.mean, found.center, found.weights)
+
+
+def scores_outside(
+    rows: Source,
+    components: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    center: bool,
+    weights: NDArray[np.float64] | None = None,
+    memory: int | str | None = None,
+) -> NDArray[np.float64]:
+    """`scores` of rows outside memory."""
+    k, d = components.shape
+    passes = begin(rows, memory, None, {}, 8 * k, 8 * k * d * 4, quiet=True)
+    checked_range(passes)
+    return of_rows(passes, components, mean, center, weights)
 
 
 def project(

@@ -15,6 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_rows, check_finite, check_option
+from emcore.distributed import begin
+from emcore.lazy import open_rows
+from emcore.passes.moments import checked_range, mean_and_squares
+from emcore.sources import Source, Stored
 
 NORMALIZATIONS = ("none", "sum", "max", "l2", "log1p", "sqrt", "root-sum")
 """What may be done to the kept values of a row, see `Recipe`."""
@@ -30,7 +34,7 @@ class Recipe:
     Attributes
     ----------
     data : array-like, shape (n, d)
-        Any pixel type, any strides, memory-mapped or not; neither converted nor copied.
+        Any pixel type, any strides, in memory or outside it; neither converted nor copied.
     keep : array-like of bool, shape (d,), optional
         The features to keep, default all: for diffraction patterns, what is outside the beam mask.
     normalize : {"none", "sum", "max", "l2", "log1p", "sqrt", "root-sum"}, default "none"
@@ -47,7 +51,7 @@ class Recipe:
     scale: ArrayLike | None = None
 
 
-def prepare(signals: Recipe | Sequence[Recipe]) -> PreparedRows:
+def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = None) -> Any:
     """
     Rows computed from one or more signals on the same positions.
 
@@ -55,10 +59,12 @@ def prepare(signals: Recipe | Sequence[Recipe]) -> PreparedRows:
     ----------
     signals : Recipe or sequence of Recipe
         All with as many rows; their kept features become those of one matrix, one signal after another.
+    memory : int or str, optional
+        Stored data that take less than half of it are held in memory or mapped as they are; default 1 GiB.
 
     Returns
     -------
-    PreparedRows
+    PreparedRows, or Source where data are outside memory
         With `shape`, `dtype` (float32), `take(indices)` for a few rows; ``np.asarray`` computes all of them. The stored
         data must not change while it is used.
 
@@ -81,13 +87,32 @@ def prepare(signals: Recipe | Sequence[Recipe]) -> PreparedRows:
            [0. , 1. ]], dtype=float32)
     """
     recipes = [signals] if isinstance(signals, Recipe) else list(signals)
-    return PreparedRows([_checked(recipe, i, len(recipes)) for i, recipe in enumerate(recipes)])
+    checked = [_checked(recipe, i, len(recipes), memory) for i, recipe in enumerate(recipes)]
+    outside = [rows for rows, *_ in checked if isinstance(rows, Source)]
+    if not outside:
+        return PreparedRows(checked)
+    if any(rows.recipes is not None or len(rows.parts) > 1 for rows in outside):
+        raise ValueError("data are prepared already; give them as they are stored")
+    if len({rows.lazy for rows in outside}) > 1 or (outside[0].lazy and len(outside) < len(checked)):
+        raise ValueError("one signal is a Dask array and another is not; make all Dask arrays, or none")
+    parts: list[Any] = [rows.parts[0] if isinstance(rows, Source) else Stored(rows) for rows, *_ in checked]
+    if outside[0].lazy:
+        if len({part.shape[:-1] for part in parts}) > 1:
+            raise ValueError(
+                f"signals have the navigation axes {[part.shape[:-1] for part in parts]}; they must be the same"
+            )
+        parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
+    return Source(parts, [recipe for _, *recipe in checked], "the prepared data")  # type: ignore[misc]
 
 
-def _checked(recipe: Recipe, index: int, count: int) -> tuple[Any, ...]:
+def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, ...]:
     name = "data" if count == 1 else f"data of signal {index}"
     normalize = check_option(recipe.normalize, NORMALIZATIONS, "normalize")
-    rows = as_rows(recipe.data, name, nonnegative=normalize in POSITIVE)
+    rows = open_rows(recipe.data, name, memory=memory)
+    if isinstance(rows, Source):
+        checked_range(begin(rows, memory, None, {}, 0, 0, quiet=True), nonnegative=normalize in POSITIVE)
+    else:
+        rows = as_rows(rows, name, nonnegative=normalize in POSITIVE)
     d = rows.shape[1]
     runs = None
     if recipe.keep is not None:
@@ -156,6 +181,12 @@ def mean_and_variance(data: ArrayLike | PreparedRows) -> tuple[NDArray[np.float6
     >>> mean.tolist(), variance.tolist()
     ([2.0, 5.0], [1.0, 0.0])
     """
-    rows = as_rows(data, "data")
-    mean, squares = _emcore.moments(rows)
+    rows = open_rows(data, "data")
+    if isinstance(rows, Source):
+        passes = begin(rows, None, None, {}, 0, 8 * rows.shape[1] * 32, quiet=True)
+        checked_range(passes)
+        mean, squares = mean_and_squares(passes)
+    else:
+        rows = as_rows(rows, "data")
+        mean, squares = _emcore.moments(rows)
     return mean, squares / rows.shape[0]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, check_count, check_finite, check_option
+from emcore.passes.spectra import range_of_lazy, spectra_of_lazy
 
 TAPERS = ("hann", "hann-symmetric", "sqrt-hann", "hamming", "none")
 SCALES = ("log", "power", "amplitude")
@@ -34,7 +35,7 @@ def windowed_power_spectra(
     *,
     preset: str | None = None,
     reduce: Reduce = None,
-) -> NDArray[np.float32]:
+) -> Any:
     """
     Power spectra of all windows of an image.
 
@@ -45,7 +46,8 @@ def windowed_power_spectra(
     Parameters
     ----------
     image : array-like, shape (height, width)
-        Any real numeric type; read as it is.
+        Any real numeric type; read as it is, a memory map too. Of a Dask array the spectra are one again, whose blocks
+        are strips of windows, computed when they are asked for; with ``scale="log"`` twice before, to find the median.
     window : int, default 128
         Side N of the windows in pixels, even or odd, at least 8.
     step : int, optional
@@ -72,7 +74,7 @@ def windowed_power_spectra(
 
     Returns
     -------
-    ndarray, shape (ny, nx, N, N//2 + 1), float32
+    ndarray (or Dask array), shape (ny, nx, N, N//2 + 1), float32
         ky in FFT order (zero first), kx = 0 .. N//2, in units of 1/(N pixels). Reduced: (ny, nx, N//2 + 1) for
         ``radial``, (ny, nx, 2r + 1, r + 1) for ``crop``, (ny, nx, N/b, N/b//2 + 1) for ``bin``.
 
@@ -112,7 +114,7 @@ def spectra_and_offset(
     *,
     preset: str | None = None,
     reduce: Reduce = None,
-) -> tuple[NDArray[np.float32], float]:
+) -> tuple[Any, float]:
     """
     `windowed_power_spectra`, and the offset c of its logarithm.
 
@@ -139,8 +141,13 @@ def spectra_and_offset(
     >>> bool(np.allclose(offset * np.expm1(spectra), power, rtol=1e-4))
     True
     """
-    pixels = as_pixels(image, "image", 2)
-    low, high = check_finite(pixels, "image")
+    lazy = hasattr(image, "to_delayed")
+    pixels: Any
+    if lazy:
+        pixels, (low, high) = image, range_of_lazy(image)
+    else:
+        pixels = as_pixels(image, "image", 2)
+        low, high = check_finite(pixels, "image")
     window = check_count(window, "window", 8)
     largest = min(pixels.shape)
     if window > largest:
@@ -165,6 +172,8 @@ def spectra_and_offset(
             low, high = 0.0, 255.0
     kind, size = _reduction(reduce, window)
     settings = (window, step, taper, bool(subtract_mean), scale, JANY_OFFSET, kind, size, _unit(low, high))
+    if lazy:
+        return spectra_of_lazy(pixels, settings)
     ny, nx, nky, nkx = _emcore.spectra_shape(pixels.shape, settings)
     spectra = np.empty((ny, nx, nkx) if kind == "radial" else (ny, nx, nky, nkx), np.float32)
     offset = _emcore.power_spectra(pixels, settings, spectra.reshape(-1))

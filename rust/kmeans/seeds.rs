@@ -29,18 +29,17 @@ pub fn seeds<T: Pixel + Into<f64>>(
     let x = Weighed::new(rows, metric, weights, control)?;
     let first = draw(|i| x.weight(i), n, draws[0]);
     let origin = center(&x, first);
-    let mut nearest = vec![0.0; n];
-    let mut total = 0.0;
-    own_distances(&x, &origin, |_| 0, &mut nearest, control, |i, square| x.weight(i) * square, |part| total += part)?;
+    let (squares, total) = from_center(&x, &origin, control)?;
     if !f64::is_finite(total) {
         return Err(too_large());
     }
-    let squares = nearest.clone();
+    let mut nearest = squares.clone();
     let mut chosen = vec![first];
     for draws in draws[1..].chunks(trials.max(1)).take(k - 1) {
         let weighted = |i: usize| x.weight(i) * nearest[i];
         let candidates = Vec::from_iter(draws.iter().map(|&u| draw(weighted, n, u)));
-        let (closer, sums) = try_rows(&x, &origin, &squares, &nearest, &candidates, control)?;
+        let points = candidates.iter().flat_map(|&i| center(&x, i)).collect();
+        let (closer, sums) = try_rows(&x, &origin, &squares, &nearest, points, control)?;
         let best = (0..candidates.len()).min_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap_or(0);
         nearest.iter_mut().zip(closer.iter().skip(best).step_by(candidates.len())).for_each(|(near, &new)| *near = new);
         chosen.push(candidates[best]);
@@ -48,8 +47,57 @@ pub fn seeds<T: Pixel + Into<f64>>(
     Ok(chosen)
 }
 
+/// The squared distances of some rows from one (d values), and their weighted sum.
+pub fn squares<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    from: &[f64],
+    metric: Metric,
+    weights: Option<&[f64]>,
+    control: &Control,
+) -> Result<(Vec<f64>, f64)> {
+    let x = Weighed::new(rows, metric, weights, control)?;
+    let (squares, total) = from_center(&x, &points(from, rows.d(), metric, control)?, control)?;
+    if total.is_finite() { Ok((squares, total)) } else { Err(too_large()) }
+}
+
+/// Of some rows, of which `squares` are the squared distances from the first row chosen, `origin`, and `nearest` those from
+/// the nearest: what they would be if each of `candidates` (m × d) were chosen too, n × m, and their weighted sums.
+#[allow(clippy::too_many_arguments)]
+pub fn attempts<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    origin: &[f64],
+    squares: &[f64],
+    nearest: &[f64],
+    candidates: &[f64],
+    metric: Metric,
+    weights: Option<&[f64]>,
+    control: &Control,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    let x = Weighed::new(rows, metric, weights, control)?;
+    let [origin, candidates] = [origin, candidates].map(|rows| points(rows, x.rows.d(), metric, control));
+    try_rows(&x, &origin?, squares, nearest, candidates?, control)
+}
+
+/// Copies of rows as centres.
+fn points(rows: &[f64], d: usize, metric: Metric, control: &Control) -> Result<Vec<f64>> {
+    let n = rows.len() / d;
+    let x = Weighed::new(Rows::from_slice(rows, n, d), metric, None, control)?;
+    Ok((0..n).flat_map(|i| center(&x, i)).collect())
+}
+
+/// Squared distances of all rows from a centre, and their weighted sum.
+fn from_center<T: Pixel + Into<f64>>(
+    x: &Weighed<'_, '_, T>,
+    center: &[f64],
+    control: &Control,
+) -> Result<(Vec<f64>, f64)> {
+    let (mut squares, mut total) = (vec![0.0; x.rows.n()], 0.0);
+    own_distances(x, center, |_| 0, &mut squares, control, |i, square| x.weight(i) * square, |part| total += part)?;
+    Ok((squares, total))
+}
+
 /// The row at the fraction `u` of the sum of all values.
-fn draw(value: impl Fn(usize) -> f64, n: usize, u: f64) -> usize {
+pub fn draw(value: impl Fn(usize) -> f64, n: usize, u: f64) -> usize {
     let target = u * (0..n).map(&value).sum::<f64>();
     let mut sum = 0.0;
     for i in 0..n {
@@ -73,11 +121,12 @@ fn try_rows<T: Pixel + Into<f64>>(
     origin: &[f64],
     squares: &[f64],
     nearest: &[f64],
-    candidates: &[usize],
+    candidates: Vec<f64>,
     control: &Control,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
-    let (n, d, m) = (x.rows.n(), x.rows.d(), candidates.len());
-    let centers = Centers::around(x, origin, candidates.iter().flat_map(|&i| center(x, i)).collect());
+    let (n, d) = (x.rows.n(), x.rows.d());
+    let m = candidates.len() / d;
+    let centers = Centers::around(x, origin, candidates);
     let mut closer = vec![0.0; n * m];
     let mut sums = vec![0.0; m];
     control.expect(n as u64);

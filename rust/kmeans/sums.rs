@@ -52,11 +52,12 @@ pub fn exact<T: Pixel + Into<f64>>(x: &Weighed<'_, '_, T>) -> bool {
 }
 
 impl Sums {
+    /// Zeros.
     pub fn new(k: usize, d: usize) -> Self {
         Self { values: vec![0.0; k * d], weights: vec![0.0; k], counts: vec![0; k], squares: 0.0 }
     }
 
-    pub fn add(&mut self, change: Change, free: &Free) {
+    pub(super) fn add(&mut self, change: Change, free: &Free) {
         if let Some(mut values) = change.values {
             self.values.iter_mut().zip(&values).for_each(|(sum, x)| *sum += x);
             values.fill(0.0);
@@ -70,7 +71,7 @@ impl Sums {
     }
 
     /// Of all rows, `label` gives the cluster of each.
-    pub fn of<T: Pixel + Into<f64>>(
+    pub(super) fn of<T: Pixel + Into<f64>>(
         x: &Weighed<'_, '_, T>,
         k: usize,
         label: impl Fn(usize) -> u32 + Sync,
@@ -98,7 +99,7 @@ impl Sums {
     }
 
     /// Mean variance of a feature.
-    pub fn variance<R: Real>(&self, centers: &Centers<R>) -> Result<f64> {
+    pub(super) fn variance<R: Real>(&self, centers: &Centers<R>) -> Result<f64> {
         let total: f64 = self.weights.iter().sum();
         let d = centers.d;
         let of_mean = |j: usize| {
@@ -109,13 +110,31 @@ impl Sums {
         if variance.is_finite() { Ok(variance.max(0.0)) } else { Err(too_large()) }
     }
 
+    /// How many clusters have no row that counts.
+    pub(super) fn empty(&self) -> usize {
+        self.weights.iter().filter(|&&weight| weight == 0.0).count()
+    }
+
+    /// From the sums themselves.
+    pub fn of_parts(values: Vec<f64>, weights: Vec<f64>, squares: f64) -> Self {
+        let counts = weights.iter().map(|&weight| i64::from(weight > 0.0)).collect();
+        Self { values, weights, counts, squares }
+    }
+
     /// The first of the clusters of largest weight.
-    pub fn heaviest(&self) -> usize {
+    pub(super) fn heaviest(&self) -> usize {
         (0..self.weights.len()).rev().max_by(|&a, &b| self.weights[a].total_cmp(&self.weights[b])).unwrap_or(0)
     }
 
     /// As if row `row` were in cluster `to` alone, not in `from`.
-    pub fn relocate<T: Pixel + Into<f64>>(&mut self, row: &[T], factor: f64, weight: f64, from: usize, to: usize) {
+    pub(super) fn relocate<T: Pixel + Into<f64>>(
+        &mut self,
+        row: &[T],
+        factor: f64,
+        weight: f64,
+        from: usize,
+        to: usize,
+    ) {
         let d = row.len();
         for (j, &x) in row.iter().enumerate() {
             let value = factor * weight * x.into();

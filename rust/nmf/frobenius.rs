@@ -22,7 +22,7 @@ pub fn fit<T: Pixel>(
     p: Parameters,
     control: &Control,
 ) -> Result<Fit> {
-    let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    let (d, k) = (x.d(), h.len() / x.d());
     let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
     scale(h, root.as_deref(), |h, r| h * r);
     let spare = Spare::new(|| Panel::zeros::<T::Real>(d, k));
@@ -34,54 +34,21 @@ pub fn fit<T: Pixel>(
     let start = wtw(w, k);
     while result.n_iter < p.max_iter && !result.converged {
         result.n_iter += 1;
-        let mut gram = update::gram(h, k);
-        let loss_at_start = loss_from(&start, &gram);
-        (0..k).for_each(|t| gram[t * k + t] += p.on_w.l2);
-        let weight = |j: usize| root.as_ref().map_or(1.0, |root| root[j]);
-        let state = State {
-            q: update::pack(h, k, root.as_deref()),
-            offset: pack_offset(None, d),
-            gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
-            root: (0..d).map(|j| T::Real::of(weight(j))).collect(),
-            solver: p.solver,
-            l1: T::Real::of(p.on_w.l1),
-            norm: result.n_iter == 1,
-        };
-        let mut sum = Panel::zeros::<T::Real>(d, k);
-        let mut total = Small::new(k);
-        control.expect(n as u64);
-        pass(
-            n,
-            block_rows(n),
-            control,
-            w,
-            |range, w| {
-                let mut wtx = spare.take();
-                let small = visit(x, range, w, &state, &mut wtx);
-                (wtx, small)
-            },
-            |(wtx, small)| {
-                sum.add(&wtx);
-                spare.put(wtx);
-                total.add(&small);
-            },
-        )?;
-        let mut wtx = update::unpack::<T::Real>(&sum);
-        update::mirror(&mut total.wtw, k);
-        scale(&mut wtx, root.as_deref(), |b, r| b * r);
-        if state.norm {
-            norm = total.norm;
-            stall = Stall::new(0.5 * norm - total.cross + loss_at_start);
+        let first = result.n_iter == 1;
+        let sums = sweep(x, w, h, root.as_deref(), p, first, &spare, control)?;
+        if first {
+            norm = sums.norm;
+            stall = Stall::new(0.5 * norm - sums.cross + loss_from(&start, &update::gram(h, k)));
         }
-        let violation = total.violation + update::columns(h, &total.wtw, &wtx, p.on_h, p.solver);
+        let violation = sums.violation + update::columns(h, &sums.wtw, &sums.wtx, p.on_h, p.solver);
         if p.solver == Solver::Hals {
-            first_violation = if result.n_iter == 1 { violation } else { first_violation };
+            first_violation = if first { violation } else { first_violation };
             result.converged = violation <= p.tol * first_violation;
         }
         let check = p.solver == Solver::Mu && p.tol > 0.0 && result.n_iter.is_multiple_of(10);
         if check || result.converged || result.n_iter == p.max_iter {
-            let cross: f64 = wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
-            result.loss = 0.5 * norm - cross + loss_from(&total.wtw, &update::gram(h, k));
+            let cross: f64 = sums.wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
+            result.loss = 0.5 * norm - cross + loss_from(&sums.wtw, &update::gram(h, k));
             result.converged |= check && stall.stalled(result.loss, p.tol);
         }
     }
@@ -92,12 +59,78 @@ pub fn fit<T: Pixel>(
     Ok(result)
 }
 
+/// The sums over rows that the update of H needs, and those that the loss needs.
+pub struct Sums {
+    /// Wᵀ X √ω, k × d.
+    pub wtx: Vec<f64>,
+    /// Wᵀ W.
+    pub wtw: Vec<f64>,
+    /// ⟨Wᵀ X, H⟩ of the W there was; like `norm` only in the first visit.
+    pub cross: f64,
+    /// ‖X √ω‖².
+    pub norm: f64,
+    /// Σ|projected gradient| of W.
+    pub violation: f64,
+}
+
+/// One visit of X: the new W of every row for H √ω, which is `h`, and the sums with it.
+#[allow(clippy::too_many_arguments)]
+pub fn sweep<T: Pixel>(
+    x: Rows<'_, T>,
+    w: &mut [T::Real],
+    h: &[f64],
+    root: Option<&[f64]>,
+    p: Parameters,
+    first: bool,
+    spare: &Spare<T::Real, impl Fn() -> Panel<T::Real> + Sync>,
+    control: &Control,
+) -> Result<Sums> {
+    let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    let mut gram = update::gram(h, k);
+    (0..k).for_each(|t| gram[t * k + t] += p.on_w.l2);
+    let weight = |j: usize| root.map_or(1.0, |root| root[j]);
+    let state = State {
+        q: update::pack(h, k, root),
+        offset: pack_offset(None, d),
+        gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
+        root: (0..d).map(|j| T::Real::of(weight(j))).collect(),
+        solver: p.solver,
+        l1: T::Real::of(p.on_w.l1),
+        norm: first,
+    };
+    let mut sum = Panel::zeros::<T::Real>(d, k);
+    let mut total = Small::new(k);
+    control.expect(n as u64);
+    pass(
+        n,
+        block_rows(n),
+        control,
+        w,
+        |range, w| {
+            let mut wtx = spare.take();
+            let small = visit(x, range, w, &state, &mut wtx);
+            (wtx, small)
+        },
+        |(wtx, small)| {
+            sum.add(&wtx);
+            spare.put(wtx);
+            total.add(&small);
+        },
+    )?;
+    let mut wtx = update::unpack::<T::Real>(&sum);
+    scale(&mut wtx, root, |b, r| b * r);
+    update::mirror(&mut total.wtw, k);
+    let Small { wtw, cross, norm, violation } = total;
+    Ok(Sums { wtx, wtw, cross, norm, violation })
+}
+
 /// ½⟨Wᵀ W, H Hᵀ⟩.
 fn loss_from(wtw: &[f64], gram: &[f64]) -> f64 {
     0.5 * wtw.iter().zip(gram).map(|(a, b)| a * b).sum::<f64>()
 }
 
-fn wtw<R: Real>(w: &[R], k: usize) -> Vec<f64> {
+/// Wᵀ W of n × k values.
+pub fn wtw<R: Real>(w: &[R], k: usize) -> Vec<f64> {
     let mut total = vec![0.0; k * k];
     for row in w.chunks(k) {
         for s in 0..k {

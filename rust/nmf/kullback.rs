@@ -23,43 +23,16 @@ pub fn fit<T: Pixel>(
     p: Parameters,
     control: &Control,
 ) -> Result<Fit> {
-    let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    let (d, k) = (x.d(), h.len() / x.d());
     let spare = Spare::new(|| Panel::zeros::<T::Real>(d, k));
-    let mut model = Model::new(h, weights, floor(x, control)?, d);
+    let mut model = Model::new(h, weights, floor_of(x, None, control)?, d);
     let mut stall = Stall::new(if p.tol > 0.0 { model.loss(x, w, control)? } else { 0.0 });
 
     let mut result = Fit { n_iter: 0, converged: false, loss: 0.0 };
     while result.n_iter < p.max_iter && !result.converged {
         result.n_iter += 1;
-        let (mut ratio, mut sums) = (Panel::zeros::<T::Real>(d, k), vec![0.0; k]);
-        control.expect(n as u64);
-        pass(
-            n,
-            block_rows(n),
-            control,
-            w,
-            |range, w| {
-                let mut scratch = Vec::new();
-                let mut ratio = spare.take();
-                let sums = model.visit(x.block(range, &mut scratch), w, p.on_w, &mut ratio);
-                (ratio, sums)
-            },
-            |(part, part_sums)| {
-                ratio.add(&part);
-                spare.put(part);
-                sums.iter_mut().zip(&part_sums).for_each(|(a, b)| *a += b);
-            },
-        )?;
-        let ratio = update::unpack::<T::Real>(&ratio);
-        for t in 0..k {
-            for j in 0..d {
-                let h = &mut h[t * d + j];
-                let below = sums[t] + p.on_h.l1 + p.on_h.l2 * *h * weights.map_or(1.0, |w| w[j]);
-                *h = if below > 0.0 { *h * ratio[t * d + j] / below } else { 0.0 };
-            }
-        }
-        let least = f64::EPSILON * h.iter().fold(0.0f64, |m, &h| m.max(h));
-        h.iter_mut().for_each(|h| *h = if *h < least { 0.0 } else { *h });
+        let (ratio, sums) = sweep(x, w, &model, p.on_w, &spare, control)?;
+        columns(h, &ratio, &sums, weights, p.on_h);
         model = Model::new(h, weights, model.floor, d);
         if p.tol > 0.0 && result.n_iter.is_multiple_of(10) {
             result.loss = model.loss(x, w, control)?;
@@ -72,19 +45,65 @@ pub fn fit<T: Pixel>(
     Ok(result)
 }
 
-/// The loss, in f64.
+/// One visit of X: the new W of every row, and with it `Wᵀ (X/WH)` (k × d) and ΣW.
+pub fn sweep<T: Pixel>(
+    x: Rows<'_, T>,
+    w: &mut [T::Real],
+    model: &Model<T::Real>,
+    penalty: Penalty,
+    spare: &Spare<T::Real, impl Fn() -> Panel<T::Real> + Sync>,
+    control: &Control,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    let (n, k) = (x.n(), model.sums.len());
+    let (mut ratio, mut sums) = (Panel::zeros::<T::Real>(x.d(), k), vec![0.0; k]);
+    control.expect(n as u64);
+    pass(
+        n,
+        block_rows(n),
+        control,
+        w,
+        |range, w| {
+            let mut scratch = Vec::new();
+            let mut ratio = spare.take();
+            let sums = model.visit(x.block(range, &mut scratch), w, penalty, &mut ratio);
+            (ratio, sums)
+        },
+        |(part, part_sums)| {
+            ratio.add(&part);
+            spare.put(part);
+            sums.iter_mut().zip(&part_sums).for_each(|(a, b)| *a += b);
+        },
+    )?;
+    Ok((update::unpack::<T::Real>(&ratio), sums))
+}
+
+/// New H from the sums over all rows.
+pub fn columns(h: &mut [f64], ratio: &[f64], sums: &[f64], weights: Option<&[f64]>, penalty: Penalty) {
+    let d = h.len() / sums.len();
+    for ((h, ratio), sum) in h.chunks_mut(d).zip(ratio.chunks(d)).zip(sums) {
+        for (j, (h, ratio)) in h.iter_mut().zip(ratio).enumerate() {
+            let below = sum + penalty.l1 + penalty.l2 * *h * weights.map_or(1.0, |w| w[j]);
+            *h = if below > 0.0 { *h * ratio / below } else { 0.0 };
+        }
+    }
+    let least = f64::EPSILON * h.iter().fold(0.0f64, |m, &h| m.max(h));
+    h.iter_mut().for_each(|h| *h = if *h < least { 0.0 } else { *h });
+}
+
+/// The loss, in f64. `mean` of all the data, of which these rows may be some only; by default that of the rows.
 pub fn loss<T: Pixel>(
     x: Rows<'_, T>,
     w: &[T::Real],
     h: &[f64],
     weights: Option<&[f64]>,
+    mean: Option<f64>,
     control: &Control,
 ) -> Result<f64> {
-    Model::new(h, weights, floor(x, control)?, x.d()).loss(x, w, control)
+    Model::new(h, weights, floor_of(x, mean, control)?, x.d()).loss(x, w, control)
 }
 
 /// The maps W of known spectra H: starting from equal shares, multiplicative updates of each row until its counts move
-/// by less than `tol` of their sum, at most `max_iter` times.
+/// by less than `tol` of their sum, at most `max_iter` times. `mean` as for [`loss`].
 #[allow(clippy::too_many_arguments)]
 pub fn likelihood<T: Pixel>(
     x: Rows<'_, T>,
@@ -93,11 +112,12 @@ pub fn likelihood<T: Pixel>(
     penalty: Penalty,
     max_iter: usize,
     tol: f64,
+    mean: Option<f64>,
     w: &mut [T::Real],
     control: &Control,
 ) -> Result<()> {
     let (n, k) = (x.n(), h.len() / x.d());
-    let model = Model::new(h, weights, floor(x, control)?, x.d());
+    let model = Model::new(h, weights, floor_of(x, mean, control)?, x.d());
     control.expect(n as u64);
     pass(
         n,
@@ -130,8 +150,12 @@ pub fn likelihood<T: Pixel>(
 }
 
 /// W H is not taken below this; positive even for no counts at all.
-fn floor<T: Pixel>(x: Rows<'_, T>, control: &Control) -> Result<T::Real> {
-    Ok(T::Real::of((mean(x, control)? * FLOOR).max(f64::from(f32::MIN_POSITIVE))))
+pub fn floor<R: Real>(mean: f64) -> R {
+    R::of((mean * FLOOR).max(f64::from(f32::MIN_POSITIVE)))
+}
+
+fn floor_of<T: Pixel>(x: Rows<'_, T>, given: Option<f64>, control: &Control) -> Result<T::Real> {
+    given.map_or_else(|| mean(x, control), Ok).map(floor)
 }
 
 /// Fixed spectra.
@@ -149,7 +173,8 @@ pub struct Model<R> {
 }
 
 impl<R: Real> Model<R> {
-    fn new(h: &[f64], weights: Option<&[f64]>, floor: R, d: usize) -> Self {
+    /// Of spectra h, k × d.
+    pub fn new(h: &[f64], weights: Option<&[f64]>, floor: R, d: usize) -> Self {
         let k = h.len() / d;
         let sum = |row: &[f64]| row.iter().enumerate().map(|(j, h)| h * weights.map_or(1.0, |w| w[j])).sum();
         Self {

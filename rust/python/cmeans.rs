@@ -2,16 +2,17 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::cmeans::{self as kernel, Covariances, Options, Power, Start};
-use crate::simd::Pixel;
+use crate::cmeans::{self as kernel, Covariances, Frame, Options, Power, Start, Sums};
+use crate::simd::{Pixel, Real};
 use crate::{Control, Rows};
 use ndarray::ArrayView2;
-use numpy::{Element, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3};
+use numpy::{
+    Element, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
+};
 use pyo3::prelude::*;
 
 type Found<'py> = (
     Bound<'py, PyAny>,
-    Bound<'py, PyArray1<i32>>,
     Bound<'py, PyArray2<f64>>,
     Option<Bound<'py, PyArray3<f64>>>,
     Bound<'py, PyArray1<f64>>,
@@ -20,7 +21,7 @@ type Found<'py> = (
     Vec<usize>,
 );
 
-/// `(memberships, labels, centers, covariances, objective, converged, conditioned, empty)` from starting centres or, if given,
+/// `(memberships, centers, covariances, objective, converged, conditioned, empty)` from starting centres or, if given,
 /// memberships, contiguous and of the type in which the kernel computes on `data`; `covariances` is `(rho, gamma, beta)`.
 #[pyfunction]
 #[pyo3(signature = (data, centers, memberships, *, m, max_iter, tol, covariances))]
@@ -61,7 +62,6 @@ where
     let covariances = options.covariances.map(|_| PyArray1::from_vec(py, found.covariances).reshape([k, d, d]));
     Ok((
         PyArray1::from_vec(py, found.memberships).reshape([n, k])?.into_any(),
-        PyArray1::from_vec(py, found.labels),
         PyArray1::from_vec(py, found.centers).reshape([k, d])?,
         covariances.transpose()?,
         PyArray1::from_vec(py, found.objective),
@@ -109,7 +109,150 @@ where
     Ok(PyArray1::from_vec(py, out).reshape([n, k])?.into_any())
 }
 
+type Vector<'py> = Bound<'py, PyArray1<f64>>;
+type Model<'py> = (
+    PyReadonlyArray1<'py, f64>,
+    PyReadonlyArray1<'py, f64>,
+    PyReadonlyArray2<'py, f64>,
+    Option<PyReadonlyArray1<'py, f64>>,
+);
+type Summed<'py> = (Bound<'py, PyAny>, Vector<'py>, Vector<'py>, f64, f64);
+
+/// The cluster of largest membership of each row, of equal ones the first.
+#[pyfunction]
+fn cmeans_labels<'py>(py: Python<'py>, memberships: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i32>>> {
+    fn of<'py, R: Real + Element>(
+        py: Python<'py>,
+        u: &PyReadonlyArray2<'py, R>,
+    ) -> PyResult<Bound<'py, PyArray1<i32>>> {
+        let (k, u) = (u.as_array().ncols(), u.as_slice()?);
+        Ok(PyArray1::from_vec(py, run(py, |control| kernel::labels(u, k, control))?))
+    }
+    match memberships.extract::<PyReadonlyArray2<'_, f32>>() {
+        Ok(u) => of(py, &u),
+        Err(_) => of(py, &memberships.extract::<PyReadonlyArray2<'_, f64>>()?),
+    }
+}
+
+/// How rows are centred and scaled in the arithmetic, that of float64 data if `double`: `(offset, factor)`; for spheres, or
+/// for each feature by itself.
+#[pyfunction]
+fn cmeans_frame<'py>(
+    py: Python<'py>,
+    mean: PyReadonlyArray1<'py, f64>,
+    variance: PyReadonlyArray1<'py, f64>,
+    each: bool,
+    double: bool,
+) -> (Vector<'py>, Vector<'py>) {
+    let [mean, variance] = [mean, variance].map(|x| x.as_array().to_vec());
+    let frame =
+        if double { Frame::new::<f64>(&mean, &variance, each) } else { Frame::new::<f32>(&mean, &variance, each) };
+    (PyArray1::from_vec(py, frame.offset), PyArray1::from_vec(py, frame.factor))
+}
+
+/// One visit of some rows: `(memberships, mass, products, objective, change)`, the last four being what the rows add to the
+/// sums that `cmeans_update` needs. `model` is `(offset, factor, centers, whitening)`, centres in the frame; `memberships` are
+/// rows of k each, or as returned; `renew`: whether to replace them.
+#[pyfunction]
+#[pyo3(signature = (data, memberships, model, *, m, renew))]
+fn cmeans_visit<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    memberships: Bound<'py, PyAny>,
+    model: Model<'py>,
+    m: f64,
+    renew: bool,
+) -> PyResult<Summed<'py>> {
+    with_rows!(py, data, rows => visit(py, rows, memberships, &model, m, renew))
+}
+
+fn visit<'py, T>(
+    py: Python<'py>,
+    rows: Rows<'_, T>,
+    memberships: Bound<'py, PyAny>,
+    model: &Model<'py>,
+    m: f64,
+    renew: bool,
+) -> PyResult<Summed<'py>>
+where
+    T: Pixel,
+    T::Real: Power + Element,
+{
+    let (offset, factor, centers, whitening) = model;
+    let frame = Frame { offset: offset.as_array().to_vec(), factor: factor.as_array().to_vec() };
+    let k = centers.as_array().nrows();
+    let centers = Vec::from_iter(centers.as_array().iter().copied());
+    let model = kernel::model::<T::Real>(&frame, &centers, whitening.as_ref().map(|w| w.as_array().to_vec()), m);
+    let mut u = match memberships.extract::<PyReadonlyArray2<'_, T::Real>>() {
+        Ok(rows) => {
+            let rows = Vec::from_iter(rows.as_array().iter().copied());
+            run(py, |control| kernel::turned(&rows, k, control))?
+        }
+        Err(_) => memberships.extract::<PyReadonlyArray1<'_, T::Real>>()?.as_array().to_vec(),
+    };
+    let sums = run(py, |control| kernel::sweep(rows, &model, &mut u, renew, control))?;
+    let [mass, products] = [sums.mass, sums.products].map(|x| PyArray1::from_vec(py, x));
+    Ok((PyArray1::from_vec(py, u).into_any(), mass, products, sums.objective, sums.change))
+}
+
+type Updated<'py> = (Bound<'py, PyArray2<f64>>, Option<Vector<'py>>, Option<Vector<'py>>, Vec<bool>, Vec<bool>);
+
+/// `(centers, covariances, whitening, conditioned, empty)` from the sums of all rows, in the frame; `covariances` is
+/// `(rho, gamma, beta, base)`, base being what `cmeans_base` gives.
+#[pyfunction]
+#[pyo3(signature = (centers, mass, products, *, covariances, double))]
+fn cmeans_update<'py>(
+    py: Python<'py>,
+    centers: PyReadonlyArray2<'py, f64>,
+    mass: PyReadonlyArray1<'py, f64>,
+    products: PyReadonlyArray1<'py, f64>,
+    covariances: Option<(Vec<f64>, f64, f64, f64)>,
+    double: bool,
+) -> PyResult<Updated<'py>> {
+    let shape = centers.as_array().dim();
+    let mut centers = Vec::from_iter(centers.as_array().iter().copied());
+    let sums = summed(&mass, &products);
+    let base = covariances.as_ref().map_or(0.0, |given| given.3);
+    let given = covariances.as_ref().map(|&(ref rho, gamma, beta, _)| Covariances { rho, gamma, beta });
+    let new = run(py, |control| {
+        if double {
+            kernel::update::<f64>(&mut centers, &sums, given, base, control)
+        } else {
+            kernel::update::<f32>(&mut centers, &sums, given, base, control)
+        }
+    })?;
+    let all = |of: fn(&kernel::Metric) -> &Vec<f64>| {
+        given.map(|_| PyArray1::from_iter(py, new.metrics.iter().flat_map(|metric| of(metric).iter().copied())))
+    };
+    let (covariance, whitening) = (all(|metric| &metric.covariance), all(|metric| &metric.whitening));
+    let conditioned = Vec::from_iter(new.metrics.iter().map(|metric| metric.conditioned));
+    Ok((PyArray1::from_vec(py, centers).reshape(shape)?, covariance, whitening, conditioned, new.empty))
+}
+
+/// What conditioning by `gamma` adds, from sums in which every row is a full member.
+#[pyfunction]
+fn cmeans_base(
+    py: Python<'_>,
+    mass: PyReadonlyArray1<'_, f64>,
+    products: PyReadonlyArray1<'_, f64>,
+    gamma: f64,
+    d: usize,
+) -> PyResult<f64> {
+    let sums = summed(&mass, &products);
+    run(py, |control| kernel::base(&sums, gamma, d, control))
+}
+
+fn summed(mass: &PyReadonlyArray1<'_, f64>, products: &PyReadonlyArray1<'_, f64>) -> Sums {
+    let [mass, products] = [mass, products].map(|x| x.as_array().to_vec());
+    Sums { mass, products, objective: 0.0, change: 0.0 }
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(cmeans, module)?)?;
+    module.add_function(wrap_pyfunction!(cmeans_labels, module)?)?;
+    module.add_function(wrap_pyfunction!(cmeans_frame, module)?)?;
+    module.add_function(wrap_pyfunction!(cmeans_visit, module)?)?;
+    module.add_function(wrap_pyfunction!(cmeans_update, module)?)?;
+    module.add_function(wrap_pyfunction!(cmeans_base, module)?)?;
     module.add_function(wrap_pyfunction!(memberships, module)?)
 }

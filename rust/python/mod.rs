@@ -5,6 +5,7 @@ mod cmeans;
 mod kmeans;
 mod moments;
 mod nmf;
+mod outside;
 mod pca;
 mod prepare;
 mod products;

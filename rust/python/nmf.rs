@@ -1,11 +1,15 @@
 //! Non-negative factors as Python sees them.
 
 use super::arrays::{Pixels2, with_rows};
+use super::outside::Outside;
 use super::run::run;
 use crate::nmf::{self as kernel, Loss, Parameters, Penalty, Solver};
 use crate::simd::Pixel;
 use crate::{Control, Error, Result, Rows};
-use numpy::{Element, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
+use numpy::{
+    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1,
+    PyReadwriteArray2,
+};
 use pyo3::prelude::*;
 
 fn loss_of(kullback_leibler: bool) -> Loss {
@@ -55,9 +59,91 @@ fn nmf(
     })
 }
 
+type Vector<'py> = Bound<'py, PyArray1<f64>>;
+type Partial<'py> = (Bound<'py, PyArray2<f64>>, Vector<'py>, Vector<'py>, [f64; 3]);
+
+fn step(mu: bool, kullback_leibler: bool, penalty: (f64, f64)) -> Parameters {
+    let penalty = Penalty { l1: penalty.0, l2: penalty.1 };
+    let solver = if mu { Solver::Mu } else { Solver::Hals };
+    Parameters { solver, loss: loss_of(kullback_leibler), max_iter: 1, tol: 0.0, on_w: penalty, on_h: penalty }
+}
+
+/// One visit of some rows, which improves `w` in place: `(products, small, before, terms)`, what the rows add to the sums
+/// that `nmf_update` needs. `h` is multiplied by the roots of the weights already for the Frobenius loss; the other needs
+/// the mean of all data.
+#[pyfunction]
+#[pyo3(signature = (data, w, h, *, mu, kullback_leibler, penalty_w, weights, first, mean))]
+#[allow(clippy::too_many_arguments)]
+fn nmf_visit<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    w: &Bound<'py, PyAny>,
+    h: PyReadonlyArray2<'py, f64>,
+    mu: bool,
+    kullback_leibler: bool,
+    penalty_w: (f64, f64),
+    weights: Option<PyReadonlyArray1<'py, f64>>,
+    first: bool,
+    mean: f64,
+) -> PyResult<Partial<'py>> {
+    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, penalty_w));
+    let shape = h.as_array().dim();
+    let h = Vec::from_iter(h.as_array().iter().copied());
+    let found = with_rows!(py, data, rows => {
+        with_w(py, rows, w, |x, w, control| {
+            kernel::visit(x, w, &h, weights.as_deref(), parameters, first, mean, control)
+        })?
+    });
+    Ok((
+        PyArray1::from_vec(py, found.products).reshape(shape)?,
+        PyArray1::from_vec(py, found.small),
+        PyArray1::from_vec(py, found.before),
+        found.terms,
+    ))
+}
+
+/// Update `h`, as `nmf_visit` takes it, in place from the sums of all rows; returns its share of the violation.
+#[pyfunction]
+#[pyo3(signature = (h, products, small, *, mu, kullback_leibler, penalty_h, weights))]
+#[allow(clippy::too_many_arguments)]
+fn nmf_update(
+    mut h: PyReadwriteArray2<'_, f64>,
+    products: PyReadonlyArray2<'_, f64>,
+    small: PyReadonlyArray1<'_, f64>,
+    mu: bool,
+    kullback_leibler: bool,
+    penalty_h: (f64, f64),
+    weights: Option<PyReadonlyArray1<'_, f64>>,
+) -> PyResult<f64> {
+    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, penalty_h));
+    let products = Vec::from_iter(products.as_array().iter().copied());
+    let (h, small) = (slice(h.as_slice_mut().ok())?, small.as_array().to_vec());
+    Ok(kernel::update_h(h, &products, &small, weights.as_deref(), parameters))
+}
+
+/// Order `w` and `h` by falling energy and, if `scale`, let each row of H sum to 1; in place.
+#[pyfunction]
+#[pyo3(signature = (w, h, *, weights, scale))]
+fn nmf_canonical(
+    w: &Bound<'_, PyAny>,
+    mut h: PyReadwriteArray2<'_, f64>,
+    weights: Option<PyReadonlyArray1<'_, f64>>,
+    scale: bool,
+) -> PyResult<()> {
+    let (weights, k) = (given(weights), h.as_array().nrows());
+    let h = slice(h.as_slice_mut().ok())?;
+    if let Ok(mut w) = w.extract::<PyReadwriteArray2<'_, f32>>() {
+        kernel::canonical(slice(w.as_slice_mut().ok())?, h, k, weights.as_deref(), scale);
+    } else {
+        let mut w: PyReadwriteArray2<'_, f64> = w.extract()?;
+        kernel::canonical(slice(w.as_slice_mut().ok())?, h, k, weights.as_deref(), scale);
+    }
+    Ok(())
+}
+
 /// Fill `w` with the maps of the spectra `h`.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, kullback_leibler, max_iter, tol, penalty_w, weights))]
+#[pyo3(signature = (data, w, h, *, kullback_leibler, max_iter, tol, penalty_w, weights, mean=None))]
 #[allow(clippy::too_many_arguments)]
 fn nmf_maps(
     py: Python<'_>,
@@ -69,6 +155,7 @@ fn nmf_maps(
     tol: f64,
     penalty_w: (f64, f64),
     weights: Option<PyReadonlyArray1<'_, f64>>,
+    mean: Option<f64>,
 ) -> PyResult<()> {
     let penalty = Penalty { l1: penalty_w.0, l2: penalty_w.1 };
     let weights = given(weights);
@@ -77,7 +164,7 @@ fn nmf_maps(
         with_w(py, rows, w, |x, w, control| {
             let weights = weights.as_deref();
             if kullback_leibler {
-                kernel::likelihood(x, &h, weights, penalty, max_iter, tol, w, control)
+                kernel::likelihood(x, &h, weights, penalty, max_iter, tol, mean, w, control)
             } else {
                 kernel::least_squares(x, &h, weights, penalty, w, control)
             }
@@ -87,7 +174,7 @@ fn nmf_maps(
 
 /// The loss of given factors.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, kullback_leibler, weights))]
+#[pyo3(signature = (data, w, h, *, kullback_leibler, weights, mean=None))]
 fn nmf_loss(
     py: Python<'_>,
     data: Pixels2<'_>,
@@ -95,12 +182,13 @@ fn nmf_loss(
     h: PyReadonlyArray2<'_, f64>,
     kullback_leibler: bool,
     weights: Option<PyReadonlyArray1<'_, f64>>,
+    mean: Option<f64>,
 ) -> PyResult<f64> {
     let weights = given(weights);
     let h = Vec::from_iter(h.as_array().iter().copied());
     let loss = loss_of(kullback_leibler);
     with_rows!(py, data, rows => {
-        with_w(py, rows, w, |x, w, control| kernel::loss(x, w, &h, weights.as_deref(), loss, control))
+        with_w(py, rows, w, |x, w, control| kernel::loss(x, w, &h, weights.as_deref(), loss, mean, control))
     })
 }
 
@@ -115,6 +203,58 @@ fn pure_rows(
 ) -> PyResult<Vec<usize>> {
     let weights = given(weights);
     with_rows!(py, data, rows => run(py, |control| kernel::pure_rows(rows, k, weights.as_deref(), control)))
+}
+
+/// One pass of `pure_rows` over some rows: `(squared distance, index)` of the farthest. `known`, two numbers for each row, is
+/// brought up to date.
+#[pyfunction]
+#[pyo3(signature = (data, known, newest, weights))]
+fn pure_rows_visit(
+    py: Python<'_>,
+    data: Pixels2<'_>,
+    mut known: PyReadwriteArray1<'_, f64>,
+    newest: Option<PyReadonlyArray1<'_, f64>>,
+    weights: Option<PyReadonlyArray1<'_, f64>>,
+) -> PyResult<kernel::Far> {
+    let (newest, weights) = (given(newest), given(weights));
+    let known = slice(known.as_slice_mut().ok())?;
+    with_rows!(py, data, rows => {
+        run(py, |control| kernel::farthest(rows, known, newest.as_deref(), weights.as_deref(), control))
+    })
+}
+
+/// Indices of the purest rows of d features that `passes` visits: an object with the methods `farthest(newest)` and
+/// `row(index)`.
+#[pyfunction]
+#[pyo3(signature = (passes, d, k, weights))]
+fn pure_rows_outside(
+    py: Python<'_>,
+    passes: Py<PyAny>,
+    d: usize,
+    k: usize,
+    weights: Option<PyReadonlyArray1<'_, f64>>,
+) -> PyResult<Vec<usize>> {
+    let (weights, source) = (given(weights), Outside::new(passes, (0, d)));
+    let result = run(py, |_| {
+        kernel::choose(
+            d,
+            k,
+            weights.as_deref(),
+            |newest| {
+                source.call(|passes| {
+                    let newest = newest.map(|newest| PyArray1::from_slice(passes.py(), newest));
+                    passes.call_method1("farthest", (newest,))?.extract()
+                })
+            },
+            |index| {
+                source.call(|passes| {
+                    let row: PyReadonlyArray1<'_, f64> = passes.call_method1("row", (index,))?.extract()?;
+                    Ok(row.as_array().to_vec())
+                })
+            },
+        )
+    });
+    source.explain(result)
 }
 
 /// Mean of all values.
@@ -142,6 +282,11 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(nmf, module)?)?;
     module.add_function(wrap_pyfunction!(nmf_maps, module)?)?;
     module.add_function(wrap_pyfunction!(nmf_loss, module)?)?;
+    module.add_function(wrap_pyfunction!(nmf_visit, module)?)?;
+    module.add_function(wrap_pyfunction!(nmf_update, module)?)?;
+    module.add_function(wrap_pyfunction!(nmf_canonical, module)?)?;
     module.add_function(wrap_pyfunction!(pure_rows, module)?)?;
+    module.add_function(wrap_pyfunction!(pure_rows_visit, module)?)?;
+    module.add_function(wrap_pyfunction!(pure_rows_outside, module)?)?;
     module.add_function(wrap_pyfunction!(mean, module)?)
 }

@@ -1,8 +1,9 @@
 //! Principal components, as Python sees them.
 
 use super::arrays::{Pixels2, with_rows};
+use super::outside::Outside;
 use super::run::run;
-use crate::pca::{Options, Solver, pca as kernel};
+use crate::pca::{Options, Pca, Solver, Source, outside, pca as kernel};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 
@@ -19,14 +20,58 @@ fn pca<'py>(
     solver: &str,
     seed: u64,
 ) -> PyResult<Found<'py>> {
-    let solver = match solver {
+    let weights = weights.map(|weights| weights.as_array().to_vec());
+    let options = Options { components, center, weights: weights.as_deref(), solver: named(solver), seed };
+    found(py, with_rows!(py, data, rows => run(py, |control| kernel(rows, &options, control))?), components)
+}
+
+/// The same of n × d data that `passes` visits: an object with the methods `moments()`, `gram(mean, weights)`,
+/// `xt_x_q(q, offset)` and `triangle(q, offset, shift)`. `double`: whether the arithmetic is that of float64 data.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn pca_outside<'py>(
+    py: Python<'py>,
+    passes: Py<PyAny>,
+    shape: (usize, usize),
+    double: bool,
+    components: usize,
+    center: bool,
+    weights: Option<PyReadonlyArray1<'py, f64>>,
+    solver: &str,
+    seed: u64,
+) -> PyResult<Found<'py>> {
+    let weights = weights.map(|weights| weights.as_array().to_vec());
+    let options = Options { components, center, weights: weights.as_deref(), solver: named(solver), seed };
+    let source = Outside::new(passes, shape);
+    let result = run(py, |control| {
+        if double { outside::<f64>(&source, &options, control) } else { outside::<f32>(&source, &options, control) }
+    });
+    found(py, source.explain(result)?, components)
+}
+
+/// `(X - mean) * weights` squared, the lower half of the d × d Gram matrix.
+#[pyfunction]
+fn gram<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    mean: PyReadonlyArray1<'py, f64>,
+    weights: PyReadonlyArray1<'py, f64>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let [mean, weights] = [mean, weights].map(|values| values.as_array().to_vec());
+    let found = with_rows!(py, data, rows => run(py, |control| rows.gram(&mean, &weights, control))?);
+    let d = mean.len();
+    PyArray1::from_iter(py, (0..d * d).map(|at| found[(at / d, at % d)])).reshape([d, d])
+}
+
+fn named(solver: &str) -> Solver {
+    match solver {
         "exact" => Solver::Exact,
         "randomized" => Solver::Randomized,
         _ => Solver::Auto,
-    };
-    let weights = weights.map(|weights| weights.as_array().to_vec());
-    let options = Options { components, center, weights: weights.as_deref(), solver, seed };
-    let found = with_rows!(py, data, rows => run(py, |control| kernel(rows, &options, control))?);
+    }
+}
+
+fn found(py: Python<'_>, found: Pca, components: usize) -> PyResult<Found<'_>> {
     let solver = if found.solver == Solver::Exact { "exact" } else { "randomized" };
     let d = found.mean.len();
     Ok((
@@ -39,5 +84,7 @@ fn pca<'py>(
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(pca, module)?)
+    module.add_function(wrap_pyfunction!(pca, module)?)?;
+    module.add_function(wrap_pyfunction!(pca_outside, module)?)?;
+    module.add_function(wrap_pyfunction!(gram, module)?)
 }

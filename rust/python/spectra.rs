@@ -7,7 +7,7 @@ use crate::spectra::{Reduce, Scale, Settings, Taper, power_spectra as kernel};
 use numpy::PyReadwriteArray1;
 use pyo3::prelude::*;
 
-/// Window, step, taper, subtract_mean, scale and its offset ("log-plus"), reduce and its size ("crop", "bin"), unit.
+/// Window, step, taper, subtract_mean, scale and its offset ("log-plus", "log-over"), reduce and its size ("crop", "bin"), unit.
 #[derive(FromPyObject)]
 struct Named(usize, usize, String, bool, String, f64, String, usize, f64);
 
@@ -31,6 +31,7 @@ impl Named {
                 "amplitude" => Scale::Amplitude,
                 "log" => Scale::Log,
                 "log-plus" => Scale::LogPlus(self.5),
+                "log-over" => Scale::LogOver(self.5),
                 name => return Err(unknown("scale", name).into()),
             },
             reduce: match self.6.as_str() {

@@ -1,0 +1,232 @@
+"""
+What does not fit into memory: speed per byte, peak memory, and time to an equal objective beside other packages.
+
+A cube of counts is made on disk and deleted afterwards. Every job is a process of its own, and one runs at a time; its
+peak memory is the high-water mark less what it held when everything was imported. Written to
+``bench-results/out_of_core.json``.
+
+    python benches/peers/out_of_core.py [--gib 16] [--only large|peers|dask] [--folder /tmp] [--keep]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import RESULTS, _memory
+
+CHANNELS, K, MIB = 1024, 8, 1 << 20
+BASE = 1 << 16
+
+
+def make(path: Path, rows: int) -> None:
+    """Counts of mixtures of 5 spectra: the same rows again and again, in another order each time."""
+    rng = np.random.default_rng(0)
+    spectra = rng.dirichlet(np.full(CHANNELS, 0.3), 5)
+    base = rng.poisson(rng.gamma(0.5, 1, (BASE, 5)) * 400 @ spectra).astype("u2")
+    np.lib.format.open_memmap(path, "w+", "u2", (rows, CHANNELS)).flush()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - rows * CHANNELS * 2)
+        for start in range(0, rows, BASE):
+            file.write(base[rng.permutation(BASE)[: rows - start]].data)
+
+
+def passes_counted(call: Callable[[], Any]) -> tuple[Any, int]:
+    """What `call` gives, and how often emcore visited the data."""
+    from emcore.distributed import Passes
+
+    count, visit = 0, Passes.__call__
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        count += 1
+        return visit(*args, **kwargs)
+
+    Passes.__call__ = counted  # type: ignore[method-assign]
+    return call(), count
+
+
+def emcore_job(path: str, method: str, held: bool, iterations: int, memory: str) -> Callable[[], dict[str, Any]]:
+    from emcore.nmf import nmf
+    from emcore.pca import pca
+
+    mapped = np.load(path, mmap_mode="r")
+    data = np.array(mapped) if held else mapped
+    options: dict[str, Any] = {} if held else {"memory": memory}
+
+    def call() -> dict[str, Any]:
+        if method == "pca":
+            found, passes = passes_counted(lambda: pca(data, K, solver="randomized", **options))
+            return {"value": found.singular_values.tolist(), "passes": passes}
+        start = {"init": "random", "random_state": 0, "max_iter": iterations, "tol": 0}
+        found, passes = passes_counted(lambda: nmf(data, K, **start, **options))
+        return {"value": found.loss, "passes": passes}
+
+    return call
+
+
+def to_loss(path: str, wanted: float, memory: str) -> Callable[[], dict[str, Any]]:
+    """emcore with as many iterations as reach a loss, found beforehand."""
+    from emcore.nmf import nmf
+
+    data = np.load(path, mmap_mode="r")
+    start = {"init": "random", "random_state": 0, "tol": 0, "memory": memory}
+    iterations = next(
+        (m for m in (2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128) if nmf(data, K, max_iter=m, **start).loss <= wanted), 256
+    )
+    return lambda: {"value": nmf(data, K, max_iter=iterations, **start).loss, "iterations": iterations}
+
+
+def minibatch(path: str) -> Callable[[], dict[str, Any]]:
+    from sklearn.decomposition import MiniBatchNMF
+
+    from emcore.nmf import nmf_loss, nmf_maps
+
+    data = np.load(path, mmap_mode="r")
+    model = MiniBatchNMF(K, batch_size=4096, init="nndsvda", random_state=0, max_iter=20)
+    found: dict[str, Any] = {}
+
+    def call() -> dict[str, Any]:
+        model.fit(data)
+        return found
+
+    def loss() -> float:
+        spectra = model.components_.astype("f8")
+        return nmf_loss(data, nmf_maps(data, spectra, memory="256 MiB"), spectra, memory="256 MiB")
+
+    call.after = loss  # type: ignore[attr-defined]
+    return call
+
+
+def hyperspy(path: str, algorithm: str) -> Callable[[], dict[str, Any]]:
+    import hyperspy.api as hs
+
+    from emcore.nmf import nmf_loss, nmf_maps
+
+    data = np.load(path, mmap_mode="r")
+    hs.preferences.General.show_progressbar = False
+    shape = (len(data) // 256, 256, CHANNELS)
+    chunks = (16, 256, CHANNELS)
+    import dask.array as da
+
+    signal = hs.signals.Signal1D(da.from_array(data.reshape(shape), chunks=chunks)).as_lazy()
+
+    def call() -> dict[str, Any]:
+        signal.decomposition(algorithm=algorithm, output_dimension=K, print_info=False)
+        return {}
+
+    def loss() -> float | None:
+        if algorithm == "PCA":
+            return None
+        spectra = np.maximum(signal.learning_results.factors.T.astype("f8"), 0)
+        return nmf_loss(data, nmf_maps(data, spectra, memory="256 MiB"), spectra, memory="256 MiB")
+
+    call.after = loss  # type: ignore[attr-defined]
+    return call
+
+
+def on_dask(path: str, workers: int, iterations: int) -> Callable[[], dict[str, Any]]:
+    import dask.array as da
+    from distributed import Client, LocalCluster
+
+    from emcore.nmf import nmf
+
+    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    call_client = Client(cluster)
+    shape = np.load(path, mmap_mode="r").shape
+    rows = 1 << 15
+    from dask import delayed
+
+    read = delayed(lambda a: np.load(path, mmap_mode="r")[a : a + rows])
+    parts = [da.from_delayed(read(a), (min(rows, shape[0] - a), shape[1]), "u2") for a in range(0, shape[0], rows)]
+    data = da.concatenate(parts)
+
+    def call() -> dict[str, Any]:
+        return {"value": nmf(data, K, init="random", random_state=0, max_iter=iterations, tol=0).loss}
+
+    call.close = lambda: (call_client.close(), cluster.close())  # type: ignore[attr-defined]
+    return call
+
+
+JOBS: dict[str, Callable[..., Callable[[], dict[str, Any]]]] = {
+    "emcore": emcore_job,
+    "to_loss": to_loss,
+    "minibatch": minibatch,
+    "hyperspy": hyperspy,
+    "dask": on_dask,
+}
+
+
+def child(kind: str, given: list[Any]) -> None:
+    warnings.simplefilter("ignore")
+    call = JOBS[kind](*given)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from what is held now
+    held, before = _memory("VmRSS"), time.perf_counter()
+    found = call()
+    found |= {"seconds": time.perf_counter() - before, "peak MiB": (_memory("VmHWM") - held) / MIB}
+    if hasattr(call, "after"):
+        found["value"] = call.after()
+    if hasattr(call, "close"):
+        call.close()
+    print("found", json.dumps(found), flush=True)
+
+
+def run(kind: str, *given: Any) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--child", json.dumps([kind, given])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
+    found = json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
+    record = {"job": kind, "given": [g for g in given if not str(g).endswith(".npy")], **found}
+    print(json.dumps(record), flush=True)
+    return record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gib", type=float, default=16)
+    parser.add_argument("--only", default="large,peers,dask")
+    parser.add_argument("--folder", default=tempfile.gettempdir())
+    parser.add_argument("--keep", action="store_true", help="keep the cubes, or use those there are")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        return child(*json.loads(options.child))
+    folder, records = Path(options.folder), []
+    cubes = {}
+    for name, gib in (("large", options.gib), ("small", 1.0), ("peers", 0.25)):
+        cubes[name] = folder / f"emcore-out-of-core-{name}.npy"
+        if not cubes[name].exists() and ("large" in options.only or name == "peers"):
+            make(cubes[name], int(gib * (1 << 30) / (2 * CHANNELS)))
+    large, small, peers = (str(cubes[name]) for name in ("large", "small", "peers"))
+    try:
+        if "large" in options.only:
+            for method in ("nmf", "pca"):
+                records.append(run("emcore", small, method, True, 5, "1 GiB"))
+                records.append(run("emcore", large, method, False, 5, "1 GiB"))
+        if "peers" in options.only:
+            for kind, given in (("minibatch", []), ("hyperspy", ["ORNMF"])):
+                records.append(run(kind, peers, *given))
+                if "value" in records[-1]:
+                    records.append(run("to_loss", peers, records[-1]["value"], "128 MiB"))
+            records.append(run("hyperspy", peers, "PCA"))
+            records.append(run("emcore", peers, "pca", False, 0, "128 MiB"))
+        if "dask" in options.only:
+            records += [run("dask", peers, workers, 10) for workers in (1, 2)]
+    finally:
+        if not options.keep:
+            for cube in cubes.values():
+                cube.unlink(missing_ok=True)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "out_of_core.json").write_text(json.dumps(records, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

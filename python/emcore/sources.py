@@ -1,0 +1,287 @@
+"""
+What is not in memory, as rows: memory maps, HDF5 and Zarr arrays, lazy signals, Dask arrays.
+
+A source has n rows (positions) of d features, cut into blocks that never depend on the number of threads: slabs read
+one after another, aligned to what the storage keeps together, or the chunks of a Dask array. Leading axes are
+navigation.
+"""
+
+import copy
+import mmap
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore._emcore import PreparedRows
+from emcore.arrays import as_pixels
+from emcore.memory import SLAB_BYTES, check_memory, in_words
+
+Prepared = tuple[Any, str, Any, Any]
+"""Runs of kept features, normalisation, offset, scale."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows: `where` in the navigation axes as the source sees them, in the order in which they are visited."""
+
+    index: int
+    where: tuple[slice, ...]
+    rows: int
+
+
+class Stored:
+    """
+    One matrix in a file or a memory map, of which some rows are read at a time.
+
+    Parameters
+    ----------
+    data : array-like
+        Has `shape`, `dtype`, slices; the last `inner` axes are one measurement.
+    inner : int
+        Number of signal axes.
+    """
+
+    def __init__(self, data: Any, inner: int = 1) -> None:
+        self.data = mapped(data)
+        self.navigation = tuple(data.shape[: data.ndim - inner])
+        self.n, self.d = prod(self.navigation), prod(data.shape[data.ndim - inner :])
+        self.stored_dtype = np.dtype(data.dtype)
+        self.flat = self.data.reshape(self.n, self.d) if _contiguous(self.data) else None
+        self.unit = 1 if self.flat is not None else prod(self.navigation[1:])
+        chunks = getattr(data, "chunks", None)
+        self.together = self.unit * (chunks[0] if chunks and self.flat is None else 1)
+        self.map = _root(self.data) if isinstance(self.data, np.ndarray) else None
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows `start` to `stop`; without a copy where they are mapped."""
+        if self.flat is not None:
+            mapped: NDArray[Any] = self.flat[start:stop]
+            return mapped
+        try:
+            part = self.data[start // self.unit : stop // self.unit]
+            rows = np.array(part).reshape(stop - start, self.d)
+        except Exception as error:
+            raise ValueError(f"rows {start} to {stop} cannot be read: truncated or damaged ({error})") from error
+        if self.map is not None:  # frames with something between them, of which a copy was made
+            self.release(part)
+        return rows
+
+    def whole(self) -> NDArray[Any]:
+        """All rows."""
+        return self.read(0, self.n)
+
+    def one(self, index: int) -> NDArray[Any]:
+        """A copy of one row."""
+        if self.flat is not None:
+            return np.array(self.flat[index])
+        try:
+            return np.asarray(self.data[np.unravel_index(index, self.navigation)]).reshape(-1)
+        except Exception as error:
+            raise ValueError(f"row {index} cannot be read: truncated or damaged ({error})") from error
+
+    def check(self) -> None:
+        """Refuse a mapped file that has become too short: reading beyond its end would kill the process."""
+        name, size = getattr(self.map, "filename", None), 0 if self.map is None else self.map.offset + self.map.nbytes
+        if name is not None and os.path.exists(name) and os.path.getsize(name) < size:
+            raise ValueError(f"{name} ends early: {os.path.getsize(name)} bytes where {size} are needed")
+
+    def ahead(self, rows: NDArray[Any]) -> None:
+        """Bring mapped pages in before they are used."""
+        self._advise(rows, getattr(mmap, "MADV_WILLNEED", None))
+
+    def release(self, rows: NDArray[Any]) -> None:
+        """Let go of mapped pages, which stay in the system's cache while there is room."""
+        if self.map is not None and self.map.mode != "c":  # whose changes would be lost
+            self._advise(rows, getattr(mmap, "MADV_DONTNEED", None))
+
+    def _advise(self, rows: NDArray[Any], advice: int | None) -> None:
+        if self.map is None or advice is None or not rows.size:
+            return
+        file = self.map._mmap
+        low, high = np.lib.array_utils.byte_bounds(rows)
+        first = np.frombuffer(file, np.uint8).__array_interface__["data"][0]
+        if not first <= low <= high <= first + len(file):
+            return  # a copy
+        start = (low - first) // mmap.PAGESIZE * mmap.PAGESIZE
+        file.madvise(advice, start, min(high - first, len(file)) - start)
+
+
+def _contiguous(data: Any) -> bool:
+    return isinstance(data, np.ndarray) and (data.flags.c_contiguous or data.ndim == 2)
+
+
+def mapped(data: Any) -> Any:
+    """A contiguous, uncompressed HDF5 data set of a file that nobody writes to as a memory map; others as they are."""
+    if not type(data).__module__.startswith("h5py") or data.chunks is not None or data.file.mode != "r":
+        return data
+    offset = data.id.get_offset()
+    if offset is None or data.dtype.kind not in "biuf" or data.file.driver not in ("sec2", "stdio"):
+        return data
+    return np.memmap(data.file.filename, data.dtype, "r", offset, data.shape)
+
+
+def _root(data: NDArray[Any]) -> Any:
+    """The memory map behind a view of it."""
+    while data is not None and not (isinstance(data, np.memmap) and isinstance(data.base, mmap.mmap)):
+        data = getattr(data, "base", None)  # type: ignore[assignment]
+    return data
+
+
+class Source:
+    """
+    Rows outside memory: of one matrix as it is stored, or of several prepared side by side.
+
+    Attributes
+    ----------
+    parts : list of Stored or of Dask arrays
+    recipes : list, or None
+        What is done to the rows of each part, see `emcore.preprocessing.prepare`.
+    shape : (n, d)
+    dtype : dtype
+        Of the rows as kernels see them.
+    grid : tuple of int
+        The navigation axes as blocks see them.
+    blocks : list of Block
+        None yet before `cut`.
+    """
+
+    def __init__(self, parts: Sequence[Any], recipes: Sequence[Prepared] | None = None, name: str = "X") -> None:
+        self.parts, self.recipes, self.name = list(parts), recipes, name
+        self.lazy = not isinstance(parts[0], Stored)
+        sizes = [part.shape[-1] if self.lazy else part.d for part in parts]
+        if recipes is not None:
+            sizes = [sum(b - a for a, b in r[0]) if r[0] else d for r, d in zip(recipes, sizes, strict=True)]
+        self.navigation = parts[0].shape[:-1] if self.lazy else parts[0].navigation
+        counts = [prod(part.shape[:-1]) if self.lazy else part.n for part in parts]
+        if len(set(counts)) > 1:
+            raise ValueError(f"signals have {counts} rows; all must have as many")
+        self.shape = counts[0], sum(sizes)
+        if 0 in self.shape:
+            raise ValueError(f"{name} is empty, shape {(*self.navigation, sizes[0])}; at least one value is needed")
+        stored = [part.dtype if self.lazy else part.stored_dtype for part in parts]
+        kinds = [as_pixels(np.zeros((1, 1), dtype), name, 2).dtype for dtype in stored]
+        self.dtype = kinds[0] if recipes is None else np.dtype(np.float32)
+        self.nbytes = sum(prod(part.shape) * part.dtype.itemsize if self.lazy else _bytes(part) for part in parts)
+        self.copied = any(kind != dtype for kind, dtype in zip(kinds, stored, strict=True))
+        self.grid = self.navigation if self.lazy else (self.shape[0],)
+        self.blocks: list[Block] = []
+        self.chunks: list[list[Any]] = []
+        self.peak = 0
+        self._plan = 0, 0
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def astype(self, dtype: Any) -> "Source":
+        """The same rows, converted block by block."""
+        other = copy.copy(self)
+        other.dtype, other.copied = np.dtype(dtype), True
+        return other
+
+    def checked_rows(self, stored: Sequence[NDArray[Any]]) -> Any:
+        """What kernels take, of some rows of every part as they are stored."""
+        return as_rows(stored, self.recipes, self.dtype, self.name)
+
+    def cut(self, memory: Any = None, per_row: int = 0, fixed: int = 0) -> "Source":
+        """
+        The same rows in blocks, such that all fits into `memory`: `per_row` bytes kept for each, `fixed` bytes beside.
+
+        Raises
+        ------
+        ValueError
+            There is no room for the smallest block; the least memory is named.
+        """
+        other = copy.copy(self)
+        other._plan = check_memory(memory), per_row * self.shape[0] + fixed
+        other._cut_chunks(memory is not None) if self.lazy else other._cut_slabs()
+        return other
+
+    def _cut_slabs(self) -> None:
+        (memory, kept), n = self._plan, self.shape[0]
+        row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied else 1)
+        unit, together = (max(getattr(part, key) for part in self.parts) for key in ("unit", "together"))
+        most = min(max(memory - kept, 0) // 2, SLAB_BYTES) // row
+        if 2 * row * unit > memory - kept:
+            raise ValueError(
+                f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
+                f"{in_words(kept + 2 * row * min(unit, n))} ({in_words(kept)} for results and sums, twice "
+                f"{in_words(row * unit)} for the least that can be read at a time)"
+            )
+        rows = max(most // unit, 1) * unit
+        if together <= (max(memory - kept, 0) // 2) // row:
+            rows = max(rows // together, 1) * together
+        elif together > unit:
+            warnings.warn(
+                f"{self.name} is stored in chunks of {together} rows, {in_words(row * together)}, more than "
+                f"memory={in_words(memory)} holds: each is read several times in every pass; give more memory, or "
+                "store it anew",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+        rows = min(rows, n)
+        starts = range(0, n, rows)
+        self.blocks = [Block(i, (slice(a, min(a + rows, n)),), min(rows, n - a)) for i, a in enumerate(starts)]
+        self.peak = kept + 2 * rows * row
+
+    def _cut_chunks(self, strict: bool) -> None:
+        (memory, kept), first = self._plan, self.parts[0]
+        bounds = [np.cumsum((0, *sizes)).tolist() for sizes in first.chunks[:-1]]
+        cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
+        places = np.ndindex(*(len(cut) for cut in cuts))
+        where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
+        self.blocks = [Block(i, w, prod(s.stop - s.start for s in w)) for i, w in enumerate(where)]
+        self.chunks = [part.to_delayed().ravel().tolist() for part in self.parts]
+        largest = max(block.rows for block in self.blocks)
+        chunk = largest * sum(part.shape[-1] * part.dtype.itemsize for part in self.parts)
+        self.peak = kept + chunk * (1 + (os.cpu_count() or 1))
+        if strict and self.peak > memory:
+            raise ValueError(
+                f"memory={in_words(memory)} is too little for the chunks of {self.name}, of {in_words(chunk)}: the "
+                f"smallest possible is {in_words(self.peak)}; give more, or rechunk the navigation axes"
+            )
+
+    def load(self, block: Block) -> list[NDArray[Any]]:
+        """The rows of a slab, of every part as they are stored."""
+        return [part.read(block.where[0].start, block.where[0].stop) for part in self.parts]
+
+    def row_of(self, index: int, row: int) -> int:
+        """Where row `row` of block `index` stands among all rows, in row-major order of the navigation axes."""
+        where = self.blocks[index].where
+        inside = np.unravel_index(row, tuple(s.stop - s.start for s in where))
+        return int(np.ravel_multi_index([int(i) + s.start for i, s in zip(inside, where, strict=True)], self.grid))
+
+    def take(self, indices: Sequence[int]) -> NDArray[Any]:
+        """A few rows, in memory."""
+        if not self.lazy:
+            stored = [np.stack([part.one(int(i)) for i in indices]) for part in self.parts]
+        else:
+            import dask
+
+            at = [np.unravel_index(int(i), self.navigation) for i in indices]
+            found = dask.compute(*(part[place] for part in self.parts for place in at))
+            stored = [np.stack(found[i * len(at) : (i + 1) * len(at)]) for i in range(len(self.parts))]
+        rows = self.checked_rows(stored)
+        return np.asarray(rows)
+
+    def whole(self) -> Any:
+        """All rows in memory, or mapped; only for what is stored."""
+        return self.checked_rows([part.whole() for part in self.parts])
+
+
+def _bytes(part: Stored) -> int:
+    return int(part.n * part.d * part.stored_dtype.itemsize)
+
+
+def as_rows(stored: Sequence[NDArray[Any]], recipes: Sequence[Prepared] | None, dtype: Any, name: str) -> Any:
+    """Rows of every part as kernels take them: of a pixel type, or prepared."""
+    flat = [as_pixels(part.reshape(-1, part.shape[-1]) if part.ndim != 2 else part, name, 2) for part in stored]
+    if recipes is None:
+        return flat[0].astype(dtype, copy=False)
+    return PreparedRows([(part, *recipe) for part, recipe in zip(flat, recipes, strict=True)])

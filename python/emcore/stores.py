@@ -1,0 +1,67 @@
+"""Plain HDF5 files and Zarr stores: arrays by name, read, mapped, or left where they are as Dask arrays."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from emcore.formats import BadFile
+from emcore.io import as_signal
+from emcore.signals import Signal
+from emcore.sources import mapped
+
+
+def read_hdf5(path: Path, lazy: bool) -> list[Signal]:
+    """Every array of an HDF5 file with at least two axes; lazily those stored in one piece as memory maps."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(f"reading {path.suffix} files needs h5py: pip install emcore[hdf5]") from error
+    file = h5py.File(path, "r")
+    if "emcore_result" in getattr(file.get("entry"), "attrs", {}):
+        file.close()
+        raise BadFile(f"{path} is a result of emcore: read it with emcore.load_result")
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if _plottable(item) else None)
+    if lazy and names:
+        return [as_signal(_lazy(file[name]), title=name) for name in names]  # the file stays open for them
+    with file:
+        return [as_signal(file[name][()], title=name) for name in names]
+
+
+def read_zarr(path: Path, lazy: bool) -> list[Signal]:
+    """A Zarr array, or every array of a group with at least two axes."""
+    try:
+        zarr = importlib.import_module("zarr")
+    except ImportError as error:
+        raise ImportError(f"reading {path.suffix} stores needs Zarr: pip install emcore[zarr]") from error
+    store = zarr.open(str(path), mode="r")
+    found = {path.stem: store} if hasattr(store, "dtype") else _arrays(store)
+    take = _lazy if lazy else lambda array: array[...]
+    return [as_signal(take(array), title=name) for name, array in found.items() if _plottable(array)]
+
+
+def _arrays(group: Any, prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, member in sorted(group.members()):
+        found |= {prefix + name: member} if hasattr(member, "dtype") else _arrays(member, f"{prefix}{name}/")
+    return found
+
+
+def _plottable(item: Any) -> bool:
+    return hasattr(item, "dtype") and item.dtype.kind in "iuf" and len(item.shape) >= 2 and min(item.shape[-2:]) > 4
+
+
+def _lazy(stored: Any) -> Any:
+    """A memory map, or a Dask array whose last axis is not split."""
+    array = mapped(stored)
+    if array is not stored:
+        return array
+    return dask_array().from_array(stored, chunks=(*("auto",) * (len(stored.shape) - 1), -1))
+
+
+def dask_array() -> Any:
+    """Dask's arrays, where they are installed."""
+    try:
+        return importlib.import_module("dask.array")
+    except ImportError as error:
+        raise ImportError("lazy=True needs Dask for this format: pip install emcore[dask]") from error

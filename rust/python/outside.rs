@@ -1,0 +1,99 @@
+//! What is not in memory: passes over all of it that Python makes, block by block, and hands back merged.
+
+use crate::moments::Moments;
+use crate::panel::Panel;
+use crate::pca::Source;
+use crate::simd::Real;
+use crate::{Control, Error, Result};
+use faer::Mat;
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+use std::sync::Mutex;
+
+type Matrix<'py> = PyReadonlyArray2<'py, f64>;
+
+/// An object of Python with one method for each pass; what it raises is kept, and ends the kernel.
+pub struct Outside {
+    passes: Py<PyAny>,
+    shape: (usize, usize),
+    raised: Mutex<Option<PyErr>>,
+}
+
+impl Outside {
+    /// n × d data.
+    pub fn new(passes: Py<PyAny>, shape: (usize, usize)) -> Self {
+        Self { passes, shape, raised: Mutex::new(None) }
+    }
+
+    /// Make a pass.
+    pub fn call<V>(&self, pass: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<V>) -> Result<V> {
+        Python::attach(|py| pass(self.passes.bind(py))).map_err(|error| {
+            self.raised.lock().unwrap().get_or_insert(error);
+            Error::Cancelled
+        })
+    }
+
+    /// The exception of a pass rather than that of the kernel it ended.
+    pub fn explain<V>(self, result: PyResult<V>) -> PyResult<V> {
+        match self.raised.into_inner().unwrap() {
+            Some(error) => Err(error),
+            None => result,
+        }
+    }
+}
+
+/// d × k, row by row.
+fn columns<'py, R: Real>(py: Python<'py>, q: &Panel<R>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let values = (0..q.d()).flat_map(|j| (0..q.k()).map(move |c| q.get(j, c).f64())).collect();
+    PyArray1::from_vec(py, values).reshape([q.d(), q.k()])
+}
+
+fn matrix(found: &Bound<'_, PyAny>) -> PyResult<Mat<f64>> {
+    let found: Matrix<'_> = found.extract()?;
+    let found = found.as_array();
+    Ok(Mat::from_fn(found.nrows(), found.ncols(), |i, j| found[(i, j)]))
+}
+
+impl<R: Real> Source<R> for Outside {
+    fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    fn columns(&self) -> usize {
+        usize::MAX
+    }
+
+    fn moments(&self, _: &Control) -> Result<Moments> {
+        self.call(|passes| {
+            type Found<'py> = (PyReadonlyArray1<'py, f64>, PyReadonlyArray1<'py, f64>);
+            let (mean, squares): Found<'_> = passes.call_method0("moments")?.extract()?;
+            let [mean, squares] = [mean, squares].map(|values| values.as_array().to_vec());
+            Ok(Moments { n: self.shape.0, mean, squares })
+        })
+    }
+
+    fn gram(&self, mean: &[f64], weights: &[f64], _: &Control) -> Result<Mat<f64>> {
+        self.call(|passes| {
+            let [mean, weights] = [mean, weights].map(|values| PyArray1::from_slice(passes.py(), values));
+            matrix(&passes.call_method1("gram", (mean, weights))?)
+        })
+    }
+
+    fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, _: &Control) -> Result<Panel<f64>> {
+        self.call(|passes| {
+            let py = passes.py();
+            let found = passes.call_method1("xt_x_q", (columns(py, q)?, PyArray1::from_slice(py, offset)))?;
+            let found: Matrix<'_> = found.extract()?;
+            let found = found.as_array();
+            Ok(Panel::from_fn::<R>(q.d(), q.k(), |j, c| found[(j, c)]))
+        })
+    }
+
+    fn triangle(&self, offset: &[f64], q: &Panel<R>, shift: &[f64], _: &Control) -> Result<Mat<f64>> {
+        self.call(|passes| {
+            let py = passes.py();
+            let [offset, shift] = [offset, shift].map(|values| PyArray1::from_slice(py, values));
+            matrix(&passes.call_method1("triangle", (columns(py, q)?, offset, shift))?)
+        })
+    }
+}

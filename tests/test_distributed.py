@@ -1,0 +1,225 @@
+"""Dask arrays give what slabs and memory give, on every scheduler, whatever happens to the workers."""
+
+import os
+import signal
+import threading
+import time
+import warnings
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+import emcore
+from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
+from emcore.kmeans import kmeans
+from emcore.lazy import as_source
+from emcore.nmf import nmf
+from emcore.preprocessing import Recipe, prepare
+
+SHAPE = (40, 20, 60)
+MODELS = {
+    "pca": (PCA(4), ["components_", "singular_values_"]),
+    "randomised pca": (PCA(3, svd_solver="randomized"), ["components_", "singular_values_"]),
+    "hals": (NMF(3, max_iter=12, tol=0), ["components_", "reconstruction_err_"]),
+    "mu": (NMF(3, solver="mu", max_iter=12, tol=0), ["components_", "reconstruction_err_"]),
+    "kl": (NMF(3, solver="mu", loss="kullback-leibler", max_iter=12, tol=0), ["components_", "reconstruction_err_"]),
+    "pure": (NMF(3, init="spa", max_iter=3, tol=0), ["components_"]),
+    "k-means": (KMeans(5, max_iter=8), ["cluster_centers_", "labels_", "inertia_"]),
+    "fuzzy": (FuzzyCMeans(3, max_iter=6, tol=0), ["cluster_centers_", "memberships_"]),
+    "ellipsoids": (GustafsonKessel(2, max_iter=4, tol=0), ["covariances_", "memberships_"]),
+}
+
+
+@pytest.fixture(scope="module")
+def cube():
+    rng = np.random.default_rng(0)
+    spectra = rng.gamma(0.5, 1, (4, SHAPE[2]))
+    return (rng.poisson(rng.dirichlet([0.3] * 4, SHAPE[:2]) @ spectra * 20) + 1).astype("u2")
+
+
+def data_for(name, cube):
+    return np.ascontiguousarray(cube[:, :, :6]) if name == "ellipsoids" else cube
+
+
+def fitted(name, data):
+    return clone(MODELS[name][0]).fit(data)
+
+
+def values(model, name):
+    return [np.asarray(getattr(model, attribute), float) for attribute in MODELS[name][1]]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("scheduler", ["threads", "sync"])
+@pytest.mark.parametrize("name", MODELS)
+def test_dask_finds_what_memory_finds_and_slabs_of_the_same_rows_the_same_bits(name, scheduler, cube, monkeypatch):
+    data = data_for(name, cube)
+    with dask.config.set(scheduler=scheduler):
+        found = values(fitted(name, da.from_array(data, chunks=(7, 20, -1))), name)
+        tiles = values(fitted(name, da.from_array(data, chunks=(16, 7, -1))), name)
+    expected = values(fitted(name, data.reshape(-1, data.shape[2])), name)
+    for a, b, c in zip(found, expected, tiles, strict=True):
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+        assert np.abs(c - b).max() <= 1e-5 * np.abs(b).max()
+    monkeypatch.setattr("emcore.sources.SLAB_BYTES", 7 * 20 * data.shape[2] * 2)
+    slabs = values(fitted(name, as_source(_Stored(data))), name)
+    assert all(np.array_equal(a, b) for a, b in zip(found, slabs, strict=True))
+
+
+class _Stored:
+    """What a Zarr array is, in memory."""
+
+    def __init__(self, data):
+        self.data, self.shape, self.dtype, self.ndim, self.chunks = (
+            data,
+            data.shape,
+            data.dtype,
+            3,
+            (7, 20, data.shape[2]),
+        )
+
+    def __getitem__(self, where):
+        return self.data[where]
+
+
+_Stored.__module__ = "zarr.of_tests"
+
+
+@pytest.mark.parametrize("name", ["hals", "k-means", "pca"])
+def test_the_number_of_threads_changes_no_bit(name, cube):
+    found = []
+    for workers in (1, 3):
+        with dask.config.set(scheduler="threads", num_workers=workers):
+            found.append(values(fitted(name, da.from_array(cube, chunks=(7, 9, -1))), name))
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_rows_stay_in_the_order_of_the_scan(cube):
+    data = da.from_array(cube, chunks=(16, 7, -1))
+    rows = cube.reshape(-1, SHAPE[2])
+    centers = rows[[3, 70, 500]].astype(float)
+    weights = np.random.default_rng(0).random(len(rows))
+    found = kmeans(data, 3, init=centers, max_iter=2, sample_weight=weights)
+    assert np.array_equal(found.labels, kmeans(rows, 3, init=centers, max_iter=2, sample_weight=weights).labels)
+    source = as_source(data).cut()
+    assert np.array_equal(source.take([0, 21, 799]), rows[[0, 21, 799]])
+    numbers = np.arange(800).reshape(SHAPE[:2])
+    for block in source.blocks:
+        inside = numbers[block.where].reshape(-1)
+        assert [source.row_of(block.index, i) for i in range(block.rows)] == inside.tolist()
+
+
+def test_a_split_signal_axis_is_rechunked_and_said(cube):
+    with pytest.warns(RuntimeWarning, match="signal axis in 3 chunks.*rechunked to"):
+        found = KMeans(3, max_iter=3).fit(da.from_array(cube, chunks=(10, 20, 20)))
+    assert np.array_equal(found.labels_, KMeans(3, max_iter=3).fit(cube.reshape(-1, SHAPE[2])).labels_)
+
+
+def test_prepared_rows_are_prepared_on_the_workers(cube):
+    rows, keep = cube.reshape(-1, SHAPE[2]), np.arange(SHAPE[2]) > 5
+    recipe = {"keep": keep, "normalize": "sum", "scale": np.linspace(1, 2, keep.sum())}
+    lazy = prepare(
+        [Recipe(da.from_array(cube, chunks=(7, 9, -1)), **recipe), Recipe(da.from_array(cube, chunks=(40, 20, -1)))]
+    )
+    held = prepare([Recipe(rows, **recipe), Recipe(rows)])
+    assert lazy.shape == held.shape
+    found, expected = nmf(lazy, 3, max_iter=5), nmf(held, 3, max_iter=5)
+    assert np.abs(found.H - expected.H).max() < 1e-5 * expected.H.max()
+    assert np.abs(found.W - expected.W).max() < 1e-4 * expected.W.max()
+    with pytest.raises(ValueError, match="make all Dask arrays, or none"):
+        prepare([Recipe(da.from_array(cube)), Recipe(rows)])
+
+
+def test_bad_dask_arrays_are_named(cube):
+    bad = cube.astype("f4")
+    bad[33, 4, 5] = np.inf
+    with pytest.raises(ValueError, match=r"first at \[33, 4, 5\]"):
+        PCA(2).fit(da.from_array(bad, chunks=(7, 6, -1)))
+    with pytest.raises(TypeError, match="complex128"):
+        PCA(2).fit(da.from_array(cube * 1j))
+    with pytest.raises(ValueError, match="rows are needed"):
+        PCA(2).fit(da.ones(7))
+    with pytest.raises(ValueError, match="empty"):
+        PCA(2).fit(da.ones((0, 4)))
+    some = da.from_array(cube.reshape(-1, SHAPE[2]), chunks=(100, -1))
+    with pytest.raises(ValueError, match="unknown size"):
+        PCA(2).fit(some[some[:, 0] > 3])
+    with pytest.raises(ValueError, match="too little for the chunks of X, of 94 KiB: the smallest possible"):
+        KMeans(3, memory=100_000).fit(da.from_array(cube, chunks=(40, 20, -1)))
+
+
+def test_progress_is_told_while_blocks_are_done(cube, monkeypatch):
+    monkeypatch.setattr("emcore.distributed.TICK", 0.0)
+    told = []
+    with dask.config.set(scheduler="threads"), emcore.progress(lambda *counts: told.append(counts)):
+        kmeans(da.from_array(cube, chunks=(5, 20, -1)), 2, init=np.eye(2, SHAPE[2]), max_iter=1)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (1600, 1600)
+    assert len(told) > 8
+
+
+@pytest.fixture(scope="module")
+def client():
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cluster = distributed.LocalCluster(**options)
+        client = distributed.Client(cluster)
+        yield client
+        client.close()
+        cluster.close()
+
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.mark.parametrize("name", ["pca", "hals", "kl", "k-means", "fuzzy", "ellipsoids"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_two_worker_processes_find_the_same_bits_as_threads(name, cube, client):
+    data = da.from_array(data_for(name, cube), chunks=(11, 20, -1))
+    found = values(fitted(name, data), name)
+    with dask.config.set(scheduler="threads"):
+        expected = values(fitted(name, data), name)
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_worker_that_is_killed_does_not_change_the_result(cube, client):
+    slow = da.from_array(cube, chunks=(11, 20, -1)).map_blocks(_slowly, dtype=cube.dtype)
+    victims, told = list(client.run(os.getpid).values()), []
+
+    def kill(done, total):
+        told.append(done)
+        if len(told) == 5:
+            os.kill(victims[0], signal.SIGKILL)
+
+    with emcore.progress(kill):
+        found = nmf(slow, 3, init="random", max_iter=6, tol=0)
+    with dask.config.set(scheduler="threads"):
+        expected = nmf(da.from_array(cube, chunks=(11, 20, -1)), 3, init="random", max_iter=6, tol=0)
+    assert len(told) > 5
+    assert victims[0] not in client.run(os.getpid).values()
+    assert np.array_equal(found.H, expected.H)
+    assert np.array_equal(found.W, expected.W)
+
+
+def _slowly(block):
+    time.sleep(0.05)
+    return block
+
+
+def test_errors_of_workers_come_back_and_the_cluster_goes_on(cube, client):
+    bad = cube.astype("f4")
+    bad[33, 4, 5] = np.nan
+    with pytest.raises(ValueError, match=r"first at \[33, 4, 5\]"):
+        KMeans(2).fit(da.from_array(bad, chunks=(7, 6, -1)))
+    found = []
+    thread = threading.Thread(target=lambda: found.append(KMeans(2, max_iter=2).fit(da.from_array(cube)).labels_))
+    thread.start()
+    thread.join()
+    assert np.array_equal(found[0], KMeans(2, max_iter=2).fit(cube.reshape(-1, SHAPE[2])).labels_)
