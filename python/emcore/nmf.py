@@ -274,14 +274,18 @@ def _real(rows: NDArray[Any]) -> type[np.floating[Any]]:
 
 def _checked(X: ArrayLike) -> tuple[NDArray[Any], type[np.floating[Any]]]:
     """Rows that are not negative, float32 whose squares it could not hold as float64; and the type of the result."""
-    rows = as_pixels(X, "X", 2)
-    if rows.dtype.kind == "u":
-        return rows, np.float32
-    _, largest = check_finite(rows, "X", nonnegative=True)
+    if isinstance(X, _emcore.PreparedRows):
+        rows = as_rows(X, "X", nonnegative=True)
+        largest = _emcore.value_range(rows)[1]
+    else:
+        rows = as_pixels(X, "X", 2)
+        if rows.dtype.kind == "u":
+            return rows, np.float32
+        _, largest = check_finite(rows, "X", nonnegative=True)
     if largest != 0 and not 1e-25 < largest < 1e25:
         raise ValueError(f"X has {largest:g} as largest value; choose a unit in which it is between 1e-25 and 1e25")
     real = _real(rows)
-    return (rows if largest == 0 or 1e-12 < largest < 1e12 else rows.astype(np.float64)), real
+    return (rows if largest == 0 or 1e-12 < largest < 1e12 else np.asarray(rows, dtype=np.float64)), real
 
 
 def _custom(shape: tuple[int, ...], k: int, W0: Any, H0: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -303,8 +307,9 @@ def _start(
     if init == "spa":
         found = _emcore.pure_rows(rows, k, weights)
         spectra = np.empty((k, d))
-        spectra[: len(found)] = rows[found]
-        spectra[len(found) :] = rows[found].mean(axis=0, dtype=np.float64) if found else 1.0
+        pure = rows.take(found) if isinstance(rows, _emcore.PreparedRows) else rows[found]
+        spectra[: len(found)] = pure
+        spectra[len(found) :] = pure.mean(axis=0, dtype=np.float64) if found else 1.0
         spectra /= spectra.sum(axis=1, keepdims=True)
         maps = nmf_maps(rows, spectra, weights=weights)
         # A multiplicative update cannot leave zero.
@@ -327,7 +332,7 @@ def _singular(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Uncentred scores (n, k) and directions (k, d) of the leading singular vectors."""
     if len(rows) == 1:
-        row = rows.astype(np.float64) * (1.0 if factors is None else factors)
+        row = np.asarray(rows, dtype=np.float64) * (1.0 if factors is None else factors)
         norm = np.linalg.norm(row)
         return np.full((1, 1), norm), row / norm if norm > 0 else row
     directions, _, mean, _, _ = _emcore.pca(rows, k, False, factors, "auto", 0)

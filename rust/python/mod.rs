@@ -8,6 +8,7 @@ mod nmf;
 mod pca;
 mod prepare;
 mod products;
+mod residuals;
 mod rows;
 mod run;
 mod spectra;
@@ -25,6 +26,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     kmeans::register(module)?;
     cmeans::register(module)?;
     nmf::register(module)?;
+    residuals::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;
     moments::register(module)?;
