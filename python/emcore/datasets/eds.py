@@ -36,10 +36,10 @@ _ELEMENTS: dict[str, tuple[int, tuple[tuple[float, float], ...]]] = {
     "Cu": (29, ((8.0478, 0.9), (8.9053, 0.118), (0.9295, 0.4), (0.8113, 0.034))),
     "Sr": (38, ((1.8065, 0.9), (1.8718, 0.342), (1.5821, 0.039), (14.165, 0.6), (15.8355, 0.09))),
     "Pd": (46, ((2.8386, 1.0), (2.9903, 0.344), (3.1683, 0.103), (3.3249, 0.033), (2.5034, 0.041))),
-    "W": (74, ((1.7756, 1.0), (1.8351, 0.594), (2.0356, 0.085), (1.3839, 0.013), (8.3976, 0.5), (9.6724, 0.184))
-        + ((9.9614, 0.107), (11.2852, 0.028), (7.3872, 0.021))),
-    "Pt": (78, ((2.0505, 1.0), (2.1276, 0.594), (2.3321, 0.085), (1.6026, 0.013), (9.4421, 0.45), (11.0707, 0.184))
-        + ((11.2504, 0.098), (12.9418, 0.038), (8.2677, 0.025))),
+    "W": (74, ((1.7756, 1.0), (1.8351, 0.594), (2.0356, 0.085), (1.3839, 0.013), (8.3976, 0.5), (9.6724, 0.184),
+        (9.9614, 0.107), (11.2852, 0.028), (7.3872, 0.021))),
+    "Pt": (78, ((2.0505, 1.0), (2.1276, 0.594), (2.3321, 0.085), (1.6026, 0.013), (9.4421, 0.45), (11.0707, 0.184),
+        (11.2504, 0.098), (12.9418, 0.038), (8.2677, 0.025))),
 }  # fmt: skip
 # Background counts per atom, unit of Z and keV at 1 keV, relative to Si Ka.
 _BACKGROUND = 2.5e-5
@@ -279,7 +279,7 @@ def _peak(channels: Floats, step: float, line: float, fwhm: float) -> Floats:
 def _counted(
     maps: Floats, spectra: Floats, strobe: Floats | float, axis: Axis, pixel: float, rng: np.random.Generator
 ) -> Signal:
-    k, height, width = maps.shape
+    _, height, width = maps.shape
     data = np.empty((height, width, axis.size), dtype=np.uint16)
     for line in range(height):
         data[line] = np.minimum(rng.poisson(maps[:, line].T @ spectra + strobe), np.iinfo(np.uint16).max)
