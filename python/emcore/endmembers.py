@@ -70,8 +70,9 @@ def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
     """
     The counts below which a row takes no part, and a channel weighs no more.
 
-    Both are the same part f of the mean, so that a single count in such a row and channel has in Y the square ``1 /
-    (a b)``, a quarter of the squared threshold of singular values, ``lambda^2 max(rows, channels) / total``.
+    Both are the same part f, at most a half, of the mean, so that a single count in such a row and channel has in Y the
+    square ``1 / (a b)``, a quarter of the squared threshold of singular values, ``lambda^2 max(rows, channels) /
+    total``.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
     (7.7, 24.7)
     """
     factor = optimal_threshold((rows, channels)) ** 2
-    part = math.sqrt(min(rows, channels) / (_ALONE * factor * total))
+    part = min(math.sqrt(min(rows, channels) / (_ALONE * factor * total)), 0.5)
     return total / rows * part, total / channels * part
 
 
@@ -95,7 +96,7 @@ def column_sums(rows: Any) -> Floats:
     return mean_and_variance(rows)[0] * rows.shape[0]
 
 
-def channel_weights(sums: Floats, counts: Floats) -> Floats:
+def channel_weights(sums: Floats, counts: Floats, counting: bool) -> Floats:
     """
     What the square of a channel's residual counts for: one over its counts, but none more than at the floor.
 
@@ -105,6 +106,8 @@ def channel_weights(sums: Floats, counts: Floats) -> Floats:
         Counts of every channel.
     counts : ndarray, shape (n,)
         Counts of every row.
+    counting : bool
+        Whether these are counts; other values have no floor.
 
     Returns
     -------
@@ -115,14 +118,15 @@ def channel_weights(sums: Floats, counts: Floats) -> Floats:
     --------
     >>> import numpy as np
     >>> from emcore.endmembers import channel_weights
-    >>> (1 / channel_weights(np.array([500.0, 0.0, 1.0]), np.full(50, 10.0))).round(1).tolist()
+    >>> (1 / channel_weights(np.array([500.0, 0.0, 1.0]), np.full(50, 10.0), True)).round(1).tolist()
     [500.0, 1.0, 21.2]
     """
     filled = int(np.count_nonzero(sums)), int(np.count_nonzero(counts))
     if not all(filled):
         return np.ones_like(sums)
-    floor = floors(filled[1], filled[0], float(sums.sum()))[1]
-    return np.where(sums > 0, 1 / np.maximum(sums, floor), 1.0)
+    floor = floors(filled[1], filled[0], float(sums.sum()))[1] if counting else 0.0
+    weights: Floats = np.divide(1, np.maximum(sums, floor), out=np.ones_like(sums), where=sums > 0)
+    return weights
 
 
 def rare_edge(maps: Floats, spectra: Floats, counts: Floats, sums: Floats) -> float:
@@ -200,10 +204,11 @@ def find_endmembers(
     taken = taken[counts[taken] > 0]
     sums = _sums(rows, taken)
     if weighting == "poisson":
-        least = floors(len(taken), max(int(np.count_nonzero(sums)), 1), float(sums.sum()))[0]
-        taken = taken[counts[taken] >= least]
-        sums = _sums(rows, taken)
-        scale = np.sqrt(channel_weights(sums, counts[taken])) * (sums > 0)
+        if counting:
+            least = floors(len(taken), max(int(np.count_nonzero(sums)), 1), float(sums.sum()))[0]
+            taken = taken[counts[taken] >= least]
+            sums = _sums(rows, taken)
+        scale = np.sqrt(channel_weights(sums, counts[taken], counting)) * (sums > 0)
         weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=_index(taken, len(counts))))
     else:
         scale = np.ones_like(sums)

@@ -73,7 +73,7 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
         if cut is None:
             parts.append(Part(None, found, np.array([own.sum()])))
         else:
-            weights = channel_weights(totals, own) if settings.weighting == "poisson" else None
+            weights = channel_weights(totals, own, settings.counting) if settings.weighting == "poisson" else None
             maps = nmf_maps(rows, found.spectra, weights=weights)
             kept = maps if allowed is None else maps[allowed]
             parts.append(Part(block, found, kept.sum(axis=0, dtype=np.float64)))

@@ -110,7 +110,7 @@ def unmix(
     settings = Settings(n_components, weighting, loss, is_counting(image))
     parts, sums, counts = search(image, cut, settings)
     joined = join(parts, sums, settings)
-    weights = channel_weights(sums, counts[counts > 0]) if weighting == "poisson" else np.ones_like(sums)
+    weights = channel_weights(sums, counts, settings.counting) if weighting == "poisson" else np.ones_like(sums)
     maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
     order = np.argsort(-maps.sum(axis=0, dtype=np.float64), kind="stable")
     whole = maps[:, order].sum(axis=0, dtype=np.float64)

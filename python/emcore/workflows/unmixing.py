@@ -39,8 +39,8 @@ class Unmixing(Result):
     fraction : ndarray, shape (k,), float64
         Part of the counts of all maps.
     residual_map : ndarray, shape (y, x), float32
-        Of counts, sum of ``(measured - model)^2`` over the channels, divided by the counts: 1 is counting noise, more
-        is something that the model lacks. Of other data, the same divided by the sum of squares of the measured.
+        Of counts, sum of ``(measured - model)^2`` over the channels, divided by the counts: about 1 is counting noise,
+        more is something that the model lacks. Of other data, the same divided by the sum of squares of the measured.
     residual_spectrum : ndarray, shape (channels,), float64
         The same over the positions, for every channel: where it rises above 1, lines were missed.
     residual_unit : str
