@@ -30,8 +30,8 @@ _CAPTION = (
     "noise is the same everywhere; numbers are the energies of its peaks. Grey: mean over the scan, to the same sum."
 )
 _FIRST = (
-    "Phases: the colour of the component with most counts, darker where others have a share. Residual: where the model "
-    "lacks something, on the map a place, in the spectrum an energy."
+    "Phases: the colour of the component that is strongest, each measured by its own largest counts; darker where "
+    "others come near. Residual: where it stands out, the model lacks something: at a place, or at an energy."
 )
 
 
@@ -72,7 +72,8 @@ def key_lines(result: Any, width: int) -> list[str]:
     span = f"{energy.size} channels"
     if energy.units in ENERGIES:
         span += f", {values[0]:.5g} to {values[-1]:.5g} {energy.units}"
-    counts = f"{number(float(np.sum(result.image.data, dtype=np.float64)), 4)} counts"
+    counts = f"{number(float(np.sum(result.image.data, dtype=np.float64)), 4)}"
+    counts += " counts" if result.residual_unit == NOISE else " in all"
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     weighting = "weighted for counting noise" if parameters["weighting"] == "poisson" else "not weighted"
     loss = "least squares" if parameters["loss"] == "frobenius" else "Poisson likelihood"
@@ -101,14 +102,16 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     axes.set_title("Counts", loc="left")
     axes = place(figure, LEFT + 3.55, top, 3.3, _PICTURES)
     if result.n_components > 1:
-        whole = np.maximum(result.maps.sum(axis=0), 1e-30)
-        parts = np.stack([folded(each / whole, result.image.axes)[0] for each in result.maps])
-        draw_memberships(axes, parts, y.values, x.values, units=x.units)
+        tops = np.quantile(result.maps.reshape(result.n_components, -1), 0.999, axis=1)
+        parts = np.stack([(m / (top if top > 0 else 1)) ** 2 for m, top in zip(result.maps, tops, strict=True)])
+        parts /= np.maximum(parts.sum(axis=0), 1e-30)
+        parts = np.stack([folded(each, result.image.axes)[0] for each in parts])
+        draw_memberships(axes, parts, y.values, x.values, units=x.units, legend="phase")
         axes.set_title("Phases", loc="left")
     else:
         draw_map(axes, folded(result.maps[0], result.image.axes)[0], y.values, x.values, units=x.units, ticks=False)
         axes.set_title("The only component", loc="left")
-    axes = place(figure, LEFT + 7.45, top, 2.9, _PICTURES)
+    axes = place(figure, LEFT + 7.5, top, 2.75, _PICTURES)
     values = folded(result.residual_map, result.image.axes)[0]
     limits = (0.0, max(2.0, float(np.quantile(values, 0.999)))) if result.residual_unit == NOISE else None
     _with_bar(figure, axes, values, y, x, cmap="magma", limits=limits)
@@ -132,9 +135,8 @@ def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
     axes.set_ylim(0, max(1.15 * float(np.max(result.residual_spectrum)), 1e-6))
     axes.set_title(f"Residual, {result.residual_unit}", loc="left")
     chosen = range(min(result.n_components, _LISTED))
-    counts = result.maps.reshape(result.n_components, -1).sum(axis=1, dtype=np.float64)
-    lines = {i: (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %", number(float(counts[i]), 4)) for i in chosen}
-    heads = {"component": 0.38, "counts": 0.68, "in all": 1.0}
+    lines = {i: (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %") for i in chosen}
+    heads = {"component": 0.45, "part of all counts": 1.0}
     high = min(0.2 * (len(lines) + 1), 1.15)
     draw_table(place(figure, 8.35, top + 1.6, 3.0, high), heads, lines, max(len(lines), 3))
 
@@ -165,7 +167,7 @@ def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> No
     limits = (0.0, max(float(np.quantile(values, 0.9999)), 1e-30))
     _with_bar(figure, axes, values, y, x, cmap="viridis", limits=limits)
     frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the counts")
-    axes = place(figure, LEFT + 3.95, top, 6.6, 1.55)
+    axes = place(figure, LEFT + 3.4, top, 7.2, 1.55)
     energy, units = _shown_energy(result)
     spectrum = result.spectra[index]
     mean = np.asarray(result.mean.data)
@@ -199,13 +201,17 @@ def _peaks(spectrum: NDArray[Any], energy: NDArray[Any], counts: float, units: s
     # The root of counts has a deviation of a half everywhere.
     roots = np.sqrt(spectrum * counts)
     smooth = np.convolve(np.pad(roots, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-    least = max(2.0, 0.04 * float(smooth.max()))
-    found, about = find_peaks(smooth, prominence=least)
+    noise = 1.48 * float(np.median(np.abs(roots - smooth)))
+    found, about = find_peaks(smooth, prominence=max(3 * noise, 0.04 * float(smooth.max()), 1e-30))
     chosen: list[int] = []
     room = 0.022 * (energy[-1] - energy[0])
-    for spot in found[np.argsort(-about["prominences"], kind="stable")]:
+    # Behind a dip the continuum seems a peak.
+    around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(smooth, 60, mode="edge"), 121), axis=1)
+    above = smooth[found] > 1.2 * around[found]
+    for spot in found[above][np.argsort(-about["prominences"][above], kind="stable")]:
         if len(chosen) < _LABELS and all(abs(energy[spot] - energy[other]) > room for other in chosen):
             chosen.append(int(spot))
+    chosen = [low + int(np.argmax(spectrum[low : spot + 3])) for spot in chosen for low in [max(spot - 2, 0)]]
     digits = 2 if units == "keV" else 0
     return [(spot, f"{energy[spot]:.{digits}f}") for spot in chosen]
 

@@ -18,7 +18,7 @@ from emcore.arrays import check_count, check_option
 from emcore.control import get_num_threads
 from emcore.endmembers import WEIGHTINGS, channel_weights
 from emcore.joining import ANGLE, Joint
-from emcore.nmf import LOSSES
+from emcore.nmf import LOSSES, nmf_maps
 from emcore.rank_rules import RankChoice
 from emcore.results import Provenance
 from emcore.signals import Signal
@@ -94,7 +94,7 @@ def unmix(
     >>> sample = eds_phases(minority=0.01)  # or: emcore.unmix("map.bcf")
     >>> result = emcore.unmix(sample.signal)
     >>> result.n_components, result.rule, result.fraction.round(2)
-    (3, 'gavish-donoho', array([0.52, 0.47, 0.01]))
+    (3, 'gavish-donoho', array([0.56, 0.43, 0.01]))
     >>> result.mean.axes[0].values[result.spectra.argmax(axis=1)].round()  # the strongest lines, in eV: Al, Fe, Cu
     array([1480., 6400., 8040.])
     """
@@ -112,8 +112,9 @@ def unmix(
     joined = join(parts, sums, settings)
     weights = channel_weights(sums, counts, settings.counting) if weighting == "poisson" else np.ones_like(sums)
     maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
-    order = np.argsort(-maps.sum(axis=0, dtype=np.float64), kind="stable")
-    whole = maps[:, order].sum(axis=0, dtype=np.float64)
+    # Of the mean spectrum, in which noise is small: maps, which are not negative, have a weak component everywhere.
+    whole = nmf_maps(sums[None], joined.spectra, weights=weights)[0]
+    order = np.argsort(-whole, kind="stable")
     masked = np.zeros(len(maps), dtype=bool) if image.masked is None else image.masked.ravel()
     noise = settings.counting and weighting == "poisson"
     if noise:
@@ -132,7 +133,7 @@ def unmix(
     return Unmixing(
         maps=np.ascontiguousarray(maps[:, order].T, dtype=np.float32).reshape(-1, *image.grid),
         spectra=joined.spectra[order],
-        fraction=whole / max(float(whole.sum()), 1e-300),
+        fraction=whole[order] / max(float(whole.sum()), 1e-300),
         residual_map=_divided(squares, by_row).reshape(image.grid).astype(np.float32),
         residual_spectrum=_divided(features, by_feature),
         residual_unit=NOISE if noise else ENERGY,

@@ -37,7 +37,8 @@ class Unmixing(Result):
         Spectrum of every component, of sum 1: ``maps[i] * spectra[i, j]`` is what it adds to channel j. Components in
         the order of falling counts.
     fraction : ndarray, shape (k,), float64
-        Part of the counts of all maps.
+        Part of all counts that is the component's in the mean spectrum. Sums of maps are larger for a weak component: a
+        map has noise, but no negative counts that would make up for it.
     residual_map : ndarray, shape (y, x), float32
         Of counts, sum of ``(measured - model)^2`` over the channels, divided by the counts: about 1 is counting noise,
         more is something that the model lacks. Of other data, the same divided by the sum of squares of the measured.
