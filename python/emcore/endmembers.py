@@ -93,7 +93,8 @@ def row_sums(rows: Any) -> Floats:
 
 def column_sums(rows: Any) -> Floats:
     """Counts of every channel."""
-    return mean_and_variance(rows)[0] * rows.shape[0]
+    sums: Floats = mean_and_variance(rows)[0] * rows.shape[0]
+    return sums
 
 
 def channel_weights(sums: Floats, counts: Floats, counting: bool) -> Floats:

@@ -39,7 +39,8 @@ def spectral_angle(a: ArrayLike, b: ArrayLike) -> Floats:
     left, right = (np.asarray(each, dtype=np.float64) for each in (a, b))
     norms = np.outer(np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1))
     cosine = np.divide(left @ right.T, norms, out=np.zeros(norms.shape), where=norms > 0)
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    angles: Floats = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    return angles
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
     With rank chosen in every part by itself, a border between two phases may pass for a third. So a group whose
     spectrum is within the angle of a sum of others is dropped, as the last one here, unless the number is known.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
     from scipy.spatial.distance import squareform
 
     if len(spectra) == 1:
@@ -102,8 +103,10 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
         angles = (angles + angles.T) / 2
         np.fill_diagonal(angles, 0)
         tree = linkage(squareform(angles, checks=False), method="average")
-        known = number is not None
-        groups = fcluster(tree, number if known else ANGLE, criterion="maxclust" if known else "distance") - 1
+        if number is None:
+            groups = fcluster(tree, ANGLE, criterion="distance") - 1
+        else:
+            groups = cut_tree(tree, min(number, len(spectra)))[:, 0]
     size = int(groups.max()) + 1
     sums = np.bincount(groups, weights=counts, minlength=size)
     means = np.zeros((size, spectra.shape[1]))

@@ -148,12 +148,12 @@ def _draw_blocks(axes: "Axes", result: Any) -> None:
     for (first, last, left, right), rank in zip(result.blocks, result.block_ranks, strict=True):
         ranks[first:last, left:right] = rank
     top = max(int(result.block_ranks.max()), 2)
-    image = axes.imshow(ranks, cmap="viridis", vmin=0, vmax=top, interpolation="none")
+    axes.imshow(ranks, cmap="viridis", vmin=0, vmax=top, interpolation="none")
     axes.set_xticks([])
     axes.set_yticks([])
     if len(result.blocks) <= 100:
         for (first, last, left, right), rank in zip(result.blocks, result.block_ranks, strict=True):
-            shade = "black" if image.norm(rank) > 0.6 else "white"
+            shade = "black" if rank > 0.6 * top else "white"
             axes.text(
                 (left + right) / 2, (first + last) / 2, str(rank), ha="center", va="center", color=shade, fontsize=6
             )

@@ -94,7 +94,7 @@ def unmix(
     >>> sample = eds_phases(minority=0.01)  # or: emcore.unmix("map.bcf")
     >>> result = emcore.unmix(sample.signal)
     >>> result.n_components, result.rule, result.fraction.round(2)
-    (3, 'gavish-donoho', array([0.56, 0.43, 0.01]))
+    (3, 'gavish-donoho', array([0.52, 0.47, 0.01]))
     >>> result.mean.axes[0].values[result.spectra.argmax(axis=1)].round()  # the strongest lines, in eV: Al, Fe, Cu
     array([1480., 6400., 8040.])
     """
@@ -186,6 +186,9 @@ def _notes(joined: Joint, settings: Settings) -> list[str]:
     notes = []
     if not settings.counting and settings.weighting == "poisson":
         notes.append("the values are not whole numbers, so their noise is not known from counting")
+    k = len(joined.spectra)
+    if isinstance(settings.n_components, int) and k < settings.n_components:
+        notes.append(f"only {count_of(k, 'component')} of the {settings.n_components} asked for were found")
     if joined.few:
         notes.append(f"{count_of(joined.few, 'group')} of spectra with too few counts dropped")
     if joined.mixed:
