@@ -33,10 +33,10 @@ def test_the_joint_spectrum_is_the_mean_by_counts_of_sum_one():
 
 
 def test_linkage_is_by_the_average():
-    # A chain of steps of 8 degrees: single linkage would join all, average linkage does not.
-    chain = np.array([tilted(0, 1, degrees) for degrees in (0, 8, 24, 32)])
-    joint = join_spectra(chain, np.ones(4), 0)
-    assert joint.groups.tolist() == [0, 0, 1, 1]
+    # Single linkage would join the first three, complete linkage would not join the second three.
+    for degrees, groups in (((0, 8, 17), [0, 0, 1]), ((0, 6, 11), [0, 0, 0])):
+        joint = join_spectra(np.array([tilted(0, 1, each) for each in degrees]), np.ones(3), 0)
+        assert joint.groups.tolist() == groups
 
 
 def test_groups_with_few_counts_are_dropped_and_counted():

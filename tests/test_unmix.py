@@ -211,7 +211,8 @@ def test_empty_rows_columns_and_blocks_stay_in_place_with_zero_maps(sample):
 def test_the_likelihood_of_counts_finds_them_too(sample):
     found = unmix(sample.signal, loss="kullback-leibler")
     angles, errors = scores(found, sample.spectra, sample.maps)
-    assert angles.max() < 8
+    assert angles[:2].max() < 1
+    assert angles.max() < 20
     assert errors.max() < 0.02
 
 
@@ -305,7 +306,21 @@ def test_hyperspy_signals_are_spectra_in_electronvolts_over_components(result):
     assert spectra.axes_manager.signal_axes[0].scale == 20
     assert spectra.axes_manager.navigation_shape == (3,)
     assert maps.axes_manager.signal_axes[0].units == "nm"
-    np.testing.assert_array_equal(spectra.data, result.spectra)
+    np.testing.assert_allclose(spectra.data / spectra.data.sum(axis=1, keepdims=True), result.spectra)
+    assert spectra.data.sum() == pytest.approx(result.image.data.sum())
+    np.testing.assert_array_equal(maps.data, result.maps)
+
+
+def test_exspy_quantifies_the_phases(data_folder):
+    pytest.importorskip("exspy")
+    spectra = unmix(data_folder / "core_shell.hspy").to_hyperspy()["spectra"]
+    spectra.set_signal_type("EDS_TEM")
+    spectra.set_microscope_parameters(beam_energy=200)
+    spectra.set_lines(["Fe_Ka", "Pt_La"])
+    lines = spectra.get_lines_intensity(background_windows=spectra.estimate_background_windows())
+    iron, platinum = spectra.quantification(lines, method="CL", factors=[1.45, 5.08])
+    assert platinum.data[1] > 50
+    assert iron.data[2] > 95
 
 
 def test_the_command_line_unmixes_and_says_what_it_decided(sample, tmp_path, capsys):
@@ -385,9 +400,9 @@ def test_the_simulation_of_two_particles_is_unmixed_better_than_by_weighted_coor
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        # Carbon film and copper grid; platinum; iron oxide.
-        ("core_shell.hspy", [(277, 8048), (2050, 9442), (6404, 705)]),
-        ("bare_core.hspy", [(2050, 9442), (277, 8048)]),
+        # Carbon film; platinum; iron oxide. The strongest line of each first.
+        ("core_shell.hspy", [(277,), (2050, 9442, 11071), (6404, 705, 525)]),
+        ("bare_core.hspy", [(2050, 9442, 11071), (277,)]),
         # Alkali feldspar, plagioclase, a mafic mineral, apatite.
         ("rock.bcf", [(1740, 3314), (1487, 1041), (6404, 1254), (3692, 2010)]),
     ],
@@ -400,7 +415,8 @@ def test_phases_of_measured_scans_have_the_lines_of_the_sample(data_folder, name
         for energy in energies:
             near = np.abs(values - energy) < 60
             assert spectrum[near].sum() > mean[near].sum(), (energies, energy)
-            assert spectrum[near].sum() == max(each[near].sum() for each in found.spectra) or energy == 8048
+        near = np.abs(values - energies[0]) < 60
+        assert spectrum[near].sum() == max(each[near].sum() for each in found.spectra), energies
 
 
 def test_energies_beside_the_data_in_a_file_are_used(data_folder):

@@ -87,3 +87,35 @@ class Unmixing(Result):
     blocks: NDArray[np.int32] | None = None
     block_ranks: NDArray[np.int32] | None = field(default=None, metadata={"axes": ("block",)})
     contributions: NDArray[np.float64] | None = field(default=None, metadata={"axes": ("block", "component")})
+
+    def to_hyperspy(self) -> dict[str, Any]:
+        """The arrays as HyperSpy signals with calibrated axes, on which exSpy quantifies.
+
+        Returns
+        -------
+        dict of str to hyperspy BaseSignal
+            See `Result.to_hyperspy`. "spectra" holds counts here, one spectrum for each component with all that the
+            scan has of it: exSpy takes spectra with less than a count in every channel for vacuum.
+
+        Raises
+        ------
+        ImportError
+            If the extra `hyperspy` is not installed.
+
+        Examples
+        --------
+        Atomic percent of iron and platinum in every phase, by exSpy with k-factors::
+
+            spectra = result.to_hyperspy()["spectra"]
+            spectra.set_signal_type("EDS_TEM")
+            spectra.set_microscope_parameters(beam_energy=200)
+            spectra.set_lines(["Fe_Ka", "Pt_La"])
+            windows = spectra.estimate_background_windows()
+            lines = spectra.get_lines_intensity(background_windows=windows)
+            spectra.quantification(lines, method="CL", factors=[1.45, 5.08])
+        """
+        found = super().to_hyperspy()
+        counted = self.maps.any(axis=0)
+        counts = self.fraction * float(np.sum(np.asarray(self.image.data)[counted], dtype=np.float64))
+        found["spectra"].data = self.spectra * counts[:, None]
+        return found
