@@ -46,8 +46,8 @@ def with_scikit_learn(rows: np.ndarray, seed: int, **options: str) -> Factors:
 
 
 def with_espm(rows: np.ndarray, shape: tuple[int, int], **options: float) -> Factors:
-    """What espm's authors do without a table of elements: Poisson likelihood, maps that sum to one, smooth or
-    sparse.""" from espm.estimators import SmoothNMF
+    """What espm does without a table of elements: Poisson likelihood, maps that sum to one, smooth or sparse."""
+    from espm.estimators import SmoothNMF
 
     model = SmoothNMF(
         n_components=PHASES, simplex_H=True, simplex_W=False, shape_2d=shape, max_iter=500, verbose=False, **options

@@ -274,6 +274,17 @@ def test_the_result_says_which_block_contributed_what(spheres, joined):
         assert np.flatnonzero(joined.contributions[:, names.index(name)]).tolist() == inside, name
     assert np.all(joined.contributions[:, names.index("Si")] > 0)
     assert np.all((joined.contributions > 0).sum(axis=1) == joined.block_ranks)
+    assert joined.contributions.sum() == pytest.approx(joined.image.data.sum(), rel=0.05)
+
+
+def test_components_come_in_the_order_of_their_counts_not_of_their_brightness(sample):
+    rng = np.random.default_rng(0)
+    maps = np.stack([np.full((64, 64), 20.0), 400.0 * (sample.maps[2] > 0)])
+    spectra = sample.spectra[[0, 2]]
+    found = unmix(rng.poisson(np.tensordot(maps, spectra, axes=(0, 0))), 2, weighting="none")
+    np.testing.assert_allclose(found.fraction, maps.sum(axis=(1, 2)) / maps.sum(), atol=0.02)
+    assert np.diag(spectral_angle(found.spectra, spectra)).max() < 10
+    assert found.maps[1][maps[1] > 0].mean() == pytest.approx(400, rel=0.1)
 
 
 def test_blocks_of_their_own_accord_are_a_quarter_of_a_small_scan(sample):
