@@ -99,7 +99,9 @@ mod tests {
             let squares = (view.mapv(f64::from) - w.mapv(f64::from).dot(&h)).mapv(|x| x * x);
             let control = Control::new();
             let found = residuals(Rows::new(view), w.as_slice().unwrap(), h.as_slice().unwrap(), &control).unwrap();
-            for (found, sums) in [(&found.rows, squares.sum_axis(Axis(1))), (&found.features, squares.sum_axis(Axis(0)))] {
+            for (found, sums) in
+                [(&found.rows, squares.sum_axis(Axis(1))), (&found.features, squares.sum_axis(Axis(0)))]
+            {
                 assert_eq!(found.len(), sums.len());
                 for (found, sum) in found.iter().zip(sums) {
                     assert!((found - sum).abs() <= 1e-6 * sum, "{found} {sum}");
