@@ -1,7 +1,7 @@
 """
 The whole unmixing job, against the same steps written with NumPy, SciPy and scikit-learn.
 
-A spectrum image of 200 x 200 positions and 1000 channels of counts, three phases: a weighted copy, its singular values,
+A spectrum image of 150 x 150 positions and 1000 channels of counts, three phases: a weighted copy, its singular values,
 non-negative factors, weights undone, non-negative least squares for the maps, and what is left.
 """
 
@@ -20,7 +20,7 @@ PHASES = 3
 def counts() -> harness.Data:
     from emcore.datasets import eds_phases
 
-    return {"counts": eds_phases(shape=(200, 200)).signal.data}
+    return {"counts": eds_phases(shape=(150, 150)).signal.data}
 
 
 def emcore_in_process(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any]:
@@ -80,7 +80,7 @@ def phases_agree(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> 
 
 WORKLOADS = [
     harness.Workload(
-        "unmix 200 x 200 x 1000 u16 counts, in one process",
+        "unmix 150 x 150 x 1000 u16 counts, in one process",
         counts,
         emcore_in_process,
         {"NumPy, SciPy, scikit-learn": plain_in_process},
