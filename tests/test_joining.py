@@ -20,7 +20,7 @@ def test_the_angle_is_that_of_geometry_and_does_not_depend_on_scale():
 
 def test_spectra_within_ten_degrees_are_one_and_others_are_not():
     spectra = np.array([E[0], tilted(0, 1, 8), E[2], tilted(2, 3, 14)])
-    joint = join_spectra(spectra, np.array([40.0, 30, 20, 10]), 0)
+    joint = join_spectra(spectra, 1e5 * np.array([40.0, 30, 20, 10]), 0)
     assert joint.groups.tolist() == [0, 0, 1, 2]
     assert (joint.few, joint.mixed) == (0, 0)
 
@@ -33,9 +33,10 @@ def test_the_joint_spectrum_is_the_mean_by_counts_of_sum_one():
 
 
 def test_linkage_is_by_the_average():
-    # Single linkage would join the first three, complete linkage would not join the second three.
+    # Spectra of many counts, so that their noise is no matter. Single linkage would join the first three, complete
+    # linkage would not join the second three.
     for degrees, groups in (((0, 8, 17), [0, 0, 1]), ((0, 6, 11), [0, 0, 0])):
-        joint = join_spectra(np.array([tilted(0, 1, each) for each in degrees]), np.ones(3), 0)
+        joint = join_spectra(np.array([tilted(0, 1, each) for each in degrees]), np.full(3, 1e6), 0)
         assert joint.groups.tolist() == groups
 
 
@@ -52,6 +53,12 @@ def test_a_sum_of_other_groups_is_dropped_unless_the_number_is_known():
     assert joint.groups.tolist() == [0, 1, -1]
     assert joint.mixed == 1
     assert len(join_spectra(spectra, counts, 0, number=3).spectra) == 3
+
+
+def test_a_spectrum_that_noise_of_its_few_counts_turned_away_is_dropped_and_one_of_many_counts_is_not():
+    spectra = np.array([E[0], E[1], tilted(0, 2, 14)])
+    assert join_spectra(spectra, np.array([5e4, 4e4, 300]), 0).mixed == 1
+    assert join_spectra(spectra, np.array([5e4, 4e4, 30000]), 0).mixed == 0
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])

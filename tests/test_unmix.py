@@ -61,7 +61,7 @@ def test_every_field_has_the_shape_and_type_that_is_promised(result):
         "fraction": ((3,), np.float64),
         "residual_map": ((64, 64), np.float32),
         "residual_spectrum": ((1000,), np.float64),
-        "evr": ((30,), np.float64),
+        "evr": ((20,), np.float64),
     }
     for name, (shape, dtype) in expected.items():
         assert (getattr(result, name).shape, getattr(result, name).dtype) == (shape, dtype), name

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 WEIGHTINGS = ("poisson", "none")
 # Components of which the singular value is computed.
-_LOOKED_AT = 30
+_LOOKED_AT = 20
 # A count alone has at most this part of the square of the threshold of singular values.
 _ALONE = 0.25
 # The median rule needs all singular values; beyond so many that takes long.

@@ -4,6 +4,7 @@ Spectra are joined by their angle, which does not depend on their scale: average
 known number (Cozma et al., EMC 2024 no. 367).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,7 @@ class Joint:
     groups : ndarray, shape (m,), int64
         Of every spectrum that was given its phase; -1 where its group was dropped.
     few, mixed : int
-        Groups dropped for having too few counts, and for being sums of others.
+        Groups dropped for having too few counts, and for being sums of others within their noise.
     """
 
     spectra: Floats
@@ -90,8 +91,9 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
     >>> joint.spectra.round(3).tolist(), joint.groups.tolist(), joint.few, joint.mixed
     ([[0.995, 0.005, 0.0], [0.0, 0.1, 0.9]], [0, 0, 1, -1, -1], 1, 1)
 
-    With rank chosen in every part by itself, a border between two phases may pass for a third. So a group whose
-    spectrum is within the angle of a sum of others is dropped, as the last one here, unless the number is known.
+    With the number chosen in every part by itself, a border between two phases may pass for a third. So a group whose
+    spectrum is within the angle, and its noise, of a sum of others is dropped, as the last one here, unless the number
+    is known.
     """
     from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
     from scipy.spatial.distance import squareform
@@ -108,13 +110,13 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
         else:
             groups = cut_tree(tree, min(number, len(spectra)))[:, 0]
     size = int(groups.max()) + 1
-    sums = np.bincount(groups, weights=counts, minlength=size)
+    sums = np.bincount(groups, weights=counts, minlength=size).astype(np.float64)
     means = np.zeros((size, spectra.shape[1]))
     np.add.at(means, groups, spectra * counts[:, None])
     means /= np.where(sums > 0, sums, 1)[:, None]
     order = [int(i) for i in np.argsort(-sums, kind="stable")]
     enough = [i for i in order if sums[i] >= floor] or order[:1]
-    kept = enough if number is not None else _pure(means, enough)
+    kept = enough if number is not None else _pure(means, sums, enough)
     place = np.full(size, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
     joined = means[kept]
@@ -122,14 +124,20 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
     return Joint(joined, place[groups], size - len(enough), len(enough) - len(kept))
 
 
-def _pure(means: Floats, order: list[int]) -> list[int]:
-    """Groups whose spectrum is no sum of others that are kept, tried from the one with the fewest counts on."""
+def _pure(means: Floats, counts: Floats, order: list[int]) -> list[int]:
+    """Groups whose spectrum is no sum of others that are kept, tried from the one with the fewest counts on.
+
+    The noise of N counts turns a spectrum s of sum 1 by about ``1 / (sqrt(N) |s|)``; so much more is allowed, twice.
+    """
     kept = list(order)
     for index in reversed(order):
         others = means[[i for i in kept if i != index]]
-        if len(others) < 2:
+        if not len(others):
             break
-        nearest = nmf_maps(means[index : index + 1], others) @ others
-        if float(spectral_angle(means[index : index + 1], nearest)[0, 0]) < ANGLE:
+        own = means[index : index + 1]
+        nearest = nmf_maps(own, others) @ others
+        size = math.sqrt(max(float(counts[index]), 1.0)) * float(np.linalg.norm(own)) / max(float(own.sum()), 1e-300)
+        noise = math.degrees(math.atan2(1, size))
+        if float(spectral_angle(own, nearest)[0, 0]) < ANGLE + 2 * noise:
             kept.remove(index)
     return kept

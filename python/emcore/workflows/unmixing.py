@@ -46,7 +46,7 @@ class Unmixing(Result):
         The same over the positions, for every channel: where it rises above 1, lines were missed.
     residual_unit : str
         Which of the two it is.
-    evr : ndarray, shape (up to 30,), float64
+    evr : ndarray, shape (up to 20,), float64
         Explained-variance ratios of the weighted counts; of blocks, their mean by counts.
     n_components : int
     rule : str
