@@ -1,7 +1,7 @@
 //! Rows made ready for clustering without a float copy of the data: masked, normalised, scaled, signals side by side.
 //!
 //! Of one signal, with x what is kept of a row: `y = (N(x) - offset) * scale`, N one of [`Normalize`] (Bach Siches 2022),
-//! offset and scale per kept feature. Several signals on the same positions give their y one after another, so that merged
+//! offset and scale per kept feature; of all rows or of chosen ones. Several signals on the same positions give their y one after another, so that merged
 //! data (Duran et al. 2023) are rows like any others. A block of rows is computed when it is visited, in the type of the
 //! arithmetic of its pixels, and handed on as f32. Cost: some 10 flops a value and a visit.
 
@@ -32,6 +32,8 @@ pub enum Normalize {
 /// One signal: stored rows, and what is done to them. A row that holds nothing but zeros stays so.
 pub struct Signal<'a, T: Pixel> {
     rows: Rows<'a, T>,
+    /// Which rows, if not all.
+    chosen: Option<&'a [usize]>,
     /// Runs of kept features.
     kept: Vec<Range<usize>>,
     normalize: Normalize,
@@ -62,7 +64,26 @@ impl<'a, T: Pixel> Signal<'a, T> {
             None => Ok(vec![default; d]),
         };
         let (offset, scale) = (values(offset, "offset", T::Real::ZERO)?, values(scale, "scale", T::Real::ONE)?);
-        Ok(Self { rows, kept, normalize, offset, scale })
+        Ok(Self { rows, chosen: None, kept, normalize, offset, scale })
+    }
+
+    /// Only the chosen rows, in that order.
+    pub fn only(self, chosen: &'a [usize]) -> Result<Self> {
+        let n = self.rows.n();
+        match chosen.iter().find(|&&index| index >= n) {
+            _ if chosen.is_empty() => Err(Error::invalid("rows", "none chosen; choose at least one")),
+            Some(index) => Err(Error::invalid("rows", format!("row {index} is chosen; there are {n}"))),
+            None => Ok(Self { chosen: Some(chosen), ..self }),
+        }
+    }
+}
+
+impl<T: Pixel> Signal<'_, T> {
+    /// Stored rows that are those asked for, neighbours together.
+    fn runs(&self, rows: Range<usize>) -> Vec<Range<usize>> {
+        let Some(chosen) = self.chosen else { return Vec::from([rows]) };
+        let groups = chosen[rows].chunk_by(|a, b| a + 1 == *b);
+        groups.map(|group| group[0]..group[0] + group.len()).collect()
     }
 }
 
@@ -76,16 +97,18 @@ pub trait Part: Sync {
 
 impl<T: Pixel> Part for Signal<'_, T> {
     fn shape(&self) -> (usize, usize) {
-        (self.rows.n(), self.offset.len())
+        (self.chosen.map_or(self.rows.n(), <[usize]>::len), self.offset.len())
     }
 
     fn fill(&self, rows: Range<usize>, values: &mut [f32], first: usize, stride: usize) {
         let mut scratch = Vec::new();
-        let block = self.rows.block(rows, &mut scratch);
         let mut kept = vec![T::Real::ZERO; self.offset.len()];
-        for (i, out) in values.chunks_mut(stride).enumerate() {
-            let out = &mut out[first..first + kept.len()];
-            dispatch(Row { signal: self, row: block.row(i), kept: &mut kept, out });
+        let mut outs = values.chunks_mut(stride).map(|out| &mut out[first..first + self.offset.len()]);
+        for rows in self.runs(rows) {
+            let block = self.rows.block(rows, &mut scratch);
+            for (i, out) in (0..block.n()).zip(&mut outs) {
+                dispatch(Row { signal: self, row: block.row(i), kept: &mut kept, out });
+            }
         }
     }
 }
@@ -240,6 +263,25 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn chosen_rows_are_those_of_all() {
+        let data = Array2::from_shape_fn((23, 70), |(i, j)| ((i * 31 + j * 17 + i * j) % 251) as u16);
+        let chosen = [0, 1, 2, 7, 5, 6, 22, 22, 3];
+        for view in [data.view(), data.slice(s![.., ..;-1])] {
+            let signal = || Signal::new(Rows::new(view), None, Normalize::RootSum, None, None).unwrap();
+            let all = Prepared::new(vec![Box::new(signal())]).unwrap();
+            let few = Prepared::new(vec![Box::new(signal().only(&chosen).unwrap())]).unwrap();
+            let (mut values, mut some) = (vec![0.0; 23 * 70], vec![0.0; 7 * 70]);
+            all.fill(0..23, &mut values);
+            few.fill(2..9, &mut some);
+            assert_eq!(Computed::shape(&few), (9, 70));
+            for (i, row) in some.chunks(70).enumerate() {
+                assert_eq!(row, &values[chosen[2 + i] * 70..][..70]);
+            }
+            assert!(signal().only(&[0, 23]).is_err() && signal().only(&[]).is_err());
         }
     }
 

@@ -41,6 +41,8 @@ _WHERE: dict[str, str] = {
     "choose_n_clusters": "choose",
     "n_components": "rank",
     "read": "io",
+    "unmix": "workflows.unmix",
+    "Unmixing": "workflows.unmixing",
     "window_centers": "spectra",
     "windowed_power_spectra": "spectra",
 }

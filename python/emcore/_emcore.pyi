@@ -70,6 +70,9 @@ def nmf_loss(
     weights: NDArray[Any] | None,
     mean: float | None = None,
 ) -> float: ...
+def residuals(
+    data: _Rows, w: NDArray[Any], h: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def pure_rows(data: _Rows, k: int, weights: NDArray[Any] | None) -> list[int]: ...
 def pure_rows_visit(
     data: _Rows, known: NDArray[np.float64], newest: NDArray[np.float64] | None, weights: NDArray[Any] | None

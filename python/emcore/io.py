@@ -309,7 +309,7 @@ def _suits(signal: Signal) -> tuple[str, str]:
     if navigation == 1 and inside == 2:
         return "stack of images", f"{image} with frame="
     if navigation and inside == 1:
-        use = "use emcore.cluster_curves, or `emcore curves`, on curves; emcore.NMF on the rows of spectra"
+        use = "use emcore.unmix, or `emcore unmix`, on spectra; emcore.cluster_curves, or `emcore curves`, on curves"
         return "spectrum or curve at every position", use
     if navigation and inside == 2:
         use = "use emcore.cluster_diffraction, or `emcore diffraction`, on diffraction patterns"

@@ -67,7 +67,7 @@ def _singular(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Uncentred scores (n, k) and directions (k, d) of the leading singular vectors."""
     if len(rows) == 1:
-        row = rows.astype(np.float64) * (1.0 if factors is None else factors)
+        row = np.asarray(rows, dtype=np.float64) * (1.0 if factors is None else factors)
         norm = np.linalg.norm(row)
         return np.full((1, 1), norm), row / norm if norm > 0 else row
     directions, _, mean, _, _ = _emcore.pca(rows, k, False, factors, "auto", 0)

@@ -29,7 +29,7 @@ POSITIVE = ("sum", "log1p", "sqrt", "root-sum")
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """
-    One signal and how its rows are prepared: ``(N(x[keep]) - offset) * scale``.
+    One signal and how its rows are prepared: ``(N(x[keep]) - offset) * scale``, of all rows or of chosen ones.
 
     Attributes
     ----------
@@ -42,6 +42,8 @@ class Recipe:
         ln(1 + x) or the square root of each (Bach Siches 2022; "root-sum": Keenan & Kotula 2004). A row of zeros stays.
     offset, scale : array-like, shape (number kept,), optional
         Per kept feature; default 0 and 1.
+    rows : array-like of int, shape (m,), optional
+        The rows to keep, in that order; default all.
     """
 
     data: ArrayLike
@@ -49,6 +51,7 @@ class Recipe:
     normalize: str = "none"
     offset: ArrayLike | None = None
     scale: ArrayLike | None = None
+    rows: ArrayLike | None = None
 
 
 def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = None) -> Any:
@@ -124,7 +127,18 @@ def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, 
         edges = np.flatnonzero(np.diff(keep, prepend=False, append=False)).tolist()
         runs = list(zip(edges[::2], edges[1::2], strict=True))
         d = int(keep.sum())
-    return rows, runs, normalize, _per_feature(recipe.offset, d, "offset"), _per_feature(recipe.scale, d, "scale")
+    chosen = None if recipe.rows is None else _indices(recipe.rows, rows.shape[0])
+    offset, scale = _per_feature(recipe.offset, d, "offset"), _per_feature(recipe.scale, d, "scale")
+    return rows, chosen, runs, normalize, offset, scale
+
+
+def _indices(rows: ArrayLike, n: int) -> list[int]:
+    array = np.asarray(rows)
+    if array.ndim != 1 or array.dtype.kind not in "iu" or not array.size:
+        raise ValueError(f"rows is {array.dtype} of shape {array.shape}; indices of the rows to keep are needed")
+    if array.min() < 0 or array.max() >= n:
+        raise ValueError(f"rows has indices from {array.min()} to {array.max()}; the data have rows 0 to {n - 1}")
+    return [int(index) for index in array.tolist()]
 
 
 def _per_feature(values: ArrayLike | None, d: int, name: str) -> NDArray[np.float64] | None:

@@ -43,6 +43,7 @@ _HOMES = {
     "FuzzyClustering": "emcore.workflows.fuzzy",
     "ImageAnalysis": "emcore.workflows.image",
     "Clustering": "emcore.workflows.clustering",
+    "Unmixing": "emcore.workflows.unmixing",
 }
 _CLASSES: dict[str, type["Result"]] = {}
 

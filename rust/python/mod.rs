@@ -9,6 +9,7 @@ mod outside;
 mod pca;
 mod prepare;
 mod products;
+mod residuals;
 mod rows;
 mod run;
 mod spectra;
@@ -26,6 +27,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     kmeans::register(module)?;
     cmeans::register(module)?;
     nmf::register(module)?;
+    residuals::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;
     moments::register(module)?;

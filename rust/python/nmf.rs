@@ -263,7 +263,8 @@ fn mean(py: Python<'_>, data: Pixels2<'_>) -> PyResult<f64> {
     with_rows!(py, data, rows => run(py, |control| kernel::mean(rows, control)))
 }
 
-fn with_w<T, V: Send>(
+/// Call with `w`, of the type in which a kernel computes on these rows.
+pub fn with_w<T, V: Send>(
     py: Python<'_>,
     rows: Rows<'_, T>,
     w: &Bound<'_, PyAny>,

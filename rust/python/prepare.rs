@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 /// One signal: stored rows and what is done to them.
 struct Recipe {
     data: Py<PyAny>,
+    chosen: Option<Vec<usize>>,
     kept: Option<Vec<(usize, usize)>>,
     normalize: Normalize,
     offset: Option<Vec<f64>>,
@@ -29,6 +30,7 @@ pub struct PreparedRows {
 
 type Given<'py> = (
     Bound<'py, PyAny>,
+    Option<Vec<usize>>,
     Option<Vec<(usize, usize)>>,
     String,
     Option<PyReadonlyArray1<'py, f64>>,
@@ -37,12 +39,12 @@ type Given<'py> = (
 
 #[pymethods]
 impl PreparedRows {
-    /// Signals as `(matrix, runs of kept features, normalisation, offset, scale)`.
+    /// Signals as `(matrix, chosen rows, runs of kept features, normalisation, offset, scale)`.
     #[new]
     fn new(py: Python<'_>, signals: Vec<Given<'_>>) -> PyResult<Self> {
         let vector = |given: Option<PyReadonlyArray1<'_, f64>>| given.map(|x| x.as_array().to_vec());
         let mut recipes = Vec::new();
-        for (data, kept, normalize, offset, scale) in signals {
+        for (data, chosen, kept, normalize, offset, scale) in signals {
             let normalize = match &*normalize {
                 "none" => Normalize::None,
                 "sum" => Normalize::Sum,
@@ -53,7 +55,8 @@ impl PreparedRows {
                 "sqrt" => Normalize::Sqrt,
                 _ => return Err(PyValueError::new_err(format!("normalize={normalize:?} is not known"))),
             };
-            recipes.push(Recipe { data: data.unbind(), kept, normalize, offset: vector(offset), scale: vector(scale) });
+            let (offset, scale) = (vector(offset), vector(scale));
+            recipes.push(Recipe { data: data.unbind(), chosen, kept, normalize, offset, scale });
         }
         let rows = Self { recipes, shape: (0, 0) };
         let held = rows.held(py)?;
@@ -125,7 +128,13 @@ impl PreparedRows {
         let parts = self.recipes.iter().zip(held).map(|(recipe, data)| -> PyResult<Box<dyn Part + 'a>> {
             let kept = recipe.kept.as_ref().map(|runs| runs.iter().map(|&(start, end)| start..end).collect());
             let (offset, scale) = (recipe.offset.as_deref(), recipe.scale.as_deref());
-            with_view!(data, view => Ok(Box::new(Signal::new(Rows::new(view), kept, recipe.normalize, offset, scale)?)))
+            with_view!(data, view => {
+                let signal = Signal::new(Rows::new(view), kept, recipe.normalize, offset, scale)?;
+                Ok(match &recipe.chosen {
+                    Some(chosen) => Box::new(signal.only(chosen)?),
+                    None => Box::new(signal),
+                })
+            })
         });
         Ok(Prepared::new(parts.collect::<PyResult<_>>()?)?)
     }

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn, Protocol
 
 import emcore
-from emcore.cli import correlate, curves, demo, diffraction, image, info
+from emcore.cli import correlate, curves, demo, diffraction, image, info, unmix
 
 
 class Verb(Protocol):
@@ -32,6 +32,7 @@ class Verb(Protocol):
 
 VERBS: dict[str, Verb] = {
     "image": image,
+    "unmix": unmix,
     "diffraction": diffraction,
     "curves": curves,
     "correlate": correlate,

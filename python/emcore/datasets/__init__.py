@@ -8,6 +8,7 @@ from emcore.datasets.agreement import far_from_borders
 from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_scan
 from emcore.datasets.curves import LabelledCurves, iv_curves
 from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
+from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_spheres
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 
 __all__ = [
@@ -15,9 +16,13 @@ __all__ = [
     "LabelledCurves",
     "LabelledImage",
     "LabelledPatterns",
+    "LabelledSpectra",
     "adjusted_rand_index",
     "co_fe_ratio",
     "correlated_scan",
+    "eds_phases",
+    "eds_spectrum",
+    "eds_spheres",
     "far_from_borders",
     "iv_curves",
     "lattice_micrograph",

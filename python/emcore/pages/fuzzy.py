@@ -115,7 +115,7 @@ def _draw_map(axes: "Axes", result: Any, memberships: NDArray[Any], legend: bool
     stacked = [folded(each, result.image.axes) for each in memberships]
     _, y, x = stacked[0]
     maps = np.stack([values for values, _, _ in stacked])
-    draw_memberships(axes, maps, y.values, x.values, units=x.units, legend=legend)
+    draw_memberships(axes, maps, y.values, x.values, units=x.units, legend="cluster" if legend else "")
 
 
 def _draw_cluster(figure: "Figure", result: Any, index: int, top: float) -> None:

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 def draw_memberships(
-    axes: "Axes", memberships: NDArray[Any], y: NDArray[Any], x: NDArray[Any], *, units: str = "px", legend: bool = True
+    axes: "Axes",
+    memberships: NDArray[Any],
+    y: NDArray[Any],
+    x: NDArray[Any],
+    *,
+    units: str = "px",
+    legend: str = "cluster",
 ) -> None:
     """Draw memberships: the colour of the strongest cluster, black where it is no stronger than all others.
 
@@ -25,8 +31,8 @@ def draw_memberships(
     y, x : ndarray, shape (H,) and (W,)
         Coordinates of pixel centres, evenly spaced, in `units`.
     units : str, default "px"
-    legend : bool, default True
-        Say at the right which colour is which cluster.
+    legend : str, default "cluster"
+        What the numbers at the right count, which say which colour is which; none where it is empty.
     """
     from matplotlib.patches import Patch
 
@@ -43,7 +49,7 @@ def draw_memberships(
     if legend:
         axes.legend(
             handles=[Patch(color=component_color(i), label=str(i + 1)) for i in range(count)],
-            title="cluster",
+            title=legend,
             loc="upper left",
             bbox_to_anchor=(1.01, 1.03),
             frameon=False,

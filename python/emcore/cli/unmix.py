@@ -1,0 +1,96 @@
+"""`emcore unmix`: find the phases of an EDS or EELS spectrum image, their maps and spectra."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import emcore
+from emcore.cli.files import Kind
+from emcore.cli.options import add_files, add_output_options, auto_or_count
+from emcore.cli.run import each_file
+
+if TYPE_CHECKING:
+    from emcore.workflows.unmixing import Unmixing
+
+TEXT = "Find the phases of an EDS or EELS spectrum image, their maps and spectra."
+IMAGES = Kind("spectrum image", (".bcf", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".dm3", ".dm4"))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of `emcore.unmix`."""
+    add_files(parser, "a spectrum image, or a folder of such files")
+    parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
+    parser.add_argument("--weighting", default="poisson", help="for counting noise, or none (poisson)")
+    parser.add_argument("--loss", default="frobenius", help="or kullback-leibler, which is slower (frobenius)")
+    parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="energies in eV (all, without a strobe at 0)")
+    parser.add_argument("--mask-vacuum", action="store_true", help="leave out positions with next to no counts")
+    parser.add_argument("--blocks", type=_blocks, metavar="auto|Y,X", help="search blocks of the scan by themselves")
+    add_output_options(parser)
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not low < high:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: give the first and the last energy, as in 200,10000")
+    return low, high
+
+
+def _blocks(text: str) -> str | tuple[int, int]:
+    if text == "auto":
+        return text
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor lines and columns of a block, as in 64,64")
+    return int(parts[0]), int(parts[1])
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Unmix every file."""
+    from emcore.arrays import check_option
+    from emcore.endmembers import WEIGHTINGS
+    from emcore.nmf import LOSSES
+
+    try:
+        check_option(options.weighting, WEIGHTINGS, "--weighting")
+        check_option(options.loss, LOSSES, "--loss")
+    except ValueError as error:
+        parser.error(str(error))
+
+    def work(file: Path) -> "Unmixing":
+        result: Unmixing = emcore.unmix(
+            file,
+            options.components,
+            weighting=options.weighting,
+            loss=options.loss,
+            navigation_mask="vacuum" if options.mask_vacuum else None,
+            signal_range=options.range,
+            blocks=options.blocks,
+        )
+        return result
+
+    return each_file(options, IMAGES, work, tell)
+
+
+def tell(result: "Unmixing") -> Iterator[str]:
+    """What was decided, and the components."""
+    from emcore.wording import count_of, number
+
+    (energy,) = result.mean.axes
+    yield f"{result.provenance.input_name}: {count_of(result.n_components, 'component')}"
+    yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
+    scan = " × ".join(str(axis.size) for axis in reversed(result.image.axes))
+    values = energy.values
+    ends = f", {values[0]:.5g} to {values[-1]:.5g} {energy.units}" if energy.calibrated else ""
+    yield f"  scan      {scan} positions, {energy.size} channels{ends}"
+    if result.above_edge:
+        yield f"  edge      {result.above_edge} above the bare edge of counting noise"
+    left = number(float(result.residual_map.mean()))
+    yield f"  residual  {left} {result.residual_unit} on average, at most {number(float(result.residual_map.max()))}"
+    for index in range(result.n_components):
+        strongest = values[int(result.spectra[index].argmax())]
+        at = f"  strongest at {strongest:.5g} {energy.units}" if energy.calibrated else ""
+        yield f"  component {index + 1:<3}{100 * float(result.fraction[index]):6.2f} % of the counts{at}"

@@ -1,0 +1,44 @@
+"""What do maps and spectra leave unexplained, at every position and in every channel?"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore import _emcore
+from emcore.arrays import as_rows
+
+
+def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Sums of the squares of ``X - W @ H``, over every row and over every feature, in one read of X.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d), or PreparedRows
+        Any pixel type; neither converted nor copied.
+    W, H : array-like, shapes (n, k) and (k, d)
+
+    Returns
+    -------
+    rows, features : ndarray, shapes (n,) and (d,), float64
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, NaN or infinity.
+
+    Examples
+    --------
+    >>> from emcore.residuals import residuals
+    >>> rows, features = residuals([[3, 1], [0, 2]], [[1.0], [1.0]], [[1.0, 1.0]])
+    >>> rows.tolist(), features.tolist()
+    ([4.0, 2.0], [5.0, 1.0])
+    """
+    rows = as_rows(X)
+    maps, spectra = as_rows(W, "W"), as_rows(H, "H")
+    if maps.shape != (rows.shape[0], spectra.shape[0]) or spectra.shape[1] != rows.shape[1]:
+        raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
+    real = np.float64 if rows.dtype == np.float64 else np.float32
+    w = np.ascontiguousarray(maps, dtype=real)
+    return _emcore.residuals(rows, w, np.ascontiguousarray(spectra, dtype=np.float64))

@@ -1,0 +1,304 @@
+"""A spectrum image: what of a signal is scan and what is spectrum, which channels and which positions count."""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore.arrays import as_pixels, check_finite
+from emcore.io import as_signal
+from emcore.signals import Axis, Signal, default_axes
+
+ENERGIES = {"eV": 1.0, "keV": 1e3}
+_NAMES = ("energy", "energy loss", "eloss", "e", "channel", "spectrum", "signal")
+# A scan position with less than this part of the counts of a bright one is vacuum.
+_VACUUM = 0.1
+# Counts around 0 are no X-rays: as far as this in eV a strobe may lie from 0, and reach.
+_STROBE, _REACH = 60.0, 200.0
+_EDS = 2000.0
+
+Block = tuple[slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class SpectrumImage:
+    """A scan of spectra, of which some channels and positions count.
+
+    Attributes
+    ----------
+    signal : Signal, shape (..., channels)
+        The axes of the scan, then the energy; in the detector's type, left where they are stored.
+    energy : Axis
+        Of the channels that count, in eV where the energy is calibrated.
+    channels : slice
+        Which they are.
+    masked : ndarray of bool, shape (...), or None
+        Positions left out.
+    notes : tuple of str
+    """
+
+    signal: Signal
+    energy: Axis
+    channels: slice
+    masked: NDArray[np.bool_] | None
+    notes: tuple[str, ...]
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Sizes of the scan."""
+        return self.signal.shape[:-1]
+
+    def rows(self, block: Block | None = None) -> Any:
+        """One row for each position of the scan or of a block of it, of the channels that count.
+
+        Of an array the whole scan is a view; a block is read or copied, in the type of the data.
+        """
+        data = self.signal.data
+        if block is not None:
+            return np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
+        rows = data.reshape(-1, data.shape[-1]) if hasattr(data, "reshape") else data
+        return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
+
+
+def as_spectrum_image(obj: Any, name: str = "spectrum_image") -> Signal:
+    """A signal with its energy axis last.
+
+    Parameters
+    ----------
+    obj : array-like, Signal, HyperSpy signal or path
+        The energy is the axis in eV or keV, else the one called so, else the only one that is no scan axis, else the
+        last. Of a file with several data sets the largest with a spectrum at every position; a vector in it as long as
+        one axis says where the channels lie. What is stored is neither copied nor converted.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    Signal
+        The scan axes are named y and x, or position; the energy is "energy" where it is calibrated, else "channel".
+
+    Raises
+    ------
+    ValueError
+        If there is no spectrum at several positions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.signals import Axis, Signal
+    >>> from emcore.spectrum_images import as_spectrum_image
+    >>> axes = (Axis("E", 50, 0.01, 0.0, "keV"), Axis("y", 3), Axis("x", 4))
+    >>> as_spectrum_image(Signal(np.zeros((50, 3, 4)), axes)).axes[-1]
+    Axis(name='energy', size=50, scale=10.0, offset=0.0, units='eV', navigation=False)
+    """
+    signal = _read(obj)
+    axes = list(signal.axes)
+    if len(axes) < 2:
+        raise ValueError(f"{name} has shape {signal.shape}: a spectrum at every position is needed, (y, x, channels)")
+    at = _energy_axis(signal)
+    data = signal.data
+    order = [*(i for i in range(len(axes)) if i != at), at]
+    if at != len(axes) - 1:
+        if not hasattr(data, "transpose"):
+            raise ValueError(f"{name} has its energy along axis {at} of {len(axes)}: store it along the last axis")
+        data = data.transpose(order)
+    scan = [axes[i] for i in order[:-1]]
+    names = {1: ["position"], 2: ["y", "x"]}.get(len(scan), [axis.name or f"axis_{i}" for i, axis in enumerate(scan)])
+    named = tuple(replace(axis, name=text, navigation=True) for axis, text in zip(scan, names, strict=True))
+    energy = replace(axes[at], navigation=False)
+    factor = ENERGIES.get(energy.units)
+    if factor is None:
+        energy = replace(energy, name=energy.name if energy.calibrated else "channel")
+    else:
+        scale, offset = (float(f"{value * factor:.12g}") for value in (energy.scale, energy.offset))
+        energy = replace(energy, name="energy", scale=scale, offset=offset, units="eV")
+    return replace(signal, data=data, axes=(*named, energy))
+
+
+def _read(obj: Any) -> Signal:
+    if isinstance(obj, Signal):
+        return obj
+    if not isinstance(obj, str | os.PathLike):
+        stored = hasattr(obj, "shape") and hasattr(obj, "dtype") and not isinstance(obj, np.ndarray)
+        if stored and not hasattr(obj, "axes_manager") and not hasattr(obj, "dask") and len(obj.shape) > 1:
+            return Signal(obj, default_axes(tuple(obj.shape)))  # left where it is
+        return as_signal(obj)
+    from emcore.formats import MAPPED, read_all
+
+    path = Path(obj)
+    found = [each for each in read_all(path, path.suffix.lower() in MAPPED) if each.dtype.kind in "biuf"]
+    if not found:
+        raise ValueError(f"{path} holds no numbers")
+    signal = max(found, key=lambda each: (_has_spectra(each), math.prod(each.shape)))
+    vectors = [each for each in found if len(each.shape) == 1 and each.shape[0] in signal.shape]
+    if len(vectors) == 1 and not any(axis.units in ENERGIES for axis in signal.axes):
+        return _placed(signal, vectors[0])
+    return signal
+
+
+def _has_spectra(signal: Signal) -> bool:
+    """Whether it may hold a spectrum at every position: no picture, no colour."""
+    if len(signal.axes) < 2 or any(axis.name == "colour" for axis in signal.axes):
+        return False
+    return len(signal.axes) > 2 or any(axis.navigation for axis in signal.axes)
+
+
+def _placed(signal: Signal, along: Signal) -> Signal:
+    """The signal with the axis of that length where the vector says; that it is energy, its name or its values tell."""
+    values = np.asarray(along.data, dtype=np.float64)
+    step = float(values[-1] - values[0]) / max(len(values) - 1, 1)
+    if not (step > 0 and np.allclose(np.diff(values), step, rtol=1e-3, atol=0)):
+        return signal
+    units = next((unit for unit in ENERGIES if along.title.lower().endswith(unit.lower())), "")
+    at = max(i for i, size in enumerate(signal.shape) if size == len(values))
+    placed = Axis("energy", len(values), step, float(values[0]), units)
+    axes = tuple(placed if i == at else replace(axis, navigation=True) for i, axis in enumerate(signal.axes))
+    return replace(signal, axes=axes)
+
+
+def _energy_axis(signal: Signal) -> int:
+    axes = signal.axes
+    by_unit = [i for i, axis in enumerate(axes) if axis.units in ENERGIES]
+    by_name = [i for i, axis in enumerate(axes) if axis.name.lower() in _NAMES]
+    inside = [i for i, axis in enumerate(axes) if not axis.navigation]
+    return next((found[0] for found in (by_unit, by_name, inside) if len(found) == 1), len(axes) - 1)
+
+
+def select(
+    obj: Any,
+    navigation_mask: ArrayLike | str | None = None,
+    signal_range: tuple[float, float] | None = None,
+    name: str = "spectrum_image",
+) -> SpectrumImage:
+    """A spectrum image checked, with the channels and positions that count.
+
+    Parameters
+    ----------
+    obj : see `as_spectrum_image`
+    navigation_mask : array-like of bool, shape of the scan, or "vacuum", optional
+        True for positions to leave out.
+    signal_range : (float, float), optional
+        First and last energy, in eV; in channels where the energy is not calibrated. Default: all, without a strobe at
+        0.
+    name : str
+
+    Returns
+    -------
+    SpectrumImage
+
+    Raises
+    ------
+    ValueError
+        Negative values, NaN or infinity, nothing left, a mask of another shape.
+    TypeError
+        Data that are not real numbers, a mask that is not of bool.
+
+    Examples
+    --------
+    >>> from emcore.datasets import eds_phases
+    >>> from emcore.spectrum_images import select
+    >>> image = select(eds_phases(shape=(10, 12), zero_peak=50).signal)
+    >>> image.energy.offset, image.rows().shape, image.notes
+    (80.0, (120, 991), ('the strobe peak at 0 eV was left out: channels below 80 eV',))
+    """
+    signal = as_spectrum_image(obj, name)
+    if isinstance(signal.data, np.ndarray):
+        data = as_pixels(signal.data, name, signal.data.ndim)
+        if data.dtype.kind in "fi":
+            _check_values(data, name)
+        signal = replace(signal, data=data)
+    *scan, energy = signal.axes
+    if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
+        raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
+    notes: tuple[str, ...] = ()
+    if signal_range is None:
+        first, last = _without_strobe(signal), energy.size
+        if first:
+            start = energy.offset + first * energy.scale
+            notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
+    else:
+        first, last = _range(energy, signal_range)
+    kept = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
+    image = SpectrumImage(signal, kept, slice(first, last), None, notes)
+    if navigation_mask is None:
+        return image
+    masked = _mask(image, navigation_mask)
+    if masked.all():
+        raise ValueError("navigation_mask leaves out every position; False marks those that count")
+    count = int(masked.sum())
+    said = f"{count} of {masked.size} positions are masked ({100 * count / masked.size:.3g} %)"
+    return replace(image, masked=masked, notes=(*notes, said))
+
+
+def _check_values(data: NDArray[Any], name: str) -> None:
+    try:
+        check_finite(data, name, nonnegative=True)
+    except ValueError as error:
+        if not str(error).startswith("Negative"):
+            raise
+        first = str(error).partition("first at ")[2].partition(";")[0]
+        raise ValueError(
+            f"{name} has negative values, first at {first}: counts are not negative. Give the data as measured, before "
+            "a background is subtracted, or clip them with numpy.clip(data, 0, None)"
+        ) from None
+
+
+def _range(energy: Axis, signal_range: tuple[float, float]) -> tuple[int, int]:
+    low, high = (float(value) for value in signal_range)
+    inside = np.flatnonzero((energy.values >= low) & (energy.values <= high))
+    if len(inside) < 2:
+        ends = f"{energy.values[0]:.6g} to {energy.values[-1]:.6g} {energy.units}"
+        raise ValueError(f"signal_range={low:g}, {high:g} holds {len(inside)} channels; the energies are {ends}")
+    return int(inside[0]), int(inside[-1]) + 1
+
+
+def _without_strobe(signal: Signal) -> int:
+    """The first channel behind a strobe peak at 0 eV, 0 where there is none."""
+    energy = signal.axes[-1]
+    values = energy.values
+    if energy.units != "eV" or energy.scale <= 0 or not values[0] < 0 < _EDS < values[-1]:
+        return 0
+    near = np.flatnonzero(np.abs(values) <= max(_STROBE, energy.scale))
+    behind = np.flatnonzero((values > values[near[-1]]) & (values <= _REACH))
+    if not behind.size:
+        return 0
+    part = signal.data[..., : int(behind[-1]) + 1]
+    sums = np.asarray(part).sum(axis=tuple(range(part.ndim - 1)), dtype=np.float64)
+    lowest = int(behind[np.argmin(sums[behind])])
+    return lowest if sums[near].max() > 3 * max(sums[lowest], 1.0) else 0
+
+
+def _mask(image: SpectrumImage, given: ArrayLike | str) -> NDArray[np.bool_]:
+    if isinstance(given, str):
+        if given != "vacuum":
+            raise ValueError(f"navigation_mask={given!r} is not known; give 'vacuum' or an array of bool")
+        from emcore.endmembers import row_sums
+
+        counts = row_sums(image.rows()).reshape(image.grid)
+        return counts < _VACUUM * float(np.quantile(counts, 0.95))
+    mask = np.asarray(getattr(given, "data", given) if hasattr(given, "axes_manager") else given)
+    if mask.dtype != bool:
+        raise TypeError(f"navigation_mask is of {mask.dtype}; an array of bool is needed, True for what is left out")
+    if mask.shape != image.grid:
+        raise ValueError(f"navigation_mask has shape {mask.shape}; the scan has {image.grid}")
+    return mask
+
+
+def blocks_of(grid: tuple[int, ...], size: tuple[int, int]) -> Iterator[Block]:
+    """The blocks of a scan, line by line; the last of a line or column takes the rest.
+
+    Examples
+    --------
+    >>> from emcore.spectrum_images import blocks_of
+    >>> [(y.start, y.stop, x.start, x.stop) for y, x in blocks_of((4, 7), (4, 3))]
+    [(0, 4, 0, 3), (0, 4, 3, 7)]
+    """
+    cuts = [[*range(0, max(n - n % step, 1), step), n] for n, step in zip(grid, size, strict=True)]
+    for y in zip(cuts[0][:-1], cuts[0][1:], strict=True):
+        for x in zip(cuts[1][:-1], cuts[1][1:], strict=True):
+            yield slice(*y), slice(*x)

@@ -1,0 +1,209 @@
+"""Which phases does a spectrum image hold, where are they and what are their spectra?
+
+Counts are weighted for their noise, the number of components is what stands above it, non-negative factors are the
+spectra (`emcore.endmembers`), and non-negative least squares on these the maps. Block-wise, every block of the scan is
+searched for spectra by itself, which are then joined by their angle (`emcore.joining`): a phase that is strong in one
+block survives there, where a factorisation of the whole scan would lose it (Cozma et al., EMC 2024 no. 367).
+"""
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore.arrays import check_count, check_option
+from emcore.control import get_num_threads
+from emcore.endmembers import WEIGHTINGS, channel_weights
+from emcore.joining import ANGLE, Joint
+from emcore.nmf import LOSSES, nmf_maps
+from emcore.rank_rules import RankChoice
+from emcore.results import Provenance
+from emcore.signals import Signal
+from emcore.spectrum_images import SpectrumImage, select
+from emcore.wording import count_of
+from emcore.workflows.parts import Part, Settings, block_fields, is_counting, join, map_spectra, mean_evr, search
+from emcore.workflows.unmixing import ENERGY, NOISE, Unmixing
+
+Floats = NDArray[np.float64]
+
+# Bytes of a block that "auto" allows, and the least number of blocks along a side.
+_BLOCK_BYTES = 1 << 27
+_LEAST_BLOCKS = 4
+
+
+def unmix(
+    spectrum_image: Any,
+    n_components: int | str = "auto",
+    *,
+    weighting: str = "poisson",
+    loss: str = "frobenius",
+    navigation_mask: ArrayLike | str | None = None,
+    signal_range: tuple[float, float] | None = None,
+    blocks: tuple[int, int] | str | None = None,
+) -> Unmixing:
+    """Unmix an EDS or EELS spectrum image into maps and spectra of its phases.
+
+    Parameters
+    ----------
+    spectrum_image : array_like, Signal, HyperSpy signal or path
+        Of shape (y, x, channels), or (n, channels) for positions without a grid, not negative, in the detector's own
+        type; in a file the energy may be any axis. It is neither written to nor copied as a float.
+    n_components : int or "auto", default "auto"
+        How many phases. "auto": for counts, the singular values above the optimal threshold at their known noise [1]_;
+        for other data the median rule or the largest gap. Of blocks, each by itself, and the number that the angle
+        tells apart.
+    weighting : {"poisson", "none"}, default "poisson"
+        Whether every count weighs by its noise [2]_.
+    loss : {"frobenius", "kullback-leibler"}, default "frobenius"
+        Least squares, or the Poisson likelihood of the counts as they are, which is slower.
+    navigation_mask : array_like of bool, shape (y, x), or "vacuum", optional
+        True for positions to leave out; "vacuum" leaves out those with less than a tenth of the counts of bright ones.
+    signal_range : (float, float), optional
+        First and last energy in eV, in channels where the energy is not calibrated. By default all, but of EDS without
+        the detector's strobe peak at 0.
+    blocks : (int, int) or "auto", optional
+        Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them as large as 128 MiB and
+        at most a quarter of the scan's sides. By default the scan is searched as a whole.
+
+    Returns
+    -------
+    Unmixing
+        The same to the last bit on any number of threads.
+
+    Raises
+    ------
+    ValueError
+        Negative values, NaN or infinity (first position named), no counts at all, a mask or range that leaves nothing,
+        more components than channels or positions, blocks that do not fit, an unknown option.
+    TypeError
+        Data that are not real numbers, a mask that is not of bool.
+
+    References
+    ----------
+    .. [1] Gavish & Donoho, IEEE Trans. Inf. Theory 60 (2014) 5040.
+    .. [2] Keenan & Kotula, Surf. Interface Anal. 36 (2004) 203.
+    .. [3] Cozma et al., EMC 2024 no. 367.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> from emcore.datasets import eds_phases
+    >>> sample = eds_phases(minority=0.01)  # or: emcore.unmix("map.bcf")
+    >>> result = emcore.unmix(sample.signal)
+    >>> result.n_components, result.rule, result.fraction.round(2)
+    (3, 'gavish-donoho', array([0.52, 0.47, 0.01]))
+    >>> result.mean.axes[0].values[result.spectra.argmax(axis=1)].round()  # the strongest lines, in eV: Al, Fe, Cu
+    array([1480., 6400., 8040.])
+    """
+    started = time.perf_counter()
+    check_option(weighting, WEIGHTINGS, "weighting")
+    check_option(loss, LOSSES, "loss")
+    if isinstance(n_components, str):
+        check_option(n_components, ("auto",), "n_components")
+    else:
+        check_count(n_components, "n_components", 1)
+    image = select(spectrum_image, navigation_mask, signal_range)
+    cut = _cut(image, blocks)
+    settings = Settings(n_components, weighting, loss, is_counting(image))
+    parts, sums, counts = search(image, cut, settings)
+    joined = join(parts, sums, settings)
+    weights = channel_weights(sums, counts, settings.counting) if weighting == "poisson" else np.ones_like(sums)
+    maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
+    # Of the mean spectrum, in which noise is small: maps, which are not negative, have a weak component everywhere.
+    whole = nmf_maps(sums[None], joined.spectra, weights=weights)[0]
+    order = np.argsort(-whole, kind="stable")
+    masked = np.zeros(len(maps), dtype=bool) if image.masked is None else image.masked.ravel()
+    noise = settings.counting and weighting == "poisson"
+    if noise:
+        by_row, by_feature = np.where(masked, 0, counts), sums
+    else:
+        _, by_row, by_feature = map_spectra(image, cut, np.zeros((1, len(sums))), None, settings)
+    choice = _choice(parts, joined, n_components)
+    first = parts[0].found
+    parameters: dict[str, Any] = {"n_components": n_components, "weighting": weighting, "loss": loss}
+    parameters |= {"navigation_mask": navigation_mask if isinstance(navigation_mask, str | None) else "given"}
+    parameters |= {"signal_range": None if signal_range is None else tuple(float(value) for value in signal_range)}
+    parameters |= {"blocks": None if cut is None else cut}
+    scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
+    total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
+    notes = [*image.notes, *_notes(joined, settings)]
+    return Unmixing(
+        maps=np.ascontiguousarray(maps[:, order].T, dtype=np.float32).reshape(-1, *image.grid),
+        spectra=joined.spectra[order],
+        fraction=whole[order] / max(float(whole.sum()), 1e-300),
+        residual_map=_divided(squares, by_row).reshape(image.grid).astype(np.float32),
+        residual_spectrum=_divided(features, by_feature),
+        residual_unit=NOISE if noise else ENERGY,
+        evr=first.evr if cut is None else mean_evr(parts),
+        n_components=len(order),
+        rule=choice.rule,
+        reason=choice.reason,
+        above_edge=max(part.found.above_edge for part in parts),
+        image=total,
+        mean=Signal(sums / max(int((~masked).sum()), 1), (image.energy,), image.signal.source, image.signal.title),
+        provenance=_provenance(parameters, image.signal, total, started, notes),
+        **({} if cut is None else block_fields(parts, joined, order)),
+    )
+
+
+def _cut(image: SpectrumImage, blocks: Any) -> tuple[int, int] | None:
+    """Lines and columns of a block."""
+    if blocks is None:
+        return None
+    if len(image.grid) != 2:
+        raise ValueError(f"blocks are cut from a scan of two axes; this one has {len(image.grid)}: leave blocks out")
+    if isinstance(blocks, str):
+        check_option(blocks, ("auto",), "blocks")
+        positions = max(_BLOCK_BYTES // (image.energy.size * image.signal.dtype.itemsize), 1)
+        side = math.isqrt(positions)
+        return tuple(max(1, min(side, -(-size // _LEAST_BLOCKS))) for size in image.grid)  # type: ignore[return-value]
+    if not isinstance(blocks, tuple | list) or len(blocks) != 2:
+        raise TypeError(f"blocks={blocks!r}: give the lines and columns of a block, for example (64, 64), or 'auto'")
+    lines, columns = (
+        check_count(side, f"blocks[{i}]", 1, image.grid[i], f"the scan has {image.grid[i]}")
+        for i, side in enumerate(blocks)
+    )
+    if lines * columns < 2:
+        raise ValueError(f"blocks={lines}, {columns} are single positions; give blocks of several")
+    return lines, columns
+
+
+def _choice(parts: list[Part], joined: Joint, n_components: int | str) -> RankChoice:
+    if parts[0].block is None:
+        return parts[0].found.choice
+    k = len(joined.spectra)
+    found = len(joined.groups)
+    blocks = f"{found} spectra of {count_of(len(parts), 'block')}"
+    if not isinstance(n_components, str):
+        return RankChoice(k, "given", f"n_components={n_components} was asked for; joined from {blocks}")
+    return RankChoice(k, "joined", f"{blocks} joined where their angle is below {ANGLE:g} degrees")
+
+
+def _notes(joined: Joint, settings: Settings) -> list[str]:
+    notes = []
+    if not settings.counting and settings.weighting == "poisson":
+        notes.append("the values are not whole numbers, so their noise is not known from counting")
+    k = len(joined.spectra)
+    if isinstance(settings.n_components, int) and k < settings.n_components:
+        notes.append(f"only {count_of(k, 'component')} of the {settings.n_components} asked for were found")
+    if joined.few:
+        notes.append(f"{count_of(joined.few, 'group')} of spectra with too few counts dropped")
+    if joined.mixed:
+        notes.append(f"{count_of(joined.mixed, 'group')} of spectra dropped that are sums of others")
+    return notes
+
+
+def _divided(squares: Floats, by: Floats) -> Floats:
+    return np.divide(squares, by, out=np.zeros_like(squares), where=by > 0)
+
+
+def _provenance(
+    parameters: dict[str, Any], signal: Signal, total: Signal, started: float, notes: list[str]
+) -> Provenance:
+    # What is left where it is stored is not read once more for its hash: that of its counts tells it as well.
+    known = signal if isinstance(signal.data, np.ndarray) or signal.source else replace(total, title=signal.name)
+    elapsed = time.perf_counter() - started
+    return Provenance.record("unmix", parameters, known, elapsed=elapsed, threads=get_num_threads(), notes=notes)

@@ -1,0 +1,26 @@
+//! What factors leave unexplained, as Python sees it.
+
+use super::arrays::{Pixels2, with_rows};
+use super::nmf::with_w;
+use crate::residuals::residuals as kernel;
+use numpy::{PyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+
+type Residuals<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>);
+
+/// Sums of squares of `data - w h` over every row and over every feature.
+#[pyfunction]
+fn residuals<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    w: &Bound<'py, PyAny>,
+    h: PyReadonlyArray2<'py, f64>,
+) -> PyResult<Residuals<'py>> {
+    let h = Vec::from_iter(h.as_array().iter().copied());
+    let found = with_rows!(py, data, rows => with_w(py, rows, w, |x, w, control| kernel(x, w, &h, control))?);
+    Ok((PyArray1::from_vec(py, found.rows), PyArray1::from_vec(py, found.features)))
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(residuals, module)?)
+}
