@@ -49,7 +49,7 @@ def nmf(
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
+    X : array-like, shape (n, d), or PreparedRows
         Not negative. Any pixel type; it is not converted.
     n_components : int
         k. Default: as many rows as `H0` has, else the smaller of n and d.
@@ -156,7 +156,7 @@ def nmf_maps(
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
+    X : array-like, shape (n, d), or PreparedRows
         Not negative. Any pixel type; it is not converted.
     H : array-like, shape (k, d)
         Spectra, not negative; they may depend on each other.
