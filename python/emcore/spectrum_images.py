@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore.arrays import as_pixels, check_finite
 from emcore.io import as_signal
+from emcore.preprocessing import Recipe, prepare
 from emcore.signals import Axis, Signal, default_axes
 
 ENERGIES = {"eV": 1.0, "keV": 1e3}
@@ -62,7 +63,13 @@ class SpectrumImage:
         if block is not None:
             return np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
         rows = data.reshape(-1, data.shape[-1]) if hasattr(data, "reshape") else data
-        return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
+        if self.energy.size == data.shape[-1]:
+            return rows
+        if hasattr(data, "reshape"):
+            return rows[:, self.channels]
+        keep = np.zeros(data.shape[-1], dtype=bool)
+        keep[self.channels] = True
+        return prepare(Recipe(rows, keep=keep))
 
 
 def as_spectrum_image(obj: Any, name: str = "spectrum_image") -> Signal:
