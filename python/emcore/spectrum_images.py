@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -294,18 +293,3 @@ def _mask(image: SpectrumImage, given: ArrayLike | str) -> NDArray[np.bool_]:
     if mask.shape != image.grid:
         raise ValueError(f"navigation_mask has shape {mask.shape}; the scan has {image.grid}")
     return mask
-
-
-def blocks_of(grid: tuple[int, ...], size: tuple[int, int]) -> Iterator[Block]:
-    """The blocks of a scan, line by line; the last of a line or column takes the rest.
-
-    Examples
-    --------
-    >>> from emcore.spectrum_images import blocks_of
-    >>> [(y.start, y.stop, x.start, x.stop) for y, x in blocks_of((4, 7), (4, 3))]
-    [(0, 4, 0, 3), (0, 4, 3, 7)]
-    """
-    cuts = [[*range(0, max(n - n % step, 1), step), n] for n, step in zip(grid, size, strict=True)]
-    for y in zip(cuts[0][:-1], cuts[0][1:], strict=True):
-        for x in zip(cuts[1][:-1], cuts[1][1:], strict=True):
-            yield slice(*y), slice(*x)
