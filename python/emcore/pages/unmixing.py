@@ -137,8 +137,8 @@ def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
     chosen = range(min(result.n_components, _LISTED))
     lines = {i: (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %") for i in chosen}
     heads = {"component": 0.45, "part of all counts": 1.0}
-    high = min(0.2 * (len(lines) + 1), 1.15)
-    draw_table(place(figure, 8.35, top + 1.6, 3.0, high), heads, lines, max(len(lines), 3))
+    rows = max(len(lines), 3)
+    draw_table(place(figure, 8.35, top + 1.7, 3.0, min(0.2 * (rows + 1), 1.15)), heads, lines, rows)
 
 
 def _draw_blocks(axes: "Axes", result: Any) -> None:
