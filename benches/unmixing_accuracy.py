@@ -105,8 +105,8 @@ def main() -> None:
                 started = time.perf_counter()
                 results = [with_espm(rows, counts.shape[:2], **extra)]
                 tell(f"espm, {name}", results, time.perf_counter() - started)
-        except ImportError as error:
-            print(f"espm is not installed ({error})")
+        except (ImportError, AttributeError) as error:
+            print(f"espm does not run here ({error})")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import emcore
 from emcore import NMF
 from emcore.nmf import nmf, nmf_maps
+from emcore.preprocessing import Recipe, prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -361,3 +362,15 @@ def test_the_estimator_means_what_scikit_learn_means():
 def test_the_estimator_says_when_it_did_not_converge():
     with pytest.warns(ConvergenceWarning, match="max_iter=2 iterations"):
         NMF(3, max_iter=2).fit(mixture())
+
+
+def test_prepared_rows_have_the_factors_of_what_they_stand_for():
+    data = np.random.default_rng(0).poisson(4, (80, 30)).astype(np.uint16)
+    prepared = prepare(Recipe(data, normalize="root-sum", scale=np.linspace(0.5, 2, 30)))
+    for init in ("nndsvda", "random", "spa"):
+        for found, expected in zip(nmf(prepared, 3, init=init), nmf(np.asarray(prepared), 3, init=init), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    H = np.random.default_rng(1).random((3, 30))
+    np.testing.assert_allclose(nmf_maps(prepared, H), nmf_maps(np.asarray(prepared), H), rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match="negative"):
+        nmf(prepare(Recipe(data, offset=np.full(30, 9.0))), 2)

@@ -120,3 +120,15 @@ def test_a_row_that_does_not_exist_and_an_array_without_a_copy_are_refused():
         np.asarray(rows, copy=False) if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else rows.__array__(copy=False)
     with pytest.raises(ValueError, match="before they are prepared"):
         quantiles(rows, [0.5])
+
+
+def test_chosen_rows_are_prepared_like_all_and_others_are_refused():
+    data = np.random.default_rng(0).poisson(4, (9, 30)).astype(np.uint16)
+    chosen = [7, 0, 1, 1]
+    whole = np.asarray(prepare(Recipe(data, normalize="root-sum")))
+    few = prepare(Recipe(data, normalize="root-sum", rows=chosen))
+    assert few.shape == (4, 30)
+    np.testing.assert_array_equal(np.asarray(few), whole[chosen])
+    for wrong, said in (([9], "from 9 to 9"), ([-1], "from -1"), ([], "indices"), ([0.5], "indices")):
+        with pytest.raises(ValueError, match=said):
+            prepare(Recipe(data, rows=wrong))

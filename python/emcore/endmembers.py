@@ -203,17 +203,17 @@ def find_endmembers(
     counts = row_sums(rows)
     taken = np.arange(len(counts)) if positions is None else np.asarray(positions)
     taken = taken[counts[taken] > 0]
-    sums = _sums(rows, taken)
+    sums = column_sums(_selected(rows, taken))
     if weighting == "poisson":
         if counting:
             least = floors(len(taken), max(int(np.count_nonzero(sums)), 1), float(sums.sum()))[0]
             taken = taken[counts[taken] >= least]
-            sums = _sums(rows, taken)
+            sums = column_sums(_selected(rows, taken))
         scale = np.sqrt(channel_weights(sums, counts[taken], counting)) * (sums > 0)
         weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=_index(taken, len(counts))))
     else:
         scale = np.ones_like(sums)
-        weighted = _selected(rows, taken, len(counts))
+        weighted = _selected(rows, taken)
     n, d = len(taken), int(np.count_nonzero(sums))
     most = min(n, d)
     if isinstance(n_components, int) and n_components > most:
@@ -230,7 +230,7 @@ def find_endmembers(
     # What a channel was multiplied by, undone.
     spectra = np.divide(first.H, scale, out=np.zeros(first.H.shape), where=scale > 0)
     if loss == "kullback-leibler":
-        spectra = _likeliest(_selected(rows, taken, len(counts)), spectra)
+        spectra = _likeliest(_selected(rows, taken), spectra)
     whole = spectra.sum(axis=1, keepdims=True)
     spectra = (spectra / np.where(whole > 0, whole, 1))[whole[:, 0] > 0]
     edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(total) if total else math.inf
@@ -292,12 +292,8 @@ def _likeliest(rows: Any, spectra: Floats) -> Floats:
     return np.asarray(found.H, dtype=np.float64)
 
 
-def _sums(rows: Any, taken: NDArray[np.intp]) -> Floats:
-    return column_sums(_selected(rows, taken, rows.shape[0]))
-
-
-def _selected(rows: Any, taken: NDArray[np.intp], n: int) -> Any:
-    index = _index(taken, n)
+def _selected(rows: Any, taken: NDArray[np.intp]) -> Any:
+    index = _index(taken, rows.shape[0])
     return rows if index is None else prepare(Recipe(rows, rows=index))
 
 

@@ -57,9 +57,8 @@ def nmf(
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
-        Not negative. Any pixel type; it is not converted. Or rows prepared by `emcore.preprocessing.prepare`. What is
-        outside memory may have several navigation axes.
+    X : array-like, shape (n, d), or PreparedRows
+        Not negative. Any pixel type; it is not converted. What is outside memory may have several navigation axes.
     n_components : int
         k. Default: as many rows as `H0` has, else the smaller of n and d.
     solver : {"hals", "mu"}
@@ -219,7 +218,7 @@ def nmf_maps(
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
+    X : array-like, shape (n, d), or PreparedRows
         Not negative. Any pixel type; it is not converted.
     H : array-like, shape (k, d)
         Spectra, not negative; they may depend on each other.

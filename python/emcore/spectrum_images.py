@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore.arrays import as_pixels, check_finite
 from emcore.io import as_signal
+from emcore.preprocessing import Recipe, prepare
 from emcore.signals import Axis, Signal, default_axes
 
 ENERGIES = {"eV": 1.0, "keV": 1e3}
@@ -62,7 +62,13 @@ class SpectrumImage:
         if block is not None:
             return np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
         rows = data.reshape(-1, data.shape[-1]) if hasattr(data, "reshape") else data
-        return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
+        if self.energy.size == data.shape[-1]:
+            return rows
+        if hasattr(data, "reshape"):
+            return rows[:, self.channels]
+        keep = np.zeros(data.shape[-1], dtype=bool)
+        keep[self.channels] = True
+        return prepare(Recipe(rows, keep=keep))
 
 
 def as_spectrum_image(obj: Any, name: str = "spectrum_image") -> Signal:
@@ -287,18 +293,3 @@ def _mask(image: SpectrumImage, given: ArrayLike | str) -> NDArray[np.bool_]:
     if mask.shape != image.grid:
         raise ValueError(f"navigation_mask has shape {mask.shape}; the scan has {image.grid}")
     return mask
-
-
-def blocks_of(grid: tuple[int, ...], size: tuple[int, int]) -> Iterator[Block]:
-    """The blocks of a scan, line by line; the last of a line or column takes the rest.
-
-    Examples
-    --------
-    >>> from emcore.spectrum_images import blocks_of
-    >>> [(y.start, y.stop, x.start, x.stop) for y, x in blocks_of((4, 7), (4, 3))]
-    [(0, 4, 0, 3), (0, 4, 3, 7)]
-    """
-    cuts = [[*range(0, max(n - n % step, 1), step), n] for n, step in zip(grid, size, strict=True)]
-    for y in zip(cuts[0][:-1], cuts[0][1:], strict=True):
-        for x in zip(cuts[1][:-1], cuts[1][1:], strict=True):
-            yield slice(*y), slice(*x)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LISTED = 9
+_LISTED = 10
 _ROWS = 3
 _STRIP = 2.2
 _PICTURES = 3.2
@@ -136,9 +136,9 @@ def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
     axes.set_title(f"Residual, {result.residual_unit}", loc="left")
     chosen = range(min(result.n_components, _LISTED))
     lines = {i: (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %") for i in chosen}
-    heads = {"component": 0.45, "part of all counts": 1.0}
-    high = min(0.2 * (len(lines) + 1), 1.15)
-    draw_table(place(figure, 8.35, top + 1.6, 3.0, high), heads, lines, max(len(lines), 3))
+    heads = {"component": 0.55, "counts": 1.0}
+    rows = min(max(len(lines), 3), 5)
+    draw_table(place(figure, 8.35, top + 1.65, 3.0, 0.18 * (rows + 1)), heads, lines, rows)
 
 
 def _draw_blocks(axes: "Axes", result: Any) -> None:

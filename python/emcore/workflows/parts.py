@@ -1,6 +1,7 @@
 """A spectrum image searched for spectra, as a whole or block by block; these joined; maps of them."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from emcore.joining import Joint, join_spectra
 from emcore.nmf import nmf_maps
 from emcore.preprocessing import Recipe, prepare
 from emcore.residuals import residuals
-from emcore.spectrum_images import Block, SpectrumImage, blocks_of
+from emcore.spectrum_images import Block, SpectrumImage
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +37,21 @@ class Part:
     block: Block | None
     found: Endmembers
     counts: Floats
+
+
+def blocks_of(grid: tuple[int, ...], size: tuple[int, int]) -> Iterator[Block]:
+    """The blocks of a scan, line by line; the last of a line or column takes the rest.
+
+    Examples
+    --------
+    >>> from emcore.workflows.parts import blocks_of
+    >>> [(y.start, y.stop, x.start, x.stop) for y, x in blocks_of((4, 7), (4, 3))]
+    [(0, 4, 0, 3), (0, 4, 3, 7)]
+    """
+    cuts = [[*range(0, max(n - n % step, 1), step), n] for n, step in zip(grid, size, strict=True)]
+    for y in zip(cuts[0][:-1], cuts[0][1:], strict=True):
+        for x in zip(cuts[1][:-1], cuts[1][1:], strict=True):
+            yield slice(*y), slice(*x)
 
 
 def _blocks(image: SpectrumImage, cut: tuple[int, int] | None) -> list[tuple[Block | None, NDArray[np.intp]]]:
