@@ -457,3 +457,26 @@ def test_the_budget_is_kept(model, tmp_path):
     peak = re.search(r"predicted peak memory (.+)", done.stderr)[1]
     assert int(done.stdout) <= check_memory(peak) + (8 << 20)  # what Python and its libraries add
     assert check_memory(peak) <= 64 << 20
+
+
+def test_components_much_weaker_than_the_first_are_found_as_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3000, 4)) * [1000, 30, 1e-3, 1e-6] @ np.linalg.qr(rng.normal(size=(700, 4)))[0].T
+    source = _mapped(rows + 1e-5, tmp_path)
+    for center in (True, False):
+        found = pca(source, 3, center=center, solver="randomized", memory="8 MB")
+        expected = pca(np.asarray(source.whole()), 3, center=center, solver="randomized")
+        np.testing.assert_allclose(found.singular_values, expected.singular_values, rtol=1e-6)
+        assert found.singular_values[2] < 1e-5 * found.singular_values[0]
+
+
+def test_ellipsoids_begin_where_they_begin_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.vstack([rng.normal(size=(200, 3)) + at for at in ([0, 0, 0], [30, 5, 0])])
+    options = {"max_iter": 1, "tol": 0, "init": rows[[0, -1]]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = GustafsonKessel(2, memory=60_000, **options).fit(_mapped(rows, tmp_path))
+        expected = GustafsonKessel(2, **options).fit(rows)
+    np.testing.assert_allclose(found.memberships_, expected.memberships_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.covariances_, expected.covariances_, rtol=1e-9, atol=1e-12)
