@@ -375,12 +375,12 @@ def test_the_prediction_is_printed_when_a_budget_is_given(stored, capsys):
 
 def test_progress_counts_the_rows_of_all_passes(stored):
     told = []
-    emcore.distributed.TICK, before = 0.0, emcore.distributed.TICK
+    emcore.visiting.TICK, before = 0.0, emcore.visiting.TICK
     try:
         with emcore.progress(lambda done, total: told.append((done, total))):
             kmeans(as_source(stored["map", ""]), 3, memory=200_000, init=np.eye(3, SHAPE[2]), max_iter=2)
     finally:
-        emcore.distributed.TICK = before
+        emcore.visiting.TICK = before
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (1800, 1800)
     assert all(done <= total for done, total in told)
@@ -390,12 +390,12 @@ def test_an_exception_of_the_callback_ends_the_fit_and_the_next_one_works(stored
     def stop(done, total):
         raise KeyboardInterrupt
 
-    emcore.distributed.TICK, before = 0.0, emcore.distributed.TICK
+    emcore.visiting.TICK, before = 0.0, emcore.visiting.TICK
     try:
         with pytest.raises(KeyboardInterrupt), emcore.progress(stop):
             NMF(2, memory=600_000).fit(as_source(stored["Zarr", ""]))
     finally:
-        emcore.distributed.TICK = before
+        emcore.visiting.TICK = before
     assert NMF(2, max_iter=3, tol=0, memory=600_000).fit(stored["Zarr", ""]).n_iter_ == 3
 
 

@@ -41,7 +41,7 @@ def make(path: Path, rows: int) -> None:
 
 def passes_counted(call: Callable[[], Any]) -> tuple[Any, int]:
     """What `call` gives, and how often emcore visited the data."""
-    from emcore.distributed import Passes
+    from emcore.visiting import Passes
 
     count, visit = 0, Passes.__call__
 
@@ -202,7 +202,7 @@ def main() -> None:
         return child(*json.loads(options.child))
     folder, records = Path(options.folder), []
     cubes = {}
-    for name, gib in (("large", options.gib), ("small", 1.0), ("peers", 0.25), ("tiny", 1 / 64)):
+    for name, gib in (("large", options.gib), ("small", 1.0), ("peers", 0.25), ("tiny", 1 / 256)):
         cubes[name] = folder / f"emcore-out-of-core-{name}.npy"
         if not cubes[name].exists() and ("large" in options.only or name in ("peers", "tiny")):
             make(cubes[name], int(gib * (1 << 30) / (2 * CHANNELS)))
@@ -222,7 +222,7 @@ def main() -> None:
                 if "value" in records[-1]:
                     records.append(run("to_loss", cube, records[-1]["value"], "128 MiB"))
             records.append(run("hyperspy", tiny, "PCA"))
-            records.append(run("emcore", tiny, "pca", False, 0, "16 MiB"))
+            records.append(run("emcore", tiny, "pca", False, 0, "6 MiB"))
         if "dask" in options.only:
             records += [run("dask", peers, workers, 10) for workers in (1, 2)]
     finally:
