@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--folder", default=tempfile.gettempdir())
     parser.add_argument("--keep", action="store_true", help="keep the cubes, or use those there are")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options, _ = parser.parse_known_args()  # those of the other scripts mean nothing here
     if options.child:
         return child(*json.loads(options.child))
     folder, records = Path(options.folder), []
@@ -231,6 +231,20 @@ def main() -> None:
                 cube.unlink(missing_ok=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "out_of_core.json").write_text(json.dumps(records, indent=1) + "\n")
+    lines = [
+        "# out_of_core",
+        "",
+        "| job | given | seconds | peak MiB | passes | loss |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for record in records:
+        if "problem" in record:
+            lines.append(f"| {record['job']} | {record['given']} | {record['problem']} | | | |")
+            continue
+        loss = record["value"] if isinstance(record["value"], float) else ""
+        cells = [f"{record['seconds']:.3g}", f"{record['peak MiB']:.0f}", record.get("passes", ""), loss]
+        lines.append(f"| {record['job']} | {record['given']} | {' | '.join(map(str, cells))} |")
+    (RESULTS / "out_of_core.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
