@@ -29,7 +29,7 @@ import os, signal, sys, warnings
 import numpy as np
 import emcore.sources
 from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
-from emcore.distributed import Passes
+from emcore.visiting import Passes
 from emcore.sources import Source
 
 path, checkpoint, last, model, result = sys.argv[1:]

@@ -152,7 +152,7 @@ def test_bad_dask_arrays_are_named(cube):
 
 
 def test_progress_is_told_while_blocks_are_done(cube, monkeypatch):
-    monkeypatch.setattr("emcore.distributed.TICK", 0.0)
+    monkeypatch.setattr("emcore.visiting.TICK", 0.0)
     told = []
     with dask.config.set(scheduler="threads"), emcore.progress(lambda *counts: told.append(counts)):
         kmeans(da.from_array(cube, chunks=(5, 20, -1)), 2, init=np.eye(2, SHAPE[2]), max_iter=1)

@@ -375,12 +375,12 @@ def test_the_prediction_is_printed_when_a_budget_is_given(stored, capsys):
 
 def test_progress_counts_the_rows_of_all_passes(stored):
     told = []
-    emcore.distributed.TICK, before = 0.0, emcore.distributed.TICK
+    emcore.visiting.TICK, before = 0.0, emcore.visiting.TICK
     try:
         with emcore.progress(lambda done, total: told.append((done, total))):
             kmeans(as_source(stored["map", ""]), 3, memory=200_000, init=np.eye(3, SHAPE[2]), max_iter=2)
     finally:
-        emcore.distributed.TICK = before
+        emcore.visiting.TICK = before
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (1800, 1800)
     assert all(done <= total for done, total in told)
@@ -390,12 +390,12 @@ def test_an_exception_of_the_callback_ends_the_fit_and_the_next_one_works(stored
     def stop(done, total):
         raise KeyboardInterrupt
 
-    emcore.distributed.TICK, before = 0.0, emcore.distributed.TICK
+    emcore.visiting.TICK, before = 0.0, emcore.visiting.TICK
     try:
         with pytest.raises(KeyboardInterrupt), emcore.progress(stop):
             NMF(2, memory=600_000).fit(as_source(stored["Zarr", ""]))
     finally:
-        emcore.distributed.TICK = before
+        emcore.visiting.TICK = before
     assert NMF(2, max_iter=3, tol=0, memory=600_000).fit(stored["Zarr", ""]).n_iter_ == 3
 
 
@@ -457,3 +457,26 @@ def test_the_budget_is_kept(model, tmp_path):
     peak = re.search(r"predicted peak memory (.+)", done.stderr)[1]
     assert int(done.stdout) <= check_memory(peak) + (8 << 20)  # what Python and its libraries add
     assert check_memory(peak) <= 64 << 20
+
+
+def test_components_much_weaker_than_the_first_are_found_as_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3000, 4)) * [1000, 30, 1e-3, 1e-6] @ np.linalg.qr(rng.normal(size=(700, 4)))[0].T
+    source = _mapped(rows + 1e-5, tmp_path)
+    for center in (True, False):
+        found = pca(source, 3, center=center, solver="randomized", memory="8 MB")
+        expected = pca(np.asarray(source.whole()), 3, center=center, solver="randomized")
+        np.testing.assert_allclose(found.singular_values, expected.singular_values, rtol=1e-6)
+        assert found.singular_values[2] < 1e-5 * found.singular_values[0]
+
+
+def test_ellipsoids_begin_where_they_begin_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.vstack([rng.normal(size=(200, 3)) + at for at in ([0, 0, 0], [30, 5, 0])])
+    options = {"max_iter": 1, "tol": 0, "init": rows[[0, -1]]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = GustafsonKessel(2, memory=60_000, **options).fit(_mapped(rows, tmp_path))
+        expected = GustafsonKessel(2, **options).fit(rows)
+    np.testing.assert_allclose(found.memberships_, expected.memberships_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.covariances_, expected.covariances_, rtol=1e-9, atol=1e-12)

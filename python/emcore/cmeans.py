@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
-from emcore.distributed import begin
 from emcore.kmeans import check_clusters, starting_centers
 from emcore.lazy import open_rows
 from emcore.membership import check_features, check_fuzziness, check_volumes, what_was_done
@@ -18,6 +17,7 @@ from emcore.passes import cmeans as of_source
 from emcore.passes.kmeans import trials
 from emcore.passes.moments import checked_range
 from emcore.sources import Source
+from emcore.visiting import begin
 
 INITS = ("k-means++", "random")
 

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_rows, check_count, check_finite, check_number, check_option
-from emcore.distributed import begin
 from emcore.lazy import open_rows
 from emcore.passes import kmeans as of_source
 from emcore.passes.moments import checked_range
 from emcore.sources import Source
+from emcore.visiting import begin
 
 METRICS = ("euclidean", "cosine")
 INITS = ("k-means++", "random")

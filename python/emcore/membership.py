@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_finite, check_number
-from emcore.distributed import begin
 from emcore.lazy import open_rows
 from emcore.passes.moments import checked_range
 from emcore.sources import Source
+from emcore.visiting import begin
 
 MOST_FEATURES = 512
 """Features up to which clusters may have covariances."""

@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
-from emcore.distributed import Passes, begin
 from emcore.lazy import open_rows
 from emcore.nmf_starts import custom, start
 from emcore.passes import nmf as of_source
 from emcore.passes.moments import checked_range
 from emcore.sources import Source
+from emcore.visiting import Passes, begin
 
 SOLVERS = ("hals", "mu")
 LOSSES = ("frobenius", "kullback-leibler")

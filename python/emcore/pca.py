@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_rows, check_count, check_option
-from emcore.distributed import begin
 from emcore.lazy import open_rows
 from emcore.passes.moments import checked_range
 from emcore.passes.pca import principal, sums_bytes
 from emcore.passes.pca import scores as of_rows
 from emcore.sources import Source
+from emcore.visiting import begin
 
 SOLVERS = ("auto", "exact", "randomized")
 

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_rows, check_finite, check_option
-from emcore.distributed import begin
 from emcore.lazy import open_rows
 from emcore.passes.moments import checked_range, mean_and_squares
 from emcore.sources import Source, Stored
+from emcore.visiting import begin
 
 NORMALIZATIONS = ("none", "sum", "max", "l2", "log1p", "sqrt", "root-sum")
 """What may be done to the kept values of a row, see `Recipe`."""

@@ -105,12 +105,20 @@ class Stored:
         if self.map is None or advice is None or not rows.size:
             return
         file = self.map._mmap
-        low, high = np.lib.array_utils.byte_bounds(rows)
+        low, high = _bounds(rows)
         first = np.frombuffer(file, np.uint8).__array_interface__["data"][0]
         if not first <= low <= high <= first + len(file):
             return  # a copy
         start = (low - first) // mmap.PAGESIZE * mmap.PAGESIZE
         file.madvise(advice, start, min(high - first, len(file)) - start)
+
+
+def _bounds(rows: NDArray[Any]) -> tuple[int, int]:
+    """The first address of an array, and the one after its last."""
+    low = high = int(rows.__array_interface__["data"][0])
+    for size, stride in zip(rows.shape, rows.strides, strict=True):
+        low, high = low + min(0, (size - 1) * stride), high + max(0, (size - 1) * stride)
+    return low, high + rows.itemsize
 
 
 def _contiguous(data: Any) -> bool:

@@ -23,7 +23,7 @@ pub struct Model<R> {
     pub factor: Vec<R>,
     /// k × d.
     pub centers: Vec<R>,
-    /// k lower triangles as [`pack`] packs them.
+    /// k lower triangles as `registers::pack` packs them.
     pub whitening: Option<Vec<R>>,
 }
 

@@ -103,7 +103,7 @@ pub fn loss<T: Pixel>(
 }
 
 /// The maps W of known spectra H: starting from equal shares, multiplicative updates of each row until its counts move
-/// by less than `tol` of their sum, at most `max_iter` times. `mean` as for [`loss`].
+/// by less than `tol` of their sum, at most `max_iter` times. `mean` as for the loss.
 #[allow(clippy::too_many_arguments)]
 pub fn likelihood<T: Pixel>(
     x: Rows<'_, T>,

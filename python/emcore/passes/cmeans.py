@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.distributed import Partial, Passes, PerBlock, PerRow
 from emcore.passes.kmeans import KMeansPasses
 from emcore.passes.moments import mean_and_squares
+from emcore.visiting import Partial, Passes, PerBlock, PerRow
 
 Floats = NDArray[np.float64]
 SPHERICAL = (10, 1e-3)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.distributed import Partial, Passes, PerRow
+from emcore.visiting import Partial, Passes, PerRow
 
 Floats = NDArray[np.float64]
 Run = tuple[Floats, NDArray[np.int32], float, int, bool]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from emcore import _emcore
-from emcore.distributed import Partial, Passes
+from emcore.visiting import Partial, Passes
 
 
 def mean_and_squares(passes: Passes) -> Partial:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.distributed import Partial, Passes, PerRow
 from emcore.passes.moments import mean
 from emcore.passes.pca import principal, scores
+from emcore.visiting import Partial, Passes, PerRow
 
 Floats = NDArray[np.float64]
 CANCELS = 1e-2

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.distributed import Partial, Passes, PerRow
 from emcore.passes.moments import mean_and_squares
+from emcore.visiting import Partial, Passes, PerRow
 
 Floats = NDArray[np.float64]
 SMALL = 600
