@@ -10,6 +10,7 @@ mod prepare;
 mod products;
 mod rows;
 mod run;
+mod slic;
 mod spectra;
 mod threads;
 
@@ -28,6 +29,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     rows::register(module)?;
     prepare::register(module)?;
     moments::register(module)?;
+    slic::register(module)?;
     products::register(module)?;
     spectra::register(module)?;
     pca::register(module)?;
