@@ -132,7 +132,7 @@ def slic(
     mask: NDArray[np.bool_] | None,
     connected: int | None,
 ) -> tuple[NDArray[np.int32], int]: ...
-def mean_signals(
+def sum_by_label(
     data: _Rows, labels: NDArray[np.int32], k: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
 def merge_similar(

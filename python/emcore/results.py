@@ -43,6 +43,7 @@ _HOMES = {
     "FuzzyClustering": "emcore.workflows.fuzzy",
     "ImageAnalysis": "emcore.workflows.image",
     "Clustering": "emcore.workflows.clustering",
+    "Segmentation": "emcore.workflows.segmentation",
 }
 _CLASSES: dict[str, type["Result"]] = {}
 

@@ -42,18 +42,17 @@ fn slic<'py>(
     Ok((PyArray1::from_vec(py, labels), n_iter))
 }
 
-/// Mean of the rows of each of k labels, k × d, and how many they are; negative labels are left out.
+/// Sum of the rows of each of k labels, k × d, and how many they are; negative labels are left out.
 #[pyfunction]
-fn mean_signals<'py>(
+fn sum_by_label<'py>(
     py: Python<'py>,
     data: Pixels2<'py>,
     labels: PyReadonlyArray1<'py, i32>,
     k: usize,
 ) -> PyResult<(Values<'py>, Bound<'py, PyArray1<i64>>)> {
     let labels = labels.as_array().to_vec();
-    let sums = with_rows!(py, data, rows => run(py, |control| kernel::sums(rows, &labels, k, control))?);
-    let d = sums.values.len() / k;
-    Ok((PyArray1::from_vec(py, sums.means()).reshape([k, d])?, PyArray1::from_vec(py, sums.counts)))
+    let (d, sums) = with_rows!(py, data, rows => (rows.d(), run(py, |control| kernel::sums(rows, &labels, k, control))?));
+    Ok((PyArray1::from_vec(py, sums.values).reshape([k, d])?, PyArray1::from_vec(py, sums.counts)))
 }
 
 /// Labels after merging what touches and is alike, as they were given, and the steps `(kept, gone, correlation)`.
@@ -94,7 +93,7 @@ fn confidence<'py>(
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(slic, module)?)?;
-    module.add_function(wrap_pyfunction!(mean_signals, module)?)?;
+    module.add_function(wrap_pyfunction!(sum_by_label, module)?)?;
     module.add_function(wrap_pyfunction!(merge_similar, module)?)?;
     module.add_function(wrap_pyfunction!(confidence, module)?)
 }

@@ -10,6 +10,8 @@ use std::sync::Mutex;
 pub const NONE: u32 = u32::MAX;
 /// Bytes of the data within which rows are taken label by label.
 const BAND_BYTES: usize = 64 << 20;
+/// Bytes of the data that a thread takes at a time.
+const UNIT_BYTES: usize = 4 << 20;
 /// Rows that are added while their sums are in registers, and features of which these are.
 const ROWS: usize = 16;
 const FEATURES: usize = 64;
@@ -174,7 +176,9 @@ pub fn sums<T: Pixel + Into<f64>>(rows: Rows<'_, T>, labels: &[i32], k: usize, c
     let band = (BAND_BYTES / rows.row_bytes().max(1)).max(1);
     let mut order = Vec::from_iter((0..n).filter(|&i| labels[i] >= 0));
     order.sort_by_key(|&i| (i / band, labels[i])); // stable: rows of one label stay in order
-    let units = Vec::from_iter(order.chunk_by(|&a, &b| a / band == b / band && labels[a] == labels[b]));
+    let most = (UNIT_BYTES / rows.row_bytes().max(1)).max(ROWS);
+    let runs = order.chunk_by(|&a, &b| a / band == b / band && labels[a] == labels[b]);
+    let units = Vec::from_iter(runs.flat_map(|run| run.chunks(most)));
     let mut total = Sums::new(k, d);
     for unit in &units {
         total.counts[labels[unit[0]] as usize] += unit.len() as i64;

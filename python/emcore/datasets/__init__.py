@@ -8,14 +8,17 @@ from emcore.datasets.agreement import far_from_borders
 from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_scan
 from emcore.datasets.curves import LabelledCurves, iv_curves
 from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
+from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 
 __all__ = [
     "CorrelatedScan",
     "LabelledCurves",
+    "LabelledGrains",
     "LabelledImage",
     "LabelledPatterns",
     "adjusted_rand_index",
+    "bent_polycrystal",
     "co_fe_ratio",
     "correlated_scan",
     "far_from_borders",
