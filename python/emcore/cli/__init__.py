@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn, Protocol
 
 import emcore
-from emcore.cli import correlate, curves, demo, diffraction, image, info
+from emcore.cli import correlate, curves, demo, diffraction, grains, image, info
 
 
 class Verb(Protocol):
@@ -33,6 +33,7 @@ class Verb(Protocol):
 VERBS: dict[str, Verb] = {
     "image": image,
     "diffraction": diffraction,
+    "grains": grains,
     "curves": curves,
     "correlate": correlate,
     "info": info,

@@ -28,7 +28,8 @@ from emcore.spatial import label_means, merge_similar, renumbered, slic
 from emcore.wording import count_of
 from emcore.workflows.segmentation import Segmentation, equivalent_diameter
 
-_PIXELS = ("range", "variance", "all")
+PIXELS = ("range", "variance", "all")
+"""How the detector pixels to compare are chosen."""
 # However small the part that is kept, so many pixels are, if as many vary.
 _LEAST = 16
 
@@ -96,7 +97,7 @@ def segment_grains(
     is_path = isinstance(patterns, str | os.PathLike)
     scan, notes = select_patterns(read_patterns(os.fspath(patterns)) if is_path else patterns, scan_shape)
     matrix = as_pattern_rows(scan)
-    check_option(detector_pixels, _PIXELS, "detector_pixels")
+    check_option(detector_pixels, PIXELS, "detector_pixels")
     keep = check_number(keep, "keep", 0, 1)
     positions = len(matrix.rows)
     if positions < 2:
@@ -234,8 +235,10 @@ def _segments(
 def _grains(
     segments: NDArray[np.int32], grid: NDArray[np.float32], asked: float | str
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], float, str]:
-    """Grains, the mergings that made them, the least correlation of these, and why that."""
+    """Grains, all mergings down to one, the least correlation of those that made the grains, and why that."""
     _, history = merge_similar(segments, grid, -1.0, return_history=True)
+    if not len(history):
+        return segments, history, 1.0, "there is nothing to merge"
     if isinstance(asked, str):
         least, why = choose_correlation(history)
     else:
@@ -246,4 +249,4 @@ def _grains(
     into = np.arange(int(segments.max()) + 1)
     for kept, gone in done[::-1, :2].astype(np.intp):
         into[gone] = into[kept]
-    return renumbered(into[segments]), done, least, why
+    return renumbered(into[segments]), history, least, why

@@ -43,7 +43,8 @@ class Segmentation(Result):
     segments : ndarray, shape (y, x), int32
         Segments before merging.
     history : ndarray, shape (mergings, 3), float64
-        In their order: the segment that went on, the one that is gone, the correlation of their means.
+        Down to one segment, in their order: the segment that went on, the one that is gone, the correlation of their
+        means. The first that falls short of `min_correlation`, and what follows, was looked at and not done.
     kept : ndarray, shape (ky, kx), bool
         Detector pixels that were compared.
     n_segments, n_grains : int
