@@ -5,7 +5,7 @@
 
 use crate::pass::{block_rows, pass};
 use crate::rows::{Block, Rows};
-use crate::simd::{Pixel, Simd, WithSimd, dispatch};
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Result};
 
 /// Features whose sums are held in registers while the rows of a block pass.
@@ -113,11 +113,45 @@ impl<T: Pixel + Into<f64>> WithSimd for Sum<'_, T> {
         let d = self.block.d();
         let whole = d / CHUNK * CHUNK;
         for start in (0..whole).step_by(CHUNK) {
-            chunk::<T, CHUNK>(self.block, start, self.part);
+            if size_of::<T>() == 1 {
+                bytes::<T, CHUNK>(self.block, start, self.part);
+            } else {
+                chunk::<T, CHUNK>(self.block, start, self.part);
+            }
         }
         for start in whole..d {
             chunk::<T, 1>(self.block, start, self.part);
         }
+    }
+}
+
+/// Rows of bytes whose squares add up to less than 2^24: exact in f32.
+const BYTE_ROWS: usize = 240;
+
+/// As [`chunk`], of bytes: sums in f32 are exact over so few rows, and twice as fast.
+#[inline(always)]
+fn bytes<T: Pixel, const N: usize>(block: Block<'_, T>, start: usize, part: &mut Moments) {
+    let values = |i: usize| <&[T; N]>::try_from(&block.row(i)[start..start + N]).expect("N values");
+    let first = values(0).map(Pixel::real);
+    let [mut sum, mut square] = [[0.0; N]; 2];
+    for rows in (0..block.n()).step_by(BYTE_ROWS) {
+        let [mut sum_here, mut square_here] = [[T::Real::ZERO; N]; 2];
+        for i in rows..(rows + BYTE_ROWS).min(block.n()) {
+            for (l, &x) in values(i).iter().enumerate() {
+                let step = x.real() - first[l];
+                sum_here[l] += step;
+                square_here[l] += step * step;
+            }
+        }
+        for l in 0..N {
+            sum[l] += sum_here[l].f64();
+            square[l] += square_here[l].f64();
+        }
+    }
+    let n = block.n() as f64;
+    for (l, first) in first.iter().enumerate() {
+        part.mean[start + l] = first.f64() + sum[l] / n;
+        part.squares[start + l] = (square[l] - sum[l] * sum[l] / n).max(0.0);
     }
 }
 
@@ -158,6 +192,18 @@ mod tests {
                 assert!((found.mean[j] - mean[j]).abs() < 1e-10);
                 assert!((found.squares[j] - squares[j]).abs() <= 1e-10 * squares[j]);
             }
+        }
+    }
+
+    #[test]
+    fn bytes_are_summed_exactly() {
+        let data = Array2::from_shape_fn((3001, 130), |(i, j)| if (i * j) % 3 == 0 { 0u8 } else { 255 });
+        let found = moments(Rows::new(data.view()), &Control::new()).unwrap();
+        let wide = data.mapv(f64::from);
+        let exact = moments(Rows::new(wide.view()), &Control::new()).unwrap();
+        for j in 0..130 {
+            assert!((found.mean[j] - exact.mean[j]).abs() < 1e-10);
+            assert!((found.squares[j] - exact.squares[j]).abs() <= 1e-11 * exact.squares[j]);
         }
     }
 

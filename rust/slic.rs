@@ -88,7 +88,7 @@ pub fn slic<T: Pixel + Into<f64>>(
         return Err(Error::invalid("mask", "leaves no position; keep at least one"));
     }
     let mut centers = Centers::start(&rows, seeds, shape, options.reach, &used);
-    let mut parts = Parts::new(&rows, shape, options.mask);
+    let mut parts = Parts::new(&rows, shape, options);
     let mut sums = Sums::new(seeds.len(), rows.d());
     let squares = parts.start(&rows, &centers, &mut sums, control)?;
     let total = total_variance(&sums, squares, &centers.origin, n)?;

@@ -18,8 +18,8 @@ Floats = NDArray[np.float64]
 
 # A segment's side as a part of the distance over which the covariance falls to half; least side in positions.
 _SIDE, _LEAST = 0.4, 3.0
-# Lines along each axis from which the covariance is taken; farthest distance, as a part of the axis.
-_LINES, _FARTHEST = 64, 0.5
+# Lines along each axis from which the covariance is taken; how many distances; the farthest, as a part of the axis.
+_LINES, _DISTANCES, _FARTHEST = 24, 40, 0.5
 # Covariance of neighbours that stands out of noise, in standard deviations of what noise alone would give.
 _CERTAIN = 5.0
 # Least correlation at which what merges may be of one grain.
@@ -63,22 +63,29 @@ def extent(values: NDArray[np.float32], scan: tuple[int, int]) -> Extent:
     >>> 4 < found.half < 7, found.certain
     (True, True)
     """
-    mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
     grid = values.reshape(*scan, -1)
-    total = np.zeros(max(scan))  # sums of products, pairs, by distance
-    pairs = np.zeros(max(scan))
-    strength = count = 0.0
-    for axis in (0, 1):
-        length = scan[axis]
-        for line in np.unique(np.linspace(0, scan[1 - axis] - 1, _LINES).astype(np.intp)):
-            part = (grid[:, line] if axis == 0 else grid[line]) - mean
-            strength += float(np.square(part).sum(dtype=np.float64))
-            count += length
-            for distance in range(1, max(int(_FARTHEST * length), min(2, length))):
-                total[distance] += np.einsum("ij,ij->", part[distance:], part[:-distance], dtype=np.float64)
-                pairs[distance] += length - distance
+    lines = [
+        line
+        for axis in (0, 1)
+        for i in np.unique(np.linspace(0, scan[1 - axis] - 1, _LINES).astype(np.intp))
+        if len(line := grid[:, i] if axis == 0 else grid[i]) > 1
+    ]
+    if not lines:
+        return Extent(math.inf, False)
+    count = sum(map(len, lines))
+    mean = (sum(line.sum(axis=0, dtype=np.float64) for line in lines) / count).astype(np.float32)
+    farthest = max(int(_FARTHEST * max(scan)), 2)
+    distances = np.unique(np.geomspace(1, farthest, _DISTANCES).astype(np.intp))
+    total, pairs = np.zeros(farthest + 1), np.zeros(farthest + 1)
+    strength = 0.0
+    for line in lines:
+        part = line - mean
+        strength += float(np.square(part).sum(dtype=np.float64))
+        for distance in distances[distances < max(_FARTHEST * len(part), 2)]:
+            total[distance] += np.einsum("ij,ij->", part[distance:], part[:-distance], dtype=np.float64)
+            pairs[distance] += len(part) - distance
     looked = np.flatnonzero(pairs)
-    if not looked.size or strength == 0:
+    if strength == 0:
         return Extent(math.inf, False)
     covariance = total[looked] / pairs[looked]
     noise = strength / count / math.sqrt(pairs[1] * values.shape[1])
@@ -88,8 +95,8 @@ def extent(values: NDArray[np.float32], scan: tuple[int, int]) -> Extent:
     if not below.size:
         return Extent(math.inf, True)
     at = int(below[0])  # at least 1: the first is no less than half of itself
-    step = (covariance[at - 1] - 0.5 * covariance[0]) / (covariance[at - 1] - covariance[at])
-    return Extent(float(looked[at - 1] + step), True)
+    part_of = (covariance[at - 1] - 0.5 * covariance[0]) / (covariance[at - 1] - covariance[at])
+    return Extent(float(looked[at - 1] + part_of * (looked[at] - looked[at - 1])), True)
 
 
 def segment_side(found: Extent, scan: tuple[int, int]) -> float:

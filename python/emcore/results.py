@@ -96,8 +96,9 @@ class Provenance:
         elapsed: float,
         threads: int,
         notes: Sequence[str] = (),
+        sha256: str = "",
     ) -> Self:
-        """Provenance of work that has just been done on `signal`; reads the input's hash and the versions itself.
+        """Provenance of work that has just been done on `signal`; finds the versions and, if not given, the hash itself.
 
         Examples
         --------
@@ -111,7 +112,7 @@ class Provenance:
             parameters,
             versions(),
             signal.name,
-            signal.sha256(),
+            sha256 or signal.sha256(),
             datetime.now(UTC).isoformat(timespec="seconds"),
             float(elapsed),
             int(threads),

@@ -1,5 +1,6 @@
 //! Every position to the nearest centre whose window covers it, reading only positions for which that may have changed.
 
+use super::Options;
 use super::centers::{Centers, Window};
 use super::measure::{Measure, Position};
 use super::products::{ROWS, products};
@@ -10,8 +11,9 @@ use crate::rows::{Block, Rows};
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
 use crate::{Control, Result};
 
-/// Side of a tile: all its positions are compared with the same centres.
+/// Side of a tile, all of whose positions are compared with the same centres: half of that where windows are small.
 const TILE: usize = 8;
+const SMALL_REACH: f64 = 2.0 * TILE as f64;
 /// Lines of a part, and bytes of the data in it.
 const PART_LINES: usize = 2 * TILE;
 const PART_BYTES: usize = 2 << 20;
@@ -29,6 +31,8 @@ pub struct Parts<'a> {
 /// What is known of a rectangle of positions.
 struct Part {
     area: Window,
+    /// Side of a tile.
+    side: usize,
     /// [`NONE`] where the mask leaves a position out.
     labels: Vec<u32>,
     /// |x − p|².
@@ -42,11 +46,11 @@ struct Part {
 
 impl Part {
     fn tiles(&self) -> impl Iterator<Item = Window> + use<> {
-        let area = self.area;
-        (area.y.0..area.y.1).step_by(TILE).flat_map(move |y| {
+        let (area, side) = (self.area, self.side);
+        (area.y.0..area.y.1).step_by(side).flat_map(move |y| {
             (area.x.0..area.x.1)
-                .step_by(TILE)
-                .map(move |x| Window { y: (y, (y + TILE).min(area.y.1)), x: (x, (x + TILE).min(area.x.1)) })
+                .step_by(side)
+                .map(move |x| Window { y: (y, (y + side).min(area.y.1)), x: (x, (x + side).min(area.x.1)) })
         })
     }
 
@@ -58,7 +62,8 @@ impl Part {
 
 impl<'a> Parts<'a> {
     /// Nothing is known.
-    pub fn new<T: Pixel>(rows: &Rows<'_, T>, shape: (usize, usize), mask: Option<&'a [bool]>) -> Self {
+    pub fn new<T: Pixel>(rows: &Rows<'_, T>, shape: (usize, usize), options: &Options<'a>) -> Self {
+        let small = options.reach[0].min(options.reach[1]) < SMALL_REACH;
         let wide = (PART_BYTES / (PART_LINES * rows.row_bytes()).max(1)).clamp(TILE, PART_WIDTH) / TILE * TILE;
         let mut parts = Vec::new();
         for y in (0..shape.0).step_by(PART_LINES) {
@@ -67,6 +72,7 @@ impl<'a> Parts<'a> {
                 let n = (area.y.1 - area.y.0) * (area.x.1 - area.x.0);
                 parts.push(Part {
                     area,
+                    side: if small { TILE / 2 } else { TILE },
                     labels: vec![NONE; n],
                     squares: vec![0.0; n],
                     above: vec![f32::INFINITY; n],
@@ -75,7 +81,7 @@ impl<'a> Parts<'a> {
                 });
             }
         }
-        Self { parts, width: shape.1, mask, spare: None }
+        Self { parts, width: shape.1, mask: options.mask, spare: None }
     }
 
     /// Labels line by line, -1 where the mask leaves a position out.

@@ -4,11 +4,11 @@
 //! Both about the mean of all positions, v = x − p: r = v·w / (|v| |w|) for w the mean of a segment less p. Cost: 2 n d k flops
 //! and one read of the data.
 
-use crate::kmeans::sum_squares;
+use crate::kmeans::{Distance, sum_squares};
 use crate::panel::Panel;
 use crate::pass::pass;
 use crate::rows::Rows;
-use crate::simd::{Pixel, Real};
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::tiles::{BLOCK_ROWS, pack_offset, project, tile_rows, tiles};
 use crate::{Control, Error, Result};
 
@@ -17,7 +17,7 @@ const PANEL: usize = 64;
 
 /// For each position the correlation with the mean of its own segment and the largest with another's: n × 2. `means` are
 /// k × d, `origin` the mean of all. Zeros where the label is negative; the second is -1 where there is but one segment.
-pub fn confidence<T: Pixel>(
+pub fn confidence<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     labels: &[i32],
     means: &[f64],
@@ -39,7 +39,7 @@ pub fn confidence<T: Pixel>(
         let value = |j: usize, c: usize| T::Real::of((means[(chosen.start + c) * d + j] - origin[j]) * unit[c]);
         panels.push((chosen.start, Panel::from_fn::<T::Real>(d, chosen.len(), value)));
     }
-    let mut found = vec![[0.0, -1.0]; rows.n()];
+    let mut found = vec![[0.0, f64::NEG_INFINITY]; rows.n()];
     control.expect(rows.n() as u64);
     let block = |range: std::ops::Range<usize>, out: &mut [[f64; 2]]| {
         let (mut scratch, mut dots) = (Vec::new(), Vec::new());
@@ -52,20 +52,18 @@ pub fn confidence<T: Pixel>(
             for (start, panel) in &panels {
                 dots.resize(block.n() * panel.k(), T::Real::ZERO);
                 project(block, &offset, panel, &mut dots);
-                for (i, dots) in dots.chunks(panel.k()).enumerate() {
-                    let (own, out) = (labels[first + i], &mut out[part.start + i]);
-                    for (c, dot) in dots.iter().enumerate() {
-                        if (start + c) as i32 == own {
-                            out[0] = dot.f64();
-                        } else {
-                            out[1] = out[1].max(dot.f64());
-                        }
+                for (i, dots) in dots.chunks_mut(panel.k()).enumerate() {
+                    let out = &mut out[part.start + i];
+                    let own = usize::try_from(labels[first + i]).ok().and_then(|own| own.checked_sub(*start));
+                    if let Some(dot) = own.and_then(|own| dots.get_mut(own)) {
+                        out[0] = dot.f64();
+                        *dot = T::Real::of(f64::NEG_INFINITY);
                     }
+                    out[1] = out[1].max(dispatch(Largest(dots)));
                 }
             }
             for (i, out) in out[part.start..part.end].iter_mut().enumerate() {
-                let row = block.row(i);
-                let length = sum_squares(row.iter().zip(origin).map(|(x, p)| x.real().f64() - p)).sqrt();
+                let length = dispatch(Distance { x: block.row(i), factor: 1.0, center: origin }).sqrt();
                 *out = match labels[first + i] {
                     0.. if length > 0.0 && k > 1 => out.map(|r| (r / length).clamp(-1.0, 1.0)),
                     0.. if length > 0.0 => [(out[0] / length).clamp(-1.0, 1.0), -1.0],
@@ -76,6 +74,22 @@ pub fn confidence<T: Pixel>(
     };
     pass(rows.n(), BLOCK_ROWS, control, &mut found, block, |()| ())?;
     Ok(found)
+}
+
+/// The largest value.
+struct Largest<'a, R>(&'a [R]);
+
+impl<R: Real> WithSimd for Largest<'_, R> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let mut top = [R::of(f64::NEG_INFINITY); 16];
+        for part in self.0.chunks(16) {
+            top.iter_mut().zip(part).for_each(|(top, &x)| *top = if x > *top { x } else { *top });
+        }
+        top.iter().fold(f64::NEG_INFINITY, |top, x| top.max(x.f64()))
+    }
 }
 
 #[cfg(test)]

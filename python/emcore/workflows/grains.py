@@ -23,7 +23,7 @@ from emcore.grain_choices import choose_correlation, extent, segment_side
 from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
 from emcore.preprocessing import Recipe, prepare
 from emcore.results import Provenance
-from emcore.signals import Signal
+from emcore.signals import Signal, hashed
 from emcore.spatial import label_means, merge_similar, renumbered, slic
 from emcore.wording import count_of
 from emcore.workflows.segmentation import Segmentation, equivalent_diameter
@@ -111,23 +111,25 @@ def segment_grains(
     else:
         check_number(min_correlation, "min_correlation", -1, 1)
 
-    pixels = _statistics(matrix)
-    center, radius, said = masked_beam(pixels.mean, mask_beam, beam_radius)
-    outside = np.ones(matrix.shape, dtype=bool)
-    if center is not None and radius is not None:
-        outside = ~disc(matrix.shape, center, radius)
-    kept = _kept(pixels, outside, detector_pixels, keep)
-    values, image = _compared(matrix, kept, pixels)
-    grid = values.reshape(*matrix.scan, -1)
-    segments, reason = _segments(grid, n_segments, compactness)
-    labels, history, least, why = _grains(segments, grid, min_correlation)
-    order = np.argsort(-np.bincount(labels.ravel()), kind="stable")
-    labels = np.argsort(order).astype(np.int32)[labels]
+    with hashed(scan) as digest:
+        pixels = _statistics(matrix)
+        center, radius, said = masked_beam(pixels.mean, mask_beam, beam_radius)
+        outside = np.ones(matrix.shape, dtype=bool)
+        if center is not None and radius is not None:
+            outside = ~disc(matrix.shape, center, radius)
+        kept = _kept(pixels, outside, detector_pixels, keep)
+        values, image = _compared(matrix, kept, pixels)
+        grid = values.reshape(*matrix.scan, -1)
+        segments, reason = _segments(grid, n_segments, compactness)
+        labels, history, least, why = _grains(segments, grid, min_correlation)
+        order = np.argsort(-np.bincount(labels.ravel()), kind="stable")
+        labels = np.argsort(order).astype(np.int32)[labels]
 
-    flat = labels.ravel()
-    signals, size = label_means(matrix.rows, flat, len(order))
-    means, _ = label_means(values, flat, len(order))
-    sure = _emcore.confidence(values, flat, means, np.average(means, axis=0, weights=size))
+        flat = labels.ravel()
+        signals, size = label_means(matrix.rows, flat, len(order))
+        means, _ = label_means(values, flat, len(order))
+        sure = _emcore.confidence(values, flat, means, np.average(means, axis=0, weights=size))
+        elapsed, sha256 = time.perf_counter() - started, digest()
     y, x, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
     parameters = {
         "n_segments": n_segments,
@@ -162,9 +164,10 @@ def segment_grains(
             "segment_grains",
             parameters,
             scan,
-            elapsed=time.perf_counter() - started,
+            elapsed=elapsed,
             threads=get_num_threads(),
             notes=(*notes, *said),
+            sha256=sha256,
         ),
     )
 
