@@ -126,12 +126,7 @@ fn total_variance(sums: &Sums, squares: f64, origin: &[f64], n: usize) -> Result
     }
 }
 
-fn check<T: Pixel>(
-    rows: &Rows<'_, T>,
-    shape: (usize, usize),
-    seeds: &[[f64; 2]],
-    options: &Options<'_>,
-) -> Result<()> {
+fn check<T: Pixel>(rows: &Rows<'_, T>, shape: (usize, usize), seeds: &[[f64; 2]], options: &Options<'_>) -> Result<()> {
     let n = rows.n();
     if n == 0 || rows.d() == 0 || shape.0.checked_mul(shape.1) != Some(n) {
         return Err(Error::invalid("data", format!("{n} rows for a scan of {} x {}", shape.0, shape.1)));

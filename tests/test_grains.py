@@ -65,7 +65,9 @@ def test_kept_pixels_are_outside_the_beam_and_see_the_grains(sample, result):
     assert not (result.kept & sample.gap).any()
     assert result.kept.sum() == np.ceil(0.02 * (~beam).sum())
     assert result.image.data.shape == (48, 56)
-    np.testing.assert_allclose(result.image.data, np.asarray(sample.patterns.data)[..., result.kept].sum(axis=2), rtol=1e-5)
+    np.testing.assert_allclose(
+        result.image.data, np.asarray(sample.patterns.data)[..., result.kept].sum(axis=2), rtol=1e-5
+    )
 
 
 def test_confidence_is_own_less_next_best(sample, result):
@@ -197,7 +199,15 @@ def test_a_result_is_read_back_as_it_was_and_goes_to_hyperspy(result, tmp_path):
 
 def test_the_report_shows_segments_grains_confidence_mergings_sizes_and_patterns(result, tmp_path):
     titles = [axes.get_title("left") for figure in pages(result) for axes in figure.axes]
-    for title in ("Virtual image", "kept pixels", "before merging", "9 grains", "Confidence", "Mergings", "Grain sizes"):
+    for title in (
+        "Virtual image",
+        "kept pixels",
+        "before merging",
+        "9 grains",
+        "Confidence",
+        "Mergings",
+        "Grain sizes",
+    ):
         assert any(title in shown for shown in titles), title
     assert sum(shown.startswith("Grain ") and "positions" in shown for shown in titles) == 9
     assert result.report(tmp_path / "a.pdf").stat().st_size > 10000
@@ -219,14 +229,25 @@ def test_mean_patterns_are_exported_with_their_calibration(result, tmp_path, end
         assert stack.axes_manager[-1].scale == pytest.approx(result.mean.axes[1].scale)
     with pytest.raises(FileExistsError):
         result.export_patterns(path)
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted({path.name} | ({"a.json"} if ending == "npy" else set()))
-    with pytest.raises(ValueError, match="hspy or .npy"):
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(
+        {path.name} | ({"a.json"} if ending == "npy" else set())
+    )
+    with pytest.raises(ValueError, match=r"hspy or \.npy"):
         result.export_patterns(tmp_path / "a.tif")
 
 
 def test_the_command_says_what_was_decided_and_writes_three_files(sample, tmp_path, capsys):
     np.save(tmp_path / "scan.npy", np.asarray(sample.patterns.data))
-    words = ["grains", str(tmp_path / "scan.npy"), "--output", str(tmp_path / "out"), "--export", "npy", "--threads", "2"]
+    words = [
+        "grains",
+        str(tmp_path / "scan.npy"),
+        "--output",
+        str(tmp_path / "out"),
+        "--export",
+        "npy",
+        "--threads",
+        "2",
+    ]
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "scan.npy: 9 grains" in said
@@ -271,5 +292,7 @@ def test_small_real_scans_run(data_folder, tmp_path, name):
 
 
 def test_axes_without_units_are_pixels(sample):
-    found = emcore.segment_grains(Signal(sample.patterns.data, tuple(Axis(n, s) for n, s in zip("abcd", (48, 56, 64, 64), strict=True))))
+    found = emcore.segment_grains(
+        Signal(sample.patterns.data, tuple(Axis(n, s) for n, s in zip("abcd", (48, 56, 64, 64), strict=True)))
+    )
     assert found.length_units == "px"

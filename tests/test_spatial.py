@@ -30,7 +30,8 @@ def components(labels):
 
 
 @pytest.mark.parametrize(
-    ("shape", "channels", "n_segments"), [((90, 110), 1, 60), ((90, 110), 3, 100), ((64, 192), 5, 48), ((1, 300), 2, 12)]
+    ("shape", "channels", "n_segments"),
+    [((90, 110), 1, 60), ((90, 110), 3, 100), ((64, 192), 5, 48), ((1, 300), 2, 12)],
 )
 @pytest.mark.parametrize("compactness", [0.05, 0.3, 2.0])
 def test_labels_are_those_of_scikit_image_when_set_to_its_definitions(shape, channels, n_segments, compactness):

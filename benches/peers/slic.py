@@ -1,8 +1,8 @@
 """
 SLIC of a many-channel scan with the same seeds, windows and iterations, against scikit-image.
 
-The scan: 60 Voronoi grains whose mean signals have 512 channels of gamma-distributed strength, and Poisson noise. Both cut
-it into 100 segments in 10 iterations; labels are compared before connectivity is enforced.
+The scan: 60 Voronoi grains whose mean signals have 512 channels of gamma-distributed strength, and Poisson noise. Both
+cut it into 100 segments in 10 iterations; labels are compared before connectivity is enforced.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,13 @@ WORKLOADS = [
 GROWTHS = [
     Growth("SLIC, n x n x 128 u16, 100 segments", "n", [64, 96, 128, 192, 256], lambda n: scan(n, 128), emcore),
     Growth("SLIC, 192 x 192 x d u16, 100 segments", "d", [16, 32, 64, 128, 256], lambda d: scan(192, d), emcore),
-    Growth("SLIC, 192 x 192 x 128 u16", "k", [25, 50, 100, 200, 400], lambda k: {**scan(192, 128), "k": np.array(k)}, emcore),
+    Growth(
+        "SLIC, 192 x 192 x 128 u16",
+        "k",
+        [25, 50, 100, 200, 400],
+        lambda k: {**scan(192, 128), "k": np.array(k)},
+        emcore,
+    ),
     Growth("SLIC, 192 x 192 x 128 u16, 100 segments", "threads", [1, 2], lambda _: scan(192, 128), emcore),
 ]
 

@@ -287,14 +287,12 @@ def sum_by_label(patterns: Any, labels: NDArray[np.integer[Any]], k: int) -> NDA
     Parameters
     ----------
     patterns : array-like, Signal, HyperSpy signal or PatternRows, shape (y, x, ky, kx)
-    labels : ndarray of int, shape (y, x)
-        Below k; negative ones are left out.
+    labels : ndarray of int below k, shape (y, x); negative ones are left out
     k : int
 
     Returns
     -------
-    ndarray, shape (k, ky, kx), float64
-        Of integers exact up to 2^53.
+    ndarray, shape (k, ky, kx), float64, of integers exact up to 2^53
     """
     matrix = as_pattern_rows(patterns)
     sums, _ = _emcore.sum_by_label(matrix.rows, np.ascontiguousarray(labels.ravel(), dtype=np.int32), k)

@@ -1,8 +1,8 @@
 """How large are segments to be, and how alike what is merged? Both chosen from the data, with a reason.
 
 Noise differs from position to position, signals do not: the covariance of the patterns at two positions, taken over all
-pairs at a distance, is free of noise, and falls as fewer pairs lie in one grain. Segments are made a small part as wide as
-the distance over which it falls to half.
+pairs at a distance, is free of noise, and falls as fewer pairs lie in one grain. Segments are made a small part as wide
+as the distance over which it falls to half.
 
 Mergings of segments are of two kinds, of pieces of one grain and of grains. Between them lies the widest gap among the
 angles between mean patterns, arccos of the correlations at which segments merge, best first.

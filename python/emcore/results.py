@@ -98,7 +98,7 @@ class Provenance:
         notes: Sequence[str] = (),
         sha256: str = "",
     ) -> Self:
-        """Provenance of work that has just been done on `signal`; finds the versions and, if not given, the hash itself.
+        """Provenance of work that has just been done on `signal`; finds the versions itself, and the hash if not given.
 
         Examples
         --------

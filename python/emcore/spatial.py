@@ -1,9 +1,9 @@
 """
 Compact patches of a scan or image whose signals are alike, for any number of channels: SLIC, and what follows it.
 
-SLIC (Achanta et al., IEEE TPAMI 34 (2012) 2274) grows segments from seeds on a grid: every position takes the nearest of the
-centres around it, every centre becomes the mean of its positions. Segments that touch and have like means are merged
-(Selby et al. 2024), which leaves grains. Data are read in the type in which the detector wrote them.
+SLIC (Achanta et al., IEEE TPAMI 34 (2012) 2274) grows segments from seeds on a grid: every position takes the nearest
+of the centres around it, every centre becomes the mean of its positions. Segments that touch and have like means are
+merged (Selby et al. 2024), which leaves grains. Data are read in the type in which the detector wrote them.
 """
 
 import math
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_pixels, check_count, check_finite, check_number, check_option
+from emcore.seeds import given_seeds, grid_seeds
 
 Labels = NDArray[np.int32]
 
@@ -37,8 +38,8 @@ def slic(
     """
     Cut a scan or image into compact segments of like signals (SLIC superpixels).
 
-    With C channels of mean variance s^2 and seeds S apart, D^2 = |x - c|^2 / (C s^2) + (compactness / S)^2 |r - r_c|^2 is
-    what is near; centres claim positions up to 2 S away along y and x. The first assignment is by place alone.
+    With C channels of mean variance s^2 and seeds S apart, D^2 = |x - c|^2 / (C s^2) + (compactness / S)^2 |r - r_c|^2
+    is what is near; centres claim positions up to 2 S away along y and x. The first assignment is by place alone.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def slic(
     Raises
     ------
     ValueError
-        NaN or infinity (first position named), fewer positions than segments, a mask that leaves nothing, another shape.
+        NaN or infinity (first position named), fewer positions than segments, a mask that leaves nothing, another
+        shape.
     TypeError
         Complex numbers, objects or strings.
 
@@ -90,9 +92,9 @@ def slic(
     if isinstance(seeds, str):
         check_option(seeds, ("grid",), "seeds")
         n_segments = check_count(n_segments, "n_segments", 1, count, f"there are {count} positions")
-        places, steps = _grid(shape, n_segments, used)
+        places, steps = grid_seeds(shape, n_segments, used)
     else:
-        places = _given_seeds(seeds, shape)
+        places = given_seeds(seeds, shape)
         steps = (float(max(round(math.sqrt(count / len(places))), 1)),) * 2
     size = count / len(places)
     least = max(math.ceil(_SMALL * size), 1) if min_size is None else check_count(min_size, "min_size", 1)
@@ -125,8 +127,8 @@ def merge_similar(
     """
     Merge segments that touch and whose mean signals correlate, the best pair first.
 
-    Means are formed anew after every merging. The mean of all positions is subtracted before, or the background that all
-    share would make everything alike: the correlation of v and w is v.w / (|v| |w|) of what is left of two means.
+    Means are formed anew after every merging. The mean of all positions is subtracted before, or the background that
+    all share would make everything alike: the correlation of v and w is v.w / (|v| |w|) of what is left of two means.
 
     Parameters
     ----------
@@ -202,7 +204,9 @@ def mean_signals(labels: ArrayLike, data: ArrayLike) -> NDArray[np.float64]:
     rows, _, given, names = _labelled(labels, data)
     missing = np.setdiff1d(np.arange(int(names[-1]) + 1), names)
     if missing.size:
-        raise ValueError(f"labels misses {int(missing[0])} below its largest {int(names[-1])}: number them without gaps")
+        raise ValueError(
+            f"labels misses {int(missing[0])} below its largest {int(names[-1])}: number them without gaps"
+        )
     return label_means(rows, given, len(names))[0].reshape(len(names), *np.shape(data)[2:])
 
 
@@ -223,9 +227,7 @@ def renumbered(labels: NDArray[np.integer[Any]]) -> Labels:
     return numbers[index].reshape(labels.shape)
 
 
-def _checked(
-    data: ArrayLike, mask: ArrayLike | None
-) -> tuple[NDArray[Any], tuple[int, int], NDArray[np.bool_] | None]:
+def _checked(data: ArrayLike, mask: ArrayLike | None) -> tuple[NDArray[Any], tuple[int, int], NDArray[np.bool_] | None]:
     """Data as rows, the scan's shape, the mask as a row."""
     array = as_pixels(data, "data", _DIMENSIONS)
     shape = (array.shape[0], array.shape[1])
@@ -233,7 +235,9 @@ def _checked(
     if mask is not None:
         given = np.asarray(mask)
         if given.dtype != bool or given.shape != shape:
-            raise ValueError(f"mask is {given.dtype} of shape {given.shape}; bool of the scan's shape {shape} is needed")
+            raise ValueError(
+                f"mask is {given.dtype} of shape {given.shape}; bool of the scan's shape {shape} is needed"
+            )
         if not given.any():
             raise ValueError(f"mask leaves none of the {given.size} positions; keep at least one")
         used = np.ascontiguousarray(given.ravel())
@@ -267,58 +271,3 @@ def _labelled(
     found = np.full(given.size, -1, dtype=np.int32)
     found[slice(None) if used is None else used] = index
     return rows, shape, found, names
-
-
-def _given_seeds(seeds: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
-    places = as_pixels(seeds, "seeds", 2).astype(np.float64)
-    if places.shape[1] != 2:
-        raise ValueError(f"seeds has shape {places.shape}; (k, 2), places (y, x), is needed")
-    check_finite(places, "seeds")
-    outside = np.flatnonzero(((places < 0) | (places >= shape)).any(axis=1))
-    if outside.size:
-        place = tuple(float(value) for value in places[outside[0]])
-        raise ValueError(f"seeds[{outside[0]}] at {place} lies outside the scan of {shape}; move or drop it")
-    return np.ascontiguousarray(places)
-
-
-def _grid(
-    shape: tuple[int, int], count: int, used: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Places of about `count` seeds, evenly spaced, and their steps along y and x.
-
-    An axis shorter than a step holds one. Of a mask those places are left that it keeps, and every part of it that holds
-    none gets one amid it.
-    """
-    n = shape[0] * shape[1] if used is None else int(used.sum())
-    step = math.sqrt(n / count)
-    steps = [step, step]
-    for short, long in ((0, 1), (1, 0)):
-        if shape[short] < step:
-            steps[short], steps[long] = float(shape[short]), max(n / shape[short] / count, 1.0)
-    along = [
-        np.arange(int(step // 2), size, max(round(step), 1), dtype=np.float64)
-        for size, step in zip(shape, steps, strict=True)
-    ]
-    places = np.stack(np.meshgrid(*along, indexing="ij"), axis=-1).reshape(-1, 2)
-    steps = [float(max(round(step), 1)) for step in steps]
-    if used is not None:
-        places = _on_mask(places, used.reshape(shape))
-    return np.ascontiguousarray(places), (steps[0], steps[1])
-
-
-def _on_mask(places: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    from scipy import ndimage
-
-    index = tuple(places.astype(np.intp).T)
-    places = places[mask[index]]
-    parts, count = ndimage.label(mask)
-    seeded = np.zeros(count + 1, dtype=bool)
-    seeded[parts[tuple(places.astype(np.intp).T)]] = True
-    found = [places]
-    areas = ndimage.find_objects(parts)
-    for part in np.flatnonzero(~seeded[1:]) + 1:
-        area = areas[part - 1]
-        y, x = np.nonzero(parts[area] == part)
-        middle = int(np.argmin((y - y.mean()) ** 2 + (x - x.mean()) ** 2))
-        found.append(np.array([[y[middle] + area[0].start, x[middle] + area[1].start]], dtype=np.float64))
-    return np.concatenate(found)

@@ -51,7 +51,8 @@ fn sum_by_label<'py>(
     k: usize,
 ) -> PyResult<(Values<'py>, Bound<'py, PyArray1<i64>>)> {
     let labels = labels.as_array().to_vec();
-    let (d, sums) = with_rows!(py, data, rows => (rows.d(), run(py, |control| kernel::sums(rows, &labels, k, control))?));
+    let (d, sums) =
+        with_rows!(py, data, rows => (rows.d(), run(py, |control| kernel::sums(rows, &labels, k, control))?));
     Ok((PyArray1::from_vec(py, sums.values).reshape([k, d])?, PyArray1::from_vec(py, sums.counts)))
 }
 

@@ -9,14 +9,7 @@ pub const ROWS: usize = 4;
 ///
 /// Every product is summed in the same order whatever it is computed beside, so it does not depend on what is chosen.
 #[inline(always)]
-pub fn products<S: Simd, R: Real>(
-    simd: S,
-    x: &[R],
-    packed: &[R],
-    stride: usize,
-    chosen: &[u32],
-    dots: &mut [R],
-) {
+pub fn products<S: Simd, R: Real>(simd: S, x: &[R], packed: &[R], stride: usize, chosen: &[u32], dots: &mut [R]) {
     let center = |i: usize| &packed[chosen[i] as usize * stride..][..stride];
     let row = |r: usize| &x[r * stride..][..stride];
     let count = chosen.len();

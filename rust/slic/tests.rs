@@ -65,9 +65,9 @@ fn plain(data: &[f64], shape: (usize, usize), seeds: &[[f64; 2]], options: &Opti
                     continue;
                 }
                 let place = (y - places[c][0]).powi(2) + (x - places[c][1]).powi(2);
-                let channels = means.as_ref().map_or(0.0, |means| {
-                    (0..d).map(|j| (data[i * d + j] - means[c * d + j]).powi(2)).sum::<f64>()
-                });
+                let channels = means
+                    .as_ref()
+                    .map_or(0.0, |means| (0..d).map(|j| (data[i * d + j] - means[c * d + j]).powi(2)).sum::<f64>());
                 let square = channels * factors[c] + scale / options.spacing.powi(2) * place;
                 if square < best.0 {
                     best = (square, c as i32, channels);
@@ -191,7 +191,8 @@ fn labels_and_sums_are_the_same_on_one_two_and_three_threads() {
 fn values_too_large_to_square_are_refused_and_large_ones_are_not() {
     let shape = (10, 10);
     let data = Vec::from_iter(quarters(shape, 4, 1.0).into_iter().map(|x| x * 1e200));
-    let call = |data: &[f64]| slic(Rows::from_slice(data, 100, 4), shape, &grid(shape, 5), &options(5), &Control::new());
+    let call =
+        |data: &[f64]| slic(Rows::from_slice(data, 100, 4), shape, &grid(shape, 5), &options(5), &Control::new());
     assert!(call(&data).is_err());
     let large = Vec::from_iter(data.iter().map(|x| (x / 1e170) as f32));
     let small = Vec::from_iter(data.iter().map(|x| x / 1e200));

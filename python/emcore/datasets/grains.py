@@ -174,7 +174,8 @@ def _crystal(shape: tuple[int, int], rng: np.random.Generator) -> _Crystal:
 def _table(picture: Floats) -> NDArray[np.intp]:
     """Pixels of a picture, each as often as it is bright."""
     rising = np.cumsum(picture.ravel())
-    return np.searchsorted(rising, (np.arange(_TABLE) + 0.5) / _TABLE * rising[-1])
+    table: NDArray[np.intp] = np.searchsorted(rising, (np.arange(_TABLE) + 0.5) / _TABLE * rising[-1])
+    return table
 
 
 def _bending(labels: NDArray[np.int32], count: int, rng: np.random.Generator) -> Floats:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-_FILES = {"ImageAnalysis": "image", "Clustering": "clustering", "FuzzyClustering": "fuzzy", "Segmentation": "segmentation"}
+_FILES = {
+    "ImageAnalysis": "image",
+    "Clustering": "clustering",
+    "FuzzyClustering": "fuzzy",
+    "Segmentation": "segmentation",
+}
 
 
 def overview(result: object) -> "Figure":

@@ -1,4 +1,4 @@
-"""Grains of a scan: its picture, segments before merging, grains after it, how sure each position is, sizes; then patterns."""
+"""Grains of a scan: picture, segments before merging, grains, how sure each position is, sizes; then their patterns."""
 
 import textwrap
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ _TABLE_ROWS = 25
 _HEADS = {"grain": 0.22, "positions": 0.52, "diameter": 0.9}
 _PICTURE = 3.05
 _CAPTION = (
-    "Mean patterns of the largest grains as they were measured; the square root of the intensity is drawn, alike for all "
-    "grains, and the direct beam may be brighter than white."
+    "Mean patterns of the largest grains as they were measured; the square root of the intensity is drawn, alike for "
+    "all grains, and the direct beam may be brighter than white."
 )
 
 
@@ -56,7 +56,9 @@ def pages(result: Any) -> "Iterator[Figure]":
         figure = new_page()
         chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_grains))
         units = symbol(result.length_units)
-        lines = {i: (str(i + 1), str(int(result.size[i])), f"{number(float(result.diameter[i]))} {units}") for i in chosen}
+        lines = {
+            i: (str(i + 1), str(int(result.size[i])), f"{number(float(result.diameter[i]))} {units}") for i in chosen
+        }
         draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), _HEADS, lines, _TABLE_ROWS, blocks=3)
         yield figure
 
@@ -103,7 +105,15 @@ def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
     axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
     high = max(float(np.quantile(result.confidence, 0.995)), 1e-3)
     image = draw_map(
-        axes, result.confidence, y.values, x.values, units=x.units, ticks=False, scale_bar=True, cmap="viridis", limits=(0, high)
+        axes,
+        result.confidence,
+        y.values,
+        x.values,
+        units=x.units,
+        ticks=False,
+        scale_bar=True,
+        cmap="viridis",
+        limits=(0, high),
     )
     draw_borders(axes, result.labels, y.values, x.values, (1.0, 1.0, 1.0))
     axes.set_title("Confidence: own grain less the next best", loc="left")

@@ -48,7 +48,7 @@ def draw_sizes(axes: "Axes", diameter: NDArray[np.float64], units: str) -> None:
     """How many grains have which equivalent diameter; the median is dashed."""
     bins = int(np.clip(2 * np.sqrt(len(diameter)), 5, 30))
     edges = np.linspace(0, float(diameter.max()) * 1.001, bins + 1)
-    axes.hist(diameter, bins=edges, color="#0072B2", edgecolor="white", linewidth=0.5)
+    axes.hist(diameter, bins=edges.tolist(), color="#0072B2", edgecolor="white", linewidth=0.5)
     axes.axvline(float(np.median(diameter)), color="#D55E00", linewidth=1, linestyle="--")
     axes.set_xlim(0, edges[-1])
     axes.set_xlabel(f"equivalent diameter ({units})")

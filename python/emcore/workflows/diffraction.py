@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
-from emcore.arrays import as_pixels, check_count, check_finite, check_number, check_option
+from emcore.arrays import as_pixels, check_count, check_finite, check_option
 from emcore.choose import choose_n_clusters
 from emcore.control import get_num_threads
 from emcore.detectors import disc, masked_beam, sum_by_label, virtual_images

@@ -1,9 +1,9 @@
 """Which grains are there in a scan of diffraction patterns, and what is the pattern of each?
 
-Few detector pixels tell grains apart: those that the reflections sweep. They alone are compared, the direct beam masked,
-each scaled by the root of its mean, as counting noise asks. SLIC cuts the scan into segments far smaller than grains, which
-follow their borders; segments that touch and have like mean patterns are merged (Selby et al. 2024). The data are read three
-times: for the statistics of every pixel, for the kept pixels, for the mean patterns.
+Few detector pixels tell grains apart: those that the reflections sweep. They alone are compared, the direct beam
+masked, each scaled by the root of its mean, as counting noise asks. SLIC cuts the scan into segments far smaller than
+grains, which follow their borders; segments that touch and have like mean patterns are merged (Selby et al. 2024). The
+data are read three times: for the statistics of every pixel, for the kept pixels, for the mean patterns.
 """
 
 import math
@@ -51,8 +51,8 @@ def segment_grains(
     Parameters
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
-        Shape (y, x, ky, kx), any pixel type, memory-mapped too: only the kept pixels are held in memory. Patterns in one
-        series become one line.
+        Shape (y, x, ky, kx), any pixel type, memory-mapped too: only the kept pixels are held in memory. Patterns in
+        one series become one line.
     n_segments : int or "auto", default "auto"
         Segments before merging. "auto": of a side of 0.4 of the distance over which patterns stay alike.
     detector_pixels : {"range", "variance", "all"}, default "range"
@@ -217,9 +217,7 @@ def _compared(
     return values, _emcore.x_q(values, np.ascontiguousarray(1 / scale)[:, None]).ravel()
 
 
-def _segments(
-    grid: NDArray[np.float32], asked: int | str, compactness: float
-) -> tuple[NDArray[np.int32], str]:
+def _segments(grid: NDArray[np.float32], asked: int | str, compactness: float) -> tuple[NDArray[np.int32], str]:
     """Segments of the scan, and why so many."""
     scan = (grid.shape[0], grid.shape[1])
     if not isinstance(asked, str):
