@@ -305,7 +305,7 @@ def test_bad_data_are_refused_with_a_reason():
         emcore.mean_signals(labels - 1, scene()[0])
 
 
-def test_progress_is_told_and_ctrl_c_ends_it_at_once():
+def test_progress_is_told_and_ctrl_c_ends_it_and_the_next_call_works():
     code = """
 import os, signal, threading, time
 import numpy as np, emcore
@@ -315,15 +315,13 @@ def interrupt():
     while not told:
         time.sleep(0.05)
     time.sleep(0.3)
-    told.append(time.perf_counter())
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt).start()
 try:
     with emcore.progress(lambda done, total: told.append(done)):
         emcore.slic(data, 100)
 except KeyboardInterrupt:
-    late = time.perf_counter() - max(told)
-    print("interrupted", late < 1.5, emcore.slic(np.eye(8), 2).shape)
+    print("interrupted", emcore.slic(np.eye(8), 2).shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("interrupted"), done.stderr

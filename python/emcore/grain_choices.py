@@ -130,7 +130,7 @@ def choose_correlation(history: Floats) -> tuple[float, str]:
     >>> import numpy as np
     >>> from emcore.grain_choices import choose_correlation
     >>> choose_correlation(np.array([[0, 1, 0.99], [2, 3, 0.9], [0, 2, 0.1]]))[0].__round__(2)
-    0.56
+    0.57
     """
     found = np.append(np.sort(history[:, 2])[::-1], 0.0)  # nothing is less alike than what does not correlate at all
     angles = np.degrees(np.arccos(np.clip(found, 0.0, 1.0)))

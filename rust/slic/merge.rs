@@ -211,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_merged_pair_is_like_is_told_by_the_mean_of_both() {
+        // The second is not like the first, but together with the third, three positions, it is. The mean of all is zero.
+        let values = [0.0, 1.0, 1.0, 0.0, 0.6, 0.8, 0.6, 0.8, 0.6, 0.8, -2.8, -4.4];
+        let given = [0, 1, 2, 2, 2, 3];
+        let sums = crate::slic::sums(Rows::from_slice(&values, 6, 2), &given, 4, &Control::new()).unwrap();
+        let mut labels = given;
+        let steps = merge(&mut labels, (1, 6), &sums, 0.5, &Control::new()).unwrap();
+        assert_eq!(labels, [0, 0, 0, 0, 0, 3]);
+        assert_eq!(steps.iter().map(|step| (step.kept, step.gone)).collect::<Vec<_>>(), [(1, 2), (0, 1)]);
+        assert!((steps[1].correlation - 0.6 / (0.7f64 * 0.7 + 0.6 * 0.6).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
     fn segments_that_do_not_touch_are_not_merged() {
         let values = [1.0f32, 5.0, 1.0];
         let sums = crate::slic::sums(Rows::from_slice(&values, 3, 1), &[0, 1, 2], 3, &Control::new()).unwrap();
