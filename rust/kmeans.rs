@@ -26,7 +26,9 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use centers::{above, is_integer, rounding};
 pub use exact::distances;
+pub(crate) use exact::{Distance, sum_squares};
 pub use seeds::{attempts, draw, seeds, squares};
 pub use sums::Sums;
 

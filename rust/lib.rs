@@ -10,7 +10,7 @@
 //! 4. [`products`]: `X Q` and `Xᵀ Y` for thin `Q` and `Y`, from any pixel type ([`panel`], `aligned`: how those lie in memory, [`tiles`]:
 //!    the inner loops); [`lanes`]: rows turned, for few features;
 //! 5. the methods: [`spectra`] (with [`half`], [`fft`], `butterfly`, [`reduction`], [`logarithm`]), [`pca`] (with [`moments`] and
-//!    [`eigen`]), [`quantiles`], [`nmf`], [`residuals`], [`kmeans`], [`cmeans`].
+//!    [`eigen`]), [`quantiles`], [`nmf`], [`residuals`], [`kmeans`], [`cmeans`], [`slic`].
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
@@ -38,6 +38,7 @@ pub mod reduction;
 pub mod residuals;
 pub mod rows;
 pub mod simd;
+pub mod slic;
 pub mod spectra;
 pub mod tiles;
 

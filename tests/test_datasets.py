@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emcore.datasets import lattice_micrograph, polycrystal_scan
+from emcore.datasets import bent_polycrystal, lattice_micrograph, polycrystal_scan
 
 
 def test_every_region_has_the_spacing_and_direction_that_are_claimed():
@@ -121,3 +121,51 @@ def test_the_same_seed_gives_the_same_scan_and_another_seed_another():
 def test_a_scan_that_cannot_be_made_is_refused_with_a_reason(options, message):
     with pytest.raises(ValueError, match=message):
         polycrystal_scan(**options)
+
+
+def test_bent_grains_have_the_counts_and_the_gap_that_they_should_and_bending_changes_patterns():
+    sample = bent_polycrystal((24, 24), (64, 64), n_grains=3, counts=3000, seed=1)
+    data = np.asarray(sample.patterns.data)
+    assert data.dtype == np.uint8
+    assert data.sum(axis=(2, 3)).mean() == pytest.approx(3000, rel=0.15)
+    assert not data[..., sample.gap].any()
+    assert sample.gap.any()
+    assert [axis.units for axis in sample.patterns.axes] == ["nm", "nm", "1/nm", "1/nm"]
+    straight = bent_polycrystal((24, 24), (64, 64), n_grains=3, counts=3000, seed=1, bend=0.0)
+    assert np.array_equal(straight.labels, sample.labels)
+    assert not straight.tilt.any()
+
+    def excess(scan):
+        """Variance over mean within a grain, above 1 where more than chance moves intensities."""
+        inside = np.asarray(scan.patterns.data)[scan.labels == 0].astype(float)
+        mean, variance = inside.mean(axis=0).ravel(), inside.var(axis=0).ravel()
+        bright = np.argsort(-mean)[40:300]
+        return (variance[bright] / mean[bright]).mean()
+
+    assert excess(straight) == pytest.approx(1, abs=0.05)
+    assert excess(sample) > 1.05
+
+
+def test_bent_grains_are_the_same_for_a_seed_and_go_to_a_given_array():
+    out = np.empty((5, 6, 32, 32), np.uint8)
+    first = bent_polycrystal((5, 6), (32, 32), n_grains=2, out=out)
+    again, other = (bent_polycrystal((5, 6), (32, 32), n_grains=2, seed=seed).patterns.data for seed in (0, 1))
+    assert first.patterns.data is out
+    assert np.array_equal(out, again)
+    assert not np.array_equal(out, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scan_shape": (0, 5)}, "scan_shape"),
+        ({"pattern_shape": (32, 20)}, "pattern_shape"),
+        ({"n_grains": 31}, "n_grains=31 is out of range"),
+        ({"counts": -1.0}, "counts"),
+        ({"bend": 2.0}, "bend"),
+        ({"out": np.empty((5, 6, 32, 32))}, "out is float64"),
+    ],
+)
+def test_bent_grains_that_cannot_be_made_are_refused_with_a_reason(options, message):
+    with pytest.raises(ValueError, match=message):
+        bent_polycrystal(**{"scan_shape": (5, 6), "pattern_shape": (32, 32), "n_grains": 2, **options})

@@ -88,6 +88,9 @@ def x_q(x: _Rows, q: NDArray[np.float64], offset: NDArray[np.float64] | None = N
 def xt_y(x: _Rows, y: NDArray[np.float64], offset: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
 def xt_x_q(x: _Rows, q: NDArray[np.float64], offset: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
 def moments(data: _Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def moments_and_range(
+    data: _Rows,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
 def quantiles(data: NDArray[Any], probabilities: Sequence[float]) -> NDArray[np.float64]: ...
 
 @final
@@ -215,3 +218,23 @@ def memberships(
     m: float,
     covariances: tuple[NDArray[np.float64], list[float]] | None,
 ) -> NDArray[Any]: ...
+def slic(
+    data: _Rows,
+    shape: tuple[int, int],
+    seeds: NDArray[np.float64],
+    *,
+    compactness: float,
+    adaptive: bool,
+    n_iter: int,
+    spacing: float,
+    reach: tuple[float, float],
+    mask: NDArray[np.bool_] | None,
+    connected: int | None,
+) -> tuple[NDArray[np.int32], int]: ...
+def sum_by_label(data: _Rows, labels: NDArray[np.int32], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
+def merge_similar(
+    data: _Rows, labels: NDArray[np.int32], shape: tuple[int, int], k: int, min_correlation: float
+) -> tuple[NDArray[np.int32], list[tuple[int, int, float]]]: ...
+def confidence(
+    data: _Rows, labels: NDArray[np.int32], means: NDArray[np.float64], origin: NDArray[np.float64]
+) -> NDArray[np.float64]: ...

@@ -194,6 +194,28 @@ def _disc(shape: tuple[int, ...], center: tuple[float, float], radius: float) ->
     return inside
 
 
+def masked_beam(
+    mean: NDArray[np.float64], mask_beam: bool, beam_radius: float | None
+) -> tuple[tuple[float, float] | None, float | None, tuple[str, ...]]:
+    """Centre and radius of a mask over the beam of a mean pattern, where there is one, and what is to be said."""
+    if beam_radius is not None:
+        beam_radius = check_number(beam_radius, "beam_radius", 0)
+        if not mask_beam:
+            raise ValueError(f"beam_radius={beam_radius:g} goes with mask_beam=True: leave one out")
+    if not mask_beam:
+        return None, None, ()
+    if mean.min() == mean.max():
+        return None, None, ("the mean pattern is constant: there is no beam to mask",)
+    beam = find_beam(mean)
+    if beam_radius is None and not beam.is_disc(mean.shape):
+        return (
+            None,
+            None,
+            ("no bright disc stands out of the mean pattern: nothing was masked (beam_radius masks one)",),
+        )
+    return beam.center, beam.mask_radius if beam_radius is None else beam_radius, ()
+
+
 def virtual_images(patterns: Any, masks: ArrayLike) -> NDArray[np.float64]:
     """
     Images that virtual detectors see: at every scan position the sum of the pattern over a mask.
@@ -265,35 +287,14 @@ def sum_by_label(patterns: Any, labels: NDArray[np.integer[Any]], k: int) -> NDA
     Parameters
     ----------
     patterns : array-like, Signal, HyperSpy signal or PatternRows, shape (y, x, ky, kx)
-    labels : ndarray of int, shape (y, x)
-        0 to k - 1; others are left out.
+    labels : ndarray of int below k, shape (y, x); negative ones are left out
     k : int
 
     Returns
     -------
-    ndarray, shape (k, ky, kx), float64
-        Of integers exact up to 2^53.
+    ndarray, shape (k, ky, kx), float64, of integers exact up to 2^53
     """
     matrix = as_pattern_rows(patterns)
-    member = np.ascontiguousarray(labels.reshape(-1, 1) == np.arange(k), dtype=np.float64)
-    rows = matrix.rows
-    if rows.dtype.itemsize == 4 and rows.dtype.kind in "iu":
-        sums = _sum_wide(rows, member)
-    else:
-        # 240 values of 16 bits, which the kernel adds before it goes on in float64, are exact in float32.
-        sums = _emcore.xt_y(rows, member)
-    pictures: NDArray[np.float64] = matrix.pictures(sums.T)
+    sums, _ = _emcore.sum_by_label(matrix.rows, np.ascontiguousarray(labels.ravel(), dtype=np.int32), k)
+    pictures: NDArray[np.float64] = matrix.pictures(sums)
     return pictures
-
-
-def _sum_wide(rows: NDArray[Any], member: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of 32-bit integers: their halves are summed, each exactly."""
-    sums: NDArray[np.float64] = np.zeros((rows.shape[1], member.shape[1]))
-    step = max(1, (1 << 24) // rows.shape[1])
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
-        high = (part >> 16).astype(np.int16 if rows.dtype.kind == "i" else np.uint16)
-        low = (part & 0xFFFF).astype(np.uint16)
-        here = member[start : start + step]
-        sums += _emcore.xt_y(low, here) + 65536.0 * _emcore.xt_y(high, here)
-    return sums

@@ -44,6 +44,7 @@ _HOMES = {
     "ImageAnalysis": "emcore.workflows.image",
     "Clustering": "emcore.workflows.clustering",
     "Unmixing": "emcore.workflows.unmixing",
+    "Segmentation": "emcore.workflows.segmentation",
 }
 _CLASSES: dict[str, type["Result"]] = {}
 
@@ -96,8 +97,9 @@ class Provenance:
         elapsed: float,
         threads: int,
         notes: Sequence[str] = (),
+        sha256: str = "",
     ) -> Self:
-        """Provenance of work that has just been done on `signal`; reads the input's hash and the versions itself.
+        """Provenance of work that has just been done on `signal`; finds the versions itself, and the hash if not given.
 
         Examples
         --------
@@ -111,7 +113,7 @@ class Provenance:
             parameters,
             versions(),
             signal.name,
-            signal.sha256(),
+            sha256 or signal.sha256(),
             datetime.now(UTC).isoformat(timespec="seconds"),
             float(elapsed),
             int(threads),

@@ -6,8 +6,12 @@ Calibration is kept and never invented: an axis about which nothing is known is 
 import hashlib
 import math
 import unicodedata
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -143,13 +147,38 @@ class Signal:
                 return axis
         raise ValueError(f"there is no axis {name!r}; the axes are {[axis.name for axis in self.axes]}")
 
-    def sha256(self) -> str:
-        """SHA-256 of the source file's bytes; of type, shape and values for data from memory or a file that is gone."""
+    def sha256(self, stop: Event | None = None) -> str:
+        """SHA-256 of the source file's bytes; of type, shape and values for data from memory or a file that is gone.
+
+        It is cut short, and means nothing, once `stop` is set.
+        """
+        digest, buffer = hashlib.sha256(), bytearray(1 << 20)
         try:
-            with open(self.source, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            with open(self.source, "rb", buffering=0) as file:
+                while (size := file.readinto(buffer)) and not (stop and stop.is_set()):
+                    digest.update(memoryview(buffer)[:size])
         except OSError:
             return array_sha256(np.asarray(self.data))
+        return digest.hexdigest()
+
+
+@contextmanager
+def hashed(signal: Signal) -> Iterator[Callable[[], str]]:
+    """Form the hash of a signal in a thread while the block works; what the block gets waits for it and gives it.
+
+    Examples
+    --------
+    >>> signal = Signal(np.zeros(3), (Axis("x", 3),))
+    >>> with hashed(signal) as digest:
+    ...     digest() == signal.sha256()
+    True
+    """
+    stop = Event()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield thread.submit(signal.sha256, stop).result
+        finally:
+            stop.set()  # an error or Ctrl-C does not wait for the rest of a long file
 
 
 def same_array(a: ArrayLike, b: ArrayLike) -> bool:

@@ -56,9 +56,7 @@ impl<R: Real> Centers<R> {
         let (d, k) = (x.rows.d(), values.len() / x.rows.d());
         let origin = Vec::from_iter(origin.iter().map(|&x| R::of(x).f64()));
         let offset = pack_offset((x.metric == Metric::Euclidean).then_some(&origin), d);
-        // Most sums that a product adds up one after the other, whatever the instruction set of this machine.
-        let terms = (d.next_multiple_of(R::LINE) / dispatch(LanesOf::<R>(std::marker::PhantomData))) as f64 + 12.0;
-        let (unit, smallest) = if size_of::<R>() == 4 { (2f64.powi(-24), 1e-44) } else { (2f64.powi(-53), 1e-322) };
+        let (error, underflow) = rounding::<R>(d);
         let norm = exact::sum_squares(origin.iter().copied()).sqrt();
         let mut centers = Self {
             values,
@@ -70,9 +68,9 @@ impl<R: Real> Centers<R> {
             half: Vec::new(),
             length: Vec::new(),
             drift: vec![0.0; k],
-            error: 1.01 * terms * unit / (1.0 - terms * unit),
-            terms,
-            underflow: d as f64 * smallest,
+            error,
+            terms: terms::<R>(d),
+            underflow,
             rounded: if is_integer::<T>() && size_of::<T>() == 4 { norm } else { 0.0 },
             metric: x.metric,
         };
@@ -132,6 +130,18 @@ impl<R: Real> Centers<R> {
         let shifted = self.metric == Metric::Cosine;
         self.half = (0..self.k).map(|c| 0.5 * square(c) + if shifted { dot(c) } else { 0.0 }).collect();
     }
+}
+
+/// A product of two rows of `d` features errs by at most the first times their lengths, plus the second.
+pub fn rounding<R: Real>(d: usize) -> (f64, f64) {
+    let (unit, smallest) = if size_of::<R>() == 4 { (2f64.powi(-24), 1e-44) } else { (2f64.powi(-53), 1e-322) };
+    let terms = terms::<R>(d);
+    (1.01 * terms * unit / (1.0 - terms * unit), d as f64 * smallest)
+}
+
+/// Most sums that a product adds up one after the other, whatever the instruction set of this machine.
+fn terms<R: Real>(d: usize) -> f64 {
+    (d.next_multiple_of(R::LINE) / dispatch(LanesOf::<R>(std::marker::PhantomData))) as f64 + 12.0
 }
 
 /// Scale to length 1; false, and nothing done, where there is none.

@@ -12,6 +12,7 @@ mod products;
 mod residuals;
 mod rows;
 mod run;
+mod slic;
 mod spectra;
 mod threads;
 
@@ -31,6 +32,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     rows::register(module)?;
     prepare::register(module)?;
     moments::register(module)?;
+    slic::register(module)?;
     products::register(module)?;
     spectra::register(module)?;
     pca::register(module)?;

@@ -2,18 +2,28 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::moments::moments as of_features;
+use crate::moments::{moments as of_features, moments_and_range as with_range};
 use crate::quantiles::quantiles as kernel;
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 
-type Moments<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>);
+type Vector<'py> = Bound<'py, PyArray1<f64>>;
+type Moments<'py> = (Vector<'py>, Vector<'py>);
+type Ranges<'py> = (Vector<'py>, Vector<'py>, Vector<'py>, Vector<'py>);
 
 /// `(mean, sum of squared deviations)` of every feature.
 #[pyfunction]
 fn moments<'py>(py: Python<'py>, data: Pixels2<'py>) -> PyResult<Moments<'py>> {
     let found = with_rows!(py, data, rows => run(py, |control| of_features(rows, control))?);
     Ok((PyArray1::from_vec(py, found.mean), PyArray1::from_vec(py, found.squares)))
+}
+
+/// `(mean, sum of squared deviations, smallest, largest value)` of every feature.
+#[pyfunction]
+fn moments_and_range<'py>(py: Python<'py>, data: Pixels2<'py>) -> PyResult<Ranges<'py>> {
+    let (found, low, high) = with_rows!(py, data, rows => run(py, |control| with_range(rows, control))?);
+    let array = |values| PyArray1::from_vec(py, values);
+    Ok((array(found.mean), array(found.squares), array(low), array(high)))
 }
 
 /// Quantiles of every feature, one row each.
@@ -27,5 +37,6 @@ fn quantiles<'py>(py: Python<'py>, data: Pixels2<'py>, probabilities: Vec<f64>) 
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(moments, module)?)?;
+    module.add_function(wrap_pyfunction!(moments_and_range, module)?)?;
     module.add_function(wrap_pyfunction!(quantiles, module)?)
 }

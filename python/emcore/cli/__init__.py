@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn, Protocol
 
 import emcore
-from emcore.cli import correlate, curves, demo, diffraction, image, info, unmix
+from emcore.cli import correlate, curves, demo, diffraction, grains, image, info, unmix
 
 
 class Verb(Protocol):
@@ -34,6 +34,7 @@ VERBS: dict[str, Verb] = {
     "image": image,
     "unmix": unmix,
     "diffraction": diffraction,
+    "grains": grains,
     "curves": curves,
     "correlate": correlate,
     "info": info,

@@ -9,15 +9,18 @@ from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_s
 from emcore.datasets.curves import LabelledCurves, iv_curves
 from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_spheres
+from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 
 __all__ = [
     "CorrelatedScan",
     "LabelledCurves",
+    "LabelledGrains",
     "LabelledImage",
     "LabelledPatterns",
     "LabelledSpectra",
     "adjusted_rand_index",
+    "bent_polycrystal",
     "co_fe_ratio",
     "correlated_scan",
     "eds_phases",

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-_FILES = {"ImageAnalysis": "image", "Clustering": "clustering", "FuzzyClustering": "fuzzy", "Unmixing": "unmixing"}
+_FILES = {
+    "ImageAnalysis": "image",
+    "Clustering": "clustering",
+    "FuzzyClustering": "fuzzy",
+    "Segmentation": "segmentation",
+    "Unmixing": "unmixing",
+}
 
 
 def overview(result: object) -> "Figure":

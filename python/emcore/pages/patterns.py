@@ -26,10 +26,15 @@ CAPTION = (
 
 def draw_mean(axes: "Axes", result: Any) -> None:
     """The mean pattern with the mask."""
-    _draw_pattern(axes, result, np.asarray(result.mean.data), _brightest(result, np.asarray(result.mean.data)[None]))
+    draw_pattern(axes, result, np.asarray(result.mean.data), brightest(result, np.asarray(result.mean.data)[None]))
     axes.set_title(result.mean.title + (", mask dashed" if result.beam_radius is not None else ""), loc="left")
+    draw_mask(axes, result)
+
+
+def draw_mask(axes: "Axes", result: Any) -> None:
+    """The circle of the mask over the beam, where there is one."""
     if result.beam_radius is not None:
-        ky, kx = (_values(result, axis) for axis in (0, 1))
+        ky, kx = (values(result, axis) for axis in (0, 1))
         turn = np.linspace(0, 2 * np.pi, 181)
         along = np.interp(result.beam_center[1] + result.beam_radius * np.cos(turn), np.arange(len(kx)), kx)
         across = np.interp(result.beam_center[0] + result.beam_radius * np.sin(turn), np.arange(len(ky)), ky)
@@ -39,11 +44,11 @@ def draw_mean(axes: "Axes", result: Any) -> None:
 
 def draw_signals(figure: "Figure", result: Any, chosen: Sequence[int], top: float) -> None:
     """The mean patterns of the chosen clusters, three to a line."""
-    brightest = _brightest(result, result.signals)
+    level = brightest(result, result.signals)
     for spot, index in enumerate(chosen):
         line, column = divmod(spot, PER_LINE)
         axes = place(figure, LEFT + 0.35 + 3.65 * column, top + STRIP * line, 2.95, 2.65)
-        _draw_pattern(axes, result, result.signals[index], brightest)
+        draw_pattern(axes, result, result.signals[index], level)
         frame(axes, index, f"Cluster {index + 1}, {100 * float(result.area[index]):.1f} %")
 
 
@@ -71,17 +76,18 @@ def cells(result: Any, index: int) -> tuple[str, ...]:
     return ()
 
 
-def _draw_pattern(axes: "Axes", result: Any, pattern: NDArray[Any], brightest: float) -> None:
+def draw_pattern(axes: "Axes", result: Any, pattern: NDArray[Any], level: float) -> None:
+    """A pattern, the root of its intensity, white from `level` on."""
     units = result.mean.axes[1].units
     shown = np.sqrt(np.clip(pattern - min(float(pattern.min()), 0.0), 0, None))
-    ky, kx = (_values(result, axis) for axis in (0, 1))
-    draw_map(axes, shown, ky, kx, units=units, cmap="magma", limits=(float(shown.min()), brightest))
+    ky, kx = (values(result, axis) for axis in (0, 1))
+    draw_map(axes, shown, ky, kx, units=units, cmap="magma", limits=(float(shown.min()), level))
     axes.set_xlabel(f"kx ({symbol(units)})")
     axes.set_ylabel(f"ky ({symbol(units)})")
 
 
-def _brightest(result: Any, patterns: NDArray[Any]) -> float:
-    """What is drawn white: nearly the brightest that is not masked."""
+def brightest(result: Any, patterns: NDArray[Any]) -> float:
+    """The root of what is drawn white: nearly the brightest that is not masked."""
     _, height, width = patterns.shape
     kept = np.ones((height, width), dtype=bool)
     if result.beam_radius is not None:
@@ -93,7 +99,7 @@ def _brightest(result: Any, patterns: NDArray[Any]) -> float:
     return float(np.sqrt(level if level > 0 else max(float(shifted.max()), 1.0)))
 
 
-def _values(result: Any, index: int) -> NDArray[np.float64]:
+def values(result: Any, index: int) -> NDArray[np.float64]:
     """Coordinates along ky or kx: from the direct beam where it was found and the file does not say where zero is."""
     axis: Axis = result.mean.axes[index]
     if axis.calibrated and axis.offset == 0 and result.beam_center is not None:

@@ -8,21 +8,25 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from emcore.plotting.colors import component_color
-from emcore.plotting.graphs import draw_scree
+from emcore.plotting.graphs import draw_mergings, draw_scree, draw_sizes
 from emcore.plotting.maps import draw_map, scale_bar_length, shown_size
 from emcore.plotting.memberships import draw_memberships
-from emcore.plotting.regions import draw_labels, draw_regions
+from emcore.plotting.regions import draw_borders, draw_grains, draw_labels, draw_regions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
     "component_color",
+    "draw_borders",
+    "draw_grains",
     "draw_labels",
     "draw_map",
     "draw_memberships",
+    "draw_mergings",
     "draw_regions",
     "draw_scree",
+    "draw_sizes",
     "plot",
     "scale_bar_length",
     "shown_size",

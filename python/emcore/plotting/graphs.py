@@ -25,3 +25,33 @@ def draw_scree(axes: "Axes", evr: NDArray[Any], n_components: int) -> None:
     axes.set_xlim(0.4, max(len(shown), 2) + 0.6)
     axes.locator_params(axis="x", integer=True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_mergings(axes: "Axes", history: NDArray[np.float64], n_segments: int, limit: float) -> None:
+    """The correlation of every merging against the segments left after it; those that were done are filled."""
+    left = n_segments - 1 - np.arange(len(history))
+    correlation = history[:, 2]
+    short = np.flatnonzero(correlation < limit)
+    done = np.arange(len(history)) < (short[0] if short.size else len(history))
+    axes.semilogx(left, correlation, color="0.6", linewidth=0.8, zorder=1)
+    axes.scatter(left[done], correlation[done], s=10, color="#0072B2", zorder=2)
+    axes.scatter(left[~done], correlation[~done], s=10, facecolor="white", edgecolor="0.4", linewidth=0.7, zorder=2)
+    axes.axhline(limit, color="#D55E00", linewidth=1, linestyle="--", zorder=0)
+    axes.set_xlim(0.8, 1.25 * max(n_segments, 2))
+    axes.set_ylim(min(0.0, float(correlation.min(initial=0))) - 0.05, 1.05)
+    axes.set_xlabel("segments left")
+    axes.set_ylabel("correlation when merged")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_sizes(axes: "Axes", diameter: NDArray[np.float64], units: str) -> None:
+    """How many grains have which equivalent diameter; the median is dashed."""
+    bins = int(np.clip(2 * np.sqrt(len(diameter)), 5, 30))
+    edges = np.linspace(0, float(diameter.max()) * 1.001, bins + 1)
+    axes.hist(diameter, bins=edges.tolist(), color="#0072B2", edgecolor="white", linewidth=0.5)
+    axes.axvline(float(np.median(diameter)), color="#D55E00", linewidth=1, linestyle="--")
+    axes.set_xlim(0, edges[-1])
+    axes.set_xlabel(f"equivalent diameter ({units})")
+    axes.set_ylabel("grains")
+    axes.locator_params(axis="y", integer=True)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -88,7 +88,7 @@ def draw_map(
 
 
 def show(
-    axes: "Axes", shown: NDArray[Any], steps: tuple[int, int], y: NDArray[Any], x: NDArray[Any], **colors: Any
+    axes: "Axes", shown: NDArray[Any], steps: tuple[float, float], y: NDArray[Any], x: NDArray[Any], **colors: Any
 ) -> "AxesImage":
     """Put a picture, reduced by `steps`, where its coordinates say."""
     dy, dx = _spacing(y, x), _spacing(x, y)

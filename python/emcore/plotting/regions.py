@@ -54,6 +54,75 @@ def _deepest(inside: NDArray[np.bool_]) -> tuple[int, int]:
     return place
 
 
+# Least dots along the longer side of a map with borders, two of which make a line.
+_FINE = 500
+
+
+def draw_borders(
+    axes: "Axes", labels: NDArray[np.integer[Any]], y: NDArray[Any], x: NDArray[Any], color: tuple[float, float, float]
+) -> None:
+    """Draw thin lines between labels over the picture in `axes`."""
+    shown, steps = _fine(labels)
+    lines = np.zeros((*shown.shape, 4), dtype=np.uint8)
+    lines[_between(shown)] = [*(round(255 * channel) for channel in color), 255]
+    show(axes, lines, steps, y, x)
+
+
+def draw_grains(
+    axes: "Axes", labels: NDArray[np.integer[Any]], y: NDArray[Any], x: NDArray[Any], numbered: int, units: str
+) -> None:
+    """Draw a map of many labels, black lines between them, the first of them numbered, a scale bar below.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    labels : ndarray of int, shape (H, W)
+    y, x : ndarray, shape (H,) and (W,)
+        Coordinates of pixel centres, evenly spaced, in `units`.
+    numbered : int
+        So many labels get their number, from 1 on.
+    units : str
+    """
+    shown, steps = _fine(labels)
+    count = int(labels.max()) + 1
+    colors = np.array([component_color(i) for i in range(count)])
+    picture = (colors[shown] * 255).astype(np.uint8)
+    picture[_between(shown)] = 0
+    show(axes, picture, steps, y, x)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    draw_scale_bar(axes, units)
+    for index in range(min(numbered, count)):
+        row, column = _deepest(labels == index)
+        axes.annotate(
+            str(index + 1),
+            (x[column], y[row]),
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color="white" if sum(component_color(index)) < 1.4 else "black",
+        )
+
+
+def _fine(labels: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], Any]:
+    """Labels on so fine a grid that a line of one dot is thin, and how many rows and columns make a dot."""
+    steps = reduction(labels.shape)
+    times = max(1, -(-_FINE // max(labels.shape)))
+    if times == 1:
+        return thinned(labels, steps), steps
+    return labels.repeat(times, axis=0).repeat(times, axis=1), (1 / times, 1 / times)
+
+
+def _between(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """On both sides of where labels differ."""
+    border = np.zeros(labels.shape, dtype=bool)
+    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        differ = labels[here] != labels[there]
+        border[here] |= differ
+        border[there] |= differ
+    return border
+
+
 def draw_labels(
     axes: "Axes",
     labels: NDArray[np.integer[Any]],

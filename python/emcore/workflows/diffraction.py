@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
-from emcore.arrays import as_pixels, check_count, check_finite, check_number, check_option
+from emcore.arrays import as_pixels, check_count, check_finite, check_option
 from emcore.choose import choose_n_clusters
 from emcore.control import get_num_threads
-from emcore.detectors import disc, find_beam, sum_by_label, virtual_images
+from emcore.detectors import disc, masked_beam, sum_by_label, virtual_images
 from emcore.kmeans import kmeans
 from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
 from emcore.pca import pca, scores
@@ -111,7 +111,7 @@ def cluster_diffraction(
         check_finite(as_pixels(scan.data, "patterns", 4), "patterns", nonnegative=True)
 
     mean = sum_by_label(matrix, np.zeros(count, dtype=np.intp), 1)[0] / count
-    center, radius, said = _masked_beam(mean, mask_beam, beam_radius)
+    center, radius, said = masked_beam(mean, mask_beam, beam_radius)
     notes += said
     keep = np.ones(matrix.shape, dtype=bool)
     if center is not None and radius is not None:
@@ -178,28 +178,6 @@ def _checked_number(n_clusters: int | str, count: int) -> int:
     if n_clusters == 1:
         raise ValueError("n_clusters=1 groups nothing; give 2 or more (emcore.detectors.pacbed gives the mean of all)")
     return check_count(n_clusters, "n_clusters", 2, count, f"there are {count} patterns")
-
-
-def _masked_beam(
-    mean: NDArray[np.float64], mask_beam: bool, beam_radius: float | None
-) -> tuple[tuple[float, float] | None, float | None, tuple[str, ...]]:
-    """Centre and radius of the mask over the beam, where there is one, and what is to be said."""
-    if beam_radius is not None:
-        beam_radius = check_number(beam_radius, "beam_radius", 0)
-        if not mask_beam:
-            raise ValueError(f"beam_radius={beam_radius:g} goes with mask_beam=True: leave one out")
-    if not mask_beam:
-        return None, None, ()
-    if mean.min() == mean.max():
-        return None, None, ("the mean pattern is constant: there is no beam to mask",)
-    beam = find_beam(mean)
-    if beam_radius is None and not beam.is_disc(mean.shape):
-        return (
-            None,
-            None,
-            ("no bright disc stands out of the mean pattern: nothing was masked (beam_radius masks one)",),
-        )
-    return beam.center, beam.mask_radius if beam_radius is None else beam_radius, ()
 
 
 def _empty(matrix: PatternRows, keep: NDArray[np.bool_], sums: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -1,0 +1,112 @@
+"""`emcore grains`: find the grains of a scan of diffraction patterns."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import emcore
+from emcore.cli.diffraction import SCANS
+from emcore.cli.options import add_files, add_output_options, auto_or_count, positive_number, scan_shape
+from emcore.cli.run import each_file
+
+if TYPE_CHECKING:
+    from emcore.workflows.segmentation import Segmentation
+
+TEXT = "Find the grains of a scan of diffraction patterns."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of `emcore.segment_grains`."""
+    add_files(parser, "a scan of patterns, or a folder of scans")
+    parser.add_argument(
+        "--segments", type=auto_or_count, default="auto", metavar="auto|N", help="segments before merging (auto)"
+    )
+    parser.add_argument(
+        "--min-correlation", type=_correlation, default="auto", metavar="auto|R", help="merge from here on (auto)"
+    )
+    parser.add_argument(
+        "--detector-pixels",
+        default="range",
+        metavar="HOW",
+        help="compare pixels of the largest range or variance, or all (range)",
+    )
+    parser.add_argument("--keep", type=_part, default=0.02, metavar="PART", help="what part of them (0.02)")
+    parser.add_argument("--compactness", type=positive_number, default=0.3, metavar="M", help="of segments (0.3)")
+    parser.add_argument("--no-mask-beam", dest="mask_beam", action="store_false", help="keep the direct beam")
+    parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="mask so many pixels (as found)")
+    parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
+    parser.add_argument("--dataset", help="which data set of the file, see emcore info (the largest scan)")
+    parser.add_argument("--export", choices=("hspy", "npy"), help="write the mean patterns too, for indexing")
+    add_output_options(parser)
+
+
+def _correlation(text: str) -> float | str:
+    try:
+        value = text if text == "auto" else float(text)
+    except ValueError:
+        value = float("nan")
+    if not isinstance(value, str) and not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a number from -1 to 1")
+    return value
+
+
+def _part(text: str) -> float:
+    value = positive_number(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than all, 1")
+    return value
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Segment every file."""
+    from emcore.arrays import check_option
+    from emcore.output import check_output
+    from emcore.patterns import read_patterns
+    from emcore.workflows.grains import PIXELS
+
+    try:
+        check_option(options.detector_pixels, PIXELS, "--detector-pixels")
+    except ValueError as error:
+        parser.error(str(error))
+    if options.beam_radius is not None and not options.mask_beam:
+        parser.error("--beam-radius goes with a mask, --no-mask-beam without: leave one out")
+
+    def work(file: Path) -> "Segmentation":
+        stack = options.output / f"{file.stem}_grains.{options.export}"
+        if options.export:
+            check_output(stack, options.force)
+        result: Segmentation = emcore.segment_grains(
+            read_patterns(file, options.dataset),
+            options.segments,
+            detector_pixels=options.detector_pixels,
+            keep=options.keep,
+            mask_beam=options.mask_beam,
+            beam_radius=options.beam_radius,
+            min_correlation=options.min_correlation,
+            compactness=options.compactness,
+            scan_shape=options.scan,
+        )
+        if options.export:
+            result.export_patterns(stack, overwrite=options.force)
+        return result
+
+    return each_file(options, SCANS, work, tell)
+
+
+def tell(result: "Segmentation") -> Iterator[str]:
+    """What was decided, and the largest grains."""
+    from emcore.pages.segmentation import key_numbers
+    from emcore.wording import count_of, quantity
+
+    yield f"{result.provenance.input_name}: {count_of(result.n_grains, 'grain')}"
+    yield f"  why       {result.reason}"
+    y, x = result.image.axes
+    yield f"  scan      {x.size} × {y.size} positions, {count_of(result.n_segments, 'segment')} before merging"
+    for name, text in key_numbers(result).items():
+        yield f"  {name:<9} {text}"
+    for index in range(min(result.n_grains, 10)):
+        diameter = quantity(float(result.diameter[index]), result.length_units)
+        yield f"  grain {index + 1:<5}{int(result.size[index]):7d} positions  {diameter}"
+    if result.n_grains > 10:
+        yield f"  … {result.n_grains - 10} smaller"

@@ -1,0 +1,100 @@
+//! Segments of a scan, as Python sees them.
+
+use super::arrays::{Pixels2, with_rows};
+use super::run::run;
+use crate::slic::{self as kernel, Options};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+
+type Labels<'py> = Bound<'py, PyArray1<i32>>;
+type Values<'py> = Bound<'py, PyArray2<f64>>;
+type Merged<'py> = (Labels<'py>, Vec<(u32, u32, f64)>);
+
+/// Labels after at most `n_iter` assignments, -1 outside the mask, and how many were done.
+///
+/// `connected` is the least size of a piece that keeps its label, where labels are to be connected.
+#[pyfunction]
+#[pyo3(signature = (data, shape, seeds, *, compactness, adaptive, n_iter, spacing, reach, mask, connected))]
+#[allow(clippy::too_many_arguments)]
+fn slic<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    shape: (usize, usize),
+    seeds: PyReadonlyArray2<'py, f64>,
+    compactness: f64,
+    adaptive: bool,
+    n_iter: usize,
+    spacing: f64,
+    reach: [f64; 2],
+    mask: Option<PyReadonlyArray1<'py, bool>>,
+    connected: Option<usize>,
+) -> PyResult<(Labels<'py>, usize)> {
+    let seeds = Vec::from_iter(seeds.as_array().rows().into_iter().map(|seed| [seed[0], seed[1]]));
+    let mask = mask.map(|mask| mask.as_array().to_vec());
+    let options = Options { compactness, adaptive, n_iter, spacing, reach, mask: mask.as_deref() };
+    let (labels, n_iter) = with_rows!(py, data, rows => run(py, |control| {
+        let mut fit = kernel::slic(rows, shape, &seeds, &options, control)?;
+        if let Some(least) = connected {
+            kernel::connect(rows, shape, &mut fit.labels, &fit.sums.means(), least, control)?;
+        }
+        Ok((fit.labels, fit.n_iter))
+    })?);
+    Ok((PyArray1::from_vec(py, labels), n_iter))
+}
+
+/// Sum of the rows of each of k labels, k × d, and how many they are; negative labels are left out.
+#[pyfunction]
+fn sum_by_label<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    labels: PyReadonlyArray1<'py, i32>,
+    k: usize,
+) -> PyResult<(Values<'py>, Bound<'py, PyArray1<i64>>)> {
+    let labels = labels.as_array().to_vec();
+    let (d, sums) =
+        with_rows!(py, data, rows => (rows.d(), run(py, |control| kernel::sums(rows, &labels, k, control))?));
+    Ok((PyArray1::from_vec(py, sums.values).reshape([k, d])?, PyArray1::from_vec(py, sums.counts)))
+}
+
+/// Labels after merging what touches and is alike, as they were given, and the steps `(kept, gone, correlation)`.
+#[pyfunction]
+fn merge_similar<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    labels: PyReadonlyArray1<'py, i32>,
+    shape: (usize, usize),
+    k: usize,
+    min_correlation: f64,
+) -> PyResult<Merged<'py>> {
+    let mut labels = labels.as_array().to_vec();
+    let steps = with_rows!(py, data, rows => run(py, |control| {
+        let sums = kernel::sums(rows, &labels, k, control)?;
+        kernel::merge(&mut labels, shape, &sums, min_correlation, control)
+    })?);
+    let steps = steps.into_iter().map(|step| (step.kept, step.gone, step.correlation)).collect();
+    Ok((PyArray1::from_vec(py, labels), steps))
+}
+
+/// Of every position the correlation with the mean of its own label and the largest with another's, n × 2.
+#[pyfunction]
+fn confidence<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    labels: PyReadonlyArray1<'py, i32>,
+    means: PyReadonlyArray2<'py, f64>,
+    origin: PyReadonlyArray1<'py, f64>,
+) -> PyResult<Values<'py>> {
+    let (labels, origin) = (labels.as_array().to_vec(), origin.as_array().to_vec());
+    let means = Vec::from_iter(means.as_array().iter().copied());
+    let found = with_rows!(py, data, rows => {
+        run(py, |control| kernel::confidence(rows, &labels, &means, &origin, control))?
+    });
+    PyArray1::from_vec(py, found.into_iter().flatten().collect()).reshape([labels.len(), 2])
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(slic, module)?)?;
+    module.add_function(wrap_pyfunction!(sum_by_label, module)?)?;
+    module.add_function(wrap_pyfunction!(merge_similar, module)?)?;
+    module.add_function(wrap_pyfunction!(confidence, module)?)
+}
