@@ -134,6 +134,12 @@ impl<'a, T> Block<'a, T> {
         self.d
     }
 
+    /// Bytes from the start of a row to that of the next.
+    #[inline(always)]
+    pub fn row_step(&self) -> isize {
+        self.stride * size_of::<T>() as isize
+    }
+
     /// Row `i`.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [T] {

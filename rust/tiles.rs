@@ -20,6 +20,8 @@ const CHUNK_LINES: usize = 16;
 /// How far ahead in a row `X Q` asks for X (`Xᵀ Y`, which takes a few features of many rows at a time: a quarter). Rows
 /// are read by short pieces, which the hardware does not foresee; without this both wait for memory at half their speed.
 const PREFETCH_BYTES: usize = 2048;
+/// Of rows shorter than this it asks for those of the group after the next.
+const SHORT_ROW: usize = 2 * PREFETCH_BYTES;
 
 /// Rows that make a tile: few enough to stay in cache between `X Q` and `Xᵀ Y`, a multiple of what registers hold.
 pub fn tile_rows<T>(d: usize) -> usize {
@@ -163,11 +165,13 @@ impl<T: Pixel> Project<'_, T> {
         sums: &mut [[<T::Real as Real>::Lanes<S>; K]; R],
     ) {
         let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
+        let step = self.tile.block.row_step();
+        let ahead = if (0..SHORT_ROW as isize).contains(&step) { 2 * R * step as usize } else { PREFETCH_BYTES };
         let mut acc = *sums;
         for line in chunk {
             let x = rows.map(|i| self.tile.line(i, line));
             for x in x {
-                prefetch(x, PREFETCH_BYTES);
+                prefetch(x, ahead);
             }
             let at = (line * self.q.k + first) * size;
             // SAFETY: Q and the offset hold `lines()` whole lines of each column.
