@@ -312,6 +312,6 @@ def _suits(signal: Signal) -> tuple[str, str]:
         use = "use emcore.unmix, or `emcore unmix`, on spectra; emcore.cluster_curves, or `emcore curves`, on curves"
         return "spectrum or curve at every position", use
     if navigation and inside == 2:
-        use = "use emcore.cluster_diffraction, or `emcore diffraction`, on diffraction patterns"
+        use = "use emcore.segment_grains or cluster_diffraction, `emcore grains` or `emcore diffraction`, on patterns"
         return "image or pattern at every position", use
     return f"{len(signal.axes)}-dimensional data", "use emcore.PCA or emcore.NMF on the rows"

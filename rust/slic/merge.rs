@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn what_a_merged_pair_is_like_is_told_by_the_mean_of_both() {
         // The second is not like the first, but together with the third, three positions, it is. The mean of all is zero.
-        let values = [0.0, 1.0, 1.0, 0.0, 0.6, 0.8, 0.6, 0.8, 0.6, 0.8, -2.8, -4.4];
+        let values = [0.0, 1.0, 1.0, 0.0, 0.6, 0.8, 0.6, 0.8, 0.6, 0.8, -2.8, -3.4];
         let given = [0, 1, 2, 2, 2, 3];
         let sums = crate::slic::sums(Rows::from_slice(&values, 6, 2), &given, 4, &Control::new()).unwrap();
         let mut labels = given;
