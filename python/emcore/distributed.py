@@ -43,13 +43,19 @@ class PerRow:
 
     def __init__(self, source: Source, array: NDArray[Any]) -> None:
         self.array = array
-        self._grid = array.reshape((*source.grid, *array.shape[1:]))
+        grid = source.grid if source.chosen is None else array.shape[:1]
+        self._grid = array.reshape((*grid, *array.shape[1:]))
 
     def get(self, block: Block) -> NDArray[Any]:
         """Of the rows of a block; of a slab a view."""
+        if block.places is not None:
+            return self.array[block.places]
         return self._grid[block.where].reshape(block.rows, *self.array.shape[1:])
 
     def put(self, block: Block, values: NDArray[Any]) -> None:
+        if block.places is not None:
+            self.array[block.places] = values
+            return
         part = self._grid[block.where]
         part[...] = values.reshape(part.shape)
 
@@ -185,7 +191,7 @@ def _in_slabs(
             if block.index + 1 < len(source.blocks):
                 ahead = reader.submit(_read, source, source.blocks[block.index + 1])
             _emcore.set_progress(_share(report, done, block.rows))
-            x = source.checked_rows(stored)
+            x = source.checked_rows(stored, block.chosen)
             found = _visit(function, x, state, block.index, [of and of.get(block) for of in rows], source)
             _emcore.set_progress(None)
             del x
@@ -272,7 +278,7 @@ def _on_dask(
     tree, kept = Tree(join), []
     for block in source.blocks:
         given = delayed([of and np.ascontiguousarray(of.get(block)) for of in rows], traverse=False)
-        found = work(told, block.index, given, *(chunks[block.index] for chunks in source.chunks))
+        found = work(told, block.index, block.chosen, given, *(chunks[block.index] for chunks in source.chunks))
         tree.add(first(found))
         kept.append(put(found))
     total, *values = _computed([tree.result(), *kept], source, report)
@@ -282,13 +288,16 @@ def _on_dask(
     return total  # type: ignore[no-any-return]
 
 
-def _on_worker(told: tuple[Any, ...], index: int, rows: list[Any], *stored: NDArray[Any]) -> tuple[Any, ...]:
+def _on_worker(
+    told: tuple[Any, ...], index: int, chosen: Any, rows: list[Any], *stored: NDArray[Any]
+) -> tuple[Any, ...]:
     """Visit a chunk with one thread."""
     function, state, recipes, dtype, name = told
     former = _emcore.set_progress(None)
     try:
         with num_threads(1):
-            return function(as_rows(stored, recipes, np.dtype(dtype), name), state, index, *rows)  # type: ignore[no-any-return]
+            x = as_rows(stored, recipes, np.dtype(dtype), name, chosen)
+            return function(x, state, index, *rows)  # type: ignore[no-any-return]
     finally:
         _emcore.set_progress(former)
 
