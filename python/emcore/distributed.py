@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.blocks import Block
 from emcore.checkpoint import Checkpoint
 from emcore.control import num_threads
 from emcore.memory import in_words
-from emcore.sources import Block, Source, as_rows
+from emcore.sources import Source, as_rows
 
 Partial = tuple[Any, ...]
 TICK = 0.1

@@ -110,7 +110,9 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
             )
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
     index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
-    return Source(parts, [recipe for _, _, *recipe in checked], "the prepared data", index)  # type: ignore[misc]
+    source = Source(parts, [recipe for _, _, *recipe in checked], "the prepared data", index)  # type: ignore[misc]
+    source.budget, source.beside = outside[0].budget, outside[0].beside
+    return source
 
 
 def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, ...]:

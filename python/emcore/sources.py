@@ -11,7 +11,6 @@ import mmap
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -21,28 +20,11 @@ from numpy.typing import NDArray
 
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels
+from emcore.blocks import INDEX_BYTES, Block, with_chosen
 from emcore.memory import SLAB_BYTES, check_memory, in_words
 
 Prepared = tuple[Any, str, Any, Any]
 """Runs of kept features, normalisation, offset, scale."""
-
-INDEX_BYTES = 40
-"""Of each chosen row, for where it is stored and where it is among the chosen ones."""
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """
-    Some rows: `where` they are stored in the navigation axes, in the order in which they are visited.
-
-    Of a source of chosen rows, `chosen` are those among the stored ones, and `places` where they are in the source.
-    """
-
-    index: int
-    where: tuple[slice, ...]
-    rows: int
-    chosen: NDArray[np.intp] | None = None
-    places: NDArray[np.intp] | None = None
 
 
 class Stored:
@@ -55,14 +37,17 @@ class Stored:
         Has `shape`, `dtype`, slices; the last `inner` axes are one measurement.
     inner : int
         Number of signal axes.
+    channels : slice
+        Which features of one signal axis are the row; default all.
     """
 
-    def __init__(self, data: Any, inner: int = 1) -> None:
-        self.data = mapped(data)
+    def __init__(self, data: Any, inner: int = 1, channels: slice = slice(None)) -> None:
+        self.data, self.channels = mapped(data), channels
         self.navigation = tuple(data.shape[: data.ndim - inner])
-        self.n, self.d = prod(self.navigation), prod(data.shape[data.ndim - inner :])
+        self.n, stored = prod(self.navigation), prod(data.shape[data.ndim - inner :])
+        self.d = len(range(stored)[channels])
         self.stored_dtype = np.dtype(data.dtype)
-        self.flat = self.data.reshape(self.n, self.d) if _contiguous(self.data) else None
+        self.flat = self.data.reshape(self.n, stored)[:, channels] if _contiguous(self.data) else None
         self.unit = 1 if self.flat is not None else prod(self.navigation[1:])
         chunks = getattr(data, "chunks", None)
         self.together = self.unit * (chunks[0] if chunks and self.flat is None else 1)
@@ -74,7 +59,8 @@ class Stored:
             mapped: NDArray[Any] = self.flat[start:stop]
             return mapped
         try:
-            part = self.data[start // self.unit : stop // self.unit]
+            some = slice(start // self.unit, stop // self.unit)
+            part = self.data[some] if self.channels == slice(None) else self.data[some, ..., self.channels]
             rows = np.array(part).reshape(stop - start, self.d)
         except Exception as error:
             raise ValueError(f"rows {start} to {stop} cannot be read: truncated or damaged ({error})") from error
@@ -91,7 +77,7 @@ class Stored:
         if self.flat is not None:
             return np.array(self.flat[index])
         try:
-            return np.asarray(self.data[np.unravel_index(index, self.navigation)]).reshape(-1)
+            return np.asarray(self.data[np.unravel_index(index, self.navigation)]).reshape(-1)[self.channels]
         except Exception as error:
             raise ValueError(f"row {index} cannot be read: truncated or damaged ({error})") from error
 
@@ -161,6 +147,10 @@ class Source:
         The navigation axes of what is stored, as blocks see them.
     known : dict
         What passes found out about the values, shared by copies.
+    budget : int, str or None
+        How much memory passes may use that are given no other budget.
+    beside : int
+        Bytes of it that are taken by what a workflow keeps beside its passes.
     blocks : list of Block
         None yet before `cut`.
     """
@@ -191,6 +181,8 @@ class Source:
         self.copied = any(kind != dtype for kind, dtype in zip(kinds, stored, strict=True))
         self.grid = self.navigation if self.lazy else (counts[0],)
         self.known: dict[str, Any] = {}
+        self.budget: Any = None
+        self.beside = 0
         self.blocks: list[Block] = []
         self.chunks: list[list[Any]] = []
         self.peak = 0
@@ -219,8 +211,9 @@ class Source:
             There is no room for the smallest block; the least memory is named.
         """
         other = copy.copy(self)
-        index = 0 if self.chosen is None else INDEX_BYTES
-        other._plan = check_memory(memory), (per_row + index) * self.shape[0] + fixed
+        memory = self.budget if memory is None else memory
+        per_row += 0 if self.chosen is None else INDEX_BYTES
+        other._plan = check_memory(memory), per_row * self.shape[0] + fixed + self.beside
         other._cut_chunks(memory is not None) if self.lazy else other._cut_slabs()
         if self.chosen is not None:
             kept = with_chosen(other.blocks, self.chosen, self.grid)
@@ -309,21 +302,6 @@ class Source:
 
 def _bytes(part: Stored) -> int:
     return int(part.n * part.d * part.stored_dtype.itemsize)
-
-
-def with_chosen(blocks: Sequence[Block], chosen: NDArray[np.intp], grid: tuple[int, ...]) -> list[tuple[Block, Block]]:
-    """The blocks that hold chosen rows, each as it was and as it is of these rows only."""
-    kept = np.zeros(prod(grid), dtype=bool)
-    kept[chosen] = True
-    places = (np.cumsum(kept) - 1).reshape(grid)
-    kept = kept.reshape(grid)
-    found: list[tuple[Block, Block]] = []
-    for block in blocks:
-        inside = np.flatnonzero(kept[block.where])
-        if inside.size:
-            at = places[block.where].reshape(-1)[inside]
-            found.append((block, Block(len(found), block.where, len(inside), inside, at)))
-    return found
 
 
 def as_rows(
