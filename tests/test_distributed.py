@@ -120,11 +120,16 @@ def test_a_split_signal_axis_is_rechunked_and_said(cube):
 
 def test_prepared_rows_are_prepared_on_the_workers(cube):
     rows, keep = cube.reshape(-1, SHAPE[2]), np.arange(SHAPE[2]) > 5
-    recipe = {"keep": keep, "normalize": "sum", "scale": np.linspace(1, 2, keep.sum())}
+    chosen = np.flatnonzero(np.arange(len(rows)) % 20 > 8)
+    recipe = {"keep": keep, "normalize": "sum", "scale": np.linspace(1, 2, keep.sum()), "rows": chosen}
     lazy = prepare(
-        [Recipe(da.from_array(cube, chunks=(7, 9, -1)), **recipe), Recipe(da.from_array(cube, chunks=(40, 20, -1)))]
+        [
+            Recipe(da.from_array(cube, chunks=(7, 9, -1)), **recipe),
+            Recipe(da.from_array(cube, chunks=(40, 20, -1)), rows=chosen),
+        ]
     )
-    held = prepare([Recipe(rows, **recipe), Recipe(rows)])
+    held = prepare([Recipe(rows, **recipe), Recipe(rows, rows=chosen)])
+    assert len(lazy.cut().blocks) == 12
     assert lazy.shape == held.shape
     found, expected = nmf(lazy, 3, max_iter=5), nmf(held, 3, max_iter=5)
     assert np.abs(found.H - expected.H).max() < 1e-5 * expected.H.max()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emcore.datasets import eds_phases
-from emcore.endmembers import channel_weights, find_endmembers, floors, rare_edge, row_sums
+from emcore.endmembers import channel_weights, find_endmembers, floors, rare_edge, sums_of
 from emcore.joining import spectral_angle
 from emcore.pca import pca
 from emcore.preprocessing import Recipe, prepare
@@ -75,7 +75,7 @@ def test_positions_left_out_have_no_say():
     found, alone = find(rows, positions=taken), find(rows[taken])
     assert found.choice.n == alone.choice.n == 2
     np.testing.assert_allclose(found.spectra, alone.spectra, atol=1e-6)
-    assert row_sums(rows)[:5].tolist() == rows[:5].sum(axis=1).tolist()
+    assert sums_of(rows)[0][:5].tolist() == rows[:5].sum(axis=1).tolist()
 
 
 def test_where_the_noise_is_not_known_the_median_tells_it():

@@ -202,6 +202,30 @@ def test_prepared_rows_are_prepared_slab_by_slab(place, stored, cube):
     assert np.array_equal(kmeans(both, 3, memory=10**6).labels, kmeans(both.whole(), 3).labels)
 
 
+@pytest.mark.parametrize("place", ["map", "HDF5 in chunks"])
+def test_chosen_rows_are_those_of_memory(place, stored, cube):
+    rows, data = cube.reshape(-1, SHAPE[2]), as_source(stored[place, ""])
+    chosen = np.flatnonzero(
+        ((np.arange(len(rows)) // 150) % 3 == 0) & (np.random.default_rng(0).random(len(rows)) < 0.7)
+    )
+    lazy, held = prepare(Recipe(data, rows=chosen), memory=600_000), prepare(Recipe(rows, rows=chosen))
+    assert lazy.shape == held.shape == (len(chosen), SHAPE[2])
+    assert [block.where[0].start for block in lazy.cut(70_000).blocks if 150 < block.where[0].start < 320] == []
+    assert np.array_equal(lazy.take([3, 199]), rows[chosen[[3, 199]]])
+    assert np.array_equal(np.asarray(lazy.whole()), rows[chosen])
+    found, expected = nmf(lazy, 3, memory=330_000, max_iter=15), nmf(held, 3, max_iter=15)
+    np.testing.assert_allclose(found.H, expected.H, atol=1e-5 * expected.H.max())
+    np.testing.assert_allclose(found.W, expected.W, atol=1e-5 * expected.W.max())
+    assert np.array_equal(kmeans(lazy, 3, memory=600_000).labels, kmeans(held, 3).labels)
+    spoilt = rows.astype("f4").reshape(SHAPE)
+    spoilt[7, 5, 11] = np.nan
+    with pytest.raises(ValueError, match=r"first at \[7, 5, 11\]"):
+        prepare(Recipe(Source([Stored(spoilt)]), rows=chosen))
+    for wrong in (chosen[::-1], [0, 0, 1]):
+        with pytest.raises(ValueError, match="rising order"):
+            prepare(Recipe(data, rows=wrong), memory=600_000)
+
+
 def test_signals_bring_their_navigation_axes(stored, cube, tmp_path):
     axes = (Axis("y", 30, navigation=True), Axis("x", 20, navigation=True), Axis("energy", 120))
     expected = NMF(3, max_iter=10, tol=0).fit(cube.reshape(-1, SHAPE[2])).components_

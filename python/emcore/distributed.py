@@ -37,7 +37,7 @@ def on_dask(
     tree, kept = Tree(join), []
     for block in source.blocks:
         given = delayed([of and np.ascontiguousarray(of.get(block)) for of in rows], traverse=False)
-        found = work(told, block.index, given, *(chunks[block.index] for chunks in source.chunks))
+        found = work(told, block.index, block.chosen, given, *(chunks[block.index] for chunks in source.chunks))
         tree.add(first(found))
         kept.append(put(found))
     total, *values = _computed([tree.result(), *kept], source, report)
@@ -47,13 +47,16 @@ def on_dask(
     return total  # type: ignore[no-any-return]
 
 
-def _on_worker(told: tuple[Any, ...], index: int, rows: list[Any], *stored: NDArray[Any]) -> tuple[Any, ...]:
+def _on_worker(
+    told: tuple[Any, ...], index: int, chosen: Any, rows: list[Any], *stored: NDArray[Any]
+) -> tuple[Any, ...]:
     """Visit a chunk with one thread."""
     function, state, recipes, dtype, name = told
     former = _emcore.set_progress(None)
     try:
         with num_threads(1):
-            return function(as_rows(stored, recipes, np.dtype(dtype), name), state, index, *rows)  # type: ignore[no-any-return]
+            x = as_rows(stored, recipes, np.dtype(dtype), name, chosen)
+            return function(x, state, index, *rows)  # type: ignore[no-any-return]
     finally:
         _emcore.set_progress(former)
 

@@ -24,16 +24,18 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.nmf import nmf, nmf_maps
+from emcore.passes.sums import row_and_column_sums
 from emcore.pca import PCAResult, pca
 from emcore.preprocessing import Recipe, mean_and_variance, prepare
 from emcore.rank import n_components as rank_by_rule
 from emcore.rank_rules import RankChoice, optimal_threshold
+from emcore.sources import Source
 
 Floats = NDArray[np.float64]
 
 WEIGHTINGS = ("poisson", "none")
-# Components of which the singular value is computed.
-_LOOKED_AT = 20
+MOST = 20
+"""Components of which the singular value is computed, to choose among them."""
 # A count alone has at most this part of the square of the threshold of singular values.
 _ALONE = 0.25
 # The median rule needs all singular values; beyond so many that takes long.
@@ -86,15 +88,26 @@ def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
     return total / rows * part, total / channels * part
 
 
-def row_sums(rows: Any) -> Floats:
-    """Counts of every row."""
-    return _emcore.x_q(rows, np.ones((rows.shape[1], 1)))[:, 0]
+def sums_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:
+    """
+    Counts of every row, and of every channel in the rows at some positions, by default all.
 
-
-def column_sums(rows: Any) -> Floats:
-    """Counts of every channel."""
-    sums: Floats = mean_and_variance(rows)[0] * rows.shape[0]
-    return sums
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.endmembers import sums_of
+    >>> counts, sums = sums_of(np.array([[1, 2], [3, 4]], np.uint8), np.array([1]))
+    >>> counts.tolist(), sums.tolist()
+    ([3.0, 7.0], [3.0, 4.0])
+    """
+    if isinstance(rows, Source):
+        return row_and_column_sums(rows, positions)
+    d = rows.shape[1]
+    counts = _emcore.x_q(rows, np.ones((d, 1)))[:, 0]
+    if positions is not None and not len(positions):
+        return counts, np.zeros(d)
+    taken = rows if positions is None else selected(rows, positions)
+    return counts, mean_and_variance(taken)[0] * taken.shape[0]
 
 
 def channel_weights(sums: Floats, counts: Floats, counting: bool) -> Floats:
@@ -164,14 +177,20 @@ def rare_edge(maps: Floats, spectra: Floats, counts: Floats, sums: Floats) -> fl
 
 
 def find_endmembers(
-    rows: Any, n_components: int | str, weighting: str, loss: str, counting: bool, positions: Any = None
+    rows: Any,
+    n_components: int | str,
+    weighting: str,
+    loss: str,
+    counting: bool,
+    positions: NDArray[np.intp] | None = None,
+    known: tuple[Floats, Floats] | None = None,
 ) -> Endmembers:
     """
     The spectra that the rows are mixed from.
 
     Parameters
     ----------
-    rows : ndarray or PreparedRows, shape (n, d)
+    rows : ndarray, PreparedRows or Source, shape (n, d)
         Not negative, with a sum above 0.
     n_components : int or "auto"
     weighting : {"poisson", "none"}
@@ -181,6 +200,8 @@ def find_endmembers(
         Whether the values are numbers of events, the noise of which is known.
     positions : ndarray of int, optional
         The rows that take part; default all.
+    known : (ndarray, ndarray), optional
+        What `sums_of` gives of them.
 
     Returns
     -------
@@ -200,26 +221,25 @@ def find_endmembers(
     >>> found.choice.n, found.spectra.shape, found.spectra.sum(axis=1).round(6).tolist()
     (3, (3, 1000), [1.0, 1.0, 1.0])
     """
-    counts = row_sums(rows)
-    taken = np.arange(len(counts)) if positions is None else np.asarray(positions)
-    taken = taken[counts[taken] > 0]
-    sums = column_sums(_selected(rows, taken))
+    counts, sums = known or sums_of(rows, positions)
+    taken = np.flatnonzero(counts > 0) if positions is None else positions[counts[positions] > 0]
     if weighting == "poisson":
         if counting:
             least = floors(len(taken), max(int(np.count_nonzero(sums)), 1), float(sums.sum()))[0]
-            taken = taken[counts[taken] >= least]
-            sums = column_sums(_selected(rows, taken))
+            enough = taken[counts[taken] >= least]
+            if len(enough) < len(taken):
+                taken, sums = enough, sums_of(rows, enough)[1]
         scale = np.sqrt(channel_weights(sums, counts[taken], counting)) * (sums > 0)
-        weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=_index(taken, len(counts))))
+        weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=_index(rows, taken)))
     else:
         scale = np.ones_like(sums)
-        weighted = _selected(rows, taken)
+        weighted = selected(rows, taken)
     n, d = len(taken), int(np.count_nonzero(sums))
     most = min(n, d)
     if isinstance(n_components, int) and n_components > most:
         raise ValueError(f"n_components={n_components} is too many for {n} positions and {d} channels with counts")
     full = n_components == "auto" and weighting == "poisson" and not counting and most <= _ALL
-    looked_at = min(weighted.shape) if full else min(_LOOKED_AT, most)
+    looked_at = min(weighted.shape) if full else min(MOST, most)
     found = pca(weighted, max(looked_at, n_components if isinstance(n_components, int) else 1), center=False)
     total = float(sums.sum()) if weighting == "poisson" and counting else 0.0
     choice = _choice(found, n_components, weighting, (n, d), total, full)
@@ -230,12 +250,12 @@ def find_endmembers(
     # What a channel was multiplied by, undone.
     spectra = np.divide(first.H, scale, out=np.zeros(first.H.shape), where=scale > 0)
     if loss == "kullback-leibler":
-        spectra = _likeliest(_selected(rows, taken), spectra)
+        spectra = _likeliest(selected(rows, taken), spectra)
     whole = spectra.sum(axis=1, keepdims=True)
     spectra = (spectra / np.where(whole > 0, whole, 1))[whole[:, 0] > 0]
     edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(total) if total else math.inf
     singular = found.singular_values / max(float(found.singular_values[0]), 1e-300)
-    evr = found.explained_variance_ratio[:_LOOKED_AT]
+    evr = found.explained_variance_ratio[:MOST]
     return Endmembers(spectra, choice, evr, int(np.count_nonzero(singular > edge)))
 
 
@@ -292,11 +312,12 @@ def _likeliest(rows: Any, spectra: Floats) -> Floats:
     return np.asarray(found.H, dtype=np.float64)
 
 
-def _selected(rows: Any, taken: NDArray[np.intp]) -> Any:
-    index = _index(taken, rows.shape[0])
+def selected(rows: Any, taken: NDArray[np.intp]) -> Any:
+    """The rows at rising positions."""
+    index = _index(rows, taken)
     return rows if index is None else prepare(Recipe(rows, rows=index))
 
 
-def _index(taken: NDArray[np.intp], n: int) -> NDArray[np.intp] | None:
+def _index(rows: Any, taken: NDArray[np.intp]) -> NDArray[np.intp] | None:
     """None where all rows are taken: then nothing is picked."""
-    return None if len(taken) == n else taken
+    return None if len(taken) == rows.shape[0] else taken

@@ -77,7 +77,7 @@ def as_source(X: Any, name: str = "X") -> Source | None:
             return Source([Stored(data, inner)], name=name)
     if hasattr(data, "dask") and hasattr(data, "to_delayed") and hasattr(data, "chunks"):
         _check_shape(data, inner, name)
-        return Source([_one_chunk(data, inner, name)], name=name)
+        return Source([one_chunk(data, inner, name)], name=name)
     stored = isinstance(data, np.memmap) or type(data).__module__.split(".")[0] in ("h5py", "zarr")
     if not stored or not hasattr(data, "dtype") or data.dtype.kind not in "biuf":
         return None
@@ -98,7 +98,7 @@ def _check_shape(data: Any, inner: int, name: str) -> None:
         raise ValueError(f"{name} has chunks of unknown size; call compute_chunk_sizes() first")
 
 
-def _one_chunk(data: Any, inner: int, name: str) -> Any:
+def one_chunk(data: Any, inner: int, name: str) -> Any:
     """A Dask array with one signal axis that is not split."""
     split = [i for i in range(data.ndim - inner, data.ndim) if len(data.chunks[i]) > 1]
     if split:

@@ -7,6 +7,7 @@ are accepted wherever a matrix is: by `emcore.pca.pca`, by the clusterings, by t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Recipe:
     offset, scale : array-like, shape (number kept,), optional
         Per kept feature; default 0 and 1.
     rows : array-like of int, shape (m,), optional
-        The rows to keep, in that order; default all.
+        The rows to keep, in that order, which of data outside memory must be rising; default all.
     """
 
     data: ArrayLike
@@ -98,6 +99,9 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
         raise ValueError("data are prepared already; give them as they are stored")
     if len({rows.lazy for rows in outside}) > 1 or (outside[0].lazy and len(outside) < len(checked)):
         raise ValueError("one signal is a Dask array and another is not; make all Dask arrays, or none")
+    chosen = checked[0][1]
+    if any(other != chosen for _, other, *_ in checked) or (chosen and any(b <= a for a, b in pairwise(chosen))):
+        raise ValueError("of data outside memory rows must be in rising order, and of all signals the same")
     parts: list[Any] = [rows.parts[0] if isinstance(rows, Source) else Stored(rows) for rows, *_ in checked]
     if outside[0].lazy:
         if len({part.shape[:-1] for part in parts}) > 1:
@@ -105,7 +109,10 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
                 f"signals have the navigation axes {[part.shape[:-1] for part in parts]}; they must be the same"
             )
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
-    return Source(parts, [recipe for _, *recipe in checked], "the prepared data")  # type: ignore[misc]
+    index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
+    source = Source(parts, [recipe for _, _, *recipe in checked], "the prepared data", index)  # type: ignore[misc]
+    source.budget, source.beside = outside[0].budget, outside[0].beside
+    return source
 
 
 def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, ...]:

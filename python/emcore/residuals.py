@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.arrays import as_rows
+from emcore.lazy import open_rows
+from emcore.passes.sums import residuals as of_source
+from emcore.sources import Source
 
 
 def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -16,7 +19,7 @@ def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[NDArray[np.float64], 
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type; neither converted nor copied.
+        Any pixel type; neither converted nor copied. What is outside memory is visited in blocks.
     W, H : array-like, shapes (n, k) and (k, d)
 
     Returns
@@ -35,10 +38,13 @@ def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[NDArray[np.float64], 
     >>> rows.tolist(), features.tolist()
     ([4.0, 2.0], [5.0, 1.0])
     """
-    rows = as_rows(X)
+    rows: Any = open_rows(X)
+    outside = isinstance(rows, Source)
+    rows = rows if outside else as_rows(rows)
     maps, spectra = as_rows(W, "W"), as_rows(H, "H")
     if maps.shape != (rows.shape[0], spectra.shape[0]) or spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
     real = np.float64 if rows.dtype == np.float64 else np.float32
     w = np.ascontiguousarray(maps, dtype=real)
-    return _emcore.residuals(rows, w, np.ascontiguousarray(spectra, dtype=np.float64))
+    h = np.ascontiguousarray(spectra, dtype=np.float64)
+    return of_source(rows, w, h) if outside else _emcore.residuals(rows, w, h)

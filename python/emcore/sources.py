@@ -11,7 +11,6 @@ import mmap
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -21,19 +20,11 @@ from numpy.typing import NDArray
 
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels
+from emcore.blocks import INDEX_BYTES, Block, with_chosen
 from emcore.memory import SLAB_BYTES, check_memory, in_words
 
 Prepared = tuple[Any, str, Any, Any]
 """Runs of kept features, normalisation, offset, scale."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some rows: `where` in the navigation axes as the source sees them, in the order in which they are visited."""
-
-    index: int
-    where: tuple[slice, ...]
-    rows: int
 
 
 class Stored:
@@ -46,14 +37,17 @@ class Stored:
         Has `shape`, `dtype`, slices; the last `inner` axes are one measurement.
     inner : int
         Number of signal axes.
+    channels : slice
+        Which features of one signal axis are the row; default all.
     """
 
-    def __init__(self, data: Any, inner: int = 1) -> None:
-        self.data = mapped(data)
+    def __init__(self, data: Any, inner: int = 1, channels: slice = slice(None)) -> None:
+        self.data, self.channels = mapped(data), channels
         self.navigation = tuple(data.shape[: data.ndim - inner])
-        self.n, self.d = prod(self.navigation), prod(data.shape[data.ndim - inner :])
+        self.n, stored = prod(self.navigation), prod(data.shape[data.ndim - inner :])
+        self.d = len(range(stored)[channels])
         self.stored_dtype = np.dtype(data.dtype)
-        self.flat = self.data.reshape(self.n, self.d) if _contiguous(self.data) else None
+        self.flat = self.data.reshape(self.n, stored)[:, channels] if _contiguous(self.data) else None
         self.unit = 1 if self.flat is not None else prod(self.navigation[1:])
         chunks = getattr(data, "chunks", None)
         self.together = self.unit * (chunks[0] if chunks and self.flat is None else 1)
@@ -65,7 +59,8 @@ class Stored:
             mapped: NDArray[Any] = self.flat[start:stop]
             return mapped
         try:
-            part = self.data[start // self.unit : stop // self.unit]
+            some = slice(start // self.unit, stop // self.unit)
+            part = self.data[some] if self.channels == slice(None) else self.data[some, ..., self.channels]
             rows = np.array(part).reshape(stop - start, self.d)
         except Exception as error:
             raise ValueError(f"rows {start} to {stop} cannot be read: truncated or damaged ({error})") from error
@@ -82,7 +77,7 @@ class Stored:
         if self.flat is not None:
             return np.array(self.flat[index])
         try:
-            return np.asarray(self.data[np.unravel_index(index, self.navigation)]).reshape(-1)
+            return np.asarray(self.data[np.unravel_index(index, self.navigation)]).reshape(-1)[self.channels]
         except Exception as error:
             raise ValueError(f"row {index} cannot be read: truncated or damaged ({error})") from error
 
@@ -151,17 +146,31 @@ class Source:
     parts : list of Stored or of Dask arrays
     recipes : list, or None
         What is done to the rows of each part, see `emcore.preprocessing.prepare`.
+    chosen : ndarray of int, or None
+        Which of the stored rows are the rows, in rising order; None for all. They need recipes.
     shape : (n, d)
     dtype : dtype
         Of the rows as kernels see them.
     grid : tuple of int
-        The navigation axes as blocks see them.
+        The navigation axes of what is stored, as blocks see them.
+    known : dict
+        What passes found out about the values, shared by copies.
+    budget : int, str or None
+        How much memory passes may use that are given no other budget.
+    beside : int
+        Bytes of it that are taken by what a workflow keeps beside its passes.
     blocks : list of Block
         None yet before `cut`.
     """
 
-    def __init__(self, parts: Sequence[Any], recipes: Sequence[Prepared] | None = None, name: str = "X") -> None:
-        self.parts, self.recipes, self.name = list(parts), recipes, name
+    def __init__(
+        self,
+        parts: Sequence[Any],
+        recipes: Sequence[Prepared] | None = None,
+        name: str = "X",
+        chosen: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.parts, self.recipes, self.name, self.chosen = list(parts), recipes, name, chosen
         self.lazy = not isinstance(parts[0], Stored)
         sizes = [part.shape[-1] if self.lazy else part.d for part in parts]
         if recipes is not None:
@@ -170,7 +179,7 @@ class Source:
         counts = [prod(part.shape[:-1]) if self.lazy else part.n for part in parts]
         if len(set(counts)) > 1:
             raise ValueError(f"signals have {counts} rows; all must have as many")
-        self.shape = counts[0], sum(sizes)
+        self.shape = counts[0] if chosen is None else len(chosen), sum(sizes)
         if 0 in self.shape:
             raise ValueError(f"{name} is empty, shape {(*self.navigation, sizes[0])}; at least one value is needed")
         stored = [part.dtype if self.lazy else part.stored_dtype for part in parts]
@@ -178,7 +187,10 @@ class Source:
         self.dtype = kinds[0] if recipes is None else np.dtype(np.float32)
         self.nbytes = sum(prod(part.shape) * part.dtype.itemsize if self.lazy else _bytes(part) for part in parts)
         self.copied = any(kind != dtype for kind, dtype in zip(kinds, stored, strict=True))
-        self.grid = self.navigation if self.lazy else (self.shape[0],)
+        self.grid = self.navigation if self.lazy else (counts[0],)
+        self.known: dict[str, Any] = {}
+        self.budget: Any = None
+        self.beside = 0
         self.blocks: list[Block] = []
         self.chunks: list[list[Any]] = []
         self.peak = 0
@@ -193,9 +205,9 @@ class Source:
         other.dtype, other.copied = np.dtype(dtype), True
         return other
 
-    def checked_rows(self, stored: Sequence[NDArray[Any]]) -> Any:
+    def checked_rows(self, stored: Sequence[NDArray[Any]], chosen: NDArray[np.intp] | None = None) -> Any:
         """What kernels take, of some rows of every part as they are stored."""
-        return as_rows(stored, self.recipes, self.dtype, self.name)
+        return as_rows(stored, self.recipes, self.dtype, self.name, chosen)
 
     def cut(self, memory: Any = None, per_row: int = 0, fixed: int = 0) -> "Source":
         """
@@ -207,12 +219,18 @@ class Source:
             There is no room for the smallest block; the least memory is named.
         """
         other = copy.copy(self)
-        other._plan = check_memory(memory), per_row * self.shape[0] + fixed
+        memory = self.budget if memory is None else memory
+        per_row += 0 if self.chosen is None else INDEX_BYTES
+        other._plan = check_memory(memory), per_row * self.shape[0] + fixed + self.beside
         other._cut_chunks(memory is not None) if self.lazy else other._cut_slabs()
+        if self.chosen is not None:
+            kept = with_chosen(other.blocks, self.chosen, self.grid)
+            other.chunks = [[chunks[old.index] for old, _ in kept] for chunks in other.chunks]
+            other.blocks = [new for _, new in kept]
         return other
 
     def _cut_slabs(self) -> None:
-        (memory, kept), n = self._plan, self.shape[0]
+        (memory, kept), n = self._plan, self.grid[0]
         row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied else 1)
         unit, together = (max(getattr(part, key) for part in self.parts) for key in ("unit", "together"))
         most = min(max(memory - kept, 0) // 2, SLAB_BYTES) // row
@@ -261,12 +279,19 @@ class Source:
 
     def row_of(self, index: int, row: int) -> int:
         """Where row `row` of block `index` stands among all rows, in row-major order of the navigation axes."""
-        where = self.blocks[index].where
+        where, places = self.blocks[index].where, self.blocks[index].places
+        if places is not None:
+            return int(places[row])
         inside = np.unravel_index(row, tuple(s.stop - s.start for s in where))
         return int(np.ravel_multi_index([int(i) + s.start for i, s in zip(inside, where, strict=True)], self.grid))
 
+    def position(self, row: int) -> tuple[Any, ...]:
+        """Where a row stands in the navigation axes."""
+        return np.unravel_index(row if self.chosen is None else self.chosen[row], self.navigation)
+
     def take(self, indices: Sequence[int]) -> NDArray[Any]:
         """A few rows, in memory."""
+        indices = indices if self.chosen is None else self.chosen[np.asarray(indices, dtype=np.intp)]  # type: ignore[assignment]
         if not self.lazy:
             stored = [np.stack([part.one(int(i)) for i in indices]) for part in self.parts]
         else:
@@ -280,16 +305,23 @@ class Source:
 
     def whole(self) -> Any:
         """All rows in memory, or mapped; only for what is stored."""
-        return self.checked_rows([part.whole() for part in self.parts])
+        return self.checked_rows([part.whole() for part in self.parts], self.chosen)
 
 
 def _bytes(part: Stored) -> int:
     return int(part.n * part.d * part.stored_dtype.itemsize)
 
 
-def as_rows(stored: Sequence[NDArray[Any]], recipes: Sequence[Prepared] | None, dtype: Any, name: str) -> Any:
-    """Rows of every part as kernels take them: of a pixel type, or prepared."""
+def as_rows(
+    stored: Sequence[NDArray[Any]],
+    recipes: Sequence[Prepared] | None,
+    dtype: Any,
+    name: str,
+    chosen: NDArray[np.intp] | None = None,
+) -> Any:
+    """Rows of every part as kernels take them: of a pixel type, or prepared, all or chosen ones."""
     flat = [as_pixels(part.reshape(-1, part.shape[-1]) if part.ndim != 2 else part, name, 2) for part in stored]
     if recipes is None:
         return flat[0].astype(dtype, copy=False)
-    return PreparedRows([(part, *recipe) for part, recipe in zip(flat, recipes, strict=True)])
+    index = None if chosen is None else chosen.tolist()
+    return PreparedRows([(part, index, *recipe) for part, recipe in zip(flat, recipes, strict=True)])

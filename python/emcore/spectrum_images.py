@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore.arrays import as_pixels, check_finite
 from emcore.io import as_signal
-from emcore.preprocessing import Recipe, prepare
+from emcore.passes.moments import checked_range
+from emcore.passes.sums import row_and_column_sums
 from emcore.signals import Axis, Signal, default_axes
+from emcore.sources import Source
+from emcore.spectrum_outside import is_outside, loaded, read_within, rows_outside
+from emcore.visiting import begin
 
 ENERGIES = {"eV": 1.0, "keV": 1e3}
 _NAMES = ("energy", "energy loss", "eloss", "e", "channel", "spectrum", "signal")
@@ -40,6 +45,8 @@ class SpectrumImage:
     masked : ndarray of bool, shape (...), or None
         Positions left out.
     notes : tuple of str
+    outside : Source, or None
+        The rows, where they were to be visited outside memory.
     """
 
     signal: Signal
@@ -47,6 +54,7 @@ class SpectrumImage:
     channels: slice
     masked: NDArray[np.bool_] | None
     notes: tuple[str, ...]
+    outside: Source | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -56,32 +64,31 @@ class SpectrumImage:
     def rows(self, block: Block | None = None) -> Any:
         """One row for each position of the scan or of a block of it, of the channels that count.
 
-        Of an array the whole scan is a view; a block is read or copied, in the type of the data.
+        Of an array the whole scan is a view, outside memory a source; a block is read or copied, in the type of the
+        data.
         """
+        if block is None and self.outside is not None:
+            return self.outside
         data = self.signal.data
         if block is not None:
             return np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
-        rows = data.reshape(-1, data.shape[-1]) if hasattr(data, "reshape") else data
-        if self.energy.size == data.shape[-1]:
-            return rows
-        if hasattr(data, "reshape"):
-            return rows[:, self.channels]
-        keep = np.zeros(data.shape[-1], dtype=bool)
-        keep[self.channels] = True
-        return prepare(Recipe(rows, keep=keep))
+        rows = data.reshape(-1, data.shape[-1])
+        return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
 
 
-def as_spectrum_image(obj: Any, name: str = "spectrum_image") -> Signal:
+def as_spectrum_image(obj: Any, name: str = "spectrum_image", memory: int | str | None = None) -> Signal:
     """A signal with its energy axis last.
 
     Parameters
     ----------
-    obj : array-like, Signal, HyperSpy signal or path
+    obj : array-like, Signal, HyperSpy signal, dictionary of RosettaSciIO or path
         The energy is the axis in eV or keV, else the one called so, else the only one that is no scan axis, else the
         last. Of a file with several data sets the largest with a spectrum at every position; a vector in it as long as
         one axis says where the channels lie. What is stored is neither copied nor converted.
     name : str
         The argument's name, for the message.
+    memory : int or str, optional
+        What a file holds is left there if it is larger; default 1 GiB.
 
     Returns
     -------
@@ -102,7 +109,7 @@ def as_spectrum_image(obj: Any, name: str = "spectrum_image") -> Signal:
     >>> as_spectrum_image(Signal(np.zeros((50, 3, 4)), axes)).axes[-1]
     Axis(name='energy', size=50, scale=10.0, offset=0.0, units='eV', navigation=False)
     """
-    signal = _read(obj)
+    signal = _read(obj, memory)
     axes = list(signal.axes)
     if len(axes) < 2:
         raise ValueError(f"{name} has shape {signal.shape}: a spectrum at every position is needed, (y, x, channels)")
@@ -126,18 +133,20 @@ def as_spectrum_image(obj: Any, name: str = "spectrum_image") -> Signal:
     return replace(signal, data=data, axes=(*named, energy))
 
 
-def _read(obj: Any) -> Signal:
+def _read(obj: Any, memory: Any) -> Signal:
     if isinstance(obj, Signal):
         return obj
+    if isinstance(obj, dict) and "data" in obj and "axes" in obj:
+        from emcore.formats import from_rosetta
+
+        return from_rosetta(obj)
     if not isinstance(obj, str | os.PathLike):
         stored = hasattr(obj, "shape") and hasattr(obj, "dtype") and not isinstance(obj, np.ndarray)
         if stored and not hasattr(obj, "axes_manager") and not hasattr(obj, "dask") and len(obj.shape) > 1:
             return Signal(obj, default_axes(tuple(obj.shape)))  # left where it is
         return as_signal(obj)
-    from emcore.formats import MAPPED, read_all
-
     path = Path(obj)
-    found = [each for each in read_all(path, path.suffix.lower() in MAPPED) if each.dtype.kind in "biuf"]
+    found = read_within(path, memory)
     if not found:
         raise ValueError(f"{path} holds no numbers")
     signal = max(found, key=lambda each: (_has_spectra(each), math.prod(each.shape)))
@@ -180,6 +189,8 @@ def select(
     navigation_mask: ArrayLike | str | None = None,
     signal_range: tuple[float, float] | None = None,
     name: str = "spectrum_image",
+    memory: int | str | None = None,
+    whole: bool = True,
 ) -> SpectrumImage:
     """A spectrum image checked, with the channels and positions that count.
 
@@ -192,6 +203,10 @@ def select(
         First and last energy, in eV; in channels where the energy is not calibrated. Default: all, without a strobe at
         0.
     name : str
+    memory : int or str, optional
+        Budget for data outside memory, default 1 GiB; what takes less than half of it is held in memory.
+    whole : bool
+        Whether the scan is going to be visited as a whole: then the values are checked outside memory too.
 
     Returns
     -------
@@ -212,18 +227,19 @@ def select(
     >>> image.energy.offset, image.rows().shape, image.notes
     (80.0, (120, 991), ('the strobe peak at 0 eV was left out: channels below 80 eV',))
     """
-    signal = as_spectrum_image(obj, name)
-    if isinstance(signal.data, np.ndarray):
-        data = as_pixels(signal.data, name, signal.data.ndim)
+    signal = as_spectrum_image(obj, name, memory)
+    outside = is_outside(signal, memory)
+    if not outside:
+        data = as_pixels(loaded(signal).data, name, len(signal.shape))
         if data.dtype.kind in "fi":
-            _check_values(data, name)
+            _check_values(lambda: check_finite(data, name, nonnegative=True), name)
         signal = replace(signal, data=data)
     *scan, energy = signal.axes
     if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
         raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
     notes: tuple[str, ...] = ()
     if signal_range is None:
-        first, last = _without_strobe(signal), energy.size
+        first, last = _without_strobe(signal, outside, memory), energy.size
         if first:
             start = energy.offset + first * energy.scale
             notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
@@ -231,6 +247,10 @@ def select(
         first, last = _range(energy, signal_range)
     kept = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
     image = SpectrumImage(signal, kept, slice(first, last), None, notes)
+    if outside and (whole or isinstance(navigation_mask, str)):
+        source = rows_outside(signal, image.channels, name, memory)
+        _check_values(lambda: checked_range(begin(source, None, None, {}, 0, 0, quiet=True), nonnegative=True), name)
+        image = replace(image, outside=source)
     if navigation_mask is None:
         return image
     masked = _mask(image, navigation_mask)
@@ -241,9 +261,9 @@ def select(
     return replace(image, masked=masked, notes=(*notes, said))
 
 
-def _check_values(data: NDArray[Any], name: str) -> None:
+def _check_values(check: Callable[[], object], name: str) -> None:
     try:
-        check_finite(data, name, nonnegative=True)
+        check()
     except ValueError as error:
         if not str(error).startswith("Negative"):
             raise
@@ -263,7 +283,7 @@ def _range(energy: Axis, signal_range: tuple[float, float]) -> tuple[int, int]:
     return int(inside[0]), int(inside[-1]) + 1
 
 
-def _without_strobe(signal: Signal) -> int:
+def _without_strobe(signal: Signal, outside: bool, memory: Any) -> int:
     """The first channel behind a strobe peak at 0 eV, 0 where there is none."""
     energy = signal.axes[-1]
     values = energy.values
@@ -273,8 +293,11 @@ def _without_strobe(signal: Signal) -> int:
     behind = np.flatnonzero((values > values[near[-1]]) & (values <= _REACH))
     if not behind.size:
         return 0
-    part = signal.data[..., : int(behind[-1]) + 1]
-    sums = np.asarray(part).sum(axis=tuple(range(part.ndim - 1)), dtype=np.float64)
+    part = slice(0, int(behind[-1]) + 1)
+    if outside:
+        sums = row_and_column_sums(rows_outside(signal, part, "spectrum_image", memory))[1]
+    else:
+        sums = signal.data[..., part].sum(axis=tuple(range(signal.data.ndim - 1)), dtype=np.float64)
     lowest = int(behind[np.argmin(sums[behind])])
     return lowest if sums[near].max() > 3 * max(sums[lowest], 1.0) else 0
 
@@ -283,9 +306,9 @@ def _mask(image: SpectrumImage, given: ArrayLike | str) -> NDArray[np.bool_]:
     if isinstance(given, str):
         if given != "vacuum":
             raise ValueError(f"navigation_mask={given!r} is not known; give 'vacuum' or an array of bool")
-        from emcore.endmembers import row_sums
+        from emcore.endmembers import sums_of
 
-        counts = row_sums(image.rows()).reshape(image.grid)
+        counts = sums_of(image.rows())[0].reshape(image.grid)
         return counts < _VACUUM * float(np.quantile(counts, 0.95))
     mask = np.asarray(getattr(given, "data", given) if hasattr(given, "axes_manager") else given)
     if mask.dtype != bool:

@@ -16,9 +16,10 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.blocks import Block
 from emcore.checkpoint import Checkpoint
 from emcore.memory import in_words
-from emcore.sources import Block, Source
+from emcore.sources import Source
 
 Partial = tuple[Any, ...]
 TICK = 0.1
@@ -37,13 +38,19 @@ class PerRow:
 
     def __init__(self, source: Source, array: NDArray[Any]) -> None:
         self.array = array
-        self._grid = array.reshape((*source.grid, *array.shape[1:]))
+        grid = source.grid if source.chosen is None else array.shape[:1]
+        self._grid = array.reshape((*grid, *array.shape[1:]))
 
     def get(self, block: Block) -> NDArray[Any]:
         """Of the rows of a block; of a slab a view."""
+        if block.places is not None:
+            return self.array[block.places]
         return self._grid[block.where].reshape(block.rows, *self.array.shape[1:])
 
     def put(self, block: Block, values: NDArray[Any]) -> None:
+        if block.places is not None:
+            self.array[block.places] = values
+            return
         part = self._grid[block.where]
         part[...] = values.reshape(part.shape)
 
@@ -182,7 +189,7 @@ def _in_slabs(
             if block.index + 1 < len(source.blocks):
                 ahead = reader.submit(_read, source, source.blocks[block.index + 1])
             _emcore.set_progress(_share(report, done, block.rows))
-            x = source.checked_rows(stored)
+            x = source.checked_rows(stored, block.chosen)
             found = _visit(function, x, state, block.index, [of and of.get(block) for of in rows], source)
             _emcore.set_progress(None)
             del x

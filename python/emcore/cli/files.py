@@ -28,13 +28,19 @@ def expand(given: Sequence[Path], kind: Kind) -> tuple[list[Path], Failures]:
     for path in given:
         with collected(path, failures):
             found = [path]
-            if path.is_dir():
-                found = sorted(p for p in path.iterdir() if p.suffix.lower() in kind.suffixes and p.is_file())
+            if path.is_dir() and not _meant(path, kind):
+                found = sorted(p for p in path.iterdir() if _meant(p, kind))
                 if not found:
                     raise ValueError(f"no {kind.name} in this folder: looked for {', '.join(kind.suffixes)}")
             for file in found:
                 files.setdefault(file.resolve(), file)
     return list(files.values()), failures
+
+
+def _meant(path: Path, kind: Kind) -> bool:
+    """Whether it is a file of that kind, or a store that is a folder."""
+    suffix = path.suffix.lower()
+    return suffix in kind.suffixes and (path.is_file() or suffix == ".zarr")
 
 
 def output_names(files: Sequence[Path]) -> dict[Path, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emcore.workflows.unmixing import Unmixing
 
 TEXT = "Find the phases of an EDS or EELS spectrum image, their maps and spectra."
-IMAGES = Kind("spectrum image", (".bcf", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".dm3", ".dm4"))
+IMAGES = Kind("spectrum image", (".bcf", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".zarr", ".dm3", ".dm4"))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="energies in eV (all, without a strobe at 0)")
     parser.add_argument("--mask-vacuum", action="store_true", help="leave out positions with next to no counts")
     parser.add_argument("--blocks", type=_blocks, metavar="auto|Y,X", help="search blocks of the scan by themselves")
+    parser.add_argument("--memory", type=_memory, help="as in '2 GiB'; a larger file is visited in blocks (1 GiB)")
     add_output_options(parser)
+
+
+def _memory(text: str) -> str:
+    from emcore.memory import check_memory
+
+    try:
+        check_memory(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -69,6 +80,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             navigation_mask="vacuum" if options.mask_vacuum else None,
             signal_range=options.range,
             blocks=options.blocks,
+            memory=options.memory,
         )
         return result
 

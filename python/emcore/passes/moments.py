@@ -50,11 +50,12 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
     if kind == "u" or (kind == "i" and not nonnegative):
         info: Any = np.iinfo(source.dtype.name)
         return info.min, info.max
+    if "range" in source.known and (not nonnegative or source.known["range"][0] >= 0):
+        return source.known["range"]  # type: ignore[no-any-return]
     low, high, bad, negative = passes.once(_range, merge=_widest)
 
     def position(place: Any) -> str:
-        row = source.row_of(int(place[0]), int(place[1]))
-        at = [*np.unravel_index(row, source.navigation), place[2]]
+        at = [*source.position(source.row_of(int(place[0]), int(place[1]))), place[2]]
         return ", ".join(str(int(i)) for i in at)
 
     if bad[0] >= 0:
@@ -67,6 +68,7 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
             f"Negative values in data passed to {source.name}, first at [{position(negative)}]; "
             "subtract the detector's offset or set them to zero first"
         )
+    source.known["range"] = float(low), float(high)
     return float(low), float(high)
 
 

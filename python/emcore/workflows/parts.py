@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.endmembers import Endmembers, channel_weights, column_sums, find_endmembers, row_sums
+from emcore.endmembers import Endmembers, channel_weights, find_endmembers, selected, sums_of
 from emcore.joining import Joint, join_spectra
 from emcore.nmf import nmf_maps
-from emcore.preprocessing import Recipe, prepare
 from emcore.residuals import residuals
 from emcore.spectrum_images import Block, SpectrumImage
 
@@ -67,7 +66,10 @@ def is_counting(image: SpectrumImage) -> bool:
     data = image.signal.data
     if data.dtype.kind in "biu":
         return True
-    places = np.unravel_index(np.unique(np.linspace(0, math.prod(image.grid) - 1, _LOOKED_AT).astype(int)), image.grid)
+    few = np.unique(np.linspace(0, math.prod(image.grid) - 1, _LOOKED_AT).astype(int))
+    if image.outside is not None:
+        return bool((image.outside.take(few.tolist()) % 1 == 0).all())
+    places = np.unravel_index(few, image.grid)
     return all(bool((np.asarray(data[tuple(place)]) % 1 == 0).all()) for place in zip(*places, strict=True))
 
 
@@ -78,13 +80,14 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
     for block, places in _blocks(image, cut):
         rows = image.rows(block)
         allowed = _allowed(image, places)
-        counts[places] = row_sums(rows)
+        counts[places], totals = sums_of(rows, allowed)
         own = counts[places] if allowed is None else counts[places[allowed]]
         if not own.sum() > 0:
             continue
         wanted = settings.n_components if cut is None else "auto"
-        found = find_endmembers(rows, wanted, settings.weighting, settings.loss, settings.counting, allowed)
-        totals = column_sums(_chosen(rows, allowed))
+        found = find_endmembers(
+            rows, wanted, settings.weighting, settings.loss, settings.counting, allowed, (counts[places], totals)
+        )
         sums += totals
         if cut is None:
             parts.append(Part(None, found, np.array([own.sum()])))
@@ -101,10 +104,6 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
 def _allowed(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[np.intp] | None:
     """Which of these positions are not masked; None where nothing is."""
     return None if image.masked is None else np.flatnonzero(~image.masked.ravel()[places])
-
-
-def _chosen(rows: Any, allowed: NDArray[np.intp] | None) -> Any:
-    return rows if allowed is None else prepare(Recipe(rows, rows=allowed))
 
 
 def join(parts: list[Part], sums: Floats, settings: Settings) -> Joint:
@@ -141,7 +140,7 @@ def map_spectra(
             squares[places], over = residuals(rows, found, spectra)
         elif allowed.size:
             maps[places[allowed]] = found[allowed]
-            squares[places[allowed]], over = residuals(_chosen(rows, allowed), found[allowed], spectra)
+            squares[places[allowed]], over = residuals(selected(rows, allowed), found[allowed], spectra)
         else:
             continue
         features += over

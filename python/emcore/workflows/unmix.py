@@ -7,6 +7,7 @@ block survives there, where a factorisation of the whole scan would lose it (Coz
 """
 
 import math
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -16,13 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore.arrays import check_count, check_option
 from emcore.control import get_num_threads
-from emcore.endmembers import WEIGHTINGS, channel_weights
+from emcore.endmembers import MOST, WEIGHTINGS, channel_weights
 from emcore.joining import ANGLE, Joint
+from emcore.memory import check_memory, in_words
 from emcore.nmf import LOSSES, nmf_maps
+from emcore.passes import nmf, pca
 from emcore.rank_rules import RankChoice
 from emcore.results import Provenance
 from emcore.signals import Signal
+from emcore.sources import Source
 from emcore.spectrum_images import SpectrumImage, select
+from emcore.spectrum_outside import predicted, source_file
 from emcore.wording import count_of
 from emcore.workflows.parts import Part, Settings, block_fields, is_counting, join, map_spectra, mean_evr, search
 from emcore.workflows.unmixing import ENERGY, NOISE, Unmixing
@@ -43,6 +48,7 @@ def unmix(
     navigation_mask: ArrayLike | str | None = None,
     signal_range: tuple[float, float] | None = None,
     blocks: tuple[int, int] | str | None = None,
+    memory: int | str | None = None,
 ) -> Unmixing:
     """Unmix an EDS or EELS spectrum image into maps and spectra of its phases.
 
@@ -50,7 +56,9 @@ def unmix(
     ----------
     spectrum_image : array_like, Signal, HyperSpy signal or path
         Of shape (y, x, channels), or (n, channels) for positions without a grid, not negative, in the detector's own
-        type; in a file the energy may be any axis. It is neither written to nor copied as a float.
+        type; in a file the energy may be any axis. It is neither written to nor copied as a float. A memory map, an
+        HDF5 or Zarr array, a lazy signal or a Dask array (on whichever scheduler is active) is visited in blocks, with
+        the same result.
     n_components : int or "auto", default "auto"
         How many phases. "auto": for counts, the singular values above the optimal threshold at their known noise [1]_;
         for other data the median rule or the largest gap. Of blocks, each by itself, and the number that the angle
@@ -67,6 +75,9 @@ def unmix(
     blocks : (int, int) or "auto", optional
         Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them as large as 128 MiB and
         at most a quarter of the scan's sides. By default the scan is searched as a whole.
+    memory : int or str, optional
+        How much may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB. What takes less than half
+        of it is held in memory; of a file, what takes less than all of it.
 
     Returns
     -------
@@ -77,7 +88,8 @@ def unmix(
     ------
     ValueError
         Negative values, NaN or infinity (first position named), no counts at all, a mask or range that leaves nothing,
-        more components than channels or positions, blocks that do not fit, an unknown option.
+        more components than channels or positions, blocks that do not fit, too little memory (the least is named), an
+        unknown option.
     TypeError
         Data that are not real numbers, a mask that is not of bool.
 
@@ -105,8 +117,10 @@ def unmix(
         check_option(n_components, ("auto",), "n_components")
     else:
         check_count(n_components, "n_components", 1)
-    image = select(spectrum_image, navigation_mask, signal_range)
-    cut = _cut(image, blocks)
+    image = select(spectrum_image, navigation_mask, signal_range, memory=memory, whole=blocks is None)
+    cut = _cut(image, blocks, memory)
+    if image.outside is not None and memory is not None and cut is None:
+        print(_predicted(image.outside, n_components), file=sys.stderr)
     settings = Settings(n_components, weighting, loss, is_counting(image))
     parts, sums, counts = search(image, cut, settings)
     joined = join(parts, sums, settings)
@@ -144,12 +158,18 @@ def unmix(
         above_edge=max(part.found.above_edge for part in parts),
         image=total,
         mean=Signal(sums / max(int((~masked).sum()), 1), (image.energy,), image.signal.source, image.signal.title),
-        provenance=_provenance(parameters, image.signal, total, started, notes),
+        provenance=_provenance(parameters, image, total, started, notes),
         **({} if cut is None else block_fields(parts, joined, order)),
     )
 
 
-def _cut(image: SpectrumImage, blocks: Any) -> tuple[int, int] | None:
+def _predicted(source: Source, n_components: int | str) -> str:
+    k, d = n_components if isinstance(n_components, int) else MOST, source.shape[1]
+    fixed = max(pca.sums_bytes(d, max(k, MOST), "auto"), nmf.sums_bytes(d, k))
+    return predicted(source, nmf.row_bytes(k, np.dtype(np.float32), "nndsvda"), fixed)
+
+
+def _cut(image: SpectrumImage, blocks: Any, memory: Any) -> tuple[int, int] | None:
     """Lines and columns of a block."""
     if blocks is None:
         return None
@@ -157,7 +177,7 @@ def _cut(image: SpectrumImage, blocks: Any) -> tuple[int, int] | None:
         raise ValueError(f"blocks are cut from a scan of two axes; this one has {len(image.grid)}: leave blocks out")
     if isinstance(blocks, str):
         check_option(blocks, ("auto",), "blocks")
-        positions = max(_BLOCK_BYTES // (image.energy.size * image.signal.dtype.itemsize), 1)
+        positions = max(min(_BLOCK_BYTES, check_memory(memory) // 8) // _row_bytes(image), 1)
         side = math.isqrt(positions)
         return tuple(max(1, min(side, -(-size // _LEAST_BLOCKS))) for size in image.grid)  # type: ignore[return-value]
     if not isinstance(blocks, tuple | list) or len(blocks) != 2:
@@ -168,7 +188,18 @@ def _cut(image: SpectrumImage, blocks: Any) -> tuple[int, int] | None:
     )
     if lines * columns < 2:
         raise ValueError(f"blocks={lines}, {columns} are single positions; give blocks of several")
+    # The last of a line or column takes the rest.
+    largest = math.prod(side + size % side for side, size in zip((lines, columns), image.grid, strict=True))
+    if memory is not None and 2 * largest * _row_bytes(image) > check_memory(memory):
+        raise ValueError(
+            f"memory={in_words(check_memory(memory))} is too little for blocks of {lines} x {columns} positions: the "
+            f"smallest possible is {in_words(2 * largest * _row_bytes(image))}; give more, or smaller blocks"
+        )
     return lines, columns
+
+
+def _row_bytes(image: SpectrumImage) -> int:
+    return image.energy.size * image.signal.dtype.itemsize
 
 
 def _choice(parts: list[Part], joined: Joint, n_components: int | str) -> RankChoice:
@@ -201,9 +232,11 @@ def _divided(squares: Floats, by: Floats) -> Floats:
 
 
 def _provenance(
-    parameters: dict[str, Any], signal: Signal, total: Signal, started: float, notes: list[str]
+    parameters: dict[str, Any], image: SpectrumImage, total: Signal, started: float, notes: list[str]
 ) -> Provenance:
+    signal, outside = image.signal, image.outside is not None
     # What is left where it is stored is not read once more for its hash: that of its counts tells it as well.
-    known = signal if isinstance(signal.data, np.ndarray) or signal.source else replace(total, title=signal.name)
+    here = isinstance(signal.data, np.ndarray) and not outside
+    known = signal if here or source_file(signal) else replace(total, title=signal.name, source="")
     elapsed = time.perf_counter() - started
     return Provenance.record("unmix", parameters, known, elapsed=elapsed, threads=get_num_threads(), notes=notes)
