@@ -10,9 +10,9 @@ import zarr
 import emcore
 from emcore.cli import main
 from emcore.datasets import eds_phases
-from emcore.distributed import Passes
 from emcore.signals import Axis, Signal
 from emcore.spectrum_images import select
+from emcore.visiting import Passes
 from emcore.workflows.unmix import unmix
 
 da = pytest.importorskip("dask.array")
