@@ -144,6 +144,8 @@ def unmix(
     scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
     notes = [*image.notes, *_notes(joined, settings)]
+    if image.outside is not None:
+        notes.append(f"data outside memory, visited in blocks with a budget of {in_words(check_memory(memory))}")
     return Unmixing(
         maps=np.ascontiguousarray(maps[:, order].T, dtype=np.float32).reshape(-1, *image.grid),
         spectra=joined.spectra[order],
