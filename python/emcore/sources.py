@@ -60,8 +60,14 @@ class Stored:
             return mapped
         try:
             some = slice(start // self.unit, stop // self.unit)
-            part = self.data[some] if self.channels == slice(None) else self.data[some, ..., self.channels]
-            rows = np.array(part).reshape(stop - start, self.d)
+            where = some if self.channels == slice(None) else (some, ..., self.channels)
+            if hasattr(self.data, "read_direct"):
+                part = _own_memory((stop - start) * self.d, self.stored_dtype)
+                part = part.reshape(some.stop - some.start, *self.data.shape[1:-1], -1)
+                self.data.read_direct(part, where)
+            else:
+                part = self.data[where]
+            rows = (np.asarray if self.map is None else np.array)(part).reshape(stop - start, self.d)
         except Exception as error:
             raise ValueError(f"rows {start} to {stop} cannot be read: truncated or damaged ({error})") from error
         if self.map is not None:  # frames with something between them, of which a copy was made
@@ -106,6 +112,11 @@ class Stored:
             return  # a copy
         start = (low - first) // mmap.PAGESIZE * mmap.PAGESIZE
         file.madvise(advice, start, min(high - first, len(file)) - start)
+
+
+def _own_memory(count: int, dtype: Any) -> NDArray[Any]:
+    """An array that goes back to the system when it is let go of; the allocator would keep it for the thread."""
+    return np.frombuffer(mmap.mmap(-1, count * dtype.itemsize), dtype)
 
 
 def _bounds(rows: NDArray[Any]) -> tuple[int, int]:
