@@ -322,6 +322,8 @@ def test_hyperspy_signals_are_spectra_in_electronvolts_over_components(result):
     np.testing.assert_array_equal(maps.data, result.maps)
 
 
+# exSpy divides zero by zero where a phase has none of the elements.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
 def test_exspy_quantifies_the_phases(data_folder):
     pytest.importorskip("exspy")
     spectra = unmix(data_folder / "core_shell.hspy").to_hyperspy()["spectra"]
