@@ -195,7 +195,11 @@ def test_two_worker_processes_find_the_same_bits_as_threads(name, cube, client):
 
 
 def test_a_worker_that_is_killed_does_not_change_the_result(cube, client):
-    slow = da.from_array(cube, chunks=(11, 20, -1)).map_blocks(_slowly, dtype=cube.dtype)
+    def slowly(block):  # a function of the test, that goes to workers which cannot import this file
+        time.sleep(0.05)
+        return block
+
+    slow = da.from_array(cube, chunks=(11, 20, -1)).map_blocks(slowly, dtype=cube.dtype)
     victims, told = list(client.run(os.getpid).values()), []
 
     def kill(done, total):
@@ -211,11 +215,6 @@ def test_a_worker_that_is_killed_does_not_change_the_result(cube, client):
     assert victims[0] not in client.run(os.getpid).values()
     assert np.array_equal(found.H, expected.H)
     assert np.array_equal(found.W, expected.W)
-
-
-def _slowly(block):
-    time.sleep(0.05)
-    return block
 
 
 def test_errors_of_workers_come_back_and_the_cluster_goes_on(cube, client):
