@@ -4,9 +4,11 @@
 //! `s_c = |c − p|²/2 − (x − p)·(c − p)`, p a fixed point amid the data, the nearest centre has the lowest score, and the
 //! squared distance is |x − p|² + 2 s. What is done is exactly Lloyd's iteration, at less than its cost:
 //!
-//! - *Many features*: a row is not read at all while its nearest centre cannot have changed. Each row keeps by how much
-//!   every (group of) other centres is farther at least than its own; what the centres moved since is taken off (the
-//!   triangle inequality: Elkan 2003; Hamerly 2010 for one group, Ding et al. 2015 for several). Else n d k multiply-adds.
+//! - *Many features*: a row is not read at all while its nearest centre cannot have changed. What its products with the
+//!   centres of an earlier iteration tell of those of today says so (see `bases`). Where there is no memory for these each
+//!   row keeps by how much every (group of) other centres is farther at least than its own; what the centres moved since is
+//!   taken off (the triangle inequality: Elkan 2003; Hamerly 2010 for one group, Ding et al. 2015 for several). Else n d k
+//!   multiply-adds.
 //! - *Certainty*: scores come from f32 products; where the best two differ by less than those can err, f64 distances
 //!   decide, and of equal ones the lowest index. So labels do not depend on the instruction set.
 //! - *Sums* over the rows of a cluster change only by rows that changed cluster. f64 sums of integers are exact (below
@@ -16,6 +18,7 @@
 //! spherical k-means of Dhillon & Modha (2001). |x − c|² = 2 − 2 cos, so that all of the above holds.
 
 mod assign;
+mod bases;
 mod centers;
 mod exact;
 mod few;
@@ -111,10 +114,13 @@ pub fn kmeans<T: Pixel + Into<f64>>(
         converged = strict || shift <= tol;
     }
     if !strict {
-        parts.assign(&x, &centers, None, control)?;
+        parts.assign(&x, &centers, Some(&mut sums), control)?;
     }
     let labels = parts.into_labels();
-    let inertia = exact::inertia(&x, &centers.values, &labels, control)?;
+    let inertia = match sums.inertia(&centers) {
+        Some(inertia) => inertia,
+        None => exact::inertia(&x, &centers.values, &labels, control)?,
+    };
     Ok(Fit { centers: centers.values, labels, inertia, n_iter, converged })
 }
 

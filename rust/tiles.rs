@@ -33,10 +33,11 @@ pub fn tiles(n: usize, rows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(rows).map(move |start| start..(start + rows).min(n))
 }
 
-/// The offset of each of d features in the type of the arithmetic, padded to whole lines; zeros where none is given.
+/// The offset of each of d features in the type of the arithmetic, padded to whole lines; empty where none is given.
 pub fn pack_offset<R: Real>(offset: Option<&[f64]>, d: usize) -> Vec<R> {
-    let mut packed = offset.map_or(vec![R::ZERO; d], |offset| offset.iter().map(|&x| R::of(x)).collect());
-    assert_eq!(packed.len(), d, "an offset for each feature");
+    let Some(offset) = offset else { return Vec::new() };
+    assert_eq!(offset.len(), d, "an offset for each feature");
+    let mut packed = Vec::from_iter(offset.iter().map(|&x| R::of(x)));
     packed.resize(d.div_ceil(R::LINE) * R::LINE, R::ZERO);
     packed
 }
@@ -60,17 +61,26 @@ pub fn accumulate<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], y: &[T::Rea
 /// Registers of features at a time in [`Accumulate`]: G x K sums.
 const G: usize = 2;
 
-/// Call `$self.$columns::<S, K, R>` for each group of K columns of which, R rows of X at a time, all sums, columns and
-/// rows fit into the registers of the instruction set; more would be spilled, which costs half the speed.
+/// Call `$self.$columns::<S, K, R, OFFSET>` for each group of K columns of which, R rows of X at a time, all sums, columns
+/// and rows fit into the registers of the instruction set; more would be spilled, which costs half the speed.
 macro_rules! for_column_groups {
-    ($self:ident, $columns:ident, $simd:ident, $k:expr) => {{
+    ($self:ident, $columns:ident, $simd:ident, $k:expr) => {
+        if $self.tile.offset.is_empty() {
+            for_column_groups!($self, $columns, $simd, $k, false)
+        } else {
+            for_column_groups!($self, $columns, $simd, $k, true)
+        }
+    };
+    ($self:ident, $columns:ident, $simd:ident, $k:expr, $offset:literal) => {{
         let mut first = 0;
         while first < $k {
             first += match $k - first {
-                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8, 2>($simd, first),
-                4.. => $self.$columns::<S, 4, 3>($simd, first),
-                2.. => $self.$columns::<S, 2, 4>($simd, first),
-                _ => $self.$columns::<S, 1, 4>($simd, first),
+                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8, 2, $offset>($simd, first),
+                6 if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 6, 3, $offset>($simd, first),
+                4.. => $self.$columns::<S, 4, 3, $offset>($simd, first),
+                3 => $self.$columns::<S, 3, 4, $offset>($simd, first),
+                2.. => $self.$columns::<S, 2, 4, $offset>($simd, first),
+                _ => $self.$columns::<S, 1, 4, $offset>($simd, first),
             }
         }
     }};
@@ -80,10 +90,24 @@ macro_rules! for_column_groups {
 struct Tile<'a, T: Pixel> {
     block: Block<'a, T>,
     tail: &'a [T],
+    /// Of each feature, or none of any.
     offset: &'a [T::Real],
 }
 
 impl<'a, T: Pixel> Tile<'a, T> {
+    /// The offset of the features from `at` on.
+    #[inline(always)]
+    fn offset<S: Simd, const O: bool>(&self, simd: S, at: usize) -> <T::Real as Real>::Lanes<S> {
+        let lanes = T::Real::lanes::<S>();
+        debug_assert!(!O || at + lanes <= self.offset.len());
+        // SAFETY: `with_tile` checked that there is one for each feature of whole lines.
+        if O {
+            T::Real::load(simd, unsafe { self.offset.get_unchecked(at..at + lanes) })
+        } else {
+            T::Real::splat(simd, T::Real::ZERO)
+        }
+    }
+
     #[inline(always)]
     fn lines(&self) -> usize {
         self.block.d().div_ceil(T::Real::LINE)
@@ -107,7 +131,8 @@ impl<'a, T: Pixel> Tile<'a, T> {
 /// Call `body` with `block` as a tile.
 fn with_tile<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], body: impl FnOnce(Tile<'_, T>)) {
     let (d, size) = (block.d(), T::Real::LINE);
-    assert_eq!(offset.len(), d.div_ceil(size) * size, "an offset for each feature, from pack_offset");
+    let whole = [0, d.div_ceil(size) * size].contains(&offset.len());
+    assert!(whole, "an offset for each feature, from pack_offset");
     let mut tail = Vec::new();
     if d % size != 0 {
         tail.resize(block.n() * size, T::default());
@@ -136,7 +161,7 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
 impl<T: Pixel> Project<'_, T> {
     /// Columns `first..first + K` of the product, R rows at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize, const R: usize>(&mut self, simd: S, first: usize) -> usize {
+    fn columns<S: Simd, const K: usize, const R: usize, const O: bool>(&mut self, simd: S, first: usize) -> usize {
         let n = self.tile.block.n();
         // Sums in registers between chunks of features, spilled here so that Q's chunk serves all rows of the tile.
         let mut sums = vec![[[T::Real::splat(simd, T::Real::ZERO); K]; R]; n.div_ceil(R)];
@@ -144,7 +169,7 @@ impl<T: Pixel> Project<'_, T> {
             for (group, sums) in sums.iter_mut().enumerate() {
                 // The last row again where the tile ends sooner.
                 let rows = std::array::from_fn(|r| (group * R + r).min(n - 1));
-                self.chunk::<S, K, R>(simd, first, chunk.clone(), rows, sums);
+                self.chunk::<S, K, R, O>(simd, first, chunk.clone(), rows, sums);
             }
         }
         for (i, sums) in sums.iter().flatten().take(n).enumerate() {
@@ -156,7 +181,7 @@ impl<T: Pixel> Project<'_, T> {
     }
 
     #[inline(always)]
-    fn chunk<S: Simd, const K: usize, const R: usize>(
+    fn chunk<S: Simd, const K: usize, const R: usize, const O: bool>(
         &self,
         simd: S,
         first: usize,
@@ -174,18 +199,17 @@ impl<T: Pixel> Project<'_, T> {
                 prefetch(x, ahead);
             }
             let at = (line * self.q.k + first) * size;
-            // SAFETY: Q and the offset hold `lines()` whole lines of each column.
-            let (q, offset) = unsafe {
-                (
-                    self.q.values.get_unchecked(at..at + K * size),
-                    self.tile.offset.get_unchecked(line * size..(line + 1) * size),
-                )
-            };
+            // SAFETY: Q holds `lines()` whole lines of each column.
+            let columns = unsafe { self.q.values.get_unchecked(at..at + K * size) };
             for part in (0..size).step_by(lanes) {
-                let q: [_; K] = std::array::from_fn(|c| T::Real::load(simd, &q[c * size + part..][..lanes]));
-                let offset = T::Real::load(simd, &offset[part..part + lanes]);
+                let mut q = [T::Real::splat(simd, T::Real::ZERO); K];
+                for (q, column) in q.iter_mut().zip(columns.chunks_exact(size)) {
+                    *q = T::Real::load(simd, &column[part..part + lanes]);
+                }
+                let offset = self.tile.offset::<S, O>(simd, line * size + part);
                 for (x, acc) in x.iter().zip(&mut acc) {
-                    let x = T::Real::sub(simd, T::load(simd, &x[part..part + lanes]), offset);
+                    let x = T::load(simd, &x[part..part + lanes]);
+                    let x = if O { T::Real::sub(simd, x, offset) } else { x };
                     for c in 0..K {
                         acc[c] = T::Real::mul_add(simd, x, q[c], acc[c]);
                     }
@@ -214,36 +238,45 @@ impl<T: Pixel> WithSimd for Accumulate<'_, T> {
 impl<T: Pixel> Accumulate<'_, T> {
     /// Columns `first..first + K` of the sum, G registers of features at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize, const R: usize>(&mut self, simd: S, first: usize) -> usize {
+    fn columns<S: Simd, const K: usize, const R: usize, const O: bool>(&mut self, simd: S, first: usize) -> usize {
         for line in 0..self.tile.lines() {
             for part in (0..T::Real::LINE).step_by(G * T::Real::lanes::<S>()) {
-                self.registers::<S, K>(simd, first, line, part);
+                self.registers::<S, K, O>(simd, first, line, part);
             }
         }
         K
     }
 
     #[inline(always)]
-    fn registers<S: Simd, const K: usize>(&mut self, simd: S, first: usize, line: usize, part: usize) {
+    fn registers<S: Simd, const K: usize, const O: bool>(&mut self, simd: S, first: usize, line: usize, part: usize) {
         let (k, size, lanes) = (self.into.k, T::Real::LINE, T::Real::lanes::<S>());
         let at = (line * k + first) * size;
         let sums = &mut self.into.values[at..at + K * size];
-        let offset = &self.tile.offset[line * size..(line + 1) * size];
-        let offset: [_; G] = std::array::from_fn(|g| T::Real::load(simd, &offset[part + g * lanes..][..lanes]));
-        let mut acc: [[_; K]; G] = std::array::from_fn(|g| {
-            std::array::from_fn(|c| T::Real::load(simd, &sums[c * size + part + g * lanes..][..lanes]))
-        });
+        // Loops, not `from_fn`, whose closures are not always compiled for the instruction set at hand.
+        let mut offset = [T::Real::splat(simd, T::Real::ZERO); G];
+        for (g, offset) in offset.iter_mut().enumerate() {
+            *offset = self.tile.offset::<S, O>(simd, line * size + part + g * lanes);
+        }
+        let mut acc = [[T::Real::splat(simd, T::Real::ZERO); K]; G];
+        for (g, acc) in acc.iter_mut().enumerate() {
+            for (c, acc) in acc.iter_mut().enumerate() {
+                *acc = T::Real::load(simd, &sums[c * size + part + g * lanes..][..lanes]);
+            }
+        }
         for i in 0..self.tile.block.n() {
             let x = &self.tile.line(i, line)[part..part + G * lanes];
             prefetch(x, PREFETCH_BYTES / 4);
             // SAFETY: `y` holds n * k values and `first + K <= k`.
             let y = unsafe { self.y.get_unchecked(i * k + first..i * k + first + K) };
-            let x: [_; G] =
-                std::array::from_fn(|g| T::Real::sub(simd, T::load(simd, &x[g * lanes..(g + 1) * lanes]), offset[g]));
+            let mut values = offset;
+            for (g, value) in values.iter_mut().enumerate() {
+                let x = T::load(simd, &x[g * lanes..(g + 1) * lanes]);
+                *value = if O { T::Real::sub(simd, x, *value) } else { x };
+            }
             for c in 0..K {
                 let y = T::Real::splat(simd, y[c]);
                 for g in 0..G {
-                    acc[g][c] = T::Real::mul_add(simd, x[g], y, acc[g][c]);
+                    acc[g][c] = T::Real::mul_add(simd, values[g], y, acc[g][c]);
                 }
             }
         }

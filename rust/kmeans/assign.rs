@@ -1,10 +1,11 @@
 //! Each row to its nearest centre, reading only rows for which that may have changed.
 
+use super::bases::{self, Bases};
 use super::centers::{Centers, above};
 use super::exact::Distance;
 use super::few;
 use super::rows::Weighed;
-use super::sums::{Change, Free, NONE, Sums};
+use super::sums::{Change, Free, Move, NONE, Sums};
 use crate::pass::pass;
 use crate::rows::{Block, Rows};
 use crate::simd::{Pixel, Real, dispatch};
@@ -16,14 +17,15 @@ use std::ops::Range;
 const BYTES_PER_GROUP: usize = 256;
 
 /// What is known of all rows, in blocks.
-pub struct Parts {
-    parts: Vec<Part>,
+pub struct Parts<R> {
+    parts: Vec<Part<R>>,
     block_rows: usize,
     free: Free,
+    bases: Option<Bases<R>>,
 }
 
 /// What is known of some rows.
-pub struct Part {
+pub struct Part<R> {
     pub rows: Range<usize>,
     pub labels: Vec<u32>,
     /// An upper bound of |x − p|.
@@ -32,21 +34,36 @@ pub struct Part {
     pub slack: Vec<f32>,
     /// Centres in a group.
     group: usize,
+    /// In place of the slack: the basis whose products with the row are known, these, and the part of it across them.
+    basis: Vec<u8>,
+    dots: Vec<R>,
+    across: Vec<f32>,
 }
 
-impl Parts {
+impl<R: Real> Parts<R> {
     /// Nothing is known.
-    pub fn new<T: Pixel + Into<f64>>(x: &Weighed<'_, '_, T>, k: usize) -> Self {
+    pub fn new<T: Pixel<Real = R> + Into<f64>>(x: &Weighed<'_, '_, T>, k: usize) -> Self {
+        let (n, d) = (x.rows.n(), x.rows.d());
         let group = k.div_ceil((x.rows.row_bytes() / BYTES_PER_GROUP).clamp(1, k));
-        let few = x.rows.d() <= few::MOST;
+        let few = d <= few::MOST;
         let (group, groups) = if few { (k, 1) } else { (group, k.div_ceil(group)) };
+        let bases = if few { None } else { Bases::new(n, x.rows.row_bytes(), k, d) };
         let block_rows = x.block_rows();
         let part = |rows: Range<usize>| {
             let n = rows.len();
-            let sizes = vec![0.0; if few { 0 } else { n }];
-            Part { rows, labels: vec![NONE; n], sizes, slack: vec![-1.0; n * groups], group }
+            let known = if bases.is_some() { n } else { 0 };
+            Part {
+                rows,
+                labels: vec![NONE; n],
+                sizes: vec![0.0; if few { 0 } else { n }],
+                slack: vec![-1.0; (n - known) * groups],
+                group,
+                basis: vec![bases::NONE; known],
+                dots: vec![R::ZERO; known * k],
+                across: vec![0.0; known],
+            }
         };
-        Self { parts: tiles(x.rows.n(), block_rows).map(part).collect(), block_rows, free: Free::new() }
+        Self { parts: tiles(n, block_rows).map(part).collect(), block_rows, free: Free::new(), bases }
     }
 
     /// The cluster of row `i`.
@@ -60,15 +77,19 @@ impl Parts {
     }
 
     /// Find the nearest centre of each row and bring `sums` up to date; returns how many rows changed cluster.
-    pub fn assign<T: Pixel + Into<f64>>(
+    pub fn assign<T: Pixel<Real = R> + Into<f64>>(
         &mut self,
         x: &Weighed<'_, '_, T>,
-        centers: &Centers<T::Real>,
+        centers: &Centers<R>,
         mut sums: Option<&mut Sums>,
         control: &Control,
     ) -> Result<usize> {
         let keep = sums.is_some();
         let free = &self.free;
+        if let Some(bases) = &mut self.bases {
+            bases.turn(centers, self.parts.iter().flat_map(|part| &part.basis), control)?;
+        }
+        let bases = self.bases.as_ref();
         let mut moved = 0;
         let table = (centers.d <= few::MOST).then(|| few::Table::new(centers));
         control.expect(self.parts.len() as u64);
@@ -81,7 +102,7 @@ impl Parts {
                 Some(table) => {
                     dispatch(few::Visit { x, centers, table, part: &mut part[0], free: keep.then_some(free), control })
                 }
-                None => visit(x, centers, &mut part[0], keep.then_some(free), control),
+                None => visit(x, centers, bases, &mut part[0], keep.then_some(free), control),
             },
             |change| {
                 moved += change.moved;
@@ -98,12 +119,16 @@ impl Parts {
 fn visit<T: Pixel + Into<f64>>(
     x: &Weighed<'_, '_, T>,
     centers: &Centers<T::Real>,
-    part: &mut Part,
+    bases: Option<&Bases<T::Real>>,
+    part: &mut Part<T::Real>,
     free: Option<&Free>,
     control: &Control,
 ) -> Change {
     let mut change = Change::new(centers.k);
-    let need = part.uncertain(centers);
+    let need = match bases {
+        Some(bases) => part.unsure(x, centers, bases),
+        None => part.uncertain(centers),
+    };
     let (mut scratch, mut buffer) = (Vec::new(), Vec::new());
     let mut dots = Vec::new();
     let mut scores = vec![0.0; centers.k];
@@ -121,6 +146,7 @@ fn visit<T: Pixel + Into<f64>>(
         };
         dots.resize(chunk.len() * centers.k, T::Real::ZERO);
         project(block, &centers.offset, &centers.q, &mut dots);
+        let mut moves = Vec::new();
         for (at, (&i, dots)) in chunk.iter().zip(dots.chunks(centers.k)).enumerate() {
             let (row, index) = (block.row(at), part.rows.start + i);
             let old = part.labels[i];
@@ -130,14 +156,15 @@ fn visit<T: Pixel + Into<f64>>(
                 part.sizes[i] = above(square.sqrt());
                 change.squares += x.weight(index) * square;
             }
-            let label = part.decide(x, centers, i, row, dots, &mut scores);
+            let label = part.decide(x, centers, bases, i, row, dots, &mut scores);
             if label != old {
                 part.labels[i] = label;
                 change.moved += 1;
-                if let Some(free) = free {
-                    change.step(x, row, index, old, label, free, |add| dispatch(add));
-                }
+                moves.push(Move { row, index, from: old, to: label });
             }
+        }
+        if let Some(free) = free {
+            change.steps(x, &moves, free);
         }
     }
     change
@@ -158,9 +185,26 @@ fn gather<T: Pixel + Into<f64>>(
     }
 }
 
-impl Part {
+impl<R: Real> Part<R> {
+    /// Which rows may have another nearest centre now, by their products with a basis.
+    fn unsure<T: Pixel<Real = R> + Into<f64>>(
+        &self,
+        x: &Weighed<'_, '_, T>,
+        centers: &Centers<R>,
+        bases: &Bases<R>,
+    ) -> Vec<usize> {
+        let certain = |i: usize| {
+            let (basis, dots) = (self.basis[i], &self.dots[i * centers.k..(i + 1) * centers.k]);
+            let (size, factor) = (f64::from(self.sizes[i]), x.factor(self.rows.start + i));
+            usize::from(basis) != bases.today
+                && basis != bases::NONE
+                && bases.certain(centers, basis, self.labels[i] as usize, dots, self.across[i], size, factor)
+        };
+        (0..self.labels.len()).filter(|&i| !certain(i)).collect()
+    }
+
     /// Take off what the centres moved; which rows may have another nearest centre now.
-    fn uncertain<R: Real>(&mut self, centers: &Centers<R>) -> Vec<usize> {
+    fn uncertain(&mut self, centers: &Centers<R>) -> Vec<usize> {
         let groups =
             Vec::from_iter(centers.drift.chunks(self.group).map(|drift| drift.iter().copied().fold(0.0, f32::max)));
         let mut need = Vec::new();
@@ -180,13 +224,15 @@ impl Part {
     }
 
     /// The nearest centre of row `i` of the part, of which `dots` are the products with all centres.
-    fn decide<T: Pixel + Into<f64>>(
+    #[allow(clippy::too_many_arguments)]
+    fn decide<T: Pixel<Real = R> + Into<f64>>(
         &mut self,
         x: &Weighed<'_, '_, T>,
-        centers: &Centers<T::Real>,
+        centers: &Centers<R>,
+        bases: Option<&Bases<R>>,
         i: usize,
         row: &[T],
-        dots: &[T::Real],
+        dots: &[R],
         scores: &mut [f64],
     ) -> u32 {
         let factor = x.factor(self.rows.start + i);
@@ -208,6 +254,12 @@ impl Part {
             };
             let candidates = (0..centers.k).filter(|&c| c == best || close(c, best)).map(|c| (exact(c), c));
             best = candidates.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(best, |(_, c)| c);
+        }
+        if let Some(bases) = bases {
+            self.dots[i * centers.k..(i + 1) * centers.k].copy_from_slice(dots);
+            self.across[i] = bases.across(centers, dots, size, factor);
+            self.basis[i] = if finite { bases.today as u8 } else { bases::NONE };
+            return best as u32;
         }
         let above = scores[best] + error(best);
         let distance = |score: f64| (size * size + 2.0 * score).max(0.0).sqrt();

@@ -26,9 +26,11 @@ pub struct Centers<R> {
     /// How far each centre moved in the last step, a little widened.
     pub drift: Vec<f32>,
     /// A score errs by at most this times (|x| as the products see it) times |c − p|, plus `underflow`.
-    error: f64,
+    pub error: f64,
     terms: f64,
-    underflow: f64,
+    pub underflow: f64,
+    /// The products' centres err by at most this times |c − p|.
+    pub rounding: f64,
     /// |p| where X is rounded before p is subtracted, else 0.
     rounded: f64,
     metric: Metric,
@@ -71,7 +73,8 @@ impl<R: Real> Centers<R> {
             error,
             terms: terms::<R>(d),
             underflow,
-            rounded: if is_integer::<T>() && size_of::<T>() == 4 { norm } else { 0.0 },
+            rounding: if size_of::<R>() == 4 { 2f64.powi(-23) } else { 2f64.powi(-52) },
+            rounded: if is_integer::<T>() && size_of::<T>() == 4 && x.metric == Metric::Euclidean { norm } else { 0.0 },
             metric: x.metric,
         };
         centers.pack();
@@ -81,8 +84,19 @@ impl<R: Real> Centers<R> {
     /// By how much the score of centre `c` may err for a row at this distance from the origin.
     #[inline(always)]
     pub fn error_of(&self, c: usize, size: f64, factor: f64) -> f64 {
-        let reach = if self.metric == Metric::Cosine { 1.0 } else { size + self.rounded };
-        self.length[c] * (self.error * reach + 1e-14 * self.length[c]) + self.underflow * factor
+        self.length[c] * (self.error * self.reach(size) + 1e-14 * self.length[c]) + self.underflow * factor
+    }
+
+    /// The length of a row at this distance from the origin, as the products see it.
+    #[inline(always)]
+    pub fn reach(&self, size: f64) -> f64 {
+        self.whole(size) + self.rounded
+    }
+
+    /// The length of what the products multiply, without what they round.
+    #[inline(always)]
+    pub fn whole(&self, size: f64) -> f64 {
+        if self.metric == Metric::Cosine { 1.0 } else { size }
     }
 
     /// The certain part of the difference of two scores of one row is what exceeds `.0 + .1 |x|²`, whatever the centres,

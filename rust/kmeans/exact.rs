@@ -8,7 +8,7 @@ use crate::{Control, Result, Rows};
 use std::ops::Range;
 
 /// Sums side by side: enough for every instruction set, and the same for each, so that all give the same bits.
-const LANES: usize = 16;
+const LANES: usize = 32;
 
 /// Σ v² in a fixed order.
 #[inline(always)]

@@ -66,7 +66,9 @@ impl<R: Real> Table<R> {
         let farthest = centers.drift.iter().copied().fold(0.0, f32::max);
         let mut drift = Vec::from_iter(centers.drift.iter().map(|drift| (drift + farthest) * (1.0 + f32::EPSILON)));
         drift.resize(centers.k.next_power_of_two().max(DRIFTS), 0.0);
-        Self { values, drift, offset: centers.offset[..d].to_vec(), ones: vec![R::ONE; d], margin }
+        let mut offset = centers.offset.clone(); // whole lines, or none
+        offset.resize(d, R::ZERO);
+        Self { values, drift, offset, ones: vec![R::ONE; d], margin }
     }
 }
 
@@ -75,7 +77,7 @@ pub struct Visit<'a, 'x, 'w, T: Pixel> {
     pub x: &'a Weighed<'x, 'w, T>,
     pub centers: &'a Centers<T::Real>,
     pub table: &'a Table<T::Real>,
-    pub part: &'a mut Part,
+    pub part: &'a mut Part<T::Real>,
     pub free: Option<&'a Free>,
     pub control: &'a Control,
 }

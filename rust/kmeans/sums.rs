@@ -14,6 +14,9 @@ use std::sync::Mutex;
 /// Of no cluster yet.
 pub const NONE: u32 = u32::MAX;
 
+/// Below this share of `Σ w |x − p|²` the inertia is summed anew: a difference of sums loses digits.
+const CANCELS: f64 = 1e-4;
+
 /// Sums of the rows of k clusters, times weight and factor of each row.
 #[derive(Debug, Clone)]
 pub struct Sums {
@@ -110,6 +113,21 @@ impl Sums {
         if variance.is_finite() { Ok(variance.max(0.0)) } else { Err(too_large()) }
     }
 
+    /// Σ w |x − c|², c the centre of the row's cluster, where there are many features and that loses no digits.
+    pub(super) fn inertia<R: Real>(&self, centers: &Centers<R>) -> Option<f64> {
+        let d = centers.d;
+        let of_center = |c: usize| {
+            let weight = self.weights[c];
+            let step = |j: usize| {
+                let (center, origin) = (centers.values[c * d + j], centers.origin[j]);
+                (center - origin) * (weight * (center + origin) - 2.0 * self.values[c * d + j])
+            };
+            (0..d).map(step).sum::<f64>()
+        };
+        let inertia = self.squares + (0..centers.k).map(of_center).sum::<f64>();
+        (d > super::few::MOST && inertia.is_finite() && inertia > CANCELS * self.squares).then_some(inertia)
+    }
+
     /// How many clusters have no row that counts.
     pub(super) fn empty(&self) -> usize {
         self.weights.iter().filter(|&&weight| weight == 0.0).count()
@@ -176,12 +194,44 @@ impl Change {
         for (c, sign) in [(from, -1), (to, 1)] {
             if c != NONE {
                 let sums = &mut values[c as usize * row.len()..][..row.len()];
-                add(Add { row, factor: f64::from(sign) * weight * x.factor(i), sums });
+                add(Add { rows: &[(row, f64::from(sign) * weight * x.factor(i))], sums });
                 self.weights[c as usize] += f64::from(sign) * weight;
                 self.counts[c as usize] += i64::from(sign);
             }
         }
     }
+
+    /// [`step`](Self::step) of several rows of many features: the sums of a cluster are read once for all of them.
+    pub fn steps<T: Pixel + Into<f64>>(&mut self, x: &Weighed<'_, '_, T>, moves: &[Move<'_, T>], free: &Free) {
+        let Some(first) = moves.first() else { return };
+        let (k, d) = (self.weights.len(), first.row.len());
+        let mut of_cluster = vec![Vec::new(); k];
+        for &Move { row, index, from, to } in moves {
+            let weight = x.weight(index);
+            for (c, sign) in [(from, -1), (to, 1)] {
+                if c != NONE && weight != 0.0 {
+                    of_cluster[c as usize].push((row, f64::from(sign) * weight * x.factor(index)));
+                    self.weights[c as usize] += f64::from(sign) * weight;
+                    self.counts[c as usize] += i64::from(sign);
+                }
+            }
+        }
+        let values = self.values.get_or_insert_with(|| {
+            let used = free.0.lock().unwrap().pop();
+            used.unwrap_or_else(|| vec![0.0; k * d])
+        });
+        for (rows, sums) in of_cluster.iter().zip(values.chunks_mut(d)) {
+            dispatch(Add { rows, sums });
+        }
+    }
+}
+
+/// Row `index` goes from one cluster to another.
+pub struct Move<'a, T> {
+    pub row: &'a [T],
+    pub index: usize,
+    pub from: u32,
+    pub to: u32,
 }
 
 /// Every row of a block to its cluster.
@@ -199,6 +249,15 @@ impl<T: Pixel + Into<f64>, L: Fn(usize) -> u32> WithSimd for All<'_, '_, '_, T, 
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        if self.block.d() > super::few::MOST {
+            let row = |at: usize| Move {
+                row: self.block.row(at),
+                index: self.start + at,
+                from: NONE,
+                to: (self.label)(self.start + at),
+            };
+            return self.change.steps(self.x, &Vec::from_iter((0..self.block.n()).map(row)), self.free);
+        }
         for at in 0..self.block.n() {
             let (i, add) = (self.start + at, |add: Add<'_, T>| add.with_simd(simd));
             self.change.step(self.x, self.block.row(at), i, NONE, (self.label)(i), self.free, add);
@@ -206,10 +265,9 @@ impl<T: Pixel + Into<f64>, L: Fn(usize) -> u32> WithSimd for All<'_, '_, '_, T, 
     }
 }
 
-/// `sums += factor * row`.
+/// `sums += factor * row` for each of some rows.
 pub struct Add<'a, T> {
-    row: &'a [T],
-    factor: f64,
+    rows: &'a [(&'a [T], f64)],
     sums: &'a mut [f64],
 }
 
@@ -218,8 +276,24 @@ impl<T: Pixel + Into<f64>> WithSimd for Add<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (sum, &x) in self.sums.iter_mut().zip(self.row) {
-            *sum += self.factor * x.into();
+        const LANES: usize = 32;
+        let whole = self.sums.len() / LANES * LANES;
+        let (lines, rest) = self.sums.split_at_mut(whole);
+        for (line, sums) in lines.chunks_exact_mut(LANES).enumerate() {
+            let mut sum = [0.0; LANES];
+            sum.copy_from_slice(sums);
+            for (row, factor) in self.rows {
+                let row = &row[line * LANES..(line + 1) * LANES];
+                for l in 0..LANES {
+                    sum[l] += factor * row[l].into();
+                }
+            }
+            sums.copy_from_slice(&sum);
+        }
+        for (row, factor) in self.rows {
+            for (sum, &x) in rest.iter_mut().zip(&row[whole..]) {
+                *sum += factor * x.into();
+            }
         }
     }
 }

@@ -99,3 +99,24 @@ fn seeds_are_different_rows_while_there_are_any() {
     values.sort_unstable();
     assert_eq!(values, Vec::from_iter(0..20));
 }
+
+#[test]
+fn rows_that_are_not_read_are_where_brute_force_puts_them() {
+    // Enough rows for bases, which are used up and used again.
+    let (n, d, k) = (1300, 200, 3);
+    let x = Vec::from_iter(noise(n * d).into_iter().map(|x| (x >> 8) as f32 / 1e6));
+    let start = Vec::from_iter(x[..k * d].iter().map(|&x| f64::from(x)));
+    assert!(bases::Bases::<f32>::new(n, 4 * d, k, d).is_some());
+    for n_iter in [2, 9, 17, 30] {
+        let rows = Rows::from_slice(&x, n, d);
+        let fit = kmeans(rows, &start, &options(n_iter, Metric::Euclidean), &Control::new()).unwrap();
+        let exact = exact::distances(rows, &fit.centers, Metric::Euclidean, &Control::new()).unwrap();
+        let mut inertia = 0.0;
+        for (label, row) in fit.labels.iter().zip(exact.chunks(k)) {
+            let best = (0..k).fold(0, |best, c| if row[c] < row[best] { c } else { best });
+            assert_eq!(*label as usize, best);
+            inertia += row[best] * row[best];
+        }
+        assert!((fit.inertia / inertia - 1.0).abs() < 1e-12, "{} and {inertia}", fit.inertia);
+    }
+}
