@@ -26,6 +26,25 @@ class Block:
     places: NDArray[np.intp] | None = None
 
 
+def finer(chunks: Sequence[Sequence[int]], rows: int) -> tuple[tuple[int, ...], ...]:
+    """
+    Chunks of some navigation axes, each cut into equal parts of at most so many rows: along the first axis, along the
+    next one only where single lines are too long.
+
+    Examples
+    --------
+    >>> finer([(7, 3), (10,)], 40), finer([(2,), (10,)], 6)
+    (((4, 3, 3), (10,)), ((1, 1), (5, 5)))
+    """
+    found = []
+    for axis, sizes in enumerate(chunks):
+        most = max(rows // prod(max(others) for others in chunks[axis + 1 :]), 1)
+        counts = [(size, -(-size // most)) for size in sizes]
+        found.append(tuple(size // n + (i < size % n) for size, n in counts for i in range(n)))
+        rows //= max(found[-1])
+    return tuple(found)
+
+
 def with_chosen(blocks: Sequence[Block], chosen: NDArray[np.intp], grid: tuple[int, ...]) -> list[tuple[Block, Block]]:
     """The blocks that hold chosen rows, each as it was and as it is of these rows only."""
     kept = np.zeros(prod(grid), dtype=bool)

@@ -178,8 +178,8 @@ def _outside(
     passes = begin(source, memory, checkpoint, told, of_source.row_bytes(k, real, init), fixed)
     passes.source = source_of_size(passes)
     real_now = _real(passes.source)
-    if (state := passes.checkpoint.load("factors")) is not None:
-        w, h = np.empty(state["w"].shape, real_now), np.empty(state["h"].shape)
+    if passes.checkpoint.holds("factors"):
+        w, h = np.empty((len(source), k), real_now), np.empty((k, source.shape[1]))
     elif init == "custom":
         w, h = custom(source.shape, k, W0, H0)
     else:
