@@ -61,7 +61,7 @@ class Store:
         for key in {**self.identity, **theirs}:
             if theirs.get(key) != self.identity.get(key):
                 raise ValueError(
-                    f"checkpoint={str(path)!r} is of another fit: {key} was {theirs.get(key)}, and is "
+                    f"checkpoint={str(path)!r} is of another job: {key} was {theirs.get(key)}, and is "
                     f"{self.identity.get(key)}; name another file, or remove it to start anew"
                 )
         self.kept = found
