@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels
-from emcore.blocks import INDEX_BYTES, Block, finer, with_chosen
+from emcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
 from emcore.memory import SLAB_BYTES, check_memory, in_words
 
 Prepared = tuple[Any, str, Any, Any]
@@ -172,8 +172,6 @@ class Source:
         Bytes of it that are taken by what a workflow keeps beside its passes.
     job : emcore.checkpoint.Job, or None
         Of which passes are part that have no checkpoint of their own.
-    warned : set
-        Of what callers were warned, shared by copies.
     blocks : list of Block
         None yet before `cut`.
     """
@@ -207,7 +205,6 @@ class Source:
         self.budget: Any = None
         self.beside = 0
         self.job: Any = None
-        self.warned: set[str] = set()
         self.blocks: list[Block] = []
         self.chunks: list[list[Any]] = []
         self.peak = 0
@@ -274,10 +271,17 @@ class Source:
         self.peak = kept + 2 * rows * row
 
     def _cut_chunks(self, strict: bool) -> None:
-        (memory, kept), at_once = self._plan, 1 + (os.cpu_count() or 1)
-        row = sum(part.shape[-1] * part.dtype.itemsize for part in self.parts)
+        memory, kept = self._plan
+        row = CHUNKS_AT_ONCE * sum(part.shape[-1] * part.dtype.itemsize for part in self.parts)
+        if strict and kept + row > memory:
+            raise ValueError(
+                f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
+                f"{in_words(kept + row)} ({in_words(kept)} for results and sums, {in_words(row)} for a row on each of "
+                f"{CHUNKS_AT_ONCE - 1} cores and one more)"
+            )
         if strict:
-            self._make_finer((memory - kept) // (at_once * row), row)
+            told, rows = f"memory={in_words(memory)}", (memory - kept) // row
+            self.parts = [in_finer_chunks(part, rows, self.name, told) for part in self.parts]
         first = self.parts[0]
         bounds = [np.cumsum((0, *sizes)).tolist() for sizes in first.chunks[:-1]]
         cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
@@ -285,31 +289,7 @@ class Source:
         where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
         self.blocks = [Block(i, w, prod(s.stop - s.start for s in w)) for i, w in enumerate(where)]
         self.chunks = [part.to_delayed().ravel().tolist() for part in self.parts]
-        self.peak = kept + at_once * row * max(block.rows for block in self.blocks)
-
-    def _make_finer(self, rows: int, row: int) -> None:
-        """Cut chunks of more rows than this, of so many bytes each."""
-        (memory, kept), at_once = self._plan, 1 + (os.cpu_count() or 1)
-        if rows < 1:
-            raise ValueError(
-                f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
-                f"{in_words(kept + at_once * row)} ({in_words(kept)} for results and sums, {in_words(row)} for one row "
-                f"on each core and one besides)"
-            )
-        navigation = self.parts[0].chunks[:-1]
-        largest = prod(max(sizes) for sizes in navigation)
-        if largest <= rows:
-            return
-        self.parts = [part.rechunk((*finer(navigation, rows), -1)) for part in self.parts]
-        if "chunks" not in self.warned:
-            self.warned.add("chunks")
-            warnings.warn(
-                f"{self.name} is in chunks of {in_words(largest * row)}, and memory={in_words(memory)} has room for "
-                f"{in_words(rows * row)} on each core: it was rechunked to {self.parts[0].chunksize}; store it so, or "
-                "rechunk it before",
-                RuntimeWarning,
-                stacklevel=6,
-            )
+        self.peak = kept + row * max(block.rows for block in self.blocks)
 
     def load(self, block: Block) -> list[NDArray[Any]]:
         """The rows of a slab, of every part as they are stored."""

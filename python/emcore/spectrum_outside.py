@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from emcore.blocks import CHUNKS_AT_ONCE, in_finer_chunks
 from emcore.checkpoint import Job
 from emcore.formats import MAPPED, read_all
 from emcore.io import computed
@@ -34,14 +35,17 @@ def read_within(path: Path, memory: Any) -> list[Signal]:
 
 
 def _left(path: Path, budget: int) -> list[Signal]:
-    """The numbers in a file, left there; in chunks of which the budget holds one for each core, and as much besides."""
+    """The numbers in a file, left there."""
     try:
-        with importlib.import_module("dask").config.set(
-            {"array.chunk-size": budget // (4 + 4 * (os.cpu_count() or 1))}
-        ):
+        with importlib.import_module("dask").config.set({"array.chunk-size": _chunk_bytes(budget)}):
             return _numbers(read_all(path, True))
     except ImportError:  # memory must do
         return []
+
+
+def _chunk_bytes(budget: int) -> int:
+    """Of chunks of which the budget holds one for each core, and three times as much besides."""
+    return budget // (4 * CHUNKS_AT_ONCE)
 
 
 def _numbers(found: list[Signal]) -> list[Signal]:
@@ -84,9 +88,14 @@ def rows_outside(signal: Signal, channels: slice, name: str, memory: Any, job: J
     (20, 6)
     """
     data: Any = signal.data
-    lazy = hasattr(data, "dask")
-    part = one_chunk(data[..., channels], 1, name) if lazy else Stored(data, 1, channels)
-    source = Source([part], name=name)
+    if hasattr(data, "dask"):
+        data = one_chunk(data, 1, name)
+        if memory is not None:  # before channels are picked: after that, chunks would be made whole
+            rows = _chunk_bytes(check_memory(memory)) // (data.shape[-1] * data.dtype.itemsize)
+            data = in_finer_chunks(data, max(rows, 1), name, f"memory={in_words(check_memory(memory))}")
+        source = Source([data[..., channels]], name=name)
+    else:
+        source = Source([Stored(data, 1, channels)], name=name)
     source.budget, source.beside = memory, _PER_POSITION * source.shape[0]
     source.job = job
     return source
