@@ -101,17 +101,13 @@ class Checkpoint:
             self._store.write(_numbered(name, compute()))
         return _found(name, self._store.kept)
 
-    def holds(self, phase: str) -> bool:
-        """Whether `save` kept this phase last."""
-        return bool(self._store.kept.get(f"{self._prefix}phase") == phase)
-
     def load(self, phase: str) -> dict[str, Any] | None:
-        """What `save` kept last, if it was this phase."""
-        if not self.holds(phase):
+        """What `save` kept last, if it was this phase: as after `save`, the arrays are those that are kept."""
+        if str(self._store.kept.get(f"{self._prefix}phase")) != phase:
             return None
         start = f"{self._prefix}state."
         found = {key[len(start) :]: value for key, value in self._store.kept.items() if key.startswith(start)}
-        return {key: value.item() if value.ndim == 0 else value.copy() for key, value in found.items()}
+        return {key: value.item() if value.ndim == 0 else value for key, value in found.items()}
 
     def save(self, phase: str, **state: Any) -> None:
         """Keep the state after a full pass; that of the phase before is dropped."""
