@@ -19,6 +19,7 @@ from emcore.blocks import CHUNKS_AT_ONCE
 from emcore.datasets import eds_phases
 from emcore.kmeans import kmeans
 from emcore.lazy import as_source
+from emcore.memory import check_memory
 from emcore.nmf import nmf
 from emcore.preprocessing import Recipe, prepare
 from emcore.signals import Signal
@@ -207,7 +208,7 @@ def test_a_budget_cuts_chunks_of_a_fit_and_one_that_is_too_little_names_the_leas
     with pytest.raises(ValueError, match=r"too little for X: the smallest possible is [0-9.]+ KiB") as told:
         KMeans(3, memory=2000).fit(data)
     least = str(told.value).partition("smallest possible is ")[2].partition(" (")[0]
-    for memory in ("80 kB", least):
+    for memory in (least, check_memory(least) + 5000):
         with pytest.warns(RuntimeWarning, match="rechunked"):
             found = KMeans(3, max_iter=4, memory=memory).fit(data)
         assert np.array_equal(found.labels_, expected.labels_)
