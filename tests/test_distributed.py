@@ -175,7 +175,7 @@ class _Noted:
 def test_chunks_larger_than_the_budget_are_cut_along_the_scan_where_they_are_read_and_said(chunks, cube):
     stored = _Noted(cube)
     data = da.from_array(stored, chunks=chunks)
-    with pytest.warns(RuntimeWarning, match=r"X has chunks of .*, too large for memory=.* it was rechunked to \("):
+    with pytest.warns(RuntimeWarning, match=r"X has chunks of .*, more than memory=.* it was rechunked to \("):
         source = as_source(data).cut("30 kB", per_row=4, fixed=1000)
     assert source.peak <= 30_000
     stored.read.clear()

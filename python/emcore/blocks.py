@@ -69,7 +69,7 @@ def in_finer_chunks(array: Any, rows: int, name: str, budget: str) -> Any:
         found = array.rechunk((*chunks, depth))
         whole = ", each made whole and then cut"
     warnings.warn(
-        f"{name} has chunks of {array.chunksize}, too large for {budget} on {CHUNKS_AT_ONCE - 1} cores: it was "
+        f"{name} has chunks of {array.chunksize}, more than {budget} allows on {CHUNKS_AT_ONCE - 1} cores: it was "
         f"rechunked to {found.chunksize}{whole}; store it so, or rechunk it before",
         RuntimeWarning,
         stacklevel=7,

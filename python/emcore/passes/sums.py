@@ -47,5 +47,5 @@ def residuals(source: Source, maps: NDArray[Any], spectra: Floats) -> tuple[Floa
 
 
 def _residuals(x: Any, spectra: Floats, index: int, maps: NDArray[Any]) -> tuple[Any, ...]:
-    rows, features = _emcore.residuals(x, np.require(maps, requirements="CW"), spectra)
+    rows, features = _emcore.residuals(x, np.require(maps, requirements=["C", "W"]), spectra)
     return (features,), rows
