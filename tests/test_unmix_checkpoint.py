@@ -243,6 +243,15 @@ def test_a_checkpoint_of_another_job_is_refused_by_name(change, named, ended, ph
     assert not [path for path in ended.parent.iterdir() if path != ended]
 
 
+@pytest.mark.parametrize("options", [{}, {"blocks": (15, 12)}])
+def test_bad_values_in_memory_are_named_as_without_a_checkpoint(options, phases, tmp_path):
+    data = phases.data.astype("f4")
+    data[7, 20, 300] = -1
+    for job in ({}, {"checkpoint": tmp_path / "c.npz"}):
+        with pytest.raises(ValueError, match=r"spectrum_image has negative values, first at \[7, 20, 300\]"):
+            unmix(Signal(data, phases.axes), **options, **job)
+
+
 def test_the_checkpoint_of_a_fit_is_not_taken_for_that_of_a_job(phases, tmp_path):
     emcore.NMF(2, max_iter=1, tol=0, checkpoint=tmp_path / "c.npz").fit(phases.data.reshape(720, -1))
     with pytest.raises(ValueError, match="method was nmf, and is unmix"):

@@ -235,12 +235,13 @@ def select(
     (80.0, (120, 991), ('the strobe peak at 0 eV was left out: channels below 80 eV',))
     """
     signal = as_spectrum_image(obj, name, memory)
-    outside = job is not None or is_outside(signal, memory)
+    outside = is_outside(signal, memory)
     if not outside:
         data = as_pixels(loaded(signal).data, name, len(signal.shape))
         if data.dtype.kind in "fi":
             _check_values(lambda: check_finite(data, name, nonnegative=True), name)
         signal = replace(signal, data=data)
+    outside = outside or job is not None
     *scan, energy = signal.axes
     if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
         raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
