@@ -117,7 +117,7 @@ def test_a_checkpoint_of_another_fit_is_refused_by_name(change, named, tmp_path,
     nmf(**given)
     change = {key: others[value] if key == "X" else value for key, value in change.items()}
     monkeypatch.setattr("emcore.sources.SLAB_BYTES", change.pop("slab", 1 << 20))
-    with pytest.raises(ValueError, match=f"is of another fit: {named}.*name another file"):
+    with pytest.raises(ValueError, match=f"is of another job: {named}.*name another file"):
         nmf(**{**given, **change})
 
 

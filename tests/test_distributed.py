@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 import warnings
+from contextlib import nullcontext
 
 import dask
 import dask.array as da
@@ -14,10 +15,15 @@ from sklearn.base import clone
 
 import emcore
 from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
+from emcore.blocks import CHUNKS_AT_ONCE
+from emcore.datasets import eds_phases
 from emcore.kmeans import kmeans
 from emcore.lazy import as_source
+from emcore.memory import check_memory
 from emcore.nmf import nmf
 from emcore.preprocessing import Recipe, prepare
+from emcore.signals import Signal
+from emcore.workflows.unmix import unmix
 
 SHAPE = (40, 20, 60)
 MODELS = {
@@ -152,8 +158,63 @@ def test_bad_dask_arrays_are_named(cube):
     some = da.from_array(cube.reshape(-1, SHAPE[2]), chunks=(100, -1))
     with pytest.raises(ValueError, match="unknown size"):
         PCA(2).fit(some[some[:, 0] > 3])
-    with pytest.raises(ValueError, match="too little for the chunks of X, of 94 KiB: the smallest possible"):
-        KMeans(3, memory=100_000).fit(da.from_array(cube, chunks=(40, 20, -1)))
+
+
+class _Noted:
+    """Something stored, which notes how much of it is read at a time."""
+
+    def __init__(self, data):
+        self.data, self.shape, self.dtype, self.ndim, self.read = data, data.shape, data.dtype, data.ndim, []
+
+    def __getitem__(self, where):
+        self.read.append(self.data[where].nbytes)
+        return self.data[where]
+
+
+@pytest.mark.parametrize("chunks", [(20, 20, 60), (40, 20, 60), (40, 7, 60)])
+def test_chunks_larger_than_the_budget_are_cut_along_the_scan_where_they_are_read_and_said(chunks, cube):
+    stored = _Noted(cube)
+    data = da.from_array(stored, chunks=chunks)
+    with pytest.warns(RuntimeWarning, match=r"X has chunks of .*, more than memory=.* it was rechunked to \("):
+        source = as_source(data).cut("30 kB", per_row=4, fixed=1000)
+    assert source.peak <= 30_000
+    stored.read.clear()
+    found = dask.compute(*source.chunks[0])
+    assert max(stored.read) <= (30_000 - 4200) // CHUNKS_AT_ONCE
+    assert sum(stored.read) == cube.nbytes  # once
+    for block, rows in zip(source.blocks, found, strict=True):
+        assert np.array_equal(rows, cube[block.where])
+    assert np.array_equal(source.take([0, 21, 799]), cube.reshape(800, -1)[[0, 21, 799]])
+
+
+def test_chunks_that_something_makes_are_cut_when_they_are_made_and_lines_too_long_within(cube):
+    made = []
+
+    def double(block):
+        made.append(block.shape)
+        return 2 * block
+
+    data = da.from_array(cube, chunks=(20, 20, -1)).map_blocks(double, dtype=cube.dtype, meta=cube[:0])
+    with pytest.warns(RuntimeWarning, match=r"rechunked to \(1, 5, 60\), each made whole and then cut"):
+        source = as_source(data).cut(120 * 6 * CHUNKS_AT_ONCE)
+    for block, rows in zip(source.blocks, dask.compute(*source.chunks[0]), strict=True):
+        assert np.array_equal(rows, 2 * cube[block.where])
+    assert made == [(20, 20, 60)] * 2
+
+
+def test_a_budget_cuts_chunks_of_a_fit_and_one_that_is_too_little_names_the_least(cube):
+    data = da.from_array(cube[:8, :5], chunks=(8, 5, -1))
+    expected = KMeans(3, max_iter=4).fit(cube[:8, :5].reshape(-1, SHAPE[2]))
+    with pytest.raises(ValueError, match=r"too little for X: the smallest possible is [0-9.]+ KiB") as told:
+        KMeans(3, memory=2000).fit(data)
+    least = str(told.value).partition("smallest possible is ")[2].partition(" (")[0]
+    for memory in (least, check_memory(least) + 5000):
+        with pytest.warns(RuntimeWarning, match="rechunked"):
+            found = KMeans(3, max_iter=4, memory=memory).fit(data)
+        assert np.array_equal(found.labels_, expected.labels_)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        KMeans(3, max_iter=1, memory="2 GiB").fit(data)
 
 
 def test_progress_is_told_while_blocks_are_done(cube, monkeypatch):
@@ -215,6 +276,50 @@ def test_a_worker_that_is_killed_does_not_change_the_result(cube, client):
     assert victims[0] not in client.run(os.getpid).values()
     assert np.array_equal(found.H, expected.H)
     assert np.array_equal(found.W, expected.W)
+
+
+@pytest.fixture(scope="module")
+def phases():
+    return eds_phases(shape=(30, 24), minority=0.05, counts=400, zero_peak=50).signal
+
+
+def phases_of(result):
+    maps = result.maps, result.spectra, result.fraction, result.evr
+    return *maps, result.residual_map, result.residual_spectrum, result.image.data, result.mean.data
+
+
+def assert_same_phases(found, expected):
+    assert (found.n_components, found.rule, found.reason) == (expected.n_components, expected.rule, expected.reason)
+    for a, b in zip(phases_of(found), phases_of(expected), strict=True):
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("options", [{}, {"navigation_mask": "vacuum", "blocks": (15, 12)}])
+@pytest.mark.parametrize("where", ["threads", "two workers"])
+def test_unmixing_finds_what_it_finds_in_memory(where, options, phases, client):
+    lazy = Signal(da.from_array(phases.data, chunks=(8, 24, -1)), phases.axes)
+    with dask.config.set(scheduler="threads") if where == "threads" else nullcontext():
+        found = unmix(lazy, **options)
+    assert_same_phases(found, unmix(phases, **options))
+
+
+def test_a_worker_that_is_killed_changes_no_phase(phases, client):
+    lazy = Signal(da.from_array(phases.data, chunks=(8, 24, -1)), phases.axes)
+    victim, told = next(iter(client.run(os.getpid).values())), []
+
+    def kill(done, total):
+        told.append(done)
+        if len(told) == 20:
+            os.kill(victim, signal.SIGKILL)
+
+    with emcore.progress(kill):
+        found = unmix(lazy)
+    assert len(told) > 20
+    assert victim not in client.run(os.getpid).values()
+    with dask.config.set(scheduler="threads"):
+        expected = unmix(lazy)
+    for a, b in zip(phases_of(found), phases_of(expected), strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_errors_of_workers_come_back_and_the_cluster_goes_on(cube, client):

@@ -19,6 +19,12 @@ def test_residuals_are_sums_of_squares_over_rows_and_over_features(dtype):
     np.testing.assert_allclose(features, exact.sum(axis=0), rtol=1e-5)
 
 
+def test_factors_that_must_not_be_written_to_are_taken():
+    X, W, H = np.array([[3, 1], [0, 2]]), np.ones((2, 1), "f4"), np.ones((1, 2))
+    W.flags.writeable = H.flags.writeable = False
+    assert [found.tolist() for found in residuals(X, W, H)] == [[4, 2], [5, 1]]
+
+
 def test_bright_data_cost_no_digits():
     rng = np.random.default_rng(1)
     W, H = rng.integers(1, 9, (60, 2)) * 4096.0, rng.integers(1, 9, (2, 50)).astype(float)

@@ -75,6 +75,14 @@ def test_phases_are_those_of_memory_wherever_the_data_lie(stored, expected, plac
     assert_same(unmix(signal, memory=memory), expected)
 
 
+def test_chunks_of_dask_are_cut_to_the_budget_and_one_that_is_too_little_named(stored, expected):
+    signal = Signal(stored["Dask"], AXES)
+    with pytest.warns(RuntimeWarning, match=r"has chunks of \(20, 32, 1000\), more than memory=12 MiB allows"):
+        assert_same(unmix(signal, memory="12 MiB"), expected)
+    with pytest.warns(RuntimeWarning), pytest.raises(ValueError, match=r"smallest possible is .* MiB for results"):
+        unmix(signal, memory="1 MB")
+
+
 @pytest.mark.parametrize(
     ("place", "options"),
     [
@@ -104,7 +112,7 @@ def test_the_strobe_is_found_outside_memory(tmp_path):
     signal = eds_phases(minority=0.01, zero_peak=100).signal
     np.save(tmp_path / "map.npy", signal.data)
     for data in (np.load(tmp_path / "map.npy", mmap_mode="r"), da.from_array(signal.data, chunks=(20, 32, -1))):
-        found = select(Signal(data, signal.axes), memory=MEMORY)
+        found = select(Signal(data, signal.axes), memory=MEMORY if isinstance(data, np.ndarray) else None)
         assert (found.channels, found.notes) == (select(signal).channels, select(signal).notes)
         assert np.array_equal(found.rows().take([5, 4000]), select(signal).rows()[[5, 4000]])
 

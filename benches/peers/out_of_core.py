@@ -3,12 +3,14 @@ What does not fit into memory: speed per byte, peak memory, and time to an equal
 
 A cube of counts is made on disk and deleted afterwards. Every job is a process of its own, and one runs at a time; its
 peak memory is the high-water mark less what it held when everything was imported. Written to
-``bench-results/out_of_core.json``.
+``bench-results/out_of_core.json``. With ``--only kill`` jobs with a checkpoint are killed in the middle of a pass,
+midway, and started again, which must give the bits of one that was not.
 
-    python benches/peers/out_of_core.py [--gib 16] [--only large|peers|dask] [--folder /tmp] [--keep]
+    python benches/peers/out_of_core.py [--gib 16] [--only large|peers|dask|kill] [--folder /tmp] [--keep]
 """
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -39,8 +41,8 @@ def make(path: Path, rows: int) -> None:
             file.write(base[rng.permutation(BASE)[: rows - start]].data)
 
 
-def passes_counted(call: Callable[[], Any]) -> tuple[Any, int]:
-    """What `call` gives, and how often emcore visited the data."""
+def passes_counted(call: Callable[[], Any], told: bool = False) -> tuple[Any, int]:
+    """What `call` gives, and how often emcore visited the data; if it is to be told, each pass is when it begins."""
     from emcore.visiting import Passes
 
     count, visit = 0, Passes.__call__
@@ -48,6 +50,8 @@ def passes_counted(call: Callable[[], Any]) -> tuple[Any, int]:
     def counted(*args: Any, **kwargs: Any) -> Any:
         nonlocal count
         count += 1
+        if told:
+            print("pass", flush=True)
         return visit(*args, **kwargs)
 
     Passes.__call__ = counted  # type: ignore[method-assign]
@@ -69,6 +73,32 @@ def emcore_job(path: str, method: str, held: bool, iterations: int, memory: str)
         start = {"init": "random", "random_state": 0, "max_iter": iterations, "tol": 0}
         found, passes = passes_counted(lambda: nmf(data, K, **start, **options))
         return {"value": found.loss, "passes": passes}
+
+    return call
+
+
+def resumable_job(path: str, method: str, checkpoint: str, iterations: int) -> Callable[[], dict[str, Any]]:
+    from emcore import unmix
+    from emcore.nmf import nmf
+    from emcore.pca import pca
+
+    data, options = np.load(path, mmap_mode="r"), {"memory": "1.5 GiB", "checkpoint": checkpoint}
+
+    def arrays() -> list[np.ndarray]:
+        if method == "pca":
+            components = pca(data, K, solver="randomized", **options)
+            return [components.components, components.singular_values]
+        if method == "nmf":
+            return list(nmf(data, K, init="random", random_state=0, max_iter=iterations, tol=0, **options)[:2])
+        phases = unmix(data.reshape(-1, 1024, CHANNELS), 5, **options)
+        return [phases.maps, phases.spectra, phases.fraction, phases.residual_map, phases.residual_spectrum]
+
+    def call() -> dict[str, Any]:
+        found, passes = passes_counted(arrays, told=True)
+        whole = hashlib.sha256()
+        for array in found:
+            whole.update(np.ascontiguousarray(array).data)
+        return {"value": whole.hexdigest()[:16], "passes": passes}
 
     return call
 
@@ -159,6 +189,7 @@ def on_dask(path: str, workers: int, iterations: int) -> Callable[[], dict[str, 
 
 JOBS: dict[str, Callable[..., Callable[[], dict[str, Any]]]] = {
     "emcore": emcore_job,
+    "resumable": resumable_job,
     "to_loss": to_loss,
     "minibatch": minibatch,
     "hyperspy": hyperspy,
@@ -185,15 +216,39 @@ def run(kind: str, *given: Any) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
     found = json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
-    record = {"job": kind, "given": [g for g in given if not str(g).endswith(".npy")], **found}
+    record = {"job": kind, "given": [g for g in given if not str(g).endswith((".npy", ".npz"))], **found}
     print(json.dumps(record), flush=True)
     return record
+
+
+def killed(path: str, method: str, folder: Path, iterations: int) -> list[dict[str, Any]]:
+    """A job that is left alone, one that is killed midway, and what that does when it is started again."""
+    files = [folder / f"emcore-out-of-core-{name}.npz" for name in ("whole", "killed")]
+    try:
+        whole = run("resumable", path, method, str(files[0]), iterations)
+        last, begun, before = whole["passes"] // 2, 0, time.perf_counter()
+        given = [path, method, str(files[1]), iterations]
+        command = [sys.executable, __file__, "--child", json.dumps(["resumable", given])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
+            while begun < last:
+                begun += job.stdout.readline() == "pass\n"
+            time.sleep(0.4 * whole["seconds"] / whole["passes"])
+            job.kill()
+        first = {"job": f"killed in pass {last}", "given": [method], "passes": last, "value": ""}
+        first |= {"seconds": time.perf_counter() - before, "peak MiB": float("nan")}
+        rest = run("resumable", *given)
+        rest |= {"same bits": rest["value"] == whole["value"], "repeated": last + rest["passes"] - whole["passes"]}
+        print(json.dumps([first, rest]), flush=True)
+        return [whole, first, rest]
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gib", type=float, default=16)
-    parser.add_argument("--only", default="large,peers,dask", help="some of these")
+    parser.add_argument("--only", default="large,peers,dask", help="some of these, or kill")
     parser.add_argument("--folder", default=tempfile.gettempdir())
     parser.add_argument("--keep", action="store_true", help="keep the cubes, or use those there are")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -204,7 +259,8 @@ def main() -> None:
     cubes = {}
     for name, gib in (("large", options.gib), ("small", 1.0), ("peers", 0.25), ("tiny", 1 / 256)):
         cubes[name] = folder / f"emcore-out-of-core-{name}.npy"
-        if not cubes[name].exists() and ("large" in options.only or name in ("peers", "tiny")):
+        wanted = {"large": ("large", "kill"), "small": ("large",)}.get(name, ("peers", "dask"))
+        if not cubes[name].exists() and any(each in options.only for each in wanted):
             make(cubes[name], int(gib * (1 << 30) / (2 * CHANNELS)))
     large, small, peers, tiny = (str(cubes[name]) for name in ("large", "small", "peers", "tiny"))
     try:
@@ -223,6 +279,8 @@ def main() -> None:
                     records.append(run("to_loss", cube, records[-1]["value"], "128 MiB"))
             records.append(run("hyperspy", tiny, "PCA"))
             records.append(run("emcore", tiny, "pca", False, 0, "6 MiB"))
+        if "kill" in options.only:
+            records += [job for method in ("nmf", "pca", "unmix") for job in killed(large, method, folder, 10)]
         if "dask" in options.only:
             records += [run("dask", peers, workers, 10) for workers in (1, 2)]
     finally:

@@ -1,14 +1,20 @@
 """Which rows outside memory are visited together."""
 
+import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise, product
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 INDEX_BYTES = 40
 """Of each chosen row, for where it is stored and where it is among the chosen ones."""
+CHUNKS_AT_ONCE = 1 + (os.cpu_count() or 1)
+"""Chunks of a Dask array that are held together: one on each core, and one that comes or goes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +30,65 @@ class Block:
     rows: int
     chosen: NDArray[np.intp] | None = None
     places: NDArray[np.intp] | None = None
+
+
+def finer(chunks: Sequence[Sequence[int]], rows: int) -> tuple[tuple[int, ...], ...]:
+    """
+    Chunks of some navigation axes, each cut into equal parts of at most so many rows: along the first axis, along the
+    next one only where single lines are too long.
+
+    Examples
+    --------
+    >>> finer([(7, 3), (10,)], 40), finer([(2,), (10,)], 6)
+    (((4, 3, 3), (10,)), ((1, 1), (5, 5)))
+    """
+    found = []
+    for axis, sizes in enumerate(chunks):
+        most = max(rows // prod(max(others) for others in chunks[axis + 1 :]), 1)
+        counts = [(size, -(-size // most)) for size in sizes]
+        found.append(tuple(size // n + (i < size % n) for size, n in counts for i in range(n)))
+        rows //= max(found[-1])
+    return tuple(found)
+
+
+def in_finer_chunks(array: Any, rows: int, name: str, budget: str) -> Any:
+    """
+    A Dask array with one signal axis, in chunks of at most so many rows, the caller warned; as it is if they are so.
+
+    What is read from where it is stored, and no more is done to it, is read piece by piece. Other chunks are made whole
+    and then cut, since a piece would take as long as all.
+    """
+    navigation, depth = array.chunks[:-1], array.shape[-1]
+    if prod(max(sizes) for sizes in navigation) <= rows:
+        return array
+    chunks = finer(navigation, rows)
+    if set(array.dask.layers) <= {array.name, f"original-{array.name}"}:
+        found = _read_in_pieces(array, chunks)
+        whole = ""
+    else:
+        found = array.rechunk((*chunks, depth))
+        whole = ", each made whole and then cut"
+    warnings.warn(
+        f"{name} has chunks of {array.chunksize}, more than {budget} allows on {CHUNKS_AT_ONCE - 1} cores: it was "
+        f"rechunked to {found.chunksize}{whole}; store it so, or rechunk it before",
+        RuntimeWarning,
+        stacklevel=7,
+    )
+    return found
+
+
+def _read_in_pieces(array: Any, chunks: tuple[tuple[int, ...], ...]) -> Any:
+    import dask.array as da
+
+    edges = [list(pairwise(accumulate(sizes, initial=0))) for sizes in chunks]
+    pieces = np.empty([len(sizes) for sizes in chunks], dtype=object)
+    for at, where in zip(np.ndindex(pieces.shape), product(*edges), strict=True):
+        piece = array[tuple(slice(*ends) for ends in where)]
+        # Of one piece at a time Dask finds that less needs to be read.
+        (delayed,) = piece.to_delayed().ravel()
+        pieces[at] = da.from_delayed(delayed, piece.shape, piece.dtype)
+    # The innermost lists are joined along the last axis, that of the signal, on which there is one piece.
+    return da.block(np.expand_dims(pieces, -1).tolist())
 
 
 def with_chosen(blocks: Sequence[Block], chosen: NDArray[np.intp], grid: tuple[int, ...]) -> list[tuple[Block, Block]]:

@@ -51,14 +51,23 @@ def _on_worker(
     told: tuple[Any, ...], index: int, chosen: Any, rows: list[Any], *stored: NDArray[Any]
 ) -> tuple[Any, ...]:
     """Visit a chunk with one thread."""
-    function, state, recipes, dtype, name = told
+    function, state, recipes, dtype, name = _aligned(told)
     former = _emcore.set_progress(None)
     try:
         with num_threads(1):
-            x = as_rows(stored, recipes, np.dtype(dtype), name, chosen)
-            return function(x, state, index, *rows)  # type: ignore[no-any-return]
+            x = as_rows(_aligned(stored), recipes, np.dtype(dtype), name, _aligned(chosen))
+            return function(x, state, index, *_aligned(rows))  # type: ignore[no-any-return]
     finally:
         _emcore.set_progress(former)
+
+
+def _aligned(value: Any) -> Any:
+    """With arrays that kernels can take: what came in a message lies anywhere in it."""
+    if isinstance(value, np.ndarray):
+        return np.require(value, requirements="A")
+    if isinstance(value, tuple | list):
+        return type(value)(map(_aligned, value))
+    return {key: _aligned(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def _first(found: tuple[Any, ...]) -> Any:

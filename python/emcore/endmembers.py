@@ -17,12 +17,14 @@ noise in Y. So a component counts only if it is above what the noise of the phas
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.checkpoint import step
 from emcore.nmf import nmf, nmf_maps
 from emcore.passes.sums import row_and_column_sums
 from emcore.pca import PCAResult, pca
@@ -246,9 +248,10 @@ def find_endmembers(
     if total and n_components == "auto":
         choice = _above_rare(choice, found, weighted, counts[taken], scale)
     # Of one component the start, a singular vector, is the solution.
-    first = nmf(weighted, choice.n, max_iter=_ITERATIONS if choice.n > 1 else 1, tol=_SETTLED)
+    most = _ITERATIONS if choice.n > 1 else 1
+    (h,) = step(weighted, lambda: (nmf(weighted, choice.n, max_iter=most, tol=_SETTLED).H,))
     # What a channel was multiplied by, undone.
-    spectra = np.divide(first.H, scale, out=np.zeros(first.H.shape), where=scale > 0)
+    spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
     if loss == "kullback-leibler":
         spectra = _likeliest(selected(rows, taken), spectra)
     whole = spectra.sum(axis=1, keepdims=True)
@@ -275,14 +278,8 @@ def _choice(
 def _above_rare(choice: RankChoice, found: PCAResult, weighted: Any, counts: Floats, scale: Floats) -> RankChoice:
     """The components that are above the noise of those before them."""
     k = choice.n
-    filled = scale > 0
     while k > 2:
-        fit = nmf(weighted, k - 1, max_iter=_ROUGH, tol=1e-3)
-        spectra = fit.H[:, filled] / scale[filled]
-        whole = spectra.sum(axis=1)
-        kept = whole > 0
-        maps = fit.W[:, kept] * np.sqrt(counts)[:, None] * whole[kept]
-        edge = rare_edge(maps, spectra[kept] / whole[kept, None], counts, 1 / scale[filled] ** 2)
+        (edge,) = step(weighted, partial(_reach, weighted, k - 1, counts, scale))
         if float(found.singular_values[k - 1]) > edge * float(found.singular_values[0]):
             break
         k -= 1
@@ -292,10 +289,20 @@ def _above_rare(choice: RankChoice, found: PCAResult, weighted: Any, counts: Flo
     return RankChoice(k, choice.rule, f"{choice.reason}, {rest}")
 
 
+def _reach(weighted: Any, k: int, counts: Floats, scale: Floats) -> tuple[float]:
+    """`rare_edge` of k phases, roughly known."""
+    fit, filled = nmf(weighted, k, max_iter=_ROUGH, tol=1e-3), scale > 0
+    spectra = fit.H[:, filled] / scale[filled]
+    whole = spectra.sum(axis=1)
+    kept = whole > 0
+    maps = fit.W[:, kept] * np.sqrt(counts)[:, None] * whole[kept]
+    return (rare_edge(maps, spectra[kept] / whole[kept, None], counts, 1 / scale[filled] ** 2),)
+
+
 def _likeliest(rows: Any, spectra: Floats) -> Floats:
     """Spectra of the largest Poisson likelihood, from a start near it."""
     start = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
-    maps = nmf_maps(rows, start)
+    (maps,) = step(rows, lambda: (nmf_maps(rows, start),))
     # A multiplicative update cannot leave zero.
     start, maps = start + 1e-3 / start.shape[1], maps + 1e-3 * maps.mean()
     found = nmf(

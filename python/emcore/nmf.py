@@ -179,15 +179,12 @@ def _outside(
     passes.source = source_of_size(passes)
     real_now = _real(passes.source)
     if (state := passes.checkpoint.load("factors")) is not None:
-        w, h = np.empty(state["w"].shape, real_now), np.empty(state["h"].shape)
+        w, h = state["w"], np.empty_like(state["h"])
     elif init == "custom":
-        w, h = custom(source.shape, k, W0, H0)
+        w, h = (np.array(factor) for factor in custom(source.shape, k, W0, H0))
     else:
         w, h = of_source.start(passes, k, init, given["mu"], random_state, given["weights"], real_now)
-    w, h = (
-        np.array(w, dtype=real_now, order="C", copy=True if init == "custom" else None),
-        np.array(h, dtype=np.float64, order="C"),
-    )
+    w, h = np.asarray(w, dtype=real_now, order="C"), np.array(h, dtype=np.float64, order="C")
     n_iter, _, reached = of_source.factors(passes, w, h, given, max_iter, tol)
     return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
 

@@ -111,7 +111,8 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
     index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
     source = Source(parts, [recipe for _, _, *recipe in checked], "the prepared data", index)  # type: ignore[misc]
-    source.budget, source.beside = outside[0].budget, outside[0].beside
+    for name in ("budget", "beside", "job"):
+        setattr(source, name, getattr(outside[0], name))
     return source
 
 

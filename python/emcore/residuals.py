@@ -45,6 +45,6 @@ def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[NDArray[np.float64], 
     if maps.shape != (rows.shape[0], spectra.shape[0]) or spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
     real = np.float64 if rows.dtype == np.float64 else np.float32
-    w = np.ascontiguousarray(maps, dtype=real)
+    w = np.require(maps, real, ["C", "W"])
     h = np.ascontiguousarray(spectra, dtype=np.float64)
     return of_source(rows, w, h) if outside else _emcore.residuals(rows, w, h)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels
-from emcore.blocks import INDEX_BYTES, Block, with_chosen
+from emcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
 from emcore.memory import SLAB_BYTES, check_memory, in_words
 
 Prepared = tuple[Any, str, Any, Any]
@@ -170,6 +170,8 @@ class Source:
         How much memory passes may use that are given no other budget.
     beside : int
         Bytes of it that are taken by what a workflow keeps beside its passes.
+    job : emcore.checkpoint.Job, or None
+        Of which passes are part that have no checkpoint of their own.
     blocks : list of Block
         None yet before `cut`.
     """
@@ -202,6 +204,7 @@ class Source:
         self.known: dict[str, Any] = {}
         self.budget: Any = None
         self.beside = 0
+        self.job: Any = None
         self.blocks: list[Block] = []
         self.chunks: list[list[Any]] = []
         self.peak = 0
@@ -268,21 +271,25 @@ class Source:
         self.peak = kept + 2 * rows * row
 
     def _cut_chunks(self, strict: bool) -> None:
-        (memory, kept), first = self._plan, self.parts[0]
+        memory, kept = self._plan
+        row = CHUNKS_AT_ONCE * sum(part.shape[-1] * part.dtype.itemsize for part in self.parts)
+        if strict and kept + row > memory:
+            raise ValueError(
+                f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
+                f"{in_words(kept + row)} ({in_words(kept)} for results and sums, {in_words(row)} for a row on each of "
+                f"{CHUNKS_AT_ONCE - 1} cores and one more)"
+            )
+        if strict:
+            told, rows = f"memory={in_words(memory)}", (memory - kept) // row
+            self.parts = [in_finer_chunks(part, rows, self.name, told) for part in self.parts]
+        first = self.parts[0]
         bounds = [np.cumsum((0, *sizes)).tolist() for sizes in first.chunks[:-1]]
         cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
         places = np.ndindex(*(len(cut) for cut in cuts))
         where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
         self.blocks = [Block(i, w, prod(s.stop - s.start for s in w)) for i, w in enumerate(where)]
         self.chunks = [part.to_delayed().ravel().tolist() for part in self.parts]
-        largest = max(block.rows for block in self.blocks)
-        chunk = largest * sum(part.shape[-1] * part.dtype.itemsize for part in self.parts)
-        self.peak = kept + chunk * (1 + (os.cpu_count() or 1))
-        if strict and self.peak > memory:
-            raise ValueError(
-                f"memory={in_words(memory)} is too little for the chunks of {self.name}, of {in_words(chunk)}: the "
-                f"smallest possible is {in_words(self.peak)}; give more, or rechunk the navigation axes"
-            )
+        self.peak = kept + row * max(block.rows for block in self.blocks)
 
     def load(self, block: Block) -> list[NDArray[Any]]:
         """The rows of a slab, of every part as they are stored."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore.arrays import as_pixels, check_finite
+from emcore.checkpoint import Job
 from emcore.io import as_signal
 from emcore.passes.moments import checked_range
 from emcore.passes.sums import row_and_column_sums
@@ -47,6 +48,8 @@ class SpectrumImage:
     notes : tuple of str
     outside : Source, or None
         The rows, where they were to be visited outside memory.
+    job : Job, or None
+        That what is found out of it is part of.
     """
 
     signal: Signal
@@ -55,6 +58,7 @@ class SpectrumImage:
     masked: NDArray[np.bool_] | None
     notes: tuple[str, ...]
     outside: Source | None = None
+    job: Job | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -191,6 +195,7 @@ def select(
     name: str = "spectrum_image",
     memory: int | str | None = None,
     whole: bool = True,
+    job: Job | None = None,
 ) -> SpectrumImage:
     """A spectrum image checked, with the channels and positions that count.
 
@@ -207,6 +212,8 @@ def select(
         Budget for data outside memory, default 1 GiB; what takes less than half of it is held in memory.
     whole : bool
         Whether the scan is going to be visited as a whole: then the values are checked outside memory too.
+    job : Job, optional
+        Of which this is part: then data in memory are visited like others.
 
     Returns
     -------
@@ -234,21 +241,22 @@ def select(
         if data.dtype.kind in "fi":
             _check_values(lambda: check_finite(data, name, nonnegative=True), name)
         signal = replace(signal, data=data)
+    outside = outside or job is not None
     *scan, energy = signal.axes
     if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
         raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
     notes: tuple[str, ...] = ()
     if signal_range is None:
-        first, last = _without_strobe(signal, outside, memory), energy.size
+        first, last = _without_strobe(signal, outside, memory, job), energy.size
         if first:
             start = energy.offset + first * energy.scale
             notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
     else:
         first, last = _range(energy, signal_range)
     kept = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
-    image = SpectrumImage(signal, kept, slice(first, last), None, notes)
+    image = SpectrumImage(signal, kept, slice(first, last), None, notes, job=job)
     if outside and (whole or isinstance(navigation_mask, str)):
-        source = rows_outside(signal, image.channels, name, memory)
+        source = rows_outside(signal, image.channels, name, memory, job)
         _check_values(lambda: checked_range(begin(source, None, None, {}, 0, 0, quiet=True), nonnegative=True), name)
         image = replace(image, outside=source)
     if navigation_mask is None:
@@ -283,7 +291,7 @@ def _range(energy: Axis, signal_range: tuple[float, float]) -> tuple[int, int]:
     return int(inside[0]), int(inside[-1]) + 1
 
 
-def _without_strobe(signal: Signal, outside: bool, memory: Any) -> int:
+def _without_strobe(signal: Signal, outside: bool, memory: Any, job: Job | None) -> int:
     """The first channel behind a strobe peak at 0 eV, 0 where there is none."""
     energy = signal.axes[-1]
     values = energy.values
@@ -295,7 +303,7 @@ def _without_strobe(signal: Signal, outside: bool, memory: Any) -> int:
         return 0
     part = slice(0, int(behind[-1]) + 1)
     if outside:
-        sums = row_and_column_sums(rows_outside(signal, part, "spectrum_image", memory))[1]
+        sums = row_and_column_sums(rows_outside(signal, part, "spectrum_image", memory, job))[1]
     else:
         sums = signal.data[..., part].sum(axis=tuple(range(signal.data.ndim - 1)), dtype=np.float64)
     lowest = int(behind[np.argmin(sums[behind])])

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from emcore.blocks import CHUNKS_AT_ONCE, in_finer_chunks
+from emcore.checkpoint import Job
 from emcore.formats import MAPPED, read_all
 from emcore.io import computed
 from emcore.lazy import one_chunk
@@ -17,8 +19,9 @@ from emcore.sources import Source, Stored
 
 # Packed files are seldom smaller than this part of what they hold.
 _PACKED = 100
-# What is kept of every position beside a pass: its counts, what is left of them, whether it takes part.
-_PER_POSITION = 40
+# What is kept of every position beside a pass: its counts, what is left of them, whether it takes part; and, whether or
+# not there is a job, so that the cut into blocks is the same, what one goes on from.
+_PER_POSITION = 40 + 24
 
 
 def read_within(path: Path, memory: Any) -> list[Signal]:
@@ -32,14 +35,17 @@ def read_within(path: Path, memory: Any) -> list[Signal]:
 
 
 def _left(path: Path, budget: int) -> list[Signal]:
-    """The numbers in a file, left there; in chunks of which the budget holds one for each core, and as much besides."""
+    """The numbers in a file, left there."""
     try:
-        with importlib.import_module("dask").config.set(
-            {"array.chunk-size": budget // (4 + 4 * (os.cpu_count() or 1))}
-        ):
+        with importlib.import_module("dask").config.set({"array.chunk-size": _chunk_bytes(budget)}):
             return _numbers(read_all(path, True))
     except ImportError:  # memory must do
         return []
+
+
+def _chunk_bytes(budget: int) -> int:
+    """Of chunks of which the budget holds one for each core, and three times as much besides."""
+    return budget // (4 * CHUNKS_AT_ONCE)
 
 
 def _numbers(found: list[Signal]) -> list[Signal]:
@@ -69,9 +75,9 @@ def loaded(signal: Signal) -> Signal:
     return signal if isinstance(data, np.ndarray) else replace(signal, data=computed(signal, data))
 
 
-def rows_outside(signal: Signal, channels: slice, name: str, memory: Any) -> Source:
+def rows_outside(signal: Signal, channels: slice, name: str, memory: Any, job: Job | None = None) -> Source:
     """
-    One row of these channels for each position.
+    One row of these channels for each position; passes over them are part of a job, if there is one.
 
     Examples
     --------
@@ -82,19 +88,23 @@ def rows_outside(signal: Signal, channels: slice, name: str, memory: Any) -> Sou
     (20, 6)
     """
     data: Any = signal.data
-    lazy = hasattr(data, "dask")
-    part = one_chunk(data[..., channels], 1, name) if lazy else Stored(data, 1, channels)
-    source = Source([part], name=name)
+    if hasattr(data, "dask"):
+        data = one_chunk(data, 1, name)
+        if memory is not None:  # before channels are picked: after that, chunks would be made whole
+            rows = _chunk_bytes(check_memory(memory)) // (data.shape[-1] * data.dtype.itemsize)
+            data = in_finer_chunks(data, max(rows, 1), name, f"memory={in_words(check_memory(memory))}")
+        source = Source([data[..., channels]], name=name)
+    else:
+        source = Source([Stored(data, 1, channels)], name=name)
     source.budget, source.beside = memory, _PER_POSITION * source.shape[0]
+    source.job = job
     return source
 
 
 def predicted(source: Source, per_row: int, fixed: int) -> str:
     """What is told of the memory that is going to be used; passes that would take more are refused."""
     least = source.cut()
-    peak = least.peak + per_row * len(source) + fixed
-    if not source.lazy:
-        peak = min(peak, check_memory(source.budget))
+    peak = min(least.peak + per_row * len(source) + fixed, check_memory(source.budget))
     return (
         f"emcore: {source.name} of {source.shape[0]} x {source.shape[1]} {source.dtype} is visited in "
         f"{len(least.blocks)} or more blocks; predicted peak memory {in_words(peak)}"

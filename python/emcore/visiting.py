@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.blocks import Block
-from emcore.checkpoint import Checkpoint
+from emcore.checkpoint import Checkpoint, Store
 from emcore.memory import in_words
 from emcore.sources import Source
 
@@ -92,7 +92,8 @@ def begin(
     """
     Passes over a source cut into blocks, so that `per_row` bytes kept for each row and `fixed` bytes fit into `memory`.
 
-    The memory that this is going to take is logged or, where a budget was given, printed to stderr, unless `quiet`.
+    What is known after each pass is kept in `checkpoint`, or as the next fit of the job that the source is of. The
+    memory that this is going to take is logged or, where a budget was given, printed to stderr, unless `quiet`.
     """
     source = source.cut(memory, per_row, fixed)
     n, d = source.shape
@@ -104,7 +105,9 @@ def begin(
         print(told, file=sys.stderr)
     else:
         logging.getLogger("emcore").info(told)
-    return Passes(source, checkpoint, parameters)
+    if checkpoint is None and source.job is not None:
+        return Passes(source, source.job.fit())
+    return Passes(source, Checkpoint(Store(checkpoint, source, parameters)))
 
 
 class Passes:
@@ -115,14 +118,12 @@ class Passes:
     ----------
     source : Source
         Cut into blocks.
-    checkpoint : path or None
-    parameters : dict
-        Of the fit, for the checkpoint.
+    checkpoint : Checkpoint
     """
 
-    def __init__(self, source: Source, checkpoint: Any, parameters: dict[str, Any]) -> None:
+    def __init__(self, source: Source, checkpoint: Checkpoint) -> None:
         self.source = source
-        self.checkpoint = Checkpoint(checkpoint, source, parameters)
+        self.checkpoint = checkpoint
         self.mean: float | None = None
         self._done = self._total = 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import Kind
+from emcore.cli.files import Kind, expand
 from emcore.cli.options import add_files, add_output_options, auto_or_count
 from emcore.cli.run import each_file
 
@@ -27,6 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask-vacuum", action="store_true", help="leave out positions with next to no counts")
     parser.add_argument("--blocks", type=_blocks, metavar="auto|Y,X", help="search blocks of the scan by themselves")
     parser.add_argument("--memory", type=_memory, help="as in '2 GiB'; a larger file is visited in blocks (1 GiB)")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="keep there what is known: a job that was killed goes on"
+    )
     add_output_options(parser)
 
 
@@ -71,6 +74,9 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except ValueError as error:
         parser.error(str(error))
 
+    if options.checkpoint and len(expand(options.files, IMAGES)[0]) > 1:
+        parser.error("--checkpoint is of one spectrum image: give one")
+
     def work(file: Path) -> "Unmixing":
         result: Unmixing = emcore.unmix(
             file,
@@ -81,6 +87,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             signal_range=options.range,
             blocks=options.blocks,
             memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.checkpoint import step
 from emcore.sources import Source
 from emcore.visiting import PerRow, begin
 
@@ -14,6 +15,11 @@ Floats = NDArray[np.float64]
 
 def row_and_column_sums(source: Source, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:
     """Of all rows, and of the features over all rows or those at some positions."""
+    counts, columns = step(source, lambda: _counted(source, positions))
+    return counts, columns
+
+
+def _counted(source: Source, positions: NDArray[np.intp] | None) -> tuple[Floats, Floats]:
     n, d = source.shape
     counts, kept = np.empty(n), None
     if positions is not None:
@@ -41,5 +47,5 @@ def residuals(source: Source, maps: NDArray[Any], spectra: Floats) -> tuple[Floa
 
 
 def _residuals(x: Any, spectra: Floats, index: int, maps: NDArray[Any]) -> tuple[Any, ...]:
-    rows, features = _emcore.residuals(x, np.ascontiguousarray(maps), spectra)
+    rows, features = _emcore.residuals(x, np.require(maps, requirements=["C", "W"]), spectra)
     return (features,), rows

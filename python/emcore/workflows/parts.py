@@ -3,14 +3,17 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.checkpoint import step
 from emcore.endmembers import Endmembers, channel_weights, find_endmembers, selected, sums_of
 from emcore.joining import Joint, join_spectra
 from emcore.nmf import nmf_maps
+from emcore.rank_rules import RankChoice
 from emcore.residuals import residuals
 from emcore.spectrum_images import Block, SpectrumImage
 
@@ -78,27 +81,37 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
     sums, counts = np.zeros(image.energy.size), np.zeros(math.prod(image.grid))
     parts = []
     for block, places in _blocks(image, cut):
-        rows = image.rows(block)
-        allowed = _allowed(image, places)
-        counts[places], totals = sums_of(rows, allowed)
-        own = counts[places] if allowed is None else counts[places[allowed]]
-        if not own.sum() > 0:
-            continue
-        wanted = settings.n_components if cut is None else "auto"
-        found = find_endmembers(
-            rows, wanted, settings.weighting, settings.loss, settings.counting, allowed, (counts[places], totals)
-        )
-        sums += totals
-        if cut is None:
-            parts.append(Part(None, found, np.array([own.sum()])))
-        else:
-            weights = channel_weights(totals, own, settings.counting) if settings.weighting == "poisson" else None
-            maps = nmf_maps(rows, found.spectra, weights=weights)
-            kept = maps if allowed is None else maps[allowed]
-            parts.append(Part(block, found, kept.sum(axis=0, dtype=np.float64)))
+        counts[places], totals, *found = step(image, partial(_searched, image, block, places, settings))
+        if found:
+            sums += totals
+            spectra, *choice, evr, above_edge, of_spectra = found
+            parts.append(Part(block, Endmembers(spectra, RankChoice(*choice), evr, above_edge), of_spectra))
     if not parts:
         raise ValueError("spectrum_image holds no counts where it is not masked; there is nothing to unmix")
     return parts, sums, counts
+
+
+def _searched(
+    image: SpectrumImage, block: Block | None, places: NDArray[np.intp], settings: Settings
+) -> tuple[Any, ...]:
+    """Counts of the positions and channels of a block, or of all; and if there are any, what makes its `Part`."""
+    rows, allowed = image.rows(block), _allowed(image, places)
+    counts, totals = sums_of(rows, allowed)
+    own = counts if allowed is None else counts[allowed]
+    if not own.sum() > 0:
+        return counts, totals
+    wanted = settings.n_components if block is None else "auto"
+    found = find_endmembers(
+        rows, wanted, settings.weighting, settings.loss, settings.counting, allowed, (counts, totals)
+    )
+    of_spectra = np.array([own.sum()])
+    if block is not None:
+        weights = channel_weights(totals, own, settings.counting) if settings.weighting == "poisson" else None
+        maps = nmf_maps(rows, found.spectra, weights=weights)
+        of_spectra = (maps if allowed is None else maps[allowed]).sum(axis=0, dtype=np.float64)
+    choice = found.choice
+    chosen = choice.n, choice.rule, choice.reason
+    return counts, totals, found.spectra, *chosen, found.evr, found.above_edge, of_spectra
 
 
 def _allowed(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[np.intp] | None:
@@ -125,6 +138,13 @@ def map_spectra(
 
     Without weights the maps are zero.
     """
+    maps, squares, features = step(image, lambda: _mapped(image, cut, spectra, weights, settings.loss))
+    return maps, squares, features
+
+
+def _mapped(
+    image: SpectrumImage, cut: tuple[int, int] | None, spectra: Floats, weights: Floats | None, loss: str
+) -> tuple[NDArray[Any], Floats, Floats]:
     n = math.prod(image.grid)
     maps = np.zeros((n, len(spectra)), dtype=np.float64 if image.signal.dtype == np.float64 else np.float32)
     squares, features = np.zeros(n), np.zeros(image.energy.size)
@@ -132,8 +152,7 @@ def map_spectra(
         rows = image.rows(block)
         found: Any = np.zeros((len(places), len(spectra)), dtype=maps.dtype)
         if weights is not None:
-            likely = settings.loss == "kullback-leibler"
-            found = nmf_maps(rows, spectra, loss=settings.loss) if likely else nmf_maps(rows, spectra, weights=weights)
+            (found,) = step(rows, partial(_maps, rows, spectra, weights, loss))
         allowed = _allowed(image, places)
         if allowed is None:
             maps[places] = found
@@ -145,6 +164,11 @@ def map_spectra(
             continue
         features += over
     return maps, squares, features
+
+
+def _maps(rows: Any, spectra: Floats, weights: Floats, loss: str) -> tuple[NDArray[Any]]:
+    likely = loss == "kullback-leibler"
+    return (nmf_maps(rows, spectra, loss=loss) if likely else nmf_maps(rows, spectra, weights=weights),)
 
 
 def mean_evr(parts: list[Part]) -> Floats:

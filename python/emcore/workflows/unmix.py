@@ -7,6 +7,7 @@ block survives there, where a factorisation of the whole scan would lose it (Coz
 """
 
 import math
+import os
 import sys
 import time
 from dataclasses import replace
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emcore._emcore import __version__
 from emcore.arrays import check_count, check_option
+from emcore.checkpoint import Job
 from emcore.control import get_num_threads
 from emcore.endmembers import MOST, WEIGHTINGS, channel_weights
 from emcore.joining import ANGLE, Joint
@@ -26,8 +29,8 @@ from emcore.rank_rules import RankChoice
 from emcore.results import Provenance
 from emcore.signals import Signal
 from emcore.sources import Source
-from emcore.spectrum_images import SpectrumImage, select
-from emcore.spectrum_outside import predicted, source_file
+from emcore.spectrum_images import SpectrumImage, as_spectrum_image, select
+from emcore.spectrum_outside import is_outside, predicted, rows_outside, source_file
 from emcore.wording import count_of
 from emcore.workflows.parts import Part, Settings, block_fields, is_counting, join, map_spectra, mean_evr, search
 from emcore.workflows.unmixing import ENERGY, NOISE, Unmixing
@@ -49,6 +52,7 @@ def unmix(
     signal_range: tuple[float, float] | None = None,
     blocks: tuple[int, int] | str | None = None,
     memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Unmixing:
     """Unmix an EDS or EELS spectrum image into maps and spectra of its phases.
 
@@ -78,6 +82,8 @@ def unmix(
     memory : int or str, optional
         How much may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB. What takes less than half
         of it is held in memory; of a file, what takes less than all of it.
+    checkpoint : path, optional
+        Keep what is known after each full pass, or block, in this file, from which a job that was killed goes on.
 
     Returns
     -------
@@ -88,8 +94,8 @@ def unmix(
     ------
     ValueError
         Negative values, NaN or infinity (first position named), no counts at all, a mask or range that leaves nothing,
-        more components than channels or positions, blocks that do not fit, too little memory (the least is named), an
-        unknown option.
+        more components than channels or positions, blocks that do not fit, too little memory (the least is named), a
+        checkpoint of other data or options, an unknown option.
     TypeError
         Data that are not real numbers, a mask that is not of bool.
 
@@ -117,7 +123,14 @@ def unmix(
         check_option(n_components, ("auto",), "n_components")
     else:
         check_count(n_components, "n_components", 1)
-    image = select(spectrum_image, navigation_mask, signal_range, memory=memory, whole=blocks is None)
+    parameters: dict[str, Any] = {"n_components": n_components, "weighting": weighting, "loss": loss}
+    parameters |= {"navigation_mask": navigation_mask if isinstance(navigation_mask, str | None) else "given"}
+    parameters |= {"signal_range": None if signal_range is None else tuple(float(value) for value in signal_range)}
+    job = None
+    if checkpoint is not None:
+        spectrum_image = as_spectrum_image(spectrum_image, memory=memory)
+        job = _job(checkpoint, spectrum_image, memory, {**parameters, "blocks": blocks}, navigation_mask)
+    image = select(spectrum_image, navigation_mask, signal_range, memory=memory, whole=blocks is None, job=job)
     cut = _cut(image, blocks, memory)
     if image.outside is not None and memory is not None and cut is None:
         print(_predicted(image.outside, n_components), file=sys.stderr)
@@ -137,14 +150,12 @@ def unmix(
         _, by_row, by_feature = map_spectra(image, cut, np.zeros((1, len(sums))), None, settings)
     choice = _choice(parts, joined, n_components)
     first = parts[0].found
-    parameters: dict[str, Any] = {"n_components": n_components, "weighting": weighting, "loss": loss}
-    parameters |= {"navigation_mask": navigation_mask if isinstance(navigation_mask, str | None) else "given"}
-    parameters |= {"signal_range": None if signal_range is None else tuple(float(value) for value in signal_range)}
     parameters |= {"blocks": None if cut is None else cut}
     scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
     notes = [*image.notes, *_notes(joined, settings)]
-    if image.outside is not None:
+    outside = is_outside(image.signal, memory)
+    if outside:
         notes.append(f"data outside memory, visited in blocks with a budget of {in_words(check_memory(memory))}")
     return Unmixing(
         maps=np.ascontiguousarray(maps[:, order].T, dtype=np.float32).reshape(-1, *image.grid),
@@ -160,9 +171,19 @@ def unmix(
         above_edge=max(part.found.above_edge for part in parts),
         image=total,
         mean=Signal(sums / max(int((~masked).sum()), 1), (image.energy,), image.signal.source, image.signal.title),
-        provenance=_provenance(parameters, image, total, started, notes),
+        provenance=_provenance(parameters, image.signal, outside, total, started, notes),
         **({} if cut is None else block_fields(parts, joined, order)),
     )
+
+
+def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mask: Any) -> Job:
+    """Where an unmixing with these parameters goes on."""
+    told = {"method": "unmix", "version of emcore": __version__, "memory": check_memory(memory), **parameters}
+    if not isinstance(mask, str | None):
+        told["navigation_mask"] = np.asarray(mask.data if hasattr(mask, "axes_manager") else mask)
+    energy = signal.axes[-1]
+    told["energies"] = [energy.offset, energy.scale, energy.units]
+    return Job(path, rows_outside(signal, slice(None), "spectrum_image", memory).cut(), told)
 
 
 def _predicted(source: Source, n_components: int | str) -> str:
@@ -234,9 +255,8 @@ def _divided(squares: Floats, by: Floats) -> Floats:
 
 
 def _provenance(
-    parameters: dict[str, Any], image: SpectrumImage, total: Signal, started: float, notes: list[str]
+    parameters: dict[str, Any], signal: Signal, outside: bool, total: Signal, started: float, notes: list[str]
 ) -> Provenance:
-    signal, outside = image.signal, image.outside is not None
     # What is left where it is stored is not read once more for its hash: that of its counts tells it as well.
     here = isinstance(signal.data, np.ndarray) and not outside
     known = signal if here or source_file(signal) else replace(total, title=signal.name, source="")
