@@ -54,9 +54,7 @@ def assert_same(found, expected):
         a, b = (getattr(each, name) for each in (found, expected))
         a, b = (each.data if isinstance(each, Signal) else each for each in (a, b))
         assert a.dtype == b.dtype, name
-        # Of the likelihood a row of the maps is done when an update moves less than 1e-4 of it.
-        likely = found.provenance.parameters["loss"] != "frobenius" and name in ("maps", "residual_map")
-        assert np.abs(a - b).max() <= (1e-4 if likely else 1e-5) * np.abs(b).max(), name
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max(), name
     assert found.image.axes == expected.image.axes
     assert found.mean.axes == expected.mean.axes
 
