@@ -21,7 +21,7 @@ _DEFLATE, _SHUFFLE = 1, 2
 _READ = ([_DEFLATE], [_SHUFFLE, _DEFLATE])
 _LEAST = 1 << 16
 """Bytes of a chunk below which HDF5 is faster."""
-_SHARE = 8
+_SHARE = 4
 """What is unpacked at the same time is at most this part of what is read, but one chunk at least."""
 
 
@@ -90,11 +90,16 @@ def _chunk(data: Any, offset: Sequence[int], filters: list[int], size: int) -> N
     for i, kind in reversed(list(enumerate(filters))):
         if left_out >> i & 1:
             continue
-        if kind == _DEFLATE:
-            packed = zlib.decompress(packed, bufsize=size)
-        else:
-            packed = np.frombuffer(packed, np.uint8).reshape(data.dtype.itemsize, -1).T.tobytes()
+        packed = zlib.decompress(packed, bufsize=size) if kind == _DEFLATE else _in_order(packed, data.dtype.itemsize)
     return np.frombuffer(packed, data.dtype).reshape(data.chunks)
+
+
+def _in_order(packed: Any, itemsize: int) -> NDArray[np.uint8]:
+    """Shuffled bytes, of which the first of every value come first, value by value."""
+    shuffled = np.frombuffer(packed, np.uint8).reshape(itemsize, -1)
+    values = np.empty(shuffled.shape[::-1], np.uint8)
+    values[...] = shuffled.T  # without the lock of the interpreter
+    return values.reshape(-1)
 
 
 def _filters(data: Any) -> list[int]:

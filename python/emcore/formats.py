@@ -168,6 +168,12 @@ def _zarr(path: Path, lazy: bool) -> list[Signal]:
     return read_zarr(path, lazy)
 
 
+def _zspy(path: Path, lazy: bool) -> list[Signal]:
+    from emcore.stores import read_zspy
+
+    return read_zspy(path, lazy)
+
+
 def _rosetta(plugin: str) -> Callable[[Path, bool], list[Signal]]:
     def load(path: Path, lazy: bool) -> list[Signal]:
         check = _CHECKS.get(plugin)
@@ -332,9 +338,11 @@ FORMATS: dict[str, _Format] = {
     ".blo": _Format("blockfile", "blockfile", _blockfile),
     ".mib": _Format("Merlin .mib", "Merlin .mib", _merlin),
     ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _rosetta("bruker")),
+    ".zspy": _Format("HyperSpy (Zarr)", "zip", _zspy),
 }
 
 FOLDERS: dict[str, _Format] = {
     ".zarr": _Format("Zarr", "", _zarr),
+    ".zspy": _Format("HyperSpy (Zarr)", "", _zspy),
 }
 """Stores that are folders."""

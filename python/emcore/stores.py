@@ -1,10 +1,10 @@
-"""Plain HDF5 files and Zarr stores: arrays by name, read, mapped, or left where they are as Dask arrays."""
+"""Plain HDF5 files, Zarr stores, HyperSpy's among them: read, mapped, or left where they are as Dask arrays."""
 
 import importlib
 from pathlib import Path
 from typing import Any
 
-from emcore.formats import BadFile
+from emcore.formats import BadFile, from_rosetta
 from emcore.io import as_signal
 from emcore.signals import Signal
 from emcore.sources import mapped
@@ -30,14 +30,35 @@ def read_hdf5(path: Path, lazy: bool) -> list[Signal]:
 
 def read_zarr(path: Path, lazy: bool) -> list[Signal]:
     """A Zarr array, or every array of a group with at least two axes."""
-    try:
-        zarr = importlib.import_module("zarr")
-    except ImportError as error:
-        raise ImportError(f"reading {path.suffix} stores needs Zarr: pip install emcore[zarr]") from error
-    store = zarr.open(str(path), mode="r")
+    store = _zarr().open(str(path), mode="r")
     found = {path.stem: store} if hasattr(store, "dtype") else _arrays(store)
     take = _lazy if lazy else lambda array: array[...]
     return [as_signal(take(array), title=name) for name, array in found.items() if _plottable(array)]
+
+
+def read_zspy(path: Path, lazy: bool) -> list[Signal]:
+    """The signals in a Zarr store of HyperSpy's, a folder or a zip file, with their axes."""
+    zarr = _zarr()
+    store = zarr.open(zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
+    take = _lazy if lazy else lambda array: array[...]
+    found = []
+    for title, kept in sorted(_members(store["Experiments"]).items()):
+        inside = _members(kept)
+        axes = [dict(inside[f"axis-{i}"].attrs) for i in range(len(inside["data"].shape))]
+        metadata = {"General": {"title": title}}
+        found.append(from_rosetta({"data": take(inside["data"]), "axes": axes, "metadata": metadata}))
+    return found
+
+
+def _zarr() -> Any:
+    try:
+        return importlib.import_module("zarr")
+    except ImportError as error:
+        raise ImportError("reading Zarr stores needs Zarr: pip install emcore[zarr]") from error
+
+
+def _members(group: Any) -> dict[str, Any]:
+    return dict(group.members())
 
 
 def _arrays(group: Any, prefix: str = "") -> dict[str, Any]:
