@@ -225,8 +225,8 @@ def nmf_maps(
     loss : {"frobenius", "kullback-leibler"}
         Non-negative least squares, exactly [1]_; or the largest Poisson likelihood, by Newton's method until `tol`.
     max_iter, tol : int, float
-        For "kullback-leibler": a row is done when a step moves less than this fraction of its counts, which leaves about
-        the square of that.
+        For "kullback-leibler": a row is done when a step moves less than this fraction of its counts; what is left is
+        about the square of that.
     alpha_W, l1_ratio, weights, memory
         As in `nmf`.
 

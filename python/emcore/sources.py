@@ -182,7 +182,7 @@ class Source:
     blocks : list of Block
         None yet before `cut`.
     hold : int
-        Of how many blocks, the first ones, the rows are kept when they have been read: as many as the memory has room for.
+        Of how many blocks, the first ones, the rows are kept when they have been read: as many as memory has room for.
     """
 
     def __init__(
@@ -264,8 +264,8 @@ class Source:
                 f"{in_words(kept + 2 * row * min(unit, n))} ({in_words(kept)} for results and sums, twice "
                 f"{in_words(row * unit)} for the least that can be read at a time)"
             )
-        # Two slabs, and half a one while it is unpacked. What is mapped, the system keeps; of others many small slabs are
-        # made, most of which are held.
+        # Two slabs, and half a one while it is unpacked. What is mapped, the system keeps; others are cut into small
+        # slabs, most of which are held.
         halves = 5 if any(part.packed for part in self.parts) else 4
         holding = all(part.flat is None and part.map is None for part in self.parts)
         whole = together <= 2 * room // halves // row or together == unit

@@ -178,11 +178,11 @@ impl<'a> Newton<'a> {
             self.quadratic.b[t] = row.iter().zip(&self.shares).map(|(c, w)| c * w).sum::<f64>() - self.slope[t];
         }
         let (mut size, mut fall) = (0.0, 0.0);
-        let there = self.quadratic.solve();
-        for t in 0..k {
-            self.step[t] = there[t] - self.shares[t];
-            size += self.step[t].abs();
-            fall -= self.slope[t] * self.step[t];
+        let there = self.quadratic.solve().iter().zip(&self.shares).zip(&self.slope);
+        for (step, ((there, share), slope)) in self.step.iter_mut().zip(there) {
+            *step = there - share;
+            size += step.abs();
+            fall -= slope * *step;
         }
         (size, fall)
     }
