@@ -37,7 +37,7 @@ def _left(path: Path, budget: int) -> list[Signal]:
         with importlib.import_module("dask").config.set(
             {"array.chunk-size": budget // (4 + 4 * (os.cpu_count() or 1))}
         ):
-            return _numbers(read_all(path, True))
+            return _numbers(read_all(path, True, stored=True))
     except ImportError:  # memory must do
         return []
 
