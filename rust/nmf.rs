@@ -12,11 +12,13 @@ mod counts;
 mod frobenius;
 mod kullback;
 mod least_squares;
+mod likelihood;
 mod pure;
 mod update;
 
-pub use kullback::{likelihood, mean};
+pub use kullback::mean;
 pub use least_squares::least_squares;
+pub use likelihood::likelihood;
 pub use pure::{Far, choose, farthest, pure_rows};
 
 use crate::panel::{Panel, Spare};

@@ -132,18 +132,46 @@ def test_maps_of_known_spectra_are_exact_minima(dtype, n, d, k, dependent, seed)
 def test_penalties_count_in_maps_of_known_spectra(loss):
     X = mixture()
     H = np.random.default_rng(3).random((3, X.shape[1])) + 0.1
-    W = nmf_maps(X, H, loss=loss, alpha_W=0.05, l1_ratio=0.4, tol=1e-12, max_iter=20000)
+    W = nmf_maps(X, H, loss=loss, alpha_W=0.05, l1_ratio=0.4)
     rest = W @ H - X if loss == "frobenius" else 1 - X / (W @ H)
     slope = rest @ H.T + X.shape[1] * 0.05 * (0.4 + 0.6 * W)
-    assert np.abs(np.minimum(W / W.max(), slope / (X @ H.T).max())).max() < 1e-4
+    assert np.abs(np.minimum(W / W.max(), slope / (X @ H.T).max())).max() < 1e-7
 
 
-def test_maps_of_known_spectra_are_most_likely_ones():
-    X = mixture()
-    H = np.random.default_rng(3).random((3, X.shape[1])) + 0.1
-    W = nmf_maps(X, H, loss="kullback-leibler", tol=1e-12, max_iter=20000)
-    slope = H.sum(axis=1) - (X / (W @ H)) @ H.T
-    assert np.abs(np.minimum(W / W.max(), slope / H.sum(axis=1))).max() < 1e-4
+@pytest.mark.parametrize("counts", [1, 30, 3000])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_maps_of_known_spectra_are_the_most_likely_ones(counts, weighted):
+    rng = np.random.default_rng(counts)
+    H = rng.gamma(0.5, size=(5, 90)) + 1e-3
+    H *= rng.random(H.shape) < 0.7
+    X = rng.poisson(counts * (rng.dirichlet([0.3] * 5, 300) @ (H / H.sum(axis=1, keepdims=True)))).astype("f8")
+    X[7] = 0
+    weights = rng.random(90) + 0.5 if weighted else None
+    W = nmf_maps(X, H, loss="kullback-leibler", weights=weights)
+    assert not W[7].any()
+    omega = np.ones(90) if weights is None else weights
+    sums, whole = H @ omega, np.maximum(X @ omega, 1)
+    ratio = np.divide(X, W @ H, out=np.zeros_like(X), where=X > 0)
+    # A multiplicative update makes a row likelier if anything does.
+    other = (W + 1e-5 * whole[:, None] / sums) * ((ratio * omega) @ H.T / sums)
+    likeliest = objective(X, W, H, "kullback-leibler", omega)
+    assert objective(X, other, H, "kullback-leibler", omega) > likeliest - 1e-9 * whole.sum()
+    exact = nmf_maps(X, H, loss="kullback-leibler", weights=weights, tol=1e-12)
+    assert (np.abs(exact - W) * sums / whole[:, None]).max() < 1e-6
+
+
+def test_dependent_spectra_share_what_is_theirs_and_what_none_explains_is_left():
+    rng = np.random.default_rng(0)
+    H = rng.random((3, 40))
+    H[2], H[:, 5] = H[0], 0
+    X = rng.poisson(9 * rng.random((50, 3)) @ H).astype("u2")
+    X[:, 5], X[3], X[3, 5] = 7, 0, 4
+    W = nmf_maps(X, H, loss="kullback-leibler")
+    assert not W[3].any()
+    np.testing.assert_allclose(W[:, 0], W[:, 2], rtol=1e-3)
+    alone = nmf_maps(np.delete(X, 5, axis=1), np.delete(H, 5, axis=1)[:2], loss="kullback-leibler")
+    np.testing.assert_allclose(W[:, 0] + W[:, 2], alone[:, 0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(W[:, 1], alone[:, 1], rtol=1e-5, atol=1e-5)
 
 
 def test_column_sums_of_the_model_are_those_of_the_counts():

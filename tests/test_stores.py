@@ -52,6 +52,29 @@ def test_zarr_arrays_and_groups_are_read(version, cube, tmp_path):
     assert "2 data sets" in emcore.describe(tmp_path / "many.zarr")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_hyperspy_stores_keep_their_calibration_and_are_not_loaded(packed, cube, tmp_path):
+    path = tmp_path / "map.zspy"
+    store = zarr.storage.ZipStore(path, mode="w") if packed else path
+    root = zarr.open_group(store, mode="w", zarr_format=2, attributes={"file_format": "ZSpy"})
+    kept = root.create_group("Experiments/two phases")
+    kept.create_array("data", shape=cube.shape, chunks=(5, 10, 20), dtype="u2")[...] = cube
+    axes = [("y", "nm", 2.0, 0.0, True), ("x", "nm", 2.0, 1.0, True), ("Energy", "eV", 10.0, -100.0, False)]
+    for i, (name, units, scale, offset, navigate) in enumerate(axes):
+        told = {"name": name, "units": units, "scale": scale, "offset": offset, "size": cube.shape[i]}
+        kept.create_group(f"axis-{i}", attributes={**told, "_type": "UniformDataAxis", "navigate": navigate})
+    kept.create_group("metadata")
+    if packed:
+        store.close()
+    for lazy in (False, True):
+        found = emcore.read(path, lazy=lazy)
+        assert isinstance(found.data, da.Array) == lazy
+        assert np.array_equal(np.asarray(found.data), cube)
+        assert found.title == "two phases"
+        assert [(a.name, a.units, a.scale, a.offset, a.navigation) for a in found.axes] == axes
+    assert emcore.unmix(path, 2).mean.axes[0].offset == -100
+
+
 def test_hyperspy_files_keep_their_calibration_and_are_not_loaded(cube, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -59,7 +59,6 @@ def nmf_maps(
     tol: float,
     penalty_w: tuple[float, float],
     weights: NDArray[Any] | None,
-    mean: float | None = None,
 ) -> None: ...
 def nmf_loss(
     data: _Rows,

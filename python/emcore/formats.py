@@ -53,9 +53,10 @@ class _Format:
     name: str  # for people
     magic: str  # what `_magic` must find
     load: Callable[[Path, bool], list[Signal]]
+    stored: Callable[[Path], list[Signal]] | None = None  # with arrays as they are stored
 
 
-def read_all(path: Path, lazy: bool = False) -> list[Signal]:
+def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signal]:
     """Every data set in a file, in the file's order.
 
     Parameters
@@ -63,6 +64,8 @@ def read_all(path: Path, lazy: bool = False) -> list[Signal]:
     path : Path
     lazy : bool, default False
         Leave the data in the file.
+    stored : bool, default False
+        The chunks of HDF5 files and Zarr stores then as arrays of h5py and Zarr, not of Dask.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def read_all(path: Path, lazy: bool = False) -> list[Signal]:
     except PermissionError as error:
         raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
     try:
-        found = known.load(path, lazy)
+        found = known.stored(path) if stored and lazy and known.stored else known.load(path, lazy)
     except (BadFile, ImportError):
         raise
     except Exception as error:  # a decoder met bytes it did not expect; which exception it is says nothing
@@ -166,6 +169,24 @@ def _zarr(path: Path, lazy: bool) -> list[Signal]:
     from emcore.stores import read_zarr
 
     return read_zarr(path, lazy)
+
+
+def _stored_hdf5(path: Path) -> list[Signal]:
+    from emcore.stores import read_hdf5
+
+    return read_hdf5(path, True, stored=True)
+
+
+def _stored_zarr(path: Path) -> list[Signal]:
+    from emcore.stores import read_zarr
+
+    return read_zarr(path, True, stored=True)
+
+
+def _zspy(path: Path, lazy: bool) -> list[Signal]:
+    from emcore.stores import read_zspy
+
+    return read_zspy(path, lazy)
 
 
 def _rosetta(plugin: str) -> Callable[[Path, bool], list[Signal]]:
@@ -327,14 +348,16 @@ FORMATS: dict[str, _Format] = {
     ".dm4": _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph")),
     ".emd": _Format("EMD (HDF5)", "HDF5", _emd),
     ".hspy": _Format("HyperSpy (HDF5)", "HDF5", _rosetta("hspy")),
-    ".h5": _Format("HDF5", "HDF5", _hdf5),
-    ".hdf5": _Format("HDF5", "HDF5", _hdf5),
+    ".h5": _Format("HDF5", "HDF5", _hdf5, _stored_hdf5),
+    ".hdf5": _Format("HDF5", "HDF5", _hdf5, _stored_hdf5),
     ".blo": _Format("blockfile", "blockfile", _blockfile),
     ".mib": _Format("Merlin .mib", "Merlin .mib", _merlin),
     ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _rosetta("bruker")),
+    ".zspy": _Format("HyperSpy (Zarr)", "zip", _zspy),
 }
 
 FOLDERS: dict[str, _Format] = {
-    ".zarr": _Format("Zarr", "", _zarr),
+    ".zarr": _Format("Zarr", "", _zarr, _stored_zarr),
+    ".zspy": _Format("HyperSpy (Zarr)", "", _zspy),
 }
 """Stores that are folders."""

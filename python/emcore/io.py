@@ -190,7 +190,7 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     Parameters
     ----------
     path : str or Path
-        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .h5, .blo, .mib, .bcf; the folder .zarr.
+        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .h5, .blo, .mib, .bcf, .zspy; the folders .zarr, .zspy.
     lazy : bool, default False
         Leave the data in the file: a memory map for .npy, uncompressed .tif and what .h5 holds in one piece, a Dask
         array for the others. Estimators take either, block by block.

@@ -220,9 +220,10 @@ def nmf_maps(
     H : array-like, shape (k, d)
         Spectra, not negative; they may depend on each other.
     loss : {"frobenius", "kullback-leibler"}
-        Non-negative least squares, exactly [1]_; or multiplicative updates until `tol`.
+        Non-negative least squares, exactly [1]_; or the largest Poisson likelihood, by Newton's method until `tol`.
     max_iter, tol : int, float
-        For "kullback-leibler": a row is done when an update moves less than this fraction of its counts.
+        For "kullback-leibler": a row is done when a step moves less than this fraction of its counts; what is left is
+        about the square of that.
     alpha_W, l1_ratio, weights, memory
         As in `nmf`.
 

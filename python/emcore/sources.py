@@ -21,10 +21,15 @@ from numpy.typing import NDArray
 from emcore._emcore import PreparedRows
 from emcore.arrays import as_pixels
 from emcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
+from emcore.chunks import is_packed, read_packed
 from emcore.memory import SLAB_BYTES, check_memory, in_words
 
 Prepared = tuple[Any, str, Any, Any]
 """Runs of kept features, normalisation, offset, scale."""
+
+
+_SLABS = 16
+"""Slabs that the memory has room for, where what was read is held."""
 
 
 class Stored:
@@ -52,6 +57,7 @@ class Stored:
         chunks = getattr(data, "chunks", None)
         self.together = self.unit * (chunks[0] if chunks and self.flat is None else 1)
         self.map = _root(self.data) if isinstance(self.data, np.ndarray) else None
+        self.packed = is_packed(data)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows `start` to `stop`; without a copy where they are mapped."""
@@ -64,7 +70,10 @@ class Stored:
             if hasattr(self.data, "read_direct"):
                 part = _own_memory((stop - start) * self.d, self.stored_dtype)
                 part = part.reshape(some.stop - some.start, *self.data.shape[1:-1], -1)
-                self.data.read_direct(part, where)
+                if self.packed:
+                    read_packed(self.data, some.start, self.channels, part)
+                else:
+                    self.data.read_direct(part, where)
             else:
                 part = self.data[where]
             rows = (np.asarray if self.map is None else np.array)(part).reshape(stop - start, self.d)
@@ -174,6 +183,8 @@ class Source:
         Of which passes are part that have no checkpoint of their own.
     blocks : list of Block
         None yet before `cut`.
+    hold : int
+        Of how many blocks, the first ones, the rows are kept when they have been read: as many as memory has room for.
     """
 
     def __init__(
@@ -207,7 +218,8 @@ class Source:
         self.job: Any = None
         self.blocks: list[Block] = []
         self.chunks: list[list[Any]] = []
-        self.peak = 0
+        self.peak = self.hold = 0
+        self._held: dict[int, list[NDArray[Any]]] = {}
         self._plan = 0, 0
 
     def __len__(self) -> int:
@@ -233,6 +245,7 @@ class Source:
             There is no room for the smallest block; the least memory is named.
         """
         other = copy.copy(self)
+        other._held = {}
         memory = self.budget if memory is None else memory
         per_row += 0 if self.chosen is None else INDEX_BYTES
         other._plan = check_memory(memory), per_row * self.shape[0] + fixed + self.beside
@@ -247,17 +260,23 @@ class Source:
         (memory, kept), n = self._plan, self.grid[0]
         row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied else 1)
         unit, together = (max(getattr(part, key) for part in self.parts) for key in ("unit", "together"))
-        most = min(max(memory - kept, 0) // 2, SLAB_BYTES) // row
-        if 2 * row * unit > memory - kept:
+        room = max(memory - kept, 0)
+        if 2 * row * unit > room:
             raise ValueError(
                 f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
                 f"{in_words(kept + 2 * row * min(unit, n))} ({in_words(kept)} for results and sums, twice "
                 f"{in_words(row * unit)} for the least that can be read at a time)"
             )
+        # Two slabs, and half a one while it is unpacked. What is mapped, the system keeps; others are cut into small
+        # slabs, most of which are held.
+        halves = 5 if any(part.packed for part in self.parts) else 4
+        holding = all(part.flat is None and part.map is None for part in self.parts)
+        whole = together <= 2 * room // halves // row or together == unit
+        most = min(room // (_SLABS if holding and whole else 2), SLAB_BYTES) // row
         rows = max(most // unit, 1) * unit
-        if together <= (max(memory - kept, 0) // 2) // row:
+        if whole:
             rows = max(rows // together, 1) * together
-        elif together > unit:
+        else:
             warnings.warn(
                 f"{self.name} is stored in chunks of {together} rows, {in_words(row * together)}, more than "
                 f"memory={in_words(memory)} holds: each is read several times in every pass; give more memory, or "
@@ -268,7 +287,9 @@ class Source:
         rows = min(rows, n)
         starts = range(0, n, rows)
         self.blocks = [Block(i, (slice(a, min(a + rows, n)),), min(rows, n - a)) for i, a in enumerate(starts)]
-        self.peak = kept + 2 * rows * row
+        visited = halves * rows * row // 2
+        self.hold = min(max(room - visited, 0) // (rows * row), len(self.blocks)) if holding else 0
+        self.peak = min(kept + visited, memory) + self.hold * rows * row
 
     def _cut_chunks(self, strict: bool) -> None:
         memory, kept = self._plan
@@ -293,7 +314,12 @@ class Source:
 
     def load(self, block: Block) -> list[NDArray[Any]]:
         """The rows of a slab, of every part as they are stored."""
-        return [part.read(block.where[0].start, block.where[0].stop) for part in self.parts]
+        if block.index in self._held:
+            return self._held[block.index]
+        stored = [part.read(block.where[0].start, block.where[0].stop) for part in self.parts]
+        if block.index < self.hold:
+            self._held[block.index] = stored
+        return stored
 
     def row_of(self, index: int, row: int) -> int:
         """Where row `row` of block `index` stands among all rows, in row-major order of the navigation axes."""

@@ -38,7 +38,7 @@ def _left(path: Path, budget: int) -> list[Signal]:
     """The numbers in a file, left there."""
     try:
         with importlib.import_module("dask").config.set({"array.chunk-size": _chunk_bytes(budget)}):
-            return _numbers(read_all(path, True))
+            return _numbers(read_all(path, True, stored=True))
     except ImportError:  # memory must do
         return []
 

@@ -1,17 +1,21 @@
-"""Plain HDF5 files and Zarr stores: arrays by name, read, mapped, or left where they are as Dask arrays."""
+"""Plain HDF5 files, Zarr stores, HyperSpy's among them: read, mapped, or left where they are as Dask arrays."""
 
 import importlib
 from pathlib import Path
 from typing import Any
 
-from emcore.formats import BadFile
+from emcore.formats import BadFile, from_rosetta
 from emcore.io import as_signal
-from emcore.signals import Signal
+from emcore.signals import Signal, default_axes
 from emcore.sources import mapped
 
 
-def read_hdf5(path: Path, lazy: bool) -> list[Signal]:
-    """Every array of an HDF5 file with at least two axes; lazily those stored in one piece as memory maps."""
+def read_hdf5(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
+    """
+    Every array of an HDF5 file with at least two axes.
+
+    Lazily those in one piece are memory maps and the others Dask arrays or, if `stored`, left as they are.
+    """
     try:
         import h5py
     except ImportError as error:
@@ -23,21 +27,44 @@ def read_hdf5(path: Path, lazy: bool) -> list[Signal]:
     names: list[str] = []
     file.visititems(lambda name, item: names.append(name) if _plottable(item) else None)
     if lazy and names:
-        return [as_signal(_lazy(file[name]), title=name) for name in names]  # the file stays open for them
+        return [_signal(file[name], stored, name) for name in names]  # the file stays open for them
     with file:
         return [as_signal(file[name][()], title=name) for name in names]
 
 
-def read_zarr(path: Path, lazy: bool) -> list[Signal]:
-    """A Zarr array, or every array of a group with at least two axes."""
-    try:
-        zarr = importlib.import_module("zarr")
-    except ImportError as error:
-        raise ImportError(f"reading {path.suffix} stores needs Zarr: pip install emcore[zarr]") from error
-    store = zarr.open(str(path), mode="r")
+def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
+    """A Zarr array, or every array of a group with at least two axes; lazily as of `read_hdf5`."""
+    store = _zarr().open(str(path), mode="r")
     found = {path.stem: store} if hasattr(store, "dtype") else _arrays(store)
+    arrays = {name: array for name, array in found.items() if _plottable(array)}
+    if lazy:
+        return [_signal(array, stored, name) for name, array in arrays.items()]
+    return [as_signal(array[...], title=name) for name, array in arrays.items()]
+
+
+def read_zspy(path: Path, lazy: bool) -> list[Signal]:
+    """The signals in a Zarr store of HyperSpy's, a folder or a zip file, with their axes."""
+    zarr = _zarr()
+    store = zarr.open(zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
     take = _lazy if lazy else lambda array: array[...]
-    return [as_signal(take(array), title=name) for name, array in found.items() if _plottable(array)]
+    found = []
+    for title, kept in sorted(_members(store["Experiments"]).items()):
+        inside = _members(kept)
+        axes = [dict(inside[f"axis-{i}"].attrs) for i in range(len(inside["data"].shape))]
+        metadata = {"General": {"title": title}}
+        found.append(from_rosetta({"data": take(inside["data"]), "axes": axes, "metadata": metadata}))
+    return found
+
+
+def _zarr() -> Any:
+    try:
+        return importlib.import_module("zarr")
+    except ImportError as error:
+        raise ImportError("reading Zarr stores needs Zarr: pip install emcore[zarr]") from error
+
+
+def _members(group: Any) -> dict[str, Any]:
+    return dict(group.members())
 
 
 def _arrays(group: Any, prefix: str = "") -> dict[str, Any]:
@@ -49,6 +76,12 @@ def _arrays(group: Any, prefix: str = "") -> dict[str, Any]:
 
 def _plottable(item: Any) -> bool:
     return hasattr(item, "dtype") and item.dtype.kind in "iuf" and len(item.shape) >= 2 and min(item.shape[-2:]) > 4
+
+
+def _signal(array: Any, stored: bool, title: str) -> Signal:
+    if stored:
+        return Signal(mapped(array), default_axes(tuple(array.shape)), title=title)
+    return as_signal(_lazy(array), title=title)
 
 
 def _lazy(stored: Any) -> Any:

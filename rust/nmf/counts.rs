@@ -18,6 +18,8 @@ pub struct Counts<R> {
     pub values: Vec<R>,
     /// X / W H.
     pub ratios: Vec<R>,
+    /// X / (W H)².
+    squares: Vec<R>,
 }
 
 impl<R: Real> Counts<R> {
@@ -78,6 +80,35 @@ impl<T: Pixel> WithSimd for Collect<'_, T> {
                 T::Real::store(simd, value, T::load(simd, &chunk[p * width..]));
             }
         }
+    }
+}
+
+/// Counts in f64, multiplied by a factor.
+pub struct Widen<'a, R> {
+    pub counts: &'a Counts<R>,
+    pub factor: f64,
+    pub into: &'a mut Counts<f64>,
+}
+
+impl<R: Real> WithSimd for Widen<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { counts, factor, into } = self;
+        into.width = f64::lanes::<S>();
+        into.at.clear();
+        into.values.clear();
+        let parts = counts.width / into.width;
+        for (&at, values) in counts.at.iter().zip(counts.values.chunks_exact(counts.width)) {
+            for (p, part) in values.chunks_exact(into.width).enumerate() {
+                if part.iter().any(|x| *x != R::ZERO) {
+                    into.at.push(at * parts as u32 + p as u32);
+                    into.values.extend(part.iter().map(|x| x.f64() * factor));
+                }
+            }
+        }
+        into.ratios.resize(into.values.len(), 0.0);
     }
 }
 
@@ -151,7 +182,7 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
     }
 }
 
-/// One multiplicative update of a row of W; returns how many of its counts moved, as a fraction.
+/// One multiplicative update of a row of W.
 pub struct UpdateRow<'a, R> {
     pub model: &'a Model<R>,
     pub counts: &'a mut Counts<R>,
@@ -160,15 +191,14 @@ pub struct UpdateRow<'a, R> {
 }
 
 impl<R: Real> WithSimd for UpdateRow<'_, R> {
-    type Output = f64;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { model, counts, w, penalty } = self;
         Ratios { model, counts, w }.with_simd(simd);
         let h = model.weighted.as_ref().unwrap_or(&model.h);
         let k = w.len();
-        let (mut moved, mut all) = (0.0, 0.0);
         for_groups!(k, first, K => {
             let mut sums = [R::splat(simd, R::ZERO); K];
             for (&at, ratio) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
@@ -182,11 +212,8 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
                 let (old, sum) = (w.f64(), model.sums[first + t]);
                 let below = sum + penalty.l1 + penalty.l2 * old;
                 *w = R::of(if below > 0.0 { old * above / below } else { 0.0 });
-                moved += (w.f64() - old).abs() * sum;
-                all += w.f64() * sum;
             }
         });
-        if moved > 0.0 { moved / all.max(moved) } else { 0.0 }
     }
 }
 
@@ -216,5 +243,64 @@ impl<R: Real> WithSimd for Spread<'_, R> {
                 }
             }
         });
+    }
+}
+
+/// `above = (x / w H) Hᵀ` and, unless there is no room for it, `curvature = H diag(x / (w H)²) Hᵀ`, k × k; weighted.
+pub struct Curvature<'a, R> {
+    pub model: &'a Model<R>,
+    pub counts: &'a mut Counts<R>,
+    pub w: &'a [R],
+    pub above: &'a mut [f64],
+    pub curvature: &'a mut [f64],
+}
+
+impl<R: Real> WithSimd for Curvature<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { model, counts, w, above, curvature } = self;
+        Ratios { model, counts, w }.with_simd(simd);
+        let (h, weighted) = (&model.h, model.weighted.as_ref().unwrap_or(&model.h));
+        let (k, width) = (w.len(), R::lanes::<S>());
+        for_groups!(k, first, K => {
+            let mut sums = [R::splat(simd, R::ZERO); K];
+            for (&at, ratio) in counts.at.iter().zip(counts.ratios.chunks_exact(width)) {
+                let (ratio, h) = (R::load(simd, ratio), &weighted.values[place::<R, S, K>(at, k, first)]);
+                for t in 0..K {
+                    sums[t] = R::mul_add(simd, ratio, R::load(simd, &h[t * R::LINE..]), sums[t]);
+                }
+            }
+            for t in 0..K {
+                above[first + t] = <R as Real>::sum(simd, sums[t]).f64();
+            }
+        });
+        if curvature.is_empty() {
+            return;
+        }
+        counts.squares.resize(counts.values.len(), R::ZERO);
+        let least = R::splat(simd, R::of(f64::from(f32::MIN_POSITIVE)));
+        let each = counts.values.chunks_exact(width).zip(counts.ratios.chunks_exact(width));
+        for (square, (x, ratio)) in counts.squares.chunks_exact_mut(width).zip(each) {
+            let (x, ratio) = (R::max(simd, R::load(simd, x), least), R::load(simd, ratio));
+            R::store(simd, square, <R as Real>::div(simd, <R as Real>::mul(simd, ratio, ratio), x));
+        }
+        for s in 0..k {
+            for_groups!(s + 1, first, K => {
+                let mut sums = [R::splat(simd, R::ZERO); K];
+                for (&at, square) in counts.at.iter().zip(counts.squares.chunks_exact(width)) {
+                    let own = R::load(simd, &weighted.values[place::<R, S, 1>(at, k, s)]);
+                    let (square, h) = (<R as Real>::mul(simd, R::load(simd, square), own), &h.values[place::<R, S, K>(at, k, first)]);
+                    for t in 0..K {
+                        sums[t] = R::mul_add(simd, square, R::load(simd, &h[t * R::LINE..]), sums[t]);
+                    }
+                }
+                for t in 0..K {
+                    let sum = <R as Real>::sum(simd, sums[t]).f64();
+                    (curvature[s * k + first + t], curvature[(first + t) * k + s]) = (sum, sum);
+                }
+            });
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Result, Rows};
 
 /// W H is taken larger by this fraction of the mean of X, so that nothing is divided by zero.
-const FLOOR: f64 = 1e-12;
+pub const FLOOR: f64 = 1e-12;
 
 /// Iterate. A feature's weight ω is worked into H: with H' = H ω, `(X ω) / (W H')` is `X / (W H)`.
 pub fn fit<T: Pixel>(
@@ -100,53 +100,6 @@ pub fn loss<T: Pixel>(
     control: &Control,
 ) -> Result<f64> {
     Model::new(h, weights, floor_of(x, mean, control)?, x.d()).loss(x, w, control)
-}
-
-/// The maps W of known spectra H: starting from equal shares, multiplicative updates of each row until its counts move
-/// by less than `tol` of their sum, at most `max_iter` times. `mean` as for the loss.
-#[allow(clippy::too_many_arguments)]
-pub fn likelihood<T: Pixel>(
-    x: Rows<'_, T>,
-    h: &[f64],
-    weights: Option<&[f64]>,
-    penalty: Penalty,
-    max_iter: usize,
-    tol: f64,
-    mean: Option<f64>,
-    w: &mut [T::Real],
-    control: &Control,
-) -> Result<()> {
-    let (n, k) = (x.n(), h.len() / x.d());
-    let model = Model::new(h, weights, floor_of(x, mean, control)?, x.d());
-    control.expect(n as u64);
-    pass(
-        n,
-        block_rows(n),
-        control,
-        w,
-        |range, w| {
-            let mut scratch = Vec::new();
-            let block = x.block(range, &mut scratch);
-            let mut counts = Counts::default();
-            for (i, w) in w.chunks_mut(k).enumerate() {
-                dispatch(Collect { row: block.row(i), counts: &mut counts });
-                let sum: f64 = counts.values.iter().map(|x| x.f64()).sum();
-                for (w, s) in w.iter_mut().zip(&model.sums) {
-                    *w = T::Real::of(if *s > 0.0 { sum / (k as f64 * s) } else { 0.0 });
-                }
-                for _ in 0..max_iter {
-                    if control.check().is_err() {
-                        return;
-                    }
-                    let moved = dispatch(UpdateRow { model: &model, counts: &mut counts, w, penalty });
-                    if moved <= tol {
-                        break;
-                    }
-                }
-            }
-        },
-        |()| (),
-    )
 }
 
 /// W H is not taken below this; positive even for no counts at all.

@@ -47,8 +47,8 @@ pub fn least_squares<T: Pixel>(
 }
 
 /// `min ½ wᵀ G w − bᵀ w` over `w ≥ 0`, by an active set with a Cholesky factor of the free part.
-pub struct NonNegative<'a> {
-    gram: &'a [f64],
+pub struct NonNegative {
+    gram: Vec<f64>,
     k: usize,
     /// The linear term; set it before each [`solve`](Self::solve).
     pub b: Vec<f64>,
@@ -64,11 +64,11 @@ pub struct NonNegative<'a> {
 /// A pivot below this fraction of its diagonal entry says that the component depends on those before.
 const DEPENDENT: f64 = 1e-11;
 
-impl<'a> NonNegative<'a> {
+impl NonNegative {
     /// For one k × k Gram matrix.
-    pub fn new(gram: &'a [f64], k: usize) -> Self {
+    pub fn new(gram: &[f64], k: usize) -> Self {
         let mut new = Self {
-            gram,
+            gram: Vec::new(),
             k,
             b: vec![0.0; k],
             w: vec![0.0; k],
@@ -77,11 +77,20 @@ impl<'a> NonNegative<'a> {
             trial: vec![0.0; k],
             start: Default::default(),
         };
-        (0..k).for_each(|t| {
-            new.add(t);
-        });
-        new.start = (new.free.clone(), new.factor.clone());
+        new.set_gram(gram);
         new
+    }
+
+    /// Another Gram matrix.
+    pub fn set_gram(&mut self, gram: &[f64]) {
+        self.gram.clear();
+        self.gram.extend_from_slice(gram);
+        self.free.clear();
+        (0..self.k).for_each(|t| {
+            self.add(t);
+        });
+        self.start.0.clone_from(&self.free);
+        self.start.1.clone_from(&self.factor);
     }
 
     /// The minimiser.

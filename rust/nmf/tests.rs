@@ -109,6 +109,32 @@ fn non_negative_least_squares_meets_its_conditions_even_for_a_singular_matrix() 
 }
 
 #[test]
+fn maps_of_counts_are_where_plain_updates_end_at_last() {
+    let (n, d, k) = (40, 35, 4);
+    let mut number = numbers(11);
+    let h = Vec::from_iter((0..k * d).map(|_| number() + 0.02));
+    let weights = Vec::from_iter((0..d).map(|_| number() + 0.5));
+    // From a row without counts to one with thousands.
+    let x = Vec::from_iter((0..n * d).map(|i| (number() * number() * (i / d * i / d / 8) as f64).floor()));
+    let mut w = vec![0.0; n * k];
+    let (rows, none) = (Rows::from_slice(&x, n, d), Penalty::default());
+    likelihood(rows, &h, Some(&weights), none, 50, 1e-4, &mut w, &Control::new()).unwrap();
+    for (x, w) in x.chunks(d).zip(w.chunks(k)) {
+        let mut plain = vec![x.iter().sum::<f64>() / d as f64; k];
+        for _ in 0..20_000 {
+            let model = product(&plain, &h, k);
+            for (t, w) in plain.iter_mut().enumerate() {
+                let row = h[t * d..][..d].iter().zip(&weights).map(|(h, weight)| h * weight);
+                let above: f64 = row.clone().zip(x).zip(&model).map(|((h, x), wh)| h * x / wh.max(1e-300)).sum();
+                *w *= above / row.sum::<f64>();
+            }
+        }
+        let size: f64 = plain.iter().sum();
+        assert!(w.iter().zip(&plain).all(|(a, b)| (a - b).abs() <= 1e-6 * size), "{w:?} {plain:?}");
+    }
+}
+
+#[test]
 fn pure_rows_are_found_among_mixtures() {
     let (n, d, k) = (50, 20, 4);
     let mut number = numbers(3);

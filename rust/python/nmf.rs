@@ -143,7 +143,7 @@ fn nmf_canonical(
 
 /// Fill `w` with the maps of the spectra `h`.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, kullback_leibler, max_iter, tol, penalty_w, weights, mean=None))]
+#[pyo3(signature = (data, w, h, *, kullback_leibler, max_iter, tol, penalty_w, weights))]
 #[allow(clippy::too_many_arguments)]
 fn nmf_maps(
     py: Python<'_>,
@@ -155,7 +155,6 @@ fn nmf_maps(
     tol: f64,
     penalty_w: (f64, f64),
     weights: Option<PyReadonlyArray1<'_, f64>>,
-    mean: Option<f64>,
 ) -> PyResult<()> {
     let penalty = Penalty { l1: penalty_w.0, l2: penalty_w.1 };
     let weights = given(weights);
@@ -164,7 +163,7 @@ fn nmf_maps(
         with_w(py, rows, w, |x, w, control| {
             let weights = weights.as_deref();
             if kullback_leibler {
-                kernel::likelihood(x, &h, weights, penalty, max_iter, tol, mean, w, control)
+                kernel::likelihood(x, &h, weights, penalty, max_iter, tol, w, control)
             } else {
                 kernel::least_squares(x, &h, weights, penalty, w, control)
             }

@@ -152,8 +152,7 @@ def _loss(x: Any, state: Any, index: int, w: NDArray[Any]) -> tuple[Any, ...]:
 def maps(passes: Passes, h: Floats, dtype: Any, given: dict[str, Any]) -> NDArray[Any]:
     """`emcore.nmf.nmf_maps` of all rows; `given` holds the options of the kernel."""
     w = np.empty((len(passes.source), len(h)), dtype)
-    middle = mean(passes) if given["kullback_leibler"] else None
-    passes(_maps, (h, w.dtype.str, {**given, "mean": middle}), into=[PerRow(passes.source, w)])
+    passes(_maps, (h, w.dtype.str, given), into=[PerRow(passes.source, w)])
     return w
 
 
