@@ -12,6 +12,7 @@ from emcore.datasets import adjusted_rand_index, bent_polycrystal
 from emcore.detectors import disc
 from emcore.grain_choices import choose_correlation
 from emcore.pages import pages
+from emcore.pages.segmentation import key_numbers
 from emcore.signals import Axis, Signal
 
 
@@ -178,6 +179,11 @@ def test_one_line_of_patterns_is_cut_too(sample):
         (lambda d: d[0, 0], {}, ValueError, "one picture is no scan"),
         (lambda d: np.full((4, 4, 8, 8), 3, "u1"), {}, ValueError, "all patterns are the same"),
         (lambda d: d.astype(complex), {}, TypeError, "complex"),
+        (lambda d: d * 1e160, {}, ValueError, "unit in which they are near 1"),
+        (lambda d: d[0], {"scan_shape": 56}, ValueError, "scan_shape=56: give lines and positions"),
+        (lambda d: d[0], {"scan_shape": (2, 4, 7)}, ValueError, "give lines and positions"),
+        (lambda d: d[0], {"scan_shape": (7.5, 8)}, TypeError, r"scan_shape\[0\]=7.5 is a float"),
+        (lambda d: d[0], {"scan_shape": (7, 7)}, ValueError, "holds 56 patterns"),
         (lambda d: np.where(np.arange(64) == 5, np.nan, d[:2]), {}, ValueError, r"first at \[0, 0, 0, 5\]"),
     ],
 )
@@ -258,6 +264,21 @@ def test_the_command_says_what_was_decided_and_writes_three_files(sample, tmp_pa
     assert "--force" in capsys.readouterr().err
 
 
+def test_files_of_one_name_are_exported_under_names_of_their_own_and_inputs_stay(tmp_path, capsys):
+    patterns = np.asarray(bent_polycrystal((8, 9), (32, 32), n_grains=2).patterns.data)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "scan.npy", patterns)
+    made = ["grains", "--export", "npy", "--quiet", "--force", "--output", str(tmp_path)]
+    assert main([*made, str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert {path.name for path in tmp_path.glob("*.npy")} == {"a_scan.npy_grains.npy", "b_scan.npy_grains.npy"}
+    np.save(tmp_path / "scan.npy", patterns)
+    np.save(tmp_path / "scan_grains.npy", patterns)
+    assert main([*made, str(tmp_path / "scan.npy"), str(tmp_path / "scan_grains.npy")]) == 1
+    assert "would replace the input" in capsys.readouterr().err
+    assert np.load(tmp_path / "scan_grains.npy").shape == patterns.shape
+
+
 @pytest.mark.parametrize(
     "words", [["--min-correlation", "3"], ["--keep", "2"], ["--detector-pixels", "some"], ["--segments", "0"]]
 )
@@ -265,6 +286,17 @@ def test_a_wrong_command_is_refused(words, capsys):
     with pytest.raises(SystemExit) as error:
         main(["grains", "scan.npy", *words])
     assert error.value.code == 2
+
+
+def test_one_grain_is_compared_with_none():
+    data = np.random.default_rng(0).poisson(5.0, (6, 7, 16, 16)).astype(np.uint8)
+    found = emcore.segment_grains(data, mask_beam=False)
+    titles = [axes.get_title("left") for figure in pages(found) for axes in figure.axes]
+    assert "Confidence: there is no other grain" in titles
+    assert not any("Mergings" in title for title in titles)
+    numbers = key_numbers(found)
+    assert "sure" not in numbers
+    assert numbers["grains"] == "1, equivalent diameter 7.31 px"
 
 
 # How it chooses, and real files

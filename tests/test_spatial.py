@@ -290,7 +290,7 @@ def test_bad_data_are_refused_with_a_reason():
         emcore.slic(image.astype(complex))
     with pytest.raises(ValueError, match="1-D"):
         emcore.slic(np.zeros(5))
-    with pytest.raises(ValueError, match="too large to square"):
+    with pytest.raises(ValueError, match="unit in which they are near 1"):
         emcore.slic(scene()[0] * 1e200)
     labels = np.zeros((90, 110), dtype=int)
     with pytest.raises(ValueError, match="must agree"):
@@ -326,3 +326,40 @@ except KeyboardInterrupt:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("interrupted"), done.stderr
     assert "(8, 8)" in done.stdout
+
+
+def test_the_first_bad_value_named_is_one_that_counts():
+    data = np.random.default_rng(0).random((9, 10, 3))
+    data[0, 0, 1] = data[4, 5, 2] = np.nan
+    mask = np.ones((9, 10), dtype=bool)
+    mask[0, 0] = False
+    with pytest.raises(ValueError, match=r"first at \[4, 5, 2\]"):
+        emcore.slic(data, 4, mask=mask)
+
+
+@pytest.mark.parametrize("values", [np.float32(1e30), np.float32(1e-30), 1e150, 1e-150])
+def test_values_whose_squares_are_no_numbers_are_refused_unless_masked(values):
+    data = np.random.default_rng(0).random((9, 10, 3)).astype(np.asarray(values).dtype)
+    with pytest.raises(ValueError, match="unit in which they are near 1"):
+        emcore.slic(data * values, 4)
+    mask = np.ones((9, 10), dtype=bool)
+    mask[0, 0] = False
+    labels = emcore.slic(data, 4, mask=mask)
+    data[0, 0] *= values
+    assert np.array_equal(emcore.slic(data, 4, mask=mask), labels)
+
+
+def test_numbers_of_labels_far_apart_are_refused_at_once():
+    with pytest.raises(ValueError, match="misses 1 below its largest 1000000000000"):
+        emcore.mean_signals([[0, 10**12]], [[1, 2]])
+
+
+def test_labels_of_another_shape_are_called_labels():
+    with pytest.raises(ValueError, match=r"labels has shape \(1, 3\), the scan \(1, 2\)"):
+        emcore.mean_signals([[0, -1, 1]], [[1, 2]])
+
+
+@pytest.mark.parametrize("options", [{"n_iter": 2**70}, {"min_size": 2**70}])
+def test_numbers_beyond_all_bounds_are_out_of_range(options):
+    with pytest.raises(ValueError, match="out of range"):
+        emcore.slic(np.eye(8), 4, **options)

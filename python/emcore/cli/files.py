@@ -68,11 +68,13 @@ def _clashing(names: dict[Path, str]) -> list[Path]:
     return [file for file, name in names.items() if lower.count(name.lower()) > 1]
 
 
-def result_paths(options: argparse.Namespace, name: str, inputs: Sequence[Path]) -> tuple[Path, Path]:
-    """Where the results file and the report go; refuses, before the work, what could not be written."""
+def result_paths(
+    options: argparse.Namespace, name: str, inputs: Sequence[Path], also: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    """Where the results file, the report and what `also` is written go; refuses, before the work, what cannot be."""
     from emcore.output import check_output
 
-    results = options.output / f"{name}.h5", options.output / f"{name}.pdf"
+    results = tuple(options.output / f"{name}{ending}" for ending in (".h5", ".pdf", *also))
     for path in results:
         if path.resolve() in {each.resolve() for each in inputs}:
             raise FileExistsError(f"its results would replace the input {path}: choose another folder with --output")

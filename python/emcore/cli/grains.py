@@ -61,7 +61,6 @@ def _part(text: str) -> float:
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Segment every file."""
     from emcore.arrays import check_option
-    from emcore.output import check_output
     from emcore.patterns import read_patterns
     from emcore.workflows.grains import PIXELS
 
@@ -72,10 +71,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.beam_radius is not None and not options.mask_beam:
         parser.error("--beam-radius goes with a mask, --no-mask-beam without: leave one out")
 
-    def work(file: Path) -> "Segmentation":
-        stack = options.output / f"{file.stem}_grains.{options.export}"
-        if options.export:
-            check_output(stack, options.force)
+    def work(file: Path, *stack: Path) -> "Segmentation":
         result: Segmentation = emcore.segment_grains(
             read_patterns(file, options.dataset),
             options.segments,
@@ -87,11 +83,12 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             compactness=options.compactness,
             scan_shape=options.scan,
         )
-        if options.export:
-            result.export_patterns(stack, overwrite=options.force)
+        if stack:
+            result.export_patterns(stack[0], overwrite=options.force)
         return result
 
-    return each_file(options, SCANS, work, tell)
+    stacks = {None: (), "hspy": ("_grains.hspy",), "npy": ("_grains.npy", "_grains.json")}
+    return each_file(options, SCANS, work, tell, stacks[options.export])
 
 
 def tell(result: "Segmentation") -> Iterator[str]:

@@ -103,6 +103,18 @@ def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
     draw_grains(axes, result.labels, y.values, x.values, _SHOWN, x.units)
     axes.set_title(count_of(result.n_grains, "grain").capitalize(), loc="left")
     axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
+    if result.n_grains == 1:
+        axes.set_axis_off()
+        axes.set_title("Confidence: there is no other grain", loc="left")
+    else:
+        _draw_confidence(figure, axes, result, top)
+    axes = place(figure, _column(2) + 0.75, top, _PICTURE - 0.7, _PICTURE - 0.5)
+    draw_sizes(axes, result.diameter, symbol(result.length_units))
+    axes.set_title("Grain sizes, median dashed", loc="left")
+
+
+def _draw_confidence(figure: "Figure", axes: "Axes", result: Any, top: float) -> None:
+    y, x = result.image.axes
     high = max(float(np.quantile(result.confidence, 0.995)), 1e-3)
     image = draw_map(
         axes,
@@ -119,20 +131,17 @@ def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
     axes.set_title("Confidence: own grain less the next best", loc="left")
     bar = place(figure, _column(1) + _PICTURE + 0.08, top + 0.1, 0.12, _PICTURE - 0.6)
     figure.colorbar(image, cax=bar)
-    axes = place(figure, _column(2) + 0.75, top, _PICTURE - 0.7, _PICTURE - 0.5)
-    draw_sizes(axes, result.diameter, symbol(result.length_units))
-    axes.set_title("Grain sizes, median dashed", loc="left")
 
 
 def _draw_choices(figure: "Figure", result: Any, top: float) -> None:
     """Mergings, and the numbers that matter."""
-    axes = place(figure, LEFT + 0.35, top, 3.9, 2.5)
+    left = LEFT
     if len(result.history):
+        axes = place(figure, LEFT + 0.35, top, 3.9, 2.5)
         draw_mergings(axes, result.history, result.n_segments, result.min_correlation)
-    else:
-        axes.set_axis_off()
-    axes.set_title("Mergings, least correlation dashed", loc="left")
-    write(figure, LEFT + 4.9, top - 0.05, "\n".join(_key_numbers(result)), linespacing=1.6)
+        axes.set_title("Mergings, least correlation dashed", loc="left")
+        left += 4.9
+    write(figure, left, top - 0.05, "\n".join(_key_numbers(result)), linespacing=1.6)
 
 
 def _draw_patterns(figure: "Figure", result: Any, top: float, start: int = 0, most: int = _SHOWN) -> None:
@@ -164,11 +173,11 @@ def key_numbers(result: Any) -> dict[str, str]:
     how = {"range": "the largest range", "variance": "the largest variance over mean", "all": "any variation"}
     by = how[str(result.provenance.parameters["detector_pixels"])]
     low, middle, high = (quantity(float(q), result.length_units) for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
+    found = {"patterns": size, "beam": beam, "compared": f"{int(result.kept.sum())} detector pixels of {by}"}
+    if result.n_grains == 1:
+        return found | {"grains": f"1, equivalent diameter {middle}"}
     sure = 100 * float((result.confidence > 0).mean())
-    return {
-        "patterns": size,
-        "beam": beam,
-        "compared": f"{int(result.kept.sum())} detector pixels of {by}",
+    return found | {
         "grains": f"{result.n_grains}, equivalent diameter {middle} (median; 10 % below {low}, 10 % above {high})",
         "sure": f"{sure:.1f} % of the positions correlate best with their own grain",
     }

@@ -142,7 +142,7 @@ def cluster_diffraction(
         "beam_radius": beam_radius,
         "normalize": normalize,
         "reduce": reduce,
-        "scan_shape": scan_shape,
+        "scan_shape": None if scan_shape is None else matrix.scan,
         "random_state": random_state,
     }
     return Clustering(

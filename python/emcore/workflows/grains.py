@@ -139,7 +139,7 @@ def segment_grains(
         "beam_radius": beam_radius,
         "min_correlation": min_correlation,
         "compactness": compactness,
-        "scan_shape": scan_shape,
+        "scan_shape": None if scan_shape is None else matrix.scan,
     }
     picture = Signal(image.reshape(matrix.scan), (y, x), title="virtual image of the kept pixels")
     return Segmentation(
