@@ -19,7 +19,7 @@ def found_in(values):
 
 
 def test_squares_are_alike_to_half_over_half_their_side():
-    # At a distance d along a line of 280, 14 (20 - d) of the 280 - d pairs lie in one square; half of what neighbours have.
+    # At a distance d along a line of 280, 14 (20 - d) of the 280 - d pairs lie in one square.
     half = 0.5 * 14 * 19 / 279
     found = found_in(squares(14, 14, 20))
     assert found.certain

@@ -71,6 +71,37 @@ def test_kept_pixels_are_outside_the_beam_and_see_the_grains(sample, result):
     )
 
 
+def by_rank(first, second, kept, outside):
+    """Whether what is kept comes first in the order of `first`, then `second`, falling."""
+    order = np.lexsort((-second[outside], -first[outside]))
+    return np.array_equal(np.sort(order[: kept.sum()]), np.flatnonzero(kept[outside]))
+
+
+@pytest.mark.parametrize("by", ["range", "variance"])
+def test_the_pixels_of_the_largest_range_or_variance_over_mean_are_kept(sample, by):
+    data = np.asarray(sample.patterns.data)
+    found = emcore.segment_grains(data, detector_pixels=by)
+    outside = ~disc((64, 64), found.beam_center, found.beam_radius) & (np.ptp(data, axis=(0, 1)) > 0)
+    reach = np.ptp(data, axis=(0, 1)).astype(float)
+    over_mean = data.var(axis=(0, 1)) / np.maximum(data.mean(axis=(0, 1)), 1e-300)
+    assert by_rank(*((reach, over_mean) if by == "range" else (over_mean, reach)), found.kept, outside)
+
+
+def test_however_few_are_asked_for_sixteen_pixels_are_kept(sample):
+    assert emcore.segment_grains(sample.patterns, keep=0.0).kept.sum() == 16
+
+
+def test_a_limit_merges_as_merge_similar_does_with_it(sample, result):
+    values = np.asarray(sample.patterns.data)[..., result.kept]
+    values = (values / np.sqrt(values.mean(axis=(0, 1)))).astype(np.float32)
+    best_first = np.minimum.accumulate(result.history[:, 2])
+    (late,) = np.nonzero(result.history[:, 2] > best_first)  # two that merged are more alike to a third
+    limit = (result.history[late[0], 2] + best_first[late[0]]) / 2
+    found = emcore.segment_grains(sample.patterns, min_correlation=limit)
+    merged = emcore.merge_similar(result.segments, values, limit)
+    assert adjusted_rand_index(merged, found.labels) == 1
+
+
 def test_confidence_is_own_less_next_best(sample, result):
     data = np.asarray(sample.patterns.data, dtype=float)[..., result.kept]
     mean = data.mean(axis=(0, 1))
@@ -286,6 +317,49 @@ def test_a_wrong_command_is_refused(words, capsys):
     with pytest.raises(SystemExit) as error:
         main(["grains", "scan.npy", *words])
     assert error.value.code == 2
+
+
+def test_kept_pixels_are_drawn_where_they_are_whichever_way_the_axes_run(sample):
+    axes = (*sample.patterns.axes[:2], Axis("ky", 64, -0.1, 3.0, "1/nm"), Axis("kx", 64, -0.2, 1.0, "1/nm"))
+    found = emcore.segment_grains(Signal(sample.patterns.data, axes))
+    drawn = next(a for figure in pages(found) for a in figure.axes if "kept pixels over" in a.get_title("left"))
+    mean, tint = drawn.images
+    np.testing.assert_allclose(mean.get_extent(), tint.get_extent())
+    assert np.array_equal(np.asarray(tint.get_array())[..., 3] > 0, found.kept)
+
+
+def test_a_scan_without_a_beam_says_that_nothing_was_masked():
+    ramp = np.broadcast_to(np.arange(0, 160, 10, dtype=np.uint8), (16, 16))
+    data = np.stack([np.broadcast_to(each, (8, 16, 16)) for each in (ramp, ramp, ramp.T, ramp.T)], axis=1)
+    found = emcore.segment_grains(data)
+    assert found.beam_radius is None
+    assert any("nothing was masked" in note for note in found.provenance.notes)
+
+
+def test_key_numbers_are_quantiles_of_the_diameters_and_the_part_that_is_sure(result):
+    said = key_numbers(result)
+    low, middle, high = (f"{q:.3g} nm" for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
+    assert said["grains"] == f"9, equivalent diameter {middle} (median; 10 % below {low}, 10 % above {high})"
+    assert said["sure"].startswith(f"{100 * np.mean(result.confidence > 0):.1f} %")
+
+
+def test_mean_patterns_are_drawn_alike_and_next_to_none_of_their_pixels_white(result):
+    drawn = [a.images[0] for figure in pages(result) for a in figure.axes if "positions" in a.get_title("left")]
+    (limits,) = {image.get_clim()[1] for image in drawn}
+    outside = ~disc((64, 64), result.beam_center, result.beam_radius)
+    assert np.mean(np.sqrt(result.signals[:, outside]) > limits) == pytest.approx(0.001, rel=0.1)
+
+
+def test_diameters_are_in_positions_where_the_axes_of_the_scan_have_different_units(sample):
+    axes = (Axis("y", 48, 2.0, 0.0, "nm"), Axis("x", 56, 3.0, 0.0, "s"), *sample.patterns.axes[2:])
+    found = emcore.segment_grains(Signal(sample.patterns.data, axes))
+    assert found.length_units == "px"
+    np.testing.assert_allclose(np.pi / 4 * found.diameter**2, found.size)
+
+
+def test_scans_run_backwards_have_areas_too(sample, result):
+    axes = (Axis("y", 48, -4.0, 0.0, "nm"), Axis("x", 56, 4.0, 0.0, "nm"), *sample.patterns.axes[2:])
+    np.testing.assert_allclose(emcore.segment_grains(Signal(sample.patterns.data, axes)).diameter, result.diameter)
 
 
 def test_one_grain_is_compared_with_none():

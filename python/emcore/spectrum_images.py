@@ -201,8 +201,8 @@ def select(
     navigation_mask : array-like of bool, shape of the scan, or "vacuum", optional
         True for positions to leave out.
     signal_range : (float, float), optional
-        First and last energy, in eV; on the axis as it is, in channels where it says nothing, if it is not calibrated. Default: all, without a strobe at
-        0.
+        First and last energy, in eV; where the energy is not calibrated as its axis counts it, by default in channels.
+        Default: all, without a strobe at 0.
     name : str
     memory : int or str, optional
         Budget for data outside memory, default 1 GiB; what takes less than half of it is held in memory.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emcore.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
-from emcore.pages.patterns import brightest, draw_mask, draw_pattern, values
+from emcore.pages.patterns import brightest, draw_mask, draw_pattern
 from emcore.plotting import draw_borders, draw_grains, draw_map, draw_mergings, draw_sizes
 from emcore.wording import count_of, number, quantity, symbol
 
@@ -89,9 +89,7 @@ def _draw_kept(axes: "Axes", result: Any) -> None:
     tint[result.kept] = (0, 229, 255, 170)
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    ky, kx = (values(result, axis) for axis in (0, 1))
-    backwards = slice(None, None, -1 if ky[0] > ky[-1] else 1), slice(None, None, -1 if kx[0] > kx[-1] else 1)
-    axes.imshow(tint[backwards], extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect())
+    axes.imshow(tint, extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect())
     draw_mask(axes, result)
     axes.set_title(f"{int(result.kept.sum())} kept pixels over the mean", loc="left")
 
