@@ -1,5 +1,6 @@
 """From a scan of patterns to its grains: what must hold on planted and on real scans."""
 
+import dataclasses
 import json
 import tracemalloc
 
@@ -14,6 +15,7 @@ from emcore.grain_choices import choose_correlation
 from emcore.pages import pages
 from emcore.pages.segmentation import key_numbers
 from emcore.signals import Axis, Signal
+from emcore.stacks import write_stack
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +208,7 @@ def test_one_line_of_patterns_is_cut_too(sample):
         (lambda d: d, {"min_correlation": 2}, ValueError, "min_correlation=2 is out of range"),
         (lambda d: d, {"beam_radius": 100.0}, ValueError, "leaves no pixel"),
         (lambda d: d, {"beam_radius": 3, "mask_beam": False}, ValueError, "leave one out"),
+        (lambda d: d, {"mask_beam": np.ones((64, 64), bool)}, TypeError, "mask_beam is a ndarray; True or False"),
         (lambda d: d[:1, :1], {}, ValueError, "one pattern is no scan"),
         (lambda d: d[0, 0], {}, ValueError, "one picture is no scan"),
         (lambda d: np.full((4, 4, 8, 8), 3, "u1"), {}, ValueError, "all patterns are the same"),
@@ -360,6 +363,36 @@ def test_diameters_are_in_positions_where_the_axes_of_the_scan_have_different_un
 def test_scans_run_backwards_have_areas_too(sample, result):
     axes = (Axis("y", 48, -4.0, 0.0, "nm"), Axis("x", 56, 4.0, 0.0, "nm"), *sample.patterns.axes[2:])
     np.testing.assert_allclose(emcore.segment_grains(Signal(sample.patterns.data, axes)).diameter, result.diameter)
+
+
+def test_of_many_grains_the_twenty_largest_are_shown_and_all_listed(sample):
+    found = emcore.segment_grains(sample.patterns, 40, min_correlation=1.0)
+    assert found.n_grains > 20
+    drawn = [axes for figure in pages(found) for axes in figure.axes]
+    assert sum("positions" in axes.get_title("left") for axes in drawn) == 20
+    listed = [text.get_text() for axes in drawn for text in axes.texts]
+    assert all(str(number) in listed for number in range(1, found.n_grains + 1))
+
+
+def test_notes_that_have_no_room_are_said_to_be_elsewhere(result):
+    notes = tuple(f"note {number}" for number in range(30))
+    found = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, notes=notes))
+    written = [text.get_text() for figure in pages(found) for text in figure.texts]
+    assert any("all notes stand on the last page" in text and text.count("\n") < 14 for text in written)
+
+
+def test_axes_of_a_stack_start_where_those_of_a_pattern_do(tmp_path):
+    axes = Axis("ky", 4, 0.1, -0.2, "1/nm"), Axis("kx", 5, 0.1, 3.0, "1/nm")
+    write_stack(tmp_path / "a.npy", np.ones((3, 4, 5)), "grain", axes, "means")
+    written = json.loads((tmp_path / "a.json").read_text())["axes"]
+    assert [axis["offset"] for axis in written] == [0.0, -0.2, 3.0]
+
+
+def test_nothing_is_exported_where_a_description_would_be_replaced(result, tmp_path):
+    (tmp_path / "a.json").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"a\.json"):
+        result.export_patterns(tmp_path / "a.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_one_grain_is_compared_with_none():

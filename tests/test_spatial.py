@@ -9,6 +9,7 @@ import pytest
 
 import emcore
 from emcore.datasets import adjusted_rand_index
+from emcore.seeds import grid_seeds
 
 
 def scene(shape=(90, 110), channels=3, noise=0.15, seed=0):
@@ -363,3 +364,43 @@ def test_labels_of_another_shape_are_called_labels():
 def test_numbers_beyond_all_bounds_are_out_of_range(options):
     with pytest.raises(ValueError, match="out of range"):
         emcore.slic(np.eye(8), 4, **options)
+
+
+# Defaults and numbers
+
+
+def test_defaults_are_those_that_are_documented():
+    image, _ = scene()
+    seeds = np.argwhere(np.ones((5, 6))) * 18 + 5
+    labels = emcore.slic(image, seeds=seeds)
+    assert np.array_equal(labels, emcore.slic(image, seeds=seeds, compactness=0.3, n_iter=10))
+    assert not np.array_equal(labels, emcore.slic(image, seeds=seeds, compactness=0.6))
+    assert np.array_equal(labels, emcore.slic(image, seeds=seeds, min_size=9900 // (4 * 30) + 1))
+    assert not np.array_equal(labels, emcore.slic(image, seeds=seeds, min_size=9900 // (8 * 30)))
+
+
+def test_seeds_on_the_grid_do_what_the_grid_does():
+    image, _ = scene((90, 90), noise=0.6)
+    seeds = np.argwhere(np.ones((9, 9))) * 10 + 5
+    assert np.array_equal(emcore.slic(image, 81), emcore.slic(image, seeds=seeds))
+
+
+def test_mergings_are_told_in_the_numbers_given_and_what_was_left_out_stays_out():
+    data = np.array([[[9.0, 1], [8, 1], [1, 9], [2, 8], [5, 5]]])
+    merged, history = emcore.merge_similar([[40, 7, 30, 20, -3]], data, 0.5, return_history=True)
+    assert merged.tolist() == [[0, 0, 1, 1, -1]]
+    assert sorted(sorted(pair) for pair in history[:, :2].tolist()) == [[7, 40], [20, 30]]
+
+
+def test_a_part_of_a_mask_without_a_seed_gets_one_amid_it():
+    mask = np.zeros((20, 40), dtype=bool)
+    mask[:3, 17:22] = mask[10:, :] = True
+    places, _ = grid_seeds((20, 40), 4, mask.ravel())
+    assert [1.0, 19.0] in places.tolist()
+    assert all(mask[tuple(place)] for place in places.astype(int))
+
+
+@pytest.mark.parametrize("seed", [(9, 3), (3, 10), (-0.5, 3)])
+def test_seeds_on_the_rim_or_beyond_are_refused(seed):
+    with pytest.raises(ValueError, match="lies outside the scan"):
+        emcore.slic(np.ones((9, 10)), seeds=[(1, 1), seed])

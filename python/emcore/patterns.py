@@ -1,5 +1,6 @@
 """A scan of diffraction patterns: what of a signal is scan and what is pattern, and the same as rows of a matrix."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def as_pattern_rows(patterns: Any, name: str = "patterns") -> PatternRows:
     return PatternRows(rows, array.shape[:2], array.shape[2:], flipped)
 
 
-def read_patterns(path: str | Path, dataset: str | int | None = None) -> Signal:
+def read_patterns(path: "str | os.PathLike[str]", dataset: str | int | None = None) -> Signal:
     """Read a scan of patterns, left in the file as a memory map where its format allows (.npy, .blo, .mib).
 
     Parameters
@@ -118,8 +119,9 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
 
     Parameters
     ----------
-    signal : Signal or whatever `as_signal` takes
-        Two axes of scan and two of a pattern; or patterns one after another, which become one line.
+    signal : Signal, whatever `as_signal` takes, or path
+        Two axes of scan and two of a pattern; or patterns one after another, which become one line. Of a path what
+        `read_patterns` finds there.
     scan_shape : (int, int), optional
         Lines of the scan and positions in each, where the data do not say.
 
@@ -142,7 +144,7 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
     >>> scan.shape, [axis.name for axis in scan.axes], notes
     ((2, 3, 16, 16), ['y', 'x', 'ky', 'kx'], ())
     """
-    signal = as_signal(signal)
+    signal = read_patterns(signal) if isinstance(signal, str | os.PathLike) else as_signal(signal)
     data, axes = computed(signal, signal.data), list(signal.axes)
     for i in reversed(range(len(axes))):  # axes of one point say nothing
         if axes[i].size == 1 and len(axes) > 4:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emcore.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
-from emcore.pages.patterns import brightest, draw_mask, draw_pattern
+from emcore.pages.patterns import brightest, draw_mask, draw_pattern, size_and_beam
 from emcore.plotting import draw_borders, draw_grains, draw_map, draw_mergings, draw_sizes
 from emcore.wording import count_of, number, quantity, symbol
 
@@ -160,18 +160,10 @@ def _draw_patterns(figure: "Figure", result: Any, top: float, start: int = 0, mo
 
 def key_numbers(result: Any) -> dict[str, str]:
     """What is to be said of the grains, by a word for it."""
-    ky, kx = result.mean.axes
-    size = f"{kx.size} × {ky.size} px"
-    if kx.calibrated:
-        size += f" ({quantity(abs(kx.scale), kx.units, 4)} per pixel)"
-    beam = "not masked"
-    if result.beam_radius is not None:
-        center_y, center_x = result.beam_center
-        beam = f"at kx {center_x:.2f}, ky {center_y:.2f} px, masked to a radius of {result.beam_radius:.2f} px"
     how = {"range": "the largest range", "variance": "the largest variance over mean", "all": "any variation"}
     by = how[str(result.provenance.parameters["detector_pixels"])]
     low, middle, high = (quantity(float(q), result.length_units) for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
-    found = {"patterns": size, "beam": beam, "compared": f"{int(result.kept.sum())} detector pixels of {by}"}
+    found = size_and_beam(result) | {"compared": f"{int(result.kept.sum())} detector pixels of {by}"}
     if result.n_grains == 1:
         return found | {"grains": f"1, equivalent diameter {middle}"}
     sure = 100 * float((result.confidence > 0).mean())
