@@ -22,7 +22,6 @@ Labels = NDArray[np.int32]
 # Windows reach so many spacings of the seeds from their centre; a piece below this part of the mean size is an orphan.
 _REACH, _SMALL = 2, 0.25
 _DIMENSIONS = (2, 3, 4, 5)
-_MOST_ITERATIONS = 1 << 31
 
 
 def slic(
@@ -108,7 +107,7 @@ def slic(
         places,
         compactness=check_number(compactness, "compactness", 0),
         adaptive=bool(adaptive),
-        n_iter=check_count(n_iter, "n_iter", 1, _MOST_ITERATIONS),
+        n_iter=check_count(n_iter, "n_iter", 1),
         spacing=max(steps),
         reach=(_REACH * steps[0], _REACH * steps[1]),
         mask=used,

@@ -228,7 +228,7 @@ def analyze_image(
 def _checked_rule(n_components: int | str, rule: str | None) -> str:
     if isinstance(n_components, str):
         check_option(n_components, ("auto",), "n_components")
-        if rule in set(RULES) - set(IMAGE_RULES):
+        if rule not in IMAGE_RULES and rule in tuple(RULES):
             raise ValueError(
                 f"rule={rule!r} needs more than an image gives; choose from {', '.join(map(repr, IMAGE_RULES))}, "
                 "or give n_components as a number"
