@@ -11,7 +11,7 @@ from emcore.cli.options import add_files, add_output_options, auto_or_count, fra
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
-    from emcore.workflows.image import ImageAnalysis
+    from emcore.workflows.image_analysis import ImageAnalysis
 
 TEXT = "Find the regions of a micrograph that differ in local periodicity."
 IMAGES = Kind("image", (".tif", ".tiff", ".npy", ".ser", ".emd", ".dm3", ".dm4"))
