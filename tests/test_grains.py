@@ -313,6 +313,16 @@ def test_files_of_one_name_are_exported_under_names_of_their_own_and_inputs_stay
     assert np.load(tmp_path / "scan_grains.npy").shape == patterns.shape
 
 
+def test_a_folder_with_results_in_it_is_analysed_again_with_the_same_names(tmp_path):
+    np.save(tmp_path / "scan.npy", np.asarray(bent_polycrystal((8, 9), (32, 32), n_grains=2).patterns.data))
+    words = ["grains", str(tmp_path), "--output", str(tmp_path), "--export", "npy", "--quiet", "--force"]
+    assert main(words) == 0
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == ["scan.h5", "scan.npy", "scan.pdf", "scan_grains.json", "scan_grains.npy"]
+    assert main(words) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == made
+
+
 @pytest.mark.parametrize(
     "words", [["--min-correlation", "3"], ["--keep", "2"], ["--detector-pixels", "some"], ["--segments", "0"]]
 )
