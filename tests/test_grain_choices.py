@@ -26,6 +26,11 @@ def test_squares_are_alike_to_half_over_half_their_side():
     assert found.half == pytest.approx((280 - 280 * half) / (14 - half), abs=0.1)
 
 
+def test_it_is_half_that_counts_where_likeness_falls_fast_at_first_and_slowly_then():
+    values = squares(5, 5, 60) * np.float32(0.4**0.5) + squares(50, 50, 6) * np.float32(0.6**0.5)
+    assert found_in(values).half == pytest.approx(5.3, abs=0.7)
+
+
 def test_both_axes_of_a_scan_count():
     stripes = np.broadcast_to(squares(1, 12, 10)[:1], (120, 120, 64))
     along, across = found_in(np.ascontiguousarray(stripes)), found_in(np.ascontiguousarray(stripes.swapaxes(0, 1)))
