@@ -49,7 +49,7 @@ def same() -> Callable[..., bool]:
 @pytest.fixture
 def make_analysis() -> Callable[..., Any]:
     """Makes a result as `analyze_image` gives it, without the analysis: `k` vertical stripes as regions."""
-    from emcore.workflows.image import ImageAnalysis
+    from emcore.workflows.image_analysis import ImageAnalysis
 
     def make(
         k: int = 3,

@@ -276,3 +276,9 @@ def test_what_is_no_real_number_is_no_number(wrong):
 def test_a_number_out_of_range_is_refused_with_its_limits(wrong):
     with pytest.raises(ValueError, match=r"^l1_ratio=.* is out of range; it must be between 0 and 1$"):
         check_number(wrong, "l1_ratio", 0, 1)
+
+
+def test_counts_end_where_those_of_kernels_do():
+    assert check_count(2**63 - 1, "k", 1) == 2**63 - 1
+    with pytest.raises(ValueError, match=r"at least 1 and below 2\^63"):
+        check_count(2**63, "k", 1)

@@ -436,3 +436,12 @@ except KeyboardInterrupt:
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert out == "stopped 2\n"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_largest_fuzziness_gives_memberships(method):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = method(groups()[0], n_clusters=3, m=1000.0)
+    np.testing.assert_allclose(found.memberships.sum(axis=1), 1, rtol=1e-5)
+    assert np.isfinite(found.centers).all()

@@ -1,5 +1,6 @@
 """From a scan of patterns to its grains: what must hold on planted and on real scans."""
 
+import dataclasses
 import json
 import tracemalloc
 
@@ -12,7 +13,9 @@ from emcore.datasets import adjusted_rand_index, bent_polycrystal
 from emcore.detectors import disc
 from emcore.grain_choices import choose_correlation
 from emcore.pages import pages
+from emcore.pages.segmentation import key_numbers
 from emcore.signals import Axis, Signal
+from emcore.stacks import write_stack
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,37 @@ def test_kept_pixels_are_outside_the_beam_and_see_the_grains(sample, result):
     np.testing.assert_allclose(
         result.image.data, np.asarray(sample.patterns.data)[..., result.kept].sum(axis=2), rtol=1e-5
     )
+
+
+def by_rank(first, second, kept, outside):
+    """Whether what is kept comes first in the order of `first`, then `second`, falling."""
+    order = np.lexsort((-second[outside], -first[outside]))
+    return np.array_equal(np.sort(order[: kept.sum()]), np.flatnonzero(kept[outside]))
+
+
+@pytest.mark.parametrize("by", ["range", "variance"])
+def test_the_pixels_of_the_largest_range_or_variance_over_mean_are_kept(sample, by):
+    data = np.asarray(sample.patterns.data)
+    found = emcore.segment_grains(data, detector_pixels=by)
+    outside = ~disc((64, 64), found.beam_center, found.beam_radius) & (np.ptp(data, axis=(0, 1)) > 0)
+    reach = np.ptp(data, axis=(0, 1)).astype(float)
+    over_mean = data.var(axis=(0, 1)) / np.maximum(data.mean(axis=(0, 1)), 1e-300)
+    assert by_rank(*((reach, over_mean) if by == "range" else (over_mean, reach)), found.kept, outside)
+
+
+def test_however_few_are_asked_for_sixteen_pixels_are_kept(sample):
+    assert emcore.segment_grains(sample.patterns, keep=0.0).kept.sum() == 16
+
+
+def test_a_limit_merges_as_merge_similar_does_with_it(sample, result):
+    values = np.asarray(sample.patterns.data)[..., result.kept]
+    values = (values / np.sqrt(values.mean(axis=(0, 1)))).astype(np.float32)
+    best_first = np.minimum.accumulate(result.history[:, 2])
+    (late,) = np.nonzero(result.history[:, 2] > best_first)  # two that merged are more alike to a third
+    limit = (result.history[late[0], 2] + best_first[late[0]]) / 2
+    found = emcore.segment_grains(sample.patterns, min_correlation=limit)
+    merged = emcore.merge_similar(result.segments, values, limit)
+    assert adjusted_rand_index(merged, found.labels) == 1
 
 
 def test_confidence_is_own_less_next_best(sample, result):
@@ -174,10 +208,16 @@ def test_one_line_of_patterns_is_cut_too(sample):
         (lambda d: d, {"min_correlation": 2}, ValueError, "min_correlation=2 is out of range"),
         (lambda d: d, {"beam_radius": 100.0}, ValueError, "leaves no pixel"),
         (lambda d: d, {"beam_radius": 3, "mask_beam": False}, ValueError, "leave one out"),
+        (lambda d: d, {"mask_beam": np.ones((64, 64), bool)}, TypeError, "mask_beam is a ndarray; True or False"),
         (lambda d: d[:1, :1], {}, ValueError, "one pattern is no scan"),
         (lambda d: d[0, 0], {}, ValueError, "one picture is no scan"),
         (lambda d: np.full((4, 4, 8, 8), 3, "u1"), {}, ValueError, "all patterns are the same"),
         (lambda d: d.astype(complex), {}, TypeError, "complex"),
+        (lambda d: d * 1e160, {}, ValueError, "unit in which they are near 1"),
+        (lambda d: d[0], {"scan_shape": 56}, ValueError, "scan_shape=56: give lines and positions"),
+        (lambda d: d[0], {"scan_shape": (2, 4, 7)}, ValueError, "give lines and positions"),
+        (lambda d: d[0], {"scan_shape": (7.5, 8)}, TypeError, r"scan_shape\[0\]=7.5 is a float"),
+        (lambda d: d[0], {"scan_shape": (7, 7)}, ValueError, "holds 56 patterns"),
         (lambda d: np.where(np.arange(64) == 5, np.nan, d[:2]), {}, ValueError, r"first at \[0, 0, 0, 5\]"),
     ],
 )
@@ -258,6 +298,31 @@ def test_the_command_says_what_was_decided_and_writes_three_files(sample, tmp_pa
     assert "--force" in capsys.readouterr().err
 
 
+def test_files_of_one_name_are_exported_under_names_of_their_own_and_inputs_stay(tmp_path, capsys):
+    patterns = np.asarray(bent_polycrystal((8, 9), (32, 32), n_grains=2).patterns.data)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "scan.npy", patterns)
+    made = ["grains", "--export", "npy", "--quiet", "--force", "--output", str(tmp_path)]
+    assert main([*made, str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert {path.name for path in tmp_path.glob("*.npy")} == {"a_scan.npy_grains.npy", "b_scan.npy_grains.npy"}
+    np.save(tmp_path / "scan.npy", patterns)
+    np.save(tmp_path / "scan_grains.npy", patterns)
+    assert main([*made, str(tmp_path / "scan.npy"), str(tmp_path / "scan_grains.npy")]) == 1
+    assert "would replace the input" in capsys.readouterr().err
+    assert np.load(tmp_path / "scan_grains.npy").shape == patterns.shape
+
+
+def test_a_folder_with_results_in_it_is_analysed_again_with_the_same_names(tmp_path):
+    np.save(tmp_path / "scan.npy", np.asarray(bent_polycrystal((8, 9), (32, 32), n_grains=2).patterns.data))
+    words = ["grains", str(tmp_path), "--output", str(tmp_path), "--export", "npy", "--quiet", "--force"]
+    assert main(words) == 0
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == ["scan.h5", "scan.npy", "scan.pdf", "scan_grains.json", "scan_grains.npy"]
+    assert main(words) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == made
+
+
 @pytest.mark.parametrize(
     "words", [["--min-correlation", "3"], ["--keep", "2"], ["--detector-pixels", "some"], ["--segments", "0"]]
 )
@@ -265,6 +330,90 @@ def test_a_wrong_command_is_refused(words, capsys):
     with pytest.raises(SystemExit) as error:
         main(["grains", "scan.npy", *words])
     assert error.value.code == 2
+
+
+def test_kept_pixels_are_drawn_where_they_are_whichever_way_the_axes_run(sample):
+    axes = (*sample.patterns.axes[:2], Axis("ky", 64, -0.1, 3.0, "1/nm"), Axis("kx", 64, -0.2, 1.0, "1/nm"))
+    found = emcore.segment_grains(Signal(sample.patterns.data, axes))
+    drawn = next(a for figure in pages(found) for a in figure.axes if "kept pixels over" in a.get_title("left"))
+    mean, tint = drawn.images
+    np.testing.assert_allclose(mean.get_extent(), tint.get_extent())
+    assert np.array_equal(np.asarray(tint.get_array())[..., 3] > 0, found.kept)
+
+
+def test_a_scan_without_a_beam_says_that_nothing_was_masked():
+    ramp = np.broadcast_to(np.arange(0, 160, 10, dtype=np.uint8), (16, 16))
+    data = np.stack([np.broadcast_to(each, (8, 16, 16)) for each in (ramp, ramp, ramp.T, ramp.T)], axis=1)
+    found = emcore.segment_grains(data)
+    assert found.beam_radius is None
+    assert any("nothing was masked" in note for note in found.provenance.notes)
+
+
+def test_key_numbers_are_quantiles_of_the_diameters_and_the_part_that_is_sure(result):
+    said = key_numbers(result)
+    low, middle, high = (f"{q:.3g} nm" for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
+    assert said["grains"] == f"9, equivalent diameter {middle} (median; 10 % below {low}, 10 % above {high})"
+    assert said["sure"].startswith(f"{100 * np.mean(result.confidence > 0):.1f} %")
+
+
+def test_mean_patterns_are_drawn_alike_and_next_to_none_of_their_pixels_white(result):
+    drawn = [a.images[0] for figure in pages(result) for a in figure.axes if "positions" in a.get_title("left")]
+    (limits,) = {image.get_clim()[1] for image in drawn}
+    outside = ~disc((64, 64), result.beam_center, result.beam_radius)
+    assert np.mean(np.sqrt(result.signals[:, outside]) > limits) == pytest.approx(0.001, rel=0.1)
+
+
+def test_diameters_are_in_positions_where_the_axes_of_the_scan_have_different_units(sample):
+    axes = (Axis("y", 48, 2.0, 0.0, "nm"), Axis("x", 56, 3.0, 0.0, "s"), *sample.patterns.axes[2:])
+    found = emcore.segment_grains(Signal(sample.patterns.data, axes))
+    assert found.length_units == "px"
+    np.testing.assert_allclose(np.pi / 4 * found.diameter**2, found.size)
+
+
+def test_scans_run_backwards_have_areas_too(sample, result):
+    axes = (Axis("y", 48, -4.0, 0.0, "nm"), Axis("x", 56, 4.0, 0.0, "nm"), *sample.patterns.axes[2:])
+    np.testing.assert_allclose(emcore.segment_grains(Signal(sample.patterns.data, axes)).diameter, result.diameter)
+
+
+def test_of_many_grains_the_twenty_largest_are_shown_and_all_listed(sample):
+    found = emcore.segment_grains(sample.patterns, 40, min_correlation=1.0)
+    assert found.n_grains > 20
+    drawn = [axes for figure in pages(found) for axes in figure.axes]
+    assert sum("positions" in axes.get_title("left") for axes in drawn) == 20
+    listed = [text.get_text() for axes in drawn for text in axes.texts]
+    assert all(str(number) in listed for number in range(1, found.n_grains + 1))
+
+
+def test_notes_that_have_no_room_are_said_to_be_elsewhere(result):
+    notes = tuple(f"note {number}" for number in range(30))
+    found = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, notes=notes))
+    written = [text.get_text() for figure in pages(found) for text in figure.texts]
+    assert any("all notes stand on the last page" in text and text.count("\n") < 14 for text in written)
+
+
+def test_axes_of_a_stack_start_where_those_of_a_pattern_do(tmp_path):
+    axes = Axis("ky", 4, 0.1, -0.2, "1/nm"), Axis("kx", 5, 0.1, 3.0, "1/nm")
+    write_stack(tmp_path / "a.npy", np.ones((3, 4, 5)), "grain", axes, "means")
+    written = json.loads((tmp_path / "a.json").read_text())["axes"]
+    assert [axis["offset"] for axis in written] == [0.0, -0.2, 3.0]
+
+
+def test_nothing_is_exported_where_a_description_would_be_replaced(result, tmp_path):
+    (tmp_path / "a.json").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"a\.json"):
+        result.export_patterns(tmp_path / "a.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_one_grain_is_compared_with_none():
+    data = np.random.default_rng(0).poisson(5.0, (6, 7, 16, 16)).astype(np.uint8)
+    found = emcore.segment_grains(data, mask_beam=False)
+    titles = [axes.get_title("left") for figure in pages(found) for axes in figure.axes]
+    assert "Confidence: there is no other grain" in titles
+    assert not any("Mergings" in title for title in titles)
+    numbers = key_numbers(found)
+    assert "sure" not in numbers
+    assert numbers["grains"] == "1, equivalent diameter 7.31 px"
 
 
 # How it chooses, and real files

@@ -446,6 +446,7 @@ IMAGE = lattice_micrograph(shape=(150, 160), spacings=[9], directions=[33]).imag
         (IMAGE, {"n_components": 3}, ValueError, "2 windows; a smaller step"),
         (IMAGE, {"rule": "elbw"}, ValueError, "elbow"),
         (IMAGE, {"rule": "minka"}, ValueError, "needs more"),
+        (IMAGE, {"rule": ["gap"]}, ValueError, "is not known"),
         (IMAGE, {"rule": "gap", "n_components": 1}, ValueError, "leave one out"),
         (IMAGE, {"frame": 3}, ValueError, "frame"),
     ],

@@ -210,3 +210,12 @@ def test_of_the_four_phases_two_have_one_pattern_and_two_others_one_spectrum():
     assert apart(patterns, 0, 1) < 0.2 * apart(patterns, 2, 3) < 0.2 * apart(patterns, 0, 2)
     assert apart(spectra, 2, 3) < 0.2 * apart(spectra, 0, 1)
     assert np.allclose(sample.spectra[2], sample.spectra[3])
+
+
+@pytest.mark.parametrize(
+    ("variances", "said"),
+    [([1.0, np.nan], "NaN or infinity"), ([1.0, -1.0], "Negative"), ([[1.0]], "1-D"), ([], "empty")],
+)
+def test_variances_that_are_none_have_no_noise_edge(variances, said):
+    with pytest.raises(ValueError, match=said):
+        noise_edge(variances, 10)

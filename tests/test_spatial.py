@@ -9,6 +9,7 @@ import pytest
 
 import emcore
 from emcore.datasets import adjusted_rand_index
+from emcore.seeds import grid_seeds
 
 
 def scene(shape=(90, 110), channels=3, noise=0.15, seed=0):
@@ -290,7 +291,7 @@ def test_bad_data_are_refused_with_a_reason():
         emcore.slic(image.astype(complex))
     with pytest.raises(ValueError, match="1-D"):
         emcore.slic(np.zeros(5))
-    with pytest.raises(ValueError, match="too large to square"):
+    with pytest.raises(ValueError, match="unit in which they are near 1"):
         emcore.slic(scene()[0] * 1e200)
     labels = np.zeros((90, 110), dtype=int)
     with pytest.raises(ValueError, match="must agree"):
@@ -326,3 +327,80 @@ except KeyboardInterrupt:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("interrupted"), done.stderr
     assert "(8, 8)" in done.stdout
+
+
+def test_the_first_bad_value_named_is_one_that_counts():
+    data = np.random.default_rng(0).random((9, 10, 3))
+    data[0, 0, 1] = data[4, 5, 2] = np.nan
+    mask = np.ones((9, 10), dtype=bool)
+    mask[0, 0] = False
+    with pytest.raises(ValueError, match=r"first at \[4, 5, 2\]"):
+        emcore.slic(data, 4, mask=mask)
+
+
+@pytest.mark.parametrize("values", [np.float32(1e30), np.float32(1e-30), 1e150, 1e-150])
+def test_values_whose_squares_are_no_numbers_are_refused_unless_masked(values):
+    data = np.random.default_rng(0).random((9, 10, 3)).astype(np.asarray(values).dtype)
+    with pytest.raises(ValueError, match="unit in which they are near 1"):
+        emcore.slic(data * values, 4)
+    mask = np.ones((9, 10), dtype=bool)
+    mask[0, 0] = False
+    labels = emcore.slic(data, 4, mask=mask)
+    data[0, 0] *= values
+    assert np.array_equal(emcore.slic(data, 4, mask=mask), labels)
+
+
+def test_numbers_of_labels_far_apart_are_refused_at_once():
+    with pytest.raises(ValueError, match="misses 1 below its largest 1000000000000"):
+        emcore.mean_signals([[0, 10**12]], [[1, 2]])
+
+
+def test_labels_of_another_shape_are_called_labels():
+    with pytest.raises(ValueError, match=r"labels has shape \(1, 3\), the scan \(1, 2\)"):
+        emcore.mean_signals([[0, -1, 1]], [[1, 2]])
+
+
+@pytest.mark.parametrize("options", [{"n_iter": 2**70}, {"min_size": 2**70}])
+def test_numbers_beyond_all_bounds_are_out_of_range(options):
+    with pytest.raises(ValueError, match="out of range"):
+        emcore.slic(np.eye(8), 4, **options)
+
+
+# Defaults and numbers
+
+
+def test_defaults_are_those_that_are_documented():
+    image, _ = scene()
+    seeds = np.argwhere(np.ones((5, 6))) * 18 + 5
+    labels = emcore.slic(image, seeds=seeds)
+    assert np.array_equal(labels, emcore.slic(image, seeds=seeds, compactness=0.3, n_iter=10))
+    assert not np.array_equal(labels, emcore.slic(image, seeds=seeds, compactness=0.6))
+    assert np.array_equal(labels, emcore.slic(image, seeds=seeds, min_size=9900 // (4 * 30) + 1))
+    assert not np.array_equal(labels, emcore.slic(image, seeds=seeds, min_size=9900 // (8 * 30)))
+
+
+def test_seeds_on_the_grid_do_what_the_grid_does():
+    image, _ = scene((90, 90), noise=0.6)
+    seeds = np.argwhere(np.ones((9, 9))) * 10 + 5
+    assert np.array_equal(emcore.slic(image, 81), emcore.slic(image, seeds=seeds))
+
+
+def test_mergings_are_told_in_the_numbers_given_and_what_was_left_out_stays_out():
+    data = np.array([[[9.0, 1], [8, 1], [1, 9], [2, 8], [5, 5]]])
+    merged, history = emcore.merge_similar([[40, 7, 30, 20, -3]], data, 0.5, return_history=True)
+    assert merged.tolist() == [[0, 0, 1, 1, -1]]
+    assert sorted(sorted(pair) for pair in history[:, :2].tolist()) == [[7, 40], [20, 30]]
+
+
+def test_a_part_of_a_mask_without_a_seed_gets_one_amid_it():
+    mask = np.zeros((20, 40), dtype=bool)
+    mask[:3, 17:22] = mask[10:, :] = True
+    places, _ = grid_seeds((20, 40), 4, mask.ravel())
+    assert [1.0, 19.0] in places.tolist()
+    assert all(mask[tuple(place)] for place in places.astype(int))
+
+
+@pytest.mark.parametrize("seed", [(9, 3), (3, 10), (-0.5, 3)])
+def test_seeds_on_the_rim_or_beyond_are_refused(seed):
+    with pytest.raises(ValueError, match="lies outside the scan"):
+        emcore.slic(np.ones((9, 10)), seeds=[(1, 1), seed])

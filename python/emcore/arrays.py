@@ -13,6 +13,8 @@ from emcore import _emcore
 PIXEL_TYPES = tuple(np.dtype(t) for t in ("u1", "u2", "u4", "i2", "i4", "f4", "f8"))
 """The types in which detectors write; kernels read them as they are."""
 
+# What kernels count with ends there.
+_MOST = 2**63 - 1
 _EXACT = {"b1": "u1", "i1": "i2", "f2": "f4"}
 
 
@@ -207,8 +209,9 @@ def check_count(value: Any, name: str, low: int, high: int | None = None, why: s
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a whole number is needed")
     count = int(value)
-    if count < low or (high is not None and count > high):
-        limit = f"at least {low}" if high is None else f"between {low} and {high}"
+    if not low <= count <= (_MOST if high is None else high):
+        limit = f"between {low} and {high}" if high is not None else f"at least {low}"
+        limit += " and below 2^63" if high is None and count > _MOST else ""
         raise ValueError(f"{name}={value} is out of range; it must be {limit}{f' ({why})' if why else ''}")
     return count
 

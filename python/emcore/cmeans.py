@@ -1,5 +1,6 @@
 """Fuzzy clusters: how much of each row belongs to each of a few groups, spherical or of a shape of their own."""
 
+import math
 import os
 import warnings
 from dataclasses import dataclass
@@ -276,7 +277,8 @@ def cluster(
         if best is None or run[3][-1] < best[3][-1]:
             best = run
     u, centers, found, objective, converged, conditioned, empty = best
-    size = float(objective[-1]) * k ** (m - 1) / n
+    # About objective * k^(m - 1) / n, whose factors leave the range of floats where m is large.
+    size = math.exp(min(math.log(max(float(objective[-1]), 5e-324)) + (m - 1) * math.log(k) - math.log(n), 700.0))
     notes = what_was_done(centers, found, size, conditioned, empty, len(objective))
     return FuzzyResult(
         u,

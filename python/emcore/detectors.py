@@ -198,6 +198,8 @@ def masked_beam(
     mean: NDArray[np.float64], mask_beam: bool, beam_radius: float | None
 ) -> tuple[tuple[float, float] | None, float | None, tuple[str, ...]]:
     """Centre and radius of a mask over the beam of a mean pattern, where there is one, and what is to be said."""
+    if not isinstance(mask_beam, bool | np.bool_):
+        raise TypeError(f"mask_beam is a {type(mask_beam).__name__}; True or False is needed")
     if beam_radius is not None:
         beam_radius = check_number(beam_radius, "beam_radius", 0)
         if not mask_beam:

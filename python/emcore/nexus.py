@@ -209,6 +209,15 @@ def _unpack(value: Any) -> Any:
     return value
 
 
+def is_result(path: Path) -> bool:
+    """Whether that is a file that `write_result` wrote, of whatever version."""
+    try:
+        with _h5py().File(path, "r") as file:
+            return "emcore_result" in getattr(file.get("entry"), "attrs", {})
+    except OSError:  # not there, no HDF5, or damaged
+        return False
+
+
 def read_result(path: str | os.PathLike[str]) -> Result:
     """Read back what `write_result` wrote. See `emcore.load_result`."""
     h5py = _h5py()

@@ -10,7 +10,7 @@ strong one does not hide a weak one: Dobriban & Owen, J. R. Stat. Soc. B 81 (201
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.arrays import check_count
+from emcore.arrays import as_pixels, check_count, check_finite
 
 # How far above the edge an eigenvalue must be, since noise is not quite the same in all rows; besides, the largest of n
 # rows fluctuates by about n^(-2/3).
@@ -32,14 +32,20 @@ def noise_edge(variances: ArrayLike, n: int) -> float:
     float
         For equal variances v it is ``v (1 + sqrt(d / n))^2``; 0 where all are 0.
 
+    Raises
+    ------
+    ValueError
+        No variances, NaN, infinity or a negative one.
+
     Examples
     --------
     >>> from emcore.noise import noise_edge
     >>> round(noise_edge([2.0] * 100, 400), 6)
     4.5
     """
-    v = np.asarray(variances, dtype=np.float64)
-    v = v[v > 0]
+    given = as_pixels(variances, "variances", 1)
+    check_finite(given, "variances", nonnegative=True)
+    v = given[given > 0].astype(np.float64)
     n = check_count(n, "n", 1)
     if not v.size:
         return 0.0

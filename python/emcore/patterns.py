@@ -1,5 +1,6 @@
 """A scan of diffraction patterns: what of a signal is scan and what is pattern, and the same as rows of a matrix."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.arrays import as_pixels, check_finite
+from emcore.arrays import as_pixels, check_count
+from emcore.grids import check_magnitude
 from emcore.io import as_signal, computed, read
 from emcore.signals import Axis, Signal
+
+# What is prepared of patterns is in single precision, and so are its squares.
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +65,8 @@ def as_pattern_rows(patterns: Any, name: str = "patterns") -> PatternRows:
     Raises
     ------
     ValueError
-        Another number of dimensions; NaN or infinity, with the position of the first.
+        Another number of dimensions; NaN or infinity, with the position of the first; values so large or so small that
+        single precision does not hold their squares.
     TypeError
         No real numbers.
 
@@ -74,14 +80,13 @@ def as_pattern_rows(patterns: Any, name: str = "patterns") -> PatternRows:
     if isinstance(patterns, PatternRows):
         return patterns
     array = as_pixels(as_signal(patterns).data, name, 4)
-    if array.dtype.kind == "f":
-        check_finite(array, name)
+    check_magnitude(array, name, _LARGEST)
     flipped = tuple(axis for axis in (0, 1) if array.strides[axis + 2] < 0)
     rows = np.flip(array, tuple(axis + 2 for axis in flipped)).reshape(array.shape[0] * array.shape[1], -1)
     return PatternRows(rows, array.shape[:2], array.shape[2:], flipped)
 
 
-def read_patterns(path: str | Path, dataset: str | int | None = None) -> Signal:
+def read_patterns(path: "str | os.PathLike[str]", dataset: str | int | None = None) -> Signal:
     """Read a scan of patterns, left in the file as a memory map where its format allows (.npy, .blo, .mib).
 
     Parameters
@@ -114,8 +119,9 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
 
     Parameters
     ----------
-    signal : Signal or whatever `as_signal` takes
-        Two axes of scan and two of a pattern; or patterns one after another, which become one line.
+    signal : Signal, whatever `as_signal` takes, or path
+        Two axes of scan and two of a pattern; or patterns one after another, which become one line. Of a path what
+        `read_patterns` finds there.
     scan_shape : (int, int), optional
         Lines of the scan and positions in each, where the data do not say.
 
@@ -138,7 +144,7 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
     >>> scan.shape, [axis.name for axis in scan.axes], notes
     ((2, 3, 16, 16), ['y', 'x', 'ky', 'kx'], ())
     """
-    signal = as_signal(signal)
+    signal = read_patterns(signal) if isinstance(signal, str | os.PathLike) else as_signal(signal)
     data, axes = computed(signal, signal.data), list(signal.axes)
     for i in reversed(range(len(axes))):  # axes of one point say nothing
         if axes[i].size == 1 and len(axes) > 4:
@@ -164,8 +170,8 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
     notes: tuple[str, ...] = ()
     count = data.size // max(data.shape[-1] * data.shape[-2], 1)
     if scan_shape is not None:
-        lines, width = (int(side) for side in scan_shape)
-        if lines < 1 or width < 1 or lines * width != count:
+        lines, width = _lines_and_width(scan_shape)
+        if lines * width != count:
             raise ValueError(f"scan_shape={lines, width} does not fit: {signal.name} holds {count} patterns")
         data = data.reshape(lines, width, *data.shape[-2:])
         scan = [Axis("y", lines), Axis("x", width)] if len(axes) == 3 or axes[0].size != lines else axes[:2]
@@ -179,3 +185,10 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
         for i, (name, axis) in enumerate(zip(("y", "x", "ky", "kx"), axes, strict=True))
     )
     return replace(signal, data=data, axes=named), notes
+
+
+def _lines_and_width(scan_shape: Any) -> tuple[int, int]:
+    sides = scan_shape if isinstance(scan_shape, tuple | list | np.ndarray) else ()
+    if len(sides) != 2:
+        raise ValueError(f"scan_shape={scan_shape!r}: give lines and positions in each, for example (32, 64)")
+    return check_count(sides[0], "scan_shape[0]", 1), check_count(sides[1], "scan_shape[1]", 1)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # words never decide what is imported.
 _HOMES = {
     "FuzzyClustering": "emcore.workflows.fuzzy",
-    "ImageAnalysis": "emcore.workflows.image",
+    "ImageAnalysis": "emcore.workflows.image_analysis",
     "Clustering": "emcore.workflows.clustering",
     "Unmixing": "emcore.workflows.unmixing",
     "Segmentation": "emcore.workflows.segmentation",

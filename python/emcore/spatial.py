@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.arrays import as_pixels, check_count, check_finite, check_number, check_option
+from emcore.arrays import as_pixels, check_count, check_number, check_option
+from emcore.grids import check_magnitude
 from emcore.seeds import given_seeds, grid_seeds
 
 Labels = NDArray[np.int32]
@@ -72,8 +73,8 @@ def slic(
     Raises
     ------
     ValueError
-        NaN or infinity (first position named), fewer positions than segments, a mask that leaves nothing, another
-        shape.
+        NaN or infinity (first position named), values whose squares are no numbers, fewer positions than segments, a
+        mask that leaves nothing, another shape.
     TypeError
         Complex numbers, objects or strings.
 
@@ -87,7 +88,7 @@ def slic(
     >>> bool((np.unique(labels[:, :23]).max(initial=0) >= 0) and not set(labels[:, 22]) & set(labels[:, 23]))
     True
     """
-    rows, shape, used = _checked(data, mask)
+    rows, shape, used = _checked(data, mask, squared=True)
     count = int(used.sum()) if used is not None else rows.shape[0]
     if isinstance(seeds, str):
         check_option(seeds, ("grid",), "seeds")
@@ -97,7 +98,9 @@ def slic(
         places = given_seeds(seeds, shape)
         steps = (float(max(round(math.sqrt(count / len(places))), 1)),) * 2
     size = count / len(places)
-    least = max(math.ceil(_SMALL * size), 1) if min_size is None else check_count(min_size, "min_size", 1)
+    least = max(math.ceil(_SMALL * size), 1)
+    if min_size is not None:
+        least = check_count(min_size, "min_size", 1, count, f"there are {count} positions")
     labels, _ = _emcore.slic(
         rows,
         shape,
@@ -202,10 +205,10 @@ def mean_signals(labels: ArrayLike, data: ArrayLike) -> NDArray[np.float64]:
            [7., 7.]])
     """
     rows, _, given, names = _labelled(labels, data)
-    missing = np.setdiff1d(np.arange(int(names[-1]) + 1), names)
-    if missing.size:
+    skipped = np.flatnonzero(names != np.arange(len(names)))
+    if skipped.size:
         raise ValueError(
-            f"labels misses {int(missing[0])} below its largest {int(names[-1])}: number them without gaps"
+            f"labels misses {int(skipped[0])} below its largest {int(names[-1])}: number them without gaps"
         )
     return label_means(rows, given, len(names))[0].reshape(len(names), *np.shape(data)[2:])
 
@@ -227,8 +230,10 @@ def renumbered(labels: NDArray[np.integer[Any]]) -> Labels:
     return numbers[index].reshape(labels.shape)
 
 
-def _checked(data: ArrayLike, mask: ArrayLike | None) -> tuple[NDArray[Any], tuple[int, int], NDArray[np.bool_] | None]:
-    """Data as rows, the scan's shape, the mask as a row."""
+def _checked(
+    data: ArrayLike, mask: ArrayLike | None, squared: bool = False
+) -> tuple[NDArray[Any], tuple[int, int], NDArray[np.bool_] | None]:
+    """Data as rows, whose squares are numbers if need be, the scan's shape, the mask as a row."""
     array = as_pixels(data, "data", _DIMENSIONS)
     shape = (array.shape[0], array.shape[1])
     used = None
@@ -243,17 +248,19 @@ def _checked(data: ArrayLike, mask: ArrayLike | None) -> tuple[NDArray[Any], tup
         used = np.ascontiguousarray(given.ravel())
     rows = array.reshape(shape[0] * shape[1], -1)
     if array.dtype.kind == "f":
-        _check_used(array, rows, used)
+        _check_used(array, used, math.inf if not squared else 1e15 if array.dtype == np.float32 else 1e100)
     return rows, shape, used
 
 
-def _check_used(array: NDArray[Any], rows: NDArray[Any], used: NDArray[np.bool_] | None) -> None:
-    """Refuse NaN and infinity at positions that count."""
+def _check_used(array: NDArray[Any], used: NDArray[np.bool_] | None, limit: float) -> None:
+    """Refuse NaN, infinity and what reaches the limit, or is all below its inverse, at positions that count."""
     try:
-        check_finite(array, "data")
+        check_magnitude(array, "data", limit)
     except ValueError:
-        if used is None or not np.isfinite(rows[used]).all():
+        if used is None:
             raise
+        # The first that was found may be masked.
+        check_magnitude(np.where(used.reshape(array.shape[:2] + (1,) * (array.ndim - 2)), array, 0), "data", limit)
 
 
 def _labelled(
@@ -263,9 +270,12 @@ def _labelled(
     given = np.asarray(labels)
     if given.dtype.kind not in "iu":
         raise TypeError(f"labels holds {given.dtype}; whole numbers are needed")
-    rows, shape, used = _checked(data, (given >= 0) if given.ndim == 2 and given.min(initial=0) < 0 else None)
-    if given.shape != shape:
-        raise ValueError(f"labels has shape {given.shape}, the scan {shape}: they must agree")
+    scan = np.shape(data)[:2]
+    if given.shape != scan:
+        raise ValueError(f"labels has shape {given.shape}, the scan {scan}: they must agree")
+    if given.size and given.max() < 0:
+        raise ValueError(f"labels leave none of the {given.size} positions: all are negative")
+    rows, shape, used = _checked(data, (given >= 0) if given.min(initial=0) < 0 else None)
     kept = given.ravel() if used is None else given.ravel()[used]
     names, index = np.unique(kept, return_inverse=True)
     found = np.full(given.size, -1, dtype=np.int32)

@@ -97,7 +97,8 @@ def as_spectrum_image(obj: Any, name: str = "spectrum_image", memory: int | str 
     Returns
     -------
     Signal
-        The scan axes are named y and x, or position; the energy is "energy" where it is calibrated, else "channel".
+        The scan axes are named y and x, or position; the energy is "energy" where it is calibrated, "channel" where
+        nothing is known of it.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def as_spectrum_image(obj: Any, name: str = "spectrum_image", memory: int | str 
     energy = replace(axes[at], navigation=False)
     factor = ENERGIES.get(energy.units)
     if factor is None:
-        energy = replace(energy, name=energy.name if energy.calibrated else "channel")
+        energy = replace(energy, name="channel" if energy.units == "px" else energy.name)
     else:
         scale, offset = (float(f"{value * factor:.12g}") for value in (energy.scale, energy.offset))
         energy = replace(energy, name="energy", scale=scale, offset=offset, units="eV")
@@ -205,8 +206,8 @@ def select(
     navigation_mask : array-like of bool, shape of the scan, or "vacuum", optional
         True for positions to leave out.
     signal_range : (float, float), optional
-        First and last energy, in eV; in channels where the energy is not calibrated. Default: all, without a strobe at
-        0.
+        First and last energy, in eV; where the energy is not calibrated as its axis counts it, by default in channels.
+        Default: all, without a strobe at 0.
     name : str
     memory : int or str, optional
         Budget for data outside memory, default 1 GiB; what takes less than half of it is held in memory.
@@ -283,7 +284,12 @@ def _check_values(check: Callable[[], object], name: str) -> None:
 
 
 def _range(energy: Axis, signal_range: tuple[float, float]) -> tuple[int, int]:
-    low, high = (float(value) for value in signal_range)
+    try:
+        low, high = np.asarray(signal_range, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"signal_range={signal_range!r}: give the first and the last energy, for example (200, 10000)"
+        ) from None
     inside = np.flatnonzero((energy.values >= low) & (energy.values <= high))
     if len(inside) < 2:
         ends = f"{energy.values[0]:.6g} to {energy.values[-1]:.6g} {energy.units}"

@@ -63,10 +63,10 @@ def _bytes(signal: Signal) -> int:
 
 def is_outside(signal: Signal, memory: Any) -> bool:
     """Whether the data are left where they are: as `emcore.lazy.open_rows` has it, but arrays in memory stay there."""
-    data = signal.data
+    data, budget = signal.data, check_memory(memory)
     if isinstance(data, np.ndarray) and Stored(data).map is None:
         return False
-    return hasattr(data, "dask") or _bytes(signal) > check_memory(memory) // 2
+    return hasattr(data, "dask") or _bytes(signal) > budget // 2
 
 
 def loaded(signal: Signal) -> Signal:

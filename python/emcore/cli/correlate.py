@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import Failures, collected, report_failures
-from emcore.cli.options import add_output_options, whole_number
+from emcore.cli.options import add_output_options, refuse_unknown, whole_number
 from emcore.cli.run import one_result, prepare
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def _part(text: str) -> float:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Correlate the files, which are one job."""
-    from emcore.arrays import check_option
     from emcore.merging import BALANCES, SCALINGS
     from emcore.workflows.correlate import COMPONENT_RULES, METHODS
 
@@ -49,11 +48,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     known: dict[str, tuple[str, ...]] = {"method": METHODS, "scaling": SCALINGS, "balance": BALANCES}
     if isinstance(components, str):
         known["components"] = COMPONENT_RULES
-    try:
-        for name, choices in known.items():
-            check_option(getattr(options, name), choices, f"--{name}")
-    except ValueError as error:
-        parser.error(str(error))
+    refuse_unknown(parser, options, known)
     files = [options.first, *options.more]
 
     def work() -> "FuzzyClustering":

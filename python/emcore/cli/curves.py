@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import Kind
-from emcore.cli.options import add_files, add_output_options, auto_or_count
+from emcore.cli.options import add_files, add_output_options, auto_or_count, refuse_unknown
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
@@ -28,13 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Cluster every file."""
     if options.normalize is not None:
-        from emcore.arrays import check_option
         from emcore.workflows.curves import NORMALIZATIONS
 
-        try:
-            check_option(options.normalize, NORMALIZATIONS, "--normalize")
-        except ValueError as error:
-            parser.error(str(error))
+        refuse_unknown(parser, options, {"normalize": NORMALIZATIONS})
     if options.clusters == 1:
         parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
 

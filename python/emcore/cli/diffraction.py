@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import Kind
-from emcore.cli.options import add_files, add_output_options, auto_or_count, positive_number, scan_shape
+from emcore.cli.options import (
+    add_files,
+    add_output_options,
+    add_scan_options,
+    auto_or_count,
+    refuse_radius_without_mask,
+    refuse_unknown,
+)
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
@@ -21,14 +28,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of `emcore.cluster_diffraction`."""
     add_files(parser, "a scan of patterns, or a folder of scans")
     parser.add_argument("--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
-    parser.add_argument("--no-mask-beam", dest="mask_beam", action="store_false", help="keep the direct beam")
-    parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="mask so many pixels (as found)")
     parser.add_argument(
         "--normalize", default="sum", metavar="HOW", help="sum, none, max, l2, log1p, sqrt or root-sum (sum)"
     )
     parser.add_argument("--reduce", type=_reduce, metavar="pca|N", help="cluster principal components (all pixels)")
-    parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
-    parser.add_argument("--dataset", help="which data set of the file, see emcore info (the largest scan)")
+    add_scan_options(parser)
     add_output_options(parser)
 
 
@@ -42,16 +46,11 @@ def _reduce(text: str) -> int | str:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Cluster every file."""
-    from emcore.arrays import check_option
     from emcore.patterns import read_patterns
     from emcore.preprocessing import NORMALIZATIONS
 
-    try:
-        check_option(options.normalize, NORMALIZATIONS, "--normalize")
-    except ValueError as error:
-        parser.error(str(error))
-    if options.beam_radius is not None and not options.mask_beam:
-        parser.error("--beam-radius goes with a mask, --no-mask-beam without: leave one out")
+    refuse_unknown(parser, options, {"normalize": NORMALIZATIONS})
+    refuse_radius_without_mask(parser, options)
     if options.clusters == 1:
         parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
 

@@ -22,14 +22,17 @@ class Kind:
 
 
 def expand(given: Sequence[Path], kind: Kind) -> tuple[list[Path], Failures]:
-    """The files meant, each once, folders replaced by the files of that kind in them; and what holds none."""
+    """The files meant, each once, folders replaced by the files of that kind in them; and what holds none.
+
+    What an earlier run wrote into a folder is not meant: results, and stacks of grains beside them.
+    """
     files: dict[Path, Path] = {}
     failures: Failures = []
     for path in given:
         with collected(path, failures):
             found = [path]
             if path.is_dir() and not _meant(path, kind):
-                found = sorted(p for p in path.iterdir() if _meant(p, kind))
+                found = sorted(p for p in path.iterdir() if _meant(p, kind) and not _written(p))
                 if not found:
                     raise ValueError(f"no {kind.name} in this folder: looked for {', '.join(kind.suffixes)}")
             for file in found:
@@ -41,6 +44,20 @@ def _meant(path: Path, kind: Kind) -> bool:
     """Whether it is a file of that kind, or a store that is a folder."""
     suffix = path.suffix.lower()
     return suffix in kind.suffixes and (path.is_file() or suffix == ".zarr")
+
+
+def _written(path: Path) -> bool:
+    from emcore.nexus import is_result
+
+    return any(is_result(path.with_name(f"{stem}.h5")) for stem in _own_stems(path))
+
+
+def _own_stems(path: Path) -> Iterator[str]:
+    """Of the result that it may be, or lie beside."""
+    if path.suffix.lower() == ".h5":
+        yield path.stem
+    if path.stem.endswith("_grains"):
+        yield path.stem.removesuffix("_grains")
 
 
 def output_names(files: Sequence[Path]) -> dict[Path, str]:
@@ -68,11 +85,13 @@ def _clashing(names: dict[Path, str]) -> list[Path]:
     return [file for file, name in names.items() if lower.count(name.lower()) > 1]
 
 
-def result_paths(options: argparse.Namespace, name: str, inputs: Sequence[Path]) -> tuple[Path, Path]:
-    """Where the results file and the report go; refuses, before the work, what could not be written."""
+def result_paths(
+    options: argparse.Namespace, name: str, inputs: Sequence[Path], also: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    """Where the results file, the report and what `also` is written go; refuses, before the work, what cannot be."""
     from emcore.output import check_output
 
-    results = options.output / f"{name}.h5", options.output / f"{name}.pdf"
+    results = tuple(options.output / f"{name}{ending}" for ending in (".h5", ".pdf", *also))
     for path in results:
         if path.resolve() in {each.resolve() for each in inputs}:
             raise FileExistsError(f"its results would replace the input {path}: choose another folder with --output")

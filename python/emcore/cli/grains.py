@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.diffraction import SCANS
-from emcore.cli.options import add_files, add_output_options, auto_or_count, positive_number, scan_shape
+from emcore.cli.options import (
+    add_files,
+    add_output_options,
+    add_scan_options,
+    auto_or_count,
+    positive_number,
+    refuse_radius_without_mask,
+    refuse_unknown,
+)
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
@@ -33,10 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", type=_part, default=0.02, metavar="PART", help="what part of them (0.02)")
     parser.add_argument("--compactness", type=positive_number, default=0.3, metavar="M", help="of segments (0.3)")
-    parser.add_argument("--no-mask-beam", dest="mask_beam", action="store_false", help="keep the direct beam")
-    parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="mask so many pixels (as found)")
-    parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
-    parser.add_argument("--dataset", help="which data set of the file, see emcore info (the largest scan)")
+    add_scan_options(parser)
     parser.add_argument("--export", choices=("hspy", "npy"), help="write the mean patterns too, for indexing")
     add_output_options(parser)
 
@@ -60,22 +65,13 @@ def _part(text: str) -> float:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Segment every file."""
-    from emcore.arrays import check_option
-    from emcore.output import check_output
     from emcore.patterns import read_patterns
     from emcore.workflows.grains import PIXELS
 
-    try:
-        check_option(options.detector_pixels, PIXELS, "--detector-pixels")
-    except ValueError as error:
-        parser.error(str(error))
-    if options.beam_radius is not None and not options.mask_beam:
-        parser.error("--beam-radius goes with a mask, --no-mask-beam without: leave one out")
+    refuse_unknown(parser, options, {"detector-pixels": PIXELS})
+    refuse_radius_without_mask(parser, options)
 
-    def work(file: Path) -> "Segmentation":
-        stack = options.output / f"{file.stem}_grains.{options.export}"
-        if options.export:
-            check_output(stack, options.force)
+    def work(file: Path, *stack: Path) -> "Segmentation":
         result: Segmentation = emcore.segment_grains(
             read_patterns(file, options.dataset),
             options.segments,
@@ -87,11 +83,12 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             compactness=options.compactness,
             scan_shape=options.scan,
         )
-        if options.export:
-            result.export_patterns(stack, overwrite=options.force)
+        if stack:
+            result.export_patterns(stack[0], overwrite=options.force)
         return result
 
-    return each_file(options, SCANS, work, tell)
+    stacks = {None: (), "hspy": ("_grains.hspy",), "npy": ("_grains.npy", "_grains.json")}
+    return each_file(options, SCANS, work, tell, stacks[options.export])
 
 
 def tell(result: "Segmentation") -> Iterator[str]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import Kind
-from emcore.cli.options import add_files, add_output_options, auto_or_count, frame, whole_number
+from emcore.cli.options import add_files, add_output_options, auto_or_count, frame, refuse_unknown, whole_number
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
-    from emcore.workflows.image import ImageAnalysis
+    from emcore.workflows.image_analysis import ImageAnalysis
 
 TEXT = "Find the regions of a micrograph that differ in local periodicity."
 IMAGES = Kind("image", (".tif", ".tiff", ".npy", ".ser", ".emd", ".dm3", ".dm4"))
@@ -32,15 +32,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Analyse every file."""
     if options.rule is not None:
-        from emcore.arrays import check_option
         from emcore.workflows.image import IMAGE_RULES
 
         if options.components != "auto":
             parser.error("--rule chooses the number of components, --components fixes it: leave one out")
-        try:
-            check_option(options.rule, IMAGE_RULES, "--rule")
-        except ValueError as error:
-            parser.error(str(error))
+        refuse_unknown(parser, options, {"rule": IMAGE_RULES})
 
     def work(file: Path) -> "ImageAnalysis":
         result: ImageAnalysis = emcore.analyze_image(

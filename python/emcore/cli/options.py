@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from emcore.control import MAX_THREADS
@@ -19,6 +19,33 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace existing results")
     parser.add_argument("--threads", type=whole_number(1, MAX_THREADS), help="how many threads compute (all cores)")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
+
+
+def add_scan_options(parser: argparse.ArgumentParser) -> None:
+    """Which patterns of a file, and the mask over their beam."""
+    parser.add_argument("--no-mask-beam", dest="mask_beam", action="store_false", help="keep the direct beam")
+    parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="mask so many pixels (as found)")
+    parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
+    parser.add_argument("--dataset", help="which data set of the file, see emcore info (the largest scan)")
+
+
+def refuse_radius_without_mask(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Of the options of `add_scan_options`."""
+    if options.beam_radius is not None and not options.mask_beam:
+        parser.error("--beam-radius goes with a mask, --no-mask-beam without: leave one out")
+
+
+def refuse_unknown(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, known: Mapping[str, Iterable[str]]
+) -> None:
+    """Refuse words that are not among those known for an option of that name."""
+    from emcore.arrays import check_option
+
+    try:
+        for name, choices in known.items():
+            check_option(getattr(options, name.replace("-", "_")), choices, f"--{name}")
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:

@@ -36,8 +36,9 @@ def _stop(message: str) -> NoReturn:
 def each_file(
     options: argparse.Namespace,
     kind: Kind,
-    work: Callable[[Path], Result],
+    work: Callable[..., Result],
     tell: Callable[[Any], Iterable[str]],
+    also: Sequence[str] = (),
 ) -> int:
     """Report and results file for every file meant; returns the exit code.
 
@@ -48,9 +49,11 @@ def each_file(
     kind : Kind
         What a folder is searched for.
     work : callable
-        From a file to its result.
+        From a file to its result; what it is to write besides are further arguments.
     tell : callable
         The lines that say what was decided, each without its end.
+    also : sequence of str
+        Ends of the names of what `work` writes itself.
     """
     prepare(options)
     files, failures = expand(options.files, kind)
@@ -58,7 +61,7 @@ def each_file(
     done = 0
     for file in files:
         with collected(file, failures):
-            one_result(options, outputs[file], files, partial(work, file), tell, shown=file.name)
+            one_result(options, outputs[file], files, partial(work, file), tell, shown=file.name, also=also)
             done += 1
     if len(files) > 1 and not options.quiet:
         print(f"{done} of {len(files)} files done")
@@ -69,15 +72,16 @@ def one_result(
     options: argparse.Namespace,
     name: str,
     inputs: Sequence[Path],
-    work: Callable[[], Result],
+    work: Callable[..., Result],
     tell: Callable[[Any], Iterable[str]],
     shown: str = "",
+    also: Sequence[str] = (),
 ) -> None:
     """One report and results file under `name`, of however many inputs; what cannot be written is refused first."""
     start = time.perf_counter()
-    results, report = result_paths(options, name, inputs)
+    results, report, *others = result_paths(options, name, inputs, also)
     with progress_bar(shown or name, options.quiet):
-        result = work()
+        result = work(*others)
     result.save(results, overwrite=options.force)
     result.report(report, overwrite=options.force)
     if options.quiet:

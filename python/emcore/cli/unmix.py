@@ -96,6 +96,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Unmixing") -> Iterator[str]:
     """What was decided, and the components."""
+    from emcore.pages.unmixing import amount
     from emcore.wording import count_of, number
 
     (energy,) = result.mean.axes
@@ -112,4 +113,4 @@ def tell(result: "Unmixing") -> Iterator[str]:
     for index in range(result.n_components):
         strongest = values[int(result.spectra[index].argmax())]
         at = f"  strongest at {strongest:.5g} {energy.units}" if energy.calibrated else ""
-        yield f"  component {index + 1:<3}{100 * float(result.fraction[index]):6.2f} % of the counts{at}"
+        yield f"  component {index + 1:<3}{100 * float(result.fraction[index]):6.2f} % of the {amount(result)}{at}"

@@ -54,8 +54,16 @@ def draw_signals(figure: "Figure", result: Any, chosen: Sequence[int], top: floa
 
 def key_numbers(result: Any) -> dict[str, str]:
     """What is to be said of the patterns, by a word for it."""
-    ky, kx = result.mean.axes
     parameters = result.provenance.parameters
+    compared = "all kept pixels" if parameters["reduce"] is None else "principal components of the kept pixels"
+    normalize = parameters["normalize"]
+    compared += ", not normalised" if normalize == "none" else f", normalised by {normalize}"
+    return size_and_beam(result) | {"compared": compared}
+
+
+def size_and_beam(result: Any) -> dict[str, str]:
+    """How large the patterns are, and what is masked of them."""
+    ky, kx = result.mean.axes
     size = f"{kx.size} × {ky.size} px"
     if kx.calibrated:
         size += f" ({quantity(abs(kx.scale), kx.units, 4)} per pixel)"
@@ -65,10 +73,7 @@ def key_numbers(result: Any) -> dict[str, str]:
         beam = f"at kx {center_x:.2f}, ky {center_y:.2f} px, masked to a radius of {result.beam_radius:.2f} px"
         if kx.calibrated:
             beam += f" ({quantity(result.beam_radius * abs(kx.scale), kx.units)})"
-    compared = "all kept pixels" if parameters["reduce"] is None else "principal components of the kept pixels"
-    normalize = parameters["normalize"]
-    compared += ", not normalised" if normalize == "none" else f", normalised by {normalize}"
-    return {"patterns": size, "beam": beam, "compared": compared}
+    return {"patterns": size, "beam": beam}
 
 
 def cells(result: Any, index: int) -> tuple[str, ...]:

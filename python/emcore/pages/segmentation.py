@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emcore.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
-from emcore.pages.patterns import brightest, draw_mask, draw_pattern, values
+from emcore.pages.patterns import brightest, draw_mask, draw_pattern, size_and_beam
 from emcore.plotting import draw_borders, draw_grains, draw_map, draw_mergings, draw_sizes
 from emcore.wording import count_of, number, quantity, symbol
 
@@ -89,9 +89,7 @@ def _draw_kept(axes: "Axes", result: Any) -> None:
     tint[result.kept] = (0, 229, 255, 170)
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    ky, kx = (values(result, axis) for axis in (0, 1))
-    backwards = slice(None, None, -1 if ky[0] > ky[-1] else 1), slice(None, None, -1 if kx[0] > kx[-1] else 1)
-    axes.imshow(tint[backwards], extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect())
+    axes.imshow(tint, extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect())
     draw_mask(axes, result)
     axes.set_title(f"{int(result.kept.sum())} kept pixels over the mean", loc="left")
 
@@ -103,6 +101,18 @@ def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
     draw_grains(axes, result.labels, y.values, x.values, _SHOWN, x.units)
     axes.set_title(count_of(result.n_grains, "grain").capitalize(), loc="left")
     axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
+    if result.n_grains == 1:
+        axes.set_axis_off()
+        axes.set_title("Confidence: there is no other grain", loc="left")
+    else:
+        _draw_confidence(figure, axes, result, top)
+    axes = place(figure, _column(2) + 0.75, top, _PICTURE - 0.7, _PICTURE - 0.5)
+    draw_sizes(axes, result.diameter, symbol(result.length_units))
+    axes.set_title("Grain sizes, median dashed", loc="left")
+
+
+def _draw_confidence(figure: "Figure", axes: "Axes", result: Any, top: float) -> None:
+    y, x = result.image.axes
     high = max(float(np.quantile(result.confidence, 0.995)), 1e-3)
     image = draw_map(
         axes,
@@ -119,20 +129,17 @@ def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
     axes.set_title("Confidence: own grain less the next best", loc="left")
     bar = place(figure, _column(1) + _PICTURE + 0.08, top + 0.1, 0.12, _PICTURE - 0.6)
     figure.colorbar(image, cax=bar)
-    axes = place(figure, _column(2) + 0.75, top, _PICTURE - 0.7, _PICTURE - 0.5)
-    draw_sizes(axes, result.diameter, symbol(result.length_units))
-    axes.set_title("Grain sizes, median dashed", loc="left")
 
 
 def _draw_choices(figure: "Figure", result: Any, top: float) -> None:
     """Mergings, and the numbers that matter."""
-    axes = place(figure, LEFT + 0.35, top, 3.9, 2.5)
+    left = LEFT
     if len(result.history):
+        axes = place(figure, LEFT + 0.35, top, 3.9, 2.5)
         draw_mergings(axes, result.history, result.n_segments, result.min_correlation)
-    else:
-        axes.set_axis_off()
-    axes.set_title("Mergings, least correlation dashed", loc="left")
-    write(figure, LEFT + 4.9, top - 0.05, "\n".join(_key_numbers(result)), linespacing=1.6)
+        axes.set_title("Mergings, least correlation dashed", loc="left")
+        left += 4.9
+    write(figure, left, top - 0.05, "\n".join(_key_numbers(result)), linespacing=1.6)
 
 
 def _draw_patterns(figure: "Figure", result: Any, top: float, start: int = 0, most: int = _SHOWN) -> None:
@@ -153,22 +160,14 @@ def _draw_patterns(figure: "Figure", result: Any, top: float, start: int = 0, mo
 
 def key_numbers(result: Any) -> dict[str, str]:
     """What is to be said of the grains, by a word for it."""
-    ky, kx = result.mean.axes
-    size = f"{kx.size} × {ky.size} px"
-    if kx.calibrated:
-        size += f" ({quantity(abs(kx.scale), kx.units, 4)} per pixel)"
-    beam = "not masked"
-    if result.beam_radius is not None:
-        center_y, center_x = result.beam_center
-        beam = f"at kx {center_x:.2f}, ky {center_y:.2f} px, masked to a radius of {result.beam_radius:.2f} px"
     how = {"range": "the largest range", "variance": "the largest variance over mean", "all": "any variation"}
     by = how[str(result.provenance.parameters["detector_pixels"])]
     low, middle, high = (quantity(float(q), result.length_units) for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
+    found = size_and_beam(result) | {"compared": f"{int(result.kept.sum())} detector pixels of {by}"}
+    if result.n_grains == 1:
+        return found | {"grains": f"1, equivalent diameter {middle}"}
     sure = 100 * float((result.confidence > 0).mean())
-    return {
-        "patterns": size,
-        "beam": beam,
-        "compared": f"{int(result.kept.sum())} detector pixels of {by}",
+    return found | {
         "grains": f"{result.n_grains}, equivalent diameter {middle} (median; 10 % below {low}, 10 % above {high})",
         "sure": f"{sure:.1f} % of the positions correlate best with their own grain",
     }

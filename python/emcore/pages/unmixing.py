@@ -91,6 +91,11 @@ def key_lines(result: Any, width: int) -> list[str]:
     return lines if len(lines) <= 12 else [*lines[:11], "… (all notes stand on the last page)"]
 
 
+def amount(result: Any) -> str:
+    """What maps are sums of."""
+    return "counts" if result.residual_unit == NOISE else "signal"
+
+
 def _sides(blocks: Sequence[int]) -> str:
     return " × ".join(str(side) for side in reversed(tuple(blocks)))
 
@@ -99,7 +104,7 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     picture, y, x = folded(np.asarray(result.image.data), result.image.axes)
     axes = place(figure, LEFT, top, 3.3, _PICTURES)
     draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
-    axes.set_title("Counts", loc="left")
+    axes.set_title(amount(result).capitalize(), loc="left")
     axes = place(figure, LEFT + 3.55, top, 3.3, _PICTURES)
     if result.n_components > 1:
         tops = np.quantile(result.maps.reshape(result.n_components, -1), 0.999, axis=1)
@@ -136,7 +141,7 @@ def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
     axes.set_title(f"Residual, {result.residual_unit}", loc="left")
     chosen = range(min(result.n_components, _LISTED))
     lines = {i: (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %") for i in chosen}
-    heads = {"component": 0.55, "counts": 1.0}
+    heads = {"component": 0.55, amount(result): 1.0}
     rows = min(max(len(lines), 3), 5)
     draw_table(place(figure, 8.35, top + 1.65, 3.0, 0.18 * (rows + 1)), heads, lines, rows)
 
@@ -166,7 +171,7 @@ def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> No
     axes = place(figure, LEFT, top, 2.1, 1.7)
     limits = (0.0, max(float(np.quantile(values, 0.9999)), 1e-30))
     _with_bar(figure, axes, values, y, x, cmap="viridis", limits=limits)
-    frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the counts")
+    frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the {amount(result)}")
     axes = place(figure, LEFT + 3.4, top, 7.2, 1.55)
     energy, units = _shown_energy(result)
     spectrum = result.spectra[index]
@@ -232,7 +237,7 @@ def _shown_energy(result: Any) -> tuple[NDArray[np.float64], str]:
 
 
 def _line_axes(axes: "Axes", result: Any, energy: NDArray[Any], units: str) -> None:
-    axes.set_xlabel(f"energy ({units})" if units in ENERGIES else f"{result.mean.axes[0].name}")
+    axes.set_xlabel(f"energy ({units})" if units in ENERGIES else result.mean.axes[0].name)
     axes.set_xlim(energy[0], energy[_last(result) - 1])
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -7,7 +7,6 @@ minima than as many runs on all pixels would, at the cost of one. The mean patte
 they were measured.
 """
 
-import os
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +21,7 @@ from emcore.choose import choose_n_clusters
 from emcore.control import get_num_threads
 from emcore.detectors import disc, masked_beam, sum_by_label, virtual_images
 from emcore.kmeans import kmeans
-from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
+from emcore.patterns import PatternRows, as_pattern_rows, select_patterns
 from emcore.pca import pca, scores
 from emcore.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
 from emcore.rank import n_components
@@ -99,9 +98,7 @@ def cluster_diffraction(
     ((3, 64, 64), True)
     """
     started = time.perf_counter()
-    is_path = isinstance(patterns, str | os.PathLike)
-    given = read_patterns(os.fspath(patterns)) if is_path else patterns
-    scan, notes = select_patterns(given, scan_shape)
+    scan, notes = select_patterns(patterns, scan_shape)
     normalize = check_option(normalize, NORMALIZATIONS, "normalize")
     matrix = as_pattern_rows(scan)
     count = len(matrix.rows)
@@ -142,7 +139,7 @@ def cluster_diffraction(
         "beam_radius": beam_radius,
         "normalize": normalize,
         "reduce": reduce,
-        "scan_shape": scan_shape,
+        "scan_shape": None if scan_shape is None else matrix.scan,
         "random_state": random_state,
     }
     return Clustering(

@@ -7,7 +7,6 @@ data are read three times: for the statistics of every pixel, for the kept pixel
 """
 
 import math
-import os
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,7 @@ from emcore.arrays import check_count, check_number, check_option
 from emcore.control import get_num_threads
 from emcore.detectors import disc, masked_beam
 from emcore.grain_choices import choose_correlation, extent, segment_side
-from emcore.patterns import PatternRows, as_pattern_rows, read_patterns, select_patterns
+from emcore.patterns import PatternRows, as_pattern_rows, select_patterns
 from emcore.preprocessing import Recipe, prepare
 from emcore.results import Provenance
 from emcore.signals import Signal, hashed
@@ -94,8 +93,7 @@ def segment_grains(
     ((6, 64, 64), True)
     """
     started = time.perf_counter()
-    is_path = isinstance(patterns, str | os.PathLike)
-    scan, notes = select_patterns(read_patterns(os.fspath(patterns)) if is_path else patterns, scan_shape)
+    scan, notes = select_patterns(patterns, scan_shape)
     matrix = as_pattern_rows(scan)
     check_option(detector_pixels, PIXELS, "detector_pixels")
     keep = check_number(keep, "keep", 0, 1)
@@ -139,7 +137,7 @@ def segment_grains(
         "beam_radius": beam_radius,
         "min_correlation": min_correlation,
         "compactness": compactness,
-        "scan_shape": scan_shape,
+        "scan_shape": None if scan_shape is None else matrix.scan,
     }
     picture = Signal(image.reshape(matrix.scan), (y, x), title="virtual image of the kept pixels")
     return Segmentation(
