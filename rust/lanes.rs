@@ -6,10 +6,13 @@
 //! holds feature j of its rows at `group(g)[j * LINE..(j + 1) * LINE]`, whatever the instruction set. What is turned is
 //! (x - offset) factor: of centred and scaled data 32-bit floats lose no digits to a mean or a unit.
 //!
-//! Cost: a load, a store and two shuffles for four values, 2 d / LINE registers of arithmetic.
+//! Cost: a load, a store and two shuffles for four values, 2 d / LINE registers of arithmetic; of f32 with AVX-512 a load for
+//! four values, a store and two shuffles for sixteen.
 
 use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd};
+#[cfg(target_arch = "x86_64")]
+use std::any::TypeId;
 
 /// Rows in groups of `LINE`, turned; filled again and again by one thread.
 #[derive(Debug, Clone)]
@@ -73,7 +76,21 @@ impl<R: Real> Lanes<R> {
         if self.values.len() < self.groups() * d * R::LINE {
             self.values.resize(self.groups() * d * R::LINE, R::ZERO);
         }
+        #[cfg(target_arch = "x86_64")]
+        let sixteen = R::lanes::<S>() == 16 && d >= 4 && TypeId::of::<T>() == TypeId::of::<f32>();
         for (g, group) in self.values.chunks_exact_mut(d * R::LINE).take(n.div_ceil(R::LINE)).enumerate() {
+            #[cfg(target_arch = "x86_64")]
+            if sixteen {
+                for l in (0..R::LINE).step_by(16) {
+                    let mut rows: [&[f32]; 16] = [&[]; 16];
+                    for (i, at) in rows.iter_mut().enumerate() {
+                        *at = same(&row((g * R::LINE + l + i).min(n - 1))[..d]);
+                    }
+                    // SAFETY: registers of 16 f32 are those of AVX-512, with which this is compiled; T, and so R, is f32.
+                    unsafe { turn_sixteen(&rows, same(offset), same(factor), same_mut(&mut group[l..])) };
+                }
+                continue;
+            }
             for l in (0..R::LINE).step_by(4) {
                 let mut rows: [&[T]; 4] = [&[]; 4];
                 for (i, at) in rows.iter_mut().enumerate() {
@@ -101,6 +118,69 @@ impl<R: Real> Lanes<R> {
             }
         }
     }
+}
+
+/// Sixteen rows of f32: four features of all at a time, in four lanes of 128 bits of each register. `group` starts at the
+/// first of the rows.
+///
+/// # Safety
+/// Rows, offset and factor must have the same length, of 4 or more.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+unsafe fn turn_sixteen(rows: &[&[f32]; 16], offset: &[f32], factor: &[f32], group: &mut [f32]) {
+    use std::arch::x86_64::*;
+    let d = offset.len();
+    let mut j = 0;
+    loop {
+        let mut x = [_mm512_setzero_ps(); 4];
+        for (i, x) in x.iter_mut().enumerate() {
+            // SAFETY: j + 4 is at most d.
+            unsafe {
+                *x = _mm512_castps128_ps512(_mm_loadu_ps(rows[i].as_ptr().add(j)));
+                *x = _mm512_insertf32x4::<1>(*x, _mm_loadu_ps(rows[4 + i].as_ptr().add(j)));
+                *x = _mm512_insertf32x4::<2>(*x, _mm_loadu_ps(rows[8 + i].as_ptr().add(j)));
+                *x = _mm512_insertf32x4::<3>(*x, _mm_loadu_ps(rows[12 + i].as_ptr().add(j)));
+            }
+        }
+        let [a, b, c, e] = x;
+        let (low, high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        let (low_next, high_next) = (_mm512_unpacklo_ps(c, e), _mm512_unpackhi_ps(c, e));
+        let turned = [
+            _mm512_shuffle_ps::<0x44>(low, low_next),
+            _mm512_shuffle_ps::<0xEE>(low, low_next),
+            _mm512_shuffle_ps::<0x44>(high, high_next),
+            _mm512_shuffle_ps::<0xEE>(high, high_next),
+        ];
+        for (c, &x) in turned.iter().enumerate() {
+            let x = _mm512_sub_ps(x, _mm512_set1_ps(offset[j + c]));
+            let to = &mut group[(j + c) * f32::LINE..][..16];
+            // SAFETY: to 16 values.
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), _mm512_mul_ps(x, _mm512_set1_ps(factor[j + c]))) };
+        }
+        if j + 4 == d {
+            return;
+        }
+        j = (j + 4).min(d - 4); // where d is no multiple of four the last four overlap those before
+    }
+}
+
+/// As of the type that it is.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn same<A: 'static, B: 'static>(values: &[A]) -> &[B] {
+    assert_eq!(TypeId::of::<A>(), TypeId::of::<B>());
+    // SAFETY: the same type.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}
+
+/// [`same`], to change.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn same_mut<A: 'static, B: 'static>(values: &mut [A]) -> &mut [B] {
+    assert_eq!(TypeId::of::<A>(), TypeId::of::<B>());
+    // SAFETY: the same type.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
 }
 
 #[inline(always)]

@@ -25,10 +25,9 @@ impl<V: Copy + Default> Panel<V> {
     /// Packed from a function of feature j and column c.
     pub fn from_fn<R: Real>(d: usize, k: usize, value: impl Fn(usize, usize) -> V) -> Self {
         let mut panel = Self::zeros::<R>(d, k);
-        for c in 0..k {
-            for j in 0..d {
-                let at = panel.at(j, c);
-                panel.values[at] = value(j, c);
+        for first in (0..d).step_by(R::LINE) {
+            for (c, column) in panel.line_mut(first / R::LINE).chunks_exact_mut(R::LINE).enumerate() {
+                column.iter_mut().zip(first..d).for_each(|(to, j)| *to = value(j, c));
             }
         }
         panel

@@ -189,34 +189,61 @@ impl<T: Pixel> Project<'_, T> {
         rows: [usize; R],
         sums: &mut [[<T::Real as Real>::Lanes<S>; K]; R],
     ) {
-        let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
+        let size = T::Real::LINE;
         let step = self.tile.block.row_step();
         let ahead = if (0..SHORT_ROW as isize).contains(&step) { 2 * R * step as usize } else { PREFETCH_BYTES };
+        let (block, whole) = (self.tile.block, self.tile.block.d() / size);
+        let mut x = [&[] as &[T]; R];
+        for (x, &i) in x.iter_mut().zip(&rows) {
+            *x = block.row(i);
+        }
         let mut acc = *sums;
-        for line in chunk {
-            let x = rows.map(|i| self.tile.line(i, line));
-            for x in x {
+        for line in chunk.start..chunk.end.min(whole) {
+            let mut part = x;
+            for x in &mut part {
+                // SAFETY: a whole line of the row.
+                *x = unsafe { x.get_unchecked(line * size..(line + 1) * size) };
                 prefetch(x, ahead);
             }
-            let at = (line * self.q.k + first) * size;
-            // SAFETY: Q holds `lines()` whole lines of each column.
-            let columns = unsafe { self.q.values.get_unchecked(at..at + K * size) };
-            for part in (0..size).step_by(lanes) {
-                let mut q = [T::Real::splat(simd, T::Real::ZERO); K];
-                for (q, column) in q.iter_mut().zip(columns.chunks_exact(size)) {
-                    *q = T::Real::load(simd, &column[part..part + lanes]);
-                }
-                let offset = self.tile.offset::<S, O>(simd, line * size + part);
-                for (x, acc) in x.iter().zip(&mut acc) {
-                    let x = T::load(simd, &x[part..part + lanes]);
-                    let x = if O { T::Real::sub(simd, x, offset) } else { x };
-                    for c in 0..K {
-                        acc[c] = T::Real::mul_add(simd, x, q[c], acc[c]);
-                    }
+            self.line::<S, K, R, O>(simd, first, line, part, &mut acc);
+        }
+        if chunk.end > whole {
+            for (x, &i) in x.iter_mut().zip(&rows) {
+                *x = self.tile.line(i, whole);
+            }
+            self.line::<S, K, R, O>(simd, first, whole, x, &mut acc);
+        }
+        *sums = acc;
+    }
+
+    /// One line of features of R rows.
+    #[inline(always)]
+    fn line<S: Simd, const K: usize, const R: usize, const O: bool>(
+        &self,
+        simd: S,
+        first: usize,
+        line: usize,
+        x: [&[T]; R],
+        acc: &mut [[<T::Real as Real>::Lanes<S>; K]; R],
+    ) {
+        let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
+        let at = (line * self.q.k + first) * size;
+        // SAFETY: Q holds `lines()` whole lines of each column.
+        let columns = unsafe { self.q.values.get_unchecked(at..at + K * size) };
+        for part in (0..size).step_by(lanes) {
+            let mut q = [T::Real::splat(simd, T::Real::ZERO); K];
+            for (q, column) in q.iter_mut().zip(columns.chunks_exact(size)) {
+                *q = T::Real::load(simd, &column[part..part + lanes]);
+            }
+            let offset = self.tile.offset::<S, O>(simd, line * size + part);
+            for (x, acc) in x.iter().zip(&mut *acc) {
+                let x = T::load(simd, &x[part..part + lanes]);
+                let x = if O { T::Real::sub(simd, x, offset) } else { x };
+                for c in 0..K {
+                    acc[c] = T::Real::mul_add(simd, x, q[c], acc[c]);
                 }
             }
         }
-        *sums = acc;
     }
 }
 

@@ -87,8 +87,8 @@ impl<R: Real> Bases<R> {
             self.today = (0..self.most).min_by_key(|&basis| counts[basis]).expect("at least one");
         }
         let own = self.today * k * d..(self.today + 1) * k * d;
-        for (c, vector) in self.vectors[own.clone()].chunks_mut(d).enumerate() {
-            (0..d).for_each(|j| vector[j] = centers.q.get(j, c));
+        for (vector, center) in zip(self.vectors[own.clone()].chunks_mut(d), centers.values.chunks(d)) {
+            zip(vector, zip(center, &centers.origin)).for_each(|(to, (c, p))| *to = R::of(c - p)); // as in the products
         }
         let with = &self.vectors[own];
         let mut products = vec![0.0; self.bases.len() * k * k];
@@ -222,10 +222,15 @@ impl<R: Real> WithSimd for Products<'_, R> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let k = self.with.len() / self.d;
+        let (mut row64, mut with64) = ([0.0; CHUNK], vec![0.0; k * CHUNK]);
         for chunk in tiles(self.d, CHUNK) {
+            for (with64, with) in zip(with64.chunks_exact_mut(CHUNK), self.with.chunks(self.d)) {
+                zip(with64, &with[chunk.clone()]).for_each(|(to, x)| *to = x.f64());
+            }
             for (row, out) in zip(self.rows.chunks(self.d), self.out.chunks_mut(k)) {
-                for (with, out) in zip(self.with.chunks(self.d), out) {
-                    *out += dot(&row[chunk.clone()], &with[chunk.clone()]);
+                zip(&mut row64, &row[chunk.clone()]).for_each(|(to, x)| *to = x.f64());
+                for (with64, out) in zip(with64.chunks_exact(CHUNK), out) {
+                    *out += dot(&row64[..chunk.len()], &with64[..chunk.len()]);
                 }
             }
         }
@@ -233,16 +238,16 @@ impl<R: Real> WithSimd for Products<'_, R> {
 }
 
 #[inline(always)]
-fn dot<R: Real>(a: &[R], b: &[R]) -> f64 {
+fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; LANES];
     let (mut rows, mut others) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     for (a, b) in (&mut rows).zip(&mut others) {
         for l in 0..LANES {
-            sums[l] += a[l].f64() * b[l].f64();
+            sums[l] += a[l] * b[l];
         }
     }
     for (l, (a, b)) in zip(rows.remainder(), others.remainder()).enumerate() {
-        sums[l] += a.f64() * b.f64();
+        sums[l] += a * b;
     }
     sums.iter().sum()
 }

@@ -138,11 +138,11 @@ impl<R: Real> Centers<R> {
         let (values, origin, d) = (&self.values, &self.origin, self.d);
         let relative = |j: usize, c: usize| values[c * d + j] - origin[j];
         self.q = Panel::from_fn::<R>(d, self.k, |j, c| R::of(relative(j, c)));
-        let square = |c: usize| exact::sum_squares((0..d).map(|j| relative(j, c)));
-        self.length = Vec::from_iter((0..self.k).map(|c| square(c).sqrt()));
+        let squares = Vec::from_iter((0..self.k).map(|c| exact::sum_squares((0..d).map(|j| relative(j, c)))));
+        self.length = squares.iter().map(|square| square.sqrt()).collect();
         let dot = |c: usize| (0..d).map(|j| origin[j] * relative(j, c)).sum::<f64>();
         let shifted = self.metric == Metric::Cosine;
-        self.half = (0..self.k).map(|c| 0.5 * square(c) + if shifted { dot(c) } else { 0.0 }).collect();
+        self.half = (0..self.k).map(|c| 0.5 * squares[c] + if shifted { dot(c) } else { 0.0 }).collect();
     }
 }
 

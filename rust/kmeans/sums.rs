@@ -6,7 +6,7 @@ use super::too_large;
 use crate::pass::pass;
 use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
-use crate::tiles::{tile_rows, tiles};
+use crate::tiles::{BLOCK_ROWS, tile_rows, tiles};
 use crate::{Control, Result};
 use std::ops::Range;
 use std::sync::Mutex;
@@ -220,8 +220,13 @@ impl Change {
             let used = free.0.lock().unwrap().pop();
             used.unwrap_or_else(|| vec![0.0; k * d])
         });
+        let small = exact::<T>(x) && size_of::<T>() <= 2 && moves.len() <= BLOCK_ROWS;
         for (rows, sums) in of_cluster.iter().zip(values.chunks_mut(d)) {
-            dispatch(Add { rows, sums });
+            if small {
+                dispatch(AddSmall { rows, sums });
+            } else {
+                dispatch(Add { rows, sums });
+            }
         }
     }
 }
@@ -292,6 +297,46 @@ impl<T: Pixel + Into<f64>> WithSimd for Add<'_, T> {
         }
         for (row, factor) in self.rows {
             for (sum, &x) in rest.iter_mut().zip(&row[whole..]) {
+                *sum += factor * x.into();
+            }
+        }
+    }
+}
+
+/// [`Add`] of integers of up to 16 bits and factors of one: of up to [`BLOCK_ROWS`] such rows f32 holds the sums exactly.
+struct AddSmall<'a, T> {
+    rows: &'a [(&'a [T], f64)],
+    sums: &'a mut [f64],
+}
+
+impl<T: Pixel + Into<f64>> WithSimd for AddSmall<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rows, sums } = self;
+        let (line, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
+        let whole = sums.len() / line * line;
+        let mut part = [T::Real::ZERO; 32];
+        for at in (0..whole).step_by(line) {
+            for first in (0..line).step_by(2 * lanes) {
+                let zero = T::Real::splat(simd, T::Real::ZERO);
+                let (mut low, mut high) = (zero, zero);
+                for (row, factor) in rows {
+                    let (x, factor) =
+                        (&row[at + first..at + first + 2 * lanes], T::Real::splat(simd, T::Real::of(*factor)));
+                    low = T::Real::mul_add(simd, T::load(simd, &x[..lanes]), factor, low);
+                    high = T::Real::mul_add(simd, T::load(simd, &x[lanes..]), factor, high);
+                }
+                T::Real::store(simd, &mut part[first..], low);
+                T::Real::store(simd, &mut part[first + lanes..], high);
+            }
+            for (sum, part) in sums[at..at + line].iter_mut().zip(&part) {
+                *sum += part.f64();
+            }
+        }
+        for (row, factor) in rows {
+            for (sum, &x) in sums[whole..].iter_mut().zip(&row[whole..]) {
                 *sum += factor * x.into();
             }
         }
