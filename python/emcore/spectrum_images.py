@@ -247,13 +247,14 @@ def select(
     if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
         raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
     notes: tuple[str, ...] = ()
-    if signal_range is None:
+    wanted = check_range(signal_range)
+    if wanted is None:
         first, last = _without_strobe(signal, outside, memory, job), energy.size
         if first:
             start = energy.offset + first * energy.scale
             notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
     else:
-        first, last = _range(energy, signal_range)
+        first, last = _range(energy, *wanted)
     kept = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
     image = SpectrumImage(signal, kept, slice(first, last), None, notes, job=job)
     if outside and (whole or isinstance(navigation_mask, str)):
@@ -283,13 +284,20 @@ def _check_values(check: Callable[[], object], name: str) -> None:
         ) from None
 
 
-def _range(energy: Axis, signal_range: tuple[float, float]) -> tuple[int, int]:
+def check_range(signal_range: Any) -> tuple[float, float] | None:
+    """The first and the last energy, or None."""
+    if signal_range is None:
+        return None
     try:
-        low, high = np.asarray(signal_range, dtype=np.float64)
+        low, high = np.asarray(signal_range, dtype=np.float64).tolist()
     except (TypeError, ValueError):
         raise ValueError(
             f"signal_range={signal_range!r}: give the first and the last energy, for example (200, 10000)"
         ) from None
+    return low, high
+
+
+def _range(energy: Axis, low: float, high: float) -> tuple[int, int]:
     inside = np.flatnonzero((energy.values >= low) & (energy.values <= high))
     if len(inside) < 2:
         ends = f"{energy.values[0]:.6g} to {energy.values[-1]:.6g} {energy.units}"

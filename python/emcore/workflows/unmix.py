@@ -29,7 +29,7 @@ from emcore.rank_rules import RankChoice
 from emcore.results import Provenance
 from emcore.signals import Signal
 from emcore.sources import Source
-from emcore.spectrum_images import SpectrumImage, as_spectrum_image, select
+from emcore.spectrum_images import SpectrumImage, as_spectrum_image, check_range, select
 from emcore.spectrum_outside import is_outside, predicted, rows_outside, source_file
 from emcore.wording import count_of
 from emcore.workflows.parts import Part, Settings, block_fields, is_counting, join, map_spectra, mean_evr, search
@@ -125,7 +125,7 @@ def unmix(
         check_count(n_components, "n_components", 1)
     parameters: dict[str, Any] = {"n_components": n_components, "weighting": weighting, "loss": loss}
     parameters |= {"navigation_mask": navigation_mask if isinstance(navigation_mask, str | None) else "given"}
-    parameters |= {"signal_range": None if signal_range is None else tuple(float(value) for value in signal_range)}
+    parameters |= {"signal_range": check_range(signal_range)}
     job = None
     if checkpoint is not None:
         spectrum_image = as_spectrum_image(spectrum_image, memory=memory)
