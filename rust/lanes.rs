@@ -213,7 +213,7 @@ mod tests {
 
     fn check<T: Pixel>(of: impl Fn(usize) -> T) {
         let (line, real) = (T::Real::LINE, |x: usize| T::Real::of(x as f64));
-        for (n, d) in [(2, 1), (33, 10), (34, 3), (35, 4), (9, 8), (71, 71)] {
+        for (n, d) in [(2, 1), (33, 10), (34, 3), (35, 4), (40, 5), (9, 8), (71, 71)] {
             let data = Array2::from_shape_fn((2 * n, 3 * d), |(i, j)| of((i * 31 + j * 7) % 120));
             let (offset, factor) = (Vec::from_iter((0..d).map(real)), Vec::from_iter((0..d).map(|j| real(j % 3))));
             for view in [data.slice(s![..n, ..d]), data.slice(s![..;2, ..d]), data.slice(s![n..;-1, ..;3])] {
