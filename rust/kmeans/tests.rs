@@ -120,3 +120,25 @@ fn rows_that_are_not_read_are_where_brute_force_puts_them() {
         assert!((fit.inertia / inertia - 1.0).abs() < 1e-12, "{} and {inertia}", fit.inertia);
     }
 }
+
+#[test]
+fn labels_are_right_whatever_the_centres_do_and_for_however_long() {
+    // Longer than bases last, so that the rows of each are read again when another takes its place.
+    let (n, d, k) = (1300, 200, 3);
+    let random = Vec::from_iter(noise(n * d + 40 * k * d).into_iter().map(|x| f64::from(x) / f64::from(u32::MAX)));
+    let x = Vec::from_iter((0..n * d).map(|at| (random[at] + 0.4 * f64::from((at / d % k == at % k) as u8)) as f32));
+    let rows = Rows::from_slice(&x, n, d);
+    let x = Weighed::new(rows, Metric::Euclidean, None, &Control::new()).unwrap();
+    let (origin, mut parts) = (vec![0.5; d], Parts::new(&x, k));
+    for step in 0..40 {
+        let place =
+            |at: usize| 0.5 + 0.4 * f64::from((at / d == at % k) as u8) + 0.2 * random[n * d + step * k * d + at];
+        let centers = Centers::around(&x, &origin, (0..k * d).map(place).collect());
+        parts.assign(&x, &centers, None, &Control::new()).unwrap();
+        let exact = exact::distances(rows, &centers.values, Metric::Euclidean, &Control::new()).unwrap();
+        for (i, row) in exact.chunks(k).enumerate() {
+            let best = (0..k).fold(0, |best, c| if row[c] < row[best] { c } else { best });
+            assert_eq!(parts.label(i) as usize, best, "row {i} in step {step}");
+        }
+    }
+}
