@@ -24,16 +24,16 @@ mod tile;
 use crate::moments::moments;
 use crate::pass::pass;
 use crate::rows::Rows;
-use crate::simd::{Pixel, Real};
+use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result};
 pub use frame::Frame;
 pub use metric::Metric;
 pub use power::Power;
 use std::ops::Range;
-pub use step::{Update, base, model, sweep, turned, update};
-use step::{block_rows, limits, whitening};
-pub use tile::{Model, Sums};
-use tile::{Task, visit};
+use step::{block_rows, changed, limits, whitening};
+pub use step::{Update, base, model, sweep, update};
+pub use tile::{Memberships, Model, Sums};
+use tile::{Task, turn, visit};
 
 /// Most features with a covariance each.
 pub const MOST_FEATURES: usize = 512;
@@ -74,11 +74,9 @@ pub enum Start<'a, R> {
     Memberships(&'a [R]),
 }
 
-/// What was found.
+/// What was found, from which [`memberships`] finds those of any rows.
 #[derive(Debug)]
-pub struct Fuzzy<R> {
-    /// n × k, those of the centres and covariances below.
-    pub memberships: Vec<R>,
+pub struct Fuzzy {
     /// k × d.
     pub centers: Vec<f64>,
     /// k × d × d, or empty.
@@ -100,46 +98,67 @@ pub fn cmeans<T: Pixel + Into<f64>>(
     start: Start<'_, T::Real>,
     options: &Options<'_>,
     control: &Control,
-) -> Result<Fuzzy<T::Real>>
+) -> Result<Fuzzy>
 where
     T::Real: Power,
 {
     check(rows.d(), k, options)?;
     let mut fit = Fit::new(rows, k, options, control)?;
+    let mut former = None;
     match start {
         Start::Centers(centers) => fit.centers = fit.frame.inward::<T::Real>(centers),
         Start::Memberships(u) => {
-            fit.u = turned(u, k, control)?;
-            let sums = fit.pass(false)?;
+            former = Some(Former::Given(u));
+            let sums = fit.pass(former.as_ref().map(Former::as_memberships))?;
             fit.update(&sums)?;
         }
     }
     if options.covariances.is_some() {
         if matches!(start, Start::Centers(_)) {
             for _ in 0..SPHERICAL.0 {
-                let sums = fit.pass(true)?;
-                if sums.change <= SPHERICAL.1 {
+                let model = fit.model();
+                let sums = fit.pass(None)?;
+                let changed = fit.changed(&model, former.as_ref(), SPHERICAL.1)?;
+                former = Some(Former::Of(model));
+                if !changed {
                     break;
                 }
                 fit.update(&sums)?;
             }
         }
         fit.metrics = Some(Vec::new());
-        let sums = fit.pass(false)?;
+        let sums = fit.pass(former.as_ref().map(Former::as_memberships))?;
         fit.update(&sums)?;
     }
     let mut objective = Vec::new();
     loop {
-        let sums = fit.pass(true)?;
+        let model = fit.model();
+        let sums = fit.pass(None)?;
         if !sums.objective.is_finite() {
             return Err(Error::invalid("X", "its values are too large or too far apart; divide them by the largest"));
         }
         objective.push(sums.objective / fit.frame.unit(options.covariances.is_some()));
-        let converged = sums.change <= options.tol;
+        let converged = !fit.changed(&model, former.as_ref(), options.tol)?;
         if converged || objective.len() >= options.max_iter {
-            return fit.finish(objective, converged);
+            return Ok(fit.finish(objective, converged));
         }
+        former = Some(Former::Of(model));
         fit.update(&sums)?;
+    }
+}
+
+/// Where the memberships of the last iteration came from.
+enum Former<'a, R> {
+    Given(&'a [R]),
+    Of(Model<R>),
+}
+
+impl<R> Former<'_, R> {
+    fn as_memberships(&self) -> Memberships<'_, R> {
+        match self {
+            Self::Given(u) => Memberships::Given(u),
+            Self::Of(model) => Memberships::Of(model),
+        }
     }
 }
 
@@ -175,27 +194,64 @@ where
     let model = model::<T::Real>(&frame, &frame.inward::<T::Real>(centers), whitening(metrics.as_deref()), m);
     control.expect(n as u64);
     let block = |range: Range<usize>, out: &mut [T::Real]| {
-        visit(&rows, range, &model, Task::Rows(out), &mut Sums::new(&model));
+        visit(&rows, range, (Memberships::Of(&model), None), Task::Write(out));
     };
     pass(n, block_rows::<T::Real>(&model), control, out, block, |()| ())
+}
+
+/// The row of k memberships whose sum is farthest from one, and its sum.
+pub fn farthest_from_one<R: Real>(memberships: &[R], k: usize, control: &Control) -> Result<(usize, f64)> {
+    let n = memberships.len() / k;
+    let mut found = (0, 1.0);
+    let further = |a: (usize, f64), b: (usize, f64)| if (b.1 - 1.0).abs() > (a.1 - 1.0).abs() { b } else { a };
+    let block = |range: Range<usize>, _: &mut [u8]| {
+        let rows = memberships[range.start * k..range.end * k].chunks_exact(k);
+        let sums = rows.map(|row| row.iter().map(|u| u.f64()).sum());
+        range.zip(sums).fold((0, 1.0), further)
+    };
+    control.expect(n as u64);
+    pass(n, LABEL_ROWS, control, &mut [], block, |part| found = further(found, part))?;
+    Ok(found)
 }
 
 /// The cluster of largest membership of each row of k, of equal ones the first.
 pub fn labels<R: Real>(memberships: &[R], k: usize, control: &Control) -> Result<Vec<i32>> {
     let mut labels = vec![0; memberships.len() / k];
     let block = |range: Range<usize>, labels: &mut [i32]| {
-        let rows = memberships[range.start * k..range.end * k].chunks_exact(k);
-        for (label, u) in labels.iter_mut().zip(rows) {
-            let mut best = 0;
-            for c in 1..k {
-                best = if u[c] > u[best] { c } else { best };
-            }
-            *label = best as i32;
-        }
+        dispatch(Labels { u: &memberships[range.start * k..range.end * k], k, labels });
     };
     control.expect(labels.len() as u64);
     pass(labels.len(), LABEL_ROWS, control, &mut labels, block, |()| ())?;
     Ok(labels)
+}
+
+struct Labels<'a, R> {
+    u: &'a [R],
+    k: usize,
+    labels: &'a mut [i32],
+}
+
+impl<R: Real> WithSimd for Labels<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (k, line) = (self.k, R::LINE);
+        let (mut group, mut found) = (vec![R::ZERO; k * line], vec![R::ZERO; line]);
+        for (labels, rows) in self.labels.chunks_mut(line).zip(self.u.chunks(k * line)) {
+            turn(rows, k, &mut group, line);
+            for at in (0..line).step_by(R::lanes::<S>()) {
+                let (mut most, mut best) = (R::load(simd, &group[at..]), R::splat(simd, R::ZERO));
+                for c in 1..k {
+                    let u = R::load(simd, &group[c * line + at..]);
+                    best = R::where_less(simd, most, u, R::splat(simd, R::of(c as f64)), best);
+                    most = R::max(simd, most, u);
+                }
+                R::store(simd, &mut found[at..], best);
+            }
+            labels.iter_mut().zip(&found).for_each(|(label, best)| *label = best.f64() as i32);
+        }
+    }
 }
 
 fn check(d: usize, k: usize, options: &Options<'_>) -> Result<()> {
@@ -224,8 +280,8 @@ struct Fit<'a, 'r, T: Pixel> {
     metrics: Option<Vec<Metric>>,
     /// γ det(F₀)^(1/p).
     base: f64,
-    /// Turned: of each group of rows k times as many memberships.
-    u: Vec<T::Real>,
+    /// A row near which a membership changed by more than the tolerance the last time.
+    witness: usize,
     conditioned: Vec<usize>,
     empty: Vec<usize>,
 }
@@ -246,26 +302,33 @@ where
             centers: vec![0.0; k * d],
             metrics: None,
             base: 0.0,
-            u: vec![T::Real::ZERO; n.div_ceil(T::Real::LINE) * T::Real::LINE * k],
+            witness: 0,
             conditioned: vec![0; k],
             empty: vec![0; k],
         };
         if let Some(Covariances { gamma, .. }) = options.covariances.filter(|c| c.gamma > 0.0) {
-            // Every row a full member of every cluster.
-            fit.u.fill(T::Real::ONE);
             fit.metrics = Some(Vec::new());
-            let sums = fit.pass(false)?;
+            let sums = fit.pass(Some(Memberships::Full))?;
             fit.base = base(&sums, gamma, d, control)?;
-            fit.u.fill(T::Real::ZERO);
             fit.metrics = None;
         }
         Ok(fit)
     }
 
-    /// Visit all rows: new memberships, unless those there are be kept, and the sums.
-    fn pass(&mut self, renew: bool) -> Result<Sums> {
-        let model = model::<T::Real>(&self.frame, &self.centers, whitening(self.metrics.as_deref()), self.options.m);
-        sweep(self.rows, &model, &mut self.u, renew, self.control)
+    fn model(&self) -> Model<T::Real> {
+        model(&self.frame, &self.centers, whitening(self.metrics.as_deref()), self.options.m)
+    }
+
+    /// Visit all rows: the sums of what is theirs or, if given, of other memberships.
+    fn pass(&self, who: Option<Memberships<'_, T::Real>>) -> Result<Sums> {
+        let model = self.model();
+        sweep(self.rows, who.unwrap_or(Memberships::Of(&model)), &model, None, self.control)
+    }
+
+    /// Whether a membership is further than `tol` from what it was.
+    fn changed(&mut self, model: &Model<T::Real>, former: Option<&Former<'_, T::Real>>, tol: f64) -> Result<bool> {
+        let Some(former) = former else { return Ok(true) };
+        changed(self.rows, model, former.as_memberships(), tol, &mut self.witness, self.control)
     }
 
     /// New centres and, with covariances, new metrics.
@@ -282,19 +345,14 @@ where
         Ok(())
     }
 
-    fn finish(mut self, objective: Vec<f64>, converged: bool) -> Result<Fuzzy<T::Real>> {
-        let (n, k, d) = (self.rows.n(), self.empty.len(), self.rows.d());
-        let centers = self.frame.outward(&self.centers);
-        let factor = &self.frame.factor;
+    fn finish(self, objective: Vec<f64>, converged: bool) -> Fuzzy {
+        let (d, factor) = (self.rows.d(), &self.frame.factor);
         let covariances = Vec::from_iter(self.metrics.iter().flatten().flat_map(|metric| {
             let each = metric.covariance.iter().enumerate();
             each.map(|(at, x)| x / (factor[at / d] * factor[at % d]))
         }));
-        self.u.truncate(n * k);
-        // Anew from what is returned, so that the same rows have the same memberships ever after.
-        let given = self.options.covariances.map(|given| (&covariances[..], given.rho));
-        memberships(self.rows, &centers, given, self.options.m, &mut self.u, self.control)?;
-        let Self { u: memberships, conditioned, empty, .. } = self;
-        Ok(Fuzzy { memberships, centers, covariances, objective, converged, conditioned, empty })
+        let centers = self.frame.outward(&self.centers);
+        let Self { conditioned, empty, .. } = self;
+        Fuzzy { centers, covariances, objective, converged, conditioned, empty }
     }
 }

@@ -6,13 +6,14 @@
 //! holds feature j of its rows at `group(g)[j * LINE..(j + 1) * LINE]`, whatever the instruction set. What is turned is
 //! (x - offset) factor: of centred and scaled data 32-bit floats lose no digits to a mean or a unit.
 //!
-//! Cost: a load, a store and two shuffles for four values, 2 d / LINE registers of arithmetic; of f32 with AVX-512 a load for
-//! four values, a store and two shuffles for sixteen.
+//! Cost: a load, a store and two shuffles for four values, 2 d / LINE registers of arithmetic; of f32 with AVX-512 or AVX2 a
+//! load for four values, a store and two shuffles for sixteen or eight.
 
 use crate::rows::Block;
 use crate::simd::{Pixel, Real, Simd};
+use std::ops::Range;
 #[cfg(target_arch = "x86_64")]
-use std::any::TypeId;
+use std::{any::TypeId, arch::x86_64::*};
 
 /// Rows in groups of `LINE`, turned; filled again and again by one thread.
 #[derive(Debug, Clone)]
@@ -55,39 +56,54 @@ impl<R: Real> Lanes<R> {
     /// To be called within a [`WithSimd`](crate::simd::WithSimd).
     #[inline(always)]
     pub fn fill<S: Simd, T: Pixel<Real = R>>(&mut self, simd: S, block: Block<'_, T>, offset: &[R], factor: &[R]) {
-        self.fill_from(simd, block.n(), |i| block.row(i), offset, factor);
+        self.resize(block.n());
+        self.fill_groups(simd, 0..self.groups(), |i| block.row(i), offset, factor);
     }
 
-    /// Turn n rows, at least one, of which `row` gives each.
+    /// Make room for n rows, at least one, that are going to be turned.
+    pub fn resize(&mut self, n: usize) {
+        assert!(n > 0);
+        self.n = n;
+        if self.values.len() < self.groups() * self.d * R::LINE {
+            self.values.resize(self.groups() * self.d * R::LINE, R::ZERO);
+        }
+    }
+
+    /// Turn the rows of some groups; `row` gives each of all rows.
     ///
     /// To be called within a [`WithSimd`](crate::simd::WithSimd).
     #[inline(always)]
-    pub fn fill_from<'r, S: Simd, T: Pixel<Real = R>>(
+    pub fn fill_groups<'r, S: Simd, T: Pixel<Real = R>>(
         &mut self,
         simd: S,
-        n: usize,
+        groups: Range<usize>,
         row: impl Fn(usize) -> &'r [T],
         offset: &[R],
         factor: &[R],
     ) {
-        let d = self.d;
-        assert!(n > 0 && row(0).len() == d && offset.len() == d && factor.len() == d, "rows of d features");
-        self.n = n;
-        if self.values.len() < self.groups() * d * R::LINE {
-            self.values.resize(self.groups() * d * R::LINE, R::ZERO);
-        }
+        let (d, n) = (self.d, self.n);
+        assert!(row(0).len() == d && offset.len() == d && factor.len() == d, "rows of d features");
         #[cfg(target_arch = "x86_64")]
-        let sixteen = R::lanes::<S>() == 16 && d >= 4 && TypeId::of::<T>() == TypeId::of::<f32>();
-        for (g, group) in self.values.chunks_exact_mut(d * R::LINE).take(n.div_ceil(R::LINE)).enumerate() {
+        let plain = d >= 4 && TypeId::of::<T>() == TypeId::of::<f32>();
+        for g in groups {
+            let group = &mut self.values[g * d * R::LINE..][..d * R::LINE];
             #[cfg(target_arch = "x86_64")]
-            if sixteen {
-                for l in (0..R::LINE).step_by(16) {
-                    let mut rows: [&[f32]; 16] = [&[]; 16];
-                    for (i, at) in rows.iter_mut().enumerate() {
-                        *at = same(&row((g * R::LINE + l + i).min(n - 1))[..d]);
+            if plain && R::lanes::<S>() >= 8 {
+                for l in (0..R::LINE).step_by(R::lanes::<S>()) {
+                    let mut rows = [std::ptr::null(); 16];
+                    for (i, at) in rows[..R::lanes::<S>()].iter_mut().enumerate() {
+                        *at = row((g * R::LINE + l + i).min(n - 1))[..d].as_ptr().cast();
                     }
-                    // SAFETY: registers of 16 f32 are those of AVX-512, with which this is compiled; T, and so R, is f32.
-                    unsafe { turn_sixteen(&rows, same(offset), same(factor), same_mut(&mut group[l..])) };
+                    let group = same_mut(&mut group[l..]);
+                    // SAFETY: registers of 16 f32 are those of AVX-512, of 8 those of AVX2, with which this is compiled; T, and
+                    // so R, is f32, and every row holds d.
+                    unsafe {
+                        if R::lanes::<S>() == 16 {
+                            turn_sixteen(&rows, same(offset), same(factor), group);
+                        } else {
+                            turn_eight(&rows, same(offset), same(factor), group);
+                        }
+                    }
                 }
                 continue;
             }
@@ -120,48 +136,106 @@ impl<R: Real> Lanes<R> {
     }
 }
 
-/// Sixteen rows of f32: four features of all at a time, in four lanes of 128 bits of each register. `group` starts at the
-/// first of the rows.
+/// A function that turns as many rows of f32 as a register holds: four features of all at a time, in lanes of 128 bits.
+#[cfg(target_arch = "x86_64")]
+macro_rules! turn_rows {
+    ($name:ident, $rows:literal, $features:literal, $four:ident, $low:ident, $high:ident, $shuffle:ident, $splat:ident,
+     $sub:ident, $mul:ident, $store:ident) => {
+        /// `group` starts at the first of the rows.
+        ///
+        /// # Safety
+        /// Every row must hold as many values as `offset`, 4 or more.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn $name(rows: &[*const f32; 16], offset: &[f32], factor: &[f32], group: &mut [f32]) {
+            let d = offset.len();
+            assert!(factor.len() == d && group.len() >= (d - 1) * f32::LINE + $rows);
+            let mut j = 0;
+            loop {
+                // SAFETY: j + 4 is at most d.
+                let [a, b, c, e] = unsafe { [$four(rows, 0, j), $four(rows, 1, j), $four(rows, 2, j), $four(rows, 3, j)] };
+                let (low, high, low_next, high_next) = ($low(a, b), $high(a, b), $low(c, e), $high(c, e));
+                let turned = [
+                    $shuffle::<0x44>(low, low_next),
+                    $shuffle::<0xEE>(low, low_next),
+                    $shuffle::<0x44>(high, high_next),
+                    $shuffle::<0xEE>(high, high_next),
+                ];
+                for (c, &x) in turned.iter().enumerate() {
+                    // SAFETY: j + c is less than d.
+                    unsafe {
+                        let (offset, factor) = (*offset.get_unchecked(j + c), *factor.get_unchecked(j + c));
+                        let x = $mul($sub(x, $splat(offset)), $splat(factor));
+                        $store(group.as_mut_ptr().add((j + c) * f32::LINE), x);
+                    }
+                }
+                if j + 4 == d {
+                    return;
+                }
+                j = (j + 4).min(d - 4); // where d is no multiple of four the last four overlap those before
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+turn_rows!(
+    turn_sixteen,
+    16,
+    "avx512f,avx512dq",
+    four_of_sixteen,
+    _mm512_unpacklo_ps,
+    _mm512_unpackhi_ps,
+    _mm512_shuffle_ps,
+    _mm512_set1_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_storeu_ps
+);
+#[cfg(target_arch = "x86_64")]
+turn_rows!(
+    turn_eight,
+    8,
+    "avx2",
+    four_of_eight,
+    _mm256_unpacklo_ps,
+    _mm256_unpackhi_ps,
+    _mm256_shuffle_ps,
+    _mm256_set1_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_storeu_ps
+);
+
+/// Features j to j + 4 of rows i, 4 + i, 8 + i and 12 + i.
 ///
 /// # Safety
-/// Rows, offset and factor must have the same length, of 4 or more.
+/// The rows have so many.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-unsafe fn turn_sixteen(rows: &[&[f32]; 16], offset: &[f32], factor: &[f32], group: &mut [f32]) {
-    use std::arch::x86_64::*;
-    let d = offset.len();
-    let mut j = 0;
-    loop {
-        let mut x = [_mm512_setzero_ps(); 4];
-        for (i, x) in x.iter_mut().enumerate() {
-            // SAFETY: j + 4 is at most d.
-            unsafe {
-                *x = _mm512_castps128_ps512(_mm_loadu_ps(rows[i].as_ptr().add(j)));
-                *x = _mm512_insertf32x4::<1>(*x, _mm_loadu_ps(rows[4 + i].as_ptr().add(j)));
-                *x = _mm512_insertf32x4::<2>(*x, _mm_loadu_ps(rows[8 + i].as_ptr().add(j)));
-                *x = _mm512_insertf32x4::<3>(*x, _mm_loadu_ps(rows[12 + i].as_ptr().add(j)));
-            }
-        }
-        let [a, b, c, e] = x;
-        let (low, high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-        let (low_next, high_next) = (_mm512_unpacklo_ps(c, e), _mm512_unpackhi_ps(c, e));
-        let turned = [
-            _mm512_shuffle_ps::<0x44>(low, low_next),
-            _mm512_shuffle_ps::<0xEE>(low, low_next),
-            _mm512_shuffle_ps::<0x44>(high, high_next),
-            _mm512_shuffle_ps::<0xEE>(high, high_next),
-        ];
-        for (c, &x) in turned.iter().enumerate() {
-            let x = _mm512_sub_ps(x, _mm512_set1_ps(offset[j + c]));
-            let to = &mut group[(j + c) * f32::LINE..][..16];
-            // SAFETY: to 16 values.
-            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), _mm512_mul_ps(x, _mm512_set1_ps(factor[j + c]))) };
-        }
-        if j + 4 == d {
-            return;
-        }
-        j = (j + 4).min(d - 4); // where d is no multiple of four the last four overlap those before
+unsafe fn four_of_sixteen(rows: &[*const f32; 16], i: usize, j: usize) -> __m512 {
+    // SAFETY: as promised.
+    unsafe {
+        let x = _mm512_castps128_ps512(_mm_loadu_ps(rows[i].add(j)));
+        let x = _mm512_insertf32x4::<1>(x, _mm_loadu_ps(rows[4 + i].add(j)));
+        let x = _mm512_insertf32x4::<2>(x, _mm_loadu_ps(rows[8 + i].add(j)));
+        _mm512_insertf32x4::<3>(x, _mm_loadu_ps(rows[12 + i].add(j)))
+    }
+}
+
+/// Features j to j + 4 of rows i and 4 + i.
+///
+/// # Safety
+/// The rows have so many.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn four_of_eight(rows: &[*const f32; 16], i: usize, j: usize) -> __m256 {
+    // SAFETY: as promised.
+    unsafe {
+        let x = _mm256_castps128_ps256(_mm_loadu_ps(rows[i].add(j)));
+        _mm256_insertf128_ps::<1>(x, _mm_loadu_ps(rows[4 + i].add(j)))
     }
 }
 

@@ -46,7 +46,9 @@ pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Re
         dispatch(Sum { block: rows.block(range, &mut scratch), part: &mut part });
         part
     };
-    pass(rows.n(), block_rows(rows.row_bytes(), 4 << 20, 1), control, &mut [], block, |part| total.merge(part))?;
+    // Of few features every row is read several times, and shall still be in cache.
+    let bytes = if d < CHUNK { 1 << 18 } else { 4 << 20 };
+    pass(rows.n(), block_rows(rows.row_bytes(), bytes, 1), control, &mut [], block, |part| total.merge(part))?;
     Ok(total)
 }
 
@@ -119,8 +121,13 @@ impl<T: Pixel + Into<f64>> WithSimd for Sum<'_, T> {
                 chunk::<T, CHUNK>(self.block, start, self.part);
             }
         }
-        for start in whole..d {
-            chunk::<T, 1>(self.block, start, self.part);
+        let mut start = whole;
+        while start < d {
+            start += match d - start {
+                8.. => chunk::<T, 8>(self.block, start, self.part),
+                2.. => chunk::<T, 2>(self.block, start, self.part),
+                _ => chunk::<T, 1>(self.block, start, self.part),
+            }
         }
     }
 }
@@ -155,9 +162,9 @@ fn bytes<T: Pixel, const N: usize>(block: Block<'_, T>, start: usize, part: &mut
     }
 }
 
-/// Features `start..start + N`, whose sums stay in registers while the rows pass.
+/// Features `start..start + N`, whose sums stay in registers while the rows pass; returns N.
 #[inline(always)]
-fn chunk<T: Pixel + Into<f64>, const N: usize>(block: Block<'_, T>, start: usize, part: &mut Moments) {
+fn chunk<T: Pixel + Into<f64>, const N: usize>(block: Block<'_, T>, start: usize, part: &mut Moments) -> usize {
     let values = |i: usize| <&[T; N]>::try_from(&block.row(i)[start..start + N]).expect("N values");
     let first = values(0).map(Into::into);
     let [mut sum, mut square] = [[0.0; N]; 2];
@@ -173,6 +180,7 @@ fn chunk<T: Pixel + Into<f64>, const N: usize>(block: Block<'_, T>, start: usize
         part.mean[start + l] = first + sum[l] / n;
         part.squares[start + l] = (square[l] - sum[l] * sum[l] / n).max(0.0);
     }
+    N
 }
 
 #[cfg(test)]

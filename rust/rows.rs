@@ -148,6 +148,15 @@ impl<'a, T> Block<'a, T> {
         unsafe { std::slice::from_raw_parts(self.first.offset(i as isize * self.stride), self.d) }
     }
 
+    /// All values of some rows, if these follow each other without a gap.
+    #[inline(always)]
+    pub fn together(&self, rows: Range<usize>) -> Option<&'a [T]> {
+        assert!(rows.start < rows.end && rows.end <= self.n);
+        let first = self.row(rows.start).as_ptr();
+        // SAFETY: the rows, one after another.
+        (self.stride == self.d as isize).then(|| unsafe { std::slice::from_raw_parts(first, rows.len() * self.d) })
+    }
+
     /// Rows `rows` of this block.
     #[inline(always)]
     pub fn part(&self, rows: Range<usize>) -> Self {

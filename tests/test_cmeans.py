@@ -336,6 +336,29 @@ def test_it_stops_when_no_membership_changes_by_more_than_tol():
         FuzzyCMeans(3, max_iter=2).fit(X)
 
 
+@pytest.mark.parametrize("source", ["memory", "outside"])
+@pytest.mark.parametrize("kessel", [False, True])
+def test_the_iterations_are_counted_by_the_row_that_changes_most_wherever_it_is(kessel, source, tmp_path):
+    X, _ = groups(3 * 8192 + 77, 3, spread=20.0)
+    begin = start(X, 3)
+    order = np.argsort(np.ptp(np.sort(begin)[:, 1:], axis=1))
+    # Rows that belong to two clusters, whose memberships change most, come last, or after the first of all.
+    for rows in (order[::-1], np.r_[order[-1:], order[:-1]]):
+        x, u = X[rows], begin[rows]
+        runs = [u, *(plain(x, u, n, kessel=kessel)[0] for n in range(1, 7))]
+        changes = [np.abs(b - a).max() for a, b in itertools.pairwise(runs)]
+        assert all(b < a for a, b in itertools.pairwise(changes))
+        data = x
+        if source == "outside":
+            np.save(tmp_path / "x.npy", x)
+            data = np.load(tmp_path / "x.npy", mmap_mode="r")
+        for n in (1, 2, 3, 5):
+            method = gustafson_kessel if kessel else fuzzy_c_means
+            for tol, n_iter in ((changes[n - 1] * 1.001, n), (changes[n - 1] * 0.999, n + 1)):
+                found = method(data, 3, init=u, tol=tol, max_iter=n + 1)
+                assert (found.n_iter, found.converged) == (n_iter, bool(changes[n_iter - 1] <= tol))
+
+
 def test_up_to_512_features_have_covariances():
     X = np.random.default_rng(0).normal(size=(1200, 200)).astype("f4")
     X[::2] += 3

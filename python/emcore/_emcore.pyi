@@ -195,12 +195,18 @@ def cmeans(
 _Model = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]
 
 def cmeans_labels(memberships: NDArray[Any]) -> NDArray[np.int32]: ...
+def cmeans_farthest_from_one(memberships: NDArray[Any]) -> tuple[int, float]: ...
 def cmeans_frame(
     mean: NDArray[np.float64], variance: NDArray[np.float64], each: bool, double: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def cmeans_visit(
-    data: _Rows, memberships: NDArray[Any], model: _Model, *, m: float, renew: bool
-) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], float, float]: ...
+    data: _Rows,
+    who: _Model | NDArray[Any] | None,
+    about: _Model,
+    former: _Model | NDArray[Any] | None,
+    *,
+    m: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]: ...
 def cmeans_update(
     centers: NDArray[np.float64],
     mass: NDArray[np.float64],

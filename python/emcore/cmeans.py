@@ -313,8 +313,7 @@ def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], 
         )
     check_finite(array, "init", nonnegative=True)
     u = array.astype(np.float64 if rows.dtype == np.float64 else np.float32, order="C", copy=False)
-    off = np.abs(sum(u.T) - 1)
-    if off.max() > 1e-4:
-        row = int(off.argmax())
-        raise ValueError(f"memberships in init[{row}] sum to {u[row].sum():.6g}; each row must sum to 1")
+    row, total = _emcore.cmeans_farthest_from_one(u)
+    if abs(total - 1) > 1e-4:
+        raise ValueError(f"memberships in init[{row}] sum to {total:.6g}; each row must sum to 1")
     return np.zeros((k, d)), u

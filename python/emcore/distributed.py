@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.control import num_threads
 from emcore.sources import Source, as_rows
-from emcore.visiting import TICK, OfRows, Partial, Tree
+from emcore.visiting import TICK, PerRow, Partial, Tree
 
 
 def on_dask(
     source: Source,
     function: Callable[..., tuple[Any, ...]],
     state: Any,
-    rows: Sequence[OfRows | None],
-    into: Sequence[OfRows],
+    rows: Sequence[PerRow | None],
+    into: Sequence[PerRow],
     merge: Callable[[Partial, Partial], Partial],
     report: Callable[[int], None],
 ) -> Partial:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -24,13 +24,6 @@ from emcore.sources import Source
 Partial = tuple[Any, ...]
 TICK = 0.1
 """Seconds between two reports of progress."""
-
-
-class OfRows(Protocol):
-    """Something kept of every row, by blocks."""
-
-    def get(self, block: Block) -> Any: ...
-    def put(self, block: Block, values: Any) -> None: ...
 
 
 class PerRow:
@@ -53,19 +46,6 @@ class PerRow:
             return
         part = self._grid[block.where]
         part[...] = values.reshape(part.shape)
-
-
-class PerBlock:
-    """An array for each block."""
-
-    def __init__(self, source: Source) -> None:
-        self.arrays: list[Any] = [None] * len(source.blocks)
-
-    def get(self, block: Block) -> Any:
-        return self.arrays[block.index]
-
-    def put(self, block: Block, values: Any) -> None:
-        self.arrays[block.index] = values
 
 
 def add(a: Partial, b: Partial) -> Partial:
@@ -140,8 +120,8 @@ class Passes:
         self,
         function: Callable[..., tuple[Any, ...]],
         state: Any = None,
-        rows: Sequence[OfRows | None] = (),
-        into: Sequence[OfRows] = (),
+        rows: Sequence[PerRow | None] = (),
+        into: Sequence[PerRow] = (),
         merge: Callable[[Partial, Partial], Partial] = add,
     ) -> Partial:
         """One pass: `rows` are given to the function, and what it returns beside the partial is put `into` these."""
@@ -175,8 +155,8 @@ def _in_slabs(
     source: Source,
     function: Callable[..., tuple[Any, ...]],
     state: Any,
-    rows: Sequence[OfRows | None],
-    into: Sequence[OfRows],
+    rows: Sequence[PerRow | None],
+    into: Sequence[PerRow],
     merge: Callable[[Partial, Partial], Partial],
     report: Callable[[int], None],
 ) -> Partial:

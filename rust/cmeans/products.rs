@@ -51,7 +51,7 @@ impl<'a, R: Real> Side<'a, R> {
     }
 }
 
-/// `into` += Σ left rightᵀ over the lanes of all groups; with weights, of which each group has one register, Σ w left leftᵀ, of
+/// `into` += Σ left rightᵀ over the lanes of all groups, in blocks whose sums leave room in the registers; with weights, of which each group has one register, Σ w left leftᵀ, of
 /// which the blocks above the diagonal are left out.
 #[inline(always)]
 pub fn products<S: Simd, R: Real>(
@@ -65,7 +65,13 @@ pub fn products<S: Simd, R: Real>(
     let end = |i: usize| if weights.is_some() { b.min(i) } else { b };
     in_blocks!(
         i in left.width,
-        row_of_blocks::<S, R, 4>(simd, left.from(i), weights, right, end(i + 4), &mut into[i * b..(i + 4) * b]),
+        if S::REGISTER_COUNT >= 32 {
+            row_of_blocks::<S, R, 4>(simd, left.from(i), weights, right, end(i + 4), &mut into[i * b..(i + 4) * b]);
+        } else {
+            for i in [i, i + 2] {
+                row_of_blocks::<S, R, 2>(simd, left.from(i), weights, right, end(i + 2), &mut into[i * b..(i + 2) * b]);
+            }
+        },
         row_of_blocks::<S, R, 2>(simd, left.from(i), weights, right, end(i + 2), &mut into[i * b..(i + 2) * b]),
         row_of_blocks::<S, R, 1>(simd, left.from(i), weights, right, end(i + 1), &mut into[i * b..(i + 1) * b])
     );

@@ -78,7 +78,7 @@ pub fn whitened<S: Simd, R: Real>(simd: S, z: &[R], triangle: &[R], w: &mut [R])
     }
 }
 
-/// Memberships of a register of rows: `w` from d² to u^m, `u` from old to new; adds Σ u^m d² and keeps the largest change.
+/// Memberships of a register of rows: `w` from d² to u^m, and `u`; adds Σ u^m d².
 ///
 /// u = (1/d²)^q / Σ (1/d²)^q with q = 1 / (m - 1). For m = 2 then Σ u² d² = 1 / Σ (1/d²); else, with r the smallest d²
 /// over each, u^m = u r (Σ r^q)^(1 - m), which takes but one power for each membership and one for each row.
@@ -89,7 +89,7 @@ pub fn register<S: Simd, R: Power, const TWO: bool>(
     powers: &mut [R],
     u: &mut [R],
     model: &Model<R>,
-    (objective, change): (&mut [R], &mut [R]),
+    objective: &mut [R],
 ) {
     let (k, line) = (model.k, R::LINE);
     let (one, least, most) = (R::splat(simd, R::ONE), R::splat(simd, least::<R>()), R::splat(simd, R::ONE));
@@ -128,18 +128,13 @@ pub fn register<S: Simd, R: Power, const TWO: bool>(
     let share = <R as Real>::div(simd, one, sum);
     let cost = if TWO { share } else { <R as Real>::mul(simd, nearest, scale) };
     R::store(simd, objective, <R as Real>::add(simd, R::load(simd, objective), cost));
-    let mut largest = R::load(simd, change);
     for c in 0..k {
         let ratio = R::load(simd, &w[c * line..]);
         let new = <R as Real>::mul(simd, if TWO { ratio } else { R::load(simd, &powers[c * line..]) }, share);
         let weight = if TWO { new } else { <R as Real>::mul(simd, ratio, scale) };
         R::store(simd, &mut w[c * line..], <R as Real>::mul(simd, new, weight));
-        let old = R::load(simd, &u[c * line..]);
-        let (up, down) = (<R as Real>::sub(simd, new, old), <R as Real>::sub(simd, old, new));
-        largest = R::max(simd, largest, R::max(simd, up, down));
         R::store(simd, &mut u[c * line..], new);
     }
-    R::store(simd, change, largest);
 }
 
 /// x^p in every lane.

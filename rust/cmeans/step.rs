@@ -3,60 +3,79 @@
 use super::frame::Frame;
 use super::metric::Metric;
 use super::power::Power;
-use super::tile::{Model, Sums, Task, visit};
+use super::tile::{Memberships, Model, Sums, Task, tile_rows, visit};
 use super::{Covariances, registers};
 use crate::eigen::eigen;
 use crate::pass::pass;
 use crate::simd::{Pixel, Real};
+use crate::tiles::tiles;
 use crate::{Control, Result, Rows};
 use faer::Mat;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Rows per block of a pass at most, and the flops that a block takes at most, so that it can be stopped soon.
 const BLOCK: (usize, usize) = (8192, 1 << 27);
 
-/// Memberships, a row of k each, as [`sweep`] takes them: of each group of [`Real::LINE`] rows k times as many values.
-pub fn turned<R: Real>(u: &[R], k: usize, control: &Control) -> Result<Vec<R>> {
-    let (n, line) = (u.len() / k, R::LINE);
-    let groups = n.div_ceil(line);
-    let mut turned = vec![R::ZERO; groups * line * k];
-    let block = |range: Range<usize>, out: &mut [R]| {
-        let rows = &u[range.start * line * k..(range.end * line).min(n) * k];
-        for (rows, out) in rows.chunks(line * k).zip(out.chunks_exact_mut(line * k)) {
-            for (c, out) in out.chunks_exact_mut(line).enumerate() {
-                out.iter_mut().zip(rows.chunks_exact(k)).for_each(|(out, row)| *out = row[c]);
-            }
-        }
-    };
-    control.expect(groups as u64);
-    pass(groups, BLOCK.0 / line, control, &mut turned, block, |()| ())?;
-    Ok(turned)
-}
-
-/// Visit some rows: new memberships, unless those there are (see [`turned`]) be kept, and the sums.
+/// Visit all rows: what `who` belongs to which cluster adds up to, about the centres of `about`, and the largest change of a
+/// membership since `former`, or infinity.
 pub fn sweep<T: Pixel>(
     rows: Rows<'_, T>,
-    model: &Model<T::Real>,
-    u: &mut [T::Real],
-    renew: bool,
+    who: Memberships<'_, T::Real>,
+    about: &Model<T::Real>,
+    former: Option<Memberships<'_, T::Real>>,
     control: &Control,
 ) -> Result<Sums>
 where
     T::Real: Power,
 {
-    let (n, line) = (rows.n(), T::Real::LINE);
-    let mut total = Sums::new(model);
-    let block = |groups: Range<usize>, u: &mut [T::Real]| {
-        let mut sums = Sums::new(model);
-        let range = groups.start * line..(groups.end * line).min(n);
-        let task = if renew { Task::Iterate(u) } else { Task::Given(u) };
-        visit(&rows, range, model, task, &mut sums);
+    let mut total = Sums::new(about);
+    let block = |range: Range<usize>, _: &mut [u8]| {
+        let mut sums = Sums::new(about);
+        sums.change = visit(&rows, range, (who, former), Task::Sum(about, &mut sums));
         sums
     };
-    control.expect(n.div_ceil(line) as u64);
-    let groups = block_rows(model) / line;
-    pass(n.div_ceil(line), groups, control, u, block, |part| total.add(&part))?;
+    control.expect(rows.n() as u64);
+    pass(rows.n(), block_rows(about), control, &mut [], block, |part| total.add(&part))?;
+    if former.is_none() {
+        total.change = f64::INFINITY;
+    }
     Ok(total)
+}
+
+/// Whether some membership of a model is further than `tol` from what it was. `witness` is a row near which that was so the last
+/// time: all rows are only visited, until one is found, when nothing there has changed by so much.
+pub fn changed<T: Pixel>(
+    rows: Rows<'_, T>,
+    model: &Model<T::Real>,
+    former: Memberships<'_, T::Real>,
+    tol: f64,
+    witness: &mut usize,
+    control: &Control,
+) -> Result<bool>
+where
+    T::Real: Power,
+{
+    let of = (Memberships::Of(model), Some(former));
+    let differs = |range: Range<usize>| visit(&rows, range, of, Task::Compare) > tol;
+    let size = tile_rows(model).min(block_rows(model));
+    if differs(*witness..(*witness + size).min(rows.n())) {
+        return Ok(true);
+    }
+    let found = AtomicUsize::new(usize::MAX);
+    let block = |range: Range<usize>, _: &mut [u8]| {
+        for tile in tiles(range.len(), size) {
+            let tile = range.start + tile.start..range.start + tile.end;
+            if found.load(Relaxed) == usize::MAX && differs(tile.clone()) {
+                found.fetch_min(tile.start, Relaxed);
+            }
+        }
+    };
+    control.expect(rows.n() as u64);
+    pass(rows.n(), block_rows(model), control, &mut [], block, |()| ())?;
+    let found = found.into_inner();
+    *witness = if found == usize::MAX { *witness } else { found };
+    Ok(found != usize::MAX)
 }
 
 /// What follows from the sums of all rows, beside the centres.

@@ -27,14 +27,32 @@ pub struct Model<R> {
     pub whitening: Option<Vec<R>>,
 }
 
-/// What to do with a block of rows, and its memberships: k registers of each group, or a row of k each.
-pub enum Task<'a, R> {
-    /// Replace them by new ones, and sum.
-    Iterate(&'a mut [R]),
-    /// Sum with these.
+/// Where memberships come from: they are nowhere stored, but found again when they are needed.
+pub enum Memberships<'a, R> {
+    /// Every row belongs wholly to every cluster.
+    Full,
+    /// A row of k for each row.
     Given(&'a [R]),
-    /// Write new ones, row by row.
-    Rows(&'a mut [R]),
+    /// From the distances to the clusters of a model.
+    Of(&'a Model<R>),
+}
+
+impl<R> Clone for Memberships<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Memberships<'_, R> {}
+
+/// What to do with a block of rows.
+pub enum Task<'a, R> {
+    /// Sum about the centres of a model.
+    Sum(&'a Model<R>, &'a mut Sums),
+    /// Write the memberships, row by row.
+    Write(&'a mut [R]),
+    /// Nothing but find how far they are from others.
+    Compare,
 }
 
 /// What a block adds up, in f64.
@@ -66,47 +84,76 @@ impl Sums {
     }
 }
 
-/// How far ahead rows and memberships are asked for.
-const PREFETCH_BYTES: usize = 2048;
+/// How far ahead rows are asked for: while as many are worked on, they come.
+const PREFETCH_BYTES: usize = 4096;
+
+/// Groups whose rows are turned and whose memberships are found before those of the next, so that all this stays in the
+/// first-level cache, and rows are asked for a few at a time.
+const PART: usize = 2;
 
 /// Rows in a tile, which is summed in the type of the arithmetic: as many as stay in the second-level cache or, where sums
 /// take them many times, in the first.
-fn tile_rows<R: Real>(model: &Model<R>) -> usize {
+pub fn tile_rows<R: Real>(model: &Model<R>) -> usize {
     let most = if model.whitening.is_some() { 512 } else { 1024 };
     (16 * most / model.d).clamp(128, most) / R::LINE * R::LINE
 }
 
-/// Visit some rows and add to `sums`.
+/// Visit some rows: their memberships, how far these are at most from those that were, if there were any, which is returned,
+/// and the task.
 pub fn visit<T: Pixel>(
     rows: &Rows<'_, T>,
     range: Range<usize>,
-    model: &Model<T::Real>,
+    (who, former): (Memberships<'_, T::Real>, Option<Memberships<'_, T::Real>>),
     mut task: Task<'_, T::Real>,
-    sums: &mut Sums,
-) where
+) -> f64
+where
     T::Real: Power,
 {
+    let model = match (who, &task) {
+        (Memberships::Of(model), _) => model,
+        (_, Task::Sum(about, _)) => *about,
+        _ => unreachable!("memberships that are given are summed"),
+    };
+    let (k, line) = (model.k, T::Real::LINE);
     let (mut lanes, mut scratch) = (Lanes::new(model.d), Vec::new());
-    let mut work = Work { w: Vec::new(), z: Vec::new() };
+    let mut work = Work::new(k);
+    let mut change = 0.0f64;
     for tile in tiles(range.len(), tile_rows(model)) {
-        let block = rows.block(range.start + tile.start..range.start + tile.end, &mut scratch);
-        dispatch(Turn { block, model, lanes: &mut lanes });
-        let first = tile.start * model.k;
-        let size = lanes.groups() * model.k * T::Real::LINE;
-        work.w.resize(size, T::Real::ZERO);
-        let task = match &mut task {
-            Task::Iterate(u) => Task::Iterate(&mut u[first..first + size]),
-            Task::Given(u) => Task::Given(&u[first..first + size]),
-            Task::Rows(out) => Task::Rows(&mut out[first..tile.end * model.k]),
-        };
-        dispatch(Step { lanes: &lanes, model, task, work: &mut work, sums });
+        let first = range.start + tile.start;
+        let block = rows.block(first..range.start + tile.end, &mut scratch);
+        lanes.resize(block.n());
+        work.w.resize(lanes.groups() * k * line, T::Real::ZERO);
+        for groups in tiles(lanes.groups(), PART) {
+            dispatch(Turn { block, model, groups: groups.clone(), lanes: &mut lanes });
+            let here = groups.start * line..(groups.end * line).min(block.n());
+            let part = |of| match of {
+                Memberships::Given(u) => Memberships::Given(&u[(first + here.start) * k..(first + here.end) * k]),
+                other => other,
+            };
+            let (who, former) = (part(who), former.map(part));
+            let out = match &mut task {
+                Task::Write(out) => &mut out[(tile.start + here.start) * k..(tile.start + here.end) * k],
+                _ => &mut [],
+            };
+            let find = Find { x: &lanes, groups, rows: here.len(), model, who, former, out, work: &mut work };
+            let (objective, changed) = dispatch(find);
+            change = change.max(changed);
+            if let Task::Sum(_, sums) = &mut task {
+                sums.objective += objective;
+            }
+        }
+        if let Task::Sum(about, sums) = &mut task {
+            dispatch(Add { x: &lanes, model: about, work: &mut work, sums });
+        }
     }
+    change
 }
 
 /// Rows of any type to lanes.
 struct Turn<'a, T: Pixel> {
     block: Block<'a, T>,
     model: &'a Model<T::Real>,
+    groups: Range<usize>,
     lanes: &'a mut Lanes<T::Real>,
 }
 
@@ -115,155 +162,247 @@ impl<T: Pixel> WithSimd for Turn<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let row = |i: usize| {
-            prefetch(self.block.row(i), PREFETCH_BYTES);
-            self.block.row(i)
-        };
-        self.lanes.fill_from(simd, self.block.n(), row, &self.model.offset, &self.model.factor);
+        let Self { block, model, groups, lanes } = self;
+        let rows = groups.start * T::Real::LINE..(groups.end * T::Real::LINE).min(block.n());
+        match block.together(rows.clone()) {
+            Some(values) => prefetch(values, PREFETCH_BYTES),
+            None => rows.for_each(|i| prefetch(block.row(i), PREFETCH_BYTES)),
+        }
+        lanes.fill_groups(simd, groups, |i| block.row(i), &model.offset, &model.factor);
     }
 }
 
-/// What is done with the lanes of a tile.
-struct Step<'a, R> {
-    lanes: &'a Lanes<R>,
+/// Registers of a thread.
+struct Work<R> {
+    /// Of a tile: u^m, k of each group.
+    w: Vec<R>,
+    /// Of a part: u.
+    u: Vec<R>,
+    /// As they were.
+    old: Vec<R>,
+    /// Powers, or x - v of one cluster.
+    z: Vec<R>,
+}
+
+impl<R: Real> Work<R> {
+    fn new(k: usize) -> Self {
+        let part = || vec![R::ZERO; PART * k * R::LINE];
+        Self { w: Vec::new(), u: part(), old: part(), z: part() }
+    }
+}
+
+/// u^m and u of a part, and `out`, if it is not empty, a row of u for each row; returns Σ u^m d² where they come from distances
+/// and the largest change.
+struct Find<'a, R> {
+    x: &'a Lanes<R>,
+    groups: Range<usize>,
+    /// As many as there are in these groups.
+    rows: usize,
     model: &'a Model<R>,
-    task: Task<'a, R>,
+    who: Memberships<'a, R>,
+    former: Option<Memberships<'a, R>>,
+    out: &'a mut [R],
+    work: &'a mut Work<R>,
+}
+
+impl<R: Power> WithSimd for Find<'_, R> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
+        let Self { x, groups, rows, model, who, former, out, work: Work { w, u, old, z } } = self;
+        let size = model.k * R::LINE;
+        let w = &mut w[groups.start * size..groups.end * size];
+        let (mut u, mut old) = (&mut u[..w.len()], &mut old[..w.len()]);
+        let x = &x.values()[groups.start * model.d * R::LINE..groups.end * model.d * R::LINE];
+        let mut objective = 0.0;
+        for of in former.into_iter().chain([who]) {
+            std::mem::swap(&mut u, &mut old);
+            objective = memberships(simd, of, x, rows, model, [&mut *w, &mut *u], z);
+        }
+        for (rows, group) in out.chunks_mut(model.k * R::LINE).zip(u.chunks_exact(size)) {
+            turn(group, R::LINE, rows, model.k);
+        }
+        (objective, if former.is_some() { largest_difference(simd, u, old) } else { 0.0 })
+    }
+}
+
+/// `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; Σ u^m d² where these come from distances.
+#[inline(always)]
+fn memberships<S: Simd, R: Power>(
+    simd: S,
+    who: Memberships<'_, R>,
+    x: &[R],
+    n: usize,
+    model: &Model<R>,
+    [w, u]: [&mut [R]; 2],
+    z: &mut Vec<R>,
+) -> f64 {
+    let (k, line) = (model.k, R::LINE);
+    let mut objective = 0.0;
+    match who {
+        Memberships::Full => {
+            u.fill(R::ONE);
+            w.fill(R::ONE);
+        }
+        Memberships::Given(given) => {
+            for (group, rows) in u.chunks_exact_mut(k * line).zip(given.chunks(k * line)) {
+                turn(rows, k, group, line);
+                // Beyond the rows there are the last one again, as in the lanes.
+                let last = rows.len() / k - 1;
+                for line in group.chunks_exact_mut(line) {
+                    let x = line[last];
+                    line[last + 1..].fill(x);
+                }
+            }
+            let two = model.m == R::of(2.0);
+            w.iter_mut().zip(&*u).for_each(|(w, &u)| *w = if two { u * u } else { u.power(model.m) });
+        }
+        Memberships::Of(model) => {
+            distances(simd, model, x, w, z);
+            objective = if model.m == R::of(2.0) {
+                from_distances::<S, R, true>(simd, model, n, [&mut *w, u], z)
+            } else {
+                from_distances::<S, R, false>(simd, model, n, [&mut *w, u], z)
+            };
+        }
+    }
+    // No weight beyond row n.
+    let rest = n % line;
+    if rest != 0 {
+        let last = w.len() - k * line;
+        w[last..].chunks_exact_mut(line).for_each(|w| w[rest..].fill(R::ZERO));
+    }
+    objective
+}
+
+/// `w` = d² of every row to every centre.
+#[inline(always)]
+fn distances<S: Simd, R: Real>(simd: S, model: &Model<R>, x: &[R], w: &mut [R], z: &mut Vec<R>) {
+    let (k, d, line) = (model.k, model.d, R::LINE);
+    for (x, w) in x.chunks_exact(d * line).zip(w.chunks_exact_mut(k * line)) {
+        if let Some(whitening) = &model.whitening {
+            z.resize(z.len().max(d * line), R::ZERO);
+            let size = whitening.len() / k;
+            for (c, w) in w.chunks_exact_mut(line).enumerate() {
+                subtract(simd, x, &model.centers[c * d..(c + 1) * d], &mut z[..d * line]);
+                whitened(simd, &z[..d * line], &whitening[c * size..(c + 1) * size], w);
+            }
+        } else {
+            in_blocks!(
+                c in k,
+                spherical::<S, R, 4>(simd, x, &model.centers[c * d..], &mut w[c * line..]),
+                spherical::<S, R, 2>(simd, x, &model.centers[c * d..], &mut w[c * line..]),
+                spherical::<S, R, 1>(simd, x, &model.centers[c * d..], &mut w[c * line..])
+            );
+        }
+    }
+}
+
+/// `w` = u^m of n rows from their d², and `u`; returns Σ u^m d².
+#[inline(always)]
+fn from_distances<S: Simd, R: Power, const TWO: bool>(
+    simd: S,
+    model: &Model<R>,
+    n: usize,
+    [w, u]: [&mut [R]; 2],
+    z: &mut Vec<R>,
+) -> f64 {
+    let (k, line) = (model.k, R::LINE);
+    z.resize(z.len().max(k * line), R::ZERO);
+    let mut objective = [R::ZERO; 32];
+    for (g, (w, u)) in w.chunks_exact_mut(k * line).zip(u.chunks_exact_mut(k * line)).enumerate() {
+        let former = objective;
+        for at in (0..line).step_by(R::lanes::<S>()) {
+            let into = &mut objective[at..line];
+            register::<S, R, TWO>(simd, &mut w[at..], &mut z[at..], &mut u[at..], model, into);
+        }
+        let rows = (n - g * line).min(line);
+        objective[rows..].copy_from_slice(&former[rows..]);
+    }
+    objective.iter().map(|x| x.f64()).sum()
+}
+
+/// Between two of each lane.
+#[inline(always)]
+fn largest_difference<S: Simd, R: Real>(simd: S, u: &[R], old: &[R]) -> f64 {
+    let mut most = R::splat(simd, R::ZERO);
+    let lanes = R::lanes::<S>();
+    for (new, old) in u.chunks_exact(lanes).zip(old.chunks_exact(lanes)) {
+        let (new, old) = (R::load(simd, new), R::load(simd, old));
+        most = R::max(simd, most, R::max(simd, <R as Real>::sub(simd, new, old), <R as Real>::sub(simd, old, new)));
+    }
+    let mut each = [R::ZERO; 16];
+    R::store(simd, &mut each, most);
+    each.iter().fold(0.0, |most, x| x.f64().max(most))
+}
+
+/// What the rows of a tile weigh, added to the sums.
+struct Add<'a, R> {
+    x: &'a Lanes<R>,
+    model: &'a Model<R>,
     work: &'a mut Work<R>,
     sums: &'a mut Sums,
 }
 
-impl<R: Power> WithSimd for Step<'_, R> {
+impl<R: Real> WithSimd for Add<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { lanes, model, task, work, sums } = self;
-        let (k, n) = (model.k, lanes.n());
-        match task {
-            Task::Given(u) => work.weights(model.m, n, u, k),
-            Task::Iterate(u) => {
-                work.distances(simd, model, lanes);
-                work.memberships(simd, model, n, u, sums);
-            }
-            Task::Rows(out) => {
-                let mut u = vec![R::ZERO; work.w.len()];
-                work.distances(simd, model, lanes);
-                work.memberships(simd, model, n, &mut u, sums);
-                for (rows, group) in out.chunks_mut(k * R::LINE).zip(u.chunks_exact(k * R::LINE)) {
-                    for (l, row) in rows.chunks_exact_mut(k).enumerate() {
-                        row.iter_mut().zip(group.chunks_exact(R::LINE)).for_each(|(out, line)| *out = line[l]);
-                    }
-                }
-                return;
-            }
-        }
-        work.sum(simd, model, lanes, sums);
-    }
-}
-
-/// Registers of a tile.
-struct Work<R> {
-    /// k of each group: d², then u^m.
-    w: Vec<R>,
-    /// Powers of a register, or x - v of one cluster.
-    z: Vec<R>,
-}
-
-impl<R: Power> Work<R> {
-    /// `w` = d² of every row to every centre.
-    #[inline(always)]
-    fn distances<S: Simd>(&mut self, simd: S, model: &Model<R>, x: &Lanes<R>) {
-        let (k, d, line) = (model.k, model.d, R::LINE);
-        for (g, w) in self.w.chunks_exact_mut(k * line).enumerate() {
-            let x = x.group(g);
-            if let Some(whitening) = &model.whitening {
-                self.z.resize(self.z.len().max(d * line), R::ZERO);
-                let size = whitening.len() / k;
-                for (c, w) in w.chunks_exact_mut(line).enumerate() {
-                    subtract(simd, x, &model.centers[c * d..(c + 1) * d], &mut self.z[..d * line]);
-                    whitened(simd, &self.z[..d * line], &whitening[c * size..(c + 1) * size], w);
-                }
-            } else {
-                in_blocks!(
-                    c in k,
-                    spherical::<S, R, 4>(simd, x, &model.centers[c * d..], &mut w[c * line..]),
-                    spherical::<S, R, 2>(simd, x, &model.centers[c * d..], &mut w[c * line..]),
-                    spherical::<S, R, 1>(simd, x, &model.centers[c * d..], &mut w[c * line..])
-                );
-            }
-        }
-    }
-
-    /// `w` = u^m of n rows from their d², and `u` from the old memberships to the new.
-    #[inline(always)]
-    fn memberships<S: Simd>(&mut self, simd: S, model: &Model<R>, n: usize, u: &mut [R], sums: &mut Sums) {
-        let (k, line) = (model.k, R::LINE);
-        self.z.resize(self.z.len().max(k * line), R::ZERO);
-        let (mut objective, mut change) = (vec![R::ZERO; line], vec![R::ZERO; line]);
-        for (g, (w, u)) in self.w.chunks_exact_mut(k * line).zip(u.chunks_exact_mut(k * line)).enumerate() {
-            prefetch(u, PREFETCH_BYTES);
-            let former = (g * line + line > n).then(|| objective.clone());
-            for at in (0..line).step_by(R::lanes::<S>()) {
-                let (w, u, into) = (&mut w[at..], &mut u[at..], (&mut objective[at..], &mut change[at..]));
-                if model.m == R::of(2.0) {
-                    register::<S, R, true>(simd, w, &mut self.z[at..], u, model, into);
-                } else {
-                    register::<S, R, false>(simd, w, &mut self.z[at..], u, model, into);
-                }
-            }
-            if let Some(former) = former {
-                objective[n - g * line..].copy_from_slice(&former[n - g * line..]);
-            }
-        }
-        self.mask(k, n);
-        sums.objective += objective.iter().map(|x| x.f64()).sum::<f64>();
-        sums.change = change.iter().fold(sums.change, |most, x| most.max(x.f64()));
-    }
-
-    /// `w` = u^m of n rows.
-    #[inline(always)]
-    fn weights(&mut self, m: R, n: usize, u: &[R], k: usize) {
-        self.w.iter_mut().zip(u).for_each(|(w, &u)| *w = if m == R::of(2.0) { u * u } else { u.power(m) });
-        self.mask(k, n);
-    }
-
-    /// No weight beyond row n.
-    #[inline(always)]
-    fn mask(&mut self, k: usize, n: usize) {
-        let rest = n % R::LINE;
-        if rest != 0 {
-            let last = self.w.len() - k * R::LINE;
-            self.w[last..].chunks_exact_mut(R::LINE).for_each(|w| w[rest..].fill(R::ZERO));
-        }
-    }
-
-    /// Add what the rows weigh to the sums.
-    #[inline(always)]
-    fn sum<S: Simd>(&mut self, simd: S, model: &Model<R>, x: &Lanes<R>, sums: &mut Sums) {
+        let Self { x, model, work: Work { w, z, .. }, sums } = self;
         let (k, d, line, groups) = (model.k, model.d, R::LINE, x.groups());
         for (c, mass) in sums.mass.iter_mut().enumerate() {
             let mut total = R::splat(simd, R::ZERO);
-            for w in self.w.chunks_exact(line).skip(c).step_by(k) {
+            for w in w.chunks_exact(line).skip(c).step_by(k) {
                 for part in w.chunks_exact(R::lanes::<S>()) {
                     total = <R as Real>::add(simd, total, R::load(simd, part));
                 }
             }
             *mass += <R as Real>::sum(simd, total).f64();
         }
-        let weights = |c| Side { values: &self.w, width: k, first: c };
+        let weights = |c| Side { values: w, width: k, first: c };
         if model.whitening.is_none() {
             let x = Side { values: x.values(), width: d, first: 0 };
             return products(simd, weights(0), None, x, &mut sums.products);
         }
-        self.z.resize(self.z.len().max(groups * d * line), R::ZERO);
+        z.resize(z.len().max(groups * d * line), R::ZERO);
         for (c, into) in sums.products.chunks_exact_mut((d + 1) * d).enumerate() {
-            for (g, z) in self.z.chunks_exact_mut(d * line).take(groups).enumerate() {
+            for (g, z) in z.chunks_exact_mut(d * line).take(groups).enumerate() {
                 subtract(simd, x.group(g), &model.centers[c * d..(c + 1) * d], z);
             }
-            let z = Side { values: &self.z[..groups * d * line], width: d, first: 0 };
+            let z = Side { values: &z[..groups * d * line], width: d, first: 0 };
             let (second, first) = into.split_at_mut(d * d);
             products(simd, z, Some(weights(c)), z, second);
             row_of_blocks::<S, R, 1>(simd, weights(c), None, z, d, first);
+        }
+    }
+}
+
+/// Write the columns of `from`, in rows of `width`, as rows of `rows` values, and so back: of both, as much as there is.
+///
+/// To be called within a [`WithSimd`].
+#[inline(always)]
+pub fn turn<R: Real>(from: &[R], width: usize, to: &mut [R], rows: usize) {
+    let (n, k) = ((from.len() / width).min(rows), (to.len() / rows).min(width));
+    if n < 4 || k < 4 {
+        for i in 0..n {
+            for j in 0..k {
+                to[j * rows + i] = from[i * width + j];
+            }
+        }
+        return;
+    }
+    // Where a count is no multiple of four the last four overlap those before.
+    for i in (0..n).step_by(4).map(|i| i.min(n - 4)) {
+        for j in (0..k).step_by(4).map(|j| j.min(k - 4)) {
+            let mut square = [[R::ZERO; 4]; 4];
+            for (a, row) in square.iter_mut().enumerate() {
+                row.copy_from_slice(&from[(i + a) * width + j..][..4]);
+            }
+            for (b, column) in R::turn(square).iter().enumerate() {
+                to[(j + b) * rows + i..][..4].copy_from_slice(column);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub const MOST: usize = 64;
 /// Rows of which those that need it are turned at a time.
 const TILE: usize = 1024;
 /// How many rows ahead memory is asked for: which ones are needed the hardware does not foresee.
-const AHEAD: usize = 24;
+const AHEAD: usize = 64;
 /// Registers of rows at a time.
 const P: usize = 2;
 
@@ -121,8 +121,9 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
                 prefetch(block.row(need[(i + AHEAD).min(need.len() - 1)] as usize), 0);
                 block.row(need[i] as usize)
             };
-            lanes.fill_from(simd, need.len(), row, &table.offset, &table.ones);
+            lanes.resize(need.len());
             for (group, need) in need.chunks(line).enumerate() {
+                lanes.fill_groups(simd, group..group + 1, row, &table.offset, &table.ones);
                 if x.metric == Metric::Cosine {
                     for (factor, &at) in factors.iter_mut().zip(need) {
                         *factor = T::Real::of(x.factor(start + at as usize));

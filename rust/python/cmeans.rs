@@ -2,7 +2,7 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::cmeans::{self as kernel, Covariances, Frame, Options, Power, Start, Sums};
+use crate::cmeans::{self as kernel, Covariances, Frame, Memberships, Options, Power, Start, Sums};
 use crate::simd::{Pixel, Real};
 use crate::{Control, Rows};
 use ndarray::ArrayView2;
@@ -58,10 +58,20 @@ where
     let given: Option<PyReadonlyArray2<'py, T::Real>> = memberships.map(|u| u.extract()).transpose()?;
     let given = given.as_ref().map(|u| u.as_slice()).transpose()?;
     let start = given.map_or(Start::Centers(&centers), Start::Memberships);
-    let found = run(py, |control: &Control| kernel::cmeans(rows, k, start, &options, control))?;
+    // SAFETY: every value is written before the array is returned.
+    let u = unsafe { PyArray2::<T::Real>::new(py, [n, k], false) };
+    let mut writable = u.readwrite();
+    let out = writable.as_slice_mut()?;
+    let found = run(py, |control: &Control| {
+        let found = kernel::cmeans(rows, k, start, &options, control)?;
+        // Anew from what is returned, so that the same rows have the same memberships ever after.
+        let covariances = options.covariances.map(|given| (&found.covariances[..], given.rho));
+        kernel::memberships(rows, &found.centers, covariances, options.m, out, control)?;
+        Ok(found)
+    })?;
     let covariances = options.covariances.map(|_| PyArray1::from_vec(py, found.covariances).reshape([k, d, d]));
     Ok((
-        PyArray1::from_vec(py, found.memberships).reshape([n, k])?.into_any(),
+        u.into_any(),
         PyArray1::from_vec(py, found.centers).reshape([k, d])?,
         covariances.transpose()?,
         PyArray1::from_vec(py, found.objective),
@@ -100,13 +110,12 @@ where
     T: Pixel,
     T::Real: Power + Element,
 {
-    let n = rows.n();
-    let out = run(py, |control| {
-        let mut out = vec![T::Real::default(); n * k];
-        kernel::memberships(rows, centers, covariances, m, &mut out, control)?;
-        Ok(out)
-    })?;
-    Ok(PyArray1::from_vec(py, out).reshape([n, k])?.into_any())
+    // SAFETY: every value is written before the array is returned.
+    let u = unsafe { PyArray2::<T::Real>::new(py, [rows.n(), k], false) };
+    let mut writable = u.readwrite();
+    let out = writable.as_slice_mut()?;
+    run(py, |control| kernel::memberships(rows, centers, covariances, m, out, control))?;
+    Ok(u.into_any())
 }
 
 type Vector<'py> = Bound<'py, PyArray1<f64>>;
@@ -116,22 +125,40 @@ type Model<'py> = (
     PyReadonlyArray2<'py, f64>,
     Option<PyReadonlyArray1<'py, f64>>,
 );
-type Summed<'py> = (Bound<'py, PyAny>, Vector<'py>, Vector<'py>, f64, f64);
+type Summed<'py> = (Vector<'py>, Vector<'py>, f64, f64);
+/// Where memberships come from: a model, or an array, a row of k each.
+#[derive(FromPyObject)]
+enum Whose<'py> {
+    Of(Model<'py>),
+    Given(Bound<'py, PyAny>),
+}
+
+/// Evaluate an expression with `$u`, contiguous memberships of one of the two types, and `$k`, their number in a row.
+macro_rules! with_memberships {
+    ($given:expr, $u:ident, $k:ident => $body:expr) => {
+        if let Ok(given) = $given.extract::<PyReadonlyArray2<'_, f32>>() {
+            let ($k, $u) = (given.as_array().ncols(), given.as_slice()?);
+            $body
+        } else {
+            let given = $given.extract::<PyReadonlyArray2<'_, f64>>()?;
+            let ($k, $u) = (given.as_array().ncols(), given.as_slice()?);
+            $body
+        }
+    };
+}
 
 /// The cluster of largest membership of each row, of equal ones the first.
 #[pyfunction]
 fn cmeans_labels<'py>(py: Python<'py>, memberships: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i32>>> {
-    fn of<'py, R: Real + Element>(
-        py: Python<'py>,
-        u: &PyReadonlyArray2<'py, R>,
-    ) -> PyResult<Bound<'py, PyArray1<i32>>> {
-        let (k, u) = (u.as_array().ncols(), u.as_slice()?);
+    with_memberships!(memberships, u, k => {
         Ok(PyArray1::from_vec(py, run(py, |control| kernel::labels(u, k, control))?))
-    }
-    match memberships.extract::<PyReadonlyArray2<'_, f32>>() {
-        Ok(u) => of(py, &u),
-        Err(_) => of(py, &memberships.extract::<PyReadonlyArray2<'_, f64>>()?),
-    }
+    })
+}
+
+/// The row of memberships whose sum is farthest from one, and its sum.
+#[pyfunction]
+fn cmeans_farthest_from_one(py: Python<'_>, memberships: Bound<'_, PyAny>) -> PyResult<(usize, f64)> {
+    with_memberships!(memberships, u, k => run(py, |control| kernel::farthest_from_one(u, k, control)))
 }
 
 /// How rows are centred and scaled in the arithmetic, that of float64 data if `double`: `(offset, factor)`; for spheres, or
@@ -150,49 +177,72 @@ fn cmeans_frame<'py>(
     (PyArray1::from_vec(py, frame.offset), PyArray1::from_vec(py, frame.factor))
 }
 
-/// One visit of some rows: `(memberships, mass, products, objective, change)`, the last four being what the rows add to the
-/// sums that `cmeans_update` needs. `model` is `(offset, factor, centers, whitening)`, centres in the frame; `memberships` are
-/// rows of k each, or as returned; `renew`: whether to replace them.
+/// One visit of some rows: `(mass, products, objective, change)`, what the rows add to the sums that `cmeans_update` needs
+/// about the centres of `about`, and the largest change of a membership since `former`, or infinity. A model is
+/// `(offset, factor, centers, whitening)`, centres in the frame; `who` are the memberships of a model, those of an array or,
+/// if None, full ones.
 #[pyfunction]
-#[pyo3(signature = (data, memberships, model, *, m, renew))]
+#[pyo3(signature = (data, who, about, former, *, m))]
 fn cmeans_visit<'py>(
     py: Python<'py>,
     data: Pixels2<'py>,
-    memberships: Bound<'py, PyAny>,
-    model: Model<'py>,
+    who: Option<Whose<'py>>,
+    about: Model<'py>,
+    former: Option<Whose<'py>>,
     m: f64,
-    renew: bool,
 ) -> PyResult<Summed<'py>> {
-    with_rows!(py, data, rows => visit(py, rows, memberships, &model, m, renew))
+    with_rows!(py, data, rows => visit(py, rows, who.as_ref(), &about, former.as_ref(), m))
 }
 
 fn visit<'py, T>(
     py: Python<'py>,
     rows: Rows<'_, T>,
-    memberships: Bound<'py, PyAny>,
-    model: &Model<'py>,
+    who: Option<&Whose<'py>>,
+    about: &Model<'py>,
+    former: Option<&Whose<'py>>,
     m: f64,
-    renew: bool,
 ) -> PyResult<Summed<'py>>
 where
     T: Pixel,
     T::Real: Power + Element,
 {
-    let (offset, factor, centers, whitening) = model;
-    let frame = Frame { offset: offset.as_array().to_vec(), factor: factor.as_array().to_vec() };
-    let k = centers.as_array().nrows();
-    let centers = Vec::from_iter(centers.as_array().iter().copied());
-    let model = kernel::model::<T::Real>(&frame, &centers, whitening.as_ref().map(|w| w.as_array().to_vec()), m);
-    let mut u = match memberships.extract::<PyReadonlyArray2<'_, T::Real>>() {
-        Ok(rows) => {
-            let rows = Vec::from_iter(rows.as_array().iter().copied());
-            run(py, |control| kernel::turned(&rows, k, control))?
-        }
-        Err(_) => memberships.extract::<PyReadonlyArray1<'_, T::Real>>()?.as_array().to_vec(),
-    };
-    let sums = run(py, |control| kernel::sweep(rows, &model, &mut u, renew, control))?;
+    let (who, former) = (Held::<T::Real>::new(who, m)?, Held::<T::Real>::new(former, m)?);
+    let (who, former, about) = (who.memberships()?, former.memberships()?, model::<T::Real>(about, m));
+    let former = if matches!(former, Memberships::Full) { None } else { Some(former) };
+    let sums = run(py, |control| kernel::sweep(rows, who, &about, former, control))?;
     let [mass, products] = [sums.mass, sums.products].map(|x| PyArray1::from_vec(py, x));
-    Ok((PyArray1::from_vec(py, u).into_any(), mass, products, sums.objective, sums.change))
+    Ok((mass, products, sums.objective, sums.change))
+}
+
+fn model<R: Real>((offset, factor, centers, whitening): &Model<'_>, m: f64) -> kernel::Model<R> {
+    let frame = Frame { offset: offset.as_array().to_vec(), factor: factor.as_array().to_vec() };
+    let centers = Vec::from_iter(centers.as_array().iter().copied());
+    kernel::model(&frame, &centers, whitening.as_ref().map(|w| w.as_array().to_vec()), m)
+}
+
+/// What [`Memberships`] borrow.
+enum Held<'py, R: Element> {
+    Full,
+    Given(PyReadonlyArray2<'py, R>),
+    Of(kernel::Model<R>),
+}
+
+impl<'py, R: Real + Element> Held<'py, R> {
+    fn new(whose: Option<&Whose<'py>>, m: f64) -> PyResult<Self> {
+        Ok(match whose {
+            None => Self::Full,
+            Some(Whose::Given(u)) => Self::Given(u.extract()?),
+            Some(Whose::Of(of)) => Self::Of(model(of, m)),
+        })
+    }
+
+    fn memberships(&self) -> PyResult<Memberships<'_, R>> {
+        Ok(match self {
+            Self::Full => Memberships::Full,
+            Self::Given(u) => Memberships::Given(u.as_slice()?),
+            Self::Of(model) => Memberships::Of(model),
+        })
+    }
 }
 
 type Updated<'py> = (Bound<'py, PyArray2<f64>>, Option<Vector<'py>>, Option<Vector<'py>>, Vec<bool>, Vec<bool>);
@@ -250,6 +300,7 @@ fn summed(mass: &PyReadonlyArray1<'_, f64>, products: &PyReadonlyArray1<'_, f64>
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(cmeans, module)?)?;
     module.add_function(wrap_pyfunction!(cmeans_labels, module)?)?;
+    module.add_function(wrap_pyfunction!(cmeans_farthest_from_one, module)?)?;
     module.add_function(wrap_pyfunction!(cmeans_frame, module)?)?;
     module.add_function(wrap_pyfunction!(cmeans_visit, module)?)?;
     module.add_function(wrap_pyfunction!(cmeans_update, module)?)?;

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.passes.kmeans import KMeansPasses
 from emcore.passes.moments import mean_and_squares
-from emcore.visiting import Partial, Passes, PerBlock, PerRow
+from emcore.visiting import Partial, Passes, PerRow
 
 Floats = NDArray[np.float64]
 SPHERICAL = (10, 1e-3)
 """Spherical iterations at most before covariances, and the change of a membership that is enough; as in memory."""
 READY = 4
 """The stage at which the iterations begin."""
+GIVEN = "given"
+"""Stands for the rows of the given memberships that belong to a block."""
 Found = tuple[NDArray[Any], Floats, Floats | None, Floats, bool, list[int], list[int]]
 
 
@@ -24,13 +26,15 @@ def sums_bytes(d: int, k: int, covariances: bool) -> int:
 
 
 def row_bytes(k: int, dtype: Any) -> int:
-    """What is kept of each row: its memberships, twice at the end and while they are written, and a label."""
+    """What is kept of each row: its memberships, twice while they are gathered or the best run's wait, and a label."""
     return 2 * (8 if dtype == np.float64 else 4) * k + 4
 
 
 class FuzzyPasses:
     """
     The passes of a fuzzy clustering over a source.
+
+    Memberships are nowhere kept: those of the last iteration are found again from its centres.
 
     `covariances` is None or ``(rho, gamma, beta)``.
     """
@@ -46,10 +50,9 @@ class FuzzyPasses:
     def fit(self, centers: Floats, given: NDArray[Any] | None, max_iter: int, tol: float, run: int, best: Any) -> Found:
         """As the kernel does, from centres or given memberships."""
         keep = self.passes.checkpoint
-        kept, u, state = self._kept(run, best), PerBlock(self.passes.source), keep.load("fuzzy")
+        kept, state = self._kept(run, best), keep.load("fuzzy")
         if state is not None and state["run"] == run:
             state = {key: value for key, value in state.items() if key != "run" and not key.startswith("best_")}
-            self._restore(u, state)
         else:
             k = len(centers)
             state = {"centers": self._inward(centers), "base": 0.0, "objective": np.empty(0), "converged": False}
@@ -57,22 +60,21 @@ class FuzzyPasses:
 
         def save() -> None:
             if keep.path is not None:
-                keep.save("fuzzy", **kept, **state, u=np.concatenate(u.arrays))
+                keep.save("fuzzy", **kept, **state)
 
         while state["stage"] < READY:
-            if self._prepare(state, u, given):
+            if self._prepare(state, given):
                 save()
         while not state["converged"] and len(state["objective"]) < max_iter:
             if state["objective"].size:
                 self._update(state, state["mass"], state["products"])
-            mass, products, objective, change = self._visit(state, u, True)
+            mass, products, objective, change = self._iterate(state, given)
             if not np.isfinite(objective):
                 raise ValueError("X: its values are too large or too far apart; divide them by the largest")
             state["objective"] = np.append(state["objective"], objective / self._unit())
             state["converged"] = bool(change <= tol)
             state["mass"], state["products"] = mass, products
             save()
-        u.arrays.clear()
         return self._finish(state)
 
     def runs(
@@ -112,30 +114,25 @@ class FuzzyPasses:
     def _kept(self, run: int, best: Any) -> dict[str, Any]:
         return {"run": run, **({} if best is None else {f"best_{i}": x for i, x in enumerate(best) if x is not None})}
 
-    def _prepare(self, state: dict[str, Any], u: PerBlock, given: NDArray[Any] | None) -> bool:
+    def _prepare(self, state: dict[str, Any], given: NDArray[Any] | None) -> bool:
         """One stage of what comes before the iterations; whether it took a pass."""
-        source, (k, d), shaped = self.passes.source, state["centers"].shape, self.covariances
+        (k, d), shaped = state["centers"].shape, self.covariances
         stage, state["stage"] = state["stage"], state["stage"] + 1
         if stage == 0:  # what conditioning by gamma adds, from every row as a full member of every cluster
             if shaped is None or shaped[1] == 0:
                 return False
-            for block in source.blocks:
-                u.put(block, np.ones((block.rows, k), self.real))
-            everything = {**state, "centers": np.zeros((k, d)), "whitening": np.empty(0)}
-            mass, products, _, _ = self._visit(everything, u, False)
+            everything = {"centers": np.zeros((k, d)), "whitening": np.empty(0)}
+            mass, products, _, _ = self._visit(None, everything, None, None)
             state["base"] = _emcore.cmeans_base(mass, products, shaped[1], d)
         elif stage == 1:  # where to start
-            of_rows = None if given is None else PerRow(source, given)
-            for block in source.blocks:
-                u.put(block, np.zeros((block.rows, k), self.real) if of_rows is None else of_rows.get(block))
             if given is None:
                 return False
-            mass, products, _, _ = self._visit(state, u, False)
+            mass, products, _, _ = self._visit(GIVEN, state, None, given)
             self._update(state, mass, products)
         elif stage == 2:  # a few spherical iterations before covariances
             if shaped is None or given is not None:
                 return False
-            mass, products, _, change = self._visit(state, u, True)
+            mass, products, _, change = self._iterate(state, given)
             state["spherical"] += 1
             if change > SPHERICAL[1]:
                 self._update(state, mass, products)
@@ -144,22 +141,28 @@ class FuzzyPasses:
             if shaped is None:
                 return False
             state["whitening"] = np.empty(0)
-            mass, products, _, _ = self._visit(state, u, False)
+            mass, products, _, _ = self._visit(self._former(state, given), state, None, given)
             self._update(state, mass, products)
         return True
 
-    def _restore(self, u: PerBlock, state: dict[str, Any]) -> None:
-        """Memberships as the kernel keeps them, in whole groups of rows."""
-        values, k, at = state.pop("u"), len(state["centers"]), 0
-        group = 128 // np.dtype(self.real).itemsize
-        for block in self.passes.source.blocks:
-            size = -(-block.rows // group) * group * k
-            u.put(block, values[at : at + size])
-            at += size
+    def _iterate(self, state: dict[str, Any], given: NDArray[Any] | None) -> Partial:
+        """A pass with the memberships of the centres there are; these are then the former ones."""
+        found = self._visit(self._model(state), state, self._former(state, given), given)
+        state.update({f"former_{key}": state[key] for key in ("centers", "whitening") if key in state})
+        return found
 
-    def _visit(self, state: dict[str, Any], u: PerBlock, renew: bool) -> Partial:
-        model = self.offset, self.factor, state["centers"], state.get("whitening")
-        return self.passes(_visit, (model, self.m, renew), [u], [u], _merged)
+    def _visit(self, who: Any, about: dict[str, Any], former: Any, given: NDArray[Any] | None) -> Partial:
+        rows = [PerRow(self.passes.source, given)] if given is not None and GIVEN in (who, former) else []
+        return self.passes(_visit, (who, self._model(about), former, self.m), rows, merge=_merged)
+
+    def _model(self, state: dict[str, Any], prefix: str = "") -> tuple[Any, ...]:
+        return self.offset, self.factor, state[f"{prefix}centers"], state.get(f"{prefix}whitening")
+
+    def _former(self, state: dict[str, Any], given: NDArray[Any] | None) -> Any:
+        """Where the memberships of the last iteration came from, if there were any."""
+        if "former_centers" in state:
+            return self._model(state, "former_")
+        return None if given is None else GIVEN
 
     def _update(self, state: dict[str, Any], mass: Floats, products: Floats) -> None:
         shaped = None
@@ -205,10 +208,10 @@ def _memberships(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     return (), _emcore.memberships(x, centers, m=m, covariances=covariances)
 
 
-def _visit(x: Any, state: Any, index: int, u: NDArray[Any]) -> tuple[Any, ...]:
-    model, m, renew = state
-    new, *sums = _emcore.cmeans_visit(x, u, model, m=m, renew=renew)
-    return tuple(sums), new
+def _visit(x: Any, state: Any, index: int, given: Any = None) -> tuple[Any, ...]:
+    who, about, former, m = state
+    who, former = (given if of == GIVEN else of for of in (who, former))
+    return (_emcore.cmeans_visit(x, who, about, former, m=m),)
 
 
 def _merged(a: Partial, b: Partial) -> Partial:
