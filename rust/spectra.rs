@@ -17,7 +17,7 @@ use crate::logarithm::{self, Finish, Histogram};
 pub use crate::reduction::Reduce;
 use crate::reduction::Reduction;
 use crate::rows::Rows;
-use crate::simd::Pixel;
+use crate::simd::{Pixel, stream};
 use crate::{Control, Error, Result, pass};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis, s};
 use std::f64::consts::PI;
@@ -139,7 +139,8 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
             (strip, iy) = (tail, iy + length);
         }
     }
-    let strips = Strips::new(settings, (length - 1) * settings.step + settings.window);
+    let large = ny * nx * size * size_of::<f32>() > CACHED;
+    let strips = Strips::new(settings, (length - 1) * settings.step + settings.window, large);
     let shelf = Mutex::new(Vec::new());
     let count = matches!(settings.scale, Scale::Log);
     let mut histogram = Histogram::default();
@@ -189,6 +190,8 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
 
 /// Bytes of half-transformed rows that one thread holds.
 const BAND_BYTES: usize = 3 << 18;
+/// Bytes of output that may still be in cache when all are written.
+const CACHED: usize = 1 << 23;
 
 /// The windows of one block, and where the first one starts.
 struct Block<'a> {
@@ -211,6 +214,8 @@ struct Strips {
     reduction: Option<Reduction>,
     /// Rows of the highest block.
     height: usize,
+    /// Whether the output is too large to stay in cache.
+    stream: bool,
 }
 
 /// What one thread uses again for every block.
@@ -225,7 +230,7 @@ struct Work<T> {
 }
 
 impl Strips {
-    fn new(settings: &Settings, height: usize) -> Self {
+    fn new(settings: &Settings, height: usize, stream: bool) -> Self {
         let n = settings.window;
         let taper = settings.taper.values(n);
         let kept = match settings.reduce {
@@ -241,6 +246,7 @@ impl Strips {
             kept,
             reduction: Reduction::new(n, settings.reduce),
             height,
+            stream,
         }
     }
 
@@ -253,7 +259,7 @@ impl Strips {
             offset: vec![0.0; n],
             row: self.rows.work(),
             columns: self.columns.work(),
-            power: vec![0.0; if self.reduction.is_some() { n * (n / 2 + 1) } else { 0 }],
+            power: vec![0.0; n * (n / 2 + 1)],
         }
     }
 
@@ -298,15 +304,15 @@ impl Strips {
                 constant: &self.constant,
             };
             let spectrum = spectrum.as_slice_mut().expect("a window's spectrum is contiguous");
+            self.columns.power(window, self.kept, &mut work.columns, &mut work.power);
             match &self.reduction {
-                None => self.columns.power(window, self.kept, &mut work.columns, spectrum),
-                Some(reduction) => {
-                    self.columns.power(window, self.kept, &mut work.columns, &mut work.power);
-                    reduction.apply(&work.power, spectrum);
-                }
+                None if self.stream => stream(&work.power, spectrum),
+                None => spectrum.copy_from_slice(&work.power),
+                Some(reduction) => reduction.apply(&work.power, spectrum),
             }
             if let Some(counted) = &mut counted {
-                counted.count(spectrum);
+                // From the cache, where there is no reduction.
+                counted.count(if self.reduction.is_none() { &work.power } else { spectrum });
             }
         }
     }

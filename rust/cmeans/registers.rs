@@ -33,10 +33,13 @@ pub fn spherical<S: Simd, R: Real, const C: usize>(simd: S, x: &[R], centers: &[
     let centers = &centers[..C * d];
     for at in (0..line).step_by(2 * lanes) {
         let mut sums = [[R::splat(simd, R::ZERO); 2]; C];
-        for (j, x) in x.chunks_exact(line).enumerate() {
-            let x = [R::load(simd, &x[at..]), R::load(simd, &x[at + lanes..])];
+        for j in 0..d {
+            // SAFETY: there are d lines, each of whole pairs of registers.
+            let x = unsafe { x.get_unchecked(j * line + at..j * line + at + 2 * lanes) };
+            let x = [R::load(simd, &x[..lanes]), R::load(simd, &x[lanes..])];
             for (c, sums) in sums.iter_mut().enumerate() {
-                let v = R::splat(simd, centers[c * d + j]);
+                // SAFETY: c is less than C and j than d.
+                let v = R::splat(simd, *unsafe { centers.get_unchecked(c * d + j) });
                 for (sum, x) in sums.iter_mut().zip(x) {
                     let z = <R as Real>::sub(simd, x, v);
                     *sum = R::mul_add(simd, z, z, *sum);

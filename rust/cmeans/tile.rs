@@ -353,13 +353,13 @@ impl<R: Real> WithSimd for Add<'_, R> {
         let Self { x, model, work: Work { w, z, .. }, sums } = self;
         let (k, d, line, groups) = (model.k, model.d, R::LINE, x.groups());
         for (c, mass) in sums.mass.iter_mut().enumerate() {
-            let mut total = R::splat(simd, R::ZERO);
+            let mut total = [R::splat(simd, R::ZERO); 2];
             for w in w.chunks_exact(line).skip(c).step_by(k) {
-                for part in w.chunks_exact(R::lanes::<S>()) {
-                    total = <R as Real>::add(simd, total, R::load(simd, part));
+                for (at, part) in w.chunks_exact(R::lanes::<S>()).enumerate() {
+                    total[at % 2] = <R as Real>::add(simd, total[at % 2], R::load(simd, part));
                 }
             }
-            *mass += <R as Real>::sum(simd, total).f64();
+            *mass += <R as Real>::sum(simd, <R as Real>::add(simd, total[0], total[1])).f64();
         }
         let weights = |c| Side { values: w, width: k, first: c };
         if model.whitening.is_none() {
