@@ -30,8 +30,8 @@ pub use frame::Frame;
 pub use metric::Metric;
 pub use power::Power;
 use std::ops::Range;
-use step::{block_rows, changed, limits, whitening};
 pub use step::{Update, base, model, sweep, update};
+use step::{block_rows, changed, limits, whitening};
 pub use tile::{Memberships, Model, Sums};
 use tile::{Task, turn, visit};
 

@@ -205,8 +205,19 @@ impl WithSimd for Lanes<'_> {
         let mut x = &mut S::as_mut_simd_f32s(x).0.as_chunks_mut::<2>().0[..n];
         let mut y = &mut S::as_mut_simd_f32s(y).0.as_chunks_mut::<2>().0[..n];
         let [first, middle @ .., last] = stages else { unreachable!("a plan has two stages") };
+        let stride = stride(n);
+        assert!(window.rows.len() >= 2 * n * stride && window.taper.len() >= n && window.offset.len() >= n);
+        assert!(kept <= packed(n) && out.len() >= n * (n / 2 + 1));
         for kx in (0..kept).step_by(S::F32_LANES) {
-            by_radix!(first.radix, load_stage(simd, first, &window, kx, x));
+            if window.constant[kx..kx + S::F32_LANES]
+                .iter()
+                .chain(&window.constant[stride + kx..][..S::F32_LANES])
+                .all(|&c| c == 0.0)
+            {
+                by_radix!(first.radix, load_stage(simd, first, &window, kx, x), false);
+            } else {
+                by_radix!(first.radix, load_stage(simd, first, &window, kx, x), true);
+            }
             let mut s = first.radix;
             for stage in middle {
                 by_radix!(stage.radix, middle_stage(simd, stage, x, s, y));
@@ -223,9 +234,15 @@ impl WithSimd for Lanes<'_> {
     }
 }
 
-/// The first stage: rows of the window, s = 1.
+/// The first stage: rows of the window, s = 1. OFFSET: whether a row of ones has anything in these columns.
 #[inline(always)]
-fn load_stage<S: Simd, const R: usize>(simd: S, stage: &Stage, window: &Window<'_>, kx: usize, out: &mut [Z<S>]) {
+fn load_stage<S: Simd, const R: usize, const OFFSET: bool>(
+    simd: S,
+    stage: &Stage,
+    window: &Window<'_>,
+    kx: usize,
+    out: &mut [Z<S>],
+) {
     let (m, stride) = (out.len() / R, stride(out.len()));
     let at = |row: &[f32]| [f32::load(simd, &row[kx..]), f32::load(simd, &row[stride + kx..])];
     let constant = at(window.constant);
@@ -233,13 +250,17 @@ fn load_stage<S: Simd, const R: usize>(simd: S, stage: &Stage, window: &Window<'
         let mut x = [constant; R];
         for (j, x) in x.iter_mut().enumerate() {
             let row = p + m * j;
-            let (t, c) = (simd.splat_f32s(window.taper[row]), simd.splat_f32s(window.offset[row]));
-            let [re, im] = at(&window.rows[2 * row * stride..][..2 * stride]);
-            let [constant_re, constant_im] = constant;
-            *x = [
-                simd.mul_add_e_f32s(re, t, simd.mul_f32s(constant_re, c)),
-                simd.mul_add_e_f32s(im, t, simd.mul_f32s(constant_im, c)),
-            ];
+            // SAFETY: less than n, and the window has as many rows, as was asserted.
+            let (t, c, values) = unsafe {
+                let values = window.rows.get_unchecked(2 * row * stride..2 * (row + 1) * stride);
+                (*window.taper.get_unchecked(row), *window.offset.get_unchecked(row), values)
+            };
+            let ([re, im], t) = (at(values), simd.splat_f32s(t));
+            *x = [simd.mul_f32s(re, t), simd.mul_f32s(im, t)];
+            if OFFSET {
+                let c = simd.splat_f32s(c);
+                *x = [simd.mul_add_e_f32s(constant[0], c, x[0]), simd.mul_add_e_f32s(constant[1], c, x[1])];
+            }
         }
         butterfly(simd, &mut x, &stage.roots);
         y[0] = x[0];
@@ -295,7 +316,8 @@ fn store_stage<S: Simd, const R: usize, const INNER: bool>(
             let power = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
             let start = ky * width + lanes.start;
             if INNER {
-                f32::store(simd, &mut out[start..start + S::F32_LANES], power);
+                // SAFETY: columns that there are of a row less than n, for which there is room, as was asserted.
+                f32::store(simd, unsafe { out.get_unchecked_mut(start..start + S::F32_LANES) }, power);
                 continue;
             }
             let out = &mut out[start..start + lanes.len()];

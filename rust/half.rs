@@ -69,18 +69,20 @@ impl HalfTransform {
     }
 }
 
-/// The half-transform of the taper itself.
+/// The half-transform of the taper itself; what is but rounding is zero.
 pub fn constant(taper: &[f64]) -> Vec<f32> {
     let n = taper.len();
     let (stride, packed) = (fft::stride(n), fft::packed(n));
     let mut transformed = Vec::from_iter(taper.iter().map(|&t| Complex::new(t, 0.0)));
     FftPlanner::new().plan_fft_forward(n).process(&mut transformed);
     let mut out = vec![0.0; 2 * stride];
+    let least = 1e-14 * taper.iter().sum::<f64>();
+    let narrow = |x: f64| if x.abs() < least { 0.0 } else { x as f32 };
     for (k, z) in transformed[..packed].iter().enumerate() {
-        (out[k], out[stride + k]) = (z.re as f32, z.im as f32);
+        (out[k], out[stride + k]) = (narrow(z.re), narrow(z.im));
     }
     if n.is_multiple_of(2) {
-        out[stride] = transformed[n / 2].re as f32;
+        out[stride] = narrow(transformed[n / 2].re);
     }
     out
 }

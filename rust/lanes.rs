@@ -153,7 +153,8 @@ macro_rules! turn_rows {
             let mut j = 0;
             loop {
                 // SAFETY: j + 4 is at most d.
-                let [a, b, c, e] = unsafe { [$four(rows, 0, j), $four(rows, 1, j), $four(rows, 2, j), $four(rows, 3, j)] };
+                let [a, b, c, e] =
+                    unsafe { [$four(rows, 0, j), $four(rows, 1, j), $four(rows, 2, j), $four(rows, 3, j)] };
                 let (low, high, low_next, high_next) = ($low(a, b), $high(a, b), $low(c, e), $high(c, e));
                 let turned = [
                     $shuffle::<0x44>(low, low_next),
