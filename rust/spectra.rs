@@ -17,7 +17,7 @@ use crate::logarithm::{self, Finish, Histogram};
 pub use crate::reduction::Reduce;
 use crate::reduction::Reduction;
 use crate::rows::Rows;
-use crate::simd::{Pixel, stream};
+use crate::simd::{Pixel, prefetch, stream};
 use crate::{Control, Error, Result, pass};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis, s};
 use std::f64::consts::PI;
@@ -190,6 +190,8 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
 
 /// Bytes of half-transformed rows that one thread holds.
 const BAND_BYTES: usize = 3 << 18;
+/// Rows of pixels asked for ahead: they lie far apart, which the hardware does not foresee.
+const ROWS_AHEAD: usize = 4;
 /// Bytes of output that may still be in cache when all are written.
 const CACHED: usize = 1 << 23;
 
@@ -277,6 +279,7 @@ impl Strips {
         let strip = Rows::new(image.slice(s![block.y..block.y + height, block.x..block.x + n]));
         let strip = strip.block(0..height, &mut work.gathered);
         for y in (0..height).filter(|y| step <= n || y % step < n) {
+            prefetch(strip.row((y + ROWS_AHEAD).min(height - 1)), 0);
             let out = &mut work.half[y * width..][..width];
             work.means[y] = self.rows.transform(strip.row(y), &mut work.row, out);
             if y.is_multiple_of(64) && control.check().is_err() {
