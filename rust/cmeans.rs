@@ -4,8 +4,9 @@
 //! u_c = d_c^(-2/(m-1)) / Σ_j d_j^(-2/(m-1)) and v_c = Σ u^m x / Σ u^m. d is the distance to a centre; or (Gustafson & Kessel 1979)
 //! d² = (x - v)ᵀ A (x - v) with A = (ρ det F)^(1/p) F⁻¹ and F = Σ u^m (x - v)(x - v)ᵀ / Σ u^m, p the number of features d.
 //!
-//! One pass over X is one iteration: rows are turned into lanes, and of each block come new memberships, the sums that the next
-//! centres and covariances need, J, and the largest change of a membership. In the arithmetic rows are centred and scaled
+//! One pass over X is one iteration: rows are turned into lanes, and of each block come memberships, the sums that the next
+//! centres and covariances need, and J. Memberships are not kept: whether any has changed by more than the tolerance is
+//! found from the centres of both iterations, most often from a few rows alone. In the arithmetic rows are centred and scaled
 //! by powers of two: by one for all features or, where covariances make up for it, by one for each. Covariances are
 //! summed about the current centres, so that nothing cancels.
 //!

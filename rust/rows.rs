@@ -284,6 +284,12 @@ mod tests {
             for i in 1..rows.n() {
                 assert_eq!(block.row(i - 1), view.row(i).to_vec());
             }
+            if let Some(values) = block.together(0..2) {
+                assert_eq!(values, [view.row(1).to_vec(), view.row(2).to_vec()].concat());
+            }
+            // Of the first view the rows follow each other; gathered ones do too.
+            let apart = view.strides()[1] == 1 && view.strides()[0] != view.ncols() as isize;
+            assert_eq!(block.together(0..2).is_none(), apart);
         }
     }
 

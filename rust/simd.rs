@@ -346,6 +346,17 @@ pub(crate) fn on_each<B: WithSimd + Clone>(body: B) -> Vec<B::Output> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_streamed_arrives_wherever_it_starts_and_ends() {
+        let from = Vec::from_iter((0..90).map(|i| i as f32 + 1.0));
+        for (start, end) in (0..40).flat_map(|start| (start..90).map(move |end| (start, end))) {
+            let mut to = vec![0.0; 90];
+            stream(&from[start..end], &mut to[start..end]);
+            assert_eq!(to[start..end], from[start..end]);
+            assert!(to[..start].iter().chain(&to[end..]).all(|&x| x == 0.0));
+        }
+    }
+
     #[derive(Clone)]
     struct Widen<T>(Vec<T>);
     impl<T: Pixel> WithSimd for Widen<T> {

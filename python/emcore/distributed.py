@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.control import num_threads
 from emcore.sources import Source, as_rows
-from emcore.visiting import TICK, PerRow, Partial, Tree
+from emcore.visiting import TICK, Partial, PerRow, Tree
 
 
 def on_dask(
