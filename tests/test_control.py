@@ -237,6 +237,23 @@ def test_a_callback_may_itself_call_emcore():
     assert found == [(0, 1), (0, 1)]
 
 
+def test_a_slow_call_within_a_callback_does_not_call_it_again():
+    depth = deepest = 0
+
+    def callback(done, total):
+        nonlocal depth, deepest
+        depth += 1
+        deepest = max(deepest, depth)
+        if depth < 3:
+            check_finite(LONG[: 1 << 20], "x")  # longer than from one report to the next
+        depth -= 1
+        raise Enough
+
+    with emcore.progress(callback), pytest.raises(Enough):
+        check_finite(LONG, "x")
+    assert deepest == 1
+
+
 def test_ctrl_c_ends_a_call_and_the_next_one_works():
     code = """
     print("ready", flush=True)

@@ -28,7 +28,15 @@ pub fn run<T: Send>(py: Python<'_>, kernel: impl FnOnce(&Control) -> Result<T> +
     let result = py.detach(|| {
         let mut tick = |done, total| {
             Python::attach(|py| {
-                let told = progress.as_ref().map_or(Ok(()), |callback| callback.call1(py, (done, total)).map(drop));
+                let told = progress.as_ref().map_or(Ok(()), |callback| {
+                    // What the callback itself calls tells nobody, or it would be called within itself; and it gets a thread of
+                    // its own, for those of the pool are busy until this call ends.
+                    let (outer, threads) = (PROGRESS.take(), pool::set_num_threads_here(1));
+                    let told = callback.call1(py, (done, total)).map(drop);
+                    PROGRESS.set(outer);
+                    pool::set_num_threads_here(threads);
+                    told
+                });
                 match py.check_signals().and(told) {
                     Ok(()) => true,
                     Err(error) => {
