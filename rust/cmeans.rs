@@ -22,6 +22,7 @@ mod step;
 mod tests;
 mod tile;
 
+use crate::lanes::turn;
 use crate::moments::moments;
 use crate::pass::pass;
 use crate::rows::Rows;
@@ -34,7 +35,7 @@ use std::ops::Range;
 pub use step::{Update, base, model, sweep, update};
 use step::{block_rows, changed, limits, whitening};
 pub use tile::{Memberships, Model, Sums};
-use tile::{Task, turn, visit};
+use tile::{Task, visit};
 
 /// Most features with a covariance each.
 pub const MOST_FEATURES: usize = 512;
@@ -105,22 +106,17 @@ where
 {
     check(rows.d(), k, options)?;
     let mut fit = Fit::new(rows, k, options, control)?;
-    let mut former = None;
     match start {
         Start::Centers(centers) => fit.centers = fit.frame.inward::<T::Real>(centers),
         Start::Memberships(u) => {
-            former = Some(Former::Given(u));
-            let sums = fit.pass(former.as_ref().map(Former::as_memberships))?;
-            fit.update(&sums)?;
+            fit.former = Some(Former::Given(u));
+            fit.update_from_former()?;
         }
     }
     if options.covariances.is_some() {
         if matches!(start, Start::Centers(_)) {
             for _ in 0..SPHERICAL.0 {
-                let model = fit.model();
-                let sums = fit.pass(None)?;
-                let changed = fit.changed(&model, former.as_ref(), SPHERICAL.1)?;
-                former = Some(Former::Of(model));
+                let (sums, changed) = fit.iterate(SPHERICAL.1)?;
                 if !changed {
                     break;
                 }
@@ -128,22 +124,18 @@ where
             }
         }
         fit.metrics = Some(Vec::new());
-        let sums = fit.pass(former.as_ref().map(Former::as_memberships))?;
-        fit.update(&sums)?;
+        fit.update_from_former()?;
     }
     let mut objective = Vec::new();
     loop {
-        let model = fit.model();
-        let sums = fit.pass(None)?;
+        let (sums, changed) = fit.iterate(options.tol)?;
         if !sums.objective.is_finite() {
             return Err(Error::invalid("X", "its values are too large or too far apart; divide them by the largest"));
         }
         objective.push(sums.objective / fit.frame.unit(options.covariances.is_some()));
-        let converged = !fit.changed(&model, former.as_ref(), options.tol)?;
-        if converged || objective.len() >= options.max_iter {
-            return Ok(fit.finish(objective, converged));
+        if !changed || objective.len() >= options.max_iter {
+            return Ok(fit.finish(objective, !changed));
         }
-        former = Some(Former::Of(model));
         fit.update(&sums)?;
     }
 }
@@ -281,6 +273,8 @@ struct Fit<'a, 'r, T: Pixel> {
     metrics: Option<Vec<Metric>>,
     /// γ det(F₀)^(1/p).
     base: f64,
+    /// Of the last iteration, if there was one.
+    former: Option<Former<'a, T::Real>>,
     /// A row near which a membership changed by more than the tolerance the last time.
     witness: usize,
     conditioned: Vec<usize>,
@@ -303,13 +297,14 @@ where
             centers: vec![0.0; k * d],
             metrics: None,
             base: 0.0,
+            former: None,
             witness: 0,
             conditioned: vec![0; k],
             empty: vec![0; k],
         };
         if let Some(Covariances { gamma, .. }) = options.covariances.filter(|c| c.gamma > 0.0) {
             fit.metrics = Some(Vec::new());
-            let sums = fit.pass(Some(Memberships::Full))?;
+            let sums = fit.sums(Memberships::Full)?;
             fit.base = base(&sums, gamma, d, control)?;
             fit.metrics = None;
         }
@@ -320,16 +315,28 @@ where
         model(&self.frame, &self.centers, whitening(self.metrics.as_deref()), self.options.m)
     }
 
-    /// Visit all rows: the sums of what is theirs or, if given, of other memberships.
-    fn pass(&self, who: Option<Memberships<'_, T::Real>>) -> Result<Sums> {
-        let model = self.model();
-        sweep(self.rows, who.unwrap_or(Memberships::Of(&model)), &model, None, self.control)
+    /// The sums of some memberships about the centres there are.
+    fn sums(&self, who: Memberships<'_, T::Real>) -> Result<Sums> {
+        sweep(self.rows, who, &self.model(), None, self.control)
     }
 
-    /// Whether a membership is further than `tol` from what it was.
-    fn changed(&mut self, model: &Model<T::Real>, former: Option<&Former<'_, T::Real>>, tol: f64) -> Result<bool> {
-        let Some(former) = former else { return Ok(true) };
-        changed(self.rows, model, former.as_memberships(), tol, &mut self.witness, self.control)
+    /// New centres from the memberships of the last iteration.
+    fn update_from_former(&mut self) -> Result<()> {
+        let former = self.former.as_ref().expect("given, or those of an iteration");
+        let sums = self.sums(former.as_memberships())?;
+        self.update(&sums)
+    }
+
+    /// The sums of the centres' own memberships, and whether one of these is further than `tol` from what it was, if it was.
+    fn iterate(&mut self, tol: f64) -> Result<(Sums, bool)> {
+        let model = self.model();
+        let sums = sweep(self.rows, Memberships::Of(&model), &model, None, self.control)?;
+        let changed = match &self.former {
+            Some(former) => changed(self.rows, &model, former.as_memberships(), tol, &mut self.witness, self.control)?,
+            None => true,
+        };
+        self.former = Some(Former::Of(model));
+        Ok((sums, changed))
     }
 
     /// New centres and, with covariances, new metrics.

@@ -136,6 +136,34 @@ impl<R: Real> Lanes<R> {
     }
 }
 
+/// Write the columns of `from`, in rows of `width`, as rows of `rows` values, and so back: of both, as much as there is.
+///
+/// To be called within a [`WithSimd`](crate::simd::WithSimd).
+#[inline(always)]
+pub fn turn<R: Real>(from: &[R], width: usize, to: &mut [R], rows: usize) {
+    let (n, k) = ((from.len() / width).min(rows), (to.len() / rows).min(width));
+    if n < 4 || k < 4 {
+        for i in 0..n {
+            for j in 0..k {
+                to[j * rows + i] = from[i * width + j];
+            }
+        }
+        return;
+    }
+    // Where a count is no multiple of four the last four overlap those before.
+    for i in (0..n).step_by(4).map(|i| i.min(n - 4)) {
+        for j in (0..k).step_by(4).map(|j| j.min(k - 4)) {
+            let mut square = [[R::ZERO; 4]; 4];
+            for (a, row) in square.iter_mut().enumerate() {
+                row.copy_from_slice(&from[(i + a) * width + j..][..4]);
+            }
+            for (b, column) in R::turn(square).iter().enumerate() {
+                to[(j + b) * rows + i..][..4].copy_from_slice(column);
+            }
+        }
+    }
+}
+
 /// A function that turns as many rows of f32 as a register holds: four features of all at a time, in lanes of 128 bits.
 #[cfg(target_arch = "x86_64")]
 macro_rules! turn_rows {

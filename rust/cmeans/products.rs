@@ -51,8 +51,8 @@ impl<'a, R: Real> Side<'a, R> {
     }
 }
 
-/// `into` += Σ left rightᵀ over the lanes of all groups, in blocks whose sums leave room in the registers; with weights, of which each group has one register, Σ w left leftᵀ, of
-/// which the blocks above the diagonal are left out.
+/// `into` += Σ left rightᵀ over the lanes of all groups, in blocks whose sums leave room in the registers; with weights, of
+/// which each group has one register, Σ w left leftᵀ, of which the blocks above the diagonal are left out.
 #[inline(always)]
 pub fn products<S: Simd, R: Real>(
     simd: S,

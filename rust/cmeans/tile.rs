@@ -3,7 +3,7 @@
 use super::power::Power;
 use super::products::{Side, in_blocks, products, row_of_blocks};
 use super::registers::{register, spherical, subtract, whitened};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, turn};
 use crate::rows::{Block, Rows};
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
 use crate::tiles::tiles;
@@ -375,34 +375,6 @@ impl<R: Real> WithSimd for Add<'_, R> {
             let (second, first) = into.split_at_mut(d * d);
             products(simd, z, Some(weights(c)), z, second);
             row_of_blocks::<S, R, 1>(simd, weights(c), None, z, d, first);
-        }
-    }
-}
-
-/// Write the columns of `from`, in rows of `width`, as rows of `rows` values, and so back: of both, as much as there is.
-///
-/// To be called within a [`WithSimd`].
-#[inline(always)]
-pub fn turn<R: Real>(from: &[R], width: usize, to: &mut [R], rows: usize) {
-    let (n, k) = ((from.len() / width).min(rows), (to.len() / rows).min(width));
-    if n < 4 || k < 4 {
-        for i in 0..n {
-            for j in 0..k {
-                to[j * rows + i] = from[i * width + j];
-            }
-        }
-        return;
-    }
-    // Where a count is no multiple of four the last four overlap those before.
-    for i in (0..n).step_by(4).map(|i| i.min(n - 4)) {
-        for j in (0..k).step_by(4).map(|j| j.min(k - 4)) {
-            let mut square = [[R::ZERO; 4]; 4];
-            for (a, row) in square.iter_mut().enumerate() {
-                row.copy_from_slice(&from[(i + a) * width + j..][..4]);
-            }
-            for (b, column) in R::turn(square).iter().enumerate() {
-                to[(j + b) * rows + i..][..4].copy_from_slice(column);
-            }
         }
     }
 }
