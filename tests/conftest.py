@@ -11,7 +11,7 @@ import pytest
 
 import emcore
 from emcore import _emcore
-from emcore.results import Provenance
+from emcore.provenance import Provenance
 from emcore.signals import Axis, Signal
 
 DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()

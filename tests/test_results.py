@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from emcore.io import as_signal, read
-from emcore.results import Provenance, Result, load_result, to_hyperspy
+from emcore.provenance import Provenance
+from emcore.results import Result, load_result, to_hyperspy
 from emcore.signals import Axis, Signal
 
 h5py = pytest.importorskip("h5py", reason="results files need the extra hdf5")

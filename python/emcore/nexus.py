@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from emcore.output import new_file
-from emcore.results import Provenance, Result, array_fields, field_text, plain, result_class, versions
+from emcore.provenance import Provenance, plain, versions
+from emcore.results import Result, array_fields, field_text, result_class
 from emcore.signals import Axis, Signal
 
 FORMAT = 1

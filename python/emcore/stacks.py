@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.output import check_output, new_file
-from emcore.results import versions
+from emcore.provenance import versions
 from emcore.signals import Axis
 
 

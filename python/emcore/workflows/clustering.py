@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.results import Provenance, Result
+from emcore.provenance import Provenance
+from emcore.results import Result
 from emcore.signals import Signal
 
 

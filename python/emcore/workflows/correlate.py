@@ -27,9 +27,9 @@ from emcore.kmeans import kmeans
 from emcore.merging import MergedSignals, merge_signals
 from emcore.noise import count_above_noise
 from emcore.pca import PCAResult, pca, scores
+from emcore.provenance import Provenance
 from emcore.rank import n_components as rank_by_rule
 from emcore.rank_rules import RankChoice
-from emcore.results import Provenance
 from emcore.signals import Axis, Signal
 from emcore.validity import fuzzy_validity
 from emcore.workflows.fuzzy import FuzzyClustering, mean_signals

@@ -20,7 +20,7 @@ from emcore.control import get_num_threads
 from emcore.grids import check_magnitude, on_one_grid
 from emcore.kmeans import kmeans
 from emcore.preprocessing import Recipe, mean_and_variance, prepare, quantiles
-from emcore.results import Provenance
+from emcore.provenance import Provenance
 from emcore.signals import Axis, Signal
 from emcore.workflows.clustering import Clustering
 

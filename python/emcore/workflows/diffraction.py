@@ -24,9 +24,9 @@ from emcore.kmeans import kmeans
 from emcore.patterns import PatternRows, as_pattern_rows, select_patterns
 from emcore.pca import pca, scores
 from emcore.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
+from emcore.provenance import Provenance
 from emcore.rank import n_components
 from emcore.rank_rules import RankChoice
-from emcore.results import Provenance
 from emcore.signals import Signal
 from emcore.wording import count_of
 from emcore.workflows.clustering import Clustering

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.arrays import check_number
 from emcore.grids import as_matrices, on_one_grid
-from emcore.results import Provenance, Result
+from emcore.provenance import Provenance
+from emcore.results import Result
 from emcore.signals import Signal
 
 

@@ -21,7 +21,7 @@ from emcore.detectors import disc, masked_beam
 from emcore.grain_choices import choose_correlation, extent, segment_side
 from emcore.patterns import PatternRows, as_pattern_rows, select_patterns
 from emcore.preprocessing import Recipe, prepare
-from emcore.results import Provenance
+from emcore.provenance import Provenance
 from emcore.signals import Signal, hashed
 from emcore.spatial import label_means, merge_similar, renumbered, slic
 from emcore.wording import count_of

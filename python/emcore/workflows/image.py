@@ -21,11 +21,11 @@ from emcore.io import as_signal, select_image
 from emcore.nmf import nmf
 from emcore.pca import PCAResult, pca, scores
 from emcore.periodicity import LEAST_CONTRAST, strongest_peak
+from emcore.provenance import Provenance
 from emcore.rank import RULES
 from emcore.rank import n_components as rank_by_rule
 from emcore.rank_rules import RankChoice
 from emcore.regions import comparable, strongest_in_pixels, strongest_in_windows
-from emcore.results import Provenance
 from emcore.signals import Axis
 from emcore.spectra import frequencies, full_plane, half_plane_weights, window_centers, windowed_power_spectra
 from emcore.workflows.image_analysis import ImageAnalysis

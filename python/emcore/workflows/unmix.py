@@ -25,8 +25,8 @@ from emcore.joining import ANGLE, Joint
 from emcore.memory import check_memory, in_words
 from emcore.nmf import LOSSES, nmf_maps
 from emcore.passes import nmf, pca
+from emcore.provenance import Provenance
 from emcore.rank_rules import RankChoice
-from emcore.results import Provenance
 from emcore.signals import Signal
 from emcore.sources import Source
 from emcore.spectrum_images import SpectrumImage, as_spectrum_image, check_range, select
