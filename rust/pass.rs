@@ -5,7 +5,7 @@
 //! thread are alive at a time.
 
 use crate::{Control, Result, pool};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -21,24 +21,38 @@ pub fn pass<O: Send, P: Send>(
     control: &Control,
     output: &mut [O],
     block: impl Fn(Range<usize>, &mut [O]) -> P + Sync,
-    merge: impl FnMut(P) + Send,
+    mut merge: impl FnMut(P) + Send,
 ) -> Result<()> {
     let blocks = n.div_ceil(block_rows);
     let width = output.len().checked_div(n).unwrap_or(0);
     debug_assert_eq!(output.len(), width * n);
-    let mut parts = if width == 0 {
-        Vec::from_iter((0..blocks).map(|_| Mutex::new(Some(&mut [] as &mut [O]))))
-    } else {
-        Vec::from_iter(output.chunks_mut(block_rows * width).map(|part| Mutex::new(Some(part))))
+    let mut parts = output.chunks_mut((block_rows * width).max(1));
+    let places = Vec::from_iter((0..blocks).map(|_| Mutex::new((parts.next().unwrap_or_default(), None))));
+    let visit = |index: usize, rows: Range<usize>| {
+        let out = std::mem::take(&mut lock(&places[index]).0);
+        let partial = block(rows, out);
+        lock(&places[index]).1 = Some(partial);
     };
-    parts.truncate(blocks);
+    let mut merge = |index: usize| merge(lock(&places[index]).1.take().expect("a block that was visited"));
+    in_order(n, block_rows, control, &visit, &mut merge)
+}
 
+/// Call `visit(block, rows)` on the pool and `merge(block)` for one block at a time, in order. Once for all kinds of data and
+/// partials: the compiler makes [`pass`] for each.
+fn in_order(
+    n: usize,
+    block_rows: usize,
+    control: &Control,
+    visit: &(dyn Fn(usize, Range<usize>) + Sync),
+    merge: &mut (dyn FnMut(usize) + Send),
+) -> Result<()> {
+    let blocks = n.div_ceil(block_rows);
     let ahead = 4 * pool::num_threads().max(1); // partials that may wait for an earlier one
     let next = AtomicUsize::new(0);
-    let merger = Mutex::new(Merger { merged: 0, waiting: BTreeMap::new(), merge, broken: false });
+    let merger = Mutex::new(Merger { merged: 0, waiting: BTreeSet::new(), merge, broken: false });
     let moved = Condvar::new();
-    pool::on_every_thread(control, || {
-        // A panic in `block` must not leave the others waiting for its partial.
+    pool::on_every_thread(control, &|| {
+        // A panic in `visit` must not leave the others waiting for its partial.
         let mut guard = BreakOnPanic { merger: &merger, moved: &moved, armed: true };
         loop {
             let index = next.fetch_add(1, Relaxed);
@@ -47,15 +61,14 @@ pub fn pass<O: Send, P: Send>(
             }
             let rows = index * block_rows..((index + 1) * block_rows).min(n);
             let count = rows.len() as u64;
-            let part = lock(&parts[index]).take().expect("each block is visited once");
-            let partial = block(rows, part);
+            visit(index, rows);
             control.advance(count);
 
             let mut merger = lock(&merger);
             while index >= merger.merged + ahead && !merger.broken && control.check().is_ok() {
                 merger = moved.wait(merger).unwrap_or_else(PoisonError::into_inner);
             }
-            merger.put(index, partial);
+            merger.put(index);
             moved.notify_all();
         }
         guard.armed = false;
@@ -69,30 +82,30 @@ pub fn block_rows(row_bytes: usize, bytes: usize, least: usize) -> usize {
     (bytes / row_bytes.max(1)).max(least).max(1)
 }
 
-struct Merger<P, M> {
+struct Merger<'m> {
     merged: usize,
-    waiting: BTreeMap<usize, P>,
-    merge: M,
+    waiting: BTreeSet<usize>,
+    merge: &'m mut (dyn FnMut(usize) + Send),
     broken: bool,
 }
 
-impl<P, M: FnMut(P)> Merger<P, M> {
-    fn put(&mut self, index: usize, partial: P) {
-        self.waiting.insert(index, partial);
-        while let Some(partial) = self.waiting.remove(&self.merged) {
-            (self.merge)(partial);
+impl Merger<'_> {
+    fn put(&mut self, index: usize) {
+        self.waiting.insert(index);
+        while self.waiting.remove(&self.merged) {
+            (self.merge)(self.merged);
             self.merged += 1;
         }
     }
 }
 
-struct BreakOnPanic<'a, P, M> {
-    merger: &'a Mutex<Merger<P, M>>,
+struct BreakOnPanic<'a, 'm> {
+    merger: &'a Mutex<Merger<'m>>,
     moved: &'a Condvar,
     armed: bool,
 }
 
-impl<P, M> Drop for BreakOnPanic<'_, P, M> {
+impl Drop for BreakOnPanic<'_, '_> {
     fn drop(&mut self) {
         if self.armed {
             lock(self.merger).broken = true;

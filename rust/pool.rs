@@ -92,7 +92,7 @@ fn pool() -> Arc<rayon::ThreadPool> {
 /// Run `work` once on every thread of the pool and wait; `work` takes its share from a common counter.
 ///
 /// The calling thread runs its tick every 100 ms; a tick that says stop cancels `control`.
-pub fn on_every_thread(control: &Control, work: impl Fn() + Sync) {
+pub fn on_every_thread(control: &Control, work: &(dyn Fn() + Sync)) {
     struct Done(mpsc::Sender<()>);
     impl Drop for Done {
         fn drop(&mut self) {
@@ -110,7 +110,7 @@ pub fn on_every_thread(control: &Control, work: impl Fn() + Sync) {
         // A thread of this call's own: callers that ask for one thread each, as a cluster's workers do, run side by side.
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
-            let (done, work) = (Done(sender), &work);
+            let done = Done(sender);
             let thread = std::thread::Builder::new().name("emcore-0".into()).spawn_scoped(scope, move || {
                 let _done = done;
                 work();
@@ -126,7 +126,6 @@ pub fn on_every_thread(control: &Control, work: impl Fn() + Sync) {
             let (sender, receiver) = mpsc::channel();
             for _ in 0..pool.current_num_threads() {
                 let done = Done(sender.clone());
-                let work = &work;
                 scope.spawn(move |_| {
                     let _done = done;
                     work();
@@ -160,7 +159,7 @@ pub fn tick(control: &Control) {
 struct Ticker(*mut Tick<'static>, Instant);
 
 /// Run `call` on this thread; while it waits for the pool, `tick` runs every 100 ms on this thread.
-pub fn with_tick<T>(tick: &mut Tick<'_>, call: impl FnOnce() -> T) -> T {
+pub fn with_tick(tick: &mut Tick<'_>, call: &mut dyn FnMut()) {
     struct Restore(Option<Ticker>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -171,7 +170,7 @@ pub fn with_tick<T>(tick: &mut Tick<'_>, call: impl FnOnce() -> T) -> T {
     let ticker = unsafe { std::mem::transmute::<*mut Tick<'_>, *mut Tick<'static>>(tick) };
     let ticker = Ticker(ticker, Instant::now());
     let _restore = Restore(TICKER.replace(Some(ticker)));
-    call()
+    call();
 }
 
 #[cfg(test)]
@@ -183,7 +182,7 @@ mod tests {
         for threads in [1, 2, 3] {
             let former = set_num_threads_here(threads);
             let count = AtomicUsize::new(0);
-            on_every_thread(&Control::new(), || {
+            on_every_thread(&Control::new(), &|| {
                 count.fetch_add(1, Ordering::Relaxed);
             });
             set_num_threads_here(former);
@@ -198,7 +197,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     set_num_threads_here(1);
-                    on_every_thread(&Control::new(), || {
+                    on_every_thread(&Control::new(), &|| {
                         together.wait(); // for ever, if one waited for the other to end
                     });
                 });
@@ -215,8 +214,8 @@ mod tests {
                 ticks += 1;
                 false
             },
-            || {
-                on_every_thread(&control, || {
+            &mut || {
+                on_every_thread(&control, &|| {
                     while control.check().is_ok() {
                         std::thread::sleep(Duration::from_millis(1));
                     }
@@ -231,11 +230,11 @@ mod tests {
         let (control, mut inner) = (Control::new(), false);
         with_tick(
             &mut |_, _| {
-                with_tick(&mut |_, _| true, || tick(&Control::new()));
+                with_tick(&mut |_, _| true, &mut || tick(&Control::new()));
                 inner = true;
                 false
             },
-            || tick(&control),
+            &mut || tick(&control),
         );
         assert!(inner && control.check().is_err());
     }
@@ -243,9 +242,9 @@ mod tests {
     #[test]
     fn many_short_calls_are_ticked_like_a_long_one() {
         let control = Control::new();
-        with_tick(&mut |_, _| false, || {
+        with_tick(&mut |_, _| false, &mut || {
             while control.check().is_ok() {
-                on_every_thread(&control, || std::thread::sleep(Duration::from_millis(1)));
+                on_every_thread(&control, &|| std::thread::sleep(Duration::from_millis(1)));
             }
         });
     }

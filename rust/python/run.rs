@@ -22,10 +22,17 @@ impl From<Error> for PyErr {
 /// Run `kernel` without the interpreter's lock. Signals are checked and progress reported every 100 ms; the exception
 /// that a signal handler or the progress callback raises ends the kernel and is raised.
 pub fn run<T: Send>(py: Python<'_>, kernel: impl FnOnce(&Control) -> Result<T> + Send) -> PyResult<T> {
+    let (mut kernel, mut result) = (Some(kernel), None);
+    watched(py, &mut |control| result = kernel.take().map(|kernel| kernel(control)))?;
+    Ok(result.expect("a kernel that ran")?)
+}
+
+/// [`run`], once for all kernels: the compiler makes that for each.
+fn watched(py: Python<'_>, call: &mut (dyn FnMut(&Control) + Send)) -> PyResult<()> {
     py.check_signals()?;
     let progress = PROGRESS.with_borrow(|callback| callback.as_ref().map(|callback| callback.clone_ref(py)));
     let mut raised = None;
-    let result = py.detach(|| {
+    py.detach(|| {
         let mut tick = |done, total| {
             Python::attach(|py| {
                 let told = progress.as_ref().map_or(Ok(()), |callback| {
@@ -46,12 +53,9 @@ pub fn run<T: Send>(py: Python<'_>, kernel: impl FnOnce(&Control) -> Result<T> +
                 }
             })
         };
-        pool::with_tick(&mut tick, || kernel(&Control::new()))
+        pool::with_tick(&mut tick, &mut || call(&Control::new()));
     });
-    match raised {
-        Some(error) => Err(error),
-        None => Ok(result?),
-    }
+    raised.map_or(Ok(()), Err)
 }
 
 /// Set the callable that calls from this thread report to (None: nobody); returns the former one.
