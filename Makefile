@@ -24,7 +24,7 @@ test: $(VENV)/.emcore $(VENV)/.tools  ## Rust tests without Python, then Python 
 
 lint: $(VENV)/.emcore $(VENV)/.tools  ## formatting, lints, types, stubs
 	cargo fmt --check
-	cargo clippy --quiet --locked --all-targets -- -D warnings
+	cargo clippy --quiet --locked -- -D warnings
 	cargo clippy --quiet --locked --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
 	$(BIN)/ruff check
