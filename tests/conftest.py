@@ -1,6 +1,7 @@
 """What the tests share: where the real files are, which emcore is tested, and results to draw."""
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +16,11 @@ from emcore.provenance import Provenance
 from emcore.signals import Axis, Signal
 
 DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
+
+
+# Jobs in the background of a shell ignore it, and so would the processes that tests start in order to interrupt them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

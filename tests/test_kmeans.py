@@ -319,9 +319,8 @@ def test_it_works_after_a_fork_and_from_four_threads():
 @pytest.mark.parametrize("shape", [(3000, 3000, 400), (300000, 10, 300)])
 def test_control_c_ends_it_and_the_next_call_works(shape):
     code = f"""
-import numpy as np, signal, time
+import numpy as np, time
 from emcore.kmeans import kmeans
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background it is ignored
 n, d, k = {shape}
 X = np.random.default_rng(0).integers(0, 99, (n, d), dtype="u1")
 print("ready", flush=True)
