@@ -4,16 +4,20 @@
 //! a distance is d steps in each of which all lanes work, and its result lies in lanes too, ready for whatever each row
 //! needs next (a smallest value, a quotient). Rows come in groups of [`Real::LINE`], two of the widest registers: group g
 //! holds feature j of its rows at `group(g)[j * LINE..(j + 1) * LINE]`, whatever the instruction set. What is turned is
-//! (x - offset) factor: of centred and scaled data 32-bit floats lose no digits to a mean or a unit.
+//! (x - offset) factor, or x - offset where there are no factors: of centred and scaled data 32-bit floats lose no digits to
+//! a mean or a unit.
 //!
 //! Cost: a load, a store and two shuffles for four values, 2 d / LINE registers of arithmetic; of f32 with AVX-512 or AVX2 a
 //! load for four values, a store and two shuffles for sixteen or eight.
 
 use crate::rows::Block;
-use crate::simd::{Pixel, Real, Simd};
+use crate::simd::{Pixel, Real, Simd, prefetch};
 use std::ops::Range;
 #[cfg(target_arch = "x86_64")]
 use std::{any::TypeId, arch::x86_64::*};
+
+/// How many rows ahead memory is asked for.
+const AHEAD: usize = 64;
 
 /// Rows in groups of `LINE`, turned; filled again and again by one thread.
 #[derive(Debug, Clone)]
@@ -51,13 +55,13 @@ impl<R: Real> Lanes<R> {
         &self.values[group * self.d * R::LINE..][..self.d * R::LINE]
     }
 
-    /// Turn the rows of `block`, of which there is at least one; `offset` and `factor` hold a value for each feature.
+    /// Turn the rows of `block`, of which there is at least one; `offset` holds a value for each feature, `factor` too or none.
     ///
     /// To be called within a [`WithSimd`](crate::simd::WithSimd).
     #[inline(always)]
     pub fn fill<S: Simd, T: Pixel<Real = R>>(&mut self, simd: S, block: Block<'_, T>, offset: &[R], factor: &[R]) {
         self.resize(block.n());
-        self.fill_groups(simd, 0..self.groups(), |i| block.row(i), offset, factor);
+        self.fill_groups(simd, 0..self.groups(), block, None, offset, factor);
     }
 
     /// Make room for n rows, at least one, that are going to be turned.
@@ -69,20 +73,30 @@ impl<R: Real> Lanes<R> {
         }
     }
 
-    /// Turn the rows of some groups; `row` gives each of all rows.
+    /// Turn the rows of some groups: those of `block`, or `which` of them, as many as there was made room for. Of these memory
+    /// is asked for ahead: which ones are needed the hardware does not foresee.
     ///
     /// To be called within a [`WithSimd`](crate::simd::WithSimd).
     #[inline(always)]
-    pub fn fill_groups<'r, S: Simd, T: Pixel<Real = R>>(
+    pub fn fill_groups<S: Simd, T: Pixel<Real = R>>(
         &mut self,
         simd: S,
         groups: Range<usize>,
-        row: impl Fn(usize) -> &'r [T],
+        block: Block<'_, T>,
+        which: Option<&[u32]>,
         offset: &[R],
         factor: &[R],
     ) {
         let (d, n) = (self.d, self.n);
-        assert!(row(0).len() == d && offset.len() == d && factor.len() == d, "rows of d features");
+        let row = |i: usize| match which {
+            None => block.row(i.min(n - 1)),
+            Some(which) => {
+                prefetch(block.row(which[(i + AHEAD).min(n - 1)] as usize), 0);
+                block.row(which[i.min(n - 1)] as usize)
+            }
+        };
+        assert!(block.d() == d && offset.len() == d, "rows of d features");
+        assert!(factor.is_empty() || factor.len() == d, "a factor for each feature, or none");
         #[cfg(target_arch = "x86_64")]
         let plain = d >= 4 && TypeId::of::<T>() == TypeId::of::<f32>();
         for g in groups {
@@ -90,15 +104,24 @@ impl<R: Real> Lanes<R> {
             #[cfg(target_arch = "x86_64")]
             if plain && R::lanes::<S>() >= 8 {
                 for l in (0..R::LINE).step_by(R::lanes::<S>()) {
+                    let (first, lanes) = (g * R::LINE + l, R::lanes::<S>());
                     let mut rows = [std::ptr::null(); 16];
-                    for (i, at) in rows[..R::lanes::<S>()].iter_mut().enumerate() {
-                        *at = row((g * R::LINE + l + i).min(n - 1))[..d].as_ptr().cast();
+                    if which.is_none() && first + lanes <= n {
+                        let _last = block.row(first + lanes - 1);
+                        let first = block.row(first).as_ptr().cast::<f32>();
+                        for (i, at) in rows[..lanes].iter_mut().enumerate() {
+                            *at = first.wrapping_byte_offset(i as isize * block.row_step());
+                        }
+                    } else {
+                        for (i, at) in rows[..lanes].iter_mut().enumerate() {
+                            *at = row(first + i).as_ptr().cast();
+                        }
                     }
                     let group = same_mut(&mut group[l..]);
                     // SAFETY: registers of 16 f32 are those of AVX-512, of 8 those of AVX2, with which this is compiled; T, and
                     // so R, is f32, and every row holds d.
                     unsafe {
-                        if R::lanes::<S>() == 16 {
+                        if lanes == 16 {
                             turn_sixteen(&rows, same(offset), same(factor), group);
                         } else {
                             turn_eight(&rows, same(offset), same(factor), group);
@@ -110,7 +133,7 @@ impl<R: Real> Lanes<R> {
             for l in (0..R::LINE).step_by(4) {
                 let mut rows: [&[T]; 4] = [&[]; 4];
                 for (i, at) in rows.iter_mut().enumerate() {
-                    *at = &row((g * R::LINE + l + i).min(n - 1))[..d];
+                    *at = &row(g * R::LINE + l + i)[..d];
                 }
                 for j in if d < 4 { 0..d } else { 0..0 } {
                     (0..4).for_each(|i| group[j * R::LINE + l + i] = rows[i][j].real());
@@ -126,7 +149,7 @@ impl<R: Real> Lanes<R> {
                 }
             }
             for (j, line) in group.chunks_exact_mut(R::LINE).enumerate() {
-                let (offset, factor) = (R::splat(simd, offset[j]), R::splat(simd, factor[j]));
+                let (offset, factor) = (R::splat(simd, offset[j]), R::splat(simd, *factor.get(j).unwrap_or(&R::ONE)));
                 for part in line.chunks_exact_mut(R::lanes::<S>()) {
                     let x = <R as Real>::sub(simd, R::load(simd, part), offset);
                     R::store(simd, part, <R as Real>::mul(simd, x, factor));
@@ -177,7 +200,8 @@ macro_rules! turn_rows {
         #[target_feature(enable = $features)]
         unsafe fn $name(rows: &[*const f32; 16], offset: &[f32], factor: &[f32], group: &mut [f32]) {
             let d = offset.len();
-            assert!(factor.len() == d && group.len() >= (d - 1) * f32::LINE + $rows);
+            assert!(factor.is_empty() || factor.len() == d);
+            assert!(group.len() >= (d - 1) * f32::LINE + $rows);
             let mut j = 0;
             loop {
                 // SAFETY: j + 4 is at most d.
@@ -193,8 +217,10 @@ macro_rules! turn_rows {
                 for (c, &x) in turned.iter().enumerate() {
                     // SAFETY: j + c is less than d.
                     unsafe {
-                        let (offset, factor) = (*offset.get_unchecked(j + c), *factor.get_unchecked(j + c));
-                        let x = $mul($sub(x, $splat(offset)), $splat(factor));
+                        let mut x = $sub(x, $splat(*offset.get_unchecked(j + c)));
+                        if !factor.is_empty() {
+                            x = $mul(x, $splat(*factor.get_unchecked(j + c)));
+                        }
                         $store(group.as_mut_ptr().add((j + c) * f32::LINE), x);
                     }
                 }
@@ -318,13 +344,15 @@ mod tests {
         let (line, real) = (T::Real::LINE, |x: usize| T::Real::of(x as f64));
         for (n, d) in [(2, 1), (33, 10), (34, 3), (35, 4), (40, 5), (9, 8), (71, 71)] {
             let data = Array2::from_shape_fn((2 * n, 3 * d), |(i, j)| of((i * 31 + j * 7) % 120));
-            let (offset, factor) = (Vec::from_iter((0..d).map(real)), Vec::from_iter((0..d).map(|j| real(j % 3))));
-            for view in [data.slice(s![..n, ..d]), data.slice(s![..;2, ..d]), data.slice(s![n..;-1, ..;3])] {
+            let (offset, factors) = (Vec::from_iter((0..d).map(real)), Vec::from_iter((0..d).map(|j| real(j % 3))));
+            let views = [data.slice(s![..n, ..d]), data.slice(s![..;2, ..d]), data.slice(s![n..;-1, ..;3])];
+            for (view, factor) in views.iter().flat_map(|view| [(*view, vec![]), (*view, factors.clone())]) {
                 for lanes in on_each(Fill(view, offset.clone(), factor.clone())) {
                     assert_eq!((lanes.n(), lanes.groups()), (view.nrows() - 1, (view.nrows() - 1).div_ceil(line)));
                     for (i, j) in (0..lanes.groups() * line).flat_map(|i| (0..d).map(move |j| (i, j))) {
-                        let x = view[((i + 1).min(view.nrows() - 1), j)].real();
-                        assert_eq!(lanes.group(i / line)[j * line + i % line], (x - offset[j]) * factor[j]);
+                        let x = view[((i + 1).min(view.nrows() - 1), j)].real() - offset[j];
+                        let x = if factor.is_empty() { x } else { x * factor[j] };
+                        assert_eq!(lanes.group(i / line)[j * line + i % line], x);
                     }
                 }
             }

@@ -3,6 +3,7 @@
 //! that are [`Computed`] from such, one block at a time.
 
 use crate::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::tiles::tiles;
 use crate::{Control, Error, Result, pass};
 use ndarray::{ArrayView2, Axis};
 use std::ops::Range;
@@ -168,6 +169,9 @@ impl<'a, T> Block<'a, T> {
     }
 }
 
+/// Values whose range is found at a time where rows are shorter.
+const RANGE_VALUES: usize = 4096;
+
 /// What one pass over the data tells of its values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ValueRange {
@@ -235,20 +239,24 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
         let mut scratch = Vec::new();
         let block = rows.block(range.clone(), &mut scratch);
         let mut part = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
-        for i in 0..block.n() {
-            let row = block.row(i);
-            let (mut low, mut high) = dispatch(Extremes(row));
+        // Of short rows that follow each other many at a time.
+        let together = block.together(0..block.n()).is_some();
+        for some in tiles(block.n(), if together { (RANGE_VALUES / block.d()).max(1) } else { 1 }) {
+            let values = block.together(some.clone()).unwrap_or_else(|| block.row(some.start));
+            let place = |is_bad: fn(f64) -> bool| {
+                let bad = values.iter().position(|x| is_bad(x.real().f64()));
+                bad.map(|at| (range.start + some.start + at / block.d(), at % block.d()))
+            };
+            let (mut low, mut high) = dispatch(Extremes(values));
             if !(low.is_finite() && high.is_finite()) {
-                let finite = row.iter().map(|x| x.real().f64()).filter(|x| x.is_finite());
+                let finite = values.iter().map(|x| x.real().f64()).filter(|x| x.is_finite());
                 (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
-                let bad = row.iter().position(|x| !x.real().f64().is_finite());
-                part.not_finite = part.not_finite.or(bad.map(|j| (range.start + i, j)));
+                part.not_finite = part.not_finite.or_else(|| place(|x| !x.is_finite()));
             }
             part.min = part.min.min(low);
             part.max = part.max.max(high);
             if part.negative.is_none() && low < 0.0 {
-                let bad = row.iter().position(|x| x.real().f64() < 0.0);
-                part.negative = bad.map(|j| (range.start + i, j));
+                part.negative = place(|x| x < 0.0);
             }
         }
         part
@@ -295,11 +303,17 @@ mod tests {
 
     #[test]
     fn the_first_bad_value_is_named() {
-        let mut data = Array2::from_elem((300, 5000), 1.0f32);
-        data[(200, 17)] = f32::NAN;
-        data[(201, 0)] = f32::INFINITY;
-        data[(150, 4999)] = -2.0;
-        let found = value_range(Rows::new(data.view()), &Control::new()).unwrap();
-        assert_eq!(found, ValueRange { min: -2.0, max: 1.0, not_finite: Some((200, 17)), negative: Some((150, 4999)) });
+        for d in [18, 999, 5000] {
+            let mut data = Array2::from_elem((600, d + 1), 1.0f32);
+            data[(400, 17)] = f32::NAN;
+            data[(401, 0)] = f32::INFINITY;
+            data[(150, d - 1)] = -2.0;
+            data[(401, 2)] = -3.0;
+            let (not_finite, negative) = (Some((400, 17)), Some((150, d - 1)));
+            for view in [data.view(), data.slice(s![.., ..d])] {
+                let found = value_range(Rows::new(view), &Control::new()).unwrap();
+                assert_eq!(found, ValueRange { min: -3.0, max: 1.0, not_finite, negative });
+            }
+        }
     }
 }

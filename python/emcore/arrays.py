@@ -88,23 +88,12 @@ def check_finite(array: NDArray[Any], name: str, *, nonnegative: bool = False) -
     (1.0, 2.0)
     """
     flat = array if array.ndim == 2 else array.reshape(array.shape[0], -1) if array.ndim > 2 else array.reshape(1, -1)
-    n, d = flat.shape
-    # A short row costs the kernel more than its values do: many are taken as one.
-    group = max(1, 4096 // d) if flat.flags.c_contiguous else 1
-    whole = n - n % group
-    parts = [(0, flat[:whole].reshape(-1, group * d)), (whole * d, flat[whole:])]
-    found = [(start, part.shape[1], _emcore.value_range(part)) for start, part in parts if part.size]
-    low, high = min(values[0] for *_, values in found), max(values[1] for *_, values in found)
+    low, high, bad, negative = _emcore.value_range(flat)
 
-    def first(places: list[tuple[int, int, tuple[int, int] | None]]) -> int | None:
-        """Index in the array, in row-major order, of the first that was found."""
-        return next((start + where[0] * width + where[1] for start, width, where in places if where), None)
-
-    def position(index: int) -> str:
+    def position(where: tuple[int, int]) -> str:
+        index = where[0] * flat.shape[1] + where[1]
         return ", ".join(str(int(i)) for i in np.unravel_index(index, array.shape))
 
-    bad = first([(start, width, values[2]) for start, width, values in found])
-    negative = first([(start, width, values[3]) for start, width, values in found])
     if bad is not None:
         raise ValueError(
             f"Input {name} contains NaN or infinity, first at [{position(bad)}]; replace or crop such values first"

@@ -2,6 +2,9 @@
 
 use crate::simd::Real;
 
+/// Variances of which the squared distances stay far from the ends of 32-bit floats, and from [`least`](super::registers).
+const NEAR_ONE: std::ops::Range<f64> = 0.25..65536.0;
+
 /// How rows are centred and scaled in the arithmetic.
 pub struct Frame {
     /// Of every feature.
@@ -11,12 +14,13 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// So that `variance` becomes about one: that of each feature, or of all together by a power of two.
+    /// So that `variance` becomes one: that of each feature; or that of all together, by a power of two, where it is far from
+    /// one.
     pub fn new<R: Real>(center: &[f64], variance: &[f64], each: bool) -> Self {
         let whole = variance.iter().sum::<f64>() / variance.len() as f64;
         let factor = |&v: &f64| match if each { v } else { whole } {
             v if v > 0.0 && each => v.sqrt().recip(),
-            v if v > 0.0 => (-v.sqrt().log2().round()).exp2(),
+            v if v > 0.0 && !NEAR_ONE.contains(&v) => (-v.sqrt().log2().round()).exp2(),
             _ => 1.0,
         };
         // Of denormal numbers the reciprocal is more than an `f32` holds.

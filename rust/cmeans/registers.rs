@@ -81,7 +81,7 @@ pub fn whitened<S: Simd, R: Real>(simd: S, z: &[R], triangle: &[R], w: &mut [R])
     }
 }
 
-/// Memberships of a register of rows: `w` from d² to u^m, and `u`; adds Σ u^m d².
+/// Memberships of a register of rows: `w` from d² to u^m, and, if there is room for it, `u`; adds Σ u^m d².
 ///
 /// u = (1/d²)^q / Σ (1/d²)^q with q = 1 / (m - 1). For m = 2 then Σ u² d² = 1 / Σ (1/d²); else, with r the smallest d²
 /// over each, u^m = u r (Σ r^q)^(1 - m), which takes but one power for each membership and one for each row.
@@ -136,7 +136,9 @@ pub fn register<S: Simd, R: Power, const TWO: bool>(
         let new = <R as Real>::mul(simd, if TWO { ratio } else { R::load(simd, &powers[c * line..]) }, share);
         let weight = if TWO { new } else { <R as Real>::mul(simd, ratio, scale) };
         R::store(simd, &mut w[c * line..], <R as Real>::mul(simd, new, weight));
-        R::store(simd, &mut u[c * line..], new);
+        if !u.is_empty() {
+            R::store(simd, &mut u[c * line..], new);
+        }
     }
 }
 

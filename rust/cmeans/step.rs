@@ -142,7 +142,7 @@ pub fn model<R: Real>(frame: &Frame, centers: &[f64], whitening: Option<Vec<f64>
         d,
         m: R::of(m),
         offset: reals(&frame.offset),
-        factor: reals(&frame.factor),
+        factor: if frame.factor.iter().all(|&f| f == 1.0) { Vec::new() } else { reals(&frame.factor) },
         centers: reals(centers),
         whitening: whitening.map(|all| all.chunks(d * d).flat_map(|matrix| registers::pack(matrix, d)).collect()),
     }

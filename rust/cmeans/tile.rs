@@ -19,7 +19,7 @@ pub struct Model<R> {
     pub m: R,
     /// Of every feature.
     pub offset: Vec<R>,
-    /// Of every feature.
+    /// Of every feature; none where all are one.
     pub factor: Vec<R>,
     /// k × d.
     pub centers: Vec<R>,
@@ -168,7 +168,7 @@ impl<T: Pixel> WithSimd for Turn<'_, T> {
             Some(values) => prefetch(values, PREFETCH_BYTES),
             None => rows.for_each(|i| prefetch(block.row(i), PREFETCH_BYTES)),
         }
-        lanes.fill_groups(simd, groups, |i| block.row(i), &model.offset, &model.factor);
+        lanes.fill_groups(simd, groups, block, None, &model.offset, &model.factor);
     }
 }
 
@@ -213,7 +213,9 @@ impl<R: Power> WithSimd for Find<'_, R> {
         let Self { x, groups, rows, model, who, former, out, work: Work { w, u, old, z } } = self;
         let size = model.k * R::LINE;
         let w = &mut w[groups.start * size..groups.end * size];
-        let (mut u, mut old) = (&mut u[..w.len()], &mut old[..w.len()]);
+        let alone = former.is_none() && out.is_empty() && matches!(who, Memberships::Of(_));
+        let count = if alone { 0 } else { w.len() };
+        let (mut u, mut old) = (&mut u[..count], &mut old[..count]);
         let x = &x.values()[groups.start * model.d * R::LINE..groups.end * model.d * R::LINE];
         let mut objective = 0.0;
         for of in former.into_iter().chain([who]) {
@@ -227,7 +229,8 @@ impl<R: Power> WithSimd for Find<'_, R> {
     }
 }
 
-/// `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; Σ u^m d² where these come from distances.
+/// `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; Σ u^m d² where these come from distances, in which
+/// case there may be no room for `u`.
 #[inline(always)]
 fn memberships<S: Simd, R: Power>(
     simd: S,
@@ -299,7 +302,7 @@ fn distances<S: Simd, R: Real>(simd: S, model: &Model<R>, x: &[R], w: &mut [R], 
     }
 }
 
-/// `w` = u^m of n rows from their d², and `u`; returns Σ u^m d².
+/// `w` = u^m of n rows from their d², and, if there is room for it, `u`; returns Σ u^m d².
 #[inline(always)]
 fn from_distances<S: Simd, R: Power, const TWO: bool>(
     simd: S,
@@ -311,11 +314,13 @@ fn from_distances<S: Simd, R: Power, const TWO: bool>(
     let (k, line) = (model.k, R::LINE);
     z.resize(z.len().max(k * line), R::ZERO);
     let mut objective = [R::ZERO; 32];
-    for (g, (w, u)) in w.chunks_exact_mut(k * line).zip(u.chunks_exact_mut(k * line)).enumerate() {
+    for (g, w) in w.chunks_exact_mut(k * line).enumerate() {
         let former = objective;
+        let u = u.get_mut(g * k * line..(g + 1) * k * line).unwrap_or_default();
         for at in (0..line).step_by(R::lanes::<S>()) {
             let into = &mut objective[at..line];
-            register::<S, R, TWO>(simd, &mut w[at..], &mut z[at..], &mut u[at..], model, into);
+            let u = u.get_mut(at..).unwrap_or_default();
+            register::<S, R, TWO>(simd, &mut w[at..], &mut z[at..], u, model, into);
         }
         let rows = (n - g * line).min(line);
         objective[rows..].copy_from_slice(&former[rows..]);

@@ -12,7 +12,7 @@ use super::rows::Weighed;
 use super::sums::{Add, Change, Free, NONE};
 use crate::Control;
 use crate::lanes::Lanes;
-use crate::simd::{Pixel, Real, Simd, WithSimd, prefetch};
+use crate::simd::{Pixel, Real, Simd, WithSimd};
 use crate::tiles::tiles;
 
 /// Most features for which this is faster than [`tiles::project`](crate::tiles::project).
@@ -20,8 +20,6 @@ pub const MOST: usize = 64;
 
 /// Rows of which those that need it are turned at a time.
 const TILE: usize = 1024;
-/// How many rows ahead memory is asked for: which ones are needed the hardware does not foresee.
-const AHEAD: usize = 64;
 /// Registers of rows at a time.
 const P: usize = 2;
 
@@ -40,9 +38,8 @@ fn centers_at_a_time(left: usize) -> usize {
 /// The centres in the order in which they are read: for a few of them the halved squares, then feature after feature.
 pub struct Table<R> {
     values: Vec<R>,
-    /// What to subtract from each feature, and what to multiply it by.
+    /// What to subtract from each feature.
     offset: Vec<R>,
-    ones: Vec<R>,
     margin: (R, R),
     /// How far a centre and the one that moved farthest moved together, from above; a power of two of them, at least
     /// [`DRIFTS`].
@@ -68,7 +65,7 @@ impl<R: Real> Table<R> {
         drift.resize(centers.k.next_power_of_two().max(DRIFTS), 0.0);
         let mut offset = centers.offset.clone(); // whole lines, or none
         offset.resize(d, R::ZERO);
-        Self { values, drift, offset, ones: vec![R::ONE; d], margin }
+        Self { values, drift, offset, margin }
     }
 }
 
@@ -117,13 +114,10 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
             }
             let start = part.rows.start + tile.start;
             let block = x.rows.block(start..start + tile.len(), &mut scratch);
-            let row = |i: usize| {
-                prefetch(block.row(need[(i + AHEAD).min(need.len() - 1)] as usize), 0);
-                block.row(need[i] as usize)
-            };
             lanes.resize(need.len());
-            for (group, need) in need.chunks(line).enumerate() {
-                lanes.fill_groups(simd, group..group + 1, row, &table.offset, &table.ones);
+            for group in 0..lanes.groups() {
+                lanes.fill_groups(simd, group..group + 1, block, Some(need), &table.offset, &[]);
+                let need = &need[group * line..need.len().min((group + 1) * line)];
                 if x.metric == Metric::Cosine {
                     for (factor, &at) in factors.iter_mut().zip(need) {
                         *factor = T::Real::of(x.factor(start + at as usize));
