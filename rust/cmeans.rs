@@ -242,7 +242,8 @@ impl<R: Real> WithSimd for Labels<'_, R> {
                 }
                 R::store(simd, &mut found[at..], best);
             }
-            labels.iter_mut().zip(&found).for_each(|(label, best)| *label = best.f64() as i32);
+            // SAFETY: whole numbers below k.
+            labels.iter_mut().zip(&found).for_each(|(label, best)| *label = unsafe { best.f64().to_int_unchecked() });
         }
     }
 }
