@@ -61,8 +61,8 @@ pub fn accumulate<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], y: &[T::Rea
 /// Registers of features at a time in [`Accumulate`]: G x K sums.
 const G: usize = 2;
 
-/// Call `$self.$columns::<S, K, R, OFFSET>` for each group of K columns of which, R rows of X at a time, all sums, columns
-/// and rows fit into the registers of the instruction set; more would be spilled, which costs half the speed.
+/// Call `$self.$columns::<S, K, R, OFFSET>` for each group of K columns of which, R rows of X at a time, all sums, the rows and
+/// a column fit into the registers of the instruction set; more would be spilled, which costs half the speed.
 macro_rules! for_column_groups {
     ($self:ident, $columns:ident, $simd:ident, $k:expr) => {
         if $self.tile.offset.is_empty() {
@@ -77,8 +77,10 @@ macro_rules! for_column_groups {
             first += match $k - first {
                 8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8, 2, $offset>($simd, first),
                 6 if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 6, 3, $offset>($simd, first),
-                4.. => $self.$columns::<S, 4, 3, $offset>($simd, first),
-                3 => $self.$columns::<S, 3, 4, $offset>($simd, first),
+                4.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 4, 3, $offset>($simd, first),
+                4.. => $self.$columns::<S, 4, 2, $offset>($simd, first),
+                3 if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 3, 4, $offset>($simd, first),
+                3 => $self.$columns::<S, 3, 3, $offset>($simd, first),
                 2.. => $self.$columns::<S, 2, 4, $offset>($simd, first),
                 _ => $self.$columns::<S, 1, 4, $offset>($simd, first),
             }
@@ -231,16 +233,16 @@ impl<T: Pixel> Project<'_, T> {
         // SAFETY: Q holds `lines()` whole lines of each column.
         let columns = unsafe { self.q.values.get_unchecked(at..at + K * size) };
         for part in (0..size).step_by(lanes) {
-            let mut q = [T::Real::splat(simd, T::Real::ZERO); K];
-            for (q, column) in q.iter_mut().zip(columns.chunks_exact(size)) {
-                *q = T::Real::load(simd, &column[part..part + lanes]);
-            }
             let offset = self.tile.offset::<S, O>(simd, line * size + part);
-            for (x, acc) in x.iter().zip(&mut *acc) {
+            let mut values = [offset; R];
+            for (value, x) in values.iter_mut().zip(&x) {
                 let x = T::load(simd, &x[part..part + lanes]);
-                let x = if O { T::Real::sub(simd, x, offset) } else { x };
-                for c in 0..K {
-                    acc[c] = T::Real::mul_add(simd, x, q[c], acc[c]);
+                *value = if O { T::Real::sub(simd, x, offset) } else { x };
+            }
+            for (c, column) in columns.chunks_exact(size).enumerate() {
+                let q = T::Real::load(simd, &column[part..part + lanes]);
+                for r in 0..R {
+                    acc[r][c] = T::Real::mul_add(simd, values[r], q, acc[r][c]);
                 }
             }
         }
