@@ -14,7 +14,7 @@ from emcore import chunks as module
 from emcore.chunks import is_packed, read_packed
 from emcore.lazy import as_source
 from emcore.memory import check_memory
-from emcore.sources import Stored
+from emcore.stored import Stored
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", ">u2", "i4", "f4", "f8"])

@@ -22,7 +22,8 @@ from emcore.nmf import nmf, nmf_loss, nmf_maps
 from emcore.pca import pca, scores
 from emcore.preprocessing import Recipe, mean_and_variance, prepare
 from emcore.signals import Axis, Signal
-from emcore.sources import Source, Stored
+from emcore.sources import Source
+from emcore.stored import Stored
 
 SHAPE = (30, 20, 120)
 MODELS = {

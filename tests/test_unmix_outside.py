@@ -133,7 +133,7 @@ def test_no_pass_is_made_twice(stored, monkeypatch):
 
 
 def test_the_whole_is_never_in_memory(stored, monkeypatch):
-    from emcore.sources import Stored
+    from emcore.stored import Stored
 
     sizes, read = [], Stored.read
 

@@ -2,28 +2,23 @@
 
 A file is decoded only when both agree, so that a mislabelled file is named as such instead of confusing a decoder;
 whatever a decoder then says about a damaged file becomes one ValueError that names the file. TIFF is decoded in
-`emcore.tiff`, NumPy and plain HDF5 here, the microscopes' own formats by RosettaSciIO, some by way of `emcore.scans`.
+`emcore.tiff`, HDF5 and Zarr in `emcore.stores`, NumPy here, the microscopes' own formats by RosettaSciIO, in
+`emcore.rosetta` or by way of `emcore.scans`.
 """
 
 import difflib
-import importlib
-import logging
-import struct
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from emcore.io import as_signal
-from emcore.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
-
-
-class BadFile(ValueError):
-    """A finding about a file, said in our words already."""
+from emcore.io import BadFile, as_signal
+from emcore.rosetta import read_bcf, read_emd, read_tia, reader
+from emcore.scans import read_blockfile, read_merlin
+from emcore.signals import Signal
+from emcore.stores import read_hdf5, read_zarr, read_zspy
+from emcore.tiff import read_tiff
 
 
 def _magic(head: bytes) -> str:
@@ -52,8 +47,8 @@ def _magic(head: bytes) -> str:
 class _Format:
     name: str  # for people
     magic: str  # what `_magic` must find
-    load: Callable[[Path, bool], list[Signal]]
-    stored: Callable[[Path], list[Signal]] | None = None  # with arrays as they are stored
+    load: Callable[..., list[Signal]]  # of the path, and whether lazily
+    stored: bool = False  # whether it can also leave arrays as they are stored
 
 
 def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signal]:
@@ -82,7 +77,7 @@ def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signa
     except PermissionError as error:
         raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
     try:
-        found = known.stored(path) if stored and lazy and known.stored else known.load(path, lazy)
+        found = known.load(path, lazy, **({"stored": True} if stored and known.stored else {}))
     except (BadFile, ImportError):
         raise
     except Exception as error:  # a decoder met bytes it did not expect; which exception it is says nothing
@@ -159,205 +154,30 @@ def _numpy_archive(path: Path, lazy: bool) -> list[Signal]:
     return found
 
 
-def _hdf5(path: Path, lazy: bool) -> list[Signal]:
-    from emcore.stores import read_hdf5
-
-    return read_hdf5(path, lazy)
-
-
-def _zarr(path: Path, lazy: bool) -> list[Signal]:
-    from emcore.stores import read_zarr
-
-    return read_zarr(path, lazy)
-
-
-def _stored_hdf5(path: Path) -> list[Signal]:
-    from emcore.stores import read_hdf5
-
-    return read_hdf5(path, True, stored=True)
-
-
-def _stored_zarr(path: Path) -> list[Signal]:
-    from emcore.stores import read_zarr
-
-    return read_zarr(path, True, stored=True)
-
-
-def _zspy(path: Path, lazy: bool) -> list[Signal]:
-    from emcore.stores import read_zspy
-
-    return read_zspy(path, lazy)
-
-
-def _rosetta(plugin: str) -> Callable[[Path, bool], list[Signal]]:
-    def load(path: Path, lazy: bool) -> list[Signal]:
-        check = _CHECKS.get(plugin)
-        if check:
-            check(path)
-        return [from_rosetta(found) for found in rosetta(plugin, path, lazy)]
-
-    return load
-
-
-def rosetta(plugin: str, path: Path, lazy: bool) -> list[dict[str, Any]]:
-    """What RosettaSciIO's reader `plugin` finds in a file, without its log messages and warnings."""
-    try:
-        reader = importlib.import_module(f"rsciio.{plugin}").file_reader
-    except ImportError as error:
-        raise ImportError(f"reading {path.suffix} files needs RosettaSciIO: pip install emcore[io]") from error
-    if lazy:
-        from emcore.stores import dask_array
-
-        dask_array()
-    with quiet("rsciio"):
-        found: list[dict[str, Any]] = reader(str(path), lazy=lazy)
-    return found
-
-
-@contextmanager
-def quiet(logger: str) -> Iterator[None]:
-    """Neither warnings nor messages of the named logger while a decoder works."""
-    log = logging.getLogger(logger)
-    before = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(before)
-
-
-def from_rosetta(found: dict[str, Any]) -> Signal:
-    """One of RosettaSciIO's dictionaries as a Signal."""
-    data = plain_colour(found["data"])
-    axes = rosetta_axes(found)
-    if data.ndim == len(axes) + 1:
-        axes = [*axes, Axis("colour", data.shape[-1])]
-    general = found.get("metadata", {}).get("General", {})
-    kept = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
-    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general.get("title") or ""), metadata=kept)
-
-
-def rosetta_axes(found: dict[str, Any]) -> list[Axis]:
-    """The axes of one of RosettaSciIO's dictionaries, in the order of its array."""
-    listed = list(found["axes"])
-    if all("index_in_array" in axis for axis in listed):
-        listed.sort(key=lambda axis: axis["index_in_array"])
-    axes = []
-    for axis, size in zip(listed, found["data"].shape, strict=False):
-        regular = "scale" in axis  # not so for an axis given point by point
-        scale, offset = (
-            float(axis.get(key, 1.0 - i)) if regular else 1.0 - i for i, key in enumerate(("scale", "offset"))
-        )
-        name = axis.get("name") if isinstance(axis.get("name"), str) else ""
-        units = axis.get("units") if regular else None
-        axes.append(Axis(name or "", size, scale, offset, units or "px", bool(axis.get("navigate", False))))
-    return axes
-
-
-def _emd(path: Path, lazy: bool) -> list[Signal]:
-    return [_upright(from_rosetta(found)) for found in rosetta("emd", path, lazy)]
-
-
-_ACROSS = ("x", "kx", "qx", "dx")
-
-
-def _upright(signal: Signal) -> Signal:
-    # RosettaSciIO reverses the axes of Berkeley EMD files; where their names tell that x was last, it is so again.
-    data, axes = signal.data, signal.axes
-    if len(axes) > 1 and axes[0].name.lower() in _ACROSS and axes[-1].name.lower() not in _ACROSS:
-        data, axes = data.T, tuple(replace(axis, navigation=False) for axis in axes[::-1])
-    if not any(axis.navigation for axis in axes):
-        axes = tuple(replace(axis, navigation=i < len(axes) - 2) for i, axis in enumerate(axes))
-    return replace(signal, data=data, axes=axes)
-
-
-def _ser(path: Path, lazy: bool) -> list[Signal]:
-    """TIA .ser, and .emi, whose data are in .ser files beside it."""
-    found = rosetta("tia", path, lazy)
-    if not found and path.suffix.lower() == ".emi":
-        beside = [p for p in path.parent.glob("*") if p.suffix.lower() == ".ser" and p.stem == path.stem]
-        if not beside:
-            raise BadFile(f"{path} names no data: they are in {path.stem}_1.ser, which must lie beside it")
-        found = rosetta("tia", beside[0], lazy)
-    signals = []
-    for item, signal in zip(found, map(from_rosetta, found), strict=True):
-        header = item.get("original_metadata", {}).get("ser_header_parameters", {})
-        axes = [_ser_axis(axis, header) for axis in signal.axes]
-        signals.append(replace(signal, axes=tuple(axes)))
-    return signals
-
-
-def _ser_axis(axis: Axis, header: dict[str, Any]) -> Axis:
-    letter = axis.name.upper()
-    step = header.get(f"CalibrationDelta{letter}")
-    if axis.navigation or letter not in ("X", "Y") or not step:
-        return axis
-    # RosettaSciIO leaves the offset in metres when it turns the scale into nm, and takes diffraction patterns for
-    # images; the header is in SI units without a name, and no image has a pixel of more than a metre.
-    start = header[f"CalibrationOffset{letter}"] - header[f"CalibrationElement{letter}"] * step
-    units, factor = ("nm", 1e9) if abs(step) < 1 else ("1/nm", 1e-9)
-    return replace(axis, scale=float(step * factor), offset=float(start * factor), units=units)
-
-
-def _whole_bcf(path: Path) -> None:
-    # RosettaSciIO's parser reads beyond the end of a cut file and takes the process with it: count the chunks first.
-    with path.open("rb") as file:
-        head = file.read(0x14C)
-    if len(head) == 0x14C:
-        (chunk,), (chunks,) = struct.unpack_from("<I", head, 0x128), struct.unpack_from("<I", head, 0x148)
-        if path.stat().st_size >= 0x118 + chunk * chunks:
-            return
-    raise BadFile(f"{path} cannot be read as Bruker .bcf: truncated")
-
-
-def _blockfile(path: Path, lazy: bool) -> list[Signal]:
-    from emcore.scans import read_blockfile
-
-    return read_blockfile(path, lazy)
-
-
-def _merlin(path: Path, lazy: bool) -> list[Signal]:
-    from emcore.scans import read_merlin
-
-    return read_merlin(path, lazy)
-
-
-def _tiff(path: Path, lazy: bool) -> list[Signal]:
-    from emcore.tiff import read_tiff
-
-    return read_tiff(path, lazy)
-
-
-_CHECKS: dict[str, Callable[[Path], None]] = {
-    "bruker": _whole_bcf,
-}
-
 MAPPED = (".npy", ".blo", ".mib")
 """Endings of files with whole scans that `lazy=True` maps into memory instead of reading them."""
 
 FORMATS: dict[str, _Format] = {
-    ".tif": _Format("TIFF", "TIFF", _tiff),
-    ".tiff": _Format("TIFF", "TIFF", _tiff),
+    ".tif": _Format("TIFF", "TIFF", read_tiff),
+    ".tiff": _Format("TIFF", "TIFF", read_tiff),
     ".npy": _Format("NumPy .npy", "NumPy .npy", _numpy),
     ".npz": _Format("NumPy .npz", "zip", _numpy_archive),
-    ".ser": _Format("TIA .ser", "TIA .ser", _ser),
-    ".emi": _Format("TIA .emi", "TIA .emi", _ser),
-    ".dm3": _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph")),
-    ".dm4": _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph")),
-    ".emd": _Format("EMD (HDF5)", "HDF5", _emd),
-    ".hspy": _Format("HyperSpy (HDF5)", "HDF5", _rosetta("hspy")),
-    ".h5": _Format("HDF5", "HDF5", _hdf5, _stored_hdf5),
-    ".hdf5": _Format("HDF5", "HDF5", _hdf5, _stored_hdf5),
-    ".blo": _Format("blockfile", "blockfile", _blockfile),
-    ".mib": _Format("Merlin .mib", "Merlin .mib", _merlin),
-    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _rosetta("bruker")),
-    ".zspy": _Format("HyperSpy (Zarr)", "zip", _zspy),
+    ".ser": _Format("TIA .ser", "TIA .ser", read_tia),
+    ".emi": _Format("TIA .emi", "TIA .emi", read_tia),
+    ".dm3": _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph")),
+    ".dm4": _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph")),
+    ".emd": _Format("EMD (HDF5)", "HDF5", read_emd),
+    ".hspy": _Format("HyperSpy (HDF5)", "HDF5", reader("hspy")),
+    ".h5": _Format("HDF5", "HDF5", read_hdf5, stored=True),
+    ".hdf5": _Format("HDF5", "HDF5", read_hdf5, stored=True),
+    ".blo": _Format("blockfile", "blockfile", read_blockfile),
+    ".mib": _Format("Merlin .mib", "Merlin .mib", read_merlin),
+    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", read_bcf),
+    ".zspy": _Format("HyperSpy (Zarr)", "zip", read_zspy),
 }
 
 FOLDERS: dict[str, _Format] = {
-    ".zarr": _Format("Zarr", "", _zarr, _stored_zarr),
-    ".zspy": _Format("HyperSpy (Zarr)", "", _zspy),
+    ".zarr": _Format("Zarr", "", read_zarr, stored=True),
+    ".zspy": _Format("HyperSpy (Zarr)", "", read_zspy),
 }
 """Stores that are folders."""

@@ -21,6 +21,10 @@ from emcore.signals import Axis, Signal, default_axes, name_axes, plain_colour, 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 
+class BadFile(ValueError):
+    """A finding about a file, said in our words already."""
+
+
 def as_signal(obj: Any, *, title: str = "") -> Signal:
     """Make a `Signal` of whatever holds a measurement.
 

@@ -9,7 +9,8 @@ import numpy as np
 from emcore._emcore import PreparedRows
 from emcore.memory import check_memory
 from emcore.signals import Signal
-from emcore.sources import Source, Stored
+from emcore.sources import Source
+from emcore.stored import Stored
 
 
 def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = None) -> Any:
@@ -62,7 +63,7 @@ def as_source(X: Any, name: str = "X") -> Source | None:
         return X
     data, inner = X, 1
     if isinstance(X, dict) and "data" in X and "axes" in X:
-        from emcore.formats import from_rosetta
+        from emcore.rosetta import from_rosetta
 
         X = from_rosetta(X)
     if isinstance(X, Signal) or (hasattr(X, "axes_manager") and hasattr(X, "data")):

@@ -18,7 +18,8 @@ from emcore._emcore import PreparedRows
 from emcore.arrays import as_rows, check_finite, check_option
 from emcore.lazy import open_rows
 from emcore.passes.moments import checked_range, mean_and_squares
-from emcore.sources import Source, Stored
+from emcore.sources import Source
+from emcore.stored import Stored
 from emcore.visiting import begin
 
 NORMALIZATIONS = ("none", "sum", "max", "l2", "log1p", "sqrt", "root-sum")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emcore.formats import BadFile, from_rosetta, quiet, rosetta
+from emcore.io import BadFile
+from emcore.rosetta import from_rosetta, quiet, rosetta
 from emcore.signals import Signal
 
 

@@ -142,7 +142,7 @@ def _read(obj: Any, memory: Any) -> Signal:
     if isinstance(obj, Signal):
         return obj
     if isinstance(obj, dict) and "data" in obj and "axes" in obj:
-        from emcore.formats import from_rosetta
+        from emcore.rosetta import from_rosetta
 
         return from_rosetta(obj)
     if not isinstance(obj, str | os.PathLike):

@@ -15,7 +15,8 @@ from emcore.io import computed
 from emcore.lazy import one_chunk
 from emcore.memory import check_memory, in_words
 from emcore.signals import Signal
-from emcore.sources import Source, Stored
+from emcore.sources import Source
+from emcore.stored import Stored
 
 # Packed files are seldom smaller than this part of what they hold.
 _PACKED = 100

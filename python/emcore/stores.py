@@ -4,10 +4,10 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from emcore.formats import BadFile, from_rosetta
-from emcore.io import as_signal
+from emcore.io import BadFile, as_signal
+from emcore.rosetta import from_rosetta
 from emcore.signals import Signal, default_axes
-from emcore.sources import mapped
+from emcore.stored import mapped
 
 
 def read_hdf5(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from emcore.formats import quiet, rosetta, rosetta_axes
+from emcore.rosetta import quiet, rosetta, rosetta_axes
 from emcore.signals import Axis, Signal, tidy_axes, tidy_units
 
 _NAMES = {"Y": "y", "X": "x", "S": "colour", "Z": "z", "T": "time", "C": "channel", "R": "tile"}
