@@ -6,9 +6,9 @@
 //!
 //! One pass over X is one iteration: rows are turned into lanes, and of each block come memberships, the sums that the next
 //! centres and covariances need, and J. Memberships are not kept: whether any has changed by more than the tolerance is
-//! found from the centres of both iterations, most often from a few rows alone. In the arithmetic rows are centred and scaled
-//! by powers of two: by one for all features or, where covariances make up for it, by one for each. Covariances are
-//! summed about the current centres, so that nothing cancels.
+//! found from the centres of both iterations, most often from a few rows alone. In the arithmetic rows are centred, and scaled
+//! by one power of two where their variance is far from one or, where covariances make up for it, each feature by its own
+//! deviation. Covariances are summed about the current centres, so that nothing cancels.
 //!
 //! Cost of an iteration: 5 n d k flops, or 2 n d² k with covariances; and n k powers unless m is 2.
 

@@ -33,11 +33,6 @@ impl<R: Real> Lanes<R> {
         Self { d, n: 0, values: Vec::new() }
     }
 
-    /// Number of rows; the lanes of the last group beyond them hold the last row again.
-    pub fn n(&self) -> usize {
-        self.n
-    }
-
     /// Number of groups.
     pub fn groups(&self) -> usize {
         self.n.div_ceil(R::LINE)
@@ -55,15 +50,6 @@ impl<R: Real> Lanes<R> {
         &self.values[group * self.d * R::LINE..][..self.d * R::LINE]
     }
 
-    /// Turn the rows of `block`, of which there is at least one; `offset` holds a value for each feature, `factor` too or none.
-    ///
-    /// To be called within a [`WithSimd`](crate::simd::WithSimd).
-    #[inline(always)]
-    pub fn fill<S: Simd, T: Pixel<Real = R>>(&mut self, simd: S, block: Block<'_, T>, offset: &[R], factor: &[R]) {
-        self.resize(block.n());
-        self.fill_groups(simd, 0..self.groups(), block, None, offset, factor);
-    }
-
     /// Make room for n rows, at least one, that are going to be turned.
     pub fn resize(&mut self, n: usize) {
         assert!(n > 0);
@@ -73,8 +59,10 @@ impl<R: Real> Lanes<R> {
         }
     }
 
-    /// Turn the rows of some groups: those of `block`, or `which` of them, as many as there was made room for. Of these memory
-    /// is asked for ahead: which ones are needed the hardware does not foresee.
+    /// Turn the rows of some groups: those of `block`, or `which` of them, as many as there was made room for; the lanes of the
+    /// last group beyond them hold the last row again. `offset` holds a value for each feature, `factor` too or none.
+    ///
+    /// Where rows are picked, memory is asked for ahead: which ones are needed the hardware does not foresee.
     ///
     /// To be called within a [`WithSimd`](crate::simd::WithSimd).
     #[inline(always)]
@@ -107,7 +95,7 @@ impl<R: Real> Lanes<R> {
                     let (first, lanes) = (g * R::LINE + l, R::lanes::<S>());
                     let mut rows = [std::ptr::null(); 16];
                     if which.is_none() && first + lanes <= n {
-                        let _last = block.row(first + lanes - 1);
+                        let _last = block.row(first + lanes - 1); // is there, and so are all before it
                         let first = block.row(first).as_ptr().cast::<f32>();
                         for (i, at) in rows[..lanes].iter_mut().enumerate() {
                             *at = first.wrapping_byte_offset(i as isize * block.row_step());
@@ -326,7 +314,7 @@ mod tests {
     use ndarray::{Array2, ArrayView2, s};
 
     #[derive(Clone)]
-    struct Fill<'a, T: Pixel>(ArrayView2<'a, T>, Vec<T::Real>, Vec<T::Real>);
+    struct Fill<'a, T: Pixel>(ArrayView2<'a, T>, Option<&'a [u32]>, Vec<T::Real>, Vec<T::Real>);
     impl<T: Pixel> WithSimd for Fill<'_, T> {
         type Output = Lanes<T::Real>;
         #[inline(always)]
@@ -334,8 +322,11 @@ mod tests {
             let mut lanes = Lanes::new(self.0.ncols());
             let (rows, mut scratch) = (Rows::new(self.0), Vec::new());
             // Filled twice, the first time with more rows.
-            lanes.fill(simd, rows.block(0..rows.n(), &mut scratch), &self.1, &self.2);
-            lanes.fill(simd, rows.block(1..rows.n(), &mut scratch), &self.1, &self.2);
+            for (first, which) in [(0, None), (1, self.1)] {
+                let block = rows.block(first..rows.n(), &mut scratch);
+                lanes.resize(which.map_or(block.n(), |which| which.len()));
+                lanes.fill_groups(simd, 0..lanes.groups(), block, which, &self.2, &self.3);
+            }
             lanes
         }
     }
@@ -346,11 +337,15 @@ mod tests {
             let data = Array2::from_shape_fn((2 * n, 3 * d), |(i, j)| of((i * 31 + j * 7) % 120));
             let (offset, factors) = (Vec::from_iter((0..d).map(real)), Vec::from_iter((0..d).map(|j| real(j % 3))));
             let views = [data.slice(s![..n, ..d]), data.slice(s![..;2, ..d]), data.slice(s![n..;-1, ..;3])];
-            for (view, factor) in views.iter().flat_map(|view| [(*view, vec![]), (*view, factors.clone())]) {
-                for lanes in on_each(Fill(view, offset.clone(), factor.clone())) {
-                    assert_eq!((lanes.n(), lanes.groups()), (view.nrows() - 1, (view.nrows() - 1).div_ceil(line)));
+            let picked = Vec::from_iter((0..n as u32 - 1).filter(|i| i % 3 != 1));
+            let all = Vec::from_iter(0..n as u32 - 1);
+            let kinds = [(None, vec![]), (None, factors.clone()), (Some(&picked[..]), factors)];
+            for (view, (which, factor)) in views.iter().flat_map(|view| kinds.iter().map(move |kind| (*view, kind))) {
+                for lanes in on_each(Fill(view, *which, offset.clone(), factor.clone())) {
+                    let which = which.unwrap_or(&all);
+                    assert_eq!((lanes.n, lanes.groups()), (which.len(), which.len().div_ceil(line)));
                     for (i, j) in (0..lanes.groups() * line).flat_map(|i| (0..d).map(move |j| (i, j))) {
-                        let x = view[((i + 1).min(view.nrows() - 1), j)].real() - offset[j];
+                        let x = view[(1 + which[i.min(which.len() - 1)] as usize, j)].real() - offset[j];
                         let x = if factor.is_empty() { x } else { x * factor[j] };
                         assert_eq!(lanes.group(i / line)[j * line + i % line], x);
                     }
