@@ -199,6 +199,17 @@ def test_units_do_not_matter(method, factor):
         np.testing.assert_allclose(narrow.memberships, one.memberships, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("power", [-40, -12, -5, 2, 6, 12, 40])
+def test_a_power_of_two_changes_no_bit_whether_rows_are_scaled_or_not(dtype, power):
+    X, _ = groups(dtype=dtype, seed=5)
+    u = start(X, 3)
+    one = fuzzy_c_means(X, 3, init=u, max_iter=20)
+    other = fuzzy_c_means(np.ldexp(X, power), 3, init=u, max_iter=20)
+    np.testing.assert_array_equal(other.memberships, one.memberships)
+    np.testing.assert_array_equal(other.centers, np.ldexp(one.centers, power))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_smallest_and_the_largest_floats_have_finite_memberships(method):
     X, _ = groups(seed=5)
