@@ -21,7 +21,7 @@ pub use least_squares::least_squares;
 pub use likelihood::likelihood;
 pub use pure::{Far, choose, farthest, pure_rows};
 
-use crate::panel::{Panel, Spare};
+use crate::panel::Spare;
 use crate::simd::{Pixel, Real};
 use crate::tiles::BLOCK_ROWS;
 use crate::{Control, Error, Result, Rows};
@@ -162,17 +162,18 @@ pub fn visit<T: Pixel>(
     if w.len() != n * k {
         return Err(Error::invalid("W", format!("{} values for {n} rows and {k} components", w.len())));
     }
-    let spare = Spare::new(|| Panel::zeros::<T::Real>(d, k));
     if p.loss == Loss::KullbackLeibler {
+        let spare = Spare::new(d, k);
         let model = kullback::Model::new(h, weights, kullback::floor(mean), d);
         let (products, small) = kullback::sweep(x, w, &model, p.on_w, &spare, control)?;
         return Ok(Partial { products, small, before: Vec::new(), terms: [0.0; 3] });
     }
     let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
     let before = if first { frobenius::wtw(w, k) } else { Vec::new() };
-    let sums = frobenius::sweep(x, w, h, root.as_deref(), p, first, &spare, control)?;
+    let mut room = frobenius::Room::new(d, k);
+    let sums = frobenius::sweep(x, w, h, root.as_deref(), p, first, &mut room, control)?;
     let terms = [sums.cross, sums.norm, sums.violation];
-    Ok(Partial { products: sums.wtx, small: sums.wtw, before, terms })
+    Ok(Partial { products: room.wtx, small: sums.wtw, before, terms })
 }
 
 /// New H, as `h` of [`visit`], from the sums of all rows; returns its share of the violation.

@@ -1,7 +1,7 @@
 //! Thin matrices in the order in which a hot loop reads them, and the sums of them that blocks of rows add up.
 
 use crate::aligned::Aligned;
-use crate::simd::Real;
+use crate::simd::{Real, Simd, WithSimd, dispatch};
 use std::sync::Mutex;
 
 /// k thin columns of d values, interleaved in lines of 128 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
@@ -73,28 +73,44 @@ impl Panel<f64> {
     /// Add a partial sum, value by value.
     pub fn add<R: Real>(&mut self, part: &Panel<R>) {
         assert_eq!((self.d, self.k, self.line), (part.d, part.k, part.line));
-        for (total, x) in self.values.iter_mut().zip(&*part.values) {
+        dispatch(Add { total: &mut self.values, part: &part.values });
+    }
+}
+
+/// `total += part`.
+struct Add<'a, R> {
+    total: &'a mut [f64],
+    part: &'a [R],
+}
+
+impl<R: Real> WithSimd for Add<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (total, x) in self.total.iter_mut().zip(self.part) {
             *total += x.f64();
         }
     }
 }
 
-/// Partial sums that were merged and may be used again: at most a few per thread are ever made.
-pub struct Spare<R, F> {
-    make: F,
+/// Partial sums of d × k values that were merged and may be used again: at most a few per thread are ever made.
+pub struct Spare<R> {
+    d: usize,
+    k: usize,
     free: Mutex<Vec<Panel<R>>>,
 }
 
-impl<R: Real, F: Fn() -> Panel<R>> Spare<R, F> {
-    /// None yet; `make` makes one.
-    pub fn new(make: F) -> Self {
-        Self { make, free: Mutex::new(Vec::new()) }
+impl<R: Real> Spare<R> {
+    /// None yet.
+    pub fn new(d: usize, k: usize) -> Self {
+        Self { d, k, free: Mutex::new(Vec::new()) }
     }
 
     /// One that holds zeros.
     pub fn take(&self) -> Panel<R> {
         let free = self.free.lock().unwrap().pop();
-        let Some(mut panel) = free else { return (self.make)() };
+        let Some(mut panel) = free else { return Panel::zeros::<R>(self.d, self.k) };
         panel.values.fill(R::ZERO);
         panel
     }

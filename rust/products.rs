@@ -75,7 +75,7 @@ fn sum_over_tiles<T: Pixel>(
     control: &Control,
     tile: impl Fn(Block<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
 ) -> Result<Panel<f64>> {
-    let spare = Spare::new(|| Panel::zeros::<T::Real>(rows.d(), k));
+    let spare = Spare::new(rows.d(), k);
     let mut total = Panel::zeros::<T::Real>(rows.d(), k);
     let sum_block = |range: Range<usize>, _: &mut [u8]| {
         let (mut scratch, mut thin) = (Vec::new(), Vec::new());

@@ -11,8 +11,8 @@ use std::ops::Range;
 /// Most rows summed in the type of the arithmetic before the sum goes on in f64.
 pub const BLOCK_ROWS: usize = 240;
 
-/// Bytes of X in a tile: it must stay in the second-level cache together with the accumulators.
-const TILE_BYTES: usize = 800 << 10;
+/// Bytes of X in a tile: it, and the next that is asked for meanwhile, must stay in the second-level cache.
+const TILE_BYTES: usize = 256 << 10;
 
 /// Features whose part of Q stays in the first-level cache while the rows of a tile pass.
 const CHUNK_LINES: usize = 16;
@@ -61,28 +61,28 @@ pub fn accumulate<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], y: &[T::Rea
 /// Registers of features at a time in [`Accumulate`]: G x K sums.
 const G: usize = 2;
 
-/// Call `$self.$columns::<S, K, R, OFFSET>` for each group of K columns of which, R rows of X at a time, all sums, the rows and
-/// a column fit into the registers of the instruction set; more would be spilled, which costs half the speed.
+/// Call `$self.$columns::<S, K, R, OFFSET>($simd, first column, $more...)` for each group of K columns of which, R rows of X at a
+/// time, all sums, the rows and a column fit into the registers of the instruction set; more would be spilled, which costs half
+/// the speed.
 macro_rules! for_column_groups {
-    ($self:ident, $columns:ident, $simd:ident, $k:expr) => {
+    ($self:ident, $columns:ident, $simd:ident, $k:expr, $($more:expr),*) => {
         if $self.tile.offset.is_empty() {
-            for_column_groups!($self, $columns, $simd, $k, false)
+            for_column_groups!(@false, $self, $columns, $simd, $k, $($more),*)
         } else {
-            for_column_groups!($self, $columns, $simd, $k, true)
+            for_column_groups!(@true, $self, $columns, $simd, $k, $($more),*)
         }
     };
-    ($self:ident, $columns:ident, $simd:ident, $k:expr, $offset:literal) => {{
+    (@$offset:literal, $self:ident, $columns:ident, $simd:ident, $k:expr, $($more:expr),*) => {{
         let mut first = 0;
         while first < $k {
             first += match $k - first {
-                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8, 2, $offset>($simd, first),
-                6 if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 6, 3, $offset>($simd, first),
-                4.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 4, 3, $offset>($simd, first),
-                4.. => $self.$columns::<S, 4, 2, $offset>($simd, first),
-                3 if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 3, 4, $offset>($simd, first),
-                3 => $self.$columns::<S, 3, 3, $offset>($simd, first),
-                2.. => $self.$columns::<S, 2, 4, $offset>($simd, first),
-                _ => $self.$columns::<S, 1, 4, $offset>($simd, first),
+                8.. if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 8, 2, $offset>($simd, first, $($more),*),
+                6 if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 6, 3, $offset>($simd, first, $($more),*),
+                4.. => $self.$columns::<S, 4, 3, $offset>($simd, first, $($more),*),
+                3 if S::REGISTER_COUNT >= 32 => $self.$columns::<S, 3, 4, $offset>($simd, first, $($more),*),
+                3 => $self.$columns::<S, 3, 3, $offset>($simd, first, $($more),*),
+                2.. => $self.$columns::<S, 2, 4, $offset>($simd, first, $($more),*),
+                _ => $self.$columns::<S, 1, 4, $offset>($simd, first, $($more),*),
             }
         }
     }};
@@ -156,27 +156,40 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for_column_groups!(self, columns, simd, self.q.k);
+        let (n, k) = (self.tile.block.n(), self.q.k);
+        // Sums wait here while the chunks of features before theirs pass, so that a chunk of Q and of X serves all.
+        let mut sums = vec![T::Real::splat(simd, T::Real::ZERO); (n + 3) * k];
+        for chunk in tiles(self.tile.lines(), CHUNK_LINES) {
+            for_column_groups!(self, columns, simd, k, chunk.clone(), &mut sums);
+        }
+        for (out, &sum) in self.out.iter_mut().zip(&sums) {
+            *out = T::Real::sum(simd, sum);
+        }
     }
 }
 
 impl<T: Pixel> Project<'_, T> {
-    /// Columns `first..first + K` of the product, R rows at a time; returns K.
+    /// Add a chunk's share to columns `first..first + K` of the sums, R rows at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize, const R: usize, const O: bool>(&mut self, simd: S, first: usize) -> usize {
-        let n = self.tile.block.n();
-        // Sums in registers between chunks of features, spilled here so that Q's chunk serves all rows of the tile.
-        let mut sums = vec![[[T::Real::splat(simd, T::Real::ZERO); K]; R]; n.div_ceil(R)];
-        for chunk in tiles(self.tile.lines(), CHUNK_LINES) {
-            for (group, sums) in sums.iter_mut().enumerate() {
-                // The last row again where the tile ends sooner.
-                let rows = std::array::from_fn(|r| (group * R + r).min(n - 1));
-                self.chunk::<S, K, R, O>(simd, first, chunk.clone(), rows, sums);
+    fn columns<S: Simd, const K: usize, const R: usize, const O: bool>(
+        &mut self,
+        simd: S,
+        first: usize,
+        chunk: Range<usize>,
+        sums: &mut [<T::Real as Real>::Lanes<S>],
+    ) -> usize {
+        let (n, k) = (self.tile.block.n(), self.q.k);
+        for start in (0..n).step_by(R) {
+            // The last row again where the tile ends sooner.
+            let mut rows = [0; R];
+            let mut acc = [[T::Real::splat(simd, T::Real::ZERO); K]; R];
+            for r in 0..R {
+                rows[r] = (start + r).min(n - 1);
+                acc[r].copy_from_slice(&sums[(start + r) * k + first..][..K]);
             }
-        }
-        for (i, sums) in sums.iter().flatten().take(n).enumerate() {
-            for (c, &sum) in sums.iter().enumerate() {
-                self.out[i * self.q.k + first + c] = T::Real::sum(simd, sum);
+            self.chunk::<S, K, R, O>(simd, first, chunk.clone(), rows, &mut acc);
+            for r in 0..R {
+                sums[(start + r) * k + first..][..K].copy_from_slice(&acc[r]);
             }
         }
         K
@@ -260,24 +273,43 @@ impl<T: Pixel> WithSimd for Accumulate<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for_column_groups!(self, columns, simd, self.into.k);
+        for line in 0..self.tile.lines() {
+            for_column_groups!(self, columns, simd, self.into.k, line);
+        }
     }
 }
 
 impl<T: Pixel> Accumulate<'_, T> {
     /// Columns `first..first + K` of the sum, G registers of features at a time; returns K.
     #[inline(always)]
-    fn columns<S: Simd, const K: usize, const R: usize, const O: bool>(&mut self, simd: S, first: usize) -> usize {
-        for line in 0..self.tile.lines() {
-            for part in (0..T::Real::LINE).step_by(G * T::Real::lanes::<S>()) {
-                self.registers::<S, K, O>(simd, first, line, part);
+    fn columns<S: Simd, const K: usize, const R: usize, const O: bool>(
+        &mut self,
+        simd: S,
+        first: usize,
+        line: usize,
+    ) -> usize {
+        for part in (0..T::Real::LINE).step_by(G * T::Real::lanes::<S>()) {
+            // Once for each cache line: to ask takes as long as to load.
+            let ask = first == 0 && ((line * T::Real::LINE + part) * size_of::<T>()).is_multiple_of(64);
+            if ask {
+                self.registers::<S, K, O, true>(simd, first, line, part);
+            } else {
+                self.registers::<S, K, O, false>(simd, first, line, part);
             }
         }
         K
     }
 
+    /// G registers of features; where `ASK`, those further on in each row are asked for, and those of the next tile, for which
+    /// memory has time now.
     #[inline(always)]
-    fn registers<S: Simd, const K: usize, const O: bool>(&mut self, simd: S, first: usize, line: usize, part: usize) {
+    fn registers<S: Simd, const K: usize, const O: bool, const ASK: bool>(
+        &mut self,
+        simd: S,
+        first: usize,
+        line: usize,
+        part: usize,
+    ) {
         let (k, size, lanes) = (self.into.k, T::Real::LINE, T::Real::lanes::<S>());
         let at = (line * k + first) * size;
         let sums = &mut self.into.values[at..at + K * size];
@@ -292,9 +324,14 @@ impl<T: Pixel> Accumulate<'_, T> {
                 *acc = T::Real::load(simd, &sums[c * size + part + g * lanes..][..lanes]);
             }
         }
-        for i in 0..self.tile.block.n() {
+        let n = self.tile.block.n();
+        let next = (n as isize * self.tile.block.row_step()) as usize;
+        for i in 0..n {
             let x = &self.tile.line(i, line)[part..part + G * lanes];
-            prefetch(x, PREFETCH_BYTES / 4);
+            if ASK {
+                prefetch(x, PREFETCH_BYTES / 4);
+                prefetch(x, next);
+            }
             // SAFETY: `y` holds n * k values and `first + K <= k`.
             let y = unsafe { self.y.get_unchecked(i * k + first..i * k + first + K) };
             let mut values = offset;

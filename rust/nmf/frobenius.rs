@@ -25,7 +25,7 @@ pub fn fit<T: Pixel>(
     let (d, k) = (x.d(), h.len() / x.d());
     let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
     scale(h, root.as_deref(), |h, r| h * r);
-    let spare = Spare::new(|| Panel::zeros::<T::Real>(d, k));
+    let mut room = Room::new(d, k);
 
     let mut result = Fit { n_iter: 0, converged: false, loss: 0.0 };
     let mut first_violation = 0.0;
@@ -35,19 +35,19 @@ pub fn fit<T: Pixel>(
     while result.n_iter < p.max_iter && !result.converged {
         result.n_iter += 1;
         let first = result.n_iter == 1;
-        let sums = sweep(x, w, h, root.as_deref(), p, first, &spare, control)?;
+        let sums = sweep(x, w, h, root.as_deref(), p, first, &mut room, control)?;
         if first {
             norm = sums.norm;
             stall = Stall::new(0.5 * norm - sums.cross + loss_from(&start, &update::gram(h, k)));
         }
-        let violation = sums.violation + update::columns(h, &sums.wtw, &sums.wtx, p.on_h, p.solver);
+        let violation = sums.violation + update::columns(h, &sums.wtw, &room.wtx, p.on_h, p.solver);
         if p.solver == Solver::Hals {
             first_violation = if first { violation } else { first_violation };
             result.converged = violation <= p.tol * first_violation;
         }
         let check = p.solver == Solver::Mu && p.tol > 0.0 && result.n_iter.is_multiple_of(10);
         if check || result.converged || result.n_iter == p.max_iter {
-            let cross: f64 = sums.wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
+            let cross: f64 = room.wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
             result.loss = 0.5 * norm - cross + loss_from(&sums.wtw, &update::gram(h, k));
             result.converged |= check && stall.stalled(result.loss, p.tol);
         }
@@ -59,10 +59,26 @@ pub fn fit<T: Pixel>(
     Ok(result)
 }
 
-/// The sums over rows that the update of H needs, and those that the loss needs.
-pub struct Sums {
-    /// Wᵀ X √ω, k × d.
+/// Memory that iterations share: what the system had back would have to come again, page by page.
+pub struct Room<R> {
+    /// H √ω.
+    q: Panel<R>,
+    total: Panel<f64>,
+    partials: Spare<R>,
+    /// The sum over rows that [`sweep`] leaves here: Wᵀ X √ω, k × d.
     pub wtx: Vec<f64>,
+}
+
+impl<R: Real> Room<R> {
+    /// For k components of d features.
+    pub fn new(d: usize, k: usize) -> Self {
+        let (q, total) = (Panel::zeros::<R>(d, k), Panel::zeros::<R>(d, k));
+        Self { q, total, partials: Spare::new(d, k), wtx: vec![0.0; k * d] }
+    }
+}
+
+/// The small sums over rows that the update of H needs, and those that the loss needs.
+pub struct Sums {
     /// Wᵀ W.
     pub wtw: Vec<f64>,
     /// ⟨Wᵀ X, H⟩ of the W there was; like `norm` only in the first visit.
@@ -73,7 +89,7 @@ pub struct Sums {
     pub violation: f64,
 }
 
-/// One visit of X: the new W of every row for H √ω, which is `h`, and the sums with it.
+/// One visit of X: the new W of every row for H √ω, which is `h`, and the sums with it; Wᵀ X √ω goes to `room.wtx`.
 #[allow(clippy::too_many_arguments)]
 pub fn sweep<T: Pixel>(
     x: Rows<'_, T>,
@@ -82,24 +98,25 @@ pub fn sweep<T: Pixel>(
     root: Option<&[f64]>,
     p: Parameters,
     first: bool,
-    spare: &Spare<T::Real, impl Fn() -> Panel<T::Real> + Sync>,
+    room: &mut Room<T::Real>,
     control: &Control,
 ) -> Result<Sums> {
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
     let mut gram = update::gram(h, k);
     (0..k).for_each(|t| gram[t * k + t] += p.on_w.l2);
-    let weight = |j: usize| root.map_or(1.0, |root| root[j]);
+    let Room { q, total, partials, wtx } = room;
+    update::pack_into(h, root, q);
     let state = State {
-        q: update::pack(h, k, root),
+        q,
         offset: pack_offset(None, d),
         gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
-        root: (0..d).map(|j| T::Real::of(weight(j))).collect(),
+        root: roots(root, d),
         solver: p.solver,
         l1: T::Real::of(p.on_w.l1),
         norm: first,
     };
-    let mut sum = Panel::zeros::<T::Real>(d, k);
-    let mut total = Small::new(k);
+    total.values.fill(0.0);
+    let mut small = Small::new(k);
     control.expect(n as u64);
     pass(
         n,
@@ -107,21 +124,21 @@ pub fn sweep<T: Pixel>(
         control,
         w,
         |range, w| {
-            let mut wtx = spare.take();
-            let small = visit(x, range, w, &state, &mut wtx);
-            (wtx, small)
+            let mut part = partials.take();
+            let small = visit(x, range, w, &state, &mut part);
+            (part, small)
         },
-        |(wtx, small)| {
-            sum.add(&wtx);
-            spare.put(wtx);
-            total.add(&small);
+        |(part, part_small)| {
+            total.add(&part);
+            partials.put(part);
+            small.add(&part_small);
         },
     )?;
-    let mut wtx = update::unpack::<T::Real>(&sum);
-    scale(&mut wtx, root, |b, r| b * r);
-    update::mirror(&mut total.wtw, k);
-    let Small { wtw, cross, norm, violation } = total;
-    Ok(Sums { wtx, wtw, cross, norm, violation })
+    update::unpack::<T::Real>(total, wtx);
+    scale(wtx, root, |b, r| b * r);
+    update::mirror(&mut small.wtw, k);
+    let Small { wtw, cross, norm, violation } = small;
+    Ok(Sums { wtw, cross, norm, violation })
 }
 
 /// ½⟨Wᵀ W, H Hᵀ⟩.
@@ -151,12 +168,12 @@ fn scale(values: &mut [f64], root: Option<&[f64]>, by: impl Fn(f64, f64) -> f64)
     }
 }
 
-struct State<R> {
-    q: Panel<R>,
+struct State<'a, R> {
+    q: &'a Panel<R>,
     /// None is subtracted.
     offset: Vec<R>,
     gram: Vec<R>,
-    /// Roots of the weights.
+    /// [`roots`] of the weights.
     root: Vec<R>,
     solver: Solver,
     l1: R,
@@ -190,7 +207,7 @@ fn visit<T: Pixel>(
     x: Rows<'_, T>,
     range: Range<usize>,
     w: &mut [T::Real],
-    state: &State<T::Real>,
+    state: &State<'_, T::Real>,
     wtx: &mut Panel<T::Real>,
 ) -> Small {
     let k = wtx.k();
@@ -202,7 +219,7 @@ fn visit<T: Pixel>(
         let x = x.block(range.start + rows.start..range.start + rows.end, &mut scratch);
         let w = &mut w[rows.start * k..rows.end * k];
         let c = &mut c[..w.len()];
-        project(x, &state.offset, &state.q, c);
+        project(x, &state.offset, state.q, c);
         if state.norm {
             small.cross += c.iter().zip(&*w).map(|(c, w)| c.f64() * w.f64()).sum::<f64>();
             small.norm += dispatch(Energy { x, root: &state.root });
@@ -217,7 +234,7 @@ fn visit<T: Pixel>(
 struct Update<'a, R: Real> {
     w: &'a mut [R],
     c: &'a [R],
-    state: &'a State<R>,
+    state: &'a State<'a, R>,
     small: &'a mut Small,
 }
 
@@ -270,19 +287,43 @@ impl<T: Pixel> WithSimd for Energy<'_, T> {
     type Output = f64;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
+        let mut tail = vec![T::default(); size];
         let mut total = 0.0;
         for i in 0..self.x.n() {
-            let mut sums = [T::Real::ZERO; LANES];
-            for (x, root) in self.x.row(i).chunks(LANES).zip(self.root.chunks(LANES)) {
-                for ((sum, x), &root) in sums.iter_mut().zip(x).zip(root) {
-                    *sum += (x.real() * root) * (x.real() * root);
+            let mut sums = [T::Real::splat(simd, T::Real::ZERO); 2];
+            for (x, root) in self.x.row(i).chunks(size).zip(self.root.chunks_exact(size)) {
+                let x = whole(x, &mut tail);
+                for part in (0..size).step_by(2 * lanes) {
+                    for (sum, at) in sums.iter_mut().zip([part, part + lanes]) {
+                        let root = T::Real::load(simd, &root[at..]);
+                        let x = T::Real::mul(simd, T::load(simd, &x[at..]), root);
+                        *sum = T::Real::mul_add(simd, x, x, *sum);
+                    }
                 }
             }
-            total += sums.into_iter().sum::<T::Real>().f64();
+            total += T::Real::sum(simd, T::Real::add(simd, sums[0], sums[1])).f64();
         }
         total
     }
+}
+
+/// The roots of the weights of d features, or ones, then zeros to the end of the line.
+fn roots<R: Real>(root: Option<&[f64]>, d: usize) -> Vec<R> {
+    let mut padded = Vec::from_iter((0..d).map(|j| R::of(root.map_or(1.0, |root| root[j]))));
+    padded.resize(d.next_multiple_of(R::LINE), R::ZERO);
+    padded
+}
+
+/// `x`, or, where it is shorter than `line`, a copy of it there.
+#[inline(always)]
+fn whole<'a, T: Pixel>(x: &'a [T], line: &'a mut [T]) -> &'a [T] {
+    if x.len() == line.len() {
+        return x;
+    }
+    line[..x.len()].copy_from_slice(x);
+    line
 }
 
 /// ½ Σ ω (X − W H)², directly.
@@ -295,8 +336,8 @@ pub fn loss<T: Pixel>(
 ) -> Result<f64> {
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
     let h = update::pack(h, k, None);
-    let mut root = Vec::from_iter((0..d).map(|j| T::Real::of(weights.map_or(1.0, |w| w[j].sqrt()))));
-    root.resize(d.next_multiple_of(T::Real::LINE), T::Real::ZERO);
+    let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
+    let root = roots(root.as_deref(), d);
     let mut total = 0.0;
     control.expect(n as u64);
     pass(
@@ -333,12 +374,7 @@ impl<T: Pixel> WithSimd for Residual<'_, T> {
         for (i, w) in self.w.chunks(self.h.k()).enumerate() {
             let mut sum = zero;
             for (index, x) in self.x.row(i).chunks(size).enumerate() {
-                let x = if x.len() == size {
-                    x
-                } else {
-                    tail[..x.len()].copy_from_slice(x);
-                    &tail
-                };
+                let x = whole(x, &mut tail);
                 for part in (0..size).step_by(lanes) {
                     let mut model = zero;
                     for (h, &w) in self.h.line(index).chunks_exact(size).zip(w) {

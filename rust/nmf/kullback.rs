@@ -24,7 +24,7 @@ pub fn fit<T: Pixel>(
     control: &Control,
 ) -> Result<Fit> {
     let (d, k) = (x.d(), h.len() / x.d());
-    let spare = Spare::new(|| Panel::zeros::<T::Real>(d, k));
+    let spare = Spare::new(d, k);
     let mut model = Model::new(h, weights, floor_of(x, None, control)?, d);
     let mut stall = Stall::new(if p.tol > 0.0 { model.loss(x, w, control)? } else { 0.0 });
 
@@ -51,7 +51,7 @@ pub fn sweep<T: Pixel>(
     w: &mut [T::Real],
     model: &Model<T::Real>,
     penalty: Penalty,
-    spare: &Spare<T::Real, impl Fn() -> Panel<T::Real> + Sync>,
+    spare: &Spare<T::Real>,
     control: &Control,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
     let (n, k) = (x.n(), model.sums.len());
@@ -74,7 +74,9 @@ pub fn sweep<T: Pixel>(
             sums.iter_mut().zip(&part_sums).for_each(|(a, b)| *a += b);
         },
     )?;
-    Ok((update::unpack::<T::Real>(&ratio), sums))
+    let mut products = vec![0.0; k * x.d()];
+    update::unpack::<T::Real>(&ratio, &mut products);
+    Ok((products, sums))
 }
 
 /// New H from the sums over all rows.

@@ -46,8 +46,14 @@ impl WithSimd for Gram<'_> {
 
 /// k × d values times `factors`, packed in lines.
 pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
-    let d = h.len() / k;
-    let mut panel = Panel::zeros::<R>(d, k);
+    let mut panel = Panel::zeros::<R>(h.len() / k, k);
+    pack_into(h, factors, &mut panel);
+    panel
+}
+
+/// [`pack`] where there is room already.
+pub fn pack_into<R: Real>(h: &[f64], factors: Option<&[f64]>, panel: &mut Panel<R>) {
+    let d = panel.d();
     for (line, j) in (0..d).step_by(R::LINE).enumerate() {
         for (t, into) in panel.line_mut(line).chunks_exact_mut(R::LINE).enumerate() {
             let width = R::LINE.min(d - j);
@@ -58,20 +64,17 @@ pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
             }
         }
     }
-    panel
 }
 
-/// The k × d values of a sum that was packed in lines for arithmetic of type `R`.
-pub fn unpack<R: Real>(panel: &Panel<f64>) -> Vec<f64> {
-    let (d, k) = (panel.d(), panel.k());
-    let mut h = vec![0.0; k * d];
+/// Write the k × d values of a sum that was packed in lines for arithmetic of type `R`.
+pub fn unpack<R: Real>(panel: &Panel<f64>, h: &mut [f64]) {
+    let d = panel.d();
     for (line, j) in (0..d).step_by(R::LINE).enumerate() {
         for (t, from) in panel.line(line).chunks_exact(R::LINE).enumerate() {
             let width = R::LINE.min(d - j);
             h[t * d + j..][..width].copy_from_slice(&from[..width]);
         }
     }
-    h
 }
 
 /// Fill the upper half of a symmetric k × k matrix from the lower.
