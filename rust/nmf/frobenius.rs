@@ -246,6 +246,7 @@ impl<R: Real> WithSimd for Update<'_, R> {
         let Self { w, c, state, small } = self;
         let k = state.q.k();
         let (mut lanes, mut above) = (vec![[R::ZERO; LANES]; k], vec![[R::ZERO; LANES]; k]);
+        let mut gram = vec![[R::ZERO; LANES]; k * (k + 1) / 2];
         for (w, c) in w.chunks_mut(LANES * k).zip(c.chunks(LANES * k)) {
             update::to_lanes(w, k, &mut lanes);
             update::to_lanes(c, k, &mut above);
@@ -257,22 +258,24 @@ impl<R: Real> WithSimd for Update<'_, R> {
             }
             update::from_lanes(&lanes, k, w);
             // Lanes without a row hold zeros.
-            add_gram(&lanes, &mut small.wtw);
+            add_gram(&lanes, &mut gram);
+        }
+        for s in 0..k {
+            for (t, products) in gram[s * (s + 1) / 2..][..=s].iter().enumerate() {
+                small.wtw[s * k + t] += products.iter().copied().sum::<R>().f64();
+            }
         }
     }
 }
 
-/// `into += Wᵀ W` of some rows, the lower half.
+/// Products of some rows' components, added lane by lane: Wᵀ W, the lower half.
 #[inline(always)]
-fn add_gram<R: Real>(w: &[Lane<R>], into: &mut [f64]) {
-    let k = w.len();
-    for s in 0..k {
-        for t in 0..=s {
-            let mut products = [R::ZERO; LANES];
+fn add_gram<R: Real>(w: &[Lane<R>], gram: &mut [Lane<R>]) {
+    for s in 0..w.len() {
+        for (gram, t) in gram[s * (s + 1) / 2..].iter_mut().zip(&w[..=s]) {
             for l in 0..LANES {
-                products[l] = w[s][l] * w[t][l];
+                gram[l] += w[s][l] * t[l];
             }
-            into[s * k + t] += products.into_iter().sum::<R>().f64();
         }
     }
 }

@@ -89,10 +89,21 @@ pub fn mirror(matrix: &mut [f64], k: usize) {
 /// Rows `w` of W (r × k), as lanes.
 #[inline(always)]
 pub fn to_lanes<R: Real>(w: &[R], k: usize, lanes: &mut [Lane<R>]) {
-    lanes.fill([R::ZERO; LANES]);
-    for (i, row) in w.chunks(k).enumerate() {
-        for (t, &x) in row.iter().enumerate() {
-            lanes[t][i] = x;
+    if w.len() < LANES * k {
+        lanes.fill([R::ZERO; LANES]);
+    }
+    for (at, rows) in w.chunks(4 * k).enumerate() {
+        let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
+        for t in (0..turned).step_by(4) {
+            let four = |r: usize| rows[r * k + t..][..4].try_into().expect("four values");
+            for (lane, x) in lanes[t..].iter_mut().zip(R::turn([four(0), four(1), four(2), four(3)])) {
+                lane[4 * at..4 * at + 4].copy_from_slice(&x);
+            }
+        }
+        for (i, row) in rows.chunks(k).enumerate() {
+            for (lane, &x) in lanes[turned..].iter_mut().zip(&row[turned..]) {
+                lane[4 * at + i] = x;
+            }
         }
     }
 }
@@ -100,9 +111,18 @@ pub fn to_lanes<R: Real>(w: &[R], k: usize, lanes: &mut [Lane<R>]) {
 /// Lanes back into rows of W.
 #[inline(always)]
 pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
-    for (i, row) in w.chunks_mut(k).enumerate() {
-        for (t, x) in row.iter_mut().enumerate() {
-            *x = lanes[t][i];
+    for (at, rows) in w.chunks_mut(4 * k).enumerate() {
+        let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
+        for t in (0..turned).step_by(4) {
+            let four = |j: usize| lanes[t + j][4 * at..4 * at + 4].try_into().expect("four values");
+            for (row, x) in rows.chunks_exact_mut(k).zip(R::turn([four(0), four(1), four(2), four(3)])) {
+                row[t..t + 4].copy_from_slice(&x);
+            }
+        }
+        for (i, row) in rows.chunks_mut(k).enumerate() {
+            for (x, lane) in row[turned..].iter_mut().zip(&lanes[turned..]) {
+                *x = lane[4 * at + i];
+            }
         }
     }
 }
