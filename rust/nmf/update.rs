@@ -221,3 +221,29 @@ impl WithSimd for Columns<'_> {
         violation
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_holds_the_component_of_its_row_and_rows_come_back() {
+        fn check<R: Real>() {
+            for (k, rows) in (1..=9).flat_map(|k| (1..=LANES).map(move |rows| (k, rows))) {
+                let w = Vec::from_iter((0..rows * k).map(|i| R::of(i as f64 + 1.0)));
+                let mut lanes = vec![[R::of(-1.0); LANES]; k];
+                to_lanes(&w, k, &mut lanes);
+                for (t, lane) in lanes.iter().enumerate() {
+                    for (i, &x) in lane.iter().enumerate() {
+                        assert_eq!(x, if i < rows { w[i * k + t] } else { R::ZERO });
+                    }
+                }
+                let mut back = vec![R::ZERO; rows * k];
+                from_lanes(&lanes, k, &mut back);
+                assert_eq!(back, w);
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+}
