@@ -81,6 +81,23 @@ fn iterates_equal_those_of_the_textbook() {
 }
 
 #[test]
+fn the_loss_of_a_fit_is_that_of_its_factors() {
+    let mut next = numbers(8);
+    for (n, d, k) in [(40, 32, 2), (70, 131, 5), (9, 45, 3)] {
+        let x = Vec::from_iter((0..n * d).map(|_| (next() * 200.0) as u8));
+        let weights = Vec::from_iter((0..d).map(|_| next() + 0.5));
+        for (solver, weights) in [(Solver::Hals, None), (Solver::Mu, None), (Solver::Hals, Some(&weights[..]))] {
+            let mut w = Vec::from_iter((0..n * k).map(|_| next() as f32 * 10.0));
+            let mut h = Vec::from_iter((0..k * d).map(|_| next() * 10.0));
+            let (rows, control) = (Rows::from_slice(&x, n, d), Control::new());
+            let fit = nmf(rows, &mut w, &mut h, weights, parameters(solver, Loss::Frobenius), &control).unwrap();
+            let direct = loss(rows, &w, &h, weights, Loss::Frobenius, None, &control).unwrap();
+            assert!((fit.loss - direct).abs() < 1e-5 * direct, "{n} {d} {k}: {} {direct}", fit.loss);
+        }
+    }
+}
+
+#[test]
 fn non_negative_least_squares_meets_its_conditions_even_for_a_singular_matrix() {
     let mut number = numbers(7);
     for k in [1, 2, 5, 9] {
