@@ -168,7 +168,7 @@ pub fn visit<T: Pixel>(
         let (products, small) = kullback::sweep(x, w, &model, p.on_w, &spare, control)?;
         return Ok(Partial { products, small, before: Vec::new(), terms: [0.0; 3] });
     }
-    let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
+    let root = frobenius::root_of(weights);
     let before = if first { frobenius::wtw(w, k) } else { Vec::new() };
     let mut room = frobenius::Room::new(d, k);
     let sums = frobenius::sweep(x, w, h, root.as_deref(), p, first, &mut room, control)?;

@@ -155,9 +155,10 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let (n, k) = (self.tile.block.n(), self.q.k);
-        // Sums wait here while the chunks of features before theirs pass, so that a chunk of Q and of X serves all.
+        // Sums wait here while other chunks of features pass, so that a chunk of Q and of X serves all. Where the tile ends
+        // amid a group of rows, which are four at most, its last row fills the group.
         let mut sums = vec![T::Real::splat(simd, T::Real::ZERO); (n + 3) * k];
         for chunk in tiles(self.tile.lines(), CHUNK_LINES) {
             for_column_groups!(self, columns, simd, k, chunk.clone(), &mut sums);
@@ -169,66 +170,46 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
 }
 
 impl<T: Pixel> Project<'_, T> {
-    /// Add a chunk's share to columns `first..first + K` of the sums, R rows at a time; returns K.
+    /// Add the share of a chunk of lines to columns `first..first + K` of the sums, R rows at a time; returns K.
     #[inline(always)]
     fn columns<S: Simd, const K: usize, const R: usize, const O: bool>(
-        &mut self,
+        &self,
         simd: S,
         first: usize,
         chunk: Range<usize>,
         sums: &mut [<T::Real as Real>::Lanes<S>],
     ) -> usize {
-        let (n, k) = (self.tile.block.n(), self.q.k);
+        let (block, size) = (self.tile.block, T::Real::LINE);
+        let (n, k, whole) = (block.n(), self.q.k, block.d() / size);
+        let step = block.row_step();
+        let ahead = if (0..SHORT_ROW as isize).contains(&step) { 2 * R * step as usize } else { PREFETCH_BYTES };
         for start in (0..n).step_by(R) {
-            // The last row again where the tile ends sooner.
-            let mut rows = [0; R];
+            let mut x = [&[] as &[T]; R];
             let mut acc = [[T::Real::splat(simd, T::Real::ZERO); K]; R];
             for r in 0..R {
-                rows[r] = (start + r).min(n - 1);
+                x[r] = block.row((start + r).min(n - 1));
                 acc[r].copy_from_slice(&sums[(start + r) * k + first..][..K]);
             }
-            self.chunk::<S, K, R, O>(simd, first, chunk.clone(), rows, &mut acc);
+            for line in chunk.start..chunk.end.min(whole) {
+                let mut part = x;
+                for x in &mut part {
+                    // SAFETY: a whole line of the row.
+                    *x = unsafe { x.get_unchecked(line * size..(line + 1) * size) };
+                    prefetch(x, ahead);
+                }
+                self.line::<S, K, R, O>(simd, first, line, part, &mut acc);
+            }
+            if chunk.end > whole {
+                for (r, x) in x.iter_mut().enumerate() {
+                    *x = self.tile.line((start + r).min(n - 1), whole);
+                }
+                self.line::<S, K, R, O>(simd, first, whole, x, &mut acc);
+            }
             for r in 0..R {
                 sums[(start + r) * k + first..][..K].copy_from_slice(&acc[r]);
             }
         }
         K
-    }
-
-    #[inline(always)]
-    fn chunk<S: Simd, const K: usize, const R: usize, const O: bool>(
-        &self,
-        simd: S,
-        first: usize,
-        chunk: Range<usize>,
-        rows: [usize; R],
-        sums: &mut [[<T::Real as Real>::Lanes<S>; K]; R],
-    ) {
-        let size = T::Real::LINE;
-        let step = self.tile.block.row_step();
-        let ahead = if (0..SHORT_ROW as isize).contains(&step) { 2 * R * step as usize } else { PREFETCH_BYTES };
-        let (block, whole) = (self.tile.block, self.tile.block.d() / size);
-        let mut x = [&[] as &[T]; R];
-        for (x, &i) in x.iter_mut().zip(&rows) {
-            *x = block.row(i);
-        }
-        let mut acc = *sums;
-        for line in chunk.start..chunk.end.min(whole) {
-            let mut part = x;
-            for x in &mut part {
-                // SAFETY: a whole line of the row.
-                *x = unsafe { x.get_unchecked(line * size..(line + 1) * size) };
-                prefetch(x, ahead);
-            }
-            self.line::<S, K, R, O>(simd, first, line, part, &mut acc);
-        }
-        if chunk.end > whole {
-            for (x, &i) in x.iter_mut().zip(&rows) {
-                *x = self.tile.line(i, whole);
-            }
-            self.line::<S, K, R, O>(simd, first, whole, x, &mut acc);
-        }
-        *sums = acc;
     }
 
     /// One line of features of R rows.

@@ -23,7 +23,7 @@ pub fn fit<T: Pixel>(
     control: &Control,
 ) -> Result<Fit> {
     let (d, k) = (x.d(), h.len() / x.d());
-    let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
+    let root = root_of(weights);
     scale(h, root.as_deref(), |h, r| h * r);
     let mut room = Room::new(d, k);
 
@@ -110,10 +110,9 @@ pub fn sweep<T: Pixel>(
         q,
         offset: pack_offset(None, d),
         gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
-        root: roots(root, d),
+        energy: first.then(|| padded(root, d)),
         solver: p.solver,
         l1: T::Real::of(p.on_w.l1),
-        norm: first,
     };
     total.values.fill(0.0);
     let mut small = Small::new(k);
@@ -173,12 +172,10 @@ struct State<'a, R> {
     /// None is subtracted.
     offset: Vec<R>,
     gram: Vec<R>,
-    /// [`roots`] of the weights.
-    root: Vec<R>,
+    /// √ω, [`padded`], where what the loss of the starting factors needs is to be summed.
+    energy: Option<Vec<R>>,
     solver: Solver,
     l1: R,
-    /// Whether to sum what the loss of the starting factors needs.
-    norm: bool,
 }
 
 /// The sums over rows that do not grow with d.
@@ -220,9 +217,9 @@ fn visit<T: Pixel>(
         let w = &mut w[rows.start * k..rows.end * k];
         let c = &mut c[..w.len()];
         project(x, &state.offset, state.q, c);
-        if state.norm {
+        if let Some(root) = &state.energy {
             small.cross += c.iter().zip(&*w).map(|(c, w)| c.f64() * w.f64()).sum::<f64>();
-            small.norm += dispatch(Energy { x, root: &state.root });
+            small.norm += dispatch(Energy { x, root });
         }
         dispatch(Update { w, c, state, small: &mut small });
         accumulate(x, &state.offset, w, wtx);
@@ -312,8 +309,13 @@ impl<T: Pixel> WithSimd for Energy<'_, T> {
     }
 }
 
-/// The roots of the weights of d features, or ones, then zeros to the end of the line.
-fn roots<R: Real>(root: Option<&[f64]>, d: usize) -> Vec<R> {
+/// √ω of each feature.
+pub fn root_of(weights: Option<&[f64]>) -> Option<Vec<f64>> {
+    weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())))
+}
+
+/// √ω of d features, or ones, then zeros to the end of the line.
+fn padded<R: Real>(root: Option<&[f64]>, d: usize) -> Vec<R> {
     let mut padded = Vec::from_iter((0..d).map(|j| R::of(root.map_or(1.0, |root| root[j]))));
     padded.resize(d.next_multiple_of(R::LINE), R::ZERO);
     padded
@@ -339,8 +341,7 @@ pub fn loss<T: Pixel>(
 ) -> Result<f64> {
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
     let h = update::pack(h, k, None);
-    let root = weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())));
-    let root = roots(root.as_deref(), d);
+    let root = padded(root_of(weights).as_deref(), d);
     let mut total = 0.0;
     control.expect(n as u64);
     pass(
