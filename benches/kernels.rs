@@ -66,7 +66,7 @@ fn factors<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) -> 
         ("kl", Solver::Mu, Loss::KullbackLeibler),
     ] {
         let none = Penalty::default();
-        let parameters = Parameters { solver, loss, max_iter: 10, tol: 0.0, on_w: none, on_h: none };
+        let parameters = Parameters { solver, loss, inner_sweeps: 1, max_iter: 10, tol: 0.0, on_w: none, on_h: none };
         for k in [4, 8] {
             group.bench_function(format!("{method}/{k}"), |bench| {
                 bench.iter(|| {

@@ -60,6 +60,8 @@ pub struct Parameters {
     pub solver: Solver,
     /// What is minimised.
     pub loss: Loss,
+    /// Updates of W, and of H, for the products of one visit: at least 1; for [`Loss::KullbackLeibler`] always 1.
+    pub inner_sweeps: usize,
     /// At most so many iterations.
     pub max_iter: usize,
     /// [`Solver::Hals`]: stop when the violation of the optimality conditions has fallen to this fraction of the first;
@@ -103,6 +105,10 @@ pub fn nmf<T: Pixel>(
     }
     if weights.is_some_and(|weights| weights.len() != d || weights.iter().any(|&w| !(w > 0.0 && w.is_finite()))) {
         return Err(Error::invalid("weights", format!("give one positive number for each of the {d} features")));
+    }
+    if parameters.inner_sweeps == 0 || parameters.loss == Loss::KullbackLeibler && parameters.inner_sweeps != 1 {
+        let message = format!("{}: at least 1, and 1 for the Kullback-Leibler loss", parameters.inner_sweeps);
+        return Err(Error::invalid("inner_sweeps", message));
     }
     let fit = match (parameters.loss, parameters.solver) {
         (Loss::Frobenius, _) => frobenius::fit(x, w, h, weights, parameters, control)?,
@@ -179,7 +185,7 @@ pub fn visit<T: Pixel>(
 /// New H, as `h` of [`visit`], from the sums of all rows; returns its share of the violation.
 pub fn update_h(h: &mut [f64], products: &[f64], small: &[f64], weights: Option<&[f64]>, p: Parameters) -> f64 {
     match p.loss {
-        Loss::Frobenius => update::columns(h, small, products, p.on_h, p.solver),
+        Loss::Frobenius => update::columns(h, small, products, p),
         Loss::KullbackLeibler => {
             kullback::columns(h, products, small, weights, p.on_h);
             0.0

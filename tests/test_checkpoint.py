@@ -102,6 +102,7 @@ def test_a_job_that_had_ended_gives_its_result_again(tmp_path):
     [
         ({"n_components": 2}, "n_components was 3, and is 2"),
         ({"solver": "mu"}, "mu was False, and is True"),
+        ({"inner_sweeps": 2}, "inner_sweeps was 1, and is 2"),
         ({"tol": 1e-3}, "tol was 0.0, and is 0.001"),
         ({"weights": np.arange(1, 81)}, "weights was None"),
         ({"slab": 9000}, "the cut into blocks .* was \\[1, 400\\], and is \\[8, 56\\]"),

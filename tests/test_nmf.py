@@ -55,6 +55,7 @@ def objective(X, W, H, loss, weights=1.0):
         NMF(2, solver="mu", loss="kullback-leibler"),
         NMF(1, init="spa"),
         NMF(3, init="random"),
+        NMF(2, inner_sweeps=3),
     ]
 )
 def test_scikit_learn_accepts_the_estimator(estimator, check):
@@ -98,11 +99,22 @@ def test_the_loss_never_rises(solver, loss, init):
     assert all(b <= a * (1 + 1e-6) for a, b in itertools.pairwise(losses))
 
 
+@pytest.mark.parametrize(("solver", "tol"), [("hals", 1e-4), ("mu", 1e-5)])
+def test_more_sweeps_need_fewer_iterations_to_a_loss_that_is_no_worse(solver, tol):
+    X = mixture(n=200, d=90, k=6, dtype="u1")
+    options = {"solver": solver, "init": "random", "tol": tol, "max_iter": 5000}
+    fits = [[nmf(X, 5, inner_sweeps=sweeps, random_state=i, **options) for i in range(3)] for sweeps in (1, 5)]
+    once, often = (sum(fit.n_iter for fit in some) for some in fits)
+    assert often < 0.6 * once
+    assert all(b.loss < a.loss * (1 + 1e-5) for a, b in zip(*fits, strict=True))
+
+
+@pytest.mark.parametrize("sweeps", [1, 4])
 @pytest.mark.parametrize(("alpha", "l1_ratio"), [(0, 0), (0.02, 0), (0.02, 0.7)])
-def test_the_optimality_conditions_hold_at_convergence(alpha, l1_ratio):
+def test_the_optimality_conditions_hold_at_convergence(alpha, l1_ratio, sweeps):
     X = mixture()
     n, d = X.shape
-    W, H, _, _ = nmf(X, 3, tol=1e-10, max_iter=20000, alpha_W=alpha, l1_ratio=l1_ratio)
+    W, H, _, _ = nmf(X, 3, tol=1e-10, max_iter=20000, alpha_W=alpha, l1_ratio=l1_ratio, inner_sweeps=sweeps)
     rest = W @ H - X
     slope_w = rest @ H.T + d * alpha * (l1_ratio + (1 - l1_ratio) * W)
     slope_h = W.T @ rest + n * alpha * (l1_ratio + (1 - l1_ratio) * H)
@@ -355,6 +367,8 @@ print(nmf(X[:50], 2).H.shape)
         ({"l1_ratio": 2}, "l1_ratio"),
         ({"tol": -1}, "tol"),
         ({"max_iter": 0}, "max_iter"),
+        ({"inner_sweeps": 0}, "inner_sweeps=0.*between 1 and 100"),
+        ({"inner_sweeps": 2, "solver": "mu", "loss": "kullback-leibler"}, "inner_sweeps=2 is for loss='frobenius'"),
         ({"init": "custom"}, "W0 is missing"),
         ({"W0": np.ones((6, 2))}, "init='custom' only"),
         ({"init": "custom", "W0": np.ones((6, 2)), "H0": np.ones((2, 3))}, r"H0 has shape \(2, 3\).*\(2, 4\)"),

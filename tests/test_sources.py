@@ -149,10 +149,12 @@ def test_functions_take_what_is_stored(stored, cube):
     expected = pca(rows, 3, solver="exact", weights=np.linspace(1, 2, SHAPE[2]))
     np.testing.assert_allclose(found.singular_values, expected.singular_values, rtol=1e-9)
     np.testing.assert_allclose(scores(data, expected), scores(rows, expected), rtol=1e-6)
-    W, H, _, loss = nmf(data, 3, memory=memory, max_iter=10, weights=np.linspace(1, 2, SHAPE[2]))
-    W2, H2, _, loss2 = nmf(rows, 3, max_iter=10, weights=np.linspace(1, 2, SHAPE[2]))
-    np.testing.assert_allclose(W @ H, W2 @ H2, rtol=1e-4, atol=1e-4)
-    assert loss == pytest.approx(loss2, rel=1e-6)
+    for sweeps in (1, 4):
+        options = {"max_iter": 10, "weights": np.linspace(1, 2, SHAPE[2]), "inner_sweeps": sweeps}
+        W, H, _, loss = nmf(data, 3, memory=memory, **options)
+        W2, H2, _, loss2 = nmf(rows, 3, **options)
+        np.testing.assert_allclose(W @ H, W2 @ H2, rtol=1e-4, atol=1e-4)
+        assert loss == pytest.approx(loss2, rel=1e-6)
     for name in ("frobenius", "kullback-leibler"):
         np.testing.assert_allclose(
             nmf_maps(data, H, loss=name, memory=memory), nmf_maps(rows, H, loss=name), rtol=1e-5, atol=1e-5

@@ -1,5 +1,7 @@
 """Phases of spectrum images: against labelled synthetic ones and measured ones."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -9,7 +11,7 @@ from emcore.cli import main
 from emcore.datasets import eds_phases, eds_spheres
 from emcore.endmembers import channel_weights
 from emcore.joining import spectral_angle
-from emcore.nmf import nmf_maps
+from emcore.nmf import nmf, nmf_maps
 from emcore.signals import Axis, Signal
 from emcore.workflows.unmix import unmix
 
@@ -234,13 +236,22 @@ def test_positions_without_a_grid_are_unmixed_alike(sample, result):
 
 def test_blocks_find_all_five_phases_where_the_whole_loses_the_minority(spheres, joined):
     assert (joined.n_components, joined.rule) == (5, "joined")
+    data = spheres.signal.data
+    W, H, _, _ = nmf(data.reshape(-1, data.shape[-1]), 5)
+    plain = SimpleNamespace(n_components=5, maps=W.T.reshape(spheres.maps.shape), spectra=H)
     whole = unmix(spheres.signal, 5)
-    (angles, errors), (lost, wrong) = (scores(each, spheres.spectra, spheres.maps) for each in (joined, whole))
+    (angles, errors), (lost, wrong), (whole_angles, whole_errors) = (
+        scores(each, spheres.spectra, spheres.maps) for each in (joined, plain, whole)
+    )
     assert angles.max() < 10
     assert angles.mean() < 6.4
     assert lost.max() > 45
     assert lost.mean() > 5 * angles.mean()
     assert wrong.mean() > 3.7 * errors.mean()
+    # Weighted by its noise and told the number, the whole loses none, but mixes them.
+    assert whole_angles.max() < 45
+    assert whole_angles.mean() > 2 * angles.mean()
+    assert whole_errors.mean() > 3.7 * errors.mean()
 
 
 def test_blocks_of_other_sizes_find_the_same_phases(spheres):

@@ -20,6 +20,7 @@ def nmf(
     *,
     mu: bool,
     kullback_leibler: bool,
+    inner_sweeps: int,
     max_iter: int,
     tol: float,
     penalty_w: tuple[float, float],
@@ -33,6 +34,7 @@ def nmf_visit(
     *,
     mu: bool,
     kullback_leibler: bool,
+    inner_sweeps: int,
     penalty_w: tuple[float, float],
     weights: NDArray[Any] | None,
     first: bool,
@@ -45,6 +47,7 @@ def nmf_update(
     *,
     mu: bool,
     kullback_leibler: bool,
+    inner_sweeps: int,
     penalty_h: tuple[float, float],
     weights: NDArray[Any] | None,
 ) -> float: ...

@@ -166,6 +166,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         At most so many iterations.
     tol : float
         When to stop; see `emcore.nmf.nmf`.
+    inner_sweeps : int
+        Updates for each reading of X: with 1 the iterates are those of scikit-learn; more need fewer iterations.
     random_state : int, RandomState or None
         For ``init="random"``.
     alpha_W, alpha_H, l1_ratio : float
@@ -205,6 +207,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         init: str = "nndsvda",
         max_iter: int = 200,
         tol: float = 1e-4,
+        inner_sweeps: int = 1,
         random_state: Any = None,
         alpha_W: float = 0.0,
         alpha_H: float | str = "same",
@@ -218,6 +221,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.init = init
         self.max_iter = max_iter
         self.tol = tol
+        self.inner_sweeps = inner_sweeps
         self.random_state = random_state
         self.alpha_W = alpha_W
         self.alpha_H = alpha_H
@@ -254,6 +258,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             init=self.init,
             max_iter=self.max_iter,
             tol=self.tol,
+            inner_sweeps=self.inner_sweeps,
             random_state=seed,
             alpha_W=self.alpha_W,
             alpha_H=self.alpha_H,

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.checkpoint import step
-from emcore.nmf import nmf, nmf_maps
+from emcore.nmf import SWEEPS, nmf, nmf_maps
 from emcore.passes.sums import row_and_column_sums
 from emcore.pca import PCAResult, pca
 from emcore.preprocessing import Recipe, mean_and_variance, prepare
@@ -249,7 +249,7 @@ def find_endmembers(
         choice = _above_rare(choice, found, weighted, counts[taken], scale)
     # Of one component the start, a singular vector, is the solution.
     most = _ITERATIONS if choice.n > 1 else 1
-    (h,) = step(weighted, lambda: (nmf(weighted, choice.n, max_iter=most, tol=_SETTLED).H,))
+    (h,) = step(weighted, lambda: (nmf(weighted, choice.n, max_iter=most, tol=_SETTLED, inner_sweeps=SWEEPS).H,))
     # What a channel was multiplied by, undone.
     spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
     if loss == "kullback-leibler":
@@ -291,7 +291,7 @@ def _above_rare(choice: RankChoice, found: PCAResult, weighted: Any, counts: Flo
 
 def _reach(weighted: Any, k: int, counts: Floats, scale: Floats) -> tuple[float]:
     """`rare_edge` of k phases, roughly known."""
-    fit, filled = nmf(weighted, k, max_iter=_ROUGH, tol=1e-3), scale > 0
+    fit, filled = nmf(weighted, k, max_iter=_ROUGH, tol=1e-3, inner_sweeps=SWEEPS), scale > 0
     spectra = fit.H[:, filled] / scale[filled]
     whole = spectra.sum(axis=1)
     kept = whole > 0

@@ -18,6 +18,8 @@ from emcore.visiting import Passes, begin
 SOLVERS = ("hals", "mu")
 LOSSES = ("frobenius", "kullback-leibler")
 INITS = ("nndsvda", "nndsvd", "random", "spa", "custom")
+SWEEPS = 5
+"""Inner sweeps of the workflows: real images and spectrum images need half the iterations or fewer."""
 
 
 class Factors(NamedTuple):
@@ -38,6 +40,7 @@ def nmf(
     init: str = "nndsvda",
     max_iter: int = 200,
     tol: float = 1e-4,
+    inner_sweeps: int = 1,
     random_state: Any = 0,
     alpha_W: float = 0.0,
     alpha_H: float | str = "same",
@@ -73,6 +76,9 @@ def nmf(
     tol : float
         "hals" stops when the violation of the optimality conditions has fallen to this fraction of the first one;
         "mu" when 10 iterations lower the root of the loss by less than this fraction of the starting one.
+    inner_sweeps : int
+        How often W, and then H, is updated for each reading of X [5]_, at nearly no cost: with 1 the iterates are those
+        of scikit-learn, with 3 to 10 about half the iterations reach the same loss. For "frobenius" only.
     random_state : int or numpy.random.Generator
         For ``init="random"``.
     alpha_W, alpha_H, l1_ratio : float
@@ -108,6 +114,7 @@ def nmf(
     .. [2] Lee & Seung, Adv. Neural Inf. Process. Syst. 13 (2001) 556.
     .. [3] Boutsidis & Gallopoulos, Pattern Recognition 41 (2008) 1350.
     .. [4] Araujo et al., Chemom. Intell. Lab. Syst. 57 (2001) 65; Gillis & Vavasis, IEEE TPAMI 36 (2014) 698.
+    .. [5] Gillis & Glineur, Neural Comput. 24 (2012) 1085.
 
     Examples
     --------
@@ -125,6 +132,9 @@ def nmf(
     if loss == "kullback-leibler" and solver == "hals":
         raise ValueError("solver='hals' minimises loss='frobenius' only; use solver='mu' for 'kullback-leibler'")
     max_iter = check_count(max_iter, "max_iter", 1)
+    sweeps = check_count(inner_sweeps, "inner_sweeps", 1, 100, "by then nothing moves any more")
+    if loss == "kullback-leibler" and sweeps != 1:
+        raise ValueError(f"inner_sweeps={sweeps} is for loss='frobenius'; with 'kullback-leibler' leave it at 1")
     tol = check_number(tol, "tol", 0)
     outside = isinstance(rows, Source)
     if not outside:
@@ -137,6 +147,7 @@ def nmf(
     given: dict[str, Any] = {
         "mu": solver == "mu",
         "kullback_leibler": loss == "kullback-leibler",
+        "inner_sweeps": sweeps,
         "penalty_w": penalty_w,
         "penalty_h": penalty_h,
         "weights": per_feature,

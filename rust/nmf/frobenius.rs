@@ -40,7 +40,7 @@ pub fn fit<T: Pixel>(
             norm = sums.norm;
             stall = Stall::new(0.5 * norm - sums.cross + loss_from(&start, &update::gram(h, k)));
         }
-        let violation = sums.violation + update::columns(h, &sums.wtw, &room.wtx, p.on_h, p.solver);
+        let violation = sums.violation + update::columns(h, &sums.wtw, &room.wtx, p);
         if p.solver == Solver::Hals {
             first_violation = if first { violation } else { first_violation };
             result.converged = violation <= p.tol * first_violation;
@@ -111,8 +111,9 @@ pub fn sweep<T: Pixel>(
         offset: pack_offset(None, d),
         gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
         energy: first.then(|| padded(root, d)),
-        solver: p.solver,
         l1: T::Real::of(p.on_w.l1),
+        solver: p.solver,
+        sweeps: p.inner_sweeps,
     };
     total.values.fill(0.0);
     let mut small = Small::new(k);
@@ -174,8 +175,9 @@ struct State<'a, R> {
     gram: Vec<R>,
     /// √ω, [`padded`], where what the loss of the starting factors needs is to be summed.
     energy: Option<Vec<R>>,
-    solver: Solver,
     l1: R,
+    solver: Solver,
+    sweeps: usize,
 }
 
 /// The sums over rows that do not grow with d.
@@ -242,17 +244,13 @@ impl<R: Real> WithSimd for Update<'_, R> {
     fn with_simd<S: Simd>(self, _: S) {
         let Self { w, c, state, small } = self;
         let k = state.q.k();
-        let (mut lanes, mut above) = (vec![[R::ZERO; LANES]; k], vec![[R::ZERO; LANES]; k]);
+        let [mut lanes, mut above, mut spare] = [(); 3].map(|()| vec![[R::ZERO; LANES]; k]);
+        let State { gram: of_h, l1, solver, sweeps, .. } = state;
         let mut gram = vec![[R::ZERO; LANES]; k * (k + 1) / 2];
         for (w, c) in w.chunks_mut(LANES * k).zip(c.chunks(LANES * k)) {
             update::to_lanes(w, k, &mut lanes);
             update::to_lanes(c, k, &mut above);
-            match state.solver {
-                Solver::Hals => {
-                    small.violation += update::hals(&mut lanes, &above, &state.gram, state.l1).f64();
-                }
-                Solver::Mu => update::mu(&mut lanes, &mut above, &state.gram, state.l1),
-            }
+            small.violation += update::sweeps(&mut lanes, &above, &mut spare, of_h, *l1, *solver, *sweeps).f64();
             update::from_lanes(&lanes, k, w);
             // Lanes without a row hold zeros.
             add_gram(&lanes, &mut gram);

@@ -18,14 +18,14 @@ fn product(w: &[f64], h: &[f64], k: usize) -> Vec<f64> {
 
 fn parameters(solver: Solver, loss: Loss) -> Parameters {
     let none = Penalty::default();
-    Parameters { solver, loss, max_iter: 12, tol: 0.0, on_w: none, on_h: none }
+    Parameters { solver, loss, inner_sweeps: 1, max_iter: 12, tol: 0.0, on_w: none, on_h: none }
 }
 
-/// One plain step of each method, W then H, on small dense matrices.
+/// One plain iteration of each method, W then H, on small dense matrices.
 fn plain(x: &[f64], w: &mut [f64], h: &mut [f64], k: usize, p: Parameters) {
     let d = h.len() / k;
     let n = w.len() / k;
-    for side in 0..2 {
+    for side in (0..2 * p.inner_sweeps).map(|i| i / p.inner_sweeps) {
         let model = product(w, h, k);
         for t in 0..k {
             let count = if side == 0 { n } else { d };
@@ -62,10 +62,14 @@ fn iterates_equal_those_of_the_textbook() {
     let (n, d, k) = (37, 23, 3);
     let mut number = numbers(1);
     let x = Vec::from_iter((0..n * d).map(|_| (number() * 9.0).floor()));
-    for (solver, loss) in
-        [(Solver::Hals, Loss::Frobenius), (Solver::Mu, Loss::Frobenius), (Solver::Mu, Loss::KullbackLeibler)]
-    {
-        let p = parameters(solver, loss);
+    for (solver, loss, sweeps) in [
+        (Solver::Hals, Loss::Frobenius, 1),
+        (Solver::Hals, Loss::Frobenius, 3),
+        (Solver::Mu, Loss::Frobenius, 1),
+        (Solver::Mu, Loss::Frobenius, 2),
+        (Solver::Mu, Loss::KullbackLeibler, 1),
+    ] {
+        let p = Parameters { inner_sweeps: sweeps, ..parameters(solver, loss) };
         let mut w = Vec::from_iter((0..n * k).map(|_| number()));
         let mut h = Vec::from_iter((0..k * d).map(|_| number()));
         let (mut plain_w, mut plain_h) = (w.clone(), h.clone());
@@ -75,7 +79,7 @@ fn iterates_equal_those_of_the_textbook() {
         nmf(Rows::from_slice(&x, n, d), &mut w, &mut h, None, p, &Control::new()).unwrap();
         let expected = product(&plain_w, &plain_h, k);
         for (a, b) in product(&w, &h, k).iter().zip(&expected) {
-            assert!((a - b).abs() < 1e-9, "{solver:?} {loss:?}: {a} {b}");
+            assert!((a - b).abs() < 1e-9, "{solver:?} {loss:?} {sweeps}: {a} {b}");
         }
     }
 }

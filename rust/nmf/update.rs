@@ -1,6 +1,6 @@
 //! The small updates, for fixed products, of 16 rows of W or 16 columns of H side by side.
 
-use super::{Penalty, Solver};
+use super::{Parameters, Solver};
 use crate::panel::Panel;
 use crate::simd::{Real, Simd, WithSimd, dispatch};
 
@@ -127,10 +127,32 @@ pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
     }
 }
 
+/// New w for fixed products `c`, by `sweeps` sweeps; returns the violation of HALS in the first. `spare` is as large as w.
+#[inline(always)]
+pub fn sweeps<R: Real>(
+    w: &mut [Lane<R>],
+    c: &[Lane<R>],
+    spare: &mut [Lane<R>],
+    gram: &[R],
+    l1: R,
+    solver: Solver,
+    sweeps: usize,
+) -> R {
+    let mut violation = R::ZERO;
+    for sweep in 0..sweeps {
+        match solver {
+            Solver::Hals if sweep == 0 => violation = hals(w, c, gram, l1),
+            Solver::Hals => _ = hals(w, c, gram, l1),
+            Solver::Mu => mu(w, c, spare, gram, l1),
+        }
+    }
+    violation
+}
+
 /// One HALS sweep over the components of some rows: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t + l1) / g_tt)`, where
 /// `gram` holds l2 already. Returns the violation Σ|projected gradient| before each step.
 #[inline(always)]
-pub fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
+fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
     let k = w.len();
     let mut violation = [R::ZERO; LANES];
     for t in 0..k {
@@ -157,7 +179,7 @@ pub fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
 
 /// One multiplicative update of some rows: `w_t ← w_t c_t / (Σ_s g_ts w_s + l1)`, where `gram` holds l2 already.
 #[inline(always)]
-pub fn mu<R: Real>(w: &mut [Lane<R>], c: &mut [Lane<R>], gram: &[R], l1: R) {
+fn mu<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R], l1: R) {
     let k = w.len();
     for t in 0..k {
         let mut below = [l1; LANES];
@@ -169,24 +191,23 @@ pub fn mu<R: Real>(w: &mut [Lane<R>], c: &mut [Lane<R>], gram: &[R], l1: R) {
         }
         for l in 0..LANES {
             // Nothing below means that w_t or h_t is zero: the product is zero whatever it is divided by.
-            let new = w[t][l] * c[t][l] / below[l];
-            c[t][l] = if below[l] > R::ZERO && new > R::of(f64::from(f32::MIN_POSITIVE)) { new } else { R::ZERO };
+            let value = w[t][l] * c[t][l] / below[l];
+            new[t][l] = if below[l] > R::ZERO && value > R::of(f64::from(f32::MIN_POSITIVE)) { value } else { R::ZERO };
         }
     }
-    w.copy_from_slice(c);
+    w.copy_from_slice(new);
 }
 
 /// New H from `Wᵀ W` and `Wᵀ X` (k × d) by the same steps, a column per lane; returns the violation of HALS.
-pub fn columns(h: &mut [f64], wtw: &[f64], wtx: &[f64], penalty: Penalty, solver: Solver) -> f64 {
-    dispatch(Columns { h, wtw, wtx, penalty, solver })
+pub fn columns(h: &mut [f64], wtw: &[f64], wtx: &[f64], p: Parameters) -> f64 {
+    dispatch(Columns { h, wtw, wtx, p })
 }
 
 struct Columns<'a> {
     h: &'a mut [f64],
     wtw: &'a [f64],
     wtx: &'a [f64],
-    penalty: Penalty,
-    solver: Solver,
+    p: Parameters,
 }
 
 impl WithSimd for Columns<'_> {
@@ -194,12 +215,12 @@ impl WithSimd for Columns<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let Self { h, wtw, wtx, penalty, solver } = self;
+        let Self { h, wtw, wtx, p } = self;
         let k = wtw.len().isqrt();
         let d = h.len() / k;
         let mut gram = wtw.to_vec();
-        (0..k).for_each(|t| gram[t * k + t] += penalty.l2);
-        let (mut lanes, mut above) = (vec![[0.0; LANES]; k], vec![[0.0; LANES]; k]);
+        (0..k).for_each(|t| gram[t * k + t] += p.on_h.l2);
+        let [mut lanes, mut above, mut spare] = [(); 3].map(|()| vec![[0.0; LANES]; k]);
         let mut violation = 0.0;
         for j in (0..d).step_by(LANES) {
             let width = LANES.min(d - j);
@@ -210,10 +231,7 @@ impl WithSimd for Columns<'_> {
                 lanes[t][width..].fill(0.0);
                 above[t][width..].fill(0.0);
             }
-            match solver {
-                Solver::Hals => violation += hals(&mut lanes, &above, &gram, penalty.l1),
-                Solver::Mu => mu(&mut lanes, &mut above, &gram, penalty.l1),
-            }
+            violation += sweeps(&mut lanes, &above, &mut spare, &gram, p.on_h.l1, p.solver, p.inner_sweeps);
             for t in 0..k {
                 h[t * d + j..t * d + j + width].copy_from_slice(&lanes[t][..width]);
             }

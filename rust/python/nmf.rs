@@ -26,7 +26,7 @@ fn given(array: Option<PyReadonlyArray1<'_, f64>>) -> Option<Vec<f64>> {
 
 /// Improve `w` (of the type in which the kernel computes on `data`) and `h` in place: `(n_iter, converged, loss)`.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, mu, kullback_leibler, max_iter, tol, penalty_w, penalty_h, weights))]
+#[pyo3(signature = (data, w, h, *, mu, kullback_leibler, inner_sweeps, max_iter, tol, penalty_w, penalty_h, weights))]
 #[allow(clippy::too_many_arguments)]
 fn nmf(
     py: Python<'_>,
@@ -35,6 +35,7 @@ fn nmf(
     mut h: PyReadwriteArray2<'_, f64>,
     mu: bool,
     kullback_leibler: bool,
+    inner_sweeps: usize,
     max_iter: usize,
     tol: f64,
     penalty_w: (f64, f64),
@@ -44,6 +45,7 @@ fn nmf(
     let parameters = Parameters {
         solver: if mu { Solver::Mu } else { Solver::Hals },
         loss: loss_of(kullback_leibler),
+        inner_sweeps,
         max_iter,
         tol,
         on_w: Penalty { l1: penalty_w.0, l2: penalty_w.1 },
@@ -62,17 +64,18 @@ fn nmf(
 type Vector<'py> = Bound<'py, PyArray1<f64>>;
 type Partial<'py> = (Bound<'py, PyArray2<f64>>, Vector<'py>, Vector<'py>, [f64; 3]);
 
-fn step(mu: bool, kullback_leibler: bool, penalty: (f64, f64)) -> Parameters {
+fn step(mu: bool, kullback_leibler: bool, inner_sweeps: usize, penalty: (f64, f64)) -> Parameters {
     let penalty = Penalty { l1: penalty.0, l2: penalty.1 };
     let solver = if mu { Solver::Mu } else { Solver::Hals };
-    Parameters { solver, loss: loss_of(kullback_leibler), max_iter: 1, tol: 0.0, on_w: penalty, on_h: penalty }
+    let loss = loss_of(kullback_leibler);
+    Parameters { solver, loss, inner_sweeps, max_iter: 1, tol: 0.0, on_w: penalty, on_h: penalty }
 }
 
 /// One visit of some rows, which improves `w` in place: `(products, small, before, terms)`, what the rows add to the sums
 /// that `nmf_update` needs. `h` is multiplied by the roots of the weights already for the Frobenius loss; the other needs
 /// the mean of all data.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, mu, kullback_leibler, penalty_w, weights, first, mean))]
+#[pyo3(signature = (data, w, h, *, mu, kullback_leibler, inner_sweeps, penalty_w, weights, first, mean))]
 #[allow(clippy::too_many_arguments)]
 fn nmf_visit<'py>(
     py: Python<'py>,
@@ -81,12 +84,13 @@ fn nmf_visit<'py>(
     h: PyReadonlyArray2<'py, f64>,
     mu: bool,
     kullback_leibler: bool,
+    inner_sweeps: usize,
     penalty_w: (f64, f64),
     weights: Option<PyReadonlyArray1<'py, f64>>,
     first: bool,
     mean: f64,
 ) -> PyResult<Partial<'py>> {
-    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, penalty_w));
+    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, inner_sweeps, penalty_w));
     let shape = h.as_array().dim();
     let h = Vec::from_iter(h.as_array().iter().copied());
     let found = with_rows!(py, data, rows => {
@@ -104,7 +108,7 @@ fn nmf_visit<'py>(
 
 /// Update `h`, as `nmf_visit` takes it, in place from the sums of all rows; returns its share of the violation.
 #[pyfunction]
-#[pyo3(signature = (h, products, small, *, mu, kullback_leibler, penalty_h, weights))]
+#[pyo3(signature = (h, products, small, *, mu, kullback_leibler, inner_sweeps, penalty_h, weights))]
 #[allow(clippy::too_many_arguments)]
 fn nmf_update(
     mut h: PyReadwriteArray2<'_, f64>,
@@ -112,10 +116,11 @@ fn nmf_update(
     small: PyReadonlyArray1<'_, f64>,
     mu: bool,
     kullback_leibler: bool,
+    inner_sweeps: usize,
     penalty_h: (f64, f64),
     weights: Option<PyReadonlyArray1<'_, f64>>,
 ) -> PyResult<f64> {
-    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, penalty_h));
+    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, inner_sweeps, penalty_h));
     let products = Vec::from_iter(products.as_array().iter().copied());
     let (h, small) = (slice(h.as_slice_mut().ok())?, small.as_array().to_vec());
     Ok(kernel::update_h(h, &products, &small, weights.as_deref(), parameters))

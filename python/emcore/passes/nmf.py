@@ -33,7 +33,7 @@ def factors(
     """
     Improve `w` and `h` in place as the kernel does: ``(n_iter, converged, loss)``.
 
-    `given` holds mu, kullback_leibler, penalty_w, penalty_h and weights.
+    `given` holds mu, kullback_leibler, inner_sweeps, penalty_w, penalty_h and weights.
     """
     solve = _counts if given["kullback_leibler"] else _squares
     n_iter, converged, reached = solve(passes, w, h, given, max_iter, tol)
@@ -104,7 +104,7 @@ def _resumed(passes: Passes, w: NDArray[Any], h: Floats, begin: dict[str, Any]) 
 
 
 def _visited(passes: Passes, w: NDArray[Any], h: Floats, given: dict[str, Any], first: bool, middle: float) -> Partial:
-    told = {key: given[key] for key in ("mu", "kullback_leibler", "penalty_w", "weights")}
+    told = {key: given[key] for key in ("mu", "kullback_leibler", "inner_sweeps", "penalty_w", "weights")}
     of_rows = PerRow(passes.source, w)
     return passes(_visit, (h, {**told, "first": first, "mean": middle}), [of_rows], [of_rows])
 
@@ -117,7 +117,7 @@ def _visit(x: Any, state: Any, index: int, w: NDArray[Any]) -> tuple[Any, ...]:
 
 
 def _updated(h: Floats, products: Floats, small: Floats, given: dict[str, Any]) -> float:
-    told = {key: given[key] for key in ("mu", "kullback_leibler", "penalty_h", "weights")}
+    told = {key: given[key] for key in ("mu", "kullback_leibler", "inner_sweeps", "penalty_h", "weights")}
     return _emcore.nmf_update(h, products, small, **told)
 
 

@@ -18,7 +18,7 @@ from emcore.arrays import as_image, check_count, check_option
 from emcore.control import get_num_threads
 from emcore.infobar import info_bar_height
 from emcore.io import as_signal, select_image
-from emcore.nmf import nmf
+from emcore.nmf import SWEEPS, nmf
 from emcore.pca import PCAResult, pca, scores
 from emcore.periodicity import LEAST_CONTRAST, strongest_peak
 from emcore.provenance import Provenance
@@ -118,7 +118,9 @@ def analyze_image(
     apart = min((picture.shape[0] // window) * (picture.shape[1] // window), ny * nx)
     choice = _choose(found.explained_variance_ratio, asked, rule, min(rows.shape), apart)
     w0, h0 = _start(rows, replace(found, components=found.components[: choice.n]))
-    factors = nmf(rows, choice.n, init="custom", W0=w0, H0=h0, weights=weights, max_iter=_ITERATIONS, tol=_TOLERANCE)
+    # Of one component the start, a singular vector, is the solution.
+    limits: dict[str, Any] = {"max_iter": _ITERATIONS if choice.n > 1 else 1, "tol": _TOLERANCE}
+    factors = nmf(rows, choice.n, init="custom", W0=w0, H0=h0, weights=weights, inner_sweeps=SWEEPS, **limits)
     maps = np.ascontiguousarray(factors.W.T, dtype=np.float32).reshape(choice.n, ny, nx)
     components = factors.H.astype(np.float32).reshape(choice.n, *spectra.shape[2:])
 
