@@ -45,14 +45,16 @@ def start(x: np.ndarray, k: int) -> harness.Data:
     return {"x": x, "w": w.astype("f4"), "h": ((rng.random((k, x.shape[1])) + 0.1) * size).astype("f4")}
 
 
-def emcore(solver: str, loss: str, iterations: int = ITERATIONS, tol: float = 0.0) -> harness.Setup:
+def emcore(
+    solver: str, loss: str, iterations: int = ITERATIONS, tol: float = 0.0, inner_sweeps: int = 1
+) -> harness.Setup:
     def setup(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any]:
         from emcore.nmf import nmf
 
         x = data["x"].astype("f4") if prepared else data["x"]
 
         def call() -> dict[str, np.ndarray]:
-            options = {"solver": solver, "loss": loss, "max_iter": iterations, "tol": tol}
+            options = {"solver": solver, "loss": loss, "max_iter": iterations, "tol": tol, "inner_sweeps": inner_sweeps}
             found = nmf(x, len(data["h"]), init="custom", W0=data["w"], H0=data["h"], **options)
             return {"w": found.W, "h": found.H}
 
@@ -135,9 +137,9 @@ WORKLOADS = [job(7000, 8320, k, "u1", method) for k in (4, 8) for method in (MU,
 WORKLOADS += [job(200_000, 1000, 8, "u2", method) for method in (MU, HALS)]
 WORKLOADS += [
     harness.Workload(
-        f"to the loss where scikit-learn cd stops, 7000 x 8320 u1, k {k}",
+        f"to the loss where scikit-learn cd stops, 7000 x 8320 u1, k {k}, {inner_sweeps} inner sweeps",
         lambda k=k: spectra(7000, 8320, k, "u1"),
-        emcore(*HALS, 1000, 1e-4),
+        emcore(*HALS, 1000, 1e-4, inner_sweeps),
         {
             "scikit-learn cd": sklearn("cd", "frobenius", 1000, 1e-4),
             "scikit-learn mu": sklearn("mu", "frobenius", 1000, 1e-5),
@@ -146,6 +148,7 @@ WORKLOADS += [
         asked={"prepared": 5},
     )
     for k in (4, 8)
+    for inner_sweeps in (1, 10)
 ]
 WORKLOADS += [
     harness.Workload(

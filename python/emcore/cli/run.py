@@ -5,8 +5,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib import util
+from importlib import import_module, util
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 import emcore
@@ -80,6 +81,8 @@ def one_result(
     """One report and results file under `name`, of however many inputs; what cannot be written is refused first."""
     start = time.perf_counter()
     results, report, *others = result_paths(options, name, inputs, also)
+    # What draws the report takes a while to import, and the kernels leave Python to others meanwhile.
+    Thread(target=import_module, args=("matplotlib.backends.backend_pdf",)).start()
     with progress_bar(shown or name, options.quiet):
         result = work(*others)
     result.save(results, overwrite=options.force)
