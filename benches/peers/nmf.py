@@ -148,7 +148,7 @@ WORKLOADS += [
         asked={"prepared": 5},
     )
     for k in (4, 8)
-    for inner_sweeps in (1, 10)
+    for inner_sweeps in (1, 20)
 ]
 WORKLOADS += [
     harness.Workload(

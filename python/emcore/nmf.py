@@ -78,7 +78,7 @@ def nmf(
         "mu" when 10 iterations lower the root of the loss by less than this fraction of the starting one.
     inner_sweeps : int
         How often W, and then H, is updated for each reading of X [5]_, at nearly no cost: with 1 the iterates are those
-        of scikit-learn, with 3 to 10 about half the iterations reach the same loss. For "frobenius" only.
+        of scikit-learn, with 3 to 20 about half the iterations reach the same loss. For "frobenius" only.
     random_state : int or numpy.random.Generator
         For ``init="random"``.
     alpha_W, alpha_H, l1_ratio : float
