@@ -41,8 +41,8 @@ use assign::Parts;
 use centers::Centers;
 use rows::Weighed;
 
-/// Iterations after which sums of floats are formed anew.
-const REBUILD: usize = 10;
+/// Sums of floats are formed anew when so many times as many rows changed cluster as there are.
+const REBUILD: usize = 8;
 
 /// What is near.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,14 +94,17 @@ pub fn kmeans<T: Pixel + Into<f64>>(
     let mut parts = Parts::new(&x, k);
     let mut sums = Sums::new(k, rows.d());
     let mut tol = 0.0;
-    let (mut n_iter, mut strict, mut converged) = (0, false, false);
+    let (mut n_iter, mut strict, mut converged, mut changes) = (0, false, false, 0);
     while n_iter < options.max_iter && !converged {
         n_iter += 1;
         let moved = parts.assign(&x, &centers, Some(&mut sums), control)?;
+        changes += moved;
         if n_iter == 1 {
             tol = options.tol * sums.variance(&centers)?;
-        } else if (moved == 0 || n_iter.is_multiple_of(REBUILD)) && !sums::exact::<T>(&x) {
+        } else if (moved == 0 || changes > REBUILD * x.rows.n()) && !sums::exact::<T>(&x) {
+            // As many steps round sums of floats as if they were formed a few times over.
             sums = Sums::of(&x, k, |i| parts.label(i), control)?;
+            changes = 0;
         }
         let shift = if sums.weights.contains(&0.0) {
             let (count, label) = (sums.empty(), |i: usize| parts.label(i) as usize);

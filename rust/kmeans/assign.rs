@@ -73,7 +73,7 @@ impl<R: Real> Parts<R> {
 
     /// Of all rows.
     pub fn into_labels(self) -> Vec<u32> {
-        self.parts.into_iter().flat_map(|part| part.labels).collect()
+        Vec::from_iter(self.parts.into_iter().map(|part| part.labels)).concat()
     }
 
     /// Find the nearest centre of each row and bring `sums` up to date; returns how many rows changed cluster.
