@@ -129,6 +129,14 @@ def test_the_factorisation_has_converged(sample, result):
     assert later.loss <= now.loss < 1.0002 * later.loss
 
 
+def test_a_factorisation_that_has_not_converged_says_so(sample, result, monkeypatch):
+    assert not any("still improving" in note for note in result.provenance.notes)
+    monkeypatch.setattr("emcore.workflows.image._ITERATIONS", 2)
+    assert any("still improving after 2" in note for note in analyze_image(sample.image).provenance.notes)
+    single = analyze_image(sample.image, n_components=1)
+    assert not any("still improving" in note for note in single.provenance.notes)
+
+
 def test_the_mean_power_of_a_region_is_that_of_its_windows():
     image = lattice_micrograph(shape=(128, 160)).image
     logarithms, offset = spectra_and_offset(image, window=64, step=16)

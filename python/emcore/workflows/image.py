@@ -133,6 +133,8 @@ def analyze_image(
     powers = _mean_powers(rows, strongest_in_windows(strength).ravel(), choice.n).reshape(choice.n, *spectra.shape[2:])
     peaks = np.array([strongest_peak(full_plane(power), scale) for power in powers])
     notes += axes_notes + _remarks(counts, peaks[:, 2])
+    if choice.n > 1 and factors.n_iter == _ITERATIONS:
+        notes += (f"the factorisation was still improving after {_ITERATIONS} iterations: maps may be a little off",)
 
     parameters = {
         "window": window,
