@@ -62,12 +62,15 @@ class Endmembers:
         Explained-variance ratios of the weighted rows, not centred.
     above_edge : int
         How many singular values are above the largest that noise alone is expected to have; 0 where that is not known.
+    settled : bool
+        Whether the factorisation converged.
     """
 
     spectra: Floats
     choice: RankChoice
     evr: Floats
     above_edge: int
+    settled: bool
 
 
 def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
@@ -249,17 +252,18 @@ def find_endmembers(
         choice = _above_rare(choice, found, weighted, counts[taken], scale)
     # Of one component the start, a singular vector, is the solution.
     most = _ITERATIONS if choice.n > 1 else 1
-    (h,) = step(weighted, lambda: (nmf(weighted, choice.n, max_iter=most, tol=_SETTLED, inner_sweeps=SWEEPS).H,))
+    h, n_iter = step(weighted, lambda: nmf(weighted, choice.n, max_iter=most, tol=_SETTLED, inner_sweeps=SWEEPS)[1:3])
+    settled = choice.n == 1 or n_iter < most
     # What a channel was multiplied by, undone.
     spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
     if loss == "kullback-leibler":
-        spectra = _likeliest(selected(rows, taken), spectra)
+        spectra, settled = _likeliest(selected(rows, taken), spectra)
     whole = spectra.sum(axis=1, keepdims=True)
     spectra = (spectra / np.where(whole > 0, whole, 1))[whole[:, 0] > 0]
     edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(total) if total else math.inf
     singular = found.singular_values / max(float(found.singular_values[0]), 1e-300)
     evr = found.explained_variance_ratio[:MOST]
-    return Endmembers(spectra, choice, evr, int(np.count_nonzero(singular > edge)))
+    return Endmembers(spectra, choice, evr, int(np.count_nonzero(singular > edge)), settled)
 
 
 def _choice(
@@ -299,8 +303,8 @@ def _reach(weighted: Any, k: int, counts: Floats, scale: Floats) -> tuple[float]
     return (rare_edge(maps, spectra[kept] / whole[kept, None], counts, 1 / scale[filled] ** 2),)
 
 
-def _likeliest(rows: Any, spectra: Floats) -> Floats:
-    """Spectra of the largest Poisson likelihood, from a start near it."""
+def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
+    """Spectra of the largest Poisson likelihood, from a start near it, and whether that was reached."""
     start = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
     (maps,) = step(rows, lambda: (nmf_maps(rows, start),))
     # A multiplicative update cannot leave zero.
@@ -316,7 +320,7 @@ def _likeliest(rows: Any, spectra: Floats) -> Floats:
         max_iter=2 * _ITERATIONS,
         tol=1e-5,
     )
-    return np.asarray(found.H, dtype=np.float64)
+    return np.asarray(found.H, dtype=np.float64), found.n_iter < 2 * _ITERATIONS
 
 
 def selected(rows: Any, taken: NDArray[np.intp]) -> Any:

@@ -84,8 +84,9 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
         counts[places], totals, *found = step(image, partial(_searched, image, block, places, settings))
         if found:
             sums += totals
-            spectra, *choice, evr, above_edge, of_spectra = found
-            parts.append(Part(block, Endmembers(spectra, RankChoice(*choice), evr, above_edge), of_spectra))
+            spectra, *choice, evr, above_edge, settled, of_spectra = found
+            endmembers = Endmembers(spectra, RankChoice(*choice), evr, above_edge, settled)
+            parts.append(Part(block, endmembers, of_spectra))
     if not parts:
         raise ValueError("spectrum_image holds no counts where it is not masked; there is nothing to unmix")
     return parts, sums, counts
@@ -111,7 +112,7 @@ def _searched(
         of_spectra = (maps if allowed is None else maps[allowed]).sum(axis=0, dtype=np.float64)
     choice = found.choice
     chosen = choice.n, choice.rule, choice.reason
-    return counts, totals, found.spectra, *chosen, found.evr, found.above_edge, of_spectra
+    return counts, totals, found.spectra, *chosen, found.evr, found.above_edge, found.settled, of_spectra
 
 
 def _allowed(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[np.intp] | None:

@@ -153,7 +153,7 @@ def unmix(
     parameters |= {"blocks": None if cut is None else cut}
     scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
-    notes = [*image.notes, *_notes(joined, settings)]
+    notes = [*image.notes, *_notes(parts, joined, settings)]
     outside = is_outside(image.signal, memory)
     if outside:
         notes.append(f"data outside memory, visited in blocks with a budget of {in_words(check_memory(memory))}")
@@ -236,13 +236,16 @@ def _choice(parts: list[Part], joined: Joint, n_components: int | str) -> RankCh
     return RankChoice(k, "joined", f"{blocks} joined where their angle is below {ANGLE:g} degrees")
 
 
-def _notes(joined: Joint, settings: Settings) -> list[str]:
+def _notes(parts: list[Part], joined: Joint, settings: Settings) -> list[str]:
     notes = []
     if not settings.counting and settings.weighting == "poisson":
         notes.append("the values are not whole numbers, so their noise is not known from counting")
     k = len(joined.spectra)
     if isinstance(settings.n_components, int) and k < settings.n_components:
         notes.append(f"only {count_of(k, 'component')} of the {settings.n_components} asked for were found")
+    if rest := sum(not part.found.settled for part in parts):
+        where = "" if len(parts) == 1 else f" of {rest} of {len(parts)} blocks"
+        notes.append(f"the factorisation{where} was still improving when it ended: spectra may be a little off")
     if joined.few:
         notes.append(f"{count_of(joined.few, 'group')} of spectra with too few counts dropped")
     if joined.mixed:
