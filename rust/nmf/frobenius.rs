@@ -111,9 +111,7 @@ pub fn sweep<T: Pixel>(
         offset: pack_offset(None, d),
         gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
         energy: first.then(|| padded(root, d)),
-        l1: T::Real::of(p.on_w.l1),
-        solver: p.solver,
-        sweeps: p.inner_sweeps,
+        p,
     };
     total.values.fill(0.0);
     let mut small = Small::new(k);
@@ -175,9 +173,7 @@ struct State<'a, R> {
     gram: Vec<R>,
     /// √ω, [`padded`], where what the loss of the starting factors needs is to be summed.
     energy: Option<Vec<R>>,
-    l1: R,
-    solver: Solver,
-    sweeps: usize,
+    p: Parameters,
 }
 
 /// The sums over rows that do not grow with d.
@@ -245,12 +241,12 @@ impl<R: Real> WithSimd for Update<'_, R> {
         let Self { w, c, state, small } = self;
         let k = state.q.k();
         let [mut lanes, mut above, mut spare] = [(); 3].map(|()| vec![[R::ZERO; LANES]; k]);
-        let State { gram: of_h, l1, solver, sweeps, .. } = state;
+        let l1 = R::of(state.p.on_w.l1);
         let mut gram = vec![[R::ZERO; LANES]; k * (k + 1) / 2];
         for (w, c) in w.chunks_mut(LANES * k).zip(c.chunks(LANES * k)) {
             update::to_lanes(w, k, &mut lanes);
             update::to_lanes(c, k, &mut above);
-            small.violation += update::sweeps(&mut lanes, &above, &mut spare, of_h, *l1, *solver, *sweeps).f64();
+            small.violation += update::sweeps(&mut lanes, &above, &mut spare, &state.gram, l1, state.p).f64();
             update::from_lanes(&lanes, k, w);
             // Lanes without a row hold zeros.
             add_gram(&lanes, &mut gram);

@@ -127,20 +127,12 @@ pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
     }
 }
 
-/// New w for fixed products `c`, by `sweeps` sweeps; returns the violation of HALS in the first. `spare` is as large as w.
+/// New w for fixed products `c`, by the inner sweeps; returns the violation of HALS in the first. `spare` is as large as w.
 #[inline(always)]
-pub fn sweeps<R: Real>(
-    w: &mut [Lane<R>],
-    c: &[Lane<R>],
-    spare: &mut [Lane<R>],
-    gram: &[R],
-    l1: R,
-    solver: Solver,
-    sweeps: usize,
-) -> R {
+pub fn sweeps<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], spare: &mut [Lane<R>], gram: &[R], l1: R, p: Parameters) -> R {
     let mut violation = R::ZERO;
-    for sweep in 0..sweeps {
-        match solver {
+    for sweep in 0..p.inner_sweeps {
+        match p.solver {
             Solver::Hals if sweep == 0 => violation = hals(w, c, gram, l1),
             Solver::Hals => _ = hals(w, c, gram, l1),
             Solver::Mu => mu(w, c, spare, gram, l1),
@@ -231,7 +223,7 @@ impl WithSimd for Columns<'_> {
                 lanes[t][width..].fill(0.0);
                 above[t][width..].fill(0.0);
             }
-            violation += sweeps(&mut lanes, &above, &mut spare, &gram, p.on_h.l1, p.solver, p.inner_sweeps);
+            violation += sweeps(&mut lanes, &above, &mut spare, &gram, p.on_h.l1, p);
             for t in 0..k {
                 h[t * d + j..t * d + j + width].copy_from_slice(&lanes[t][..width]);
             }

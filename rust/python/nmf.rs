@@ -42,15 +42,8 @@ fn nmf(
     penalty_h: (f64, f64),
     weights: Option<PyReadonlyArray1<'_, f64>>,
 ) -> PyResult<(usize, bool, f64)> {
-    let parameters = Parameters {
-        solver: if mu { Solver::Mu } else { Solver::Hals },
-        loss: loss_of(kullback_leibler),
-        inner_sweeps,
-        max_iter,
-        tol,
-        on_w: Penalty { l1: penalty_w.0, l2: penalty_w.1 },
-        on_h: Penalty { l1: penalty_h.0, l2: penalty_h.1 },
-    };
+    let on_h = Penalty { l1: penalty_h.0, l2: penalty_h.1 };
+    let parameters = Parameters { max_iter, tol, on_h, ..step(mu, kullback_leibler, inner_sweeps, penalty_w) };
     let weights = given(weights);
     let h = slice(h.as_slice_mut().ok())?;
     with_rows!(py, data, rows => {
