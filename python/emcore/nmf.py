@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.arrays import as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.arrays import as_rows, check_count, check_number, check_option
 from emcore.lazy import open_rows
+from emcore.nmf_checks import check_weights, checked_rows, count_components, penalties, real_of, source_of_size
 from emcore.nmf_starts import custom, start
 from emcore.passes import nmf as of_source
-from emcore.passes.moments import checked_range
 from emcore.sources import Source
 from emcore.visiting import Passes, begin
 
@@ -19,7 +19,7 @@ SOLVERS = ("hals", "mu")
 LOSSES = ("frobenius", "kullback-leibler")
 INITS = ("nndsvda", "nndsvd", "random", "spa", "custom")
 SWEEPS = 5
-"""Inner sweeps of the workflows: real images and spectrum images need half the iterations or fewer."""
+"""Inner sweeps of the workflows: images and spectrum images need fewer iterations, many less than half as many."""
 
 
 class Factors(NamedTuple):
@@ -78,7 +78,8 @@ def nmf(
         "mu" when 10 iterations lower the root of the loss by less than this fraction of the starting one.
     inner_sweeps : int
         How often W, and then H, is updated for each reading of X [5]_, at nearly no cost: with 1 the iterates are those
-        of scikit-learn, with 3 to 20 about half the iterations reach the same loss. For "frobenius" only.
+        of scikit-learn, with 3 to 20 about half the iterations settle, sometimes at another minimum. For "frobenius"
+        only.
     random_state : int or numpy.random.Generator
         For ``init="random"``.
     alpha_W, alpha_H, l1_ratio : float
@@ -138,10 +139,10 @@ def nmf(
     tol = check_number(tol, "tol", 0)
     outside = isinstance(rows, Source)
     if not outside:
-        rows, real = _checked(rows)
+        rows, real = checked_rows(rows)
     per_feature = check_weights(weights, rows.shape[1])
     penalty_w, penalty_h = penalties(rows.shape, alpha_W, alpha_H, l1_ratio)
-    k = _components(rows, n_components, init, H0)
+    k = count_components(rows, n_components, init, H0)
     if init != "custom" and (W0 is not None or H0 is not None):
         raise ValueError(f"W0 and H0 are used with init='custom' only, not with init={init!r}")
     given: dict[str, Any] = {
@@ -158,7 +159,7 @@ def nmf(
         w, h = custom(rows.shape, k, W0, H0)
     else:
         w, h = start(rows, k, init, solver, random_state, per_feature)
-    w = np.array(w, dtype=_real(rows), order="C")
+    w = np.array(w, dtype=real_of(rows), order="C")
     h = np.array(h, dtype=np.float64, order="C")
     n_iter, _, reached = _emcore.nmf(rows, w, h, max_iter=max_iter, tol=tol, **given)
     return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
@@ -178,7 +179,7 @@ def _outside(
     checkpoint: Any,
 ) -> Factors:
     """`nmf` of rows outside memory."""
-    real = _real(source)
+    real = real_of(source)
     told = {"method": "nmf", "n_components": k, "init": init, **given, "tol": tol}
     if init == "random":
         told["random_state"] = repr(random_state)
@@ -188,7 +189,7 @@ def _outside(
     fixed = of_source.sums_bytes(source.shape[1], k)
     passes = begin(source, memory, checkpoint, told, of_source.row_bytes(k, real, init), fixed)
     passes.source = source_of_size(passes)
-    real_now = _real(passes.source)
+    real_now = real_of(passes.source)
     if (state := passes.checkpoint.load("factors")) is not None:
         w, h = state["w"], np.empty_like(state["h"])
     elif init == "custom":
@@ -198,15 +199,6 @@ def _outside(
     w, h = np.asarray(w, dtype=real_now, order="C"), np.array(h, dtype=np.float64, order="C")
     n_iter, _, reached = of_source.factors(passes, w, h, given, max_iter, tol)
     return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
-
-
-def source_of_size(passes: Passes) -> Source:
-    """The source of `passes`, found not to be negative, as float64 where its squares are beyond float32."""
-    source = passes.source
-    if source.dtype.kind == "u" and source.recipes is None:
-        return source
-    _, largest = checked_range(passes, nonnegative=True)
-    return source if _check_size(largest) else source.astype(np.float64)
 
 
 def nmf_maps(
@@ -255,9 +247,9 @@ def nmf_maps(
     rows: Any = open_rows(X, memory=memory)
     outside = isinstance(rows, Source)
     if outside:
-        real = _real(rows)
+        real = real_of(rows)
     else:
-        rows, real = _checked(rows)
+        rows, real = checked_rows(rows)
     loss = check_option(loss, LOSSES, "loss")
     max_iter = check_count(max_iter, "max_iter", 1)
     tol = check_number(tol, "tol", 0)
@@ -274,9 +266,9 @@ def nmf_maps(
     }
     if outside:
         passes = _visits(rows, memory, len(spectra))
-        w = of_source.maps(passes, spectra, _real(passes.source), given)
+        w = of_source.maps(passes, spectra, real_of(passes.source), given)
     else:
-        w = np.zeros((len(rows), len(spectra)), _real(rows))
+        w = np.zeros((len(rows), len(spectra)), real_of(rows))
         _emcore.nmf_maps(rows, w, spectra, **given)
     return w.astype(real, copy=False)
 
@@ -307,7 +299,7 @@ def nmf_loss(
     rows: Any = open_rows(X, memory=memory)
     outside = isinstance(rows, Source)
     if not outside:
-        rows, _ = _checked(rows)
+        rows, _ = checked_rows(rows)
     spectra = as_rows(H, "H", nonnegative=True).astype(np.float64, order="C")
     maps = as_rows(W, "W", nonnegative=True)
     if maps.shape != (len(rows), len(spectra)) or spectra.shape[1] != rows.shape[1]:
@@ -316,72 +308,10 @@ def nmf_loss(
     per_feature = check_weights(weights, rows.shape[1])
     if outside:
         passes = _visits(rows, memory, len(spectra))
-        maps = maps.astype(_real(passes.source), order="C", copy=False)
+        maps = maps.astype(real_of(passes.source), order="C", copy=False)
         return of_source.loss(passes, maps, spectra, {"kullback_leibler": kullback_leibler, "weights": per_feature})
-    maps = maps.astype(_real(rows), order="C", copy=False)
+    maps = maps.astype(real_of(rows), order="C", copy=False)
     return _emcore.nmf_loss(rows, maps, spectra, kullback_leibler=kullback_leibler, weights=per_feature)
-
-
-def penalties(
-    shape: tuple[int, ...], alpha_W: Any, alpha_H: Any, l1_ratio: Any
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """``(l1, l2)`` for W and for H, scaled by the number of features and of rows as scikit-learn does."""
-    on_w = check_number(alpha_W, "alpha_W", 0)
-    if isinstance(alpha_H, str):
-        check_option(alpha_H, ["same"], "alpha_H")
-    on_h = on_w if isinstance(alpha_H, str) else check_number(alpha_H, "alpha_H", 0)
-    ratio = check_number(l1_ratio, "l1_ratio", 0, 1)
-    n, d = shape
-    return (d * on_w * ratio, d * on_w * (1 - ratio)), (n * on_h * ratio, n * on_h * (1 - ratio))
-
-
-def check_weights(weights: ArrayLike | None, d: int) -> NDArray[np.float64] | None:
-    """One positive number per feature, or None."""
-    if weights is None:
-        return None
-    array = np.ascontiguousarray(as_pixels(weights, "weights", 1), dtype=np.float64)
-    if len(array) != d:
-        raise ValueError(f"weights has {len(array)} values; give one for each of the {d} features")
-    if check_finite(array, "weights")[0] <= 0:
-        raise ValueError(f"weights[{int(np.argmax(array <= 0))}] is not positive; leave out features that do not count")
-    return array
-
-
-def _components(rows: NDArray[Any], n_components: Any, init: str, H0: ArrayLike | None) -> int:
-    least = min(rows.shape)
-    if n_components is None:
-        return len(np.atleast_2d(np.asarray(H0))) if init == "custom" and H0 is not None else least
-    if init in ("nndsvda", "nndsvd"):
-        why = f"init={init!r} takes singular vectors of data of shape {rows.shape}; init='random' knows no limit"
-        return check_count(n_components, "n_components", 1, least, why)
-    if init == "spa":
-        return check_count(n_components, "n_components", 1, len(rows), "init='spa' picks rows of X")
-    return check_count(n_components, "n_components", 1)
-
-
-def _real(rows: Any) -> type[np.floating[Any]]:
-    return np.float64 if rows.dtype == np.float64 else np.float32
-
-
-def _checked(X: ArrayLike) -> tuple[NDArray[Any], type[np.floating[Any]]]:
-    """Rows that are not negative, float32 whose squares it could not hold as float64; and the type of the result."""
-    if isinstance(X, _emcore.PreparedRows):
-        rows = as_rows(X, nonnegative=True)
-        largest = _emcore.value_range(X)[1]
-        return (rows if _check_size(largest) else np.asarray(rows, dtype=np.float64)), np.float32
-    rows = as_pixels(X, "X", 2)
-    if rows.dtype.kind == "u":
-        return rows, np.float32
-    _, largest = check_finite(rows, "X", nonnegative=True)
-    real = _real(rows)
-    return (rows if _check_size(largest) else rows.astype(np.float64)), real
-
-
-def _check_size(largest: float) -> bool:
-    """Whether float32 holds the squares of values of which this is the largest."""
-    if largest != 0 and not 1e-25 < largest < 1e25:
-        raise ValueError(f"X has {largest:g} as largest value; choose a unit in which it is between 1e-25 and 1e25")
-    return largest == 0 or 1e-12 < largest < 1e12
 
 
 def _visits(source: Source, memory: Any, k: int) -> Passes:
