@@ -3,16 +3,16 @@
 //! These figures follow one machine over time; what emcore is worth against other packages is measured in `benches/peers`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use emcore::cmeans::{Covariances, Options, Start, cmeans};
-use emcore::kmeans::{self, Metric, kmeans};
-use emcore::moments::moments;
-use emcore::nmf::{Loss, Parameters, Penalty, Solver, nmf};
-use emcore::panel::Panel;
-use emcore::pca::{self, pca};
-use emcore::products::{x_q, xt_x_q};
-use emcore::rows::value_range;
-use emcore::simd::Pixel;
-use emcore::spectra::{Reduce, Scale, Settings, Taper, power_spectra};
+use emcore::engine::panel::Panel;
+use emcore::engine::rows::value_range;
+use emcore::engine::simd::Pixel;
+use emcore::methods::cmeans::{Covariances, Options, Start, cmeans};
+use emcore::methods::kmeans::{self, Metric, kmeans};
+use emcore::methods::moments::moments;
+use emcore::methods::nmf::{Loss, Parameters, Penalty, Solver, nmf};
+use emcore::methods::pca::{self, pca};
+use emcore::methods::products::{x_q, xt_x_q};
+use emcore::methods::spectra::{Reduce, Scale, Settings, Taper, power_spectra};
 use emcore::{Control, Rows};
 use ndarray::ArrayView2;
 use std::hint::black_box;

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 import emcore
-from emcore.joining import spectral_angle
+from emcore.methods.unmixing.joining import spectral_angle
 
 PHASES = 3
 ESPM_SEEDS = 3

@@ -8,7 +8,7 @@ from PIL import Image
 
 import emcore
 from emcore.datasets import lattice_micrograph
-from emcore.plotting import component_color, draw_map, draw_regions, style
+from emcore.reporting.plotting import component_color, draw_map, draw_regions, style
 
 PICTURE = Path(__file__).with_name("regions.png")
 

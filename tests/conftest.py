@@ -12,8 +12,8 @@ import pytest
 
 import emcore
 from emcore import _emcore
-from emcore.provenance import Provenance
-from emcore.signals import Axis, Signal
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Axis, Signal
 
 DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
 
@@ -55,7 +55,7 @@ def same() -> Callable[..., bool]:
 @pytest.fixture
 def make_analysis() -> Callable[..., Any]:
     """Makes a result as `analyze_image` gives it, without the analysis: `k` vertical stripes as regions."""
-    from emcore.workflows.image_analysis import ImageAnalysis
+    from emcore.results.image_analysis import ImageAnalysis
 
     def make(
         k: int = 3,

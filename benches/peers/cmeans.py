@@ -30,7 +30,7 @@ def scores(n: int, d: int, k: int) -> Data:
 
 def emcore(kessel: bool) -> Any:
     def setup(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
-        from emcore.cmeans import fuzzy_c_means, gustafson_kessel
+        from emcore.methods.fuzzy.fit import fuzzy_c_means, gustafson_kessel
 
         method = gustafson_kessel if kessel else fuzzy_c_means
         x, u = data["x"], data["u"].astype(np.float32)

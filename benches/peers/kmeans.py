@@ -69,7 +69,7 @@ def scores(n: int, d: int, k: int, clouds: int = 30) -> Data:
 
 def emcore(max_iter: int = 300, tol: float = 1e-4) -> Setup:
     def setup(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
-        from emcore.kmeans import kmeans
+        from emcore.methods.kmeans.fit import kmeans
 
         def call() -> Data:
             found = kmeans(data["x"], len(data["start"]), init=data["start"], max_iter=max_iter, tol=tol)

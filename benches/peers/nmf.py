@@ -49,7 +49,7 @@ def emcore(
     solver: str, loss: str, iterations: int = ITERATIONS, tol: float = 0.0, inner_sweeps: int = 1
 ) -> harness.Setup:
     def setup(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any]:
-        from emcore.nmf import nmf
+        from emcore.methods.nmf.fit import nmf
 
         x = data["x"].astype("f4") if prepared else data["x"]
 

@@ -43,7 +43,7 @@ def make(path: Path, rows: int) -> None:
 
 def passes_counted(call: Callable[[], Any], told: bool = False) -> tuple[Any, int]:
     """What `call` gives, and how often emcore visited the data; if it is to be told, each pass is when it begins."""
-    from emcore.visiting import Passes
+    from emcore.outofcore.engine import Passes
 
     count, visit = 0, Passes.__call__
 
@@ -59,8 +59,8 @@ def passes_counted(call: Callable[[], Any], told: bool = False) -> tuple[Any, in
 
 
 def emcore_job(path: str, method: str, held: bool, iterations: int, memory: str) -> Callable[[], dict[str, Any]]:
-    from emcore.nmf import nmf
-    from emcore.pca import pca
+    from emcore.methods.nmf.fit import nmf
+    from emcore.methods.pca.fit import pca
 
     mapped = np.load(path, mmap_mode="r")
     data = np.array(mapped) if held else mapped
@@ -79,8 +79,8 @@ def emcore_job(path: str, method: str, held: bool, iterations: int, memory: str)
 
 def resumable_job(path: str, method: str, checkpoint: str, iterations: int) -> Callable[[], dict[str, Any]]:
     from emcore import unmix
-    from emcore.nmf import nmf
-    from emcore.pca import pca
+    from emcore.methods.nmf.fit import nmf
+    from emcore.methods.pca.fit import pca
 
     data, options = np.load(path, mmap_mode="r"), {"memory": "1.5 GiB", "checkpoint": checkpoint}
 
@@ -105,7 +105,7 @@ def resumable_job(path: str, method: str, checkpoint: str, iterations: int) -> C
 
 def to_loss(path: str, wanted: float, memory: str) -> Callable[[], dict[str, Any]]:
     """emcore with as many iterations as reach a loss, found beforehand."""
-    from emcore.nmf import nmf
+    from emcore.methods.nmf.fit import nmf
 
     data = np.load(path, mmap_mode="r")
     start = {"init": "random", "random_state": 0, "tol": 0, "memory": memory}
@@ -118,7 +118,7 @@ def to_loss(path: str, wanted: float, memory: str) -> Callable[[], dict[str, Any
 def minibatch(path: str) -> Callable[[], dict[str, Any]]:
     from sklearn.decomposition import MiniBatchNMF
 
-    from emcore.nmf import nmf_loss, nmf_maps
+    from emcore.methods.nmf.fit import nmf_loss, nmf_maps
 
     data = np.load(path, mmap_mode="r")
     model = MiniBatchNMF(K, batch_size=4096, init="nndsvda", random_state=0, max_iter=20)
@@ -139,7 +139,7 @@ def minibatch(path: str) -> Callable[[], dict[str, Any]]:
 def hyperspy(path: str, algorithm: str) -> Callable[[], dict[str, Any]]:
     import hyperspy.api as hs
 
-    from emcore.nmf import nmf_loss, nmf_maps
+    from emcore.methods.nmf.fit import nmf_loss, nmf_maps
 
     data = np.load(path, mmap_mode="r")
     hs.preferences.General.show_progressbar = False
@@ -168,7 +168,7 @@ def on_dask(path: str, workers: int, iterations: int) -> Callable[[], dict[str, 
     import dask.array as da
     from distributed import Client, LocalCluster
 
-    from emcore.nmf import nmf
+    from emcore.methods.nmf.fit import nmf
 
     cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
     call_client = Client(cluster)

@@ -41,7 +41,7 @@ def scan(n: int, d: int, phases: int = 6) -> Data:
 
 
 def emcore(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
-    from emcore.pca import pca
+    from emcore.methods.pca.fit import pca
 
     return lambda: {"variance": pca(data["X"], COMPONENTS).explained_variance}
 

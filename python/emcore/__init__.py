@@ -9,7 +9,7 @@ from typing import Any
 
 from emcore import _emcore
 from emcore._emcore import __version__
-from emcore.control import get_num_threads, num_threads, progress, set_num_threads
+from emcore.core.control import get_num_threads, num_threads, progress, set_num_threads
 
 if not _emcore.optimized:
     import warnings
@@ -17,39 +17,39 @@ if not _emcore.optimized:
     warnings.warn("emcore was built without optimisation and is slow; build it with --release", stacklevel=2)
 
 _WHERE: dict[str, str] = {
-    "Axis": "signals",
-    "Clustering": "workflows.clustering",
-    "FuzzyCMeans": "fuzzy",
-    "GustafsonKessel": "fuzzy",
-    "KMeans": "clustering",
-    "NMF": "decomposition",
-    "PCA": "decomposition",
-    "Signal": "signals",
-    "as_signal": "io",
-    "describe": "io",
-    "full_plane": "spectra",
-    "half_plane_weights": "spectra",
-    "load_result": "results",
+    "Axis": "core.signals",
+    "Clustering": "results.clustering",
+    "FuzzyCMeans": "methods.fuzzy.estimators",
+    "GustafsonKessel": "methods.fuzzy.estimators",
+    "KMeans": "methods.kmeans.estimator",
+    "NMF": "methods.nmf.estimator",
+    "PCA": "methods.pca.estimator",
+    "Signal": "core.signals",
+    "as_signal": "io.read",
+    "describe": "io.read",
+    "full_plane": "methods.power_spectra.windows",
+    "half_plane_weights": "methods.power_spectra.windows",
+    "load_result": "results.result",
     "cluster_curves": "workflows.curves",
     "correlate": "workflows.correlate",
-    "FuzzyClustering": "workflows.fuzzy",
-    "merge_signals": "merging",
-    "MergedSignals": "merging",
-    "ImageAnalysis": "workflows.image",
+    "FuzzyClustering": "results.fuzzy_clustering",
+    "merge_signals": "scans.merging",
+    "MergedSignals": "scans.merging",
+    "ImageAnalysis": "results.image_analysis",
     "analyze_image": "workflows.image",
     "cluster_diffraction": "workflows.diffraction",
-    "choose_n_clusters": "choose",
-    "Segmentation": "workflows.segmentation",
+    "choose_n_clusters": "methods.selection.clusters",
+    "Segmentation": "results.segmentation",
     "segment_grains": "workflows.grains",
-    "mean_signals": "spatial",
-    "merge_similar": "spatial",
-    "slic": "spatial",
-    "n_components": "rank",
-    "read": "io",
+    "mean_signals": "methods.superpixels.slic",
+    "merge_similar": "methods.superpixels.slic",
+    "slic": "methods.superpixels.slic",
+    "n_components": "methods.selection.components",
+    "read": "io.read",
     "unmix": "workflows.unmix",
-    "Unmixing": "workflows.unmixing",
-    "window_centers": "spectra",
-    "windowed_power_spectra": "spectra",
+    "Unmixing": "results.unmixing",
+    "window_centers": "methods.power_spectra.windows",
+    "windowed_power_spectra": "methods.power_spectra.windows",
 }
 """Public name -> the module that it is imported from when first used."""
 

@@ -1,50 +1,5 @@
-"""What do maps and spectra leave unexplained, at every position and in every channel?"""
+"""What factors leave unexplained, as users import it; made in `emcore.methods.nmf.residuals`."""
 
-from typing import Any
+from emcore.methods.nmf.residuals import residuals
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from emcore import _emcore
-from emcore.arrays import as_rows
-from emcore.lazy import open_rows
-from emcore.passes.sums import residuals as of_source
-from emcore.sources import Source
-
-
-def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """
-    Sums of the squares of ``X - W @ H``, over every row and over every feature, in one read of X.
-
-    Parameters
-    ----------
-    X : array-like, shape (n, d), or PreparedRows
-        Any pixel type; neither converted nor copied. What is outside memory is visited in blocks.
-    W, H : array-like, shapes (n, k) and (k, d)
-
-    Returns
-    -------
-    rows, features : ndarray, shapes (n,) and (d,), float64
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not fit, NaN or infinity.
-
-    Examples
-    --------
-    >>> from emcore.residuals import residuals
-    >>> rows, features = residuals([[3, 1], [0, 2]], [[1.0], [1.0]], [[1.0, 1.0]])
-    >>> rows.tolist(), features.tolist()
-    ([4.0, 2.0], [5.0, 1.0])
-    """
-    rows: Any = open_rows(X)
-    outside = isinstance(rows, Source)
-    rows = rows if outside else as_rows(rows)
-    maps, spectra = as_rows(W, "W"), as_rows(H, "H")
-    if maps.shape != (rows.shape[0], spectra.shape[0]) or spectra.shape[1] != rows.shape[1]:
-        raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
-    real = np.float64 if rows.dtype == np.float64 else np.float32
-    w = np.require(maps, real, ["C", "W"])
-    h = np.ascontiguousarray(spectra, dtype=np.float64)
-    return of_source(rows, w, h) if outside else _emcore.residuals(rows, w, h)
+__all__ = ["residuals"]

@@ -2,8 +2,8 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::cmeans::{self as kernel, Covariances, Frame, Memberships, Options, Power, Start, Sums};
-use crate::simd::{Pixel, Real};
+use crate::engine::simd::{Pixel, Real};
+use crate::methods::cmeans::{self as kernel, Covariances, Frame, Memberships, Options, Power, Start, Sums};
 use crate::{Control, Rows};
 use ndarray::ArrayView2;
 use numpy::{

@@ -3,7 +3,7 @@
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
 use crate::Error;
-use crate::kmeans::{self as kernel, Metric, Moved, Options, Sums};
+use crate::methods::kmeans::{self as kernel, Metric, Moved, Options, Sums};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 

@@ -2,8 +2,8 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::moments::{moments as of_features, moments_and_range as with_range};
-use crate::quantiles::quantiles as kernel;
+use crate::methods::moments::{moments as of_features, moments_and_range as with_range};
+use crate::methods::quantiles::quantiles as kernel;
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 

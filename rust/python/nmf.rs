@@ -3,8 +3,8 @@
 use super::arrays::{Pixels2, with_rows};
 use super::outside::Outside;
 use super::run::run;
-use crate::nmf::{self as kernel, Loss, Parameters, Penalty, Solver};
-use crate::simd::Pixel;
+use crate::engine::simd::Pixel;
+use crate::methods::nmf::{self as kernel, Loss, Parameters, Penalty, Solver};
 use crate::{Control, Error, Result, Rows};
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1,

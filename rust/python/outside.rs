@@ -1,9 +1,9 @@
 //! What is not in memory: passes over all of it that Python makes, block by block, and hands back merged.
 
-use crate::moments::Moments;
-use crate::panel::Panel;
-use crate::pca::Source;
-use crate::simd::Real;
+use crate::engine::panel::Panel;
+use crate::engine::simd::Real;
+use crate::methods::moments::Moments;
+use crate::methods::pca::Source;
 use crate::{Control, Error, Result};
 use faer::Mat;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};

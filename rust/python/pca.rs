@@ -3,7 +3,7 @@
 use super::arrays::{Pixels2, with_rows};
 use super::outside::Outside;
 use super::run::run;
-use crate::pca::{Options, Pca, Solver, Source, outside, pca as kernel};
+use crate::methods::pca::{Options, Pca, Solver, Source, outside, pca as kernel};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 

@@ -3,9 +3,9 @@
 use super::arrays::{Pixels2, with_view};
 use super::run::run;
 use crate::Rows;
-use crate::pass::{block_rows, pass};
-use crate::prepare::{Normalize, Part, Prepared, Signal};
-use crate::rows::Computed;
+use crate::engine::pass::{block_rows, pass};
+use crate::engine::prepare::{Normalize, Part, Prepared, Signal};
+use crate::engine::rows::Computed;
 use numpy::{PyArray1, PyArray2, PyArrayDescr, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

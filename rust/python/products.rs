@@ -2,9 +2,9 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::panel::Panel;
-use crate::products;
-use crate::simd::Real;
+use crate::engine::panel::Panel;
+use crate::engine::simd::Real;
+use crate::methods::products;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -2,7 +2,7 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::nmf::with_w;
-use crate::residuals::residuals as kernel;
+use crate::methods::residuals::residuals as kernel;
 use numpy::{PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 

@@ -1,6 +1,7 @@
 //! The one door from Python into a kernel: releases the interpreter, catches Ctrl-C, reports progress.
 
-use crate::{Control, Error, Result, pool};
+use crate::engine::pool;
+use crate::{Control, Error, Result};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use std::cell::RefCell;

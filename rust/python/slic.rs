@@ -2,7 +2,7 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::slic::{self as kernel, Options};
+use crate::methods::slic::{self as kernel, Options};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 

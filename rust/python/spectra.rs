@@ -3,7 +3,7 @@
 use super::arrays::{Pixels2, with_view};
 use super::run::run;
 use crate::Error;
-use crate::spectra::{Reduce, Scale, Settings, Taper, power_spectra as kernel};
+use crate::methods::spectra::{Reduce, Scale, Settings, Taper, power_spectra as kernel};
 use numpy::PyReadwriteArray1;
 use pyo3::prelude::*;
 

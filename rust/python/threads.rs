@@ -1,6 +1,7 @@
 //! The number of threads, and the instruction set, as Python sees them.
 
-use crate::{pool, simd};
+use crate::engine::pool;
+use crate::engine::simd;
 use pyo3::prelude::*;
 
 #[pyfunction]

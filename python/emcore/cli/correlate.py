@@ -11,7 +11,7 @@ from emcore.cli.options import add_output_options, refuse_unknown, whole_number
 from emcore.cli.run import one_result, prepare
 
 if TYPE_CHECKING:
-    from emcore.workflows.fuzzy import FuzzyClustering
+    from emcore.results.fuzzy_clustering import FuzzyClustering
 
 TEXT = "Find the phases of a scan from two or more signals taken at the same positions, one file each."
 
@@ -41,7 +41,7 @@ def _part(text: str) -> float:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Correlate the files, which are one job."""
-    from emcore.merging import BALANCES, SCALINGS
+    from emcore.scans.merging import BALANCES, SCALINGS
     from emcore.workflows.correlate import COMPONENT_RULES, METHODS
 
     components = int(options.components) if options.components.isdecimal() else options.components
@@ -73,8 +73,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "FuzzyClustering") -> Iterator[str]:
     """What was decided, and the clusters."""
-    from emcore.agreement import adjusted_rand_index
-    from emcore.wording import count_of, number
+    from emcore.core.wording import count_of, number
+    from emcore.methods.selection.agreement import adjusted_rand_index
 
     parameters = result.provenance.parameters
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"

@@ -11,7 +11,7 @@ from emcore.cli.options import add_files, add_output_options, auto_or_count, ref
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
-    from emcore.workflows.clustering import Clustering
+    from emcore.results.clustering import Clustering
 
 TEXT = "Group the positions of a scan by their curves: current-voltage, force, or any other."
 CURVES = Kind("curves", (".npz", ".npy", ".hspy", ".h5", ".hdf5"))
@@ -43,8 +43,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Clustering") -> Iterator[str]:
     """What was decided, and the groups."""
-    from emcore.pages.curves import cells, key_numbers
-    from emcore.wording import count_of
+    from emcore.core.wording import count_of
+    from emcore.reporting.pages.curves import cells, key_numbers
 
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"

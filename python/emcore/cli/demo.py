@@ -12,7 +12,7 @@ from emcore.cli.options import add_output_options
 from emcore.cli.run import one_result, prepare
 
 if TYPE_CHECKING:
-    from emcore.workflows.image_analysis import ImageAnalysis
+    from emcore.results.image_analysis import ImageAnalysis
 
 TEXT = "Analyse a synthetic micrograph and say how well its regions were found."
 

@@ -18,7 +18,7 @@ from emcore.cli.options import (
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
-    from emcore.workflows.clustering import Clustering
+    from emcore.results.clustering import Clustering
 
 TEXT = "Group the positions of a scan by their diffraction patterns."
 SCANS = Kind("scan", (".blo", ".mib", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".dm3", ".dm4"))
@@ -46,8 +46,8 @@ def _reduce(text: str) -> int | str:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Cluster every file."""
-    from emcore.patterns import read_patterns
-    from emcore.preprocessing import NORMALIZATIONS
+    from emcore.methods.preprocessing import NORMALIZATIONS
+    from emcore.scans.patterns import read_patterns
 
     refuse_unknown(parser, options, {"normalize": NORMALIZATIONS})
     refuse_radius_without_mask(parser, options)
@@ -71,8 +71,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Clustering") -> Iterator[str]:
     """What was decided, and the clusters."""
-    from emcore.pages.patterns import key_numbers
-    from emcore.wording import count_of
+    from emcore.core.wording import count_of
+    from emcore.reporting.pages.patterns import key_numbers
 
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"

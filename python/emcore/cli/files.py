@@ -47,7 +47,7 @@ def _meant(path: Path, kind: Kind) -> bool:
 
 
 def _written(path: Path) -> bool:
-    from emcore.nexus import is_result
+    from emcore.results.nexus import is_result
 
     return any(is_result(path.with_name(f"{stem}.h5")) for stem in _own_stems(path))
 
@@ -89,7 +89,7 @@ def result_paths(
     options: argparse.Namespace, name: str, inputs: Sequence[Path], also: Sequence[str] = ()
 ) -> tuple[Path, ...]:
     """Where the results file, the report and what `also` is written go; refuses, before the work, what cannot be."""
-    from emcore.output import check_output
+    from emcore.core.files import check_output
 
     results = tuple(options.output / f"{name}{ending}" for ending in (".h5", ".pdf", *also))
     for path in results:

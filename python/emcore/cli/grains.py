@@ -19,7 +19,7 @@ from emcore.cli.options import (
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
-    from emcore.workflows.segmentation import Segmentation
+    from emcore.results.segmentation import Segmentation
 
 TEXT = "Find the grains of a scan of diffraction patterns."
 
@@ -65,7 +65,7 @@ def _part(text: str) -> float:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Segment every file."""
-    from emcore.patterns import read_patterns
+    from emcore.scans.patterns import read_patterns
     from emcore.workflows.grains import PIXELS
 
     refuse_unknown(parser, options, {"detector-pixels": PIXELS})
@@ -93,8 +93,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Segmentation") -> Iterator[str]:
     """What was decided, and the largest grains."""
-    from emcore.pages.segmentation import key_numbers
-    from emcore.wording import count_of, quantity
+    from emcore.core.wording import count_of, quantity
+    from emcore.reporting.pages.segmentation import key_numbers
 
     yield f"{result.provenance.input_name}: {count_of(result.n_grains, 'grain')}"
     yield f"  why       {result.reason}"

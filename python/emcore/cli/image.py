@@ -11,7 +11,7 @@ from emcore.cli.options import add_files, add_output_options, auto_or_count, fra
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
-    from emcore.workflows.image_analysis import ImageAnalysis
+    from emcore.results.image_analysis import ImageAnalysis
 
 TEXT = "Find the regions of a micrograph that differ in local periodicity."
 IMAGES = Kind("image", (".tif", ".tiff", ".npy", ".ser", ".emd", ".dm3", ".dm4"))
@@ -55,7 +55,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "ImageAnalysis") -> Iterator[str]:
     """What was decided, and the regions."""
-    from emcore.wording import column, count_of, direction
+    from emcore.core.wording import column, count_of, direction
 
     record = result.provenance
     spacings = column(result.spacing, result.image.axes[1].units)

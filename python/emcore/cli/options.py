@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from emcore.control import MAX_THREADS
+from emcore.core.control import MAX_THREADS
 
 
 def add_files(parser: argparse.ArgumentParser, text: str) -> None:
@@ -39,7 +39,7 @@ def refuse_unknown(
     parser: argparse.ArgumentParser, options: argparse.Namespace, known: Mapping[str, Iterable[str]]
 ) -> None:
     """Refuse words that are not among those known for an option of that name."""
-    from emcore.arrays import check_option
+    from emcore.core.validation import check_option
 
     try:
         for name, choices in known.items():

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import emcore
 from emcore.cli.files import Kind, collected, expand, output_names, report_failures, result_paths
 from emcore.cli.progress import progress_bar
-from emcore.results import Result
+from emcore.results.result import Result
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -89,7 +89,7 @@ def one_result(
     result.report(report, overwrite=options.force)
     if options.quiet:
         return
-    from emcore.wording import count_of
+    from emcore.core.wording import count_of
 
     for line in tell(result):
         print(line)

@@ -11,7 +11,7 @@ from emcore.cli.options import add_files, add_output_options, auto_or_count
 from emcore.cli.run import each_file
 
 if TYPE_CHECKING:
-    from emcore.workflows.unmixing import Unmixing
+    from emcore.results.unmixing import Unmixing
 
 TEXT = "Find the phases of an EDS or EELS spectrum image, their maps and spectra."
 IMAGES = Kind("spectrum image", (".bcf", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".zarr", ".dm3", ".dm4"))
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _memory(text: str) -> str:
-    from emcore.memory import check_memory
+    from emcore.core.memory import check_memory
 
     try:
         check_memory(text)
@@ -64,9 +64,9 @@ def _blocks(text: str) -> str | tuple[int, int]:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Unmix every file."""
-    from emcore.arrays import check_option
-    from emcore.endmembers import WEIGHTINGS
-    from emcore.nmf import LOSSES
+    from emcore.core.validation import check_option
+    from emcore.methods.nmf.fit import LOSSES
+    from emcore.methods.unmixing.endmembers import WEIGHTINGS
 
     try:
         check_option(options.weighting, WEIGHTINGS, "--weighting")
@@ -96,8 +96,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Unmixing") -> Iterator[str]:
     """What was decided, and the components."""
-    from emcore.pages.unmixing import amount
-    from emcore.wording import count_of, number
+    from emcore.core.wording import count_of, number
+    from emcore.reporting.pages.unmixing import amount
 
     (energy,) = result.mean.axes
     yield f"{result.provenance.input_name}: {count_of(result.n_components, 'component')}"

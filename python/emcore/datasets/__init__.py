@@ -3,7 +3,6 @@
 One file for each kind of data; `agreement` which positions are far from borders.
 """
 
-from emcore.agreement import adjusted_rand_index
 from emcore.datasets.agreement import far_from_borders
 from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_scan
 from emcore.datasets.curves import LabelledCurves, iv_curves
@@ -11,6 +10,7 @@ from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_spheres
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
+from emcore.methods.selection.agreement import adjusted_rand_index
 
 __all__ = [
     "CorrelatedScan",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.signals import Axis, Signal
 from emcore.datasets.micrograph import curved_regions
-from emcore.signals import Axis, Signal
 
 Floats = NDArray[np.float64]
 

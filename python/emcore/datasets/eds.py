@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.signals import Axis, Signal
 from emcore.datasets.micrograph import curved_regions
-from emcore.signals import Axis, Signal
 
 Floats = NDArray[np.float64]
 

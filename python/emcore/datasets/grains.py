@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.signals import Axis, Signal
+from emcore.core.signals import Axis, Signal
 
 Floats = NDArray[np.float64]
 

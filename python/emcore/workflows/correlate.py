@@ -1,7 +1,7 @@
 """Which phases does a scan hold, when several signals were taken at every position?
 
-Signals are scaled, balanced and put side by side (`emcore.merging`); their principal components are clustered with
-memberships; the signals of each cluster are means of the measured data (Duran et al. 2023).
+Signals are scaled, balanced and put side by side (`emcore.scans.merging`); their principal components are clustered
+with memberships; the signals of each cluster are means of the measured data (Duran et al. 2023).
 
 Three things differ from the paper, each because noisy data asked for it. Components count by their part of the variance
 above the noise, of which robustly scaled counts have so much that nothing reaches 1 % of all. Scores are scaled to
@@ -19,20 +19,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.arrays import check_count, check_number, check_option
-from emcore.cmeans import cluster as fuzzy_clusters
-from emcore.control import get_num_threads
-from emcore.grids import on_one_grid
-from emcore.kmeans import kmeans
-from emcore.merging import MergedSignals, merge_signals
-from emcore.noise import count_above_noise
-from emcore.pca import PCAResult, pca, scores
-from emcore.provenance import Provenance
-from emcore.rank import n_components as rank_by_rule
-from emcore.rank_rules import RankChoice
-from emcore.signals import Axis, Signal
-from emcore.validity import fuzzy_validity
-from emcore.workflows.fuzzy import FuzzyClustering, mean_signals
+from emcore.core.control import get_num_threads
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Axis, Signal
+from emcore.core.validation import check_count, check_number, check_option
+from emcore.methods.fuzzy.fit import cluster as fuzzy_clusters
+from emcore.methods.fuzzy.validity import fuzzy_validity
+from emcore.methods.kmeans.fit import kmeans
+from emcore.methods.pca.fit import PCAResult, pca, scores
+from emcore.methods.selection.components import n_components as rank_by_rule
+from emcore.methods.selection.noise import count_above_noise
+from emcore.methods.selection.rules import RankChoice
+from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
+from emcore.scans.grids import on_one_grid
+from emcore.scans.merging import MergedSignals, merge_signals
 
 Floats = NDArray[np.float64]
 

@@ -14,15 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
-from emcore.arrays import as_pixels, check_count, check_finite, check_option
-from emcore.choose import choose_n_clusters
-from emcore.control import get_num_threads
-from emcore.grids import check_magnitude, on_one_grid
-from emcore.kmeans import kmeans
-from emcore.preprocessing import Recipe, mean_and_variance, prepare, quantiles
-from emcore.provenance import Provenance
-from emcore.signals import Axis, Signal
-from emcore.workflows.clustering import Clustering
+from emcore.core.control import get_num_threads
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Axis, Signal
+from emcore.core.validation import as_pixels, check_count, check_finite, check_magnitude, check_option
+from emcore.methods.kmeans.fit import kmeans
+from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
+from emcore.methods.selection.clusters import choose_n_clusters
+from emcore.results.clustering import Clustering
+from emcore.scans.grids import on_one_grid
 
 Floats = NDArray[np.float64]
 
@@ -149,7 +149,7 @@ def _read(curves: Any) -> tuple[Signal, Signal | None]:
     """The curves, and what else in their file is as long as one of them."""
     if not isinstance(curves, str | Path):
         return on_one_grid([curves])[0], None
-    from emcore.formats import read_all
+    from emcore.io.registry import read_all
 
     found = [signal for signal in read_all(Path(curves)) if signal.dtype.kind in "biuf"]
     stacks = [signal for signal in found if len(signal.shape) in (2, 3)]

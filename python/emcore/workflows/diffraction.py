@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
-from emcore.arrays import as_pixels, check_count, check_finite, check_option
-from emcore.choose import choose_n_clusters
-from emcore.control import get_num_threads
-from emcore.detectors import disc, masked_beam, sum_by_label, virtual_images
-from emcore.kmeans import kmeans
-from emcore.patterns import PatternRows, as_pattern_rows, select_patterns
-from emcore.pca import pca, scores
-from emcore.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
-from emcore.provenance import Provenance
-from emcore.rank import n_components
-from emcore.rank_rules import RankChoice
-from emcore.signals import Signal
-from emcore.wording import count_of
-from emcore.workflows.clustering import Clustering
+from emcore.core.control import get_num_threads
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Signal
+from emcore.core.validation import as_pixels, check_count, check_finite, check_option
+from emcore.core.wording import count_of
+from emcore.methods.kmeans.fit import kmeans
+from emcore.methods.pca.fit import pca, scores
+from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
+from emcore.methods.selection.clusters import choose_n_clusters
+from emcore.methods.selection.components import n_components
+from emcore.methods.selection.rules import RankChoice
+from emcore.results.clustering import Clustering
+from emcore.scans.detectors import disc, masked_beam, sum_by_label, virtual_images
+from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
 
 # Directions in which clustering starts, at least; runs from different starts in them.
 _START_DIRECTIONS = 16

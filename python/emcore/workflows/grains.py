@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.arrays import check_count, check_number, check_option
-from emcore.control import get_num_threads
-from emcore.detectors import disc, masked_beam
-from emcore.grain_choices import choose_correlation, extent, segment_side
-from emcore.patterns import PatternRows, as_pattern_rows, select_patterns
-from emcore.preprocessing import Recipe, prepare
-from emcore.provenance import Provenance
-from emcore.signals import Signal, hashed
-from emcore.spatial import label_means, merge_similar, renumbered, slic
-from emcore.wording import count_of
-from emcore.workflows.segmentation import Segmentation, equivalent_diameter
+from emcore.core.control import get_num_threads
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Signal, hashed
+from emcore.core.validation import check_count, check_number, check_option
+from emcore.core.wording import count_of
+from emcore.methods.preprocessing import Recipe, prepare
+from emcore.methods.superpixels.choices import choose_correlation, extent, segment_side
+from emcore.methods.superpixels.slic import label_means, merge_similar, renumbered, slic
+from emcore.results.segmentation import Segmentation, equivalent_diameter
+from emcore.scans.detectors import disc, masked_beam
+from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
 
 PIXELS = ("range", "variance", "all")
 """How the detector pixels to compare are chosen."""

@@ -14,21 +14,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.arrays import as_image, check_count, check_option
-from emcore.control import get_num_threads
-from emcore.infobar import info_bar_height
-from emcore.io import as_signal, select_image
-from emcore.nmf import SWEEPS, nmf
-from emcore.pca import PCAResult, pca, scores
-from emcore.periodicity import LEAST_CONTRAST, strongest_peak
-from emcore.provenance import Provenance
-from emcore.rank import RULES
-from emcore.rank import n_components as rank_by_rule
-from emcore.rank_rules import RankChoice
-from emcore.regions import comparable, strongest_in_pixels, strongest_in_windows
-from emcore.signals import Axis
-from emcore.spectra import frequencies, full_plane, half_plane_weights, window_centers, windowed_power_spectra
-from emcore.workflows.image_analysis import ImageAnalysis
+from emcore.core.control import get_num_threads
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Axis
+from emcore.core.validation import as_image, check_count, check_option
+from emcore.io.convert import select_image
+from emcore.io.read import as_signal
+from emcore.methods.nmf.fit import SWEEPS, nmf
+from emcore.methods.pca.fit import PCAResult, pca, scores
+from emcore.methods.power_spectra.infobar import info_bar_height
+from emcore.methods.power_spectra.periodicity import LEAST_CONTRAST, strongest_peak
+from emcore.methods.power_spectra.regions import comparable, strongest_in_pixels, strongest_in_windows
+from emcore.methods.power_spectra.windows import (
+    frequencies,
+    full_plane,
+    half_plane_weights,
+    window_centers,
+    windowed_power_spectra,
+)
+from emcore.methods.selection.components import RULES
+from emcore.methods.selection.components import n_components as rank_by_rule
+from emcore.methods.selection.rules import RankChoice
+from emcore.results.image_analysis import ImageAnalysis
 
 SMALLEST_WINDOW = 8
 # The rules look at the first 20 components and the one after.

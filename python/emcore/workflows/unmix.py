@@ -1,9 +1,10 @@
 """Which phases does a spectrum image hold, where are they and what are their spectra?
 
 Counts are weighted for their noise, the number of components is what stands above it, non-negative factors are the
-spectra (`emcore.endmembers`), and non-negative least squares on these the maps. Block-wise, every block of the scan is
-searched for spectra by itself, which are then joined by their angle (`emcore.joining`): a phase that is strong in one
-block survives there, where a factorisation of the whole scan would lose it (Cozma et al., EMC 2024 no. 367).
+spectra (`methods.unmixing.endmembers`), and non-negative least squares on these the maps. Block-wise, every block of
+the scan is searched for spectra by itself, which are then joined by their angle (`methods.unmixing.joining`): a phase
+that is strong in one block survives there, where a factorisation of the whole scan would lose it (Cozma et al., EMC
+2024 no. 367).
 """
 
 import math
@@ -17,23 +18,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore._emcore import __version__
-from emcore.arrays import check_count, check_option
-from emcore.checkpoint import Job
-from emcore.control import get_num_threads
-from emcore.endmembers import MOST, WEIGHTINGS, channel_weights
-from emcore.joining import ANGLE, Joint
-from emcore.memory import check_memory, in_words
-from emcore.nmf import LOSSES, nmf_maps
-from emcore.passes import nmf, pca
-from emcore.provenance import Provenance
-from emcore.rank_rules import RankChoice
-from emcore.signals import Signal
-from emcore.sources import Source
-from emcore.spectrum_images import SpectrumImage, as_spectrum_image, check_range, select
-from emcore.spectrum_outside import is_outside, predicted, rows_outside, source_file
-from emcore.wording import count_of
-from emcore.workflows.parts import Part, Settings, block_fields, is_counting, join, map_spectra, mean_evr, search
-from emcore.workflows.unmixing import ENERGY, NOISE, Unmixing
+from emcore.core.control import get_num_threads
+from emcore.core.memory import check_memory, in_words
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Signal
+from emcore.core.validation import check_count, check_option
+from emcore.core.wording import count_of
+from emcore.methods.nmf import out_of_core as nmf
+from emcore.methods.nmf.fit import LOSSES, nmf_maps
+from emcore.methods.pca import out_of_core as pca
+from emcore.methods.selection.rules import RankChoice
+from emcore.methods.unmixing.endmembers import MOST, WEIGHTINGS, channel_weights
+from emcore.methods.unmixing.joining import ANGLE, Joint
+from emcore.outofcore.checkpoint import Job
+from emcore.outofcore.sources import Source
+from emcore.results.unmixing import ENERGY, NOISE, Unmixing
+from emcore.scans.spectrum_images import SpectrumImage, as_spectrum_image, check_range, select
+from emcore.scans.spectrum_rows import is_outside, predicted, rows_outside, source_file
+from emcore.workflows.unmix_blocks import (
+    Part,
+    Settings,
+    block_fields,
+    is_counting,
+    join,
+    map_spectra,
+    mean_evr,
+    search,
+)
 
 Floats = NDArray[np.float64]
 

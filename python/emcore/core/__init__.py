@@ -1,0 +1,1 @@
+"""What everything else stands on: checked input, signals, control, memory, files, wording, provenance."""

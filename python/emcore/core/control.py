@@ -1,0 +1,96 @@
+"""How many threads compute, and who is told how far they are."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from emcore import _emcore
+from emcore.core.validation import check_count
+
+MAX_THREADS = 1024
+
+
+def set_num_threads(n: int) -> None:
+    """
+    Set the number of threads of every later call in this process.
+
+    It goes before the environment variables ``EMCORE_NUM_THREADS`` and ``RAYON_NUM_THREADS``, which go before the
+    number of available cores. Results are the same to the last bit for any number.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> before = emcore.get_num_threads()
+    >>> emcore.set_num_threads(2)
+    >>> emcore.get_num_threads()
+    2
+    >>> emcore.set_num_threads(before)
+    """
+    _emcore.set_num_threads(check_count(n, "n", 1, MAX_THREADS))
+
+
+def get_num_threads() -> int:
+    """
+    The number of threads that a call from here would use.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> emcore.get_num_threads() >= 1
+    True
+    """
+    return _emcore.get_num_threads()
+
+
+@contextmanager
+def num_threads(n: int) -> Iterator[None]:
+    """
+    Use `n` threads for the calls inside the ``with`` block made from this Python thread; others are not touched.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> with emcore.num_threads(1):
+    ...     emcore.get_num_threads()
+    1
+    """
+    former = _emcore.set_num_threads_here(check_count(n, "n", 1, MAX_THREADS))
+    try:
+        yield
+    finally:
+        _emcore.set_num_threads_here(former)
+
+
+@contextmanager
+def progress(callback: Callable[[int, int], object]) -> Iterator[None]:
+    """
+    Call ``callback(done, total)`` about every 100 ms while a call from this Python thread computes.
+
+    `done` and `total` count units of work (rows visited, all passes together); `total` may grow while an iterative
+    method goes on. An exception raised by `callback` ends the computation and is raised.
+
+    Parameters
+    ----------
+    callback : callable
+        Takes two ints.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> with emcore.progress(lambda done, total: print(f"{done}/{total}")):
+    ...     pass
+    """
+    former = _emcore.set_progress(callback)
+    try:
+        yield
+    finally:
+        _emcore.set_progress(former)

@@ -1,0 +1,242 @@
+"""The one place where input is checked and shaped: what is wrong, where, and what to do about it."""
+
+import difflib
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore import _emcore
+
+PIXEL_TYPES = tuple(np.dtype(t) for t in ("u1", "u2", "u4", "i2", "i4", "f4", "f8"))
+"""The types in which detectors write; kernels read them as they are."""
+
+# What kernels count with ends there.
+_MOST = 2**63 - 1
+_EXACT = {"b1": "u1", "i1": "i2", "f2": "f4"}
+
+
+def as_pixels(data: Any, name: str, ndim: int | tuple[int, ...]) -> NDArray[Any]:
+    """
+    An array of a pixel type, without a copy where it is one already.
+
+    Parameters
+    ----------
+    data : array-like
+        Any shape, of a real numeric type. Booleans, int8 and float16 become the next wider pixel type, 64-bit integers
+        and extended floats become float64, foreign byte order becomes native.
+    name : str
+        The argument's name, for the message.
+    ndim : int or tuple of int
+        The number of dimensions allowed.
+
+    Returns
+    -------
+    ndarray
+        One of `PIXEL_TYPES`, not empty.
+
+    Raises
+    ------
+    TypeError
+        Complex numbers, objects, strings, dates, sparse matrices.
+    ValueError
+        A wrong number of dimensions, an empty array, a masked array with masked values.
+
+    Examples
+    --------
+    >>> as_pixels([[True, False]], "image", 2).dtype
+    dtype('uint8')
+    """
+    if hasattr(data, "tocsr"):
+        raise TypeError(f"{name} is a sparse matrix; give a dense array, for example {name}.toarray()")
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise ValueError(f"{name} has {int(np.ma.getmaskarray(data).sum())} masked values; fill or crop them first")
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        what = {"c": "complex numbers; give their modulus or real part", "O": "Python objects", "U": "strings"}
+        found = what.get(array.dtype.kind, f"the type {array.dtype}")
+        raise TypeError(f"{name} holds {found}; an array of real numbers is needed")
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in allowed:
+        wanted = " or ".join(f"{n}-D" for n in allowed)
+        raise ValueError(f"{name} has shape {array.shape} ({array.ndim}-D); a {wanted} array is needed")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty, shape {array.shape}; at least one value is needed")
+    if array.dtype.newbyteorder("=") not in PIXEL_TYPES:
+        array = array.astype(_EXACT.get(array.dtype.str[1:], "f8"))
+    elif not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.aligned:
+        array = array.copy()
+    return array
+
+
+def check_finite(array: NDArray[Any], name: str, *, nonnegative: bool = False) -> tuple[float, float]:
+    """
+    The smallest and largest value of an array all of whose values are finite (and, if asked, not negative).
+
+    Raises
+    ------
+    ValueError
+        NaN, infinity or a negative value, with the first position.
+
+    Examples
+    --------
+    >>> check_finite(np.array([[1.0, 2.0]]), "image")
+    (1.0, 2.0)
+    """
+    flat = array if array.ndim == 2 else array.reshape(array.shape[0], -1) if array.ndim > 2 else array.reshape(1, -1)
+    low, high, bad, negative = _emcore.value_range(flat)
+
+    def position(where: tuple[int, int]) -> str:
+        index = where[0] * flat.shape[1] + where[1]
+        return ", ".join(str(int(i)) for i in np.unravel_index(index, array.shape))
+
+    if bad is not None:
+        raise ValueError(
+            f"Input {name} contains NaN or infinity, first at [{position(bad)}]; replace or crop such values first"
+        )
+    if nonnegative and negative is not None:
+        raise ValueError(
+            f"Negative values in data passed to {name}, first at [{position(negative)}]; "
+            "subtract the detector's offset or set them to zero first"
+        )
+    return low, high
+
+
+def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray[Any]:
+    """
+    A checked matrix of n rows (positions) and d features (pixels or channels).
+
+    Parameters
+    ----------
+    data : array-like, shape (n, d), or PreparedRows
+        See `as_pixels`; prepared rows were checked when they were prepared.
+    name : str
+        The argument's name, for the message.
+    nonnegative : bool
+        Refuse negative values.
+
+    Returns
+    -------
+    ndarray, shape (n, d), or PreparedRows
+        Finite, of one of `PIXEL_TYPES`; the caller's own memory where that is possible.
+
+    Examples
+    --------
+    >>> as_rows([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    if isinstance(data, _emcore.PreparedRows):
+        if nonnegative and (negative := _emcore.value_range(data)[3]) is not None:
+            raise ValueError(f"{name} is prepared so that row {negative[0]} has negative values; leave offsets out")
+        return data  # type: ignore[return-value]  # what the kernels and the callers of this ask of an array, it has
+    array = as_pixels(data, name, 2)
+    if array.dtype.kind == "f" or (nonnegative and array.dtype.kind == "i"):
+        check_finite(array, name, nonnegative=nonnegative)
+    return array
+
+
+def as_image(data: Any, name: str = "image") -> NDArray[Any]:
+    """
+    A checked 2-D image, shape (height, width).
+
+    Examples
+    --------
+    >>> as_image(np.zeros((4, 5))).shape
+    (4, 5)
+    """
+    array = as_pixels(data, name, 2)
+    check_finite(array, name)
+    return array
+
+
+def check_option(value: Any, options: Iterable[str], name: str) -> str:
+    """
+    `value` if it is one of `options`.
+
+    Raises
+    ------
+    ValueError
+        An unknown option; the nearest known one is named.
+
+    Examples
+    --------
+    >>> check_option("hann", ["hann", "none"], "taper")
+    'hann'
+    >>> check_option("han", ["hann", "none"], "taper")
+    Traceback (most recent call last):
+        ...
+    ValueError: taper='han' is not known; did you mean 'hann'? Choose from 'hann', 'none'
+    """
+    options = list(options)
+    if isinstance(value, str) and value in options:
+        return value
+    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.4)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"{name}={value!r} is not known{hint} Choose from {', '.join(map(repr, options))}")
+
+
+def check_count(value: Any, name: str, low: int, high: int | None = None, why: str = "") -> int:
+    """
+    `value` as an int between `low` and `high`, both included.
+
+    Raises
+    ------
+    TypeError
+        Not a whole number.
+    ValueError
+        Out of range; `why` says what sets the limit.
+
+    Examples
+    --------
+    >>> check_count(np.int64(3), "n_components", 1, 5)
+    3
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a whole number is needed")
+    count = int(value)
+    if not low <= count <= (_MOST if high is None else high):
+        limit = f"between {low} and {high}" if high is not None else f"at least {low}"
+        limit += " and below 2^63" if high is None and count > _MOST else ""
+        raise ValueError(f"{name}={value} is out of range; it must be {limit}{f' ({why})' if why else ''}")
+    return count
+
+
+def check_number(value: Any, name: str, low: float, high: float = np.inf) -> float:
+    """
+    `value` as a finite float between `low` and `high`, both included.
+
+    Examples
+    --------
+    >>> check_number(1, "tol", 0)
+    1.0
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a number is needed")
+    number = float(value)
+    if not (np.isfinite(number) and low <= number <= high):
+        limit = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+        raise ValueError(f"{name}={value} is out of range; it must be {limit}")
+    return number
+
+
+def check_magnitude(pixels: NDArray[Any], name: str, limit: float = 1e100) -> None:
+    """Refuse NaN and infinity, and data that are all below 1 / `limit` or reach it: their squares would be no numbers.
+
+    Raises
+    ------
+    ValueError
+        With what was found and what to do.
+
+    Examples
+    --------
+    >>> check_magnitude(np.array([[1e-12, 0.0]]), "curves")
+    """
+    if pixels.dtype.kind != "f":
+        return
+    largest = max(abs(value) for value in check_finite(pixels, name))
+    if not 1 / limit < largest < limit and largest > 0:
+        raise ValueError(f"{name} has values of at most {largest:.3g}; give them in a unit in which they are near 1")

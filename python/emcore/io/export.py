@@ -1,0 +1,103 @@
+"""A stack of patterns in a file that programs for indexing read, with its calibration."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.core.files import check_output, new_file
+from emcore.core.provenance import versions
+from emcore.core.signals import Axis
+
+
+def write_stack(
+    path: Path, patterns: NDArray[Any], name: str, axes: Sequence[Axis], title: str, overwrite: bool = False
+) -> Path:
+    """Write patterns as float32: .hspy with its axes, or .npy and beside it a .json that describes them.
+
+    Parameters
+    ----------
+    path : Path
+    patterns : ndarray, shape (k, ky, kx)
+    name : str
+        What they are counted by.
+    axes : sequence of Axis
+        Of one pattern.
+    title : str
+    overwrite : bool, default False
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If `path` ends neither in .hspy nor in .npy.
+    FileExistsError
+        If a file exists and `overwrite` is not set.
+    ImportError
+        If RosettaSciIO is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from emcore import Axis
+    >>> axes = Axis("ky", 4, 0.1, units="1/nm"), Axis("kx", 5, 0.1, units="1/nm")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = write_stack(Path(folder, "stack.npy"), np.ones((3, 4, 5)), "grain", axes, "means")
+    ...     np.load(file).shape, json.loads(file.with_suffix(".json").read_text())["axes"][2]["units"]
+    ((3, 4, 5), '1/nm')
+    """
+    described = [Axis(name, len(patterns), units=""), *axes]
+    values = np.ascontiguousarray(patterns, dtype=np.float32)
+    if path.suffix == ".npy":
+        beside = path.with_suffix(".json")
+        check_output(beside, overwrite)
+        with new_file(path, overwrite) as temporary, temporary.open("xb") as file:
+            np.save(file, values)
+        text = json.dumps({"title": title, "axes": [_axis(axis, i) for i, axis in enumerate(described)]}, indent=1)
+        with new_file(beside, overwrite) as temporary:
+            temporary.write_text(text + "\n")
+    elif path.suffix == ".hspy":
+        try:
+            from rsciio.hspy import file_writer
+        except ImportError as error:
+            raise ImportError(".hspy files need RosettaSciIO: pip install emcore[io]") from error
+        signal = {
+            "data": values,
+            "axes": [_axis(axis, i) | {"_type": "UniformDataAxis"} for i, axis in enumerate(described)],
+            "metadata": {"General": {"title": title}, "Signal": {"signal_type": ""}, "_HyperSpy": {}},
+            "original_metadata": {},
+            "package_info": {"package": "emcore", "package_version": versions()["emcore"]},
+            "tmp_parameters": {},
+            "attributes": {"_lazy": False, "ragged": False},
+            "models": {},
+            "learning_results": {},
+        }
+        with new_file(path, overwrite) as temporary:
+            renamed = temporary.with_suffix(".hspy")  # the writer looks at the ending
+            try:
+                file_writer(str(renamed), signal)
+                renamed.replace(temporary)
+            finally:
+                renamed.unlink(missing_ok=True)
+    else:
+        raise ValueError(f"path ends in {path.suffix!r}; a stack is written to .hspy or .npy")
+    return path
+
+
+def _axis(axis: Axis, index: int) -> dict[str, Any]:
+    return {
+        "name": axis.name,
+        "size": axis.size,
+        "scale": axis.scale,
+        "offset": axis.offset,
+        "units": axis.units,
+        "navigate": index == 0,
+        "is_binned": False,
+    }

@@ -1,0 +1,143 @@
+"""Files that RosettaSciIO decodes, and what it leaves to be put right: axes, and files that were cut."""
+
+import importlib
+import logging
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
+from emcore.io.convert import BadFile
+
+
+def reader(plugin: str) -> Callable[[Path, bool], list[Signal]]:
+    """Reads all signals of a file with RosettaSciIO's reader `plugin`, as they are."""
+
+    def read(path: Path, lazy: bool) -> list[Signal]:
+        return [from_rosetta(found) for found in rosetta(plugin, path, lazy)]
+
+    return read
+
+
+def rosetta(plugin: str, path: Path, lazy: bool) -> list[dict[str, Any]]:
+    """What RosettaSciIO's reader `plugin` finds in a file, without its log messages and warnings."""
+    try:
+        read = importlib.import_module(f"rsciio.{plugin}").file_reader
+    except ImportError as error:
+        raise ImportError(f"reading {path.suffix} files needs RosettaSciIO: pip install emcore[io]") from error
+    if lazy:
+        from emcore.io.optional import dask_array
+
+        dask_array()
+    with quiet("rsciio"):
+        found: list[dict[str, Any]] = read(str(path), lazy=lazy)
+    return found
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """Neither warnings nor messages of the named logger while a decoder works."""
+    log = logging.getLogger(logger)
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
+
+
+def from_rosetta(found: dict[str, Any]) -> Signal:
+    """One of RosettaSciIO's dictionaries as a Signal."""
+    data = plain_colour(found["data"])
+    axes = rosetta_axes(found)
+    if data.ndim == len(axes) + 1:
+        axes = [*axes, Axis("colour", data.shape[-1])]
+    general = found.get("metadata", {}).get("General", {})
+    kept = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
+    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general.get("title") or ""), metadata=kept)
+
+
+def rosetta_axes(found: dict[str, Any]) -> list[Axis]:
+    """The axes of one of RosettaSciIO's dictionaries, in the order of its array."""
+    listed = list(found["axes"])
+    if all("index_in_array" in axis for axis in listed):
+        listed.sort(key=lambda axis: axis["index_in_array"])
+    axes = []
+    for axis, size in zip(listed, found["data"].shape, strict=False):
+        regular = "scale" in axis  # not so for an axis given point by point
+        scale, offset = (
+            float(axis.get(key, 1.0 - i)) if regular else 1.0 - i for i, key in enumerate(("scale", "offset"))
+        )
+        name = axis.get("name") if isinstance(axis.get("name"), str) else ""
+        units = axis.get("units") if regular else None
+        axes.append(Axis(name or "", size, scale, offset, units or "px", bool(axis.get("navigate", False))))
+    return axes
+
+
+def read_emd(path: Path, lazy: bool) -> list[Signal]:
+    """EMD, of Berkeley or Velox."""
+    return [_upright(from_rosetta(found)) for found in rosetta("emd", path, lazy)]
+
+
+_ACROSS = ("x", "kx", "qx", "dx")
+
+
+def _upright(signal: Signal) -> Signal:
+    # RosettaSciIO reverses the axes of Berkeley EMD files; where their names tell that x was last, it is so again.
+    data, axes = signal.data, signal.axes
+    if len(axes) > 1 and axes[0].name.lower() in _ACROSS and axes[-1].name.lower() not in _ACROSS:
+        data, axes = data.T, tuple(replace(axis, navigation=False) for axis in axes[::-1])
+    if not any(axis.navigation for axis in axes):
+        axes = tuple(replace(axis, navigation=i < len(axes) - 2) for i, axis in enumerate(axes))
+    return replace(signal, data=data, axes=axes)
+
+
+def read_tia(path: Path, lazy: bool) -> list[Signal]:
+    """TIA .ser, and .emi, whose data are in .ser files beside it."""
+    found = rosetta("tia", path, lazy)
+    if not found and path.suffix.lower() == ".emi":
+        beside = [p for p in path.parent.glob("*") if p.suffix.lower() == ".ser" and p.stem == path.stem]
+        if not beside:
+            raise BadFile(f"{path} names no data: they are in {path.stem}_1.ser, which must lie beside it")
+        found = rosetta("tia", beside[0], lazy)
+    signals = []
+    for item, signal in zip(found, map(from_rosetta, found), strict=True):
+        header = item.get("original_metadata", {}).get("ser_header_parameters", {})
+        axes = [_ser_axis(axis, header) for axis in signal.axes]
+        signals.append(replace(signal, axes=tuple(axes)))
+    return signals
+
+
+def _ser_axis(axis: Axis, header: dict[str, Any]) -> Axis:
+    letter = axis.name.upper()
+    step = header.get(f"CalibrationDelta{letter}")
+    if axis.navigation or letter not in ("X", "Y") or not step:
+        return axis
+    # RosettaSciIO leaves the offset in metres when it turns the scale into nm, and takes diffraction patterns for
+    # images; the header is in SI units without a name, and no image has a pixel of more than a metre.
+    start = header[f"CalibrationOffset{letter}"] - header[f"CalibrationElement{letter}"] * step
+    units, factor = ("nm", 1e9) if abs(step) < 1 else ("1/nm", 1e-9)
+    return replace(axis, scale=float(step * factor), offset=float(start * factor), units=units)
+
+
+def read_bcf(path: Path, lazy: bool) -> list[Signal]:
+    """Bruker .bcf."""
+    _check_bcf(path)
+    return [from_rosetta(found) for found in rosetta("bruker", path, lazy)]
+
+
+def _check_bcf(path: Path) -> None:
+    # RosettaSciIO's parser reads beyond the end of a cut file and takes the process with it: count the chunks first.
+    with path.open("rb") as file:
+        head = file.read(0x14C)
+    if len(head) == 0x14C:
+        (chunk,), (chunks,) = struct.unpack_from("<I", head, 0x128), struct.unpack_from("<I", head, 0x148)
+        if path.stat().st_size >= 0x118 + chunk * chunks:
+            return
+    raise BadFile(f"{path} cannot be read as Bruker .bcf: truncated")

@@ -1,0 +1,186 @@
+"""How measurements come in: `read` a file, or make a `Signal` of an array or a HyperSpy signal with `as_signal`.
+
+`select_image` takes out of it the one grey image that an image analysis needs, and says what it did; `describe` tells a
+person what is in a file. The file formats are decoded in `emcore.io.registry`.
+
+Nothing read from a file is executed or unpickled.
+"""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emcore.core.signals import Axis, Signal
+from emcore.io.convert import computed, signal_of
+
+
+def as_signal(obj: Any, *, title: str = "") -> Signal:
+    """Make a `Signal` of whatever holds a measurement.
+
+    Parameters
+    ----------
+    obj : array_like, Signal, hyperspy BaseSignal, str or Path
+        An array or memory map (axes in pixels: the last two are y and x, those before are navigation, a last axis of 3
+        or 4 is colour); a Signal, returned as it is; a HyperSpy signal, whose axes and units are kept and whose data,
+        when lazy, are not computed; a path, which is read.
+    title : str, default ""
+        Name for data that have none.
+
+    Returns
+    -------
+    Signal
+        Its `data` are not copied.
+
+    Raises
+    ------
+    TypeError
+        If `obj` is no array of numbers.
+    ValueError
+        If it has no dimension, or masked values.
+
+    Examples
+    --------
+    >>> as_signal(np.zeros((5, 8, 8))).axes[0]
+    Axis(name='frame', size=5, scale=1.0, offset=0.0, units='px', navigation=True)
+    """
+    if isinstance(obj, Signal):
+        return obj
+    if isinstance(obj, str | os.PathLike):
+        return read(obj)
+    return signal_of(obj, title)
+
+
+def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | None = None) -> Signal:
+    """Read a measurement from a file, with its calibration.
+
+    Parameters
+    ----------
+    path : str or Path
+        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .h5, .blo, .mib, .bcf, .zspy; the folders .zarr, .zspy.
+    lazy : bool, default False
+        Leave the data in the file: a memory map for .npy, uncompressed .tif and what .h5 holds in one piece, a Dask
+        array for the others. Estimators take either, block by block.
+    dataset : str or int, optional
+        Which data set of a file that holds several, by its title or its number as `describe` lists them. Default: the
+        largest image, and where there is none the largest stack or scan; in .npz and .h5, which hold arrays of any
+        kind, the largest array.
+
+    Returns
+    -------
+    Signal
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is empty, truncated, not what its name says, or of a kind that is not read; if there is no such data
+        set. The message names the file and what to do.
+    ImportError
+        If the extra `io` is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(folder + "/a.npy", np.zeros((4, 6), dtype=np.uint16))
+    ...     read(folder + "/a.npy").shape
+    (4, 6)
+    """
+    from emcore.io.registry import read_all
+
+    found = read_all(Path(path), lazy)
+    return found[_choose(str(path), found, dataset)]
+
+
+def _choose(path: str, found: list[Signal], dataset: str | int | None) -> int:
+    listing = ", ".join(f"{i}: {s.title or 'untitled'} {s.shape}" for i, s in enumerate(found))
+    if dataset is None:
+        mixed = Path(path).suffix.lower() in (".npz", ".h5", ".hdf5")
+        return max(range(len(found)), key=lambda i: (_is_image(found[i]) and not mixed, math.prod(found[i].shape), -i))
+    if not isinstance(dataset, str | int | np.integer):
+        raise TypeError(f"dataset must be the name or the number of a data set, found {dataset!r}")
+    if not isinstance(dataset, str) or dataset.isdigit():
+        if not 0 <= int(dataset) < len(found):
+            raise ValueError(f"{path} has no data set {dataset}; it holds {listing}")
+        return int(dataset)
+    matches = [i for i, s in enumerate(found) if s.title.lower() == dataset.lower()]
+    if not matches:
+        raise ValueError(f"{path} has no data set {dataset!r}; it holds {listing}")
+    return matches[0]
+
+
+def _is_image(signal: Signal) -> bool:
+    return len(signal.axes) == 2 and not any(axis.navigation for axis in signal.axes)
+
+
+def describe(signal: Any) -> str:
+    """What is in a file or a signal, for a person to read.
+
+    Parameters
+    ----------
+    signal : str, Path, Signal or anything `as_signal` takes
+
+    Returns
+    -------
+    str
+        Several lines: data sets, shape, type, calibrated axes, range of values, and the function that suits.
+
+    Examples
+    --------
+    >>> print(describe(Signal(np.arange(6, dtype=np.uint8).reshape(2, 3), (Axis("y", 2), Axis("x", 3)), title="ramp")))
+    ramp: (2, 3) uint8, image
+      y     2 points, uncalibrated
+      x     3 points, uncalibrated
+      values 0 to 5
+      use emcore.analyze_image, or `emcore image`
+    """
+    if isinstance(signal, str | os.PathLike):
+        from emcore.io.registry import read_all
+
+        found = read_all(Path(signal), lazy=True)
+        default = _choose(str(signal), found, None)
+        head = f"{signal}: {len(found)} data set{'s' if len(found) > 1 else ''}"
+        marks = [" (read by default)" if len(found) > 1 and i == default else "" for i in range(len(found))]
+        return "\n".join(
+            [head, *(f"{i}{mark} {describe(s)}" for i, (s, mark) in enumerate(zip(found, marks, strict=True)))]
+        )
+    signal = as_signal(signal)
+    kind, use = _suits(signal)
+    lines = [f"{signal.title or signal.name}: {signal.shape} {signal.dtype}, {kind}"]
+    for axis in signal.axes:
+        lines.append(f"  {axis.name:<5} {axis.size} points, {_step(axis)}{' (navigation)' if axis.navigation else ''}")
+    if signal.data.size and signal.dtype.kind in "biuf":
+        low, high = (computed(signal, value).item() for value in (signal.data.min(), signal.data.max()))
+        lines.append(f"  values {low:.6g} to {high:.6g}")
+    return "\n".join([*lines, f"  {use}"])
+
+
+def _step(axis: Axis) -> str:
+    if axis.calibrated:
+        return f"{axis.scale:.6g} {axis.units} per point, {abs(axis.scale) * axis.size:.4g} {axis.units} in all"
+    if axis.units == "px":
+        return "uncalibrated"
+    return f"{axis.scale:.6g} per point from {axis.offset:.6g}, unit not given"
+
+
+def _suits(signal: Signal) -> tuple[str, str]:
+    image = "use emcore.analyze_image, or `emcore image`"
+    navigation = sum(axis.navigation for axis in signal.axes)
+    inside = len(signal.axes) - navigation
+    if any(axis.name == "colour" for axis in signal.axes):
+        return "colour image", f"{image}: its luminance is analysed"
+    if navigation == 0 and inside == 2:
+        return "image", image
+    if navigation == 1 and inside == 2:
+        return "stack of images", f"{image} with frame="
+    if navigation and inside == 1:
+        use = "use emcore.unmix, or `emcore unmix`, on spectra; emcore.cluster_curves, or `emcore curves`, on curves"
+        return "spectrum or curve at every position", use
+    if navigation and inside == 2:
+        use = "use emcore.segment_grains or cluster_diffraction, `emcore grains` or `emcore diffraction`, on patterns"
+        return "image or pattern at every position", use
+    return f"{len(signal.axes)}-dimensional data", "use emcore.PCA or emcore.NMF on the rows"

@@ -1,0 +1,212 @@
+"""Fuzzy clusterings as estimators that follow scikit-learn to the letter."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from emcore.methods.fuzzy.fit import FuzzyResult, cluster
+from emcore.methods.fuzzy.membership import memberships
+from emcore.outofcore.open import rows_of
+
+
+class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """What both have in common."""
+
+    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
+        raise NotImplementedError
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Find the clusters of `X`, shape (n, d); `y` is ignored."""
+        rows = rows_of(self, X)
+        seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        found = self._clusters(rows, int(seed))
+        self.memberships_ = found.memberships
+        self.cluster_centers_ = found.centers
+        self.labels_ = found.labels
+        self.objective_ = found.objective
+        self.n_iter_ = found.n_iter
+        if found.covariances is not None:
+            self.covariances_ = found.covariances
+        notes = list(found.notes)
+        if not found.converged and self.tol > 0:
+            notes.append(f"max_iter={self.max_iter} iterations did not reach tol={self.tol:g}; increase either")
+        for note in notes:
+            warnings.warn(note, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """
+        The memberships of `X`, shape (n, d), in the clusters found, shape (n, k).
+
+        Named as in scikit-learn's ``GaussianMixture``, which gives the shares of a row in each group under this name.
+        Those of the rows of `fit` are `memberships_`.
+        """
+        check_is_fitted(self)
+        rows = rows_of(self, X, reset=False)
+        shape = {}
+        if hasattr(self, "covariances_"):
+            shape = {"covariances": self.covariances_, "rho": self.rho}
+        return memberships(rows, self.cluster_centers_, m=self.m, memory=self.memory, **shape)
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int32]:
+        """The cluster of largest membership of every row of `X`, shape (n, d)."""
+        return np.asarray(self.predict_proba(X).argmax(axis=1), dtype=np.int32)
+
+
+class FuzzyCMeans(_Fuzzy):
+    """
+    Fuzzy c-means clustering: memberships in a few spherical clusters.
+
+    `emcore.methods.fuzzy.fit.fuzzy_c_means` as an estimator. Integers are not converted, the data are not copied.
+
+    Parameters
+    ----------
+    n_clusters : int
+        k; of one cluster, which scikit-learn's rules allow, every row is a full member.
+    m : float
+        Fuzziness, above 1.
+    max_iter : int
+        At most so many iterations of each run.
+    tol : float
+        Stop when no membership changes by more.
+    n_init : int
+        Runs of which the one of lowest objective is kept.
+    init : {"k-means++", "random"} or array-like of shape (k, d) or (n, k)
+        Where to start: rows far from each other, any rows, these centres, or these memberships.
+    random_state : int, RandomState or None
+        For the starts; None stands for 0, so that results can be repeated.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+
+    Attributes
+    ----------
+    memberships_ : ndarray, shape (n, k)
+        Of the rows of `fit`; each row sums to 1.
+    cluster_centers_ : ndarray, shape (k, d), float64
+    labels_ : ndarray, shape (n,), int32
+        The cluster of largest membership.
+    objective_ : ndarray, shape (n_iter_,), float64
+        Σ u^m d² of each iteration.
+    n_iter_ : int
+    n_features_in_, feature_names_in_
+        As scikit-learn sets them.
+
+    Examples
+    --------
+    >>> from emcore import FuzzyCMeans
+    >>> model = FuzzyCMeans(2, init=[[0.0], [9.0]]).fit([[0.0], [1.0], [9.0], [10.0]])
+    >>> model.labels_.tolist(), model.predict_proba([[5.0]]).round(3).tolist()
+    ([0, 0, 1, 1], [[0.5, 0.5]])
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        m: float = 2.0,
+        max_iter: int = 300,
+        tol: float = 1e-5,
+        n_init: int = 1,
+        init: str | ArrayLike = "k-means++",
+        random_state: Any = None,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.m = m
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.init = init
+        self.random_state = random_state
+        self.memory = memory
+        self.checkpoint = checkpoint
+
+    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
+        where = self.memory, self.checkpoint
+        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, where=where)
+
+
+class GustafsonKessel(_Fuzzy):
+    """
+    Gustafson-Kessel clustering: memberships in a few ellipsoidal clusters, each of a shape of its own.
+
+    `emcore.methods.fuzzy.fit.gustafson_kessel` as an estimator. Integers are not converted, the data are not copied.
+
+    Parameters
+    ----------
+    n_clusters, m, max_iter, tol, n_init, init, random_state, memory, checkpoint
+        As of `FuzzyCMeans`.
+    gamma : float
+        Between 0 and 1: how much of a unit matrix is mixed into each covariance.
+    beta : float
+        Largest ratio of a covariance's eigenvalues; smaller ones are raised.
+    rho : float or array-like of shape (k,)
+        Volumes of the clusters.
+
+    Attributes
+    ----------
+    memberships_ : ndarray, shape (n, k)
+        Of the rows of `fit`; each row sums to 1.
+    cluster_centers_ : ndarray, shape (k, d), float64
+    covariances_ : ndarray, shape (k, d, d), float64
+        As conditioned.
+    labels_ : ndarray, shape (n,), int32
+        The cluster of largest membership.
+    objective_ : ndarray, shape (n_iter_,), float64
+        Σ u^m d² of each iteration.
+    n_iter_ : int
+    n_features_in_, feature_names_in_
+        As scikit-learn sets them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore import GustafsonKessel
+    >>> x = np.linspace(-1, 1, 50)
+    >>> lines = np.r_[np.c_[x, x + 0.02 * np.cos(40 * x)], np.c_[x, 2 - x + 0.02 * np.sin(40 * x)]]
+    >>> model = GustafsonKessel(2, random_state=0).fit(lines)
+    >>> model.covariances_.shape, bool((model.predict(lines) == model.labels_).all())
+    ((2, 2, 2), True)
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        m: float = 2.0,
+        max_iter: int = 300,
+        tol: float = 1e-5,
+        n_init: int = 1,
+        init: str | ArrayLike = "k-means++",
+        random_state: Any = None,
+        gamma: float = 0.0,
+        beta: float = 1e15,
+        rho: float | ArrayLike = 1.0,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.m = m
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.init = init
+        self.random_state = random_state
+        self.gamma = gamma
+        self.beta = beta
+        self.rho = rho
+        self.memory = memory
+        self.checkpoint = checkpoint
+
+    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
+        shape, where = (self.gamma, self.beta, self.rho), (self.memory, self.checkpoint)
+        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, shape, where)

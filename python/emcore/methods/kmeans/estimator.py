@@ -1,0 +1,155 @@
+"""Clustering as estimators that follow scikit-learn to the letter."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from emcore.methods.kmeans.fit import distances, kmeans, nearest
+from emcore.outofcore.open import rows_of
+
+
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """
+    k-means clustering.
+
+    `emcore.methods.kmeans.fit.kmeans` as an estimator, to be put where ``sklearn.cluster.KMeans`` stands. Integers are
+    not converted, the data are not copied.
+
+    Parameters
+    ----------
+    n_clusters : int
+        k.
+    init : {"k-means++", "random"}, array-like of shape (k, d) or callable
+        Where to start; a callable is called as ``init(X, k, random_state=...)``.
+    n_init : int or "auto"
+        Runs of which the best is kept; "auto" is 1 for "k-means++" and given centres, else 10.
+    max_iter : int
+        At most so many iterations of each run.
+    tol : float
+        Stop when the squared shifts of all centres add up to this times the mean variance of a feature.
+    metric : {"euclidean", "cosine"}
+        What is near; see `emcore.methods.kmeans.fit.kmeans`.
+    random_state : int, RandomState or None
+        For the starts; None stands for 0, so that results can be repeated.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray, shape (k, d), float64
+    labels_ : ndarray, shape (n,), int32
+        The nearest centre of every row; of equally near ones the first.
+    inertia_ : float
+        Sum over rows of the squared distance to their centre, times their weight.
+    n_iter_ : int
+    n_features_in_, feature_names_in_
+        As scikit-learn sets them.
+
+    Examples
+    --------
+    >>> from emcore import KMeans
+    >>> model = KMeans(2).fit([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model.inertia_, bool(model.predict([[0, 0]]) == model.labels_[0])
+    (16.0, True)
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Any = "k-means++",
+        n_init: int | str = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        metric: str = "euclidean",
+        random_state: Any = None,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.metric = metric
+        self.random_state = random_state
+        self.memory = memory
+        self.checkpoint = checkpoint
+
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Find the clusters of `X`, shape (n, d), rows weighted by `sample_weight`; `y` is ignored."""
+        rows = rows_of(self, X)
+        seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        found = kmeans(
+            rows,
+            self.n_clusters,
+            init=self.init,
+            n_init=self.n_init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            metric=self.metric,
+            sample_weight=sample_weight,
+            random_state=int(seed),
+            memory=self.memory,
+            checkpoint=self.checkpoint,
+        )
+        self.cluster_centers_ = found.centers
+        self.labels_ = found.labels
+        self.inertia_ = found.inertia
+        self.n_iter_ = found.n_iter
+        distinct = len(np.unique(found.labels))
+        if distinct < self.n_clusters:
+            warnings.warn(
+                f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). "
+                "Possibly due to duplicate points in X.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int32]:
+        """Find the clusters of `X`, shape (n, d), and return the label of every row; `y` is ignored."""
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int32]:
+        """The nearest centre of every row of `X`, shape (n, d)."""
+        return self._nearest(X)[0]
+
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Minus the inertia of `X`, shape (n, d), whose rows belong to their nearest centre; `y` is ignored."""
+        return -self._nearest(X, sample_weight)[1]
+
+    def _nearest(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[NDArray[np.int32], float]:
+        given: dict[str, Any] = {"metric": self.metric, "sample_weight": sample_weight, "memory": self.memory}
+        return nearest(self._rows(X), self.cluster_centers_, **given)
+
+    def fit_transform(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
+        """Find the clusters of `X`, shape (n, d), and return the distances to their centres; `y` is ignored."""
+        return self.fit(X, sample_weight=sample_weight).transform(X)
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Distance of every row of `X`, shape (n, d), to every centre, shape (n, k)."""
+        rows = self._rows(X)
+        found = distances(rows, self.cluster_centers_, metric=self.metric, memory=self.memory)
+        return found.astype(np.float32) if rows.dtype == np.float32 else found
+
+    def _rows(self, X: ArrayLike) -> Any:
+        check_is_fitted(self)
+        return rows_of(self, X, reset=False)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.cluster_centers_.shape[0])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,185 @@
+"""PCA and NMF as estimators that follow scikit-learn to the letter."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from emcore.methods.nmf.fit import nmf, nmf_loss, nmf_maps
+from emcore.outofcore.open import rows_of
+
+
+class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """
+    Non-negative matrix factorisation, ``X ≈ W H``: a few maps W and a few spectra H.
+
+    `emcore.methods.nmf.fit.nmf` as an estimator, to be put where ``sklearn.decomposition.NMF`` stands. Integers are
+    not converted.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        k. Default: the smaller of the numbers of rows and features.
+    solver : {"hals", "mu"}
+        Hierarchical alternating least squares or multiplicative updates.
+    loss : {"frobenius", "kullback-leibler"}
+        The second is for counts and needs ``solver="mu"``.
+    init : {"nndsvda", "nndsvd", "random", "spa", "custom"}
+        Where to start; "custom" takes `W` and `H` of `fit_transform`.
+    max_iter : int
+        At most so many iterations.
+    tol : float
+        When to stop; see `emcore.methods.nmf.fit.nmf`.
+    inner_sweeps : int
+        Updates for each reading of X: with 1 the iterates are those of scikit-learn; more need fewer iterations.
+    random_state : int, RandomState or None
+        For ``init="random"``.
+    alpha_W, alpha_H, l1_ratio : float
+        Penalties as in scikit-learn; ``alpha_H="same"`` means `alpha_W`.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+
+    Attributes
+    ----------
+    components_ : ndarray, shape (k, d)
+        H, in the order of falling energy. Each sums to 1 unless a penalty fixes the scale.
+    n_components_ : int
+    n_iter_ : int
+    reconstruction_err_ : float
+        ``‖X - W H‖`` (for "kullback-leibler": the root of twice the divergence) of the data of `fit`.
+    n_features_in_, feature_names_in_
+        As scikit-learn sets them.
+
+    Examples
+    --------
+    >>> from emcore import NMF
+    >>> from emcore.datasets import lattice_micrograph
+    >>> windows = lattice_micrograph(shape=(64, 64)).image.reshape(64, 64)
+    >>> model = NMF(2).fit(abs(windows))
+    >>> model.components_.shape, model.transform(abs(windows)).shape
+    ((2, 64), (64, 2))
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        solver: str = "hals",
+        loss: str = "frobenius",
+        init: str = "nndsvda",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        inner_sweeps: int = 1,
+        random_state: Any = None,
+        alpha_W: float = 0.0,
+        alpha_H: float | str = "same",
+        l1_ratio: float = 0.0,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.solver = solver
+        self.loss = loss
+        self.init = init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.inner_sweeps = inner_sweeps
+        self.random_state = random_state
+        self.alpha_W = alpha_W
+        self.alpha_H = alpha_H
+        self.l1_ratio = l1_ratio
+        self.memory = memory
+        self.checkpoint = checkpoint
+
+    def fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
+        """
+        Find the spectra of `X`, shape (n, d), not negative.
+
+        `W` and `H` are where ``init="custom"`` starts; `y` is ignored.
+        """
+        self.fit_transform(X, W=W, H=H)
+        return self
+
+    def fit_transform(
+        self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """
+        Find the spectra and return the maps W, shape (n, k), as `transform` would.
+
+        `W` and `H` are where ``init="custom"`` starts; `y` is ignored.
+        """
+        rows = rows_of(self, X)
+        seed = 0
+        if self.init == "random":
+            seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        factors = nmf(
+            rows,
+            self.n_components,
+            solver=self.solver,
+            loss=self.loss,
+            init=self.init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            inner_sweeps=self.inner_sweeps,
+            random_state=seed,
+            alpha_W=self.alpha_W,
+            alpha_H=self.alpha_H,
+            l1_ratio=self.l1_ratio,
+            W0=W,
+            H0=H,
+            memory=self.memory,
+            checkpoint=self.checkpoint,
+        )
+        self.components_ = factors.H
+        self.n_components_ = len(factors.H)
+        self.n_iter_ = factors.n_iter
+        maps = self._maps(rows)
+        loss = nmf_loss(rows, maps, factors.H, loss=self.loss, memory=self.memory)
+        self.reconstruction_err_ = float(np.sqrt(2 * max(loss, 0)))
+        if factors.n_iter == self.max_iter and self.tol > 0:
+            warnings.warn(
+                f"max_iter={self.max_iter} iterations were done without reaching tol={self.tol:g}; increase either",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return maps
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """The maps of `X`, shape (n, d), for the spectra found: the exact minimum, row by row."""
+        check_is_fitted(self)
+        return self._maps(rows_of(self, X, reset=False))
+
+    def _maps(self, rows: Any) -> NDArray[Any]:
+        return nmf_maps(
+            rows,
+            self.components_,
+            loss=self.loss,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            alpha_W=self.alpha_W,
+            l1_ratio=self.l1_ratio,
+            memory=self.memory,
+        )
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """The data that the maps `X`, shape (n, k), stand for: ``X @ components_``."""
+        check_is_fitted(self)
+        maps = np.asarray(X)
+        return np.asarray(maps @ self.components_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.components_.shape[0])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,328 @@
+"""Non-negative factors: which few spectra H and maps W make up the rows of X, ``X ≈ W H``."""
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore import _emcore
+from emcore.core.validation import as_rows, check_count, check_number, check_option
+from emcore.methods.nmf import out_of_core as of_source
+from emcore.methods.nmf.checks import (
+    check_weights,
+    checked_rows,
+    count_components,
+    penalties,
+    real_of,
+    source_of_size,
+)
+from emcore.methods.nmf.starts import custom, start
+from emcore.outofcore.engine import Passes, begin
+from emcore.outofcore.open import open_rows
+from emcore.outofcore.sources import Source
+
+SOLVERS = ("hals", "mu")
+LOSSES = ("frobenius", "kullback-leibler")
+INITS = ("nndsvda", "nndsvd", "random", "spa", "custom")
+SWEEPS = 5
+"""Inner sweeps of the workflows: images and spectrum images need fewer iterations, many less than half as many."""
+
+
+class Factors(NamedTuple):
+    """``X ≈ W @ H``: maps W (n, k), spectra H (k, d), iterations done, and the loss reached."""
+
+    W: NDArray[Any]
+    H: NDArray[Any]
+    n_iter: int
+    loss: float
+
+
+def nmf(
+    X: ArrayLike,
+    n_components: int | None = None,
+    *,
+    solver: str = "hals",
+    loss: str = "frobenius",
+    init: str = "nndsvda",
+    max_iter: int = 200,
+    tol: float = 1e-4,
+    inner_sweeps: int = 1,
+    random_state: Any = 0,
+    alpha_W: float = 0.0,
+    alpha_H: float | str = "same",
+    l1_ratio: float = 0.0,
+    W0: ArrayLike | None = None,
+    H0: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Factors:
+    """
+    Factor non-negative data into a few maps and a few spectra.
+
+    Minimises ``½‖X - W H‖²`` or the Kullback-Leibler divergence ``Σ X ln(X / W H) - X + W H``, plus the penalties
+    ``l1_ratio * (d alpha_W ΣW + n alpha_H ΣH) + (1 - l1_ratio) / 2 * (d alpha_W ‖W‖² + n alpha_H ‖H‖²)``. X is read
+    once per iteration, in its own type. The answer does not depend on the number of threads.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d), or PreparedRows
+        Not negative. Any pixel type; it is not converted. What is outside memory may have several navigation axes.
+    n_components : int
+        k. Default: as many rows as `H0` has, else the smaller of n and d.
+    solver : {"hals", "mu"}
+        Hierarchical alternating least squares [1]_ (scikit-learn's "cd"), or multiplicative updates [2]_.
+    loss : {"frobenius", "kullback-leibler"}
+        The second is for counts and needs ``solver="mu"``.
+    init : {"nndsvda", "nndsvd", "random", "spa", "custom"}
+        From the singular vectors, zeros filled with the mean or left [3]_; random; the purest rows [4]_ (data in which
+        each component occurs somewhere alone); `W0` and `H0`.
+    max_iter : int
+        At most so many iterations.
+    tol : float
+        "hals" stops when the violation of the optimality conditions has fallen to this fraction of the first one;
+        "mu" when 10 iterations lower the root of the loss by less than this fraction of the starting one.
+    inner_sweeps : int
+        How often W, and then H, is updated for each reading of X [5]_, at nearly no cost: with 1 the iterates are those
+        of scikit-learn, with 3 to 20 about half the iterations settle, sometimes at another minimum. For "frobenius"
+        only.
+    random_state : int or numpy.random.Generator
+        For ``init="random"``.
+    alpha_W, alpha_H, l1_ratio : float
+        Penalties as above; ``alpha_H="same"`` means `alpha_W`.
+    W0, H0 : array-like, shapes (n, k) and (k, d)
+        Where ``init="custom"`` starts; not changed.
+    weights : array-like, shape (d,)
+        Factor of each feature's share of the loss, positive.
+    memory : int or str, optional
+        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
+    checkpoint : path, optional
+        Keep what is known after each full pass in this file, from which a job that was killed goes on.
+
+    Returns
+    -------
+    Factors
+        ``W, H, n_iter, loss``: float64 for float64 data, else float32. The components come in the order of falling
+        energy ``‖w‖ ‖h‖`` and, unless a penalty fixes their scale, each row of H sums to 1 (weighted, if there are
+        weights), so that maps carry counts.
+
+    Raises
+    ------
+    ValueError
+        Negative values, NaN or infinity (the first is named); too many components; an unknown option; starting factors
+        that do not fit.
+    TypeError
+        Not real numbers.
+
+    References
+    ----------
+    .. [1] Cichocki & Phan, IEICE Trans. Fundam. E92-A (2009) 708.
+    .. [2] Lee & Seung, Adv. Neural Inf. Process. Syst. 13 (2001) 556.
+    .. [3] Boutsidis & Gallopoulos, Pattern Recognition 41 (2008) 1350.
+    .. [4] Araujo et al., Chemom. Intell. Lab. Syst. 57 (2001) 65; Gillis & Vavasis, IEEE TPAMI 36 (2014) 698.
+    .. [5] Gillis & Glineur, Neural Comput. 24 (2012) 1085.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> maps = np.array([[5, 0], [3, 1], [0, 4], [1, 1]])
+    >>> spectra = np.array([[0.5, 0.5, 0.0], [0.0, 0.2, 0.8]])
+    >>> W, H, n_iter, loss = nmf(maps @ spectra, 2, init="spa")
+    >>> bool(loss < 1e-9), H.round(2).tolist()
+    (True, [[0.5, 0.5, 0.0], [0.0, 0.2, 0.8]])
+    """
+    rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
+    solver = check_option(solver, SOLVERS, "solver")
+    loss = check_option(loss, LOSSES, "loss")
+    init = check_option(init, INITS, "init")
+    if loss == "kullback-leibler" and solver == "hals":
+        raise ValueError("solver='hals' minimises loss='frobenius' only; use solver='mu' for 'kullback-leibler'")
+    max_iter = check_count(max_iter, "max_iter", 1)
+    sweeps = check_count(inner_sweeps, "inner_sweeps", 1, 100, "by then nothing moves any more")
+    if loss == "kullback-leibler" and sweeps != 1:
+        raise ValueError(f"inner_sweeps={sweeps} is for loss='frobenius'; with 'kullback-leibler' leave it at 1")
+    tol = check_number(tol, "tol", 0)
+    outside = isinstance(rows, Source)
+    if not outside:
+        rows, real = checked_rows(rows)
+    per_feature = check_weights(weights, rows.shape[1])
+    penalty_w, penalty_h = penalties(rows.shape, alpha_W, alpha_H, l1_ratio)
+    k = count_components(rows, n_components, init, H0)
+    if init != "custom" and (W0 is not None or H0 is not None):
+        raise ValueError(f"W0 and H0 are used with init='custom' only, not with init={init!r}")
+    given: dict[str, Any] = {
+        "mu": solver == "mu",
+        "kullback_leibler": loss == "kullback-leibler",
+        "inner_sweeps": sweeps,
+        "penalty_w": penalty_w,
+        "penalty_h": penalty_h,
+        "weights": per_feature,
+    }
+    if outside:
+        return _outside(rows, k, init, given, max_iter, tol, random_state, W0, H0, memory, checkpoint)
+    if init == "custom":
+        w, h = custom(rows.shape, k, W0, H0)
+    else:
+        w, h = start(rows, k, init, solver, random_state, per_feature)
+    w = np.array(w, dtype=real_of(rows), order="C")
+    h = np.array(h, dtype=np.float64, order="C")
+    n_iter, _, reached = _emcore.nmf(rows, w, h, max_iter=max_iter, tol=tol, **given)
+    return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
+
+
+def _outside(
+    source: Source,
+    k: int,
+    init: str,
+    given: dict[str, Any],
+    max_iter: int,
+    tol: float,
+    random_state: Any,
+    W0: Any,
+    H0: Any,
+    memory: Any,
+    checkpoint: Any,
+) -> Factors:
+    """`nmf` of rows outside memory."""
+    real = real_of(source)
+    told = {"method": "nmf", "n_components": k, "init": init, **given, "tol": tol}
+    if init == "random":
+        told["random_state"] = repr(random_state)
+    for name, value in (("W0", W0), ("H0", H0)):
+        if init == "custom" and value is not None:
+            told[name] = np.asarray(value)
+    fixed = of_source.sums_bytes(source.shape[1], k)
+    passes = begin(source, memory, checkpoint, told, of_source.row_bytes(k, real, init), fixed)
+    passes.source = source_of_size(passes)
+    real_now = real_of(passes.source)
+    if (state := passes.checkpoint.load("factors")) is not None:
+        w, h = state["w"], np.empty_like(state["h"])
+    elif init == "custom":
+        w, h = (np.array(factor) for factor in custom(source.shape, k, W0, H0))
+    else:
+        w, h = of_source.start(passes, k, init, given["mu"], random_state, given["weights"], real_now)
+    w, h = np.asarray(w, dtype=real_now, order="C"), np.array(h, dtype=np.float64, order="C")
+    n_iter, _, reached = of_source.factors(passes, w, h, given, max_iter, tol)
+    return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
+
+
+def nmf_maps(
+    X: ArrayLike,
+    H: ArrayLike,
+    *,
+    loss: str = "frobenius",
+    max_iter: int = 200,
+    tol: float = 1e-4,
+    alpha_W: float = 0.0,
+    l1_ratio: float = 0.0,
+    weights: ArrayLike | None = None,
+    memory: int | str | None = None,
+) -> NDArray[Any]:
+    """
+    The maps W of known spectra H: the same minimum as in `nmf`, row by row.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d), or PreparedRows
+        Not negative. Any pixel type; it is not converted.
+    H : array-like, shape (k, d)
+        Spectra, not negative; they may depend on each other.
+    loss : {"frobenius", "kullback-leibler"}
+        Non-negative least squares, exactly [1]_; or the largest Poisson likelihood, by Newton's method until `tol`.
+    max_iter, tol : int, float
+        For "kullback-leibler": a row is done when a step moves less than this fraction of its counts; what is left is
+        about the square of that.
+    alpha_W, l1_ratio, weights, memory
+        As in `nmf`.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+        float64 for float64 data, else float32.
+
+    References
+    ----------
+    .. [1] Lawson & Hanson, Solving Least Squares Problems (1974); Bro & De Jong, J. Chemom. 11 (1997) 393.
+
+    Examples
+    --------
+    >>> nmf_maps([[2.0, 3.0, 4.0]], [[1.0, 1.0, 0.0], [0.0, 0.5, 2.0]]).round(6)
+    array([[2., 2.]])
+    """
+    rows: Any = open_rows(X, memory=memory)
+    outside = isinstance(rows, Source)
+    if outside:
+        real = real_of(rows)
+    else:
+        rows, real = checked_rows(rows)
+    loss = check_option(loss, LOSSES, "loss")
+    max_iter = check_count(max_iter, "max_iter", 1)
+    tol = check_number(tol, "tol", 0)
+    spectra = np.ascontiguousarray(as_rows(H, "H", nonnegative=True), dtype=np.float64)
+    if spectra.shape[1] != rows.shape[1]:
+        raise ValueError(f"H has {spectra.shape[1]} features and X has {rows.shape[1]}; they must be the same")
+    penalty, _ = penalties(rows.shape, alpha_W, "same", l1_ratio)
+    given: dict[str, Any] = {
+        "kullback_leibler": loss == "kullback-leibler",
+        "max_iter": max_iter,
+        "tol": tol,
+        "penalty_w": penalty,
+        "weights": check_weights(weights, rows.shape[1]),
+    }
+    if outside:
+        passes = _visits(rows, memory, len(spectra))
+        w = of_source.maps(passes, spectra, real_of(passes.source), given)
+    else:
+        w = np.zeros((len(rows), len(spectra)), real_of(rows))
+        _emcore.nmf_maps(rows, w, spectra, **given)
+    return w.astype(real, copy=False)
+
+
+def nmf_loss(
+    X: ArrayLike,
+    W: ArrayLike,
+    H: ArrayLike,
+    *,
+    loss: str = "frobenius",
+    weights: ArrayLike | None = None,
+    memory: int | str | None = None,
+) -> float:
+    """
+    How far ``W @ H`` is from X: what `nmf` minimises, without the penalties.
+
+    Parameters
+    ----------
+    X, W, H : array-like, shapes (n, d), (n, k) and (k, d)
+    loss, weights, memory
+        As in `nmf`.
+
+    Examples
+    --------
+    >>> nmf_loss([[1.0, 2.0]], [[1.0]], [[1.0, 1.0]])
+    0.5
+    """
+    rows: Any = open_rows(X, memory=memory)
+    outside = isinstance(rows, Source)
+    if not outside:
+        rows, _ = checked_rows(rows)
+    spectra = as_rows(H, "H", nonnegative=True).astype(np.float64, order="C")
+    maps = as_rows(W, "W", nonnegative=True)
+    if maps.shape != (len(rows), len(spectra)) or spectra.shape[1] != rows.shape[1]:
+        raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
+    kullback_leibler = check_option(loss, LOSSES, "loss") == "kullback-leibler"
+    per_feature = check_weights(weights, rows.shape[1])
+    if outside:
+        passes = _visits(rows, memory, len(spectra))
+        maps = maps.astype(real_of(passes.source), order="C", copy=False)
+        return of_source.loss(passes, maps, spectra, {"kullback_leibler": kullback_leibler, "weights": per_feature})
+    maps = maps.astype(real_of(rows), order="C", copy=False)
+    return _emcore.nmf_loss(rows, maps, spectra, kullback_leibler=kullback_leibler, weights=per_feature)
+
+
+def _visits(source: Source, memory: Any, k: int) -> Passes:
+    """Passes over checked rows outside memory of which k numbers each are asked."""
+    passes = begin(source, memory, None, {}, 8 * k, of_source.sums_bytes(source.shape[1], k), quiet=True)
+    passes.source = source_of_size(passes)
+    return passes

@@ -1,0 +1,144 @@
+"""PCA as an estimator that follows scikit-learn to the letter."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from emcore.core.validation import as_rows, check_count, check_number, check_option
+from emcore.methods.pca.fit import pca, scores_outside
+from emcore.methods.pca.projection import project
+from emcore.outofcore.open import rows_of
+from emcore.outofcore.sources import Source
+
+
+class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """
+    Principal component analysis.
+
+    `emcore.methods.pca.fit.pca` as an estimator, to be put where ``sklearn.decomposition.PCA`` stands. Integers are
+    not converted, the data are not copied.
+
+    Parameters
+    ----------
+    n_components : int, float or None
+        k; between 0 and 1 the share of the variance that is to be explained at least. Default: the smaller of the
+        numbers of rows and features, which for large data is slow.
+    center : bool
+        Subtract the mean of every feature. Without, a truncated singular value decomposition of X itself.
+    svd_solver : {"auto", "full", "randomized"}
+        "full" is exact; "auto" is too, where that is about as fast. See `emcore.methods.pca.fit.pca`.
+    random_state : int, RandomState or None
+        For the random start of "randomized"; None stands for 0, so that results can be repeated.
+    memory : int or str, optional
+        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
+    checkpoint : path, optional
+        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+
+    Attributes
+    ----------
+    components_ : ndarray, shape (k, d), float64
+        Orthonormal, strongest first; the entry of largest modulus is positive.
+    explained_variance_, explained_variance_ratio_, singular_values_ : ndarray, shape (k,), float64
+        Ratios are shares of the variance of all components, whatever k.
+    mean_ : ndarray, shape (d,), float64
+    noise_variance_ : float
+        Mean variance of the components that are left out.
+    n_components_, n_samples_ : int
+    n_features_in_, feature_names_in_
+        As scikit-learn sets them.
+
+    Examples
+    --------
+    >>> from emcore import PCA
+    >>> from emcore.datasets import lattice_micrograph
+    >>> rows = lattice_micrograph(shape=(200, 300), dtype="uint8").image
+    >>> model = PCA(3).fit(rows)
+    >>> model.components_.shape, model.transform(rows).shape
+    ((3, 300), (200, 3))
+    """
+
+    def __init__(
+        self,
+        n_components: float | None = None,
+        *,
+        center: bool = True,
+        svd_solver: str = "auto",
+        random_state: Any = None,
+        memory: int | str | None = None,
+        checkpoint: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.center = center
+        self.svd_solver = svd_solver
+        self.random_state = random_state
+        self.memory = memory
+        self.checkpoint = checkpoint
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Find the components of `X`, shape (n, d), n at least 2, in memory or outside it; `y` is ignored."""
+        self._fit(X)
+        return self
+
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[Any]:
+        """Find the components of `X`, shape (n, d), and return its scores, shape (n, k); `y` is ignored."""
+        return self._scores(self._fit(X))
+
+    def _fit(self, X: ArrayLike) -> Any:
+        rows = rows_of(self, X)
+        n, d = rows.shape
+        solver = check_option(self.svd_solver, ("auto", "full", "randomized"), "svd_solver")
+        share = None
+        if self.n_components is None:
+            k = min(n, d)
+        elif isinstance(self.n_components, float | np.floating):
+            share = check_number(self.n_components, "n_components", 0, 1)
+            k = min(n, d)
+        else:
+            k = check_count(self.n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
+        seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        solver = "exact" if solver == "full" else solver
+        options = {"memory": self.memory, "checkpoint": self.checkpoint}
+        found = pca(rows, k, center=self.center, solver=solver, random_state=int(seed), **options)
+        if share is not None:
+            k = min(1 + int(np.searchsorted(np.cumsum(found.explained_variance_ratio), share)), k)
+        self.components_ = found.components[:k]
+        self.explained_variance_ = found.explained_variance[:k]
+        self.explained_variance_ratio_ = found.explained_variance_ratio[:k]
+        self.singular_values_ = found.singular_values[:k]
+        self.mean_ = found.mean
+        left = max(found.total_variance - float(self.explained_variance_.sum()), 0.0)
+        self.noise_variance_ = left / (min(n, d) - k) if k < min(n, d) else 0.0
+        self.n_components_ = k
+        self.n_samples_ = n
+        return rows
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """The scores of `X`, shape (n, d): what each row holds of each component, shape (n, k)."""
+        check_is_fitted(self)
+        return self._scores(rows_of(self, X, reset=False))
+
+    def _scores(self, rows: Any) -> NDArray[Any]:
+        if isinstance(rows, Source):
+            found = scores_outside(rows, self.components_, self.mean_, self.center, memory=self.memory)
+        else:
+            found = project(as_rows(rows), self.components_, self.mean_, self.center)
+        return found.astype(np.float32) if rows.dtype == np.float32 else found
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """The data that the scores `X`, shape (n, k), stand for."""
+        check_is_fitted(self)
+        data = np.asarray(X) @ self.components_
+        return np.asarray(data + self.mean_ if self.center else data)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.components_.shape[0])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

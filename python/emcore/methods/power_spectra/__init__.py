@@ -1,0 +1,1 @@
+"""Moving-window power spectra of images."""

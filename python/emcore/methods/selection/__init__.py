@@ -1,0 +1,1 @@
+"""How many: components of a decomposition, clusters of a clustering."""

@@ -1,0 +1,299 @@
+"""How many clusters? Several criteria, each of which costs time and memory in proportion to the rows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore import _emcore
+from emcore.core.validation import as_rows, check_count, check_option
+from emcore.methods.fuzzy.fit import fuzzy_c_means
+from emcore.methods.kmeans.fit import kmeans
+from emcore.methods.selection.agreement import adjusted_rand_index
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ESTIMATORS = ("kmeans", "fuzzy-c-means")
+_SAMPLE_VALUES = 20_000_000
+_STABLE = 0.8
+
+Fit = Callable[[Any, int, int], NDArray[np.int32]]
+"""``fit(rows, k, seed)`` returns labels."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterChoice:
+    """
+    What each criterion says of every number of clusters that was tried, and the number they agree on best.
+
+    Attributes
+    ----------
+    n_clusters : int
+        The recommended number; ``int(choice)`` gives it too.
+    reason : str
+        Which criteria chose it.
+    tried : ndarray of int, shape (t,)
+    inertia : ndarray, shape (t,)
+        Sum of squared distances to the mean of the own cluster; its elbow is the point farthest from the chord from one
+        cluster to the largest number tried.
+    davies_bouldin : ndarray, shape (t,)
+        Mean over clusters of the largest (spread + spread) / distance to another [1]_; low is good.
+    calinski_harabasz : ndarray, shape (t,)
+        Scatter between over scatter within, each by its degrees of freedom [2]_; high is good.
+    silhouette : ndarray, shape (t,)
+        Mean of (b - a) / max(a, b), a and b the mean distances to the own and to the nearest other cluster [3]_, on a
+        sample that has rows of every cluster; between -1 and 1, high is good.
+    gap, gap_error : ndarray, shape (t,)
+        By how much ln(inertia) is lower than for uniform data in the same box, and the standard error of that [4]_; the
+        smallest number counts whose gap reaches that of the next less its error.
+    stability : ndarray, shape (t,)
+        Mean adjusted Rand index of runs from other seeds with the best one; 1 where all agree.
+    votes : dict of str to int
+        What each criterion chooses.
+    estimator : str
+    """
+
+    n_clusters: int
+    reason: str
+    tried: NDArray[np.int64]
+    inertia: NDArray[np.float64]
+    davies_bouldin: NDArray[np.float64]
+    calinski_harabasz: NDArray[np.float64]
+    silhouette: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    gap_error: NDArray[np.float64]
+    stability: NDArray[np.float64]
+    votes: dict[str, int]
+    estimator: str
+
+    def __int__(self) -> int:
+        return self.n_clusters
+
+    __index__ = __int__
+
+    def plot(self) -> "Figure":
+        """Every criterion against the number of clusters; what it chooses is filled. A figure not tied to pyplot."""
+        from emcore.reporting.plotting import style
+        from emcore.reporting.plotting.choice import draw_choice
+
+        with style():
+            return draw_choice(self)
+
+
+def choose_n_clusters(
+    data: ArrayLike,
+    range: Iterable[int] = range(2, 11),
+    *,
+    estimator: Any = "kmeans",
+    n_seeds: int = 5,
+    n_references: int = 5,
+    sample: int = 2000,
+    random_state: int = 0,
+) -> ClusterChoice:
+    """
+    Cluster the rows into each of several numbers of groups and say which number fits them best.
+
+    Elbow of the inertia, Davies-Bouldin, Calinski-Harabasz, silhouette and gap each have a vote; of numbers with as
+    many votes the one of larger silhouette is taken. Beside the data, memory grows with the number of rows only.
+
+    Parameters
+    ----------
+    data : array-like, shape (n, d), or PreparedRows
+        Any pixel type; neither converted nor copied.
+    range : iterable of int, default 2 to 10
+        Numbers of clusters to try, each between 2 and n - 1.
+    estimator : {"kmeans", "fuzzy-c-means"}, or an estimator or its class
+        What clusters; of an estimator (`emcore.KMeans`, `emcore.FuzzyCMeans`) a copy with ``n_clusters`` and
+        ``random_state`` set is fitted and its ``labels_`` are judged.
+    n_seeds : int, default 5
+        Runs for every number; the one of least inertia is judged.
+    n_references : int, default 5
+        Uniform data sets for the gap, at least 2.
+    sample : int, default 2000
+        Rows on which the silhouette and the gap are found, fewer where rows are long, so that the sample stays small.
+    random_state : int
+        Seed of everything that is random.
+
+    Returns
+    -------
+    ClusterChoice
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity, numbers of clusters below 2 or not below n, nothing to try, rows that are all the same.
+    TypeError
+        `data` that are not real numbers, an estimator without ``fit``.
+
+    References
+    ----------
+    .. [1] D. L. Davies and D. W. Bouldin, IEEE Trans. Pattern Anal. Mach. Intell. 1 (1979) 224-227.
+    .. [2] T. Calinski and J. Harabasz, Commun. Stat. 3 (1974) 1-27.
+    .. [3] P. J. Rousseeuw, J. Comput. Appl. Math. 20 (1987) 53-65.
+    .. [4] R. Tibshirani, G. Walther and T. Hastie, J. R. Stat. Soc. B 63 (2001) 411-423.
+
+    Examples
+    --------
+    >>> import numpy as np, emcore
+    >>> rng = np.random.default_rng(0)
+    >>> points = rng.normal(size=(600, 2)) + 9 * rng.integers(0, 2, (600, 2))
+    >>> choice = emcore.choose_n_clusters(points, range(2, 8))
+    >>> int(choice), choice.votes["silhouette"]
+    (4, 4)
+    """
+    n, d = (rows := as_rows(data, "data")).shape
+    tried = sorted({check_count(k, "range", 2, n - 1, f"{n} rows") for k in range})
+    if not tried:
+        raise ValueError("range holds no number of clusters; give for example range(2, 11)")
+    n_seeds = check_count(n_seeds, "n_seeds", 1)
+    n_references = check_count(n_references, "n_references", 2)
+    sample = check_count(sample, "sample", 10)
+    rng = np.random.default_rng(check_count(random_state, "random_state", 0, 2**63 - 1))
+    seeds = rng.integers(2**31 - 1, size=n_seeds).tolist()
+    fit, name = _fit(estimator)
+    total = float(_spread(rows, np.zeros(n, np.int32), 1)[1].sum())
+    if total == 0:
+        raise ValueError("data has rows that are all the same; there is nothing to cluster")
+    size = min(n, sample, max(200, _SAMPLE_VALUES // d))
+
+    found = [_judge(rows, k, fit, seeds, total, size, rng) for k in tried]
+    inertia, bouldin, harabasz, silhouette, stability = (np.array(values) for values in zip(*found, strict=True))
+    gap, error = _gap(_take(rows, np.sort(rng.choice(n, size, replace=False))), tried, fit, seeds[0], n_references, rng)
+
+    numbers = np.array(tried)
+    votes = {
+        "elbow": int(numbers[_elbow(np.r_[1, numbers], np.r_[total, inertia])]),
+        "Davies-Bouldin": int(numbers[bouldin.argmin()]),
+        "Calinski-Harabasz": int(numbers[harabasz.argmax()]),
+        "silhouette": int(numbers[silhouette.argmax()]),
+        "gap": int(numbers[_first_gap(gap, error)]),
+    }
+    count = np.array([list(votes.values()).count(k) for k in tried])
+    best = int(np.lexsort((silhouette, count))[-1])
+    chose = [criterion for criterion, k in votes.items() if k == tried[best]]
+    reason = f"{len(chose)} of {len(votes)} criteria choose {tried[best]}: {', '.join(chose)}"
+    if stability[best] < _STABLE:
+        reason += f"; but runs from other seeds differ (adjusted Rand index {stability[best]:.2f})"
+    return ClusterChoice(
+        n_clusters=tried[best],
+        reason=reason,
+        tried=numbers,
+        inertia=inertia,
+        davies_bouldin=bouldin,
+        calinski_harabasz=harabasz,
+        silhouette=silhouette,
+        gap=gap,
+        gap_error=error,
+        stability=stability,
+        votes=votes,
+        estimator=name,
+    )
+
+
+def _fit(estimator: Any) -> tuple[Fit, str]:
+    """How to cluster, and its name."""
+    if isinstance(estimator, str):
+        if check_option(estimator, ESTIMATORS, "estimator") == "kmeans":
+            return lambda rows, k, seed: kmeans(rows, k, random_state=seed).labels, estimator
+        return lambda rows, k, seed: fuzzy_c_means(rows, k, random_state=seed).labels, estimator
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+        raise TypeError(f"estimator={estimator!r} cannot be fitted; give emcore.KMeans, emcore.FuzzyCMeans or a name")
+    kind = estimator if isinstance(estimator, type) else type(estimator)
+    given = {} if isinstance(estimator, type) else estimator.get_params()
+
+    def fit(rows: Any, k: int, seed: int) -> NDArray[np.int32]:
+        labels = kind(**{**given, "n_clusters": k, "random_state": seed}).fit(rows).labels_
+        return np.ascontiguousarray(labels, dtype=np.int32)
+
+    return fit, kind.__name__
+
+
+def _spread(rows: Any, labels: NDArray[np.int32], k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of each cluster, squared distance of each row to its own."""
+    return _emcore.kmeans_spread(rows, labels, k, metric="euclidean")
+
+
+def _judge(
+    rows: Any, k: int, fit: Fit, seeds: list[int], total: float, size: int, rng: np.random.Generator
+) -> tuple[float, float, float, float, float]:
+    """Inertia, Davies-Bouldin, Calinski-Harabasz, silhouette, stability of k clusters."""
+    runs = [fit(rows, k, seed) for seed in seeds]
+    spreads = [_spread(rows, labels, k) for labels in runs]
+    best = int(np.argmin([squares.sum() for _, squares in spreads]))
+    labels, (means, squares) = runs[best], spreads[best]
+    within = float(squares.sum())
+    n = len(labels)
+    there = np.flatnonzero(np.bincount(labels, minlength=k))
+    spread = np.bincount(labels, np.sqrt(squares), k)[there] / np.bincount(labels, minlength=k)[there]
+    apart = np.sqrt(((means[there, None] - means[there]) ** 2).sum(axis=2))
+    np.fill_diagonal(apart, np.inf)
+    with np.errstate(divide="ignore"):
+        bouldin = float(((spread[:, None] + spread) / apart).max(axis=1).mean()) if len(there) > 1 else np.inf
+        harabasz = float(np.float64(total - within) / (k - 1) / (np.float64(within) / (n - k)))
+    rand = [adjusted_rand_index(labels, other) for i, other in enumerate(runs) if i != best]
+    return within, bouldin, harabasz, _silhouette(rows, labels, k, size, rng), float(np.mean(rand)) if rand else 1.0
+
+
+def _take(rows: Any, indices: NDArray[Any]) -> NDArray[np.float64]:
+    taken = rows.take(indices.tolist()) if isinstance(rows, _emcore.PreparedRows) else rows[indices]
+    return np.asarray(taken, dtype=np.float64)
+
+
+def _silhouette(rows: Any, labels: NDArray[np.int32], k: int, size: int, rng: np.random.Generator) -> float:
+    """Mean over all rows, estimated from at least two of every cluster that has them."""
+    counts = np.bincount(labels, minlength=k)
+    chosen = []
+    for c in np.flatnonzero(counts):
+        members = np.flatnonzero(labels == c)
+        wanted = min(len(members), max(2, round(size * len(members) / len(labels))))
+        chosen.append(rng.choice(members, wanted, replace=False))
+    if len(chosen) < 2:
+        return -1.0
+    part = _take(rows, np.concatenate(chosen))
+    part -= part.mean(axis=0)
+    square = (part**2).sum(axis=1)
+    distance = np.sqrt(np.maximum(square[:, None] + square - 2 * part @ part.T, 0))
+    np.fill_diagonal(distance, 0)
+    ends = np.cumsum([len(members) for members in chosen])
+    sums = np.add.reduceat(distance, np.r_[0, ends[:-1]], axis=1)
+    sizes = np.diff(ends, prepend=0)
+    of = np.repeat(np.arange(len(chosen)), sizes)
+    here = np.arange(len(of))
+    own = sums[here, of] / np.maximum(sizes[of] - 1, 1)
+    others = sums / sizes
+    others[here, of] = np.inf
+    other = others.min(axis=1)
+    larger = np.maximum(own, other)
+    value = np.where((sizes[of] > 1) & (larger > 0), (other - own) / np.where(larger > 0, larger, 1), 0.0)
+    share = counts[counts > 0] / len(labels)
+    return float((np.bincount(of, value) / sizes) @ share)
+
+
+def _gap(
+    part: NDArray[np.float64], tried: list[int], fit: Fit, seed: int, n_references: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gap statistic of some rows, and its standard error."""
+    low, high = part.min(axis=0), part.max(axis=0)
+
+    def logs(rows: NDArray[np.float64]) -> list[float]:
+        inertia = [_spread(rows, fit(rows, k, seed), k)[1].sum() for k in tried if k < len(rows)]
+        return [float(np.log(max(x, 1e-300))) for x in inertia] + [np.nan] * (len(tried) - len(inertia))
+
+    references = np.array([logs(rng.uniform(low, high, part.shape)) for _ in np.arange(n_references)])
+    error = references.std(axis=0) * np.sqrt(1 + 1 / n_references)
+    return references.mean(axis=0) - np.array(logs(part)), error
+
+
+def _first_gap(gap: NDArray[np.float64], error: NDArray[np.float64]) -> int:
+    """The first gap that reaches the next less its error, else the largest."""
+    enough = np.flatnonzero(gap[:-1] >= gap[1:] - error[1:])
+    return int(enough[0]) if len(enough) else int(np.nanargmax(gap)) if np.isfinite(gap).any() else 0
+
+
+def _elbow(numbers: NDArray[Any], inertia: NDArray[np.float64]) -> int:
+    """Index, the first point not counted, of the point farthest below the chord."""
+    chord = np.interp(numbers, numbers[[0, -1]], inertia[[0, -1]])
+    return int(np.argmax((chord - inertia)[1:]))

@@ -1,0 +1,1 @@
+"""Segments of a scan: SLIC and merging."""

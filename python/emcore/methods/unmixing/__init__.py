@@ -1,0 +1,1 @@
+"""Endmembers of counts, and spectra of several parts joined to those of phases."""

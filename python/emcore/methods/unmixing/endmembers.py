@@ -1,0 +1,296 @@
+"""Which few spectra are the rows of a matrix mixed from, and how many are they?
+
+Counts are weighted as Keenan & Kotula (Surf. Interface Anal. 36 (2004) 203) have it: with a the counts of every row and
+b those of every channel, ``Y = X / sqrt(a b^T)`` has the same noise everywhere, 1 / sqrt(all counts). How many singular
+values of Y stand above that noise is the number of components (Gavish & Donoho, IEEE Trans. Inf. Theory 60 (2014)
+5040), and the non-negative factors of Y, weights undone, are the spectra. Y is never stored: its rows are computed from
+X block by block.
+
+A single count where few are expected, a b / N << 1, weighs so much in Y that it would pass for a component by itself.
+So no channel is given a weight above that of `floors`, and rows with fewer counts than that do not take part in the
+search for spectra; they have maps like all others.
+
+Nor is the noise quite the same everywhere: where a rare phase is, its own channels have few counts in all and much
+noise in Y. So a component counts only if it is above what the noise of the phases found before it can reach, see
+`rare_edge`.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.methods.nmf.fit import SWEEPS, nmf, nmf_maps
+from emcore.methods.pca.fit import PCAResult, pca
+from emcore.methods.preprocessing import Floats, Recipe, _index, prepare, selected, sums_of
+from emcore.methods.selection.components import n_components as rank_by_rule
+from emcore.methods.selection.rules import RankChoice, optimal_threshold
+from emcore.outofcore.checkpoint import step
+
+WEIGHTINGS = ("poisson", "none")
+MOST = 20
+"""Components of which the singular value is computed, to choose among them."""
+# A count alone has at most this part of the square of the threshold of singular values.
+_ALONE = 0.25
+# The median rule needs all singular values; beyond so many that takes long.
+_ALL = 1024
+_ITERATIONS = 300
+_SETTLED = 3e-4
+# Enough to know where phases are.
+_ROUGH = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Endmembers:
+    """Spectra that rows are mixed from.
+
+    Attributes
+    ----------
+    spectra : ndarray, shape (k, d), float64
+        Each of sum 1.
+    choice : RankChoice
+        How many, by which rule, why.
+    evr : ndarray, shape (m,), float64
+        Explained-variance ratios of the weighted rows, not centred.
+    above_edge : int
+        How many singular values are above the largest that noise alone is expected to have; 0 where that is not known.
+    settled : bool
+        Whether the factorisation converged.
+    """
+
+    spectra: Floats
+    choice: RankChoice
+    evr: Floats
+    above_edge: int
+    settled: bool
+
+
+def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
+    """
+    The counts below which a row takes no part, and a channel weighs no more.
+
+    Both are the same part f, at most a half, of the mean, so that a single count in such a row and channel has in Y the
+    square ``1 / (a b)``, a quarter of the squared threshold of singular values, ``lambda^2 max(rows, channels) /
+    total``.
+
+    Examples
+    --------
+    >>> from emcore.methods.unmixing.endmembers import floors
+    >>> a, b = floors(6400, 1980, 1e6)
+    >>> round(a, 1), round(b, 1)
+    (7.7, 24.7)
+    """
+    factor = optimal_threshold((rows, channels)) ** 2
+    part = min(math.sqrt(min(rows, channels) / (_ALONE * factor * total)), 0.5)
+    return total / rows * part, total / channels * part
+
+
+def channel_weights(sums: Floats, counts: Floats, counting: bool) -> Floats:
+    """
+    What the square of a channel's residual counts for: one over its counts, but none more than at the floor.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (d,)
+        Counts of every channel.
+    counts : ndarray, shape (n,)
+        Counts of every row.
+    counting : bool
+        Whether these are counts; other values have no floor.
+
+    Returns
+    -------
+    ndarray, shape (d,), float64
+        1 for a channel without counts, which has nothing to weigh.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.unmixing.endmembers import channel_weights
+    >>> (1 / channel_weights(np.array([500.0, 0.0, 1.0]), np.full(50, 10.0), True)).round(1).tolist()
+    [500.0, 1.0, 21.2]
+    """
+    filled = int(np.count_nonzero(sums)), int(np.count_nonzero(counts))
+    if not all(filled):
+        return np.ones_like(sums)
+    floor = floors(filled[1], filled[0], float(sums.sum()))[1] if counting else 0.0
+    weights: Floats = np.divide(1, np.maximum(sums, floor), out=np.ones_like(sums), where=sums > 0)
+    return weights
+
+
+def rare_edge(maps: Floats, spectra: Floats, counts: Floats, sums: Floats) -> float:
+    """
+    The largest singular value that the noise of mixed phases is expected to have in Y.
+
+    Entries of Y have the variance ``s = m / (a b)``, with m expected counts; the norm of such a matrix is about
+    ``sqrt(max_i sum_j s) + sqrt(max_j sum_i s)`` (Bandeira & van Handel, Ann. Probab. 44 (2016) 2479). That is taken
+    for rows in which a phase is alone and channels which it has for itself. For one phase it is ``(sqrt(n) + sqrt(d)) /
+    sqrt(total)``.
+
+    Parameters
+    ----------
+    maps, spectra : ndarray, shapes (n, k) and (k, d)
+        In counts; each spectrum of sum 1.
+    counts, sums : ndarray, shapes (n,) and (d,)
+        a and b, of rows and channels, positive.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.unmixing.endmembers import rare_edge
+    >>> round(rare_edge(np.full((100, 1), 16.0), np.full((1, 400), 1 / 400), np.full(100, 16.0), np.full(400, 4.0)), 6)
+    0.75
+    """
+    along = (spectra / sums).sum(axis=1)
+    whole = maps.sum(axis=0)
+    across = np.divide((maps / counts[:, None]).sum(axis=0), whole, out=np.zeros_like(whole), where=whole > 0)
+    return float((np.sqrt(along) + np.sqrt(across)).max())
+
+
+def find_endmembers(
+    rows: Any,
+    n_components: int | str,
+    weighting: str,
+    loss: str,
+    counting: bool,
+    positions: NDArray[np.intp] | None = None,
+    known: tuple[Floats, Floats] | None = None,
+) -> Endmembers:
+    """
+    The spectra that the rows are mixed from.
+
+    Parameters
+    ----------
+    rows : ndarray, PreparedRows or Source, shape (n, d)
+        Not negative, with a sum above 0.
+    n_components : int or "auto"
+    weighting : {"poisson", "none"}
+    loss : {"frobenius", "kullback-leibler"}
+        The second is for counts as they are: the weighting then serves the number of components and the start.
+    counting : bool
+        Whether the values are numbers of events, the noise of which is known.
+    positions : ndarray of int, optional
+        The rows that take part; default all.
+    known : (ndarray, ndarray), optional
+        What `sums_of` gives of them.
+
+    Returns
+    -------
+    Endmembers
+
+    Raises
+    ------
+    ValueError
+        More components than the rows or channels allow.
+
+    Examples
+    --------
+    >>> from emcore.datasets import eds_phases
+    >>> from emcore.methods.unmixing.endmembers import find_endmembers
+    >>> rows = eds_phases(shape=(30, 30)).signal.data.reshape(900, -1)
+    >>> found = find_endmembers(rows, "auto", "poisson", "frobenius", True)
+    >>> found.choice.n, found.spectra.shape, found.spectra.sum(axis=1).round(6).tolist()
+    (3, (3, 1000), [1.0, 1.0, 1.0])
+    """
+    counts, sums = known or sums_of(rows, positions)
+    taken = np.flatnonzero(counts > 0) if positions is None else positions[counts[positions] > 0]
+    if weighting == "poisson":
+        if counting:
+            least = floors(len(taken), max(int(np.count_nonzero(sums)), 1), float(sums.sum()))[0]
+            enough = taken[counts[taken] >= least]
+            if len(enough) < len(taken):
+                taken, sums = enough, sums_of(rows, enough)[1]
+        scale = np.sqrt(channel_weights(sums, counts[taken], counting)) * (sums > 0)
+        weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=_index(rows, taken)))
+    else:
+        scale = np.ones_like(sums)
+        weighted = selected(rows, taken)
+    n, d = len(taken), int(np.count_nonzero(sums))
+    most = min(n, d)
+    if isinstance(n_components, int) and n_components > most:
+        raise ValueError(f"n_components={n_components} is too many for {n} positions and {d} channels with counts")
+    full = n_components == "auto" and weighting == "poisson" and not counting and most <= _ALL
+    looked_at = min(weighted.shape) if full else min(MOST, most)
+    found = pca(weighted, max(looked_at, n_components if isinstance(n_components, int) else 1), center=False)
+    total = float(sums.sum()) if weighting == "poisson" and counting else 0.0
+    choice = _choice(found, n_components, weighting, (n, d), total, full)
+    if total and n_components == "auto":
+        choice = _above_rare(choice, found, weighted, counts[taken], scale)
+    # Of one component the start, a singular vector, is the solution.
+    most = _ITERATIONS if choice.n > 1 else 1
+    h, n_iter = step(weighted, lambda: nmf(weighted, choice.n, max_iter=most, tol=_SETTLED, inner_sweeps=SWEEPS)[1:3])
+    settled = choice.n == 1 or n_iter < most
+    # What a channel was multiplied by, undone.
+    spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
+    if loss == "kullback-leibler":
+        spectra, settled = _likeliest(selected(rows, taken), spectra)
+    whole = spectra.sum(axis=1, keepdims=True)
+    spectra = (spectra / np.where(whole > 0, whole, 1))[whole[:, 0] > 0]
+    edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(total) if total else math.inf
+    singular = found.singular_values / max(float(found.singular_values[0]), 1e-300)
+    evr = found.explained_variance_ratio[:MOST]
+    return Endmembers(spectra, choice, evr, int(np.count_nonzero(singular > edge)), settled)
+
+
+def _choice(
+    found: PCAResult, n_components: int | str, weighting: str, shape: tuple[int, int], total: float, full: bool
+) -> RankChoice:
+    if isinstance(n_components, int):
+        return RankChoice(n_components, "given", f"n_components={n_components} was asked for")
+    evr = found.explained_variance_ratio
+    if total:
+        return rank_by_rule(evr, "gavish-donoho", shape=shape, total_counts=total)
+    if full:
+        return rank_by_rule(evr[: min(shape)], "gavish-donoho", shape=shape)
+    return rank_by_rule(evr, "gap")
+
+
+def _above_rare(choice: RankChoice, found: PCAResult, weighted: Any, counts: Floats, scale: Floats) -> RankChoice:
+    """The components that are above the noise of those before them."""
+    k = choice.n
+    while k > 2:
+        (edge,) = step(weighted, partial(_reach, weighted, k - 1, counts, scale))
+        if float(found.singular_values[k - 1]) > edge * float(found.singular_values[0]):
+            break
+        k -= 1
+    if k == choice.n:
+        return choice
+    rest = f"{choice.n - k} of them may be noise of a rare phase"
+    return RankChoice(k, choice.rule, f"{choice.reason}, {rest}")
+
+
+def _reach(weighted: Any, k: int, counts: Floats, scale: Floats) -> tuple[float]:
+    """`rare_edge` of k phases, roughly known."""
+    fit, filled = nmf(weighted, k, max_iter=_ROUGH, tol=1e-3, inner_sweeps=SWEEPS), scale > 0
+    spectra = fit.H[:, filled] / scale[filled]
+    whole = spectra.sum(axis=1)
+    kept = whole > 0
+    maps = fit.W[:, kept] * np.sqrt(counts)[:, None] * whole[kept]
+    return (rare_edge(maps, spectra[kept] / whole[kept, None], counts, 1 / scale[filled] ** 2),)
+
+
+def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
+    """Spectra of the largest Poisson likelihood, from a start near it, and whether that was reached."""
+    start = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
+    (maps,) = step(rows, lambda: (nmf_maps(rows, start),))
+    # A multiplicative update cannot leave zero.
+    start, maps = start + 1e-3 / start.shape[1], maps + 1e-3 * maps.mean()
+    found = nmf(
+        rows,
+        len(start),
+        solver="mu",
+        loss="kullback-leibler",
+        init="custom",
+        W0=maps,
+        H0=start,
+        max_iter=2 * _ITERATIONS,
+        tol=1e-5,
+    )
+    return np.asarray(found.H, dtype=np.float64), found.n_iter < 2 * _ITERATIONS

@@ -1,0 +1,145 @@
+"""Which of what a caller hands over is outside memory, and how it becomes rows."""
+
+import warnings
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from emcore._emcore import PreparedRows
+from emcore.core.memory import check_memory
+from emcore.core.signals import Signal
+from emcore.outofcore.sources import Source
+from emcore.outofcore.stored import Stored
+
+
+def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = None) -> Any:
+    """
+    A `Source` for what must be visited block by block; else what was given, or its rows in memory.
+
+    Parameters
+    ----------
+    X : array-like, memory map, HDF5 or Zarr array, Dask array, Signal or HyperSpy signal
+        Shape (n, d), or (navigation axes, d) for what is outside memory; of a signal the signal axes are the features.
+    name : str
+        The argument's name, for messages.
+    memory : int, str or None
+        Stored data that take less than half of it are simply loaded (or mapped).
+    checkpoint : path or None
+        Progress is kept there, for which data are visited block by block even if they are in memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> open_rows(np.eye(3)).shape
+    (3, 3)
+    >>> open_rows(np.eye(3), checkpoint="fit.npz").shape
+    (3, 3)
+    """
+    budget = check_memory(memory)
+    source = as_source(X, name)
+    if source is None:
+        if checkpoint is None:
+            return X
+        array = np.asarray(X)
+        if array.ndim != 2:
+            raise ValueError(f"{name} has shape {array.shape} ({array.ndim}-D); a 2-D array is needed")
+        return Source([Stored(array)], name=name)
+    if source is X or source.lazy or checkpoint is not None or source.nbytes > budget // 2:
+        return source
+    return source.whole()
+
+
+def as_source(X: Any, name: str = "X") -> Source | None:
+    """
+    A `Source` of what is outside memory; None for what is in memory.
+
+    Examples
+    --------
+    >>> as_source([[1.0, 2.0]]) is None
+    True
+    """
+    if isinstance(X, Source):
+        return X
+    data, inner = X, 1
+    if isinstance(X, dict) and "data" in X and "axes" in X:
+        from emcore.io.formats.rosetta import from_rosetta
+
+        X = from_rosetta(X)
+    if isinstance(X, Signal) or (hasattr(X, "axes_manager") and hasattr(X, "data")):
+        from emcore.io.read import as_signal
+
+        signal = as_signal(X)
+        data, inner = signal.data, sum(not axis.navigation for axis in signal.axes)
+        if any(axis.navigation for axis in signal.axes[len(signal.axes) - inner :]) or not 0 < inner < len(signal.axes):
+            axes = ", ".join(f"{axis.name}{' (navigation)' if axis.navigation else ''}" for axis in signal.axes)
+            raise ValueError(f"{name} has the axes {axes}; navigation axes must come first, and signal axes last")
+        if isinstance(data, np.ndarray):
+            return Source([Stored(data, inner)], name=name)
+    if hasattr(data, "dask") and hasattr(data, "to_delayed") and hasattr(data, "chunks"):
+        _check_shape(data, inner, name)
+        return Source([one_chunk(data, inner, name)], name=name)
+    stored = isinstance(data, np.memmap) or type(data).__module__.split(".")[0] in ("h5py", "zarr")
+    if not stored or not hasattr(data, "dtype") or data.dtype.kind not in "biuf":
+        return None
+    _check_shape(data, inner, name)
+    return Source([Stored(data, inner)], name=name)
+
+
+def _check_shape(data: Any, inner: int, name: str) -> None:
+    if data.dtype.kind not in "biuf":
+        raise TypeError(f"{name} holds the type {data.dtype}; an array of real numbers is needed")
+    if data.ndim <= inner:
+        raise ValueError(
+            f"{name} has shape {tuple(data.shape)}; rows are needed: (n, d), or navigation axes and features"
+        )
+    if 0 in data.shape:
+        raise ValueError(f"{name} is empty, shape {tuple(data.shape)}; at least one value is needed")
+    if any(np.isnan(size) for size in data.shape):
+        raise ValueError(f"{name} has chunks of unknown size; call compute_chunk_sizes() first")
+
+
+def one_chunk(data: Any, inner: int, name: str) -> Any:
+    """A Dask array with one signal axis that is not split."""
+    split = [i for i in range(data.ndim - inner, data.ndim) if len(data.chunks[i]) > 1]
+    if split:
+        parts = " x ".join(str(len(data.chunks[i])) for i in range(data.ndim - inner, data.ndim))
+        data = data.rechunk({i: -1 for i in split})
+        warnings.warn(
+            f"{name} has a signal axis in {parts} chunks, and every row is needed whole: it was rechunked to "
+            f"{data.chunksize}; store it so, or rechunk it before",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+    if inner > 1:
+        data = data.reshape((*data.shape[: data.ndim - inner], prod(data.shape[data.ndim - inner :])))
+    return data
+
+
+def rows_of(estimator: Any, X: Any, *, reset: bool = True) -> Any:
+    """
+    `X` as an estimator's methods take it: checked by scikit-learn's rules; or a `Source` of what is outside memory, or
+    prepared rows, as they are.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With `memory` and `checkpoint`.
+    reset : bool
+        Whether this is `fit`, else the number of features is compared.
+    """
+    from sklearn.utils.validation import validate_data
+
+    rows = open_rows(X, memory=estimator.memory, checkpoint=estimator.checkpoint if reset else None)
+    if not isinstance(rows, Source | PreparedRows):
+        return validate_data(estimator, rows, dtype="numeric", ensure_all_finite=False, reset=reset)
+    d = rows.shape[1]
+    if reset:
+        estimator.n_features_in_ = d
+        vars(estimator).pop("feature_names_in_", None)
+    elif estimator.n_features_in_ != d:
+        raise ValueError(
+            f"X has {d} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features as "
+            "input"
+        )
+    return rows

@@ -1,0 +1,244 @@
+"""
+What is not in memory, as rows: memory maps, HDF5 and Zarr arrays, lazy signals, Dask arrays.
+
+A source has n rows (positions) of d features, cut into blocks that never depend on the number of threads: slabs read
+one after another, aligned to what the storage keeps together, or the chunks of a Dask array. Leading axes are
+navigation.
+"""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore._emcore import PreparedRows
+from emcore.core.memory import SLAB_BYTES, check_memory, in_words
+from emcore.core.validation import as_pixels
+from emcore.outofcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
+from emcore.outofcore.stored import Stored
+
+Prepared = tuple[Any, str, Any, Any]
+"""Runs of kept features, normalisation, offset, scale."""
+
+
+_SLABS = 16
+"""Slabs that the memory has room for, where what was read is held."""
+
+
+class Source:
+    """
+    Rows outside memory: of one matrix as it is stored, or of several prepared side by side.
+
+    Attributes
+    ----------
+    parts : list of Stored or of Dask arrays
+    recipes : list, or None
+        What is done to the rows of each part, see `emcore.methods.preprocessing.prepare`.
+    chosen : ndarray of int, or None
+        Which of the stored rows are the rows, in rising order; None for all. They need recipes.
+    shape : (n, d)
+    dtype : dtype
+        Of the rows as kernels see them.
+    grid : tuple of int
+        The navigation axes of what is stored, as blocks see them.
+    known : dict
+        What passes found out about the values, shared by copies.
+    budget : int, str or None
+        How much memory passes may use that are given no other budget.
+    beside : int
+        Bytes of it that are taken by what a workflow keeps beside its passes.
+    job : emcore.outofcore.checkpoint.Job, or None
+        Of which passes are part that have no checkpoint of their own.
+    blocks : list of Block
+        None yet before `cut`.
+    hold : int
+        Of how many blocks, the first ones, the rows are kept when they have been read: as many as memory has room for.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Any],
+        recipes: Sequence[Prepared] | None = None,
+        name: str = "X",
+        chosen: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.parts, self.recipes, self.name, self.chosen = list(parts), recipes, name, chosen
+        self.lazy = not isinstance(parts[0], Stored)
+        sizes = [part.shape[-1] if self.lazy else part.d for part in parts]
+        if recipes is not None:
+            sizes = [sum(b - a for a, b in r[0]) if r[0] else d for r, d in zip(recipes, sizes, strict=True)]
+        self.navigation = parts[0].shape[:-1] if self.lazy else parts[0].navigation
+        counts = [prod(part.shape[:-1]) if self.lazy else part.n for part in parts]
+        if len(set(counts)) > 1:
+            raise ValueError(f"signals have {counts} rows; all must have as many")
+        self.shape = counts[0] if chosen is None else len(chosen), sum(sizes)
+        if 0 in self.shape:
+            raise ValueError(f"{name} is empty, shape {(*self.navigation, sizes[0])}; at least one value is needed")
+        stored = [part.dtype if self.lazy else part.stored_dtype for part in parts]
+        kinds = [as_pixels(np.zeros((1, 1), dtype), name, 2).dtype for dtype in stored]
+        self.dtype = kinds[0] if recipes is None else np.dtype(np.float32)
+        self.nbytes = sum(prod(part.shape) * part.dtype.itemsize if self.lazy else _bytes(part) for part in parts)
+        self.copied = any(kind != dtype for kind, dtype in zip(kinds, stored, strict=True))
+        self.grid = self.navigation if self.lazy else (counts[0],)
+        self.known: dict[str, Any] = {}
+        self.budget: Any = None
+        self.beside = 0
+        self.job: Any = None
+        self.blocks: list[Block] = []
+        self.chunks: list[list[Any]] = []
+        self.peak = self.hold = 0
+        self._held: dict[int, list[NDArray[Any]]] = {}
+        self._plan = 0, 0
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def astype(self, dtype: Any) -> "Source":
+        """The same rows, converted block by block."""
+        other = copy.copy(self)
+        other.dtype, other.copied = np.dtype(dtype), True
+        return other
+
+    def checked_rows(self, stored: Sequence[NDArray[Any]], chosen: NDArray[np.intp] | None = None) -> Any:
+        """What kernels take, of some rows of every part as they are stored."""
+        return as_rows(stored, self.recipes, self.dtype, self.name, chosen)
+
+    def cut(self, memory: Any = None, per_row: int = 0, fixed: int = 0) -> "Source":
+        """
+        The same rows in blocks, such that all fits into `memory`: `per_row` bytes kept for each, `fixed` bytes beside.
+
+        Raises
+        ------
+        ValueError
+            There is no room for the smallest block; the least memory is named.
+        """
+        other = copy.copy(self)
+        other._held = {}
+        memory = self.budget if memory is None else memory
+        per_row += 0 if self.chosen is None else INDEX_BYTES
+        other._plan = check_memory(memory), per_row * self.shape[0] + fixed + self.beside
+        other._cut_chunks(memory is not None) if self.lazy else other._cut_slabs()
+        if self.chosen is not None:
+            kept = with_chosen(other.blocks, self.chosen, self.grid)
+            other.chunks = [[chunks[old.index] for old, _ in kept] for chunks in other.chunks]
+            other.blocks = [new for _, new in kept]
+        return other
+
+    def _cut_slabs(self) -> None:
+        (memory, kept), n = self._plan, self.grid[0]
+        row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied else 1)
+        unit, together = (max(getattr(part, key) for part in self.parts) for key in ("unit", "together"))
+        room = max(memory - kept, 0)
+        if 2 * row * unit > room:
+            raise ValueError(
+                f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
+                f"{in_words(kept + 2 * row * min(unit, n))} ({in_words(kept)} for results and sums, twice "
+                f"{in_words(row * unit)} for the least that can be read at a time)"
+            )
+        # Two slabs, and half a one while it is unpacked. What is mapped, the system keeps; others are cut into small
+        # slabs, most of which are held.
+        halves = 5 if any(part.packed for part in self.parts) else 4
+        holding = all(part.flat is None and part.map is None for part in self.parts)
+        whole = together <= 2 * room // halves // row or together == unit
+        most = min(room // (_SLABS if holding and whole else 2), SLAB_BYTES) // row
+        rows = max(most // unit, 1) * unit
+        if whole:
+            rows = max(rows // together, 1) * together
+        else:
+            warnings.warn(
+                f"{self.name} is stored in chunks of {together} rows, {in_words(row * together)}, more than "
+                f"memory={in_words(memory)} holds: each is read several times in every pass; give more memory, or "
+                "store it anew",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+        rows = min(rows, n)
+        starts = range(0, n, rows)
+        self.blocks = [Block(i, (slice(a, min(a + rows, n)),), min(rows, n - a)) for i, a in enumerate(starts)]
+        visited = halves * rows * row // 2
+        self.hold = min(max(room - visited, 0) // (rows * row), len(self.blocks)) if holding else 0
+        self.peak = min(kept + visited, memory) + self.hold * rows * row
+
+    def _cut_chunks(self, strict: bool) -> None:
+        memory, kept = self._plan
+        row = CHUNKS_AT_ONCE * sum(part.shape[-1] * part.dtype.itemsize for part in self.parts)
+        if strict and kept + row > memory:
+            raise ValueError(
+                f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
+                f"{in_words(kept + row)} ({in_words(kept)} for results and sums, {in_words(row)} for a row on each of "
+                f"{CHUNKS_AT_ONCE - 1} cores and one more)"
+            )
+        if strict:
+            told, rows = f"memory={in_words(memory)}", (memory - kept) // row
+            self.parts = [in_finer_chunks(part, rows, self.name, told) for part in self.parts]
+        first = self.parts[0]
+        bounds = [np.cumsum((0, *sizes)).tolist() for sizes in first.chunks[:-1]]
+        cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
+        places = np.ndindex(*(len(cut) for cut in cuts))
+        where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
+        self.blocks = [Block(i, w, prod(s.stop - s.start for s in w)) for i, w in enumerate(where)]
+        self.chunks = [part.to_delayed().ravel().tolist() for part in self.parts]
+        self.peak = kept + row * max(block.rows for block in self.blocks)
+
+    def load(self, block: Block) -> list[NDArray[Any]]:
+        """The rows of a slab, of every part as they are stored."""
+        if block.index in self._held:
+            return self._held[block.index]
+        stored = [part.read(block.where[0].start, block.where[0].stop) for part in self.parts]
+        if block.index < self.hold:
+            self._held[block.index] = stored
+        return stored
+
+    def row_of(self, index: int, row: int) -> int:
+        """Where row `row` of block `index` stands among all rows, in row-major order of the navigation axes."""
+        where, places = self.blocks[index].where, self.blocks[index].places
+        if places is not None:
+            return int(places[row])
+        inside = np.unravel_index(row, tuple(s.stop - s.start for s in where))
+        return int(np.ravel_multi_index([int(i) + s.start for i, s in zip(inside, where, strict=True)], self.grid))
+
+    def position(self, row: int) -> tuple[Any, ...]:
+        """Where a row stands in the navigation axes."""
+        return np.unravel_index(row if self.chosen is None else self.chosen[row], self.navigation)
+
+    def take(self, indices: Sequence[int]) -> NDArray[Any]:
+        """A few rows, in memory."""
+        indices = indices if self.chosen is None else self.chosen[np.asarray(indices, dtype=np.intp)]  # type: ignore[assignment]
+        if not self.lazy:
+            stored = [np.stack([part.one(int(i)) for i in indices]) for part in self.parts]
+        else:
+            import dask
+
+            at = [np.unravel_index(int(i), self.navigation) for i in indices]
+            found = dask.compute(*(part[place] for part in self.parts for place in at))
+            stored = [np.stack(found[i * len(at) : (i + 1) * len(at)]) for i in range(len(self.parts))]
+        rows = self.checked_rows(stored)
+        return np.asarray(rows)
+
+    def whole(self) -> Any:
+        """All rows in memory, or mapped; only for what is stored."""
+        return self.checked_rows([part.whole() for part in self.parts], self.chosen)
+
+
+def _bytes(part: Stored) -> int:
+    return int(part.n * part.d * part.stored_dtype.itemsize)
+
+
+def as_rows(
+    stored: Sequence[NDArray[Any]],
+    recipes: Sequence[Prepared] | None,
+    dtype: Any,
+    name: str,
+    chosen: NDArray[np.intp] | None = None,
+) -> Any:
+    """Rows of every part as kernels take them: of a pixel type, or prepared, all or chosen ones."""
+    flat = [as_pixels(part.reshape(-1, part.shape[-1]) if part.ndim != 2 else part, name, 2) for part in stored]
+    if recipes is None:
+        return flat[0].astype(dtype, copy=False)
+    index = None if chosen is None else chosen.tolist()
+    return PreparedRows([(part, index, *recipe) for part, recipe in zip(flat, recipes, strict=True)])

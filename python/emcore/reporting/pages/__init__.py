@@ -1,0 +1,39 @@
+"""Which pictures and tables show a result of each kind: its one-page overview and the pages of its report.
+
+There is one file for each result class, with two functions: `overview(result)`, a figure, and `pages(result)`, the
+figures of the report that are particular to it. `layout` is what they share. A new class has a line in `_FILES`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+_FILES = {
+    "ImageAnalysis": "image",
+    "Clustering": "clustering",
+    "FuzzyClustering": "fuzzy",
+    "Segmentation": "segmentation",
+    "Unmixing": "unmixing",
+}
+
+
+def overview(result: object) -> "Figure":
+    """One page with everything that has a picture; see `emcore.reporting.plotting.plot`."""
+    figure: Figure = _file(result, "picture").overview(result)
+    return figure
+
+
+def pages(result: object) -> "Iterator[Figure]":
+    """The pages of the report (`emcore.reporting.report`) that are particular to the kind of `result`."""
+    yield from _file(result, "report").pages(result)
+
+
+def _file(result: object, what: str) -> Any:
+    for kind in type(result).__mro__:
+        if kind.__name__ in _FILES:
+            return import_module(f"emcore.reporting.pages.{_FILES[kind.__name__]}")
+    raise TypeError(f"result has no {what}: found {type(result).__name__}, expected {' or '.join(_FILES)}")

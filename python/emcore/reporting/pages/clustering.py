@@ -1,0 +1,104 @@
+"""Clusters of a scan: its picture, the map of labels and the mean signal; then the mean signal of every cluster.
+
+How one signal is drawn is told by its axes: two make a pattern (`patterns`), one a curve (`curves`).
+"""
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emcore.core.wording import count_of, quantity
+from emcore.reporting.pages import curves, patterns
+from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, folded, new_page, place, write
+from emcore.reporting.plotting import draw_labels, draw_map
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_KEY_LINES = 11
+_LISTED = 24
+_TABLE_ROWS = 25
+_PICTURES = 3.15
+
+
+def overview(result: Any) -> "Figure":
+    """One page with everything."""
+    part = _part(result)
+    figure = new_page(6.7 + part.STRIP * -(-result.n_clusters // part.PER_LINE))
+    _draw_scan(figure, result, 0.45)
+    write(figure, LEFT, 4.35, _key_numbers(result), linespacing=1.6)
+    _draw_table(place(figure, 6.1, 4.3, 5.1, 2.0), result, range(min(result.n_clusters, _LISTED)), rows=8, blocks=2)
+    part.draw_signals(figure, result, range(result.n_clusters), 6.7)
+    return figure
+
+
+def pages(result: Any) -> "Iterator[Figure]":
+    """The scan with its clusters, then their signals."""
+    part = _part(result)
+    figure = new_page()
+    _draw_scan(figure, result, 1.0)
+    write(figure, LEFT, 5.2, _key_numbers(result), linespacing=1.6)
+    _draw_table(place(figure, 6.1, 5.15, 5.1, 2.4), result, range(min(result.n_clusters, _LISTED)), rows=8, blocks=2)
+    yield figure
+    for start in range(0, result.n_clusters if result.n_clusters > _LISTED else 0, 3 * _TABLE_ROWS):
+        figure = new_page()
+        chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_clusters))
+        _draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks=3)
+        yield figure
+    per_page = 2 * part.PER_LINE
+    for start in range(0, result.n_clusters, per_page):
+        figure = new_page()
+        part.draw_signals(figure, result, range(start, min(start + per_page, result.n_clusters)), 0.95)
+        write(figure, LEFT, 7.5, "\n".join(textwrap.wrap(part.CAPTION, 165)), color="0.35")
+        yield figure
+
+
+def _part(result: Any) -> Any:
+    """The file that draws one signal of that kind."""
+    return curves if len(result.mean.axes) == 1 else patterns
+
+
+def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
+    """The scan as a picture, its labels, the mean signal."""
+    picture, y, x = folded(np.asarray(result.image.data), result.image.axes)
+    labels, _, _ = folded(result.labels, result.image.axes, fill=-1)
+    wide = (WIDTH - 2 * LEFT - 2 * 0.75) / 3
+    axes = place(figure, LEFT, top, wide, _PICTURES)
+    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    axes.set_title(result.image.title.capitalize(), loc="left")
+    axes = place(figure, LEFT + wide + 0.45, top, wide, _PICTURES)
+    draw_labels(axes, labels, y.values, x.values, result.n_clusters, units=x.units)
+    axes.set_title(count_of(result.n_clusters, "cluster").capitalize(), loc="left")
+    _part(result).draw_mean(place(figure, LEFT + 2 * wide + 1.5, top, wide, _PICTURES), result)
+
+
+def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int) -> None:
+    counts = np.bincount(result.labels[result.labels >= 0], minlength=result.n_clusters)
+    part = _part(result)
+    lines = {
+        i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", str(int(counts[i])), *part.cells(result, i))
+        for i in chosen
+    }
+    draw_table(axes, part.HEADS, lines, rows, blocks if len(part.HEADS) == 3 else 1)
+
+
+def _key_numbers(result: Any) -> str:
+    *before, x = result.image.axes
+    y = before[0] if before else x
+    size = f"scan: {x.size} × {y.size} positions" if before else f"{x.size} positions without a grid, line by line"
+    if x.calibrated and before:
+        size += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
+    by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
+    chosen = f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}."
+    lines = [
+        size,
+        *(f"{name}: {text}" for name, text in _part(result).key_numbers(result).items()),
+        *textwrap.wrap(chosen, 76),
+    ]
+    lines += [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", 76)]
+    if len(lines) > _KEY_LINES:
+        lines[_KEY_LINES - 1 :] = ["… (all notes stand on the last page)"]
+    return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""Grains of a scan: picture, segments before merging, grains, how sure each position is, sizes; then their patterns."""
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emcore.core.wording import count_of, number, quantity, symbol
+from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
+from emcore.reporting.pages.patterns import brightest, draw_mask, draw_pattern, size_and_beam
+from emcore.reporting.plotting import draw_borders, draw_grains, draw_map, draw_mergings, draw_sizes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Grains whose numbers are on the map and whose patterns are shown, five to a line of this height.
+_SHOWN, _PER_LINE, _STRIP = 20, 5, 2.55
+_KEY_LINES = 14
+_TABLE_ROWS = 25
+_HEADS = {"grain": 0.22, "positions": 0.52, "diameter": 0.9}
+_PICTURE = 3.05
+_CAPTION = (
+    "Mean patterns of the largest grains as they were measured; the square root of the intensity is drawn, alike for "
+    "all grains, and the direct beam may be brighter than white."
+)
+
+
+def overview(result: Any) -> "Figure":
+    """One page with everything."""
+    shown = min(result.n_grains, _SHOWN)
+    figure = new_page(11.5 + _STRIP * -(-shown // _PER_LINE))
+    _draw_scan(figure, result, 0.45)
+    _draw_outcome(figure, result, 4.15)
+    _draw_choices(figure, result, 7.95)
+    _draw_patterns(figure, result, 11.2)
+    return figure
+
+
+def pages(result: Any) -> "Iterator[Figure]":
+    """Maps; how they came about; the patterns of the largest grains; a table of all."""
+    figure = new_page()
+    _draw_scan(figure, result, 0.95)
+    _draw_outcome(figure, result, 4.5)
+    yield figure
+    figure = new_page()
+    _draw_choices(figure, result, 1.0)
+    yield figure
+    for start in range(0, min(result.n_grains, _SHOWN), 2 * _PER_LINE):
+        figure = new_page()
+        _draw_patterns(figure, result, 1.0, start, 2 * _PER_LINE)
+        write(figure, LEFT, 7.5, "\n".join(textwrap.wrap(_CAPTION, 165)), color="0.35")
+        yield figure
+    for start in range(0, result.n_grains, 3 * _TABLE_ROWS):
+        figure = new_page()
+        chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_grains))
+        units = symbol(result.length_units)
+        lines = {
+            i: (str(i + 1), str(int(result.size[i])), f"{number(float(result.diameter[i]))} {units}") for i in chosen
+        }
+        draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), _HEADS, lines, _TABLE_ROWS, blocks=3)
+        yield figure
+
+
+def _column(index: int) -> float:
+    """Where one of three pictures in a line starts."""
+    return LEFT + index * (WIDTH - 2 * LEFT + 0.25) / 3
+
+
+def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
+    """The scan as a picture, the kept pixels over the mean pattern, segments before merging."""
+    y, x = result.image.axes
+    picture = np.asarray(result.image.data)
+    axes = place(figure, _column(0), top, _PICTURE, _PICTURE)
+    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    axes.set_title("Virtual image of the kept pixels", loc="left")
+    axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
+    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    draw_borders(axes, result.segments, y.values, x.values, (0.0, 0.9, 1.0))
+    axes.set_title(f"{count_of(result.n_segments, 'segment')} before merging", loc="left")
+    _draw_kept(place(figure, _column(2) + 0.3, top, _PICTURE, _PICTURE - 0.25), result)
+
+
+def _draw_kept(axes: "Axes", result: Any) -> None:
+    mean = np.asarray(result.mean.data)
+    draw_pattern(axes, result, mean, brightest(result, mean[None]))
+    tint = np.zeros((*result.kept.shape, 4), dtype=np.uint8)
+    tint[result.kept] = (0, 229, 255, 170)
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    axes.imshow(tint, extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect())
+    draw_mask(axes, result)
+    axes.set_title(f"{int(result.kept.sum())} kept pixels over the mean", loc="left")
+
+
+def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
+    """Grains, and how sure each position is of its own."""
+    y, x = result.image.axes
+    axes = place(figure, _column(0), top, _PICTURE, _PICTURE)
+    draw_grains(axes, result.labels, y.values, x.values, _SHOWN, x.units)
+    axes.set_title(count_of(result.n_grains, "grain").capitalize(), loc="left")
+    axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
+    if result.n_grains == 1:
+        axes.set_axis_off()
+        axes.set_title("Confidence: there is no other grain", loc="left")
+    else:
+        _draw_confidence(figure, axes, result, top)
+    axes = place(figure, _column(2) + 0.75, top, _PICTURE - 0.7, _PICTURE - 0.5)
+    draw_sizes(axes, result.diameter, symbol(result.length_units))
+    axes.set_title("Grain sizes, median dashed", loc="left")
+
+
+def _draw_confidence(figure: "Figure", axes: "Axes", result: Any, top: float) -> None:
+    y, x = result.image.axes
+    high = max(float(np.quantile(result.confidence, 0.995)), 1e-3)
+    image = draw_map(
+        axes,
+        result.confidence,
+        y.values,
+        x.values,
+        units=x.units,
+        ticks=False,
+        scale_bar=True,
+        cmap="viridis",
+        limits=(0, high),
+    )
+    draw_borders(axes, result.labels, y.values, x.values, (1.0, 1.0, 1.0))
+    axes.set_title("Confidence: own grain less the next best", loc="left")
+    bar = place(figure, _column(1) + _PICTURE + 0.08, top + 0.1, 0.12, _PICTURE - 0.6)
+    figure.colorbar(image, cax=bar)
+
+
+def _draw_choices(figure: "Figure", result: Any, top: float) -> None:
+    """Mergings, and the numbers that matter."""
+    left = LEFT
+    if len(result.history):
+        axes = place(figure, LEFT + 0.35, top, 3.9, 2.5)
+        draw_mergings(axes, result.history, result.n_segments, result.min_correlation)
+        axes.set_title("Mergings, least correlation dashed", loc="left")
+        left += 4.9
+    write(figure, left, top - 0.05, "\n".join(_key_numbers(result)), linespacing=1.6)
+
+
+def _draw_patterns(figure: "Figure", result: Any, top: float, start: int = 0, most: int = _SHOWN) -> None:
+    """The mean patterns of the largest grains, alike in brightness."""
+    chosen = range(start, min(start + most, result.n_grains, _SHOWN))
+    level = brightest(result, result.signals[: min(result.n_grains, _SHOWN)])
+    for spot, index in enumerate(chosen):
+        line, column = divmod(spot, _PER_LINE)
+        axes = place(figure, LEFT + 2.16 * column, top + _STRIP * line, 2.0, 2.0)
+        draw_pattern(axes, result, result.signals[index], level)
+        axes.set_xlabel("")
+        axes.set_ylabel("")
+        if index % _PER_LINE or line:
+            axes.set_xticks([])
+            axes.set_yticks([])
+        frame(axes, index, f"Grain {index + 1}, {int(result.size[index])} positions")
+
+
+def key_numbers(result: Any) -> dict[str, str]:
+    """What is to be said of the grains, by a word for it."""
+    how = {"range": "the largest range", "variance": "the largest variance over mean", "all": "any variation"}
+    by = how[str(result.provenance.parameters["detector_pixels"])]
+    low, middle, high = (quantity(float(q), result.length_units) for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
+    found = size_and_beam(result) | {"compared": f"{int(result.kept.sum())} detector pixels of {by}"}
+    if result.n_grains == 1:
+        return found | {"grains": f"1, equivalent diameter {middle}"}
+    sure = 100 * float((result.confidence > 0).mean())
+    return found | {
+        "grains": f"{result.n_grains}, equivalent diameter {middle} (median; 10 % below {low}, 10 % above {high})",
+        "sure": f"{sure:.1f} % of the positions correlate best with their own grain",
+    }
+
+
+def _key_numbers(result: Any) -> list[str]:
+    y, x = result.image.axes
+    scan = f"scan: {x.size} × {y.size} positions"
+    if x.calibrated:
+        scan += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
+    lines = [scan, *(f"{name}: {text}" for name, text in key_numbers(result).items()), f"why: {result.reason}."]
+    lines += [f"Note: {note}" for note in result.provenance.notes]
+    wrapped = [part for line in lines for part in textwrap.wrap(line, 88)]
+    if len(wrapped) > _KEY_LINES:
+        wrapped[_KEY_LINES - 1 :] = ["… (all notes stand on the last page)"]
+    return wrapped

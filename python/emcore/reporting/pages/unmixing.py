@@ -1,0 +1,255 @@
+"""Phases of a spectrum image: the scan, what the model leaves, how many components; map and spectrum of each."""
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.core.signals import ENERGIES
+from emcore.core.wording import count_of, number, quantity
+from emcore.reporting.pages.layout import LEFT, draw_table, folded, frame, new_page, place, write
+from emcore.reporting.plotting import component_color, draw_map, draw_memberships, draw_scree, shown_size
+from emcore.results.unmixing import NOISE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LISTED = 10
+_ROWS = 3
+_STRIP = 2.2
+_PICTURES = 3.2
+# Spectra are drawn up to where this part of all counts is.
+_SHOWN = 0.998
+_LABELS = 8
+_CAPTION = (
+    "Map: counts of the component. Spectrum: what it holds of every channel, on a square-root scale, on which counting "
+    "noise is the same everywhere; numbers are the energies of its peaks. Grey: mean over the scan, to the same sum."
+)
+_FIRST = (
+    "Phases: the colour of the component that is strongest, each measured by its own largest counts; darker where "
+    "others come near. Residual: where it stands out, the model lacks something: at a place, or at an energy."
+)
+
+
+def overview(result: Any) -> "Figure":
+    """One page with everything."""
+    figure = new_page(7.3 + _STRIP * result.n_components)
+    _draw_scan(figure, result, 0.45)
+    _draw_choice(figure, result, 4.35)
+    for index in range(result.n_components):
+        _draw_component(figure, result, index, 7.3 + _STRIP * index)
+    return figure
+
+
+def pages(result: Any) -> "Iterator[Figure]":
+    """The scan, then components."""
+    figure = new_page()
+    _draw_scan(figure, result, 0.95)
+    _draw_choice(figure, result, 4.75)
+    write(figure, LEFT, 7.55, "\n".join(textwrap.wrap(_FIRST, 165)), color="0.35")
+    yield figure
+    for start in range(0, result.n_components, _ROWS):
+        figure = new_page()
+        for index in range(start, min(start + _ROWS, result.n_components)):
+            _draw_component(figure, result, index, 0.95 + _STRIP * (index - start))
+        write(figure, LEFT, 7.5, "\n".join(textwrap.wrap(_CAPTION, 165)), color="0.35")
+        yield figure
+
+
+def key_lines(result: Any, width: int) -> list[str]:
+    """What was unmixed, how, and what is left."""
+    *scan, x = result.image.axes
+    (energy,) = result.mean.axes
+    parameters = result.provenance.parameters
+    size = " × ".join(str(axis.size) for axis in reversed(result.image.axes)) + " positions"
+    if scan and x.calibrated:
+        size += ", " + " × ".join(quantity(axis.size * abs(axis.scale), axis.units) for axis in (x, scan[-1]))
+    values = energy.values
+    span = f"{energy.size} channels"
+    if energy.units in ENERGIES:
+        span += f", {values[0]:.5g} to {values[-1]:.5g} {energy.units}"
+    counts = f"{number(float(np.sum(result.image.data, dtype=np.float64)), 4)}"
+    counts += " counts" if result.residual_unit == NOISE else " in all"
+    by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
+    weighting = "weighted for counting noise" if parameters["weighting"] == "poisson" else "not weighted"
+    loss = "least squares" if parameters["loss"] == "frobenius" else "Poisson likelihood"
+    found = [
+        f"scan: {size}; {span}; {counts}",
+        f"spectra: {weighting}, {loss}"
+        + (f", blocks of {_sides(parameters['blocks'])}" if parameters["blocks"] else ""),
+        f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
+    ]
+    if result.above_edge:
+        found.append(f"above the bare edge of counting noise: {result.above_edge}")
+    found.append(f"residual, {result.residual_unit}: {number(float(np.mean(result.residual_map)))} on average")
+    found += [f"Note: {note}" for note in result.provenance.notes]
+    lines = [line for text in found for line in textwrap.wrap(text, width)]
+    return lines if len(lines) <= 12 else [*lines[:11], "… (all notes stand on the last page)"]
+
+
+def amount(result: Any) -> str:
+    """What maps are sums of."""
+    return "counts" if result.residual_unit == NOISE else "signal"
+
+
+def _sides(blocks: Sequence[int]) -> str:
+    return " × ".join(str(side) for side in reversed(tuple(blocks)))
+
+
+def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
+    picture, y, x = folded(np.asarray(result.image.data), result.image.axes)
+    axes = place(figure, LEFT, top, 3.3, _PICTURES)
+    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    axes.set_title(amount(result).capitalize(), loc="left")
+    axes = place(figure, LEFT + 3.55, top, 3.3, _PICTURES)
+    if result.n_components > 1:
+        tops = np.quantile(result.maps.reshape(result.n_components, -1), 0.999, axis=1)
+        parts = np.stack([(m / (top if top > 0 else 1)) ** 2 for m, top in zip(result.maps, tops, strict=True)])
+        parts /= np.maximum(parts.sum(axis=0), 1e-30)
+        parts = np.stack([folded(each, result.image.axes)[0] for each in parts])
+        draw_memberships(axes, parts, y.values, x.values, units=x.units, legend="phase")
+        axes.set_title("Phases", loc="left")
+    else:
+        draw_map(axes, folded(result.maps[0], result.image.axes)[0], y.values, x.values, units=x.units, ticks=False)
+        axes.set_title("The only component", loc="left")
+    axes = place(figure, LEFT + 7.5, top, 2.75, _PICTURES)
+    values = folded(result.residual_map, result.image.axes)[0]
+    limits = (0.0, max(2.0, float(np.quantile(values, 0.999)))) if result.residual_unit == NOISE else None
+    _with_bar(figure, axes, values, y, x, cmap="magma", limits=limits)
+    axes.set_title("Residual", loc="left")
+
+
+def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
+    write(figure, LEFT, top, "\n".join(key_lines(result, 64)), linespacing=1.5)
+    axes = place(figure, 5.35, top + 0.15, 2.4, 1.9)
+    if result.blocks is None:
+        draw_scree(axes, result.evr, result.n_components)
+        axes.set_title(f"Scree: {count_of(result.n_components, 'component')}", loc="left")
+    else:
+        _draw_blocks(axes, result)
+    axes = place(figure, 8.55, top + 0.15, 2.6, 1.0)
+    energy, units = _shown_energy(result)
+    axes.plot(energy, result.residual_spectrum, color="0.3", linewidth=0.6)
+    if result.residual_unit == NOISE:
+        axes.axhline(1, color="#D55E00", linewidth=0.8, linestyle="--")
+    _line_axes(axes, result, energy, units)
+    axes.set_ylim(0, max(1.15 * float(np.max(result.residual_spectrum)), 1e-6))
+    axes.set_title(f"Residual, {result.residual_unit}", loc="left")
+    chosen = range(min(result.n_components, _LISTED))
+    lines = {i: (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %") for i in chosen}
+    heads = {"component": 0.55, amount(result): 1.0}
+    rows = min(max(len(lines), 3), 5)
+    draw_table(place(figure, 8.35, top + 1.65, 3.0, 0.18 * (rows + 1)), heads, lines, rows)
+
+
+def _draw_blocks(axes: "Axes", result: Any) -> None:
+    """How many components every block has by itself."""
+    height, width = result.image.data.shape
+    ranks = np.zeros((height, width))
+    for (first, last, left, right), rank in zip(result.blocks, result.block_ranks, strict=True):
+        ranks[first:last, left:right] = rank
+    top = max(int(result.block_ranks.max()), 2)
+    axes.imshow(ranks, cmap="viridis", vmin=0, vmax=top, interpolation="none")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if len(result.blocks) <= 100:
+        for (first, last, left, right), rank in zip(result.blocks, result.block_ranks, strict=True):
+            shade = "black" if rank > 0.6 * top else "white"
+            axes.text(
+                (left + right) / 2, (first + last) / 2, str(rank), ha="center", va="center", color=shade, fontsize=6
+            )
+    axes.set_title(f"Components of each of {len(result.blocks)} blocks", loc="left")
+
+
+def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> None:
+    """A row: map and spectrum of a component."""
+    values, y, x = folded(result.maps[index], result.image.axes)
+    axes = place(figure, LEFT, top, 2.1, 1.7)
+    limits = (0.0, max(float(np.quantile(values, 0.9999)), 1e-30))
+    _with_bar(figure, axes, values, y, x, cmap="viridis", limits=limits)
+    frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the {amount(result)}")
+    axes = place(figure, LEFT + 3.4, top, 7.2, 1.55)
+    energy, units = _shown_energy(result)
+    spectrum = result.spectra[index]
+    mean = np.asarray(result.mean.data)
+    axes.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0)), np.square))
+    axes.plot(energy, mean / max(float(mean.sum()), 1e-300), color="0.75", linewidth=0.8)
+    axes.plot(energy, spectrum, color=component_color(index), linewidth=1.0)
+    _line_axes(axes, result, energy, units)
+    top_value = float(spectrum[: _last(result)].max()) or 1.0
+    axes.set_ylim(0, 1.5 * top_value)
+    axes.set_yticks([0, *(float(f"{top_value * part:.1g}") for part in (0.1, 1.0))])
+    axes.set_title(f"Spectrum {index + 1}", loc="left")
+    counts = float(result.maps[index].sum(dtype=np.float64))
+    if units:
+        for place_, text in _peaks(spectrum[: _last(result)], energy, counts, units):
+            axes.annotate(
+                text,
+                (energy[place_], spectrum[place_]),
+                xytext=(0, 3),
+                textcoords="offset points",
+                rotation=90,
+                ha="center",
+                va="bottom",
+                fontsize=6,
+            )
+
+
+def _peaks(spectrum: NDArray[Any], energy: NDArray[Any], counts: float, units: str) -> list[tuple[int, str]]:
+    """The channel of each of the strongest peaks and how its energy is said, none beside another's label."""
+    from scipy.signal import find_peaks
+
+    # The root of counts has a deviation of a half everywhere.
+    roots = np.sqrt(spectrum * counts)
+    smooth = np.convolve(np.pad(roots, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+    noise = 1.48 * float(np.median(np.abs(roots - smooth)))
+    found, about = find_peaks(smooth, prominence=max(3 * noise, 0.04 * float(smooth.max()), 1e-30))
+    chosen: list[int] = []
+    room = 0.022 * (energy[-1] - energy[0])
+    # Behind a dip the continuum seems a peak.
+    around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(smooth, 60, mode="edge"), 121), axis=1)
+    above = smooth[found] > 1.2 * around[found]
+    for spot in found[above][np.argsort(-about["prominences"][above], kind="stable")]:
+        if len(chosen) < _LABELS and all(abs(energy[spot] - energy[other]) > room for other in chosen):
+            chosen.append(int(spot))
+    chosen = [low + int(np.argmax(spectrum[low : spot + 3])) for spot in chosen for low in [max(spot - 2, 0)]]
+    digits = 2 if units == "keV" else 0
+    return [(spot, f"{energy[spot]:.{digits}f}") for spot in chosen]
+
+
+def _last(result: Any) -> int:
+    """The channel behind which next to nothing is."""
+    sums = np.cumsum(np.asarray(result.mean.data))
+    behind = int(np.searchsorted(sums, _SHOWN * sums[-1])) + 1
+    return int(np.clip(math.ceil(1.05 * behind), min(20, len(sums)), len(sums)))
+
+
+def _shown_energy(result: Any) -> tuple[NDArray[np.float64], str]:
+    """Energies as they are drawn: of EDS in keV; without a unit where they have none."""
+    (axis,) = result.mean.axes
+    if axis.units != "eV":
+        return axis.values, axis.units if axis.calibrated else ""
+    return (axis.values / 1e3, "keV") if axis.values[-1] > 3000 else (axis.values, "eV")
+
+
+def _line_axes(axes: "Axes", result: Any, energy: NDArray[Any], units: str) -> None:
+    axes.set_xlabel(f"energy ({units})" if units in ENERGIES else result.mean.axes[0].name)
+    axes.set_xlim(energy[0], energy[_last(result) - 1])
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _with_bar(figure: "Figure", axes: "Axes", values: NDArray[Any], y: Any, x: Any, **colors: Any) -> None:
+    image = draw_map(axes, values, y.values, x.values, units=x.units, ticks=False, **colors)
+    box = axes.get_position(original=True)
+    wide, high = shown_size(axes)
+    width, height = figure.get_size_inches()
+    left, top = box.x0 * width + wide + 0.08, height - box.y1 * height
+    bar = place(figure, left, top, 0.1, max(high, 0.6))
+    low, most = image.get_clim()
+    figure.colorbar(image, cax=bar, ticks=[low, most])
+    bar.set_yticklabels([number(level, 2) for level in (low, most)])
+    bar.tick_params(length=2, labelsize=6)

@@ -1,0 +1,94 @@
+"""What does a result look like? Every picture that emcore draws, on the screen and in a report, is drawn here.
+
+Figures are made without pyplot: nothing global changes and no window opens. Pictures have their origin at the top left,
+a true aspect ratio and calibrated coordinates; a component has one colour everywhere.
+"""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from emcore.reporting.plotting.colors import component_color
+from emcore.reporting.plotting.graphs import draw_mergings, draw_scree, draw_sizes
+from emcore.reporting.plotting.maps import draw_map, scale_bar_length, shown_size
+from emcore.reporting.plotting.memberships import draw_memberships
+from emcore.reporting.plotting.regions import draw_borders, draw_grains, draw_labels, draw_regions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "component_color",
+    "draw_borders",
+    "draw_grains",
+    "draw_labels",
+    "draw_map",
+    "draw_memberships",
+    "draw_mergings",
+    "draw_regions",
+    "draw_scree",
+    "draw_sizes",
+    "plot",
+    "scale_bar_length",
+    "shown_size",
+    "style",
+]
+
+_STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 9.0,
+    "axes.titley": 1.0,
+    "axes.labelsize": 8.0,
+    "axes.linewidth": 0.6,
+    "axes.grid": False,
+    "axes.facecolor": "white",
+    "figure.facecolor": "white",
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "text.usetex": False,
+    "pdf.fonttype": 42,
+}
+
+
+def plot(result: object) -> "Figure":
+    """One page that shows a whole result.
+
+    Parameters
+    ----------
+    result : ImageAnalysis
+        What a workflow returned.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not tied to pyplot; ``figure.savefig("overview.png")`` writes it.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib (``pip install emcore[plot]``).
+    TypeError
+        If `result` is of a kind that has no picture.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> from emcore.datasets import lattice_micrograph
+    >>> result = emcore.analyze_image(lattice_micrograph(shape=(256, 320)).image, window=64, n_components=2)
+    >>> [axes.get_title("left") for axes in result.plot().axes][:2]
+    ['Image', 'Regions']
+    """
+    from emcore.reporting.pages import overview
+
+    with style():
+        return overview(result)
+
+
+def style() -> AbstractContextManager[None]:
+    """The look of every figure, independent of the user's matplotlib settings while it lasts."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError("drawing needs matplotlib: pip install emcore[plot]") from error
+    return matplotlib.rc_context(_STYLE)

@@ -1,0 +1,87 @@
+"""What a clustering of a scan gives back, whether of diffraction patterns or of curves."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Signal
+from emcore.results.result import Result
+
+
+def _signal_axes(result: Any) -> tuple[str, ...]:
+    return ("cluster", *(f"mean.{axis.name}" for axis in result.mean.axes))
+
+
+def _scan_axes(result: Any) -> tuple[str, ...]:
+    return tuple(f"image.{axis.name}" for axis in result.image.axes)
+
+
+def _inside(result: Any) -> int:
+    return len(result.mean.axes)
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering(Result):
+    """Groups of scan positions whose signals are alike, and the mean signal of each.
+
+    Attributes
+    ----------
+    labels : ndarray, shape (y, x), or (n,) for positions without a grid, int32
+        Cluster of every scan position, 0 to k - 1; -1 where there was nothing to go by, which a note tells.
+    signals : ndarray, shape (k, ...), float64
+        Mean signal of each cluster, of the data as they were measured: neither masked nor normalised.
+    area : ndarray, shape (k,), float64
+        Fraction of the labelled positions; clusters in the order of falling area.
+    inertia : float
+        Sum of squared distances, of the prepared data, to the centre of the own cluster.
+    n_clusters : int
+    rule : str
+        The rule that chose the number of clusters, or "given".
+    reason : str
+        Why it chose that.
+    image : Signal, shape (y, x)
+        A picture of the scan: of diffraction patterns the virtual bright field, or their sums; of curves the mean of
+        their moduli.
+    mean : Signal, shape (...)
+        Mean over the whole scan, of diffraction patterns the PACBED, with the axes of one signal.
+    provenance : Provenance
+        Input, parameters, versions, time and notes.
+    spread : ndarray, shape (k, ...), float64, optional
+        Standard deviation of the signals in each cluster; None where it was not computed.
+    low, high : ndarray, shape (k, ...), float64, optional
+        5th and 95th percentile of the signals in each cluster.
+    x : ndarray, shape (points,), float64, optional
+        Where curves were measured, for example the bias; None for other signals.
+    conductance, conductance_spread : ndarray, shape (k,), float64, optional
+        Least-squares slope of the curves in each cluster, mean and standard deviation; NaN where the mean curve is not
+        straight; None for other signals.
+    r_squared : ndarray, shape (k,), float64, optional
+        Part of the variation of each mean curve that a straight line explains.
+    beam_center : (float, float), optional
+        Centre of the direct beam of diffraction patterns along ky and kx, in detector pixels.
+    beam_radius : float, optional
+        Radius of the mask over the direct beam in detector pixels; None where nothing was masked.
+    """
+
+    labels: NDArray[np.int32] = field(metadata={"axes": _scan_axes, "default": True})
+    signals: NDArray[np.float64] = field(metadata={"axes": _signal_axes, "signal_axes": _inside})
+    area: NDArray[np.float64] = field(metadata={"axes": ("cluster",), "long_name": "fraction of the area"})
+    inertia: float
+    n_clusters: int
+    rule: str
+    reason: str
+    image: Signal
+    mean: Signal
+    provenance: Provenance
+    spread: NDArray[np.float64] | None = field(default=None, metadata={"axes": _signal_axes, "signal_axes": _inside})
+    low: NDArray[np.float64] | None = field(default=None, metadata={"axes": _signal_axes, "signal_axes": _inside})
+    high: NDArray[np.float64] | None = field(default=None, metadata={"axes": _signal_axes, "signal_axes": _inside})
+    x: NDArray[np.float64] | None = None
+    conductance: NDArray[np.float64] | None = field(default=None, metadata={"axes": ("cluster",)})
+    conductance_spread: NDArray[np.float64] | None = field(default=None, metadata={"axes": ("cluster",)})
+    r_squared: NDArray[np.float64] | None = field(default=None, metadata={"axes": ("cluster",)})
+    beam_center: tuple[float, float] | None = None
+    beam_radius: float | None = None

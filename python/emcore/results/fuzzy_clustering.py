@@ -1,0 +1,153 @@
+"""What a fuzzy clustering of several signals on one scan gives back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore import _emcore
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Signal
+from emcore.core.validation import check_number
+from emcore.results.result import Result
+from emcore.scans.grids import as_matrices, on_one_grid
+
+
+def _scan(*before: str) -> Any:
+    return lambda result: (*before, *(f"image.{axis.name}" for axis in result.image.axes))
+
+
+class ClusterSignals(tuple[NDArray[np.float64], ...]):
+    """Mean signals of clusters: for each input signal an array (k, ...).
+
+    Attributes
+    ----------
+    positions : ndarray, shape (k,), int64
+        How many scan positions each mean is of.
+    """
+
+    positions: NDArray[np.int64]
+
+    def __new__(cls, signals: Sequence[NDArray[np.float64]], positions: NDArray[np.int64]) -> "ClusterSignals":
+        new = super().__new__(cls, signals)
+        new.positions = positions
+        return new
+
+
+@dataclass(frozen=True, eq=False)
+class FuzzyClustering(Result):
+    """Phases of a scan, as far as several signals together tell them apart.
+
+    Attributes
+    ----------
+    memberships : ndarray, shape (k, y, x), float32
+        How much of every scan position belongs to each cluster; they sum to 1. Clusters in the order of falling area.
+    labels : ndarray, shape (y, x), int32
+        The cluster of largest membership.
+    area : ndarray, shape (k,), float64
+        Fraction of the positions with that label.
+    positions : ndarray, shape (k,), int64
+        How many positions have a membership above `threshold`: `signals` are their means.
+    validity : dict
+        Indices of `emcore.methods.fuzzy.validity`: how distinct the clusters are.
+    n_clusters : int
+    threshold : float
+        The one that was asked for.
+    scores : ndarray, shape (p, y, x), float32
+        Maps of the principal components.
+    evr : ndarray, shape (up to 30,), float64
+        Explained-variance ratios of the merged signals.
+    n_components : int
+    rule : str
+        The rule that chose the number of components, or "given".
+    reason : str
+        Why it chose that.
+    alone : ndarray, shape (number of signals, k, y, x), float32
+        Memberships as each signal alone gives them, its clusters in the order in which they resemble those of all.
+    signals : tuple of Signal, each of shape (k, ...)
+        Cluster signals at `threshold`, one for each input, of the data as they were measured.
+    components : tuple of Signal, each of shape (p, ...)
+        The principal components, split into the part that each signal has in them.
+    means : tuple of Signal, each of shape (...)
+        Mean over the scan of each input.
+    image : Signal, shape (y, x)
+        Mean of the first signal at every position.
+    provenance : Provenance
+        Input, parameters, versions, time and notes.
+    """
+
+    memberships: NDArray[np.float32] = field(metadata={"axes": _scan("cluster"), "default": True})
+    labels: NDArray[np.int32] = field(metadata={"axes": _scan()})
+    area: NDArray[np.float64] = field(metadata={"axes": ("cluster",), "long_name": "fraction of the area"})
+    positions: NDArray[np.int64] = field(metadata={"axes": ("cluster",), "long_name": "positions above the threshold"})
+    validity: dict[str, float]
+    n_clusters: int
+    threshold: float
+    scores: NDArray[np.float32] = field(metadata={"axes": _scan("component")})
+    evr: NDArray[np.float64] = field(metadata={"axes": ("rank",), "long_name": "explained variance ratio"})
+    n_components: int
+    rule: str
+    reason: str
+    alone: NDArray[np.float32] = field(metadata={"axes": _scan("signal", "cluster")})
+    signals: tuple[Signal, ...]
+    components: tuple[Signal, ...]
+    means: tuple[Signal, ...]
+    image: Signal
+    provenance: Provenance
+
+    # What was clustered, for as long as the result is in memory; its file does not hold it.
+    _inputs: ClassVar[tuple[Signal, ...]] = ()
+
+    def cluster_signals(self, threshold: float | None = None, signals: Sequence[Any] | None = None) -> ClusterSignals:
+        """Mean signals of the positions that belong to a cluster by more than a threshold, weighted by membership.
+
+        ``s = sum_{u > threshold} u x / sum_{u > threshold} u``, x as it was measured (Duran et al. 2023). 0.5 is the
+        least at which no position counts for two clusters; a higher one gives purer and noisier signals; 0 the mean of
+        all positions.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            In [0, 1], default the one that the result was made with.
+        signals : sequence, optional
+            The data that were clustered, needed only for a result that was read from a file.
+
+        Returns
+        -------
+        ClusterSignals
+            One array (k, ...) for each input signal; zeros for a cluster without such positions. Its `positions` says
+            how many there are.
+
+        Raises
+        ------
+        ValueError
+            A threshold outside [0, 1], no data, or data of other shapes than those that were clustered.
+
+        Examples
+        --------
+        See `emcore.correlate`.
+        """
+        tau = check_number(self.threshold if threshold is None else threshold, "threshold", 0, 1)
+        given = on_one_grid(signals) if signals is not None else list(self._inputs)
+        if not given:
+            raise ValueError("a result from a file does not hold the measured signals: give them as signals=[...]")
+        shapes = [(*self.labels.shape, *mean.shape) for mean in self.means]
+        if [signal.shape for signal in given] != shapes:
+            found = ", ".join(str(signal.shape) for signal in given)
+            raise ValueError(f"signals have shapes {found}; those that were clustered had {str(shapes)[1:-1]}")
+        return mean_signals(given, self.memberships.reshape(self.n_clusters, -1).T, tau)
+
+
+def mean_signals(signals: Sequence[Signal], memberships: ArrayLike, threshold: float) -> ClusterSignals:
+    """`FuzzyClustering.cluster_signals` of any memberships, shape (positions, k)."""
+    u = np.asarray(memberships, dtype=np.float64)
+    chosen = u > threshold
+    weights = np.where(chosen, u, 0.0)
+    totals = weights.sum(axis=0)
+    weights = np.ascontiguousarray(weights / np.where(totals > 0, totals, 1))
+    _, matrices, _ = as_matrices(signals)
+    inside = [tuple(axis.size for axis in signal.axes if not axis.navigation) for signal in signals]
+    means = [_emcore.xt_y(rows, weights).T.reshape(-1, *shape) for rows, shape in zip(matrices, inside, strict=True)]
+    return ClusterSignals(means, chosen.sum(axis=0))

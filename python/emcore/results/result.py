@@ -1,0 +1,215 @@
+"""What a workflow gives back, and the file it is kept in.
+
+A result is a frozen dataclass of arrays and plain values that inherits `Result`. Its array fields declare their axes::
+
+    @dataclass(frozen=True, eq=False)
+    class ImageAnalysis(Result):
+        maps: NDArray[np.float32] = dataclasses.field(metadata={"axes": ("component", "y", "x"), "default": True})
+        y: NDArray[np.float64] = dataclasses.field(metadata={"units": lambda result: result.image.axes[0].units})
+        x: ...
+        regions: NDArray[np.int32] = dataclasses.field(metadata={"axes": ("image.y", "image.x")})
+        image: Signal
+        provenance: Provenance
+
+Metadata of a field, all optional: `axes`, one name per dimension: a field that holds the coordinates, "image.y" for
+axis y of the Signal field `image`, any other name just counts; `units` and `long_name`; `default`, True for the one
+field a viewer shows first; `signal_axes`, how many of the last axes make one signal (default: two, or one for a 1-D
+field) when the rest is navigation. Each but `default` may be a function of the result.
+
+From these declarations alone `write_result` lays out one HDF5 file in the NeXus way, which NeXus viewers (silx, nexpy,
+h5web) plot; `load_result` gives back an equal result; `to_hyperspy` gives calibrated HyperSpy signals. The layout is in
+`emcore.results.nexus`.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Axis, Signal, same_array
+from emcore.results.fields import _CLASSES, array_fields
+
+if TYPE_CHECKING:
+    import os
+
+
+class Result:
+    """What every result of a workflow can do. See the module's first lines for how to declare one."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    provenance: Provenance
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _CLASSES[cls.__name__] = cls
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def plot(self) -> Any:
+        """Draw the result.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If the extra `plot` is not installed.
+        """
+        from emcore.reporting.plotting import plot
+
+        return plot(self)
+
+    def report(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
+        """Write the PDF report.
+
+        Parameters
+        ----------
+        path : str or Path
+        overwrite : bool, default False
+            Replace an existing file.
+
+        Returns
+        -------
+        Path
+            The file written.
+        """
+        from emcore.reporting.report import write_report
+
+        write_report(self, path, overwrite=overwrite)
+        return Path(path)
+
+    def save(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
+        """Write everything to one HDF5 file that NeXus viewers open and `load_result` reads back.
+
+        Parameters
+        ----------
+        path : str or Path
+            Usually ends in .h5. The folder must exist.
+        overwrite : bool, default False
+            Replace an existing file.
+
+        Returns
+        -------
+        Path
+            The file written. It appears whole or not at all.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists and `overwrite` is not set.
+        FileNotFoundError, OSError
+            If the folder does not exist or cannot be written to.
+        ImportError
+            If the extra `hdf5` is not installed.
+        """
+        from emcore.results.nexus import write_result
+
+        return write_result(self, path, overwrite=overwrite)
+
+    def to_hyperspy(self) -> dict[str, Any]:
+        """The arrays as HyperSpy signals with calibrated axes.
+
+        Returns
+        -------
+        dict of str to hyperspy BaseSignal
+            One for every array field with declared axes, by its name: component maps are a Signal2D with a navigation
+            axis over components, spectra likewise, the region map a Signal2D; the image itself too.
+
+        Raises
+        ------
+        ImportError
+            If the extra `hyperspy` is not installed.
+        """
+        found = {n: to_hyperspy(getattr(self, n), axes, n, inside) for n, axes, inside in array_fields(self)}
+        signals = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name, value in list(signals.items()):
+            if isinstance(value, tuple):
+                signals |= {f"{name}_{number}": each for number, each in enumerate(value)}
+        for name, signal in signals.items():
+            if isinstance(signal, Signal):
+                inside = sum(not axis.navigation for axis in signal.axes)
+                found[name] = to_hyperspy(np.asarray(signal.data), signal.axes, signal.title or name, inside)
+        return found
+
+
+def load_result(path: "str | os.PathLike[str]") -> Any:
+    """Read back a result that `.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Result
+        Of the class that was saved, equal to it: same bits, same types.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not an emcore result, damaged, or written by a newer version.
+    ImportError
+        If the extra `hdf5` is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import emcore
+    >>> from emcore.datasets import lattice_micrograph
+    >>> result = emcore.analyze_image(lattice_micrograph(shape=(256, 256)).image, window=64)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = result.save(f"{folder}/result.h5")
+    ...     again = emcore.load_result(path)
+    >>> bool((again.regions == result.regions).all())
+    True
+    """
+    from emcore.results.nexus import read_result
+
+    return read_result(path)
+
+
+def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], title: str = "", signal_axes: int = 2) -> Any:
+    """A HyperSpy signal of an array: the last `signal_axes` axes are signal axes, those before navigation."""
+    try:
+        from hyperspy import signals
+    except ImportError as error:
+        raise ImportError("HyperSpy signals need hyperspy: pip install emcore[hyperspy]") from error
+    kind = {1: signals.Signal1D, 2: signals.Signal2D}.get(signal_axes, signals.BaseSignal)
+    described = [
+        {
+            "name": axis.name,
+            "size": axis.size,
+            "scale": axis.scale,
+            "offset": axis.offset,
+            "navigate": i < len(axes) - signal_axes,
+        }
+        | ({"units": axis.units} if axis.units else {})
+        for i, axis in enumerate(axes)
+    ]
+    return kind(array, axes=described, metadata={"General": {"title": title}})
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+        return both and a.dtype == b.dtype and same_array(a, b)
+    if isinstance(a, Provenance) and isinstance(b, Provenance):
+        return _same(vars(a), vars(b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple | list) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b) or (isinstance(a, float) and isinstance(b, float) and a != a and b != b)

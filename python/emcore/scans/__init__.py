@@ -1,0 +1,1 @@
+"""What the axes of a measurement mean: scans of patterns, of spectra, of curves."""

@@ -1,0 +1,339 @@
+"""A spectrum image: what of a signal is scan and what is spectrum, which channels and which positions count."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emcore.core.signals import ENERGIES, Axis, Signal, default_axes
+from emcore.core.validation import as_pixels, check_finite
+from emcore.io.read import as_signal
+from emcore.outofcore.checkpoint import Job
+from emcore.outofcore.engine import begin
+from emcore.outofcore.moments import checked_range
+from emcore.outofcore.sources import Source
+from emcore.outofcore.sums import row_and_column_sums
+from emcore.scans.spectrum_rows import is_outside, loaded, read_within, rows_outside
+
+_NAMES = ("energy", "energy loss", "eloss", "e", "channel", "spectrum", "signal")
+# A scan position with less than this part of the counts of a bright one is vacuum.
+_VACUUM = 0.1
+# Counts around 0 are no X-rays: as far as this in eV a strobe may lie from 0, and reach.
+_STROBE, _REACH = 60.0, 200.0
+_EDS = 2000.0
+
+Block = tuple[slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class SpectrumImage:
+    """A scan of spectra, of which some channels and positions count.
+
+    Attributes
+    ----------
+    signal : Signal, shape (..., channels)
+        The axes of the scan, then the energy; in the detector's type, left where they are stored.
+    energy : Axis
+        Of the channels that count, in eV where the energy is calibrated.
+    channels : slice
+        Which they are.
+    masked : ndarray of bool, shape (...), or None
+        Positions left out.
+    notes : tuple of str
+    outside : Source, or None
+        The rows, where they were to be visited outside memory.
+    job : Job, or None
+        That what is found out of it is part of.
+    """
+
+    signal: Signal
+    energy: Axis
+    channels: slice
+    masked: NDArray[np.bool_] | None
+    notes: tuple[str, ...]
+    outside: Source | None = None
+    job: Job | None = None
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Sizes of the scan."""
+        return self.signal.shape[:-1]
+
+    def rows(self, block: Block | None = None) -> Any:
+        """One row for each position of the scan or of a block of it, of the channels that count.
+
+        Of an array the whole scan is a view, outside memory a source; a block is read or copied, in the type of the
+        data.
+        """
+        if block is None and self.outside is not None:
+            return self.outside
+        data = self.signal.data
+        if block is not None:
+            return np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
+        rows = data.reshape(-1, data.shape[-1])
+        return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
+
+
+def as_spectrum_image(obj: Any, name: str = "spectrum_image", memory: int | str | None = None) -> Signal:
+    """A signal with its energy axis last.
+
+    Parameters
+    ----------
+    obj : array-like, Signal, HyperSpy signal, dictionary of RosettaSciIO or path
+        The energy is the axis in eV or keV, else the one called so, else the only one that is no scan axis, else the
+        last. Of a file with several data sets the largest with a spectrum at every position; a vector in it as long as
+        one axis says where the channels lie. What is stored is neither copied nor converted.
+    name : str
+        The argument's name, for the message.
+    memory : int or str, optional
+        What a file holds is left there if it is larger; default 1 GiB.
+
+    Returns
+    -------
+    Signal
+        The scan axes are named y and x, or position; the energy is "energy" where it is calibrated, "channel" where
+        nothing is known of it.
+
+    Raises
+    ------
+    ValueError
+        If there is no spectrum at several positions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.core.signals import Axis, Signal
+    >>> from emcore.scans.spectrum_images import as_spectrum_image
+    >>> axes = (Axis("E", 50, 0.01, 0.0, "keV"), Axis("y", 3), Axis("x", 4))
+    >>> as_spectrum_image(Signal(np.zeros((50, 3, 4)), axes)).axes[-1]
+    Axis(name='energy', size=50, scale=10.0, offset=0.0, units='eV', navigation=False)
+    """
+    signal = _read(obj, memory)
+    axes = list(signal.axes)
+    if len(axes) < 2:
+        raise ValueError(f"{name} has shape {signal.shape}: a spectrum at every position is needed, (y, x, channels)")
+    at = _energy_axis(signal)
+    data = signal.data
+    order = [*(i for i in range(len(axes)) if i != at), at]
+    if at != len(axes) - 1:
+        if not hasattr(data, "transpose"):
+            raise ValueError(f"{name} has its energy along axis {at} of {len(axes)}: store it along the last axis")
+        data = data.transpose(order)
+    scan = [axes[i] for i in order[:-1]]
+    names = {1: ["position"], 2: ["y", "x"]}.get(len(scan), [axis.name or f"axis_{i}" for i, axis in enumerate(scan)])
+    named = tuple(replace(axis, name=text, navigation=True) for axis, text in zip(scan, names, strict=True))
+    energy = replace(axes[at], navigation=False)
+    factor = ENERGIES.get(energy.units)
+    if factor is None:
+        energy = replace(energy, name="channel" if energy.units == "px" else energy.name)
+    else:
+        scale, offset = (float(f"{value * factor:.12g}") for value in (energy.scale, energy.offset))
+        energy = replace(energy, name="energy", scale=scale, offset=offset, units="eV")
+    return replace(signal, data=data, axes=(*named, energy))
+
+
+def _read(obj: Any, memory: Any) -> Signal:
+    if isinstance(obj, Signal):
+        return obj
+    if isinstance(obj, dict) and "data" in obj and "axes" in obj:
+        from emcore.io.formats.rosetta import from_rosetta
+
+        return from_rosetta(obj)
+    if not isinstance(obj, str | os.PathLike):
+        stored = hasattr(obj, "shape") and hasattr(obj, "dtype") and not isinstance(obj, np.ndarray)
+        if stored and not hasattr(obj, "axes_manager") and not hasattr(obj, "dask") and len(obj.shape) > 1:
+            return Signal(obj, default_axes(tuple(obj.shape)))  # left where it is
+        return as_signal(obj)
+    path = Path(obj)
+    found = read_within(path, memory)
+    if not found:
+        raise ValueError(f"{path} holds no numbers")
+    signal = max(found, key=lambda each: (_has_spectra(each), math.prod(each.shape)))
+    vectors = [each for each in found if len(each.shape) == 1 and each.shape[0] in signal.shape]
+    if len(vectors) == 1 and not any(axis.units in ENERGIES for axis in signal.axes):
+        return _placed(signal, vectors[0])
+    return signal
+
+
+def _has_spectra(signal: Signal) -> bool:
+    """Whether it may hold a spectrum at every position: no picture, no colour."""
+    if len(signal.axes) < 2 or any(axis.name == "colour" for axis in signal.axes):
+        return False
+    return len(signal.axes) > 2 or any(axis.navigation for axis in signal.axes)
+
+
+def _placed(signal: Signal, along: Signal) -> Signal:
+    """The signal with the axis of that length where the vector says; that it is energy, its name or its values tell."""
+    values = np.asarray(along.data, dtype=np.float64)
+    step = float(values[-1] - values[0]) / max(len(values) - 1, 1)
+    if not (step > 0 and np.allclose(np.diff(values), step, rtol=1e-3, atol=0)):
+        return signal
+    units = next((unit for unit in ENERGIES if along.title.lower().endswith(unit.lower())), "")
+    at = max(i for i, size in enumerate(signal.shape) if size == len(values))
+    placed = Axis("energy", len(values), step, float(values[0]), units)
+    axes = tuple(placed if i == at else replace(axis, navigation=True) for i, axis in enumerate(signal.axes))
+    return replace(signal, axes=axes)
+
+
+def _energy_axis(signal: Signal) -> int:
+    axes = signal.axes
+    by_unit = [i for i, axis in enumerate(axes) if axis.units in ENERGIES]
+    by_name = [i for i, axis in enumerate(axes) if axis.name.lower() in _NAMES]
+    inside = [i for i, axis in enumerate(axes) if not axis.navigation]
+    return next((found[0] for found in (by_unit, by_name, inside) if len(found) == 1), len(axes) - 1)
+
+
+def select(
+    obj: Any,
+    navigation_mask: ArrayLike | str | None = None,
+    signal_range: tuple[float, float] | None = None,
+    name: str = "spectrum_image",
+    memory: int | str | None = None,
+    whole: bool = True,
+    job: Job | None = None,
+) -> SpectrumImage:
+    """A spectrum image checked, with the channels and positions that count.
+
+    Parameters
+    ----------
+    obj : see `as_spectrum_image`
+    navigation_mask : array-like of bool, shape of the scan, or "vacuum", optional
+        True for positions to leave out.
+    signal_range : (float, float), optional
+        First and last energy, in eV; where the energy is not calibrated as its axis counts it, by default in channels.
+        Default: all, without a strobe at 0.
+    name : str
+    memory : int or str, optional
+        Budget for data outside memory, default 1 GiB; what takes less than half of it is held in memory.
+    whole : bool
+        Whether the scan is going to be visited as a whole: then the values are checked outside memory too.
+    job : Job, optional
+        Of which this is part: then data in memory are visited like others.
+
+    Returns
+    -------
+    SpectrumImage
+
+    Raises
+    ------
+    ValueError
+        Negative values, NaN or infinity, nothing left, a mask of another shape.
+    TypeError
+        Data that are not real numbers, a mask that is not of bool.
+
+    Examples
+    --------
+    >>> from emcore.datasets import eds_phases
+    >>> from emcore.scans.spectrum_images import select
+    >>> image = select(eds_phases(shape=(10, 12), zero_peak=50).signal)
+    >>> image.energy.offset, image.rows().shape, image.notes
+    (80.0, (120, 991), ('the strobe peak at 0 eV was left out: channels below 80 eV',))
+    """
+    signal = as_spectrum_image(obj, name, memory)
+    outside = is_outside(signal, memory)
+    if not outside:
+        data = as_pixels(loaded(signal).data, name, len(signal.shape))
+        if data.dtype.kind in "fi":
+            _check_values(lambda: check_finite(data, name, nonnegative=True), name)
+        signal = replace(signal, data=data)
+    outside = outside or job is not None
+    *scan, energy = signal.axes
+    if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
+        raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
+    notes: tuple[str, ...] = ()
+    wanted = check_range(signal_range)
+    if wanted is None:
+        first, last = _without_strobe(signal, outside, memory, job), energy.size
+        if first:
+            start = energy.offset + first * energy.scale
+            notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
+    else:
+        first, last = _range(energy, *wanted)
+    kept = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
+    image = SpectrumImage(signal, kept, slice(first, last), None, notes, job=job)
+    if outside and (whole or isinstance(navigation_mask, str)):
+        source = rows_outside(signal, image.channels, name, memory, job)
+        _check_values(lambda: checked_range(begin(source, None, None, {}, 0, 0, quiet=True), nonnegative=True), name)
+        image = replace(image, outside=source)
+    if navigation_mask is None:
+        return image
+    masked = _mask(image, navigation_mask)
+    if masked.all():
+        raise ValueError("navigation_mask leaves out every position; False marks those that count")
+    count = int(masked.sum())
+    said = f"{count} of {masked.size} positions are masked ({100 * count / masked.size:.3g} %)"
+    return replace(image, masked=masked, notes=(*notes, said))
+
+
+def _check_values(check: Callable[[], object], name: str) -> None:
+    try:
+        check()
+    except ValueError as error:
+        if not str(error).startswith("Negative"):
+            raise
+        first = str(error).partition("first at ")[2].partition(";")[0]
+        raise ValueError(
+            f"{name} has negative values, first at {first}: counts are not negative. Give the data as measured, before "
+            "a background is subtracted, or clip them with numpy.clip(data, 0, None)"
+        ) from None
+
+
+def check_range(signal_range: Any) -> tuple[float, float] | None:
+    """The first and the last energy, or None."""
+    if signal_range is None:
+        return None
+    try:
+        low, high = np.asarray(signal_range, dtype=np.float64).tolist()
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"signal_range={signal_range!r}: give the first and the last energy, for example (200, 10000)"
+        ) from None
+    return low, high
+
+
+def _range(energy: Axis, low: float, high: float) -> tuple[int, int]:
+    inside = np.flatnonzero((energy.values >= low) & (energy.values <= high))
+    if len(inside) < 2:
+        ends = f"{energy.values[0]:.6g} to {energy.values[-1]:.6g} {energy.units}"
+        raise ValueError(f"signal_range={low:g}, {high:g} holds {len(inside)} channels; the energies are {ends}")
+    return int(inside[0]), int(inside[-1]) + 1
+
+
+def _without_strobe(signal: Signal, outside: bool, memory: Any, job: Job | None) -> int:
+    """The first channel behind a strobe peak at 0 eV, 0 where there is none."""
+    energy = signal.axes[-1]
+    values = energy.values
+    if energy.units != "eV" or energy.scale <= 0 or not values[0] < 0 < _EDS < values[-1]:
+        return 0
+    near = np.flatnonzero(np.abs(values) <= max(_STROBE, energy.scale))
+    behind = np.flatnonzero((values > values[near[-1]]) & (values <= _REACH))
+    if not behind.size:
+        return 0
+    part = slice(0, int(behind[-1]) + 1)
+    if outside:
+        sums = row_and_column_sums(rows_outside(signal, part, "spectrum_image", memory, job))[1]
+    else:
+        sums = signal.data[..., part].sum(axis=tuple(range(signal.data.ndim - 1)), dtype=np.float64)
+    lowest = int(behind[np.argmin(sums[behind])])
+    return lowest if sums[near].max() > 3 * max(sums[lowest], 1.0) else 0
+
+
+def _mask(image: SpectrumImage, given: ArrayLike | str) -> NDArray[np.bool_]:
+    if isinstance(given, str):
+        if given != "vacuum":
+            raise ValueError(f"navigation_mask={given!r} is not known; give 'vacuum' or an array of bool")
+        from emcore.methods.preprocessing import sums_of
+
+        counts = sums_of(image.rows())[0].reshape(image.grid)
+        return counts < _VACUUM * float(np.quantile(counts, 0.95))
+    mask = np.asarray(getattr(given, "data", given) if hasattr(given, "axes_manager") else given)
+    if mask.dtype != bool:
+        raise TypeError(f"navigation_mask is of {mask.dtype}; an array of bool is needed, True for what is left out")
+    if mask.shape != image.grid:
+        raise ValueError(f"navigation_mask has shape {mask.shape}; the scan has {image.grid}")
+    return mask

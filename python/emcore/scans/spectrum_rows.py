@@ -1,0 +1,117 @@
+"""Spectrum images that memory should not hold: which they are, and how they become rows that are visited in blocks."""
+
+import importlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emcore.core.memory import check_memory, in_words
+from emcore.core.signals import Signal
+from emcore.io.convert import computed
+from emcore.io.registry import MAPPED, read_all
+from emcore.outofcore.blocks import CHUNKS_AT_ONCE, in_finer_chunks
+from emcore.outofcore.checkpoint import Job
+from emcore.outofcore.open import one_chunk
+from emcore.outofcore.sources import Source
+from emcore.outofcore.stored import Stored
+
+# Packed files are seldom smaller than this part of what they hold.
+_PACKED = 100
+# What is kept of every position beside a pass: its counts, what is left of them, whether it takes part; and, whether or
+# not there is a job, so that the cut into blocks is the same, what one goes on from.
+_PER_POSITION = 40 + 24
+
+
+def read_within(path: Path, memory: Any) -> list[Signal]:
+    """The numbers in a file; left there if they are larger than the budget, or in a file that is mapped anyway."""
+    budget, mapped = check_memory(memory), path.suffix.lower() in MAPPED
+    if not mapped and _size(path) > budget // _PACKED:
+        found = _left(path, budget)
+        if any(_bytes(signal) > budget for signal in found):
+            return found
+    return _numbers(read_all(path, mapped))
+
+
+def _left(path: Path, budget: int) -> list[Signal]:
+    """The numbers in a file, left there."""
+    try:
+        with importlib.import_module("dask").config.set({"array.chunk-size": _chunk_bytes(budget)}):
+            return _numbers(read_all(path, True, stored=True))
+    except ImportError:  # memory must do
+        return []
+
+
+def _chunk_bytes(budget: int) -> int:
+    """Of chunks of which the budget holds one for each core, and three times as much besides."""
+    return budget // (4 * CHUNKS_AT_ONCE)
+
+
+def _numbers(found: list[Signal]) -> list[Signal]:
+    return [signal for signal in found if signal.dtype.kind in "biuf"]
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _bytes(signal: Signal) -> int:
+    return int(np.prod(signal.shape, dtype=np.int64)) * signal.dtype.itemsize
+
+
+def is_outside(signal: Signal, memory: Any) -> bool:
+    """Whether the data are left where they are: as `open_rows` has it, but arrays in memory stay there."""
+    data, budget = signal.data, check_memory(memory)
+    if isinstance(data, np.ndarray) and Stored(data).map is None:
+        return False
+    return hasattr(data, "dask") or _bytes(signal) > budget // 2
+
+
+def loaded(signal: Signal) -> Signal:
+    """With its data in memory, or mapped."""
+    data = signal.data
+    return signal if isinstance(data, np.ndarray) else replace(signal, data=computed(signal, data))
+
+
+def rows_outside(signal: Signal, channels: slice, name: str, memory: Any, job: Job | None = None) -> Source:
+    """
+    One row of these channels for each position; passes over them are part of a job, if there is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.io.read import as_signal
+    >>> from emcore.scans.spectrum_rows import rows_outside
+    >>> rows_outside(as_signal(np.zeros((4, 5, 8), np.uint16)), slice(2, 8), "spectrum_image", "1 MB").shape
+    (20, 6)
+    """
+    data: Any = signal.data
+    if hasattr(data, "dask"):
+        data = one_chunk(data, 1, name)
+        if memory is not None:  # before channels are picked: after that, chunks would be made whole
+            rows = _chunk_bytes(check_memory(memory)) // (data.shape[-1] * data.dtype.itemsize)
+            data = in_finer_chunks(data, max(rows, 1), name, f"memory={in_words(check_memory(memory))}")
+        source = Source([data[..., channels]], name=name)
+    else:
+        source = Source([Stored(data, 1, channels)], name=name)
+    source.budget, source.beside = memory, _PER_POSITION * source.shape[0]
+    source.job = job
+    return source
+
+
+def predicted(source: Source, per_row: int, fixed: int) -> str:
+    """What is told of the memory that is going to be used; passes that would take more are refused."""
+    least = source.cut()
+    peak = min(least.peak + per_row * len(source) + fixed, check_memory(source.budget))
+    return (
+        f"emcore: {source.name} of {source.shape[0]} x {source.shape[1]} {source.dtype} is visited in "
+        f"{len(least.blocks)} or more blocks; predicted peak memory {in_words(peak)}"
+    )
+
+
+def source_file(signal: Signal) -> bool:
+    """Whether the data came from one file, which is read once more for its hash."""
+    return bool(signal.source) and os.path.isfile(signal.source)

@@ -1,0 +1,194 @@
+"""A spectrum image searched for spectra, as a whole or block by block; these joined; maps of them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.methods.nmf.fit import nmf_maps
+from emcore.methods.nmf.residuals import residuals
+from emcore.methods.preprocessing import selected, sums_of
+from emcore.methods.selection.rules import RankChoice
+from emcore.methods.unmixing.endmembers import Endmembers, channel_weights, find_endmembers
+from emcore.methods.unmixing.joining import Joint, join_spectra
+from emcore.outofcore.checkpoint import step
+from emcore.scans.spectrum_images import Block, SpectrumImage
+
+Floats = NDArray[np.float64]
+
+# A joined spectrum stands for at least this part of all counts.
+_PART = 1e-4
+_LOOKED_AT = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    n_components: int | str
+    weighting: str
+    loss: str
+    counting: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A block, or all, with the spectra found in it and the counts of each."""
+
+    block: Block | None
+    found: Endmembers
+    counts: Floats
+
+
+def blocks_of(grid: tuple[int, ...], size: tuple[int, int]) -> Iterator[Block]:
+    """The blocks of a scan, line by line; the last of a line or column takes the rest.
+
+    Examples
+    --------
+    >>> from emcore.workflows.unmix_blocks import blocks_of
+    >>> [(y.start, y.stop, x.start, x.stop) for y, x in blocks_of((4, 7), (4, 3))]
+    [(0, 4, 0, 3), (0, 4, 3, 7)]
+    """
+    cuts = [[*range(0, max(n - n % step, 1), step), n] for n, step in zip(grid, size, strict=True)]
+    for y in zip(cuts[0][:-1], cuts[0][1:], strict=True):
+        for x in zip(cuts[1][:-1], cuts[1][1:], strict=True):
+            yield slice(*y), slice(*x)
+
+
+def _blocks(image: SpectrumImage, cut: tuple[int, int] | None) -> list[tuple[Block | None, NDArray[np.intp]]]:
+    """Every block with the positions in it, counted along the whole scan."""
+    places = np.arange(math.prod(image.grid)).reshape(image.grid)
+    if cut is None:
+        return [(None, places.ravel())]
+    return [(block, places[block].ravel()) for block in blocks_of(image.grid, cut)]
+
+
+def is_counting(image: SpectrumImage) -> bool:
+    """Whether the values are whole numbers, as far as some positions tell."""
+    data = image.signal.data
+    if data.dtype.kind in "biu":
+        return True
+    few = np.unique(np.linspace(0, math.prod(image.grid) - 1, _LOOKED_AT).astype(int))
+    if image.outside is not None:
+        return bool((image.outside.take(few.tolist()) % 1 == 0).all())
+    places = np.unravel_index(few, image.grid)
+    return all(bool((np.asarray(data[tuple(place)]) % 1 == 0).all()) for place in zip(*places, strict=True))
+
+
+def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings) -> tuple[list[Part], Floats, Floats]:
+    """Spectra of every block, and the counts of all channels and positions that count."""
+    sums, counts = np.zeros(image.energy.size), np.zeros(math.prod(image.grid))
+    parts = []
+    for block, places in _blocks(image, cut):
+        counts[places], totals, *found = step(image, partial(_searched, image, block, places, settings))
+        if found:
+            sums += totals
+            spectra, *choice, evr, above_edge, settled, of_spectra = found
+            endmembers = Endmembers(spectra, RankChoice(*choice), evr, above_edge, settled)
+            parts.append(Part(block, endmembers, of_spectra))
+    if not parts:
+        raise ValueError("spectrum_image holds no counts where it is not masked; there is nothing to unmix")
+    return parts, sums, counts
+
+
+def _searched(
+    image: SpectrumImage, block: Block | None, places: NDArray[np.intp], settings: Settings
+) -> tuple[Any, ...]:
+    """Counts of the positions and channels of a block, or of all; and if there are any, what makes its `Part`."""
+    rows, allowed = image.rows(block), _allowed(image, places)
+    counts, totals = sums_of(rows, allowed)
+    own = counts if allowed is None else counts[allowed]
+    if not own.sum() > 0:
+        return counts, totals
+    wanted = settings.n_components if block is None else "auto"
+    found = find_endmembers(
+        rows, wanted, settings.weighting, settings.loss, settings.counting, allowed, (counts, totals)
+    )
+    of_spectra = np.array([own.sum()])
+    if block is not None:
+        weights = channel_weights(totals, own, settings.counting) if settings.weighting == "poisson" else None
+        maps = nmf_maps(rows, found.spectra, weights=weights)
+        of_spectra = (maps if allowed is None else maps[allowed]).sum(axis=0, dtype=np.float64)
+    choice = found.choice
+    chosen = choice.n, choice.rule, choice.reason
+    return counts, totals, found.spectra, *chosen, found.evr, found.above_edge, found.settled, of_spectra
+
+
+def _allowed(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[np.intp] | None:
+    """Which of these positions are not masked; None where nothing is."""
+    return None if image.masked is None else np.flatnonzero(~image.masked.ravel()[places])
+
+
+def join(parts: list[Part], sums: Floats, settings: Settings) -> Joint:
+    """One set of spectra for all blocks."""
+    if len(parts) == 1 and parts[0].block is None:
+        spectra = parts[0].found.spectra
+        return Joint(spectra, np.arange(len(spectra)), 0, 0)
+    spectra = np.concatenate([part.found.spectra for part in parts])
+    counts = np.concatenate([part.counts for part in parts])
+    floor = max(_PART * float(sums.sum()), float(len(sums)) if settings.counting else 0.0)
+    known = settings.n_components if isinstance(settings.n_components, int) else None
+    return join_spectra(spectra, counts, floor, known)
+
+
+def map_spectra(
+    image: SpectrumImage, cut: tuple[int, int] | None, spectra: Floats, weights: Floats | None, settings: Settings
+) -> tuple[NDArray[Any], Floats, Floats]:
+    """Maps (n, k) of the spectra, and the squares that they leave at every position and in every channel.
+
+    Without weights the maps are zero.
+    """
+    maps, squares, features = step(image, lambda: _mapped(image, cut, spectra, weights, settings.loss))
+    return maps, squares, features
+
+
+def _mapped(
+    image: SpectrumImage, cut: tuple[int, int] | None, spectra: Floats, weights: Floats | None, loss: str
+) -> tuple[NDArray[Any], Floats, Floats]:
+    n = math.prod(image.grid)
+    maps = np.zeros((n, len(spectra)), dtype=np.float64 if image.signal.dtype == np.float64 else np.float32)
+    squares, features = np.zeros(n), np.zeros(image.energy.size)
+    for block, places in _blocks(image, cut):
+        rows = image.rows(block)
+        found: Any = np.zeros((len(places), len(spectra)), dtype=maps.dtype)
+        if weights is not None:
+            (found,) = step(rows, partial(_maps, rows, spectra, weights, loss))
+        allowed = _allowed(image, places)
+        if allowed is None:
+            maps[places] = found
+            squares[places], over = residuals(rows, found, spectra)
+        elif allowed.size:
+            maps[places[allowed]] = found[allowed]
+            squares[places[allowed]], over = residuals(selected(rows, allowed), found[allowed], spectra)
+        else:
+            continue
+        features += over
+    return maps, squares, features
+
+
+def _maps(rows: Any, spectra: Floats, weights: Floats, loss: str) -> tuple[NDArray[Any]]:
+    likely = loss == "kullback-leibler"
+    return (nmf_maps(rows, spectra, loss=loss) if likely else nmf_maps(rows, spectra, weights=weights),)
+
+
+def mean_evr(parts: list[Part]) -> Floats:
+    size = min(len(part.found.evr) for part in parts)
+    weights = np.array([part.counts.sum() for part in parts])
+    return np.asarray(np.average([part.found.evr[:size] for part in parts], axis=0, weights=weights))
+
+
+def block_fields(parts: list[Part], joined: Joint, order: NDArray[np.intp]) -> dict[str, Any]:
+    corners = [(y.start, y.stop, x.start, x.stop) for y, x in (part.block for part in parts if part.block)]
+    ranks = [len(part.found.spectra) for part in parts]
+    owner = np.repeat(np.arange(len(parts)), ranks)
+    counts = np.concatenate([part.counts for part in parts])
+    shares = np.zeros((len(parts), len(joined.spectra)))
+    kept = joined.groups >= 0
+    np.add.at(shares, (owner[kept], joined.groups[kept]), counts[kept])
+    return {
+        "blocks": np.array(corners, dtype=np.int32),
+        "block_ranks": np.array(ranks, dtype=np.int32),
+        "contributions": shares[:, order],
+    }

@@ -1,0 +1,20 @@
+//! What every method stands on. In reading order:
+//!
+//! 1. [`error`], [`control`]: what can go wrong, and how a long call is stopped and watched;
+//! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
+//! 3. [`rows`], [`prepare`], [`pass`]: the typed view of the data, rows computed from it, and one visit of all of them;
+//! 4. [`tiles`] (with [`panel`] and `aligned`, how thin matrices lie in memory): the inner loops of thin products; [`lanes`]:
+//!    rows transposed, for few features.
+
+pub(crate) mod aligned;
+pub mod control;
+pub mod error;
+pub mod lanes;
+pub mod logarithm;
+pub mod panel;
+pub mod pass;
+pub mod pool;
+pub mod prepare;
+pub mod rows;
+pub mod simd;
+pub mod tiles;

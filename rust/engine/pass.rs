@@ -1,0 +1,165 @@
+//! The driver of every method: `block` on all threads, `merge` in a fixed order, `update` by the caller.
+//!
+//! Blocks are cut by size only, never by the number of threads, and their partials are merged in the order of the rows.
+//! So the sum that a method forms is the same to the last bit on 1, 2 or 64 threads. At most a few partials per
+//! thread are alive at a time.
+
+use crate::engine::pool;
+use crate::{Control, Result};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// Visit rows `0..n` once, in blocks of `block_rows`.
+///
+/// `block(rows, out)` runs on the pool; `out` is the block's own part of `output`, which holds `output.len() / n`
+/// values per row (possibly none). `merge(partial)` is called for one block at a time, in the order of the rows. Progress
+/// advances by the number of rows; the caller announces it with [`Control::expect`].
+pub fn pass<O: Send, P: Send>(
+    n: usize,
+    block_rows: usize,
+    control: &Control,
+    output: &mut [O],
+    block: impl Fn(Range<usize>, &mut [O]) -> P + Sync,
+    mut merge: impl FnMut(P) + Send,
+) -> Result<()> {
+    let blocks = n.div_ceil(block_rows);
+    let width = output.len().checked_div(n).unwrap_or(0);
+    debug_assert_eq!(output.len(), width * n);
+    let mut parts = output.chunks_mut((block_rows * width).max(1));
+    let places = Vec::from_iter((0..blocks).map(|_| Mutex::new((parts.next().unwrap_or_default(), None))));
+    let visit = |index: usize, rows: Range<usize>| {
+        let out = std::mem::take(&mut lock(&places[index]).0);
+        let partial = block(rows, out);
+        lock(&places[index]).1 = Some(partial);
+    };
+    let mut merge = |index: usize| merge(lock(&places[index]).1.take().expect("a block that was visited"));
+    in_order(n, block_rows, control, &visit, &mut merge)
+}
+
+/// Call `visit(block, rows)` on the pool and `merge(block)` for one block at a time, in order. Once for all kinds of data and
+/// partials: the compiler makes [`pass`] for each.
+fn in_order(
+    n: usize,
+    block_rows: usize,
+    control: &Control,
+    visit: &(dyn Fn(usize, Range<usize>) + Sync),
+    merge: &mut (dyn FnMut(usize) + Send),
+) -> Result<()> {
+    let blocks = n.div_ceil(block_rows);
+    let ahead = 4 * pool::num_threads().max(1); // partials that may wait for an earlier one
+    let next = AtomicUsize::new(0);
+    let merger = Mutex::new(Merger { merged: 0, waiting: BTreeSet::new(), merge, broken: false });
+    let moved = Condvar::new();
+    pool::on_every_thread(control, &|| {
+        // A panic in `visit` must not leave the others waiting for its partial.
+        let mut guard = BreakOnPanic { merger: &merger, moved: &moved, armed: true };
+        loop {
+            let index = next.fetch_add(1, Relaxed);
+            if index >= blocks || control.check().is_err() {
+                break;
+            }
+            let rows = index * block_rows..((index + 1) * block_rows).min(n);
+            let count = rows.len() as u64;
+            visit(index, rows);
+            control.advance(count);
+
+            let mut merger = lock(&merger);
+            while index >= merger.merged + ahead && !merger.broken && control.check().is_ok() {
+                merger = moved.wait(merger).unwrap_or_else(PoisonError::into_inner);
+            }
+            merger.put(index);
+            moved.notify_all();
+        }
+        guard.armed = false;
+        moved.notify_all();
+    });
+    control.check()
+}
+
+/// Rows per block so that a block holds about `bytes` of input, at least `least` rows.
+pub fn block_rows(row_bytes: usize, bytes: usize, least: usize) -> usize {
+    (bytes / row_bytes.max(1)).max(least).max(1)
+}
+
+struct Merger<'m> {
+    merged: usize,
+    waiting: BTreeSet<usize>,
+    merge: &'m mut (dyn FnMut(usize) + Send),
+    broken: bool,
+}
+
+impl Merger<'_> {
+    fn put(&mut self, index: usize) {
+        self.waiting.insert(index);
+        while self.waiting.remove(&self.merged) {
+            (self.merge)(self.merged);
+            self.merged += 1;
+        }
+    }
+}
+
+struct BreakOnPanic<'a, 'm> {
+    merger: &'a Mutex<Merger<'m>>,
+    moved: &'a Condvar,
+    armed: bool,
+}
+
+impl Drop for BreakOnPanic<'_, '_> {
+    fn drop(&mut self) {
+        if self.armed {
+            lock(self.merger).broken = true;
+            self.moved.notify_all();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn partials_are_merged_in_the_order_of_the_rows() {
+        for threads in [1, 2, 3] {
+            let former = pool::set_num_threads_here(threads);
+            let mut seen = Vec::new();
+            let mut doubled = vec![0; 2 * 1003];
+            pass(
+                1003,
+                10,
+                &Control::new(),
+                &mut doubled,
+                |rows, out| {
+                    for (i, pair) in rows.clone().zip(out.chunks_mut(2)) {
+                        pair.fill(2 * i);
+                    }
+                    rows
+                },
+                |rows| seen.extend(rows),
+            )
+            .unwrap();
+            pool::set_num_threads_here(former);
+            assert_eq!(seen, Vec::from_iter(0..1003));
+            assert_eq!(doubled, Vec::from_iter((0..1003).flat_map(|i| [2 * i, 2 * i])));
+        }
+    }
+
+    #[test]
+    fn a_cancelled_pass_says_so() {
+        let control = Control::new();
+        control.cancel();
+        let done = pass(10, 1, &control, &mut [] as &mut [u8], |_, _| (), |()| ());
+        assert_eq!(done, Err(Error::Cancelled));
+    }
+
+    #[test]
+    fn no_rows_is_no_work() {
+        pass(0, 4, &Control::new(), &mut [] as &mut [u8], |_, _| (), |()| unreachable!()).unwrap();
+    }
+}

@@ -1,0 +1,251 @@
+//! The private thread pool, and the only door to rayon.
+//!
+//! rayon's global pool is never touched: other extensions in the process may own it. The pool is built at the first
+//! call, rebuilt when the number of threads changes, and rebuilt after a fork, where the parent's threads do not exist.
+//! Pool threads run only leaves (a loop over blocks), so that calls from several threads share the pool without one
+//! waiting inside another. The calling thread runs the serial parts, and while it waits for the pool it wakes every
+//! 100 ms to run the caller's tick (signals, progress).
+
+use crate::Control;
+use crate::engine::control::Tick;
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// Threads for the whole process, 0 = not set.
+static DEFAULT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Threads for calls from this thread, 0 = not set.
+    static HERE: Cell<usize> = const { Cell::new(0) };
+    /// The tick of the call that runs on this thread.
+    static TICKER: RefCell<Option<Ticker>> = const { RefCell::new(None) };
+}
+
+/// Set the number of threads of every later call in this process.
+pub fn set_num_threads(threads: usize) {
+    DEFAULT.store(threads, Ordering::Relaxed);
+}
+
+/// Set the number of threads of later calls from this thread only (0 = as the process); returns the former setting.
+pub fn set_num_threads_here(threads: usize) -> usize {
+    HERE.replace(threads)
+}
+
+/// Threads that a call from this thread would use: set here > set for the process > `EMCORE_NUM_THREADS` >
+/// `RAYON_NUM_THREADS` > available cores.
+pub fn num_threads() -> usize {
+    let from_env = |name| std::env::var(name).ok()?.trim().parse().ok().filter(|&n: &usize| n > 0);
+    let set = |n| (n > 0).then_some(n);
+    set(HERE.get())
+        .or_else(|| set(DEFAULT.load(Ordering::Relaxed)))
+        .or_else(|| from_env("EMCORE_NUM_THREADS"))
+        .or_else(|| from_env("RAYON_NUM_THREADS"))
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// The pool of one process: a fork leaves the parent's behind, lock and all.
+struct Owned {
+    process: u32,
+    pool: Mutex<Option<Arc<rayon::ThreadPool>>>,
+}
+
+static POOL: AtomicPtr<Owned> = AtomicPtr::new(ptr::null_mut());
+
+fn pool() -> Arc<rayon::ThreadPool> {
+    let process = std::process::id();
+    let mut current = POOL.load(Ordering::Acquire);
+    // SAFETY: the pointer is null or came from `Box::into_raw` below and is never freed.
+    while unsafe { current.as_ref() }.is_none_or(|owned| owned.process != process) {
+        let fresh = Box::into_raw(Box::new(Owned { process, pool: Mutex::new(None) }));
+        match POOL.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => current = fresh,
+            Err(other) => {
+                // SAFETY: `fresh` was made above and nobody else has seen it.
+                drop(unsafe { Box::from_raw(fresh) });
+                current = other;
+            }
+        }
+    }
+    // SAFETY: not null after the loop, and never freed.
+    let mut slot = unsafe { &*current }.pool.lock().unwrap_or_else(PoisonError::into_inner);
+    let threads = num_threads();
+    match &*slot {
+        Some(pool) if pool.current_num_threads() == threads => Arc::clone(pool),
+        _ => {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(|i| format!("emcore-{i}"))
+                .build()
+                .map(Arc::new)
+                .expect("the system lets a process start threads");
+            *slot = Some(Arc::clone(&pool));
+            pool
+        }
+    }
+}
+
+/// Run `work` once on every thread of the pool and wait; `work` takes its share from a common counter.
+///
+/// The calling thread runs its tick every 100 ms; a tick that says stop cancels `control`.
+pub fn on_every_thread(control: &Control, work: &(dyn Fn() + Sync)) {
+    struct Done(mpsc::Sender<()>);
+    impl Drop for Done {
+        fn drop(&mut self) {
+            let _ = self.0.send(()); // sent even when `work` panics
+        }
+    }
+    let wait = |receiver: mpsc::Receiver<()>| loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(()) => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => tick(control),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    };
+    if num_threads() == 1 {
+        // A thread of this call's own: callers that ask for one thread each, as a cluster's workers do, run side by side.
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            let done = Done(sender);
+            let thread = std::thread::Builder::new().name("emcore-0".into()).spawn_scoped(scope, move || {
+                let _done = done;
+                work();
+            });
+            wait(receiver);
+            if let Err(panic) = thread.expect("the system lets a process start threads").join() {
+                std::panic::resume_unwind(panic);
+            }
+        });
+    } else {
+        let pool = pool();
+        pool.in_place_scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            for _ in 0..pool.current_num_threads() {
+                let done = Done(sender.clone());
+                scope.spawn(move |_| {
+                    let _done = done;
+                    work();
+                });
+            }
+            drop(sender);
+            wait(receiver);
+        });
+    }
+    if TICKER.with_borrow(|ticker| ticker.as_ref().is_some_and(|ticker| ticker.1.elapsed() >= TICK)) {
+        tick(control); // or many short calls would never be stopped
+    }
+}
+
+/// Run the calling thread's tick now. Serial parts that may last call it between steps.
+pub fn tick(control: &Control) {
+    // Taken out while it runs: a tick (a signal handler, a progress callback) may itself call a kernel.
+    if let Some(mut ticker) = TICKER.take() {
+        let (done, total) = control.progress();
+        // SAFETY: `with_tick` put the pointer there, and removes it before the borrow that it came from ends; nobody
+        // else on this thread can reach it while it is taken out.
+        if !unsafe { (*ticker.0)(done, total) } {
+            control.cancel();
+        }
+        ticker.1 = Instant::now();
+        TICKER.set(Some(ticker));
+    }
+}
+
+/// What to call, and when it was called last.
+struct Ticker(*mut Tick<'static>, Instant);
+
+/// Run `call` on this thread; while it waits for the pool, `tick` runs every 100 ms on this thread.
+pub fn with_tick(tick: &mut Tick<'_>, call: &mut dyn FnMut()) {
+    struct Restore(Option<Ticker>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            TICKER.set(self.0.take());
+        }
+    }
+    // SAFETY: only the lifetime changes; `Restore` removes the pointer before `tick` is released, even on a panic.
+    let ticker = unsafe { std::mem::transmute::<*mut Tick<'_>, *mut Tick<'static>>(tick) };
+    let ticker = Ticker(ticker, Instant::now());
+    let _restore = Restore(TICKER.replace(Some(ticker)));
+    call();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_runs_on_as_many_threads_as_asked_for() {
+        for threads in [1, 2, 3] {
+            let former = set_num_threads_here(threads);
+            let count = AtomicUsize::new(0);
+            on_every_thread(&Control::new(), &|| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            set_num_threads_here(former);
+            assert_eq!(count.into_inner(), threads);
+        }
+    }
+
+    #[test]
+    fn calls_that_ask_for_one_thread_each_run_side_by_side() {
+        let together = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    set_num_threads_here(1);
+                    on_every_thread(&Control::new(), &|| {
+                        together.wait(); // for ever, if one waited for the other to end
+                    });
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_tick_that_says_stop_cancels() {
+        let control = Control::new();
+        let mut ticks = 0;
+        with_tick(
+            &mut |_, _| {
+                ticks += 1;
+                false
+            },
+            &mut || {
+                on_every_thread(&control, &|| {
+                    while control.check().is_ok() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                });
+            },
+        );
+        assert_eq!(ticks, 1);
+    }
+
+    #[test]
+    fn a_tick_may_itself_compute() {
+        let (control, mut inner) = (Control::new(), false);
+        with_tick(
+            &mut |_, _| {
+                with_tick(&mut |_, _| true, &mut || tick(&Control::new()));
+                inner = true;
+                false
+            },
+            &mut || tick(&control),
+        );
+        assert!(inner && control.check().is_err());
+    }
+
+    #[test]
+    fn many_short_calls_are_ticked_like_a_long_one() {
+        let control = Control::new();
+        with_tick(&mut |_, _| false, &mut || {
+            while control.check().is_ok() {
+                on_every_thread(&control, &|| std::thread::sleep(Duration::from_millis(1)));
+            }
+        });
+    }
+}

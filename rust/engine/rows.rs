@@ -1,0 +1,320 @@
+//! A typed view of n rows × d features in the type in which the detector wrote them: contiguous, strided or
+//! memory-mapped; never copied, except that one block at a time is gathered when its features are not contiguous. Or rows
+//! that are [`Computed`] from such, one block at a time.
+
+use crate::engine::pass;
+use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::engine::tiles::tiles;
+use crate::{Control, Error, Result};
+use ndarray::{ArrayView2, Axis};
+use std::ops::Range;
+
+/// Rows that are nowhere stored.
+pub trait Computed<T>: Sync {
+    /// Numbers of rows and features.
+    fn shape(&self) -> (usize, usize);
+    /// Write some rows, one after another.
+    fn fill(&self, rows: Range<usize>, values: &mut [T]);
+}
+
+/// n rows (positions) of d features (pixels or channels).
+#[derive(Clone, Copy)]
+pub struct Rows<'a, T> {
+    n: usize,
+    d: usize,
+    source: Source<'a, T>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a, T> {
+    Memory(ArrayView2<'a, T>),
+    Computed(&'a dyn Computed<T>),
+}
+
+impl<'a, T: Pixel> Rows<'a, T> {
+    /// A view of `data`, of whatever strides.
+    pub fn new(data: ArrayView2<'a, T>) -> Self {
+        Self { n: data.nrows(), d: data.ncols(), source: Source::Memory(data) }
+    }
+
+    /// Rows computed whenever a block of them is visited.
+    pub fn computed(rows: &'a dyn Computed<T>) -> Self {
+        let (n, d) = rows.shape();
+        Self { n, d, source: Source::Computed(rows) }
+    }
+
+    /// A view of `n` × `d` values in row-major order; panics when the length differs.
+    pub fn from_slice(data: &'a [T], n: usize, d: usize) -> Self {
+        Self::new(ArrayView2::from_shape((n, d), data).expect("n * d values"))
+    }
+
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of features.
+    pub fn d(&self) -> usize {
+        self.d
+    }
+
+    /// The features as rows; none where rows are computed.
+    pub fn transposed(&self) -> Option<Self> {
+        match self.source {
+            Source::Memory(view) => Some(Self::new(view.reversed_axes())),
+            Source::Computed(_) => None,
+        }
+    }
+
+    /// Bytes of one row.
+    pub fn row_bytes(&self) -> usize {
+        self.d() * size_of::<T>()
+    }
+
+    /// Some rows, each as a contiguous slice. `scratch` is used only where features are not contiguous in memory: take few
+    /// rows at a time, that it stays in cache.
+    pub fn block<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<T>) -> Block<'s, T> {
+        let part = match &self.source {
+            Source::Memory(view) => view.slice_axis(Axis(0), rows.into()),
+            Source::Computed(source) => {
+                let n = rows.len();
+                scratch.resize(n * self.d, T::default());
+                source.fill(rows, scratch);
+                return Block::of(scratch, n, self.d);
+            }
+        };
+        let (n, d) = part.dim();
+        if part.strides()[1] == 1 || d <= 1 {
+            return Block { first: part.as_ptr(), stride: part.strides()[0], n, d, held: std::marker::PhantomData };
+        }
+        scratch.clear();
+        if part.strides()[0].unsigned_abs() < part.strides()[1].unsigned_abs() {
+            // Column-major: read along the short stride.
+            scratch.resize(n * d, T::default());
+            for (j, column) in part.columns().into_iter().enumerate() {
+                for (i, &x) in column.iter().enumerate() {
+                    scratch[i * d + j] = x;
+                }
+            }
+        } else {
+            scratch.extend(part.iter());
+        }
+        Block::of(scratch, n, d)
+    }
+}
+
+/// A few rows, each contiguous.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a, T> {
+    first: *const T,
+    stride: isize,
+    n: usize,
+    d: usize,
+    held: std::marker::PhantomData<&'a [T]>,
+}
+
+// SAFETY: a block is a shared view of plain numbers.
+unsafe impl<T: Sync> Send for Block<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Block<'_, T> {}
+
+impl<'a, T> Block<'a, T> {
+    fn of(values: &'a [T], n: usize, d: usize) -> Self {
+        assert_eq!(values.len(), n * d);
+        Self { first: values.as_ptr(), stride: d as isize, n, d, held: std::marker::PhantomData }
+    }
+
+    /// Number of rows.
+    #[inline(always)]
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of features.
+    #[inline(always)]
+    pub fn d(&self) -> usize {
+        self.d
+    }
+
+    /// Bytes from the start of a row to that of the next.
+    #[inline(always)]
+    pub fn row_step(&self) -> isize {
+        self.stride * size_of::<T>() as isize
+    }
+
+    /// Row `i`.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &'a [T] {
+        assert!(i < self.n);
+        // SAFETY: row i of the view that this block was cut from starts there and holds d contiguous values.
+        unsafe { std::slice::from_raw_parts(self.first.offset(i as isize * self.stride), self.d) }
+    }
+
+    /// All values of some rows, if these follow each other without a gap.
+    #[inline(always)]
+    pub fn together(&self, rows: Range<usize>) -> Option<&'a [T]> {
+        assert!(rows.start < rows.end && rows.end <= self.n);
+        let first = self.row(rows.start).as_ptr();
+        // SAFETY: the rows, one after another.
+        (self.stride == self.d as isize).then(|| unsafe { std::slice::from_raw_parts(first, rows.len() * self.d) })
+    }
+
+    /// Rows `rows` of this block.
+    #[inline(always)]
+    pub fn part(&self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.n);
+        // SAFETY: a row of this block, or one past the last row when the part is empty and never read.
+        let first =
+            if rows.is_empty() { self.first } else { unsafe { self.first.offset(rows.start as isize * self.stride) } };
+        Self { first, n: rows.len(), ..*self }
+    }
+}
+
+/// Values whose range is found at a time where rows are shorter.
+const RANGE_VALUES: usize = 4096;
+
+/// What one pass over the data tells of its values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ValueRange {
+    /// Smallest finite value.
+    pub min: f64,
+    /// Largest finite value.
+    pub max: f64,
+    /// Row and feature of the first NaN or infinity.
+    pub not_finite: Option<(usize, usize)>,
+    /// Row and feature of the first negative value.
+    pub negative: Option<(usize, usize)>,
+}
+
+/// Smallest and largest of some values; not both finite where one of them is NaN or infinite.
+struct Extremes<'a, T>(&'a [T]);
+
+impl<T: Pixel> WithSimd for Extremes<'_, T> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
+        let lanes = T::Real::lanes::<S>();
+        let first = T::Real::splat(simd, self.0[0].real());
+        let zero = T::Real::splat(simd, T::Real::ZERO);
+        // A NaN or an infinity times zero makes a sum NaN.
+        let (mut low, mut high, mut sum) = ([first; 4], [first; 4], [zero; 4]);
+        let mut add = |at: usize, from: &[T]| {
+            let x = T::load(simd, from);
+            low[at] = T::Real::min(simd, low[at], x);
+            high[at] = T::Real::max(simd, high[at], x);
+            sum[at] = T::Real::mul_add(simd, x, zero, sum[at]);
+        };
+        let (groups, rest) = self.0.split_at(self.0.len() / (4 * lanes) * 4 * lanes);
+        for group in groups.chunks_exact(4 * lanes) {
+            (0..4).for_each(|at| add(at, &group[at * lanes..]));
+        }
+        rest.chunks_exact(lanes).for_each(|part| add(0, part));
+        let mut ends = [self.0[0].real(); 16];
+        let last = rest.len() % lanes;
+        ends.iter_mut().zip(&rest[rest.len() - last..]).for_each(|(end, x)| *end = x.real());
+        let ends = T::Real::load(simd, &ends);
+        let (mut lows, mut highs, mut sums) = ([T::Real::ZERO; 16], [T::Real::ZERO; 16], T::Real::ZERO);
+        let all = |x: [_; 4], f: fn(S, _, _) -> _| f(simd, f(simd, x[0], x[1]), f(simd, x[2], x[3]));
+        T::Real::store(simd, &mut lows, T::Real::min(simd, all(low, T::Real::min), ends));
+        T::Real::store(simd, &mut highs, T::Real::max(simd, all(high, T::Real::max), ends));
+        sum[0] = T::Real::mul_add(simd, ends, zero, sum[0]);
+        for part in sum {
+            sums += T::Real::sum(simd, part);
+        }
+        let none = sums.f64() * 0.0; // NaN where there was one
+        let low = lows[..lanes].iter().fold(f64::INFINITY, |low, x| low.min(x.f64()));
+        let high = highs[..lanes].iter().fold(f64::NEG_INFINITY, |high, x| high.max(x.f64()));
+        (low + none, high + none)
+    }
+}
+
+/// Smallest and largest value, and the first position of what may not be there.
+pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<ValueRange> {
+    if rows.n() == 0 || rows.d() == 0 {
+        return Err(Error::invalid("data", "no values; give at least one row and one feature"));
+    }
+    let mut total = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
+    control.expect(rows.n() as u64);
+    let block = |range: Range<usize>, _: &mut [u8]| {
+        let mut scratch = Vec::new();
+        let block = rows.block(range.clone(), &mut scratch);
+        let mut part = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
+        // Of short rows that follow each other many at a time.
+        let together = block.together(0..block.n()).is_some();
+        for some in tiles(block.n(), if together { (RANGE_VALUES / block.d()).max(1) } else { 1 }) {
+            let values = block.together(some.clone()).unwrap_or_else(|| block.row(some.start));
+            let place = |is_bad: fn(f64) -> bool| {
+                let bad = values.iter().position(|x| is_bad(x.real().f64()));
+                bad.map(|at| (range.start + some.start + at / block.d(), at % block.d()))
+            };
+            let (mut low, mut high) = dispatch(Extremes(values));
+            if !(low.is_finite() && high.is_finite()) {
+                let finite = values.iter().map(|x| x.real().f64()).filter(|x| x.is_finite());
+                (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+                part.not_finite = part.not_finite.or_else(|| place(|x| !x.is_finite()));
+            }
+            part.min = part.min.min(low);
+            part.max = part.max.max(high);
+            if part.negative.is_none() && low < 0.0 {
+                part.negative = place(|x| x < 0.0);
+            }
+        }
+        part
+    };
+    pass::pass(rows.n(), pass::block_rows(rows.row_bytes(), 1 << 20, 1), control, &mut [], block, |part| {
+        total.min = total.min.min(part.min);
+        total.max = total.max.max(part.max);
+        total.not_finite = total.not_finite.or(part.not_finite);
+        total.negative = total.negative.or(part.negative);
+    })?;
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, s};
+
+    #[test]
+    fn a_block_holds_the_rows_of_the_view_whatever_its_strides() {
+        let data = Array2::from_shape_fn((7, 10), |(i, j)| (i * 10 + j) as u16);
+        for view in [
+            data.view(),
+            data.slice(s![..;-1, ..]),
+            data.slice(s![..;2, 1..9]),
+            data.slice(s![.., ..;3]),
+            data.slice(s![.., ..;-1]),
+            data.t(),
+        ] {
+            let rows = Rows::new(view);
+            let mut scratch = Vec::new();
+            let block = rows.block(1..rows.n(), &mut scratch);
+            for i in 1..rows.n() {
+                assert_eq!(block.row(i - 1), view.row(i).to_vec());
+            }
+            if let Some(values) = block.together(0..2) {
+                assert_eq!(values, [view.row(1).to_vec(), view.row(2).to_vec()].concat());
+            }
+            // Of the first view the rows follow each other; gathered ones do too.
+            let apart = view.strides()[1] == 1 && view.strides()[0] != view.ncols() as isize;
+            assert_eq!(block.together(0..2).is_none(), apart);
+        }
+    }
+
+    #[test]
+    fn the_first_bad_value_is_named() {
+        for d in [18, 999, 5000] {
+            let mut data = Array2::from_elem((600, d + 1), 1.0f32);
+            data[(400, 17)] = f32::NAN;
+            data[(401, 0)] = f32::INFINITY;
+            data[(150, d - 1)] = -2.0;
+            data[(401, 2)] = -3.0;
+            let (not_finite, negative) = (Some((400, 17)), Some((150, d - 1)));
+            for view in [data.view(), data.slice(s![.., ..d])] {
+                let found = value_range(Rows::new(view), &Control::new()).unwrap();
+                assert_eq!(found, ValueRange { min: -3.0, max: 1.0, not_finite, negative });
+            }
+        }
+    }
+}

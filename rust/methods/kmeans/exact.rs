@@ -1,0 +1,163 @@
+//! Distances in f64, taken directly: for rows that f32 cannot decide, for the inertia, for `transform`.
+
+use super::rows::Weighed;
+use super::{Metric, too_large};
+use crate::engine::pass::{block_rows, pass};
+use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
+use crate::{Control, Result, Rows};
+use std::ops::Range;
+
+/// Sums side by side: enough for every instruction set, and the same for each, so that all give the same bits.
+const LANES: usize = 32;
+
+/// Σ v² in a fixed order.
+#[inline(always)]
+pub fn sum_squares(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sums = [0.0; LANES];
+    let mut lane = 0;
+    for v in values {
+        sums[lane] += v * v;
+        lane = (lane + 1) % LANES;
+    }
+    sums.iter().sum()
+}
+
+/// Σ (f x − c)².
+pub struct Distance<'a, T> {
+    pub x: &'a [T],
+    pub factor: f64,
+    pub center: &'a [f64],
+}
+
+impl<T: Pixel + Into<f64>> WithSimd for Distance<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let mut sums = [0.0; LANES];
+        let whole = self.x.len() / LANES * LANES;
+        for (x, c) in self.x.chunks_exact(LANES).zip(self.center.chunks_exact(LANES)) {
+            for l in 0..LANES {
+                let step = self.factor * x[l].into() - c[l];
+                sums[l] += step * step;
+            }
+        }
+        for (l, (&x, c)) in self.x[whole..].iter().zip(&self.center[whole..]).enumerate() {
+            let step = self.factor * x.into() - c;
+            sums[l] += step * step;
+        }
+        // Those beyond the features are zero.
+        sums[..self.x.len().min(LANES)].iter().sum()
+    }
+}
+
+/// Σ w |x − c|² over all rows, c the centre of the row's label.
+pub fn inertia<T: Pixel + Into<f64>>(
+    x: &Weighed<'_, '_, T>,
+    centers: &[f64],
+    labels: &[u32],
+    control: &Control,
+) -> Result<f64> {
+    let mut total = 0.0;
+    own_distances(
+        x,
+        centers,
+        |i| labels[i] as usize,
+        &mut [],
+        control,
+        |i, square| x.weight(i) * square,
+        |part| {
+            total += part;
+        },
+    )?;
+    if f64::is_finite(total) { Ok(total) } else { Err(too_large()) }
+}
+
+/// |x − c|² of every row to the centre of its label, into `out` if that is as long; `fold(Σ value(i, |x − c|²))` per block.
+pub fn own_distances<T: Pixel + Into<f64>>(
+    x: &Weighed<'_, '_, T>,
+    centers: &[f64],
+    label: impl Fn(usize) -> usize + Sync,
+    out: &mut [f64],
+    control: &Control,
+    value: impl Fn(usize, f64) -> f64 + Sync,
+    fold: impl FnMut(f64) + Send,
+) -> Result<()> {
+    let (n, d) = (x.rows.n(), x.rows.d());
+    control.expect(n as u64);
+    pass(
+        n,
+        block_rows(x.rows.row_bytes(), 1 << 20, 1),
+        control,
+        out,
+        |range, out| {
+            let mut scratch = Vec::new();
+            let block = x.rows.block(range.clone(), &mut scratch);
+            let row = |i: usize| {
+                let center = &centers[label(i) * d..][..d];
+                Distance { x: block.row(i - range.start), factor: x.factor(i), center }
+            };
+            dispatch(Each { range: range.clone(), row, value: &value, out })
+        },
+        fold,
+    )
+}
+
+/// Σ value(i, square) over rows whose distances `row` gives; squares into `out` if that is as long.
+struct Each<'a, F, V> {
+    range: Range<usize>,
+    row: F,
+    value: &'a V,
+    out: &'a mut [f64],
+}
+
+impl<'r, T: Pixel + Into<f64> + 'r, F: Fn(usize) -> Distance<'r, T>, V: Fn(usize, f64) -> f64> WithSimd
+    for Each<'_, F, V>
+{
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let mut sum = 0.0;
+        for (at, i) in self.range.enumerate() {
+            let square = (self.row)(i).with_simd(simd);
+            sum += (self.value)(i, square);
+            if let Some(out) = self.out.get_mut(at) {
+                *out = square;
+            }
+        }
+        sum
+    }
+}
+
+/// Distance of every row to each of `centers` (k × d): n × k.
+pub fn distances<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    centers: &[f64],
+    metric: Metric,
+    control: &Control,
+) -> Result<Vec<f64>> {
+    let (n, d) = (rows.n(), rows.d());
+    let k = super::check(&rows, centers, None)?;
+    let x = Weighed::new(rows, metric, None, control)?;
+    let centers = super::Centers::start(&x, centers).values;
+    let mut out = vec![0.0; n * k];
+    control.expect(n as u64);
+    pass(
+        n,
+        block_rows(rows.row_bytes() * k, 4 << 20, 1),
+        control,
+        &mut out,
+        |range, out| {
+            let mut scratch = Vec::new();
+            let block = rows.block(range.clone(), &mut scratch);
+            for ((at, i), out) in range.enumerate().zip(out.chunks_mut(k)) {
+                for (out, center) in out.iter_mut().zip(centers.chunks(d)) {
+                    *out = dispatch(Distance { x: block.row(at), factor: x.factor(i), center }).sqrt();
+                }
+            }
+        },
+        |()| (),
+    )?;
+    Ok(out)
+}

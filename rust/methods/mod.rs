@@ -1,0 +1,13 @@
+//! The methods: one file or folder each.
+
+pub mod cmeans;
+pub mod fft;
+pub mod kmeans;
+pub mod moments;
+pub mod nmf;
+pub mod pca;
+pub mod products;
+pub mod quantiles;
+pub mod residuals;
+pub mod slic;
+pub mod spectra;

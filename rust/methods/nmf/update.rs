@@ -1,0 +1,259 @@
+//! The small updates, for fixed products, of 16 rows of W or 16 columns of H side by side.
+
+use super::{Parameters, Solver};
+use crate::engine::panel::Panel;
+use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
+
+/// Rows that are updated side by side, one per lane.
+pub const LANES: usize = 16;
+
+/// The same component of [`LANES`] rows of W.
+pub type Lane<R> = [R; LANES];
+
+/// `H Hᵀ` of k × d values, in f64.
+pub fn gram(h: &[f64], k: usize) -> Vec<f64> {
+    dispatch(Gram { h, k })
+}
+
+struct Gram<'a> {
+    h: &'a [f64],
+    k: usize,
+}
+
+impl WithSimd for Gram<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f64> {
+        let Self { h, k } = self;
+        let d = h.len() / k;
+        let mut gram = vec![0.0; k * k];
+        for s in 0..k {
+            for t in 0..=s {
+                let mut sums = [0.0; LANES];
+                for (a, b) in h[s * d..][..d].chunks(LANES).zip(h[t * d..][..d].chunks(LANES)) {
+                    for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                        *sum += a * b;
+                    }
+                }
+                gram[s * k + t] = sums.iter().sum();
+            }
+        }
+        mirror(&mut gram, k);
+        gram
+    }
+}
+
+/// k × d values times `factors`, packed in lines.
+pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
+    let mut panel = Panel::zeros::<R>(h.len() / k, k);
+    pack_into(h, factors, &mut panel);
+    panel
+}
+
+/// [`pack`] where there is room already.
+pub fn pack_into<R: Real>(h: &[f64], factors: Option<&[f64]>, panel: &mut Panel<R>) {
+    let d = panel.d();
+    for (line, j) in (0..d).step_by(R::LINE).enumerate() {
+        for (t, into) in panel.line_mut(line).chunks_exact_mut(R::LINE).enumerate() {
+            let width = R::LINE.min(d - j);
+            let from = &h[t * d + j..][..width];
+            match factors {
+                None => into.iter_mut().zip(from).for_each(|(x, &h)| *x = R::of(h)),
+                Some(by) => into.iter_mut().zip(from).zip(&by[j..]).for_each(|((x, &h), f)| *x = R::of(h * f)),
+            }
+        }
+    }
+}
+
+/// Write the k × d values of a sum that was packed in lines for arithmetic of type `R`.
+pub fn unpack<R: Real>(panel: &Panel<f64>, h: &mut [f64]) {
+    let d = panel.d();
+    for (line, j) in (0..d).step_by(R::LINE).enumerate() {
+        for (t, from) in panel.line(line).chunks_exact(R::LINE).enumerate() {
+            let width = R::LINE.min(d - j);
+            h[t * d + j..][..width].copy_from_slice(&from[..width]);
+        }
+    }
+}
+
+/// Fill the upper half of a symmetric k × k matrix from the lower.
+pub fn mirror(matrix: &mut [f64], k: usize) {
+    for s in 0..k {
+        for t in 0..s {
+            matrix[t * k + s] = matrix[s * k + t];
+        }
+    }
+}
+
+/// Rows `w` of W (r × k), as lanes.
+#[inline(always)]
+pub fn to_lanes<R: Real>(w: &[R], k: usize, lanes: &mut [Lane<R>]) {
+    if w.len() < LANES * k {
+        lanes.fill([R::ZERO; LANES]);
+    }
+    for (at, rows) in w.chunks(4 * k).enumerate() {
+        let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
+        for t in (0..turned).step_by(4) {
+            let four = |r: usize| rows[r * k + t..][..4].try_into().expect("four values");
+            for (lane, x) in lanes[t..].iter_mut().zip(R::turn([four(0), four(1), four(2), four(3)])) {
+                lane[4 * at..4 * at + 4].copy_from_slice(&x);
+            }
+        }
+        for (i, row) in rows.chunks(k).enumerate() {
+            for (lane, &x) in lanes[turned..].iter_mut().zip(&row[turned..]) {
+                lane[4 * at + i] = x;
+            }
+        }
+    }
+}
+
+/// Lanes back into rows of W.
+#[inline(always)]
+pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
+    for (at, rows) in w.chunks_mut(4 * k).enumerate() {
+        let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
+        for t in (0..turned).step_by(4) {
+            let four = |j: usize| lanes[t + j][4 * at..4 * at + 4].try_into().expect("four values");
+            for (row, x) in rows.chunks_exact_mut(k).zip(R::turn([four(0), four(1), four(2), four(3)])) {
+                row[t..t + 4].copy_from_slice(&x);
+            }
+        }
+        for (i, row) in rows.chunks_mut(k).enumerate() {
+            for (x, lane) in row[turned..].iter_mut().zip(&lanes[turned..]) {
+                *x = lane[4 * at + i];
+            }
+        }
+    }
+}
+
+/// New w for fixed products `c`, by the inner sweeps; returns the violation of HALS in the first. `spare` is as large as w.
+#[inline(always)]
+pub fn sweeps<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], spare: &mut [Lane<R>], gram: &[R], l1: R, p: Parameters) -> R {
+    let mut violation = R::ZERO;
+    for sweep in 0..p.inner_sweeps {
+        match p.solver {
+            Solver::Hals if sweep == 0 => violation = hals(w, c, gram, l1),
+            Solver::Hals => _ = hals(w, c, gram, l1),
+            Solver::Mu => mu(w, c, spare, gram, l1),
+        }
+    }
+    violation
+}
+
+/// One HALS sweep over the components of some rows: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t + l1) / g_tt)`, where
+/// `gram` holds l2 already. Returns the violation Σ|projected gradient| before each step.
+#[inline(always)]
+fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
+    let k = w.len();
+    let mut violation = [R::ZERO; LANES];
+    for t in 0..k {
+        let mut gradient = [l1; LANES];
+        for (s, w) in w.iter().enumerate() {
+            let g = gram[t * k + s];
+            for l in 0..LANES {
+                gradient[l] += g * w[l];
+            }
+        }
+        let g = gram[t * k + t];
+        let inverse = if g > R::ZERO { R::ONE / g } else { R::ZERO };
+        for l in 0..LANES {
+            let (old, slope) = (w[t][l], gradient[l] - c[t][l]);
+            let size = if slope < R::ZERO { R::ZERO - slope } else { slope };
+            let held = old == R::ZERO && slope > R::ZERO;
+            violation[l] += if held { R::ZERO } else { size };
+            let new = old - slope * inverse;
+            w[t][l] = if new > R::ZERO { new } else { R::ZERO };
+        }
+    }
+    violation.into_iter().sum()
+}
+
+/// One multiplicative update of some rows: `w_t ← w_t c_t / (Σ_s g_ts w_s + l1)`, where `gram` holds l2 already.
+#[inline(always)]
+fn mu<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R], l1: R) {
+    let k = w.len();
+    for t in 0..k {
+        let mut below = [l1; LANES];
+        for (s, w) in w.iter().enumerate() {
+            let g = gram[t * k + s];
+            for l in 0..LANES {
+                below[l] += g * w[l];
+            }
+        }
+        for l in 0..LANES {
+            // Nothing below means that w_t or h_t is zero: the product is zero whatever it is divided by.
+            let value = w[t][l] * c[t][l] / below[l];
+            new[t][l] = if below[l] > R::ZERO && value > R::of(f64::from(f32::MIN_POSITIVE)) { value } else { R::ZERO };
+        }
+    }
+    w.copy_from_slice(new);
+}
+
+/// New H from `Wᵀ W` and `Wᵀ X` (k × d) by the same steps, a column per lane; returns the violation of HALS.
+pub fn columns(h: &mut [f64], wtw: &[f64], wtx: &[f64], p: Parameters) -> f64 {
+    dispatch(Columns { h, wtw, wtx, p })
+}
+
+struct Columns<'a> {
+    h: &'a mut [f64],
+    wtw: &'a [f64],
+    wtx: &'a [f64],
+    p: Parameters,
+}
+
+impl WithSimd for Columns<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let Self { h, wtw, wtx, p } = self;
+        let k = wtw.len().isqrt();
+        let d = h.len() / k;
+        let mut gram = wtw.to_vec();
+        (0..k).for_each(|t| gram[t * k + t] += p.on_h.l2);
+        let [mut lanes, mut above, mut spare] = [(); 3].map(|()| vec![[0.0; LANES]; k]);
+        let mut violation = 0.0;
+        for j in (0..d).step_by(LANES) {
+            let width = LANES.min(d - j);
+            for t in 0..k {
+                let from = t * d + j..t * d + j + width;
+                lanes[t][..width].copy_from_slice(&h[from.clone()]);
+                above[t][..width].copy_from_slice(&wtx[from]);
+                lanes[t][width..].fill(0.0);
+                above[t][width..].fill(0.0);
+            }
+            violation += sweeps(&mut lanes, &above, &mut spare, &gram, p.on_h.l1, p);
+            for t in 0..k {
+                h[t * d + j..t * d + j + width].copy_from_slice(&lanes[t][..width]);
+            }
+        }
+        violation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_holds_the_component_of_its_row_and_rows_come_back() {
+        fn check<R: Real>() {
+            for (k, rows) in (1..=9).flat_map(|k| (1..=LANES).map(move |rows| (k, rows))) {
+                let w = Vec::from_iter((0..rows * k).map(|i| R::of(i as f64 + 1.0)));
+                let mut lanes = vec![[R::of(-1.0); LANES]; k];
+                to_lanes(&w, k, &mut lanes);
+                for (t, lane) in lanes.iter().enumerate() {
+                    for (i, &x) in lane.iter().enumerate() {
+                        assert_eq!(x, if i < rows { w[i * k + t] } else { R::ZERO });
+                    }
+                }
+                let mut back = vec![R::ZERO; rows * k];
+                from_lanes(&lanes, k, &mut back);
+                assert_eq!(back, w);
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+}

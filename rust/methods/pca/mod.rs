@@ -1,0 +1,383 @@
+//! Principal components: the few directions in feature space along which the rows vary most.
+//!
+//! With m the column means (or zero), W the feature weights and A = (X - 1 mᵀ) W, the components are the leading
+//! eigenvectors v of AᵀA, the singular values σ the square roots of its eigenvalues, and σ² / ‖A‖² the share of the
+//! variance that a component explains (Jolliffe 2002). Signs are fixed: the largest entry of a component is positive.
+//!
+//! - *Exact*, where the short side is small: all eigenpairs of the Gram matrix of the short side, summed in f64 from
+//!   blocks converted one at a time. Cost: n d min(n, d) flops + 9 min(n, d)³.
+//! - *Randomised*, else: a block Krylov method ([`eigen`](crate::methods::pca::eigen::largest)) on AᵀA, which is never formed; each step reads X once
+//!   in its own type (`Xᵀ(X Q)`, fused) for 4 n d b flops with b columns, mostly 8.
+//!
+//! X is never copied or centred: products are taken of X - o, with o the means rounded to f32, subtracted in registers, and
+//! the two rank-one terms that this leaves out are added to the thin results in f64. So data that sit on a huge offset,
+//! or are not to be centred at all, lose no digits to their mean.
+
+pub mod eigen;
+
+use crate::engine::panel::Panel;
+use crate::engine::pass::pass;
+use crate::engine::rows::Rows;
+use crate::engine::simd::{Pixel, Real};
+use crate::engine::tiles::tiles;
+use crate::methods::moments::{Moments, moments};
+use crate::methods::pca::eigen::{Eigen, eigen, largest, start_columns};
+use crate::methods::products::{x_q, xt_x_q, xt_y};
+use crate::{Control, Error, Result};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use std::ops::Range;
+
+/// Rows (or features) converted to f64 at a time for the Gram matrix.
+const GRAM_ROWS: usize = 512;
+/// Of these, converted by a thread at a time.
+const CONVERT_ROWS: usize = 16;
+/// Rows of the Gram matrix that a thread takes at a time.
+const GRAM_PANEL: usize = 48;
+/// Columns in a product: more would cost memory for partial sums, and save next to nothing.
+const GROUP: usize = 8;
+/// Work up to which the exact solver is taken: there it takes below 0.1 s, or no longer than the randomised one.
+const QUICK: f64 = 2e9;
+
+/// How to find the components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Solver {
+    /// Exact where it is about as fast, or where most components are wanted.
+    Auto,
+    /// From the Gram matrix of the short side.
+    Exact,
+    /// A block Krylov method from a random start.
+    Randomized,
+}
+
+/// What to compute.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Number of components, at most min(n, d).
+    pub components: usize,
+    /// Subtract the mean of every feature.
+    pub center: bool,
+    /// Factor of every feature.
+    pub weights: Option<&'a [f64]>,
+    /// How.
+    pub solver: Solver,
+    /// Of the random start.
+    pub seed: u64,
+}
+
+/// Principal components, strongest first.
+#[derive(Debug)]
+pub struct Pca {
+    /// k × d, row by row, orthonormal: directions in the space of the weighted features.
+    pub components: Vec<f64>,
+    /// k.
+    pub singular_values: Vec<f64>,
+    /// Mean of every feature, subtracted or not.
+    pub mean: Vec<f64>,
+    /// Sum over all rows and features of the squares of what was decomposed.
+    pub squares: f64,
+    /// What was done, never `Auto`.
+    pub solver: Solver,
+}
+
+/// X as this method visits it, wherever it is; sums over rows are f64, products of arithmetic `R`.
+pub trait Source<R> {
+    /// Numbers of rows and features.
+    fn shape(&self) -> (usize, usize);
+    /// Columns of Q at a time: more cost memory for partial sums.
+    fn columns(&self) -> usize {
+        GROUP
+    }
+    /// Of every feature.
+    fn moments(&self, control: &Control) -> Result<Moments>;
+    /// AᵀA for A = (X - 1 mᵀ) W: the lower half.
+    fn gram(&self, mean: &[f64], weights: &[f64], control: &Control) -> Result<Mat<f64>>;
+    /// `(X - o)ᵀ (X - o) Q`.
+    fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, control: &Control) -> Result<Panel<f64>>;
+    /// The triangular factor of (X - o) Q + 1 sᵀ.
+    fn triangle(&self, offset: &[f64], q: &Panel<R>, shift: &[f64], control: &Control) -> Result<Mat<f64>>;
+}
+
+impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
+    fn shape(&self) -> (usize, usize) {
+        (self.n(), self.d())
+    }
+
+    fn moments(&self, control: &Control) -> Result<Moments> {
+        moments(*self, control)
+    }
+
+    fn gram(&self, mean: &[f64], weights: &[f64], control: &Control) -> Result<Mat<f64>> {
+        squared(*self, |_, j| (mean[j], weights[j]), control)
+    }
+
+    fn xt_x_q(&self, offset: &[f64], q: &Panel<T::Real>, control: &Control) -> Result<Panel<f64>> {
+        xt_x_q(*self, Some(offset), q, control)
+    }
+
+    fn triangle(&self, offset: &[f64], q: &Panel<T::Real>, shift: &[f64], control: &Control) -> Result<Mat<f64>> {
+        let product = x_q(*self, Some(offset), q, control)?;
+        let k = q.k();
+        let scores = Mat::from_fn(self.n(), k, |i, c| product[i * k + c].f64() + shift[c]);
+        Ok(scores.qr().thin_R().to_owned())
+    }
+}
+
+/// The principal components of `rows`.
+pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, control: &Control) -> Result<Pca> {
+    let (n, d, k) = (rows.n(), rows.d(), options.components);
+    check(n, d, options)?;
+    let exact = is_exact(n, d, options, n < d && rows.transposed().is_none());
+    if !exact || n >= d {
+        return pca_of(&rows, exact, options, control);
+    }
+    if rows.transposed().is_none() {
+        // Features will be visited: of rows that are computed, the few there are are held.
+        let mut held = Vec::new();
+        rows.block(0..n, &mut held);
+        return pca(Rows::from_slice(&held, n, d), options, control);
+    }
+    let data = Data::new(&rows, options, control)?;
+    let mut pairs = eigen(data.wide_gram(control)?, control)?;
+    pairs.vectors = data.right(pairs.vectors.subcols(0, k), control)?.qr().compute_thin_Q();
+    Ok(data.finish(pairs, exact, k))
+}
+
+/// The principal components of what is not in memory; the exact solver is for at least as many rows as features.
+pub fn outside<R: Real>(source: &impl Source<R>, options: &Options<'_>, control: &Control) -> Result<Pca> {
+    let (n, d) = source.shape();
+    check(n, d, options)?;
+    if n < d && (options.solver == Solver::Exact || start_columns(options.components) > d) {
+        let message = format!("'exact' takes all of {n} x {d} data at once, which are not in memory; use 'randomized'");
+        return Err(Error::invalid("solver", message));
+    }
+    pca_of(source, is_exact(n, d, options, n < d), options, control)
+}
+
+/// Whether the exact solver is taken; `sideways`: where that would have to compute features one after the other.
+fn is_exact(n: usize, d: usize, options: &Options<'_>, sideways: bool) -> bool {
+    let (short, k) = (n.min(d), options.components);
+    let [long, size] = [n.max(d), short].map(|x| x as f64);
+    let quick = (size * size * (long + 5.0 * size) <= QUICK || 3 * k > short) && !sideways;
+    options.solver == Solver::Exact || start_columns(k) > d || (options.solver == Solver::Auto && quick)
+}
+
+/// By products of all rows only.
+fn pca_of<R: Real>(source: &impl Source<R>, exact: bool, options: &Options<'_>, control: &Control) -> Result<Pca> {
+    let k = options.components;
+    let data = Data::new(source, options, control)?;
+    let pairs = if exact {
+        eigen(source.gram(&data.centre(), &data.weights, control)?, control)?
+    } else {
+        data.randomized(k, options.seed, control)?
+    };
+    Ok(data.finish(pairs, exact, k))
+}
+
+fn check(n: usize, d: usize, options: &Options<'_>) -> Result<()> {
+    let k = options.components;
+    if k == 0 || k > n.min(d) {
+        let limit = n.min(d);
+        return Err(Error::invalid("n_components", format!("{k} asked for; {n} x {d} data have 1 to {limit}")));
+    }
+    if n < 2 && options.center {
+        return Err(Error::invalid("X", "1 sample has no variance; give at least 2 rows, or do not centre"));
+    }
+    let bad = |w: &f64| !(w.is_finite() && *w >= 0.0);
+    match options.weights {
+        Some(weights) if weights.len() != d => {
+            Err(Error::invalid("weights", format!("{} weights for {d} features", weights.len())))
+        }
+        Some(weights) if weights.iter().any(bad) => {
+            Err(Error::invalid("weights", "a weight is negative or not finite; give factors of at least 0"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Y Yᵀ, the lower half, of Y = (X - m) w with as many rows as X has features: `(m, w)` of place (i, j) of X.
+fn squared<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    at: impl Fn(usize, usize) -> (f64, f64) + Sync,
+    control: &Control,
+) -> Result<Mat<f64>> {
+    let (long, short) = (rows.n(), rows.d());
+    let mut gram = vec![0.0; short * short];
+    let mut values = vec![0.0; GRAM_ROWS.min(long) * short];
+    control.expect((long + long.div_ceil(GRAM_ROWS) * short) as u64);
+    for part in tiles(long, GRAM_ROWS) {
+        let values = &mut values[..part.len() * short];
+        let convert = |range: Range<usize>, out: &mut [f64]| {
+            let (mut scratch, range) = (Vec::new(), part.start + range.start..part.start + range.end);
+            let block = rows.block(range.clone(), &mut scratch);
+            for (i, out) in out.chunks_mut(short).enumerate() {
+                for (j, (out, &x)) in out.iter_mut().zip(block.row(i)).enumerate() {
+                    let (mean, weight) = at(range.start + i, j);
+                    *out = (x.into() - mean) * weight;
+                }
+            }
+        };
+        pass(part.len(), CONVERT_ROWS, control, values, convert, |()| ())?;
+        let values = MatRef::from_column_major_slice(values, short, part.len());
+        let multiply = |range: Range<usize>, out: &mut [f64]| {
+            let out = MatMut::from_row_major_slice_mut(out, range.len(), short).subcols_mut(0, range.end);
+            let (left, right) = (values.subrows(range.start, range.len()), values.subrows(0, range.end));
+            matmul(out, Accum::Add, left, right.transpose(), 1.0, Par::Seq);
+        };
+        pass(short, GRAM_PANEL, control, &mut gram, multiply, |()| ())?;
+    }
+    Ok(MatRef::from_row_major_slice(&gram, short, short).to_owned())
+}
+
+/// The matrix A = (X - 1 mᵀ) W, by what is needed to multiply with it.
+struct Data<'a, S, R> {
+    source: &'a S,
+    shape: (usize, usize),
+    center: bool,
+    weights: Vec<f64>,
+    mean: Vec<f64>,
+    /// The means as the products subtract them.
+    offset: Vec<f64>,
+    /// ‖A‖², and that of the centred A.
+    squares: f64,
+    centered_squares: f64,
+    real: std::marker::PhantomData<R>,
+}
+
+impl<T: Pixel + Into<f64>> Data<'_, Rows<'_, T>, T::Real> {
+    /// AAᵀ of a wide A, the columns of which are the rows of its transpose: the lower half.
+    fn wide_gram(&self, control: &Control) -> Result<Mat<f64>> {
+        let features = self.source.transposed().expect("the features as rows");
+        let centre = self.centre();
+        squared(features, |j, _| (centre[j], self.weights[j]), control)
+    }
+
+    /// AᵀU, a few columns at a time.
+    fn right(&self, left: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
+        let ((n, d), k) = (self.shape, left.ncols());
+        let mut right = Mat::zeros(d, k);
+        for part in tiles(k, GROUP) {
+            let left = left.subcols(part.start, part.len());
+            let y = Vec::from_iter((0..n).flat_map(|i| left.row(i).iter().map(|&x| T::Real::of(x))));
+            let product = xt_y(*self.source, Some(&self.offset), &y, part.len(), control)?;
+            for (c, column) in part.enumerate() {
+                let sum: f64 = y.iter().skip(c).step_by(left.ncols()).map(|x| x.f64()).sum();
+                for j in 0..d {
+                    let back = self.offset[j] - if self.center { self.mean[j] } else { 0.0 };
+                    right[(j, column)] = (product.get(j, c) + back * sum) * self.weights[j];
+                }
+            }
+        }
+        if right.norm_l2().is_finite() { Ok(right) } else { Err(too_large()) }
+    }
+}
+
+impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
+    fn new(source: &'a S, options: &Options<'_>, control: &Control) -> Result<Self> {
+        let (n, d) = source.shape();
+        let Moments { mean, squares, .. } = source.moments(control)?;
+        let weights = options.weights.map_or_else(|| vec![1.0; d], <[f64]>::to_vec);
+        let sum = |square: &dyn Fn(usize) -> f64| (0..d).map(|j| weights[j] * weights[j] * square(j)).sum();
+        let centered_squares: f64 = sum(&|j| squares[j]);
+        let mean_squares: f64 = sum(&|j| mean[j] * mean[j]);
+        let squares = centered_squares + if options.center { 0.0 } else { n as f64 * mean_squares };
+        if !squares.is_finite() {
+            return Err(too_large());
+        }
+        let offset = mean.iter().map(|&m| R::of(m).f64()).collect();
+        let center = options.center;
+        let real = std::marker::PhantomData;
+        Ok(Self { source, shape: (n, d), center, weights, mean, offset, squares, centered_squares, real })
+    }
+
+    /// What is subtracted.
+    fn centre(&self) -> Vec<f64> {
+        if self.center { self.mean.clone() } else { vec![0.0; self.mean.len()] }
+    }
+
+    /// Of k pairs.
+    fn finish(self, pairs: Eigen, exact: bool, k: usize) -> Pca {
+        let mut components = Vec::with_capacity(k * self.mean.len());
+        for j in 0..k {
+            let column = pairs.vectors.col(j);
+            let largest = column.iter().fold(0.0, |top: f64, &x| if x.abs() > top.abs() { x } else { top });
+            let sign = if largest < 0.0 { -1.0 } else { 1.0 };
+            components.extend(column.iter().map(|x| sign * x));
+        }
+        Pca {
+            components,
+            singular_values: pairs.values[..k].iter().map(|x| x.max(0.0).sqrt()).collect(),
+            squares: self.squares,
+            mean: self.mean,
+            solver: if exact { Solver::Exact } else { Solver::Randomized },
+        }
+    }
+
+    fn randomized(&self, k: usize, seed: u64, control: &Control) -> Result<Eigen> {
+        let d = self.shape.1;
+        let mut state = seed;
+        let mut random = move || uniform(&mut state);
+        let mut start = Mat::<f64>::zeros(d, start_columns(k));
+        start.col_iter_mut().for_each(|column| column.iter_mut().for_each(|x| *x = random()));
+        if !self.center {
+            // The mean is close to the first component.
+            (0..d).for_each(|j| start[(j, 0)] += self.mean[j] * self.weights[j]);
+        }
+        // Rounding of the products, which are of centred data.
+        let noise = self.centered_squares * if size_of::<R>() == 4 { 2e-8 } else { 1e-15 };
+        let pairs = largest(|q| self.gram_times(q, control), k, start, noise, control)?;
+        let (first, last) = (pairs.values[0], pairs.values[k - 1]);
+        let rounding = first.min(self.centered_squares) * if size_of::<R>() == 4 { 1e-4 } else { 1e-10 };
+        if last < rounding.max(1e-10 * first) { self.polish(&pairs.vectors, control) } else { Ok(pairs) }
+    }
+
+    /// Pairs in the span of `vectors` from A itself, not its square, so that small ones are not lost beside large ones.
+    fn polish(&self, vectors: &Mat<f64>, control: &Control) -> Result<Eigen> {
+        let (d, k) = (self.shape.1, vectors.ncols());
+        let weighted = |j: usize, c: usize| self.weights[j] * vectors[(j, c)];
+        let q = Panel::from_fn::<R>(d, k, |j, c| R::of(weighted(j, c)));
+        let back = |j: usize| self.offset[j] - if self.center { self.mean[j] } else { 0.0 };
+        let shift = Vec::from_iter((0..k).map(|c| (0..d).map(|j| back(j) * weighted(j, c)).sum::<f64>()));
+        let triangle = self.source.triangle(&self.offset, &q, &shift, control)?;
+        let svd = triangle.thin_svd().map_err(|_| too_large())?;
+        let values = svd.S().column_vector().iter().map(|s| s * s).collect();
+        Ok(Eigen { values, vectors: vectors * svd.V() })
+    }
+
+    /// AᵀA Q = W [Xᵀ X + corrections] W Q in one read of X for every few columns.
+    fn gram_times(&self, q: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
+        let (n, d) = (self.shape.0 as f64, self.shape.1);
+        // A power of two that keeps X Q near one, whatever the unit of X.
+        let row = (self.centered_squares / n).sqrt();
+        let scale = if row > 0.0 { row.log2().round().exp2() } else { 1.0 };
+        let mut result = Mat::zeros(d, q.ncols());
+        for part in tiles(q.ncols(), self.source.columns()) {
+            let scaled = |j: usize, c: usize| R::of(self.weights[j] * q[(j, part.start + c)] / scale);
+            let scaled = Panel::from_fn::<R>(d, part.len(), scaled);
+            let product = self.source.xt_x_q(&self.offset, &scaled, control)?;
+            for (c, column) in part.enumerate() {
+                let dot = |v: &dyn Fn(usize) -> f64| (0..d).map(|j| v(j) * scaled.get(j, c).f64()).sum::<f64>();
+                let on_rest = n * dot(&|j| self.mean[j] - self.offset[j]);
+                let on_mean = if self.center { 0.0 } else { n * dot(&|j| self.mean[j]) };
+                for j in 0..d {
+                    let rank_one = self.mean[j] * on_mean - (self.mean[j] - self.offset[j]) * on_rest;
+                    result[(j, column)] = (product.get(j, c) + rank_one) * self.weights[j] * scale;
+                }
+            }
+        }
+        if result.norm_l2().is_finite() { Ok(result) } else { Err(too_large()) }
+    }
+}
+
+fn too_large() -> Error {
+    Error::invalid("X", "values too large to square; divide by a constant first")
+}
+
+/// The next of a stream of numbers uniform in (-1, 1): SplitMix64 (Steele, Lea & Flood 2014).
+fn uniform(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+}

@@ -1,0 +1,217 @@
+//! Every label one piece of the scan.
+//!
+//! The largest connected piece of each label keeps it, if it has `min_size` positions. Every other piece joins, of the labels
+//! that touch it along a side, the one whose mean is nearest to the mean of its own rows; a piece that touches none, as
+//! in a mask of several parts, is a label of its own. Cost: one read of the rows of the pieces that join another.
+
+use crate::engine::pool;
+use crate::engine::rows::Rows;
+use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
+use crate::methods::kmeans::sum_squares;
+use crate::{Control, Error, Result};
+
+/// Rows read between two ticks of the calling thread.
+const TICK_ROWS: usize = 256;
+
+/// Positions that hang together and have one label.
+struct Piece {
+    label: i32,
+    /// Where its positions start in the list of all.
+    start: usize,
+    size: usize,
+}
+
+/// Make every label of a scan of `shape` connected; `means` (k × d) are the labels' means. Labels are numbered anew in the
+/// order in which they are met line by line; returns how many there are. Negative labels stay.
+pub fn connect<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    shape: (usize, usize),
+    labels: &mut [i32],
+    means: &[f64],
+    min_size: usize,
+    control: &Control,
+) -> Result<usize> {
+    let d = rows.d();
+    let k = means.len() / d.max(1);
+    if labels.len() != rows.n() || shape.0 * shape.1 != rows.n() || labels.iter().any(|&label| label >= k as i32) {
+        return Err(Error::invalid("labels", "one label below the number of means for each position is needed"));
+    }
+    let (pieces, order, piece_of) = pieces(labels, shape);
+    // The label that a piece has in the end, none yet: as many as there are means, and more for pieces that touch none.
+    let mut settled = vec![None; pieces.len()];
+    for label in largest(&pieces, k) {
+        settled[label] = (pieces[label].size >= min_size).then_some(pieces[label].label as usize);
+    }
+    let mut means = means.to_vec();
+    let mut left = Vec::from_iter((0..pieces.len()).filter(|&piece| settled[piece].is_none()));
+    let mut mean = vec![0.0; d];
+    while !left.is_empty() {
+        let before = left.len();
+        let mut waiting = Vec::new();
+        for piece in left {
+            let places = &order[pieces[piece].start..][..pieces[piece].size];
+            let touching = touching(places, shape, &piece_of, &settled);
+            match touching.as_slice() {
+                [] => waiting.push(piece),
+                [only] => settled[piece] = Some(*only),
+                _ => {
+                    mean_of(&rows, places, &mut mean, control)?;
+                    let square = |label: usize| {
+                        sum_squares(mean.iter().zip(&means[label * d..][..d]).map(|(mean, center)| mean - center))
+                    };
+                    let nearest = touching.iter().map(|&label| (square(label), label));
+                    settled[piece] = nearest.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, label)| label);
+                }
+            }
+        }
+        left = waiting;
+        if left.len() == before {
+            // Nothing that has a label touches any of these: the largest of them is one.
+            let first = (0..left.len()).rev().max_by_key(|&i| pieces[left[i]].size).unwrap_or(0);
+            let piece = left.remove(first);
+            mean_of(&rows, &order[pieces[piece].start..][..pieces[piece].size], &mut mean, control)?;
+            settled[piece] = Some(means.len() / d);
+            means.extend_from_slice(&mean);
+        }
+    }
+    let mut numbers = vec![-1; means.len() / d];
+    let mut count = 0;
+    for (label, &piece) in labels.iter_mut().zip(&piece_of) {
+        if let Some(found) = settled.get(piece).copied().flatten() {
+            if numbers[found] < 0 {
+                numbers[found] = count;
+                count += 1;
+            }
+            *label = numbers[found];
+        }
+    }
+    Ok(count as usize)
+}
+
+/// Pieces in the order of their first positions, their positions one piece after another, and the piece of each position.
+fn pieces(labels: &[i32], shape: (usize, usize)) -> (Vec<Piece>, Vec<usize>, Vec<usize>) {
+    let mut piece_of = vec![usize::MAX; labels.len()];
+    let (mut pieces, mut order) = (Vec::new(), Vec::new());
+    for first in 0..labels.len() {
+        if labels[first] < 0 || piece_of[first] != usize::MAX {
+            continue;
+        }
+        let (label, start) = (labels[first], order.len());
+        piece_of[first] = pieces.len();
+        order.push(first);
+        let mut next = start;
+        while next < order.len() {
+            for neighbor in neighbors(order[next], shape) {
+                if labels[neighbor] == label && piece_of[neighbor] == usize::MAX {
+                    piece_of[neighbor] = pieces.len();
+                    order.push(neighbor);
+                }
+            }
+            next += 1;
+        }
+        pieces.push(Piece { label, start, size: order.len() - start });
+    }
+    (pieces, order, piece_of)
+}
+
+/// The largest piece of each label, the first of equal ones.
+fn largest(pieces: &[Piece], k: usize) -> Vec<usize> {
+    let mut best: Vec<Option<usize>> = vec![None; k];
+    for (index, piece) in pieces.iter().enumerate() {
+        let best = &mut best[piece.label as usize];
+        if best.is_none_or(|best| pieces[best].size < piece.size) {
+            *best = Some(index);
+        }
+    }
+    best.into_iter().flatten().collect()
+}
+
+/// The labels that touch these positions along a side, in rising order.
+fn touching(places: &[usize], shape: (usize, usize), piece_of: &[usize], settled: &[Option<usize>]) -> Vec<usize> {
+    let around = places.iter().flat_map(|&place| neighbors(place, shape));
+    let mut labels = Vec::from_iter(around.filter_map(|place| settled.get(piece_of[place]).copied().flatten()));
+    labels.sort_unstable();
+    labels.dedup();
+    labels
+}
+
+/// The positions above, left, right and below, where there are any.
+pub fn neighbors(place: usize, shape: (usize, usize)) -> impl Iterator<Item = usize> {
+    let (y, x) = (place / shape.1, place % shape.1);
+    let above = (y > 0).then(|| place - shape.1);
+    let left = (x > 0).then(|| place - 1);
+    let right = (x + 1 < shape.1).then_some(place + 1);
+    let below = (y + 1 < shape.0).then_some(place + shape.1);
+    [above, left, right, below].into_iter().flatten()
+}
+
+fn mean_of<T: Pixel + Into<f64>>(
+    rows: &Rows<'_, T>,
+    places: &[usize],
+    mean: &mut [f64],
+    control: &Control,
+) -> Result<()> {
+    mean.fill(0.0);
+    let mut scratch = Vec::new();
+    for part in places.chunks(TICK_ROWS) {
+        control.check()?;
+        for &place in part {
+            let row = rows.block(place..place + 1, &mut scratch).row(0);
+            dispatch(Add { row, sums: mean });
+        }
+        if part.len() == TICK_ROWS {
+            pool::tick(control);
+        }
+    }
+    mean.iter_mut().for_each(|x| *x /= places.len() as f64);
+    Ok(())
+}
+
+struct Add<'a, T> {
+    row: &'a [T],
+    sums: &'a mut [f64],
+}
+
+impl<T: Pixel + Into<f64>> WithSimd for Add<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.sums.iter_mut().zip(self.row).for_each(|(sum, &x)| *sum += x.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connected(values: &[f32], labels: &[i32], shape: (usize, usize), k: usize, min_size: usize) -> Vec<i32> {
+        let rows = Rows::from_slice(values, labels.len(), 1);
+        let mut labels = labels.to_vec();
+        let means = crate::methods::slic::sums(rows, &labels, k, &Control::new()).unwrap().means();
+        let count = connect(rows, shape, &mut labels, &means, min_size, &Control::new()).unwrap();
+        assert_eq!(labels.iter().max(), Some(&(count as i32 - 1)));
+        labels
+    }
+
+    #[test]
+    fn an_orphan_joins_the_neighbour_that_it_resembles() {
+        // Label 2 has a piece of one position between 0 and 1; its value is that of 1.
+        let values = [0.0, 0.0, 1.0, 1.0, 1.0, 9.0, 9.0];
+        assert_eq!(connected(&values, &[0, 0, 2, 1, 1, 2, 2], (1, 7), 3, 1), [0, 0, 1, 1, 1, 2, 2]);
+        let values = [0.0, 0.0, 0.1, 1.0, 1.0, 9.0, 9.0];
+        assert_eq!(connected(&values, &[0, 0, 2, 1, 1, 2, 2], (1, 7), 3, 1), [0, 0, 0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn what_touches_no_other_label_is_one_of_its_own() {
+        assert_eq!(connected(&[0.0; 7], &[0, 0, -1, 0, -1, 0, 0], (1, 7), 1, 1), [0, 0, -1, 1, -1, 2, 2]);
+        assert_eq!(connected(&[0.0; 4], &[0, 0, 1, 1], (1, 4), 2, 5), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn corners_do_not_connect() {
+        // Each label has two positions that meet at a corner: the second ones have to join a neighbour.
+        assert_eq!(connected(&[0.0, 5.0, 5.0, 0.0], &[0, 1, 1, 0], (2, 2), 2, 1), [0, 1, 0, 0]);
+    }
+}

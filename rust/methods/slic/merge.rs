@@ -1,0 +1,235 @@
+//! Adjacent segments whose mean signals are alike become one, the best pair first.
+//!
+//! With v the mean of a segment less the mean of all, the likeness of two that touch along a side is the correlation
+//! v·v' / (|v| |v'|): without the common mean, the background that all share would make everything alike. After each
+//! merging the mean is formed anew, weighted by positions (Selby et al. 2024). Cost: k d for the means, and d for every
+//! pair that ever touches.
+
+use super::connect::neighbors;
+use super::sums::Sums;
+use crate::engine::pool;
+use crate::{Control, Error, Result};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, BinaryHeap};
+
+/// Part of the overall mean's length below which what is left of a segment's mean is rounding.
+const NOTHING: f64 = 1e-12;
+
+/// One merging: the first label goes on, the second is no more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The label that both have from now on, the lower one.
+    pub kept: u32,
+    /// The label that is gone.
+    pub gone: u32,
+    /// Correlation of the two means when they were merged.
+    pub correlation: f64,
+}
+
+/// Merge, of segments with these sums, pairs that touch and correlate by at least `least`; the steps in their order, labels
+/// as they were given. `labels` are changed.
+pub fn merge(
+    labels: &mut [i32],
+    shape: (usize, usize),
+    sums: &Sums,
+    least: f64,
+    control: &Control,
+) -> Result<Vec<Step>> {
+    let k = sums.counts.len();
+    if labels.len() != shape.0 * shape.1 || labels.iter().any(|&label| label >= k as i32) {
+        return Err(Error::invalid("labels", "one label below the number of sums for each position is needed"));
+    }
+    let mut graph = Graph::new(labels, shape, sums);
+    let mut heap = BinaryHeap::new();
+    for a in 0..k {
+        control.check()?;
+        pool::tick(control);
+        heap.extend(graph.touching[a].range(a as u32 + 1..).map(|&b| graph.pair(a as u32, b)));
+    }
+    let mut steps = Vec::new();
+    while let Some(pair) = heap.pop() {
+        if pair.correlation < least {
+            break;
+        }
+        if pair.versions != [graph.versions[pair.a as usize], graph.versions[pair.b as usize]] {
+            continue;
+        }
+        graph.join(pair.a, pair.b);
+        steps.push(Step { kept: pair.a, gone: pair.b, correlation: pair.correlation });
+        let around = Vec::from_iter(graph.touching[pair.a as usize].iter().copied());
+        heap.extend(around.into_iter().map(|other| graph.pair(pair.a.min(other), pair.a.max(other))));
+        control.check()?;
+        pool::tick(control);
+    }
+    let mut into = Vec::from_iter(0..k as i32);
+    for step in steps.iter().rev() {
+        into[step.gone as usize] = into[step.kept as usize];
+    }
+    labels.iter_mut().filter(|label| **label >= 0).for_each(|label| *label = into[*label as usize]);
+    Ok(steps)
+}
+
+/// Segments and which of them touch.
+struct Graph {
+    d: usize,
+    counts: Vec<f64>,
+    /// Mean less the mean of all, k × d; zeros where nothing is left but rounding.
+    means: Vec<f64>,
+    lengths: Vec<f64>,
+    touching: Vec<BTreeSet<u32>>,
+    /// Mergings that a segment went through; what is gone has the largest number.
+    versions: Vec<u32>,
+    smallest: f64,
+}
+
+impl Graph {
+    fn new(labels: &[i32], shape: (usize, usize), sums: &Sums) -> Self {
+        let (k, d) = (sums.counts.len(), sums.values.len() / sums.counts.len());
+        let total = sums.counts.iter().sum::<i64>().max(1) as f64;
+        let overall = Vec::from_iter((0..d).map(|j| sums.values.iter().skip(j).step_by(d).sum::<f64>() / total));
+        let mut means = sums.means();
+        means.chunks_mut(d).for_each(|mean| mean.iter_mut().zip(&overall).for_each(|(x, all)| *x -= all));
+        let mut touching = vec![BTreeSet::new(); k];
+        for place in 0..labels.len() {
+            for other in neighbors(place, shape) {
+                let (a, b) = (labels[place], labels[other]);
+                if a >= 0 && b >= 0 && a != b {
+                    touching[a as usize].insert(b as u32);
+                }
+            }
+        }
+        let smallest = NOTHING * dot(&overall, &overall).sqrt();
+        let counts = sums.counts.iter().map(|&count| count as f64).collect();
+        let mut graph = Self { d, counts, means, lengths: vec![0.0; k], touching, versions: vec![0; k], smallest };
+        (0..k).for_each(|a| graph.measure(a));
+        graph
+    }
+
+    fn mean(&self, a: usize) -> &[f64] {
+        &self.means[a * self.d..][..self.d]
+    }
+
+    fn measure(&mut self, a: usize) {
+        let length = dot(self.mean(a), self.mean(a)).sqrt();
+        self.lengths[a] = if length > self.smallest { length } else { 0.0 };
+    }
+
+    fn pair(&self, a: u32, b: u32) -> Pair {
+        let (i, j) = (a as usize, b as usize);
+        let correlation = match (self.lengths[i], self.lengths[j]) {
+            (0.0, 0.0) => 1.0, // both are the mean of all
+            (0.0, _) | (_, 0.0) => 0.0,
+            (p, q) => (dot(self.mean(i), self.mean(j)) / p / q).clamp(-1.0, 1.0),
+        };
+        Pair { correlation, a, b, versions: [self.versions[i], self.versions[j]] }
+    }
+
+    fn join(&mut self, a: u32, b: u32) {
+        let (i, j) = (a as usize, b as usize);
+        let share = self.counts[j] / (self.counts[i] + self.counts[j]);
+        let (before, after) = self.means.split_at_mut(j * self.d);
+        for (x, y) in before[i * self.d..][..self.d].iter_mut().zip(after) {
+            *x += share * (*y - *x);
+        }
+        self.counts[i] += self.counts[j];
+        self.measure(i);
+        self.versions[i] += 1;
+        self.versions[j] = u32::MAX;
+        let gone = std::mem::take(&mut self.touching[j]);
+        for other in gone {
+            self.touching[other as usize].remove(&b);
+            if other != a {
+                self.touching[other as usize].insert(a);
+                self.touching[i].insert(other);
+            }
+        }
+    }
+}
+
+/// A pair that touches, with the versions of its segments when it was looked at.
+struct Pair {
+    correlation: f64,
+    a: u32,
+    b: u32,
+    versions: [u32; 2],
+}
+
+impl Ord for Pair {
+    /// The best is the greatest; of equal ones that of the lowest labels.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.correlation.total_cmp(&other.correlation).then((other.a, other.b).cmp(&(self.a, self.b)))
+    }
+}
+
+impl PartialOrd for Pair {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Pair {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Pair {}
+
+/// In a fixed order, so that every instruction set gives the same.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rows;
+
+    #[test]
+    fn the_best_pair_goes_first_and_means_are_formed_anew() {
+        // Four segments in a line; b is like a, c like neither, d like the two together. Two channels.
+        let values: [f64; 12] = [9.0, 1.0, 9.0, 1.0, 8.0, 2.0, 1.0, 9.0, 1.0, 9.0, 2.0, 7.0];
+        let rows = Rows::from_slice(&values, 6, 2);
+        let given = [0, 0, 1, 2, 2, 3];
+        let sums = crate::methods::slic::sums(rows, &given, 4, &Control::new()).unwrap();
+        let mut labels = given;
+        let steps = merge(&mut labels, (1, 6), &sums, 0.5, &Control::new()).unwrap();
+        assert_eq!(labels, [0, 0, 0, 2, 2, 2]);
+        assert_eq!(steps.len(), 2);
+        assert!(steps[0].correlation >= steps[1].correlation);
+        let mut labels = given;
+        assert!(merge(&mut labels, (1, 6), &sums, 1.1, &Control::new()).unwrap().is_empty());
+        assert_eq!(labels, given);
+        let mut labels = given;
+        assert_eq!(merge(&mut labels, (1, 6), &sums, -1.0, &Control::new()).unwrap().len(), 3);
+        assert_eq!(labels, [0; 6]);
+    }
+
+    #[test]
+    fn what_a_merged_pair_is_like_is_told_by_the_mean_of_both() {
+        // The second is not like the first, but together with the third, three positions, it is. The mean of all is zero.
+        let values = [0.0, 1.0, 1.0, 0.0, 0.6, 0.8, 0.6, 0.8, 0.6, 0.8, -2.8, -3.4];
+        let given = [0, 1, 2, 2, 2, 3];
+        let sums = crate::methods::slic::sums(Rows::from_slice(&values, 6, 2), &given, 4, &Control::new()).unwrap();
+        let mut labels = given;
+        let steps = merge(&mut labels, (1, 6), &sums, 0.5, &Control::new()).unwrap();
+        assert_eq!(labels, [0, 0, 0, 0, 0, 3]);
+        assert_eq!(steps.iter().map(|step| (step.kept, step.gone)).collect::<Vec<_>>(), [(1, 2), (0, 1)]);
+        assert!((steps[1].correlation - 0.6 / (0.7f64 * 0.7 + 0.6 * 0.6).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn segments_that_do_not_touch_are_not_merged() {
+        let values = [1.0f32, 5.0, 1.0];
+        let sums = crate::methods::slic::sums(Rows::from_slice(&values, 3, 1), &[0, 1, 2], 3, &Control::new()).unwrap();
+        let mut labels = [0, 1, 2];
+        merge(&mut labels, (1, 3), &sums, 0.5, &Control::new()).unwrap();
+        assert_eq!(labels, [0, 1, 2]);
+    }
+}

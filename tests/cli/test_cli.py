@@ -1,0 +1,403 @@
+import io
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import emcore
+import emcore.reporting.report
+from emcore.cli import main
+from emcore.cli.files import output_names
+from emcore.cli.progress import never_falling
+from emcore.core.files import new_file
+from emcore.datasets import adjusted_rand_index, far_from_borders
+
+# The emcore that is tested, whatever the working directory.
+HERE = {**os.environ, "PYTHONPATH": str(Path(emcore.__file__).resolve().parents[1])}
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    """A folder of three images to be in, with the analysis replaced by a quick one that fails on "bad"."""
+    for name in ("a", "b", "bad"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((64, 64), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def quick(monkeypatch, make_analysis):
+    """The analysis is replaced: it notes its arguments and refuses a file called bad. The report is a word."""
+    calls = []
+
+    def analyze_image(image, **options):
+        calls.append((Path(image.source).name, options))
+        if "bad" in image.source:
+            raise ValueError("image is constant")
+        return make_analysis(k=2, name=Path(image.source).name)
+
+    def write_report(result, path, overwrite):
+        with new_file(path, overwrite) as temporary:
+            temporary.write_text("report")
+
+    monkeypatch.setattr(emcore, "analyze_image", analyze_image, raising=False)
+    monkeypatch.setattr(emcore.reporting.report, "write_report", write_report)
+    return calls
+
+
+def made(folder):
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".npy")
+
+
+def test_a_file_gives_a_report_and_a_results_file_and_says_what_was_decided(images, quick, capsys):
+    assert main(["image", "a.npy"]) == 0
+    assert made(images) == ["a.h5", "a.pdf"]
+    said = capsys.readouterr().out
+    assert "a.npy: 2 components" in said
+    assert "rule gap: largest ratio" in said
+    assert re.search(r"region 1 +50.0 %  spacing 0.4 nm  direction 0.0°", said)
+    assert re.search(r"time .* 1 threads?", said)
+    assert "a.pdf" in said
+
+
+def test_options_reach_the_analysis(images, quick):
+    words = "--window 64 --step 7 --components 5 --frame 1,2 --include-info-bar --quiet"
+    assert main(["image", "a.npy", *words.split()]) == 0
+    assert quick[0][1] == {
+        "window": 64,
+        "step": 7,
+        "n_components": 5,
+        "rule": None,
+        "frame": (1, 2),
+        "include_info_bar": True,
+    }
+
+
+def test_quiet_prints_nothing(images, quick, capfd):
+    assert main(["image", "a.npy", "--quiet"]) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bad_file_is_told_at_the_end_and_the_others_are_done(images, quick, capsys):
+    assert main(["image", "bad.npy", "a.npy", "nowhere.npy", "b.npy"]) == 1
+    assert made(images) == ["a.h5", "a.pdf", "b.h5", "b.pdf"]
+    said = capsys.readouterr()
+    assert said.err.splitlines() == ["emcore: bad.npy: image is constant", "emcore: nowhere.npy does not exist"]
+    assert "2 of 4 files done" in said.out
+
+
+def test_an_error_inside_emcore_is_shown_and_does_not_stop_the_others(images, make_analysis, monkeypatch, capsys):
+    def analyze_image(image, **options):
+        if "bad" in image.source:
+            raise ZeroDivisionError("a bug")
+        return make_analysis()
+
+    monkeypatch.setattr(emcore, "analyze_image", analyze_image, raising=False)
+    assert main(["image", "bad.npy", "a.npy", "--quiet"]) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "internal error, please report it: ZeroDivisionError: a bug" in said
+    assert made(images) == ["a.h5", "a.pdf"]
+
+
+def test_a_folder_stands_for_the_images_in_it(images, quick, capsys):
+    (images / "notes.txt").write_text("no image")
+    (images / "sub.npy").mkdir()
+    (images / "empty").mkdir()
+    assert main(["image", ".", "empty", "a.npy", "--output", "out"]) == 1
+    assert [name for name, _ in quick] == ["a.npy", "b.npy", "bad.npy"]
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2
+    assert errors[0].startswith("emcore: empty: no image in this folder")
+    assert errors[1] == "emcore: bad.npy: image is constant"
+
+
+@pytest.mark.parametrize("suffix", [".pdf", ".h5"])
+def test_existing_results_are_kept_and_nothing_is_computed_without_force(images, quick, capsys, suffix):
+    (images / f"a{suffix}").write_text("precious")
+    assert main(["image", "a.npy"]) == 1
+    assert quick == []
+    assert made(images) == [f"a{suffix}"]
+    assert "--force" in capsys.readouterr().err
+    assert (images / f"a{suffix}").read_text() == "precious"
+    assert main(["image", "a.npy", "--force"]) == 0
+    assert made(images) == ["a.h5", "a.pdf"]
+
+
+def test_an_input_is_never_replaced_by_its_results(images, quick, capsys):
+    (images / "c.h5").write_bytes(b"precious")
+    assert main(["image", "c.h5", "--force"]) == 1
+    assert "would replace the input" in capsys.readouterr().err
+    assert (images / "c.h5").read_bytes() == b"precious"
+
+
+def test_two_inputs_never_share_an_output(images, quick):
+    (images / "sub").mkdir()
+    np.save(images / "sub" / "a.npy", np.zeros((64, 64)))
+    assert main(["image", "a.npy", "sub/a.npy", "b.npy", "--quiet", "--output", "out"]) == 0
+    names = made(images / "out")
+    assert len(names) == 6
+    assert {"b.h5", "b.pdf", "sub_a.npy.h5", "sub_a.npy.pdf"} <= set(names)
+
+
+def test_names_are_told_apart_also_where_case_does_not_count():
+    names = output_names([Path("x/A.tif"), Path("y/a.tif"), Path("y/a.npy"), Path("c.tif")])
+    assert names == {
+        Path("x/A.tif"): "x_A.tif",
+        Path("y/a.tif"): "y_a.tif",
+        Path("y/a.npy"): "a.npy",
+        Path("c.tif"): "c",
+    }
+
+
+def test_names_that_only_the_folders_tell_apart_differ_too():
+    names = output_names([Path("/a_b/c.tif"), Path("/a/b_c.tif"), Path("/a/b/c.tif")])
+    assert len(set(names.values())) == 3
+
+
+def test_a_file_named_twice_is_done_once(images, quick):
+    assert main(["image", "a.npy", str(images / "a.npy"), "--quiet"]) == 0
+    assert len(quick) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("imge a.npy", "there is no verb 'imge', did you mean image?"),
+        ("image a.npy --widow 64", "there is no option '--widow', did you mean --window?"),
+        ("image a.npy --outptu=x", "there is no option '--outptu=x', did you mean --output?"),
+        ("image a.npy --rule elbo", "did you mean 'elbow'?"),
+        ("image a.npy --rule gavish-donoho", "Choose from 'gap', 'elbow'"),
+        ("image a.npy --rule elbow --components 3", "leave one out"),
+        ("image a.npy --window 7", "'7' is not a whole number from 8 on"),
+        ("image a.npy --components none", "'none' is neither auto nor a whole number"),
+        ("image a.npy --frame -1", "frame"),
+        ("image a.npy --threads 0", "'0' is not a whole number from 1 to 1024"),
+        ("image a.npy --threads 9999", "'9999' is not a whole number from 1 to 1024"),
+        ("image", "FILE"),
+        ("", "a verb is missing: image, unmix, diffraction, grains, curves, correlate, info, demo"),
+        ("--nonsense", "there is no option"),
+    ],
+)
+def test_a_wrong_command_ends_with_2_and_says_what_is_meant(images, quick, capsys, words, said):
+    with pytest.raises(SystemExit) as stop:
+        main(words.split())
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.out == ""
+    assert quick == []
+    assert made(images) == []
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(images, quick, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["image", "b.npy", "--output", "a.npy/out"])
+    assert stop.value.code == 1
+    assert "cannot make the folder a.npy/out" in capsys.readouterr().err
+    assert quick == []
+
+
+def test_a_missing_extra_is_named_before_anything_is_computed(images, quick, monkeypatch, capsys):
+    from importlib import util
+
+    find_spec = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "h5py" else find_spec(name))
+    with pytest.raises(SystemExit):
+        main(["image", "a.npy"])
+    assert "pip install emcore[cli]" in capsys.readouterr().err
+    assert quick == []
+
+
+def test_info_tells_what_is_in_each_file(images, capsys):
+    assert main(["info", "a.npy", "nowhere.npy", "b.npy"]) == 1
+    said = capsys.readouterr()
+    assert said.out.count("(64, 64) uint8") == 2
+    assert said.err == "emcore: nowhere.npy does not exist\n"
+
+
+def test_a_terminal_that_cannot_show_a_letter_does_not_cost_a_result(images, quick, monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["image", "a.npy"]) == 0
+    output.flush()
+    assert b"direction 0.0?" in output.buffer.getvalue()
+
+
+def test_a_folder_that_cannot_be_listed_does_not_stop_the_others(images, quick, monkeypatch, capsys):
+    (images / "closed").mkdir()
+
+    def iterdir(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert main(["image", "closed", "a.npy", "--quiet"]) == 1
+    assert capsys.readouterr().err == "emcore: closed: Permission denied\n"
+    assert len(quick) == 1
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"emcore {emcore.__version__}\n"
+
+
+def test_starting_up_imports_nothing_heavy():
+    heavy = ("matplotlib", "sklearn", "scipy", "h5py", "rsciio", "tqdm")
+    code = f"import sys, emcore.cli; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_closed_pipe_is_no_error(images):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "emcore", "info", "a.npy"], stdout=write, stderr=subprocess.PIPE, env=HERE
+    )
+    os.close(write)
+    assert done.stderr == b""
+
+
+SLOW = """
+import sys, time
+import emcore
+import emcore.reporting.report
+from emcore.cli import main
+
+def analyze_image(image, **options):
+    print("started", flush=True)
+    for done in range(100):
+        report(done, 100)
+        time.sleep(0.1)
+
+def progress(callback):
+    global report
+    from contextlib import nullcontext
+    report = callback
+    return nullcontext()
+
+report = lambda done, total: None
+emcore.analyze_image, emcore.progress = analyze_image, progress
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_interrupt_ends_with_130_one_line_and_no_files(images):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, "image", "a.npy", "b.npy"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=HERE,
+    )
+    assert process.stdout.readline() == b"started\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == b"emcore: interrupted, nothing half-written\n"
+    assert made(images) == []
+
+
+def test_progress_is_shown_on_a_terminal_and_only_there(images):
+    pty = pytest.importorskip("pty")
+    main_end, other_end = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = [sys.executable, "-c", SLOW, "image", "a.npy"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=other_end, env=HERE)
+    os.close(other_end)
+    shown, end = b"", time.monotonic() + 30
+    while b"3%" not in shown and time.monotonic() < end:
+        shown += os.read(main_end, 1000)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=30)
+    os.close(main_end)
+    assert "a.npy   3% |" in shown.decode()
+    elsewhere = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=HERE)
+    elsewhere.stdout.readline()
+    elsewhere.send_signal(signal.SIGINT)
+    assert b"%" not in elsewhere.communicate(timeout=30)[1]
+
+
+def test_the_part_shown_as_done_never_falls_and_never_stands_still_from_the_first_call_on():
+    part = never_falling()
+    rng = np.random.default_rng(0)
+    shown = []
+    for call in range(4):
+        done = total = 0
+        for _ in range(30):
+            total += int(rng.integers(0, 50))
+            done = min(done + int(rng.integers(0, 40)), total)
+            shown.append(part(done, total))
+        shown.append(part(total, total))
+        assert shown[-1] == pytest.approx(1 - 0.5 ** (call + 1))
+    assert all(a <= b for a, b in itertools.pairwise(shown))
+
+
+def test_agreement_is_1_up_to_names_and_0_by_chance():
+    truth = np.repeat([0, 1, 2], 1000)
+    assert adjusted_rand_index(truth, (truth + 1) % 3) == 1
+    rng = np.random.default_rng(0)
+    assert abs(adjusted_rand_index(truth, rng.permutation(truth))) < 0.01
+    assert adjusted_rand_index(truth, np.zeros_like(truth)) == 0
+
+
+def test_agreement_equals_that_of_scikit_learn():
+    from sklearn.metrics import adjusted_rand_score
+
+    rng = np.random.default_rng(1)
+    truth, found = rng.integers(0, 4, 500), rng.integers(-1, 3, 500)
+    found[:300] = truth[:300]
+    assert adjusted_rand_index(truth, found) == pytest.approx(adjusted_rand_score(truth, found), abs=1e-12)
+
+
+def test_far_from_borders_is_what_a_search_of_the_neighbourhood_finds():
+    labels = np.zeros((30, 40), int)
+    labels[5:14, 7:20] = 1
+    labels[20:, 30:] = 2
+    border = np.zeros(labels.shape, bool)
+    for r, c in np.ndindex(labels.shape):
+        around = labels[max(r - 1, 0) : r + 2, c].tolist() + labels[r, max(c - 1, 0) : c + 2].tolist()
+        border[r, c] = len(set(around)) > 1
+    for margin in (1, 4):
+        near = [
+            [border[max(r - margin, 0) : r + margin + 1, max(c - margin, 0) : c + margin + 1].any() for c in range(40)]
+            for r in range(30)
+        ]
+        np.testing.assert_array_equal(far_from_borders(labels, margin), ~np.array(near))
+
+
+def test_the_demo_says_how_well_the_known_regions_were_found(tmp_path, monkeypatch, capsys):
+    import emcore.datasets
+
+    make = emcore.datasets.lattice_micrograph
+    monkeypatch.setattr(emcore.datasets, "lattice_micrograph", lambda: make((600, 700), (7, 12), (20, 110)))
+    assert main(["demo", "--output", str(tmp_path / "new" / "folder")]) == 0
+    assert made(tmp_path / "new" / "folder") == ["demo.h5", "demo.pdf"]
+    said = capsys.readouterr().out
+    assert "synthetic micrograph: 2 components" in said
+    everywhere, inside = map(float, re.findall(r"(\S+) everywhere, (\S+) more than a window", said)[0])
+    assert 0.9 < everywhere < inside <= 1
+
+
+def test_a_real_image_and_a_truncated_one(data_folder, tmp_path, capsys):
+    whole = data_folder / "zeiss_sem.tif"
+    (tmp_path / "cut.tif").write_bytes(whole.read_bytes()[:300_000])
+    assert main(["image", str(tmp_path / "cut.tif"), str(whole), "--output", str(tmp_path)]) == 1
+    assert made(tmp_path) == ["cut.tif", "zeiss_sem.h5", "zeiss_sem.pdf"]
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1
+    assert "cut.tif" in said.err
+    assert "truncated or damaged" in said.err
+    assert "zeiss_sem.tif: 3 components" in said.out
+    assert emcore.load_result(tmp_path / "zeiss_sem.h5").n_components == 3

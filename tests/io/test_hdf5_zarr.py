@@ -1,0 +1,100 @@
+"""Plain HDF5 files and Zarr stores are read, or stay where they are."""
+
+import warnings
+
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+import emcore
+from emcore import NMF
+from emcore.outofcore.open import as_source
+
+
+@pytest.fixture
+def cube():
+    return np.random.default_rng(0).poisson(3, (12, 10, 60)).astype("u2")
+
+
+def test_a_data_set_in_one_piece_is_mapped_and_one_in_chunks_is_a_dask_array_of_whole_rows(cube, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["plain"] = cube
+        file.create_dataset("chunked", data=cube, chunks=(3, 4, 7), compression="gzip")
+    plain = emcore.read(tmp_path / "a.h5", lazy=True, dataset="plain").data
+    chunked = emcore.read(tmp_path / "a.h5", lazy=True, dataset="chunked").data
+    assert isinstance(plain, np.memmap)
+    assert isinstance(chunked, da.Array)
+    assert chunked.chunks[-1] == (60,)
+    for data in (plain, chunked, emcore.read(tmp_path / "a.h5").data):
+        assert np.array_equal(np.asarray(data), cube)
+    expected = NMF(2, max_iter=5, tol=0).fit(cube.reshape(-1, 60)).components_
+    for data in (as_source(plain), chunked):
+        assert np.abs(NMF(2, max_iter=5, tol=0).fit(data).components_ - expected).max() < 1e-5 * expected.max()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_zarr_arrays_and_groups_are_read(version, cube, tmp_path):
+    array = zarr.create_array(
+        tmp_path / "one.zarr", shape=cube.shape, chunks=(5, 10, 20), dtype="u2", zarr_format=version
+    )
+    array[:] = cube
+    group = zarr.open_group(tmp_path / "many.zarr", mode="w", zarr_format=version)
+    for name, data in (("inner/cube", cube), ("image", cube[:, :, 0]), ("list", cube[0, 0])):
+        made = group.create_array(name, shape=data.shape, dtype="u2")
+        made[...] = data
+    for lazy in (False, True):
+        assert np.array_equal(np.asarray(emcore.read(tmp_path / "one.zarr", lazy=lazy).data), cube)
+        found = emcore.read(tmp_path / "many.zarr", lazy=lazy, dataset="inner/cube")
+        assert np.array_equal(np.asarray(found.data), cube)
+    assert emcore.read(tmp_path / "one.zarr", lazy=True).data.chunks[-1] == (60,)
+    assert "2 data sets" in emcore.describe(tmp_path / "many.zarr")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_hyperspy_stores_keep_their_calibration_and_are_not_loaded(packed, cube, tmp_path):
+    path = tmp_path / "map.zspy"
+    store = zarr.storage.ZipStore(path, mode="w") if packed else path
+    root = zarr.open_group(store, mode="w", zarr_format=2, attributes={"file_format": "ZSpy"})
+    kept = root.create_group("Experiments/two phases")
+    kept.create_array("data", shape=cube.shape, chunks=(5, 10, 20), dtype="u2")[...] = cube
+    axes = [("y", "nm", 2.0, 0.0, True), ("x", "nm", 2.0, 1.0, True), ("Energy", "eV", 10.0, -100.0, False)]
+    for i, (name, units, scale, offset, navigate) in enumerate(axes):
+        told = {"name": name, "units": units, "scale": scale, "offset": offset, "size": cube.shape[i]}
+        kept.create_group(f"axis-{i}", attributes={**told, "_type": "UniformDataAxis", "navigate": navigate})
+    kept.create_group("metadata")
+    if packed:
+        store.close()
+    for lazy in (False, True):
+        found = emcore.read(path, lazy=lazy)
+        assert isinstance(found.data, da.Array) == lazy
+        assert np.array_equal(np.asarray(found.data), cube)
+        assert found.title == "two phases"
+        assert [(a.name, a.units, a.scale, a.offset, a.navigation) for a in found.axes] == axes
+    assert emcore.unmix(path, 2).mean.axes[0].offset == -100
+
+
+def test_hyperspy_files_keep_their_calibration_and_are_not_loaded(cube, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hs = pytest.importorskip("hyperspy.api")
+        signal = hs.signals.Signal1D(cube)
+        signal.axes_manager[-1].name, signal.axes_manager[-1].units, signal.axes_manager[-1].scale = "Energy", "eV", 10
+        signal.save(tmp_path / "a.hspy")
+    found = emcore.read(tmp_path / "a.hspy", lazy=True)
+    assert isinstance(found.data, da.Array)
+    assert (found.axes[-1].scale, found.axes[-1].units) == (10, "eV")
+    assert as_source(found).shape == (120, 60)
+
+
+def test_folders_that_are_no_stores_are_named(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ValueError, match=r"a\.zarr is not Zarr: damaged or mislabelled"):
+        emcore.read(tmp_path / "a.zarr")
+    with pytest.raises(ValueError, match="b is a folder: name a file in it"):
+        emcore.read(tmp_path / "b")
+    (tmp_path / "a.zarr" / "zarr.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"a\.zarr \(Zarr\) holds no image"):
+        emcore.read(tmp_path / "a.zarr")

@@ -1,0 +1,132 @@
+"""How many clusters."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import (
+    adjusted_rand_score,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    silhouette_score,
+)
+
+import emcore
+from emcore import FuzzyCMeans, KMeans, choose_n_clusters
+from emcore.methods.kmeans.fit import kmeans
+from emcore.methods.preprocessing import Recipe, prepare
+from emcore.methods.selection.agreement import adjusted_rand_index
+
+
+def clouds(k, n=600, d=4, apart=12.0, dtype="f4", seed=0):
+    """k round clouds on a circle, neighbours as far apart as asked."""
+    rng = np.random.default_rng(seed)
+    angle = 2 * np.pi * np.arange(k) / k
+    places = np.zeros((k, d))
+    places[:, :2] = np.stack([np.cos(angle), np.sin(angle)], axis=1) * apart / (2 * np.sin(np.pi / k))
+    return (60 + places[rng.integers(k, size=n)] + rng.normal(size=(n, d)) * 2).astype(dtype)
+
+
+@pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("k", [3, 5])
+@pytest.mark.parametrize("estimator", ["kmeans", "fuzzy-c-means", KMeans, FuzzyCMeans(m=1.5), KMeans(n_init=3)])
+def test_clouds_that_lie_apart_are_counted(k, estimator):
+    choice = choose_n_clusters(clouds(k), range(2, 8), estimator=estimator, n_seeds=3, n_references=3)
+    assert int(choice) == choice.n_clusters == k
+    assert choice.votes["silhouette"] == choice.votes["Davies-Bouldin"] == k
+    assert choice.reason.startswith(f"{list(choice.votes.values()).count(k)} of 5 criteria choose {k}: ")
+
+
+def test_indices_are_those_of_scikit_learn():
+    X = clouds(4, apart=5.0, dtype="u1")
+    choice = choose_n_clusters(X, [2, 4, 7], n_seeds=1)
+    seed = int(np.random.default_rng(0).integers(2**31 - 1, size=1)[0])
+    for i, k in enumerate((2, 4, 7)):
+        found = kmeans(X, k, random_state=seed)
+        assert choice.inertia[i] == pytest.approx(found.inertia, rel=1e-6)
+        assert choice.davies_bouldin[i] == pytest.approx(davies_bouldin_score(X, found.labels), rel=1e-5)
+        assert choice.calinski_harabasz[i] == pytest.approx(calinski_harabasz_score(X, found.labels), rel=1e-5)
+        assert choice.silhouette[i] == pytest.approx(
+            silhouette_score(X, found.labels), rel=1e-5
+        )  # all rows: n <= sample
+
+
+def test_the_silhouette_of_a_sample_is_close_to_that_of_all_rows():
+    X = clouds(3, n=3000, apart=4.0)
+    whole = choose_n_clusters(X, [2, 3, 4], n_seeds=1, sample=3000).silhouette
+    part = choose_n_clusters(X, [2, 3, 4], n_seeds=1, sample=300).silhouette
+    np.testing.assert_allclose(part, whole, atol=0.05)
+    assert not np.array_equal(part, whole)
+
+
+def test_uniform_data_have_no_gap_and_clusters_have_one():
+    rng = np.random.default_rng(0)
+    uniform = choose_n_clusters(rng.random((800, 2)), range(2, 6), n_seeds=2)
+    assert (np.abs(uniform.gap) < 0.15).all()
+    clustered = choose_n_clusters(clouds(4, d=2, n=800), range(2, 6), n_seeds=2)
+    assert clustered.gap[2] > 0.5
+    assert clustered.votes["gap"] == 4
+    assert (clustered.gap_error > 0).all()
+
+
+def test_what_changes_with_the_seed_is_not_stable():
+    choice = choose_n_clusters(clouds(3), [3, 8], n_seeds=4)
+    assert choice.stability[0] == 1
+    assert choice.stability[1] < 0.9
+
+
+def test_integers_strides_and_prepared_rows_give_the_same_choice():
+    X = clouds(3, dtype="u2")
+    expected = choose_n_clusters(X, range(2, 5), n_seeds=2)
+    before = X.copy()
+    for other in (X.astype("f4"), np.asfortranarray(X), prepare(Recipe(X))):
+        found = choose_n_clusters(other, range(2, 5), n_seeds=2)
+        for name in ("inertia", "davies_bouldin", "calinski_harabasz", "silhouette", "gap", "stability"):
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-6)
+    assert np.array_equal(X, before)
+    with emcore.num_threads(1):
+        assert np.array_equal(choose_n_clusters(X, range(2, 5), n_seeds=2).gap, expected.gap)
+
+
+def test_few_rows_and_duplicates_give_numbers():
+    for X in (np.arange(8.0).reshape(4, 2), np.repeat(clouds(3, n=3), 20, axis=0)):
+        choice = choose_n_clusters(X, range(2, 4), n_seeds=2)
+        assert np.isfinite(choice.silhouette).all()
+        assert choice.n_clusters in (2, 3)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_the_adjusted_rand_index_is_that_of_scikit_learn(k):
+    rng = np.random.default_rng(k)
+    a, b = rng.integers(k, size=200), rng.integers(3, size=200)
+    assert adjusted_rand_index(a, b) == pytest.approx(adjusted_rand_score(a, b), abs=1e-12)
+    assert adjusted_rand_index(a, a) == 1
+
+
+def test_the_plot_shows_every_criterion():
+    pytest.importorskip("matplotlib")
+    choice = choose_n_clusters(clouds(3), range(2, 6), n_seeds=2)
+    figure = choice.plot()
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert len(titles) == 6
+    assert titles[0] == "Inertia"
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"range": []}, ValueError, "range holds no number"),
+        ({"range": [1, 2]}, ValueError, "range=1 is out of range; it must be between 2 and 599"),
+        ({"range": [2, 600]}, ValueError, "range=600"),
+        ({"range": [2.5]}, TypeError, "whole number"),
+        ({"data": np.ones((600, 2))}, ValueError, "rows that are all the same"),
+        ({"data": np.full((600, 2), np.nan)}, ValueError, "data contains NaN"),
+        ({"estimator": "k-means"}, ValueError, "did you mean 'kmeans'"),
+        ({"estimator": 3}, TypeError, "cannot be fitted"),
+        ({"n_seeds": 0}, ValueError, "n_seeds"),
+        ({"n_references": 1}, ValueError, "n_references"),
+        ({"sample": 3}, ValueError, "sample"),
+    ],
+)
+def test_bad_input_is_named(change, error, message):
+    with pytest.raises(error, match=message):
+        choose_n_clusters(**({"data": clouds(3), "range": range(2, 4)} | change))

@@ -1,0 +1,55 @@
+"""Component maps on a coarse grid become regions of pixels."""
+
+import numpy as np
+import pytest
+
+from emcore.methods.power_spectra.regions import comparable, strongest_in_pixels, strongest_in_windows
+
+
+def test_regions_are_the_argmax_of_maps_interpolated_linearly_and_extended_to_the_edges():
+    from scipy.interpolate import RegularGridInterpolator
+
+    rng = np.random.default_rng(0)
+    strength = rng.random((4, 5, 7)).astype(np.float32)
+    y, x = 3.5 + 4 * np.arange(5), 3.5 + 3 * np.arange(7)
+    shape = (27, 31)
+    rows, columns = np.clip(np.arange(27), y[0], y[-1]), np.clip(np.arange(31), x[0], x[-1])
+    points = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
+    values = [RegularGridInterpolator((y, x), s)(points) for s in strength]
+    assert np.array_equal(strongest_in_pixels(strength, y, x, shape), np.argmax(values, axis=0))
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (1, 3), (3, 1)])
+def test_one_window_across_is_enough(grid):
+    strength = np.arange(2 * grid[0] * grid[1], dtype=np.float32).reshape(2, *grid) + 1
+    y, x = 3.5 + np.arange(grid[0]), 3.5 + np.arange(grid[1])
+    assert np.array_equal(strongest_in_pixels(strength, y, x, (9, 10)), np.ones((9, 10)))
+
+
+def test_where_every_map_is_zero_there_is_no_region():
+    strength = np.zeros((2, 3, 3), dtype=np.float32)
+    strength[1, :, 2] = 1
+    y = x = np.array([2.0, 4.0, 6.0])
+    labels = strongest_in_pixels(strength, y, x, (9, 9))
+    assert np.all(labels[:, :5] == -1)
+    assert np.all(labels[:, 5:] == 1)
+    assert strongest_in_windows(strength).tolist() == [[-1, -1, 1]] * 3
+
+
+def test_the_scale_of_a_map_does_not_matter():
+    rng = np.random.default_rng(1)
+    maps = rng.random((3, 8, 9)).astype(np.float32)
+    scaled = maps * np.array([1, 30, 0.01], dtype=np.float32)[:, None, None]
+    assert np.array_equal(strongest_in_windows(comparable(maps)), strongest_in_windows(comparable(scaled)))
+
+
+@pytest.mark.parametrize("area", [0.02, 0.3, 0.9])
+def test_a_component_has_level_one_in_its_region_however_small_that_is(area):
+    maps = np.zeros((1, 20, 50), dtype=np.float32) + 0.02
+    maps.reshape(-1)[: int(area * 1000)] = 7.0
+    assert comparable(maps).max() == pytest.approx(1, abs=0.02)
+
+
+def test_an_absent_component_is_nowhere_the_strongest():
+    maps = np.stack([np.ones((3, 3)), np.zeros((3, 3))]).astype(np.float32)
+    assert np.all(strongest_in_windows(comparable(maps)) == 0)

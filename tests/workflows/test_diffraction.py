@@ -1,0 +1,463 @@
+"""Clustering of diffraction patterns: what must hold for every result, on planted and on real scans."""
+
+import re
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import emcore
+from emcore.cli import main
+from emcore.core.signals import Axis, Signal
+from emcore.datasets import adjusted_rand_index, polycrystal_scan
+from emcore.reporting.pages import pages
+from emcore.scans.detectors import disc
+from emcore.scans.patterns import read_patterns
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return polycrystal_scan((24, 32), n_grains=4)
+
+
+@pytest.fixture(scope="module")
+def result(sample):
+    axes = (Axis("y", 24, 2.0, 0, "nm"), Axis("x", 32, 2.0, 0, "nm"), *(Axis(k, 64, 0.02, 0, "1/nm") for k in "ab"))
+    return emcore.cluster_diffraction(Signal(sample.patterns, axes, title="grains"), 4)
+
+
+def test_the_mask_is_what_makes_grains_of_varying_thickness_found():
+    sample = polycrystal_scan()
+    unmasked = emcore.cluster_diffraction(sample.patterns, 5, mask_beam=False)
+    masked = emcore.cluster_diffraction(sample.patterns, 5)
+    assert adjusted_rand_index(sample.labels, unmasked.labels) < 0.6
+    assert adjusted_rand_index(sample.labels, masked.labels) > 0.9
+    # Not the grains but the thickness is what was found without the mask.
+    means = [sample.thickness[unmasked.labels == label].mean() for label in range(5)]
+    between = np.average((np.array(means) - sample.thickness.mean()) ** 2, weights=unmasked.area)
+    assert between > 0.5 * sample.thickness.var()
+
+
+def test_the_beam_is_found_and_said(sample, result):
+    assert np.hypot(*np.subtract(result.beam_center, sample.beam_center)) < 0.1
+    assert sample.beam_radius < result.beam_radius < sample.beam_radius + 3
+
+
+def test_mean_patterns_weighted_by_their_counts_add_up_to_the_pacbed(sample, result):
+    counts = np.bincount(result.labels.ravel(), minlength=4)
+    total = sample.patterns.sum(axis=(0, 1), dtype=np.int64)
+    np.testing.assert_allclose(np.tensordot(counts, result.signals, 1), total, rtol=1e-13)
+    np.testing.assert_allclose(np.asarray(result.mean.data) * counts.sum(), total, rtol=1e-13)
+    assert result.area == pytest.approx(counts / counts.sum())
+
+
+def test_signals_are_means_of_the_data_as_measured(sample, result):
+    for label in range(4):
+        np.testing.assert_allclose(
+            result.signals[label], sample.patterns[result.labels == label].mean(axis=0), rtol=1e-12
+        )
+
+
+def test_clusters_come_in_the_order_of_falling_area(result):
+    assert (np.diff(result.area) <= 0).all()
+    assert result.area.sum() == pytest.approx(1)
+
+
+def test_the_picture_is_the_virtual_bright_field(sample, result):
+    mask = disc((64, 64), result.beam_center, result.beam_radius)
+    assert np.array_equal(result.image.data, sample.patterns[:, :, mask].sum(axis=2))
+    whole = emcore.cluster_diffraction(sample.patterns, 2, mask_beam=False)
+    assert np.array_equal(whole.image.data, sample.patterns.sum(axis=(2, 3)))
+    assert whole.beam_radius is None
+
+
+def test_axes_keep_their_calibration(result):
+    assert [(axis.name, axis.scale, axis.units) for axis in (*result.image.axes, *result.mean.axes)] == [
+        ("y", 2.0, "nm"),
+        ("x", 2.0, "nm"),
+        ("ky", 0.02, "1/nm"),
+        ("kx", 0.02, "1/nm"),
+    ]
+
+
+@pytest.mark.parametrize("normalize", ["sum", "l2", "none", "sqrt", "log1p", "max"])
+def test_labels_do_not_depend_on_what_is_masked(sample, normalize):
+    first = emcore.cluster_diffraction(sample.patterns, 4, beam_radius=5.0, normalize=normalize)
+    other = sample.patterns.copy()
+    inside = disc((64, 64), sample.beam_center, 4.0)
+    # What is inside changes places, so that the mean pattern, where the beam is sought, stays.
+    flat = other.reshape(-1, 64, 64)
+    flat[:, inside] = flat[np.random.default_rng(0).permutation(len(flat))][:, inside]
+    second = emcore.cluster_diffraction(other, 4, beam_radius=5.0, normalize=normalize)
+    assert not np.array_equal(other, sample.patterns)
+    assert np.array_equal(first.labels, second.labels)
+
+
+@pytest.mark.parametrize("normalize", ["sum", "l2"])
+def test_labels_do_not_depend_on_a_gain_per_pattern(sample, normalize):
+    gain = np.random.default_rng(0).integers(1, 9, (24, 32, 1, 1), dtype=np.uint16)
+    first = emcore.cluster_diffraction(sample.patterns, 4, beam_radius=5.0, normalize=normalize)
+    second = emcore.cluster_diffraction(sample.patterns * gain, 4, beam_radius=5.0, normalize=normalize)
+    assert np.array_equal(first.labels, second.labels)
+
+
+def test_it_agrees_with_the_same_steps_in_numpy_and_scikit_learn(sample, result):
+    from sklearn.cluster import KMeans
+
+    keep = ~disc((64, 64), result.beam_center, result.beam_radius)
+    rows = sample.patterns[:, :, keep].reshape(24 * 32, -1).astype(np.float64)
+    rows /= rows.sum(axis=1, keepdims=True)
+    start = np.array([rows[result.labels.ravel() == label].mean(axis=0) for label in range(4)])
+    peer = KMeans(4, init=start, n_init=1).fit(rows)
+    assert np.array_equal(peer.labels_, result.labels.ravel())
+    assert result.inertia == pytest.approx(peer.inertia_, rel=1e-5)
+
+
+@pytest.mark.parametrize("reduce", [3, "pca"])
+def test_principal_components_give_the_same_grains(sample, reduce):
+    found = emcore.cluster_diffraction(sample.patterns, 4, reduce=reduce)
+    assert adjusted_rand_index(sample.labels, found.labels) > 0.95
+    assert found.signals.shape == (4, 64, 64)
+    if reduce == "pca":
+        assert any("principal components clustered" in note for note in found.provenance.notes)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u4", "i2", "i4", "f4", "f8"])
+def test_every_pixel_type_gives_the_same_labels(sample, result, dtype):
+    patterns = np.minimum(sample.patterns, 255).astype(dtype)
+    found = emcore.cluster_diffraction(patterns, 4)
+    assert adjusted_rand_index(result.labels, found.labels) > 0.99
+
+
+def test_the_number_of_grains_is_found(sample):
+    found = emcore.cluster_diffraction(sample.patterns, "auto")
+    assert found.n_clusters == 4
+    assert found.rule != "given"
+    assert adjusted_rand_index(sample.labels, found.labels) > 0.95
+
+
+def test_results_are_the_same_bits_on_one_two_and_three_threads(sample):
+    found = []
+    for threads in (1, 2, 3):
+        with emcore.num_threads(threads):
+            found.append(emcore.cluster_diffraction(sample.patterns, 4))
+    for other in found[1:]:
+        assert np.array_equal(found[0].labels, other.labels)
+        assert np.array_equal(found[0].signals, other.signals)
+        assert found[0].inertia == other.inertia
+
+
+def test_the_input_is_not_changed(sample):
+    before = sample.patterns.copy()
+    emcore.cluster_diffraction(sample.patterns, 2)
+    assert np.array_equal(before, sample.patterns)
+
+
+def test_nothing_of_the_size_of_the_data_is_allocated():
+    patterns = polycrystal_scan().patterns
+    tracemalloc.start()
+    emcore.cluster_diffraction(patterns, 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.2 * patterns.nbytes
+
+
+def test_a_file_and_a_view_and_a_memory_map_give_what_the_array_gives(sample, result, tmp_path):
+    np.save(tmp_path / "scan.npy", sample.patterns)
+    reversed_twice = np.ascontiguousarray(sample.patterns[:, :, ::-1, ::-1])[:, :, ::-1, ::-1]
+    mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")
+    for given in (tmp_path / "scan.npy", str(tmp_path / "scan.npy"), mapped, reversed_twice):
+        found = emcore.cluster_diffraction(given, 4)
+        assert np.array_equal(found.labels, result.labels)
+        assert np.array_equal(found.signals, result.signals)
+    assert emcore.cluster_diffraction(tmp_path / "scan.npy", 2).provenance.input_name == "scan.npy"
+
+
+def test_a_lazy_array_is_computed(sample, result):
+    dask = pytest.importorskip("dask.array")
+    found = emcore.cluster_diffraction(dask.from_array(sample.patterns, chunks=(8, 8, 64, 64)), 4)
+    assert np.array_equal(found.labels, result.labels)
+
+
+def test_a_hyperspy_signal_keeps_its_axes(sample, result):
+    hs = pytest.importorskip("hyperspy.api")
+    signal = hs.signals.Signal2D(sample.patterns)
+    for axis, scale, units in zip(
+        signal.axes_manager._axes, (2, 2, 0.02, 0.02), ("nm", "nm", "1/nm", "1/nm"), strict=True
+    ):
+        axis.scale, axis.units = scale, units
+    found = emcore.cluster_diffraction(signal, 4)
+    assert np.array_equal(found.labels, result.labels)
+    assert found.mean.axis("kx").units == "1/nm"
+    again = result.to_hyperspy()["signals"]
+    assert again.axes_manager.navigation_shape == (4,)
+    assert again.axes_manager[-1].units == "1/nm"
+
+
+def test_a_result_is_read_back_as_it_was(result, tmp_path):
+    assert emcore.load_result(result.save(tmp_path / "a.h5")) == result
+
+
+# What cannot be clustered as it is
+
+
+def test_empty_patterns_have_the_label_minus_one_and_a_note(sample, tmp_path):
+    patterns = sample.patterns.copy()
+    patterns[3, 4:9] = 0
+    patterns[5, 6, disc((64, 64), sample.beam_center, 30)] = 0
+    patterns[5, 6, ~disc((64, 64), sample.beam_center, 2)] = 0
+    found = emcore.cluster_diffraction(patterns, 4)
+    assert (found.labels == -1).sum() == 6
+    assert (found.labels[3, 4:9] == -1).all()
+    assert found.labels[5, 6] == -1
+    assert any(
+        note.startswith("6 of 768 patterns have nothing but zeros outside the mask") for note in found.provenance.notes
+    )
+    assert found.area.sum() == pytest.approx(1)
+    there = found.labels >= 0
+    assert adjusted_rand_index(sample.labels[there], found.labels[there]) > 0.95
+    counts = np.bincount(found.labels[there], minlength=4)
+    np.testing.assert_allclose(np.tensordot(counts, found.signals, 1), patterns[there].sum(axis=0), rtol=1e-12)
+    found.report(tmp_path / "a.pdf")
+
+
+def test_empty_patterns_are_patterns_where_nothing_is_divided(sample):
+    patterns = sample.patterns.copy()
+    patterns[:, :8] = 0
+    found = emcore.cluster_diffraction(patterns, 5, normalize="sqrt")
+    assert len(np.unique(found.labels[:, :8])) == 1
+    assert found.labels.min() == 0
+
+
+def test_patterns_whose_values_cancel_are_not_empty(sample):
+    patterns = sample.patterns[:4, :4].astype(np.int16)
+    patterns[1, 1] = 0
+    patterns[2, 2] = 0
+    patterns[2, 2, 10, 10], patterns[2, 2, 50, 50] = 7, -7
+    found = emcore.cluster_diffraction(patterns, 2, normalize="l2")
+    assert np.argwhere(found.labels == -1).tolist() == [[1, 1]]
+
+
+def all_beam(_):
+    """Patterns of which the beam takes all but the corners, and its edge these."""
+    inside = disc((5, 5), (2, 2), 2.5)
+    return (inside * np.arange(1, 10).reshape(3, 3, 1, 1)).astype(np.uint8)
+
+
+def planted_nan(sample):
+    patterns = sample.patterns[:4, :4].astype(np.float32)
+    patterns[1, 2, 3, 4] = np.nan
+    return patterns
+
+
+@pytest.mark.parametrize(
+    ("patterns", "options", "error", "message"),
+    [
+        (lambda s: s.patterns, {"n_clusters": 1}, ValueError, "n_clusters=1 groups nothing"),
+        (lambda s: s.patterns, {"n_clusters": 0}, ValueError, "n_clusters=0 is out of range"),
+        (lambda s: s.patterns, {"n_clusters": 2.0}, TypeError, "n_clusters=2.0 is a float"),
+        (lambda s: s.patterns, {"n_clusters": "many"}, ValueError, "n_clusters='many' is not known"),
+        (lambda s: s.patterns[:2, :2], {"n_clusters": 5}, ValueError, "between 2 and 4 .there are 4 patterns"),
+        (
+            lambda s: np.repeat(s.patterns[:1, :3], 9, axis=0),
+            {"n_clusters": 4},
+            ValueError,
+            "more than there are different patterns, 3",
+        ),
+        (
+            lambda s: np.repeat(s.patterns[:1, :1], 9, axis=0),
+            {"n_clusters": 2},
+            ValueError,
+            "all patterns are the same",
+        ),
+        (lambda s: s.patterns, {"beam_radius": 100.0}, ValueError, "radius 100 px leaves none of the 4096 pixels"),
+        (lambda s: s.patterns, {"beam_radius": -1}, ValueError, "beam_radius"),
+        (lambda s: s.patterns, {"beam_radius": 3, "mask_beam": False}, ValueError, "leave one out"),
+        (lambda s: s.patterns, {"normalize": "summ"}, ValueError, "did you mean 'sum'"),
+        (lambda s: s.patterns, {"reduce": "ica"}, ValueError, "reduce='ica' is not known"),
+        (lambda s: s.patterns, {"reduce": 0}, ValueError, "reduce=0 is out of range"),
+        (lambda s: s.patterns[0], {"scan_shape": (3, 5)}, ValueError, "holds 32 patterns"),
+        (lambda s: s.patterns[0], {"scan_shape": "4,8"}, ValueError, "give lines and positions in each"),
+        (lambda s: s.patterns * 1e30, {"normalize": "none"}, ValueError, "unit in which they are near 1"),
+        (lambda s: s.patterns * np.float32(1e-30), {"normalize": "l2"}, ValueError, "unit in which they are near 1"),
+        (lambda s: s.patterns[0, 0], {}, ValueError, "one picture is no scan"),
+        (lambda s: s.patterns[None], {}, None, ""),
+        (lambda s: s.patterns[:1, :1], {}, ValueError, "one pattern is no scan"),
+        (all_beam, {}, ValueError, "mask_beam=False keeps the beam"),
+        (lambda s: s.patterns[:2, None], {}, None, ""),
+        (lambda s: s.patterns.astype(complex), {}, TypeError, "complex"),
+        (planted_nan, {}, ValueError, r"NaN or infinity, first at \[1, 2, 3, 4\]"),
+        (lambda s: s.patterns.astype(np.int16) - 1, {}, ValueError, r"Negative values .* first at \[0, 0, \d+, \d+\]"),
+        (lambda s: s.patterns.astype(np.int16) - 1, {"normalize": "l2"}, None, ""),
+        (lambda s: np.zeros((4, 4, 8, 8), np.uint8), {}, ValueError, "nothing but zeros"),
+        (lambda s: np.full((4, 4, 8, 8), 3, np.uint8), {}, ValueError, "all patterns are the same"),
+    ],
+)
+def test_bad_input_is_refused_with_a_reason(sample, patterns, options, error, message):
+    options = {"n_clusters": 2} | options
+    if error is None:
+        assert emcore.cluster_diffraction(patterns(sample), **options).n_clusters == 2
+        return
+    with pytest.raises(error, match=message):
+        emcore.cluster_diffraction(patterns(sample), **options)
+
+
+def test_as_many_clusters_as_patterns_is_possible(sample):
+    found = emcore.cluster_diffraction(sample.patterns[:1, :3], 3)
+    assert sorted(found.labels.ravel()) == [0, 1, 2]
+    assert found.inertia == pytest.approx(0, abs=1e-9)
+
+
+# Real files
+
+
+@pytest.mark.parametrize("n_clusters", [6, "auto"])
+def test_grains_of_a_scan_simulated_by_others_are_recovered(data_folder, n_clusters):
+    path = data_folder / "orientation_scan_32.npz"
+    found = emcore.cluster_diffraction(path, n_clusters)
+    assert found.n_clusters == 6
+    assert adjusted_rand_index(np.load(path)["grain_id"], found.labels) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "scan", "center", "masked"),
+    [
+        ("test1.blo", (3, 2), (72.2, 73.3), (6, 11)),
+        ("merlin/001_4x2_6bit.mib", (2, 4), (110, 24), (25, 45)),
+        ("ni_ebsd.h5", (1, 9), None, None),
+    ],
+)
+def test_real_scans_run_and_their_beam_is_where_it_is_seen(data_folder, tmp_path, name, scan, center, masked):
+    found = emcore.cluster_diffraction(data_folder / name, 2)
+    assert found.labels.shape == scan
+    if center is None:
+        assert found.beam_radius is None
+        assert any("no bright disc" in note for note in found.provenance.notes)
+    else:
+        assert found.beam_center == pytest.approx(center, abs=2)
+        assert masked[0] < found.beam_radius < masked[1]
+    found.report(tmp_path / "a.pdf")
+    assert emcore.load_result(found.save(tmp_path / "a.h5")) == found
+
+
+# Pages
+
+
+def text_of(figure):
+    return "\n".join(text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text")))
+
+
+def test_the_report_shows_the_scan_the_mask_the_labels_and_every_cluster(result):
+    first, second = pages(result)
+    titles = [axes.get_title("left") for axes in first.axes]
+    assert titles[:3] == ["Virtual bright field", "4 clusters", "PACBED, mask dashed"]
+    (mask,) = (line for line in first.axes[2].lines if line.get_gid() == "beam-mask")
+    along, across = mask.get_data()
+    assert (along.max() - along.min()) / 2 == pytest.approx(0.02 * result.beam_radius, rel=0.01)
+    assert np.mean([along.max(), along.min()]) == pytest.approx(0, abs=0.01)
+    assert np.mean([across.max(), across.min()]) == pytest.approx(0, abs=0.01)
+    said = text_of(first)
+    assert "scan: 32 × 24 positions, 64 nm × 48 nm" in said
+    assert f"masked to a radius of {result.beam_radius:.2f} px" in said
+    legend = first.axes[1].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["1", "2", "3", "4"]
+    assert [axes.get_title("left").split(",")[0] for axes in second.axes] == [f"Cluster {i}" for i in range(1, 5)]
+    assert {axes.get_xlabel() for axes in second.axes} == {"kx (1/nm)"}
+    for label in range(4):
+        assert f"{100 * result.area[label]:.1f} %" in said
+
+
+def test_every_pixel_of_the_label_map_has_the_colour_of_its_cluster(result):
+    from emcore.reporting.plotting import component_color
+
+    (picture,) = next(pages(result)).axes[1].images
+    colors = np.array([component_color(i) for i in range(4)])
+    np.testing.assert_allclose(np.asarray(picture.get_array()) / 255, colors[result.labels], atol=1 / 255)
+
+
+@pytest.mark.parametrize("k", [2, 13, 40])
+def test_any_number_of_clusters_has_a_report(result, tmp_path, k):
+    labels = (np.arange(24 * 32) % k).reshape(24, 32).astype(np.int32)
+    area = np.bincount(labels.ravel()) / labels.size
+    many = replace(result, labels=labels, signals=result.signals[np.arange(k) % 4], area=area, n_clusters=k)
+    shown = [axes.get_title("left") for figure in pages(many) for axes in figure.axes]
+    assert sum(bool(re.match(r"Cluster \d+, ", title)) for title in shown) == k
+    many.report(tmp_path / "a.pdf")
+    many.plot()
+
+
+def test_the_overview_shows_everything_once(result):
+    titles = [axes.get_title("left") for axes in result.plot().axes]
+    assert sum(title.startswith("Cluster ") for title in titles) == 4
+    assert "PACBED, mask dashed" in titles
+
+
+# The command line
+
+
+def test_the_command_says_what_was_decided_and_writes_results(sample, tmp_path, capsys):
+    np.save(tmp_path / "grains.npy", sample.patterns)
+    words = ["diffraction", str(tmp_path / "grains.npy"), "--clusters", "4", "--output", str(tmp_path)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("grains.npy: 4 clusters\n")
+    assert re.search(r"beam +at kx 32\.\d+, ky 31\.\d+ px, masked to a radius of \d\.\d+ px", said)
+    assert len(re.findall(r"cluster \d +\d+\.\d %", said)) == 4
+    found = emcore.load_result(tmp_path / "grains.h5")
+    assert adjusted_rand_index(sample.labels, found.labels) > 0.9
+    assert (tmp_path / "grains.pdf").read_bytes().startswith(b"%PDF")
+    assert main(words) == 1
+    assert "--force" in capsys.readouterr().err
+
+
+def test_options_reach_the_analysis(sample, tmp_path):
+    np.savez(tmp_path / "a.npz", scan=sample.patterns[0], other=sample.patterns[:1, :3])
+    options = "--clusters 2 --beam-radius 5.5 --normalize l2 --reduce 3 --scan 4,8 --dataset scan --quiet"
+    assert main(["diffraction", str(tmp_path / "a.npz"), "--output", str(tmp_path), *options.split()]) == 0
+    found = emcore.load_result(tmp_path / "a.h5")
+    assert found.labels.shape == (4, 8)
+    assert found.beam_radius == 5.5
+    assert found.provenance.parameters == {
+        "n_clusters": 2,
+        "mask_beam": True,
+        "beam_radius": 5.5,
+        "normalize": "l2",
+        "reduce": 3,
+        "scan_shape": (4, 8),
+        "random_state": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--clusters 1", "--clusters 1 groups nothing"),
+        ("--clusters few", "'few' is neither auto nor a whole number"),
+        ("--normalize summ", "did you mean 'sum'"),
+        ("--beam-radius 0", "'0' is not a number above 0"),
+        ("--beam-radius 3 --no-mask-beam", "leave one out"),
+        ("--reduce ica", "'ica' is neither pca nor a whole number"),
+        ("--scan 12", "give its lines and the positions in each"),
+        ("--cluster 3", "did you mean --clusters?"),
+    ],
+)
+def test_a_wrong_command_ends_with_2_and_says_what_is_meant(capsys, words, said):
+    with pytest.raises(SystemExit) as stop:
+        main(["diffraction", "a.npy", *words.split()])
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_no_scan_does_not_stop_the_others(sample, tmp_path, capsys):
+    np.save(tmp_path / "image.npy", np.zeros((64, 64)))
+    np.save(tmp_path / "scan.npy", sample.patterns[:4, :4])
+    assert main(["diffraction", str(tmp_path), "--clusters", "2", "--output", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "image.npy has shape (64, 64): one picture is no scan" in said.err
+    assert "1 of 2 files done" in said.out
+
+
+def test_reading_a_scan_of_a_file_leaves_it_there(tmp_path, sample):
+    np.save(tmp_path / "scan.npy", sample.patterns)
+    assert isinstance(read_patterns(tmp_path / "scan.npy").data, np.memmap)
