@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.methods.kmeans.out_of_core import KMeansPasses
+from emcore.methods.kmeans.out_of_core import seed_centers
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.moments import mean_and_squares
 from emcore.outofcore.reduction import Partial, PerRow
@@ -102,9 +102,7 @@ class FuzzyPasses:
                 continue
             going = keep.load("fuzzy")
             if begin.ndim == 1 and (going is None or going["run"] != run):
-                drawn = keep.load("seeds") or {}
-                drawn = drawn if drawn.get("run") == run else {}
-                begin = KMeansPasses(self.passes, "euclidean", None).seeds(begin, k, self._kept(run, best), drawn)
+                begin = seed_centers(self.passes, begin, k, keep=self._kept(run, best))
             found = self.fit(centers if begin.ndim == 1 else begin, given, max_iter, tol, run, best)
             if best is None or found[3][-1] < best[3][-1]:
                 best = found

@@ -1,5 +1,7 @@
 """k-means of rows outside memory: each step of Lloyd's iteration is one pass that reads all rows."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -129,6 +131,25 @@ class KMeansPasses:
 
     def _rows(self, indices: list[int]) -> Floats:
         return self.source.take(indices).astype(np.float64)
+
+
+def seed_centers(
+    passes: Passes,
+    draws: Floats,
+    k: int,
+    metric: str = "euclidean",
+    weights: Floats | None = None,
+    keep: Mapping[str, Any] = MappingProxyType({}),
+) -> Floats:
+    """
+    The centres that greedy k-means++ chooses, shape (k, d), one pass for each.
+
+    `draws` are the random numbers of `start_outside`. After each pass the checkpoint holds the phase "seeds", `keep`
+    beside it; a run that was killed, told apart by the entry "run" of `keep`, goes on from there.
+    """
+    state = passes.checkpoint.load("seeds") or {}
+    state = state if state.get("run") == keep.get("run") else {}
+    return KMeansPasses(passes, metric, weights).seeds(draws, k, dict(keep), state)
 
 
 def _visit(x: Any, state: Any, index: int, labels: NDArray[np.int32], weights: Floats | None) -> tuple[Any, ...]:
