@@ -222,7 +222,7 @@ def test_a_budget_cuts_chunks_of_a_fit_and_one_that_is_too_little_names_the_leas
 
 
 def test_progress_is_told_while_blocks_are_done(cube, monkeypatch):
-    monkeypatch.setattr("emcore.outofcore.on_dask.TICK", 0.0)
+    monkeypatch.setattr("emcore.outofcore.engine.TICK", 0.0)
     told = []
     with dask.config.set(scheduler="threads"), emcore.progress(lambda *counts: told.append(counts)):
         kmeans(da.from_array(cube, chunks=(5, 20, -1)), 2, init=np.eye(2, SHAPE[2]), max_iter=1)

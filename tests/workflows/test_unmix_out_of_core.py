@@ -119,16 +119,16 @@ def test_no_pass_is_made_twice(stored, monkeypatch):
     made, call = Counter(), Passes.__call__
 
     def counted(self, function, *args, **options):
-        made[function.__module__.rpartition(".")[2], function.__name__] += 1
+        made[function.__module__, function.__name__] += 1
         return call(self, function, *args, **options)
 
     monkeypatch.setattr(Passes, "__call__", counted)
     found = unmix(Signal(stored["memory map"], AXES), memory=MEMORY, navigation_mask=MASK)
     # Of the first channels for the strobe, of all, and of those at positions with enough counts.
-    assert made["sums", "_sums"] == 3
-    assert made["moments", "_range"] == 1  # of the weighted rows
-    assert made["nmf", "_maps"] == made["sums", "_residuals"] == 1
-    assert made["nmf", "_visit"] > 10
+    assert made["emcore.outofcore.sums", "_sums"] == 3
+    assert made["emcore.outofcore.moments", "_range"] == 1  # of the weighted rows
+    assert made["emcore.methods.nmf.out_of_core", "_maps"] == made["emcore.outofcore.sums", "_residuals"] == 1
+    assert made["emcore.methods.nmf.out_of_core", "_visit"] > 10
     assert found.n_components == 3
 
 

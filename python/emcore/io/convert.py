@@ -72,7 +72,7 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
 
     Examples
     --------
-    >>> stack = as_signal(np.arange(50.0).reshape(2, 5, 5))
+    >>> stack = signal_of(np.arange(50.0).reshape(2, 5, 5))
     >>> image, notes = select_image(stack, frame=1)
     >>> image.shape, notes
     ((5, 5), ('frame 1 of 2 (counted from 0) was analysed',))
