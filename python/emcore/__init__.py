@@ -10,6 +10,8 @@ from typing import Any
 from emcore import _emcore
 from emcore._emcore import __version__
 from emcore.core.control import get_num_threads, num_threads, progress, set_num_threads
+from emcore.core.drawing import set_backend
+from emcore.results import RESULT_CLASSES
 
 if not _emcore.optimized:
     import warnings
@@ -18,7 +20,6 @@ if not _emcore.optimized:
 
 _WHERE: dict[str, str] = {
     "Axis": "core.signals",
-    "Clustering": "results.clustering",
     "FuzzyCMeans": "methods.fuzzy.estimators",
     "GustafsonKessel": "methods.fuzzy.estimators",
     "KMeans": "methods.kmeans.estimator",
@@ -32,14 +33,11 @@ _WHERE: dict[str, str] = {
     "load_result": "results.result",
     "cluster_curves": "workflows.curves",
     "correlate": "workflows.correlate",
-    "FuzzyClustering": "results.fuzzy_clustering",
     "merge_signals": "scans.merging",
     "MergedSignals": "scans.merging",
-    "ImageAnalysis": "results.image_analysis",
     "analyze_image": "workflows.image",
     "cluster_diffraction": "workflows.diffraction",
     "choose_n_clusters": "methods.selection.clusters",
-    "Segmentation": "results.segmentation",
     "segment_grains": "workflows.grains",
     "mean_signals": "methods.superpixels.slic",
     "merge_similar": "methods.superpixels.slic",
@@ -47,11 +45,12 @@ _WHERE: dict[str, str] = {
     "n_components": "methods.selection.components",
     "read": "io.read",
     "unmix": "workflows.unmix",
-    "Unmixing": "results.unmixing",
     "window_centers": "methods.power_spectra.windows",
     "windowed_power_spectra": "methods.power_spectra.windows",
-}
+} | {name: f"results.{module}" for name, module in RESULT_CLASSES.items()}
 """Public name -> the module that it is imported from when first used."""
+
+set_backend(plot="emcore.reporting.plotting", write_report="emcore.reporting.report")
 
 __all__ = ["__version__", "get_num_threads", "num_threads", "progress", "set_num_threads"]
 __all__ += sorted(_WHERE)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from emcore.core.signals import Axis, Signal, array_sha256, tidy_axes, tidy_unit
 from emcore.io.convert import select_image
 from emcore.io.formats.tiff import _fei, _zeiss
 from emcore.io.read import as_signal, describe, read
+from emcore.io.registry import FOLDERS, FORMATS
 
 pytest.importorskip("rsciio", reason="reading microscope files needs the extra io")
 tifffile = pytest.importorskip("tifffile", reason="reading TIFF needs the extra io")
@@ -583,3 +585,8 @@ def test_a_scale_without_a_unit_is_kept_but_no_image_is_measured_with_it():
     assert [(axis.scale, axis.units) for axis in axes] == [(0.5, ""), (0.5, "")]
     image, _ = select_image(Signal(np.eye(5), axes))
     assert image.axes == (Axis("y", 5), Axis("x", 5))
+
+
+def test_the_formats_that_read_takes_are_listed_in_its_docstring():
+    for ending in (*FORMATS, *FOLDERS):
+        assert re.search(rf"\s{re.escape(ending)}[\s,;.]", read.__doc__)

@@ -1,13 +1,16 @@
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+import emcore
 from emcore.core.wording import column, direction, quantity
-from emcore.reporting import plotting
+from emcore.reporting import pages, plotting
+from emcore.results import RESULT_CLASSES
 
 METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10, "px": 1.0}
 
@@ -202,6 +205,14 @@ def test_an_axis_says_its_unit_and_runs_over_the_window_centres(make_analysis):
     assert axes.get_xlim() == pytest.approx((result.x[0] - 0.4, result.x[-1] + 0.4))
     (axes,) = (a for a in plotting.plot(result).axes if a.get_title("left").startswith("Spectrum 2"))
     assert axes.get_xlabel() == "kx (1/µm)"
+
+
+@pytest.mark.parametrize("name", RESULT_CLASSES)
+def test_every_result_class_is_public_and_has_a_page(name):
+    assert name in emcore.__all__
+    page = import_module(f"{pages.__name__}.{getattr(emcore, name).page}")
+    assert callable(page.overview)
+    assert callable(page.pages)
 
 
 def test_something_else_has_no_picture():

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import Kind
 from emcore.cli.options import add_files, add_output_options, auto_or_count, refuse_unknown
 from emcore.cli.run import each_file
+from emcore.io.registry import CURVES
 
 if TYPE_CHECKING:
     from emcore.results.clustering import Clustering
 
 TEXT = "Group the positions of a scan by their curves: current-voltage, force, or any other."
-CURVES = Kind("curves", (".npz", ".npy", ".hspy", ".h5", ".hdf5"))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

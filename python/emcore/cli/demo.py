@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli import image
 from emcore.cli.files import Failures, collected, report_failures
+from emcore.cli.image import tell as tell_image
 from emcore.cli.options import add_output_options
 from emcore.cli.run import one_result, prepare
 
@@ -35,7 +35,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         return result
 
     def tell(result: "ImageAnalysis") -> Iterator[str]:
-        yield from image.tell(result)
+        yield from tell_image(result)
         inside = far_from_borders(sample.labels, result.provenance.parameters["window"])
         everywhere = adjusted_rand_index(sample.labels, result.regions)
         well_inside = adjusted_rand_index(sample.labels[inside], result.regions[inside])

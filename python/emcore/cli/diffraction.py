@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import Kind
 from emcore.cli.options import (
     add_files,
     add_output_options,
@@ -16,12 +15,12 @@ from emcore.cli.options import (
     refuse_unknown,
 )
 from emcore.cli.run import each_file
+from emcore.io.registry import SCAN
 
 if TYPE_CHECKING:
     from emcore.results.clustering import Clustering
 
 TEXT = "Group the positions of a scan by their diffraction patterns."
-SCANS = Kind("scan", (".blo", ".mib", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".dm3", ".dm4"))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +65,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         )
         return result
 
-    return each_file(options, SCANS, work, tell)
+    return each_file(options, SCAN, work, tell)
 
 
 def tell(result: "Clustering") -> Iterator[str]:

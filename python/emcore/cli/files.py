@@ -5,25 +5,19 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from emcore.io.registry import suffixes
 
 Failures = list[tuple[Path, str]]
 # What a user can put right; anything else is an error in emcore.
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What a folder is searched for; a file named on the command line may have any name."""
+def expand(given: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
+    """The files meant, each once, folders replaced by the files in them that may hold `content`; and what holds none.
 
-    name: str
-    suffixes: tuple[str, ...]
-
-
-def expand(given: Sequence[Path], kind: Kind) -> tuple[list[Path], Failures]:
-    """The files meant, each once, folders replaced by the files of that kind in them; and what holds none.
-
+    A file named on the command line may have any name; `content` is one of those in `emcore.io.registry`.
     What an earlier run wrote into a folder is not meant: results, and stacks of grains beside them.
     """
     files: dict[Path, Path] = {}
@@ -31,19 +25,19 @@ def expand(given: Sequence[Path], kind: Kind) -> tuple[list[Path], Failures]:
     for path in given:
         with collected(path, failures):
             found = [path]
-            if path.is_dir() and not _meant(path, kind):
-                found = sorted(p for p in path.iterdir() if _meant(p, kind) and not _written(p))
+            if path.is_dir() and not _meant(path, content):
+                found = sorted(p for p in path.iterdir() if _meant(p, content) and not _written(p))
                 if not found:
-                    raise ValueError(f"no {kind.name} in this folder: looked for {', '.join(kind.suffixes)}")
+                    raise ValueError(f"no {content} in this folder: looked for {', '.join(suffixes(content))}")
             for file in found:
                 files.setdefault(file.resolve(), file)
     return list(files.values()), failures
 
 
-def _meant(path: Path, kind: Kind) -> bool:
-    """Whether it is a file of that kind, or a store that is a folder."""
+def _meant(path: Path, content: str) -> bool:
+    """Whether it is a file that may hold that, or a store that is a folder."""
     suffix = path.suffix.lower()
-    return suffix in kind.suffixes and (path.is_file() or suffix == ".zarr")
+    return suffix in suffixes(content) and (path.is_file() or suffix == ".zarr")
 
 
 def _written(path: Path) -> bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.diffraction import SCANS
 from emcore.cli.options import (
     add_files,
     add_output_options,
@@ -17,6 +16,7 @@ from emcore.cli.options import (
     refuse_unknown,
 )
 from emcore.cli.run import each_file
+from emcore.io.registry import SCAN
 
 if TYPE_CHECKING:
     from emcore.results.segmentation import Segmentation
@@ -88,7 +88,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         return result
 
     stacks = {None: (), "hspy": ("_grains.hspy",), "npy": ("_grains.npy", "_grains.json")}
-    return each_file(options, SCANS, work, tell, stacks[options.export])
+    return each_file(options, SCAN, work, tell, stacks[options.export])
 
 
 def tell(result: "Segmentation") -> Iterator[str]:

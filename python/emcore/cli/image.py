@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import Kind
 from emcore.cli.options import add_files, add_output_options, auto_or_count, frame, refuse_unknown, whole_number
 from emcore.cli.run import each_file
+from emcore.io.registry import IMAGE
 
 if TYPE_CHECKING:
     from emcore.results.image_analysis import ImageAnalysis
 
 TEXT = "Find the regions of a micrograph that differ in local periodicity."
-IMAGES = Kind("image", (".tif", ".tiff", ".npy", ".ser", ".emd", ".dm3", ".dm4"))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +49,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         )
         return result
 
-    return each_file(options, IMAGES, work, tell)
+    return each_file(options, IMAGE, work, tell)
 
 
 def tell(result: "ImageAnalysis") -> Iterator[str]:

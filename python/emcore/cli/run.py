@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any, NoReturn
 
 import emcore
-from emcore.cli.files import Kind, collected, expand, output_names, report_failures, result_paths
+from emcore.cli.files import collected, expand, output_names, report_failures, result_paths
 from emcore.cli.progress import progress_bar
 from emcore.results.result import Result
 
@@ -36,7 +36,7 @@ def _stop(message: str) -> NoReturn:
 
 def each_file(
     options: argparse.Namespace,
-    kind: Kind,
+    content: str,
     work: Callable[..., Result],
     tell: Callable[[Any], Iterable[str]],
     also: Sequence[str] = (),
@@ -47,8 +47,8 @@ def each_file(
     ----------
     options : Namespace
         With those of `add_files` and `add_output_options`.
-    kind : Kind
-        What a folder is searched for.
+    content : str
+        What a folder is searched for, see `emcore.io.registry`.
     work : callable
         From a file to its result; what it is to write besides are further arguments.
     tell : callable
@@ -57,7 +57,7 @@ def each_file(
         Ends of the names of what `work` writes itself.
     """
     prepare(options)
-    files, failures = expand(options.files, kind)
+    files, failures = expand(options.files, content)
     outputs = output_names(files)
     done = 0
     for file in files:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import Kind, expand
+from emcore.cli.files import expand
 from emcore.cli.options import add_files, add_output_options, auto_or_count
 from emcore.cli.run import each_file
+from emcore.io.registry import SPECTRA
 
 if TYPE_CHECKING:
     from emcore.results.unmixing import Unmixing
 
 TEXT = "Find the phases of an EDS or EELS spectrum image, their maps and spectra."
-IMAGES = Kind("spectrum image", (".bcf", ".hspy", ".emd", ".npy", ".npz", ".h5", ".hdf5", ".zarr", ".dm3", ".dm4"))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except ValueError as error:
         parser.error(str(error))
 
-    if options.checkpoint and len(expand(options.files, IMAGES)[0]) > 1:
+    if options.checkpoint and len(expand(options.files, SPECTRA)[0]) > 1:
         parser.error("--checkpoint is of one spectrum image: give one")
 
     def work(file: Path) -> "Unmixing":
@@ -91,7 +91,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         )
         return result
 
-    return each_file(options, IMAGES, work, tell)
+    return each_file(options, SPECTRA, work, tell)
 
 
 def tell(result: "Unmixing") -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from emcore import _emcore
 from emcore.core.signals import Signal
 
 
@@ -85,9 +86,7 @@ class Provenance:
 
 def versions() -> dict[str, str]:
     """Versions of emcore, Python and NumPy."""
-    from emcore import __version__
-
-    return {"emcore": __version__, "python": sys.version.split()[0], "numpy": np.__version__}
+    return {"emcore": _emcore.__version__, "python": sys.version.split()[0], "numpy": np.__version__}
 
 
 def plain(value: Any, name: str) -> Any:

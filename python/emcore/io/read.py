@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from emcore.core.documentation import documented
 from emcore.core.signals import Axis, Signal
 from emcore.io.convert import computed, signal_of
+from emcore.io.registry import FOLDERS, FORMATS, holds_arrays, read_all
 
 
 def as_signal(obj: Any, *, title: str = "") -> Signal:
@@ -53,13 +55,15 @@ def as_signal(obj: Any, *, title: str = "") -> Signal:
     return signal_of(obj, title)
 
 
+@documented(files=", ".join(FORMATS), folders=" or ".join(FOLDERS))
 def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | None = None) -> Signal:
     """Read a measurement from a file, with its calibration.
 
     Parameters
     ----------
     path : str or Path
-        .tif, .npy, .npz, .ser, .emi, .emd, .dm3, .dm4, .hspy, .h5, .blo, .mib, .bcf, .zspy; the folders .zarr, .zspy.
+        A file that ends in %(files)s;
+        or a folder that ends in %(folders)s.
     lazy : bool, default False
         Leave the data in the file: a memory map for .npy, uncompressed .tif and what .h5 holds in one piece, a Dask
         array for the others. Estimators take either, block by block.
@@ -90,8 +94,6 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     ...     read(folder + "/a.npy").shape
     (4, 6)
     """
-    from emcore.io.registry import read_all
-
     found = read_all(Path(path), lazy)
     return found[_choose(str(path), found, dataset)]
 
@@ -99,7 +101,7 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
 def _choose(path: str, found: list[Signal], dataset: str | int | None) -> int:
     listing = ", ".join(f"{i}: {s.title or 'untitled'} {s.shape}" for i, s in enumerate(found))
     if dataset is None:
-        mixed = Path(path).suffix.lower() in (".npz", ".h5", ".hdf5")
+        mixed = holds_arrays(Path(path))
         return max(range(len(found)), key=lambda i: (_is_image(found[i]) and not mixed, math.prod(found[i].shape), -i))
     if not isinstance(dataset, str | int | np.integer):
         raise TypeError(f"dataset must be the name or the number of a data set, found {dataset!r}")
@@ -139,8 +141,6 @@ def describe(signal: Any) -> str:
       use emcore.analyze_image, or `emcore image`
     """
     if isinstance(signal, str | os.PathLike):
-        from emcore.io.registry import read_all
-
         found = read_all(Path(signal), lazy=True)
         default = _choose(str(signal), found, None)
         head = f"{signal}: {len(found)} data set{'s' if len(found) > 1 else ''}"

@@ -48,7 +48,10 @@ class _Format:
     name: str  # for people
     magic: str  # what `_magic` must find
     load: Callable[..., list[Signal]]  # of the path, and whether lazily
+    contents: tuple[str, ...] = ()  # for which of IMAGE, SCAN, SPECTRA, CURVES a folder is searched for it
     stored: bool = False  # whether it can also leave arrays as they are stored
+    mapped: bool = False  # whether lazily it is a memory map, however large the scan in it
+    arrays: bool = False  # whether it holds arrays of any kind
 
 
 def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signal]:
@@ -154,30 +157,59 @@ def _numpy_archive(path: Path, lazy: bool) -> list[Signal]:
     return found
 
 
-MAPPED = (".npy", ".blo", ".mib")
-"""Endings of files with whole scans that `lazy=True` maps into memory instead of reading them."""
+IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
+"""What may be in a file: an image, a scan of diffraction patterns, one of spectra, or curves."""
+
+_ALL_SCANS = (SCAN, SPECTRA, CURVES)
+_HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", reader("hspy"), _ALL_SCANS)
+_TIFF = _Format("TIFF", "TIFF", read_tiff, (IMAGE,))
+_DM = _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph"), (IMAGE, SCAN, SPECTRA))
+_HDF5 = _Format("HDF5", "HDF5", read_hdf5, _ALL_SCANS, stored=True, arrays=True)
 
 FORMATS: dict[str, _Format] = {
-    ".tif": _Format("TIFF", "TIFF", read_tiff),
-    ".tiff": _Format("TIFF", "TIFF", read_tiff),
-    ".npy": _Format("NumPy .npy", "NumPy .npy", _numpy),
-    ".npz": _Format("NumPy .npz", "zip", _numpy_archive),
-    ".ser": _Format("TIA .ser", "TIA .ser", read_tia),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".npy": _Format("NumPy .npy", "NumPy .npy", _numpy, (IMAGE, *_ALL_SCANS), mapped=True),
+    ".npz": _Format("NumPy .npz", "zip", _numpy_archive, _ALL_SCANS, arrays=True),
+    ".ser": _Format("TIA .ser", "TIA .ser", read_tia, (IMAGE,)),
     ".emi": _Format("TIA .emi", "TIA .emi", read_tia),
-    ".dm3": _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph")),
-    ".dm4": _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph")),
-    ".emd": _Format("EMD (HDF5)", "HDF5", read_emd),
-    ".hspy": _Format("HyperSpy (HDF5)", "HDF5", reader("hspy")),
-    ".h5": _Format("HDF5", "HDF5", read_hdf5, stored=True),
-    ".hdf5": _Format("HDF5", "HDF5", read_hdf5, stored=True),
-    ".blo": _Format("blockfile", "blockfile", read_blockfile),
-    ".mib": _Format("Merlin .mib", "Merlin .mib", read_merlin),
-    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", read_bcf),
+    ".dm3": _DM,
+    ".dm4": _DM,
+    ".emd": _Format("EMD (HDF5)", "HDF5", read_emd, (IMAGE, SCAN, SPECTRA)),
+    ".hspy": _HYPERSPY,
+    ".h5": _HDF5,
+    ".hdf5": _HDF5,
+    ".blo": _Format("blockfile", "blockfile", read_blockfile, (SCAN,), mapped=True),
+    ".mib": _Format("Merlin .mib", "Merlin .mib", read_merlin, (SCAN,), mapped=True),
+    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", read_bcf, (SPECTRA,)),
     ".zspy": _Format("HyperSpy (Zarr)", "zip", read_zspy),
 }
 
 FOLDERS: dict[str, _Format] = {
-    ".zarr": _Format("Zarr", "", read_zarr, stored=True),
+    ".zarr": _Format("Zarr", "", read_zarr, (SPECTRA,), stored=True),
     ".zspy": _Format("HyperSpy (Zarr)", "", read_zspy),
 }
 """Stores that are folders."""
+
+
+def suffixes(content: str) -> tuple[str, ...]:
+    """Endings of the files and stores in which a folder is searched for IMAGE, SCAN, SPECTRA or CURVES.
+
+    Examples
+    --------
+    >>> suffixes(CURVES)
+    ('.npy', '.npz', '.hspy', '.h5', '.hdf5')
+    """
+    return tuple(ending for ending, form in (FORMATS | FOLDERS).items() if content in form.contents)
+
+
+def is_mapped(path: Path) -> bool:
+    """Whether the file holds a whole scan that `lazy=True` maps into memory instead of reading it."""
+    form = FORMATS.get(path.suffix.lower())
+    return form is not None and form.mapped
+
+
+def holds_arrays(path: Path) -> bool:
+    """Whether the file holds arrays of any kind, the largest of which is meant, image or not."""
+    form = FORMATS.get(path.suffix.lower())
+    return form is not None and form.arrays

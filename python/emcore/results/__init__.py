@@ -1,1 +1,14 @@
-"""What a workflow gives back, and the one file it is kept in."""
+"""What a workflow gives back, and the one file it is saved in.
+
+A result class has a line in `RESULT_CLASSES`, and its attribute `page` names the file in `emcore.reporting.pages` that
+draws it; its public name, its pictures and how it is read back follow from these.
+"""
+
+RESULT_CLASSES = {
+    "ImageAnalysis": "image_analysis",
+    "Clustering": "clustering",
+    "FuzzyClustering": "fuzzy_clustering",
+    "Segmentation": "segmentation",
+    "Unmixing": "unmixing",
+}
+"""Result class -> the file here in which it is defined."""

@@ -1,7 +1,7 @@
 """What a clustering of a scan gives back, whether of diffraction patterns or of curves."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,8 @@ class Clustering(Result):
     beam_radius : float, optional
         Radius of the mask over the direct beam in detector pixels; None where nothing was masked.
     """
+
+    page: ClassVar[str] = "clustering"
 
     labels: NDArray[np.int32] = field(metadata={"axes": _scan_axes, "default": True})
     signals: NDArray[np.float64] = field(metadata={"axes": _signal_axes, "signal_axes": _inside})

@@ -1,32 +1,29 @@
 """Which result classes there are, and what the fields of a result declare."""
 
 import dataclasses
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from emcore.core.signals import Axis
-
-# Where the result classes live that are not imported before `load_result` meets their name in a file. The file's own
-# words never decide what is imported.
-_HOMES = {
-    "FuzzyClustering": "emcore.results.fuzzy_clustering",
-    "ImageAnalysis": "emcore.results.image_analysis",
-    "Clustering": "emcore.results.clustering",
-    "Unmixing": "emcore.results.unmixing",
-    "Segmentation": "emcore.results.segmentation",
-}
-
+from emcore.results import RESULT_CLASSES
 
 _CLASSES: dict[str, type[Any]] = {}
 
 
-def result_class(name: str) -> type[Any] | None:
-    """The result class of that name, imported if need be; None for a name that is not known."""
-    import importlib
+def register(cls: type[Any]) -> None:
+    """Make a result class known by its name, by which `load_result` finds it."""
+    _CLASSES[cls.__name__] = cls
 
-    if name not in _CLASSES and name in _HOMES:
-        importlib.import_module(_HOMES[name])
+
+def result_class(name: str) -> type[Any] | None:
+    """The result class of that name, imported if need be; None for a name that is not known.
+
+    What is imported is listed in `emcore.results`; a file decides nothing but which of these.
+    """
+    if name not in _CLASSES and name in RESULT_CLASSES:
+        import_module(f"emcore.results.{RESULT_CLASSES[name]}")
     return _CLASSES.get(name)
 
 

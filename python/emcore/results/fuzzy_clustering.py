@@ -78,6 +78,8 @@ class FuzzyClustering(Result):
         Input, parameters, versions, time and notes.
     """
 
+    page: ClassVar[str] = "fuzzy"
+
     memberships: NDArray[np.float32] = field(metadata={"axes": _scan("cluster"), "default": True})
     labels: NDArray[np.int32] = field(metadata={"axes": _scan()})
     area: NDArray[np.float64] = field(metadata={"axes": ("cluster",), "long_name": "fraction of the area"})

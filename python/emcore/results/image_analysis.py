@@ -1,7 +1,7 @@
 """What the analysis of an image gives back."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class ImageAnalysis(Result):
     provenance : Provenance
         Input, parameters, versions, time and notes.
     """
+
+    page: ClassVar[str] = "image"
 
     maps: NDArray[np.float32] = field(metadata={"axes": ("component", "y", "x"), "default": True})
     spectra: NDArray[np.float32] = field(metadata={"axes": ("component", "frequency_y", "frequency_x")})

@@ -24,7 +24,6 @@ from emcore.core.files import new_file
 from emcore.core.provenance import Provenance, plain, versions
 from emcore.core.signals import Axis, Signal
 from emcore.results.fields import array_fields, field_text, result_class
-from emcore.results.result import Result
 
 FORMAT = 1
 
@@ -37,7 +36,7 @@ def _h5py() -> Any:
     return h5py
 
 
-def write_result(result: Result, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def write_result(result: Any, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Write a result to an HDF5 file, whole or not at all. See `Result.save`."""
     h5py = _h5py()
     path = Path(path)
@@ -46,7 +45,7 @@ def write_result(result: Result, path: str | os.PathLike[str], overwrite: bool =
     return path
 
 
-def _write_root(file: Any, result: Result, name: str) -> None:
+def _write_root(file: Any, result: Any, name: str) -> None:
     h5py = _h5py()
     own = versions()["emcore"]
     file.attrs.update({"NX_class": "NXroot", "default": "entry", "file_name": name, "creator": f"emcore {own}"})
@@ -110,7 +109,7 @@ def _write_array(group: Any, name: str, array: np.ndarray[Any, Any]) -> Any:
     return group.create_dataset(name, data=array, **options)
 
 
-def _write_data(entry: Any, name: str, result: Result, axes: tuple[Axis, ...], inside: int, loose: Any) -> None:
+def _write_data(entry: Any, name: str, result: Any, axes: tuple[Axis, ...], inside: int, loose: Any) -> None:
     group = _group(entry, name, "NXdata")
     units, long_name = (field_text(result, name, key) for key in ("units", "long_name"))
     data = _write_array(group, "data", getattr(result, name))
@@ -220,7 +219,7 @@ def is_result(path: Path) -> bool:
         return False
 
 
-def read_result(path: str | os.PathLike[str]) -> Result:
+def read_result(path: str | os.PathLike[str]) -> Any:
     """Read back what `write_result` wrote. See `emcore.load_result`."""
     h5py = _h5py()
     path = Path(path)
@@ -248,7 +247,7 @@ class _NotOurs(ValueError):
     """A file that is whole, but no result that this version can read."""
 
 
-def _read_entry(entry: Any, cls: type[Result] | None) -> Result:
+def _read_entry(entry: Any, cls: type[Any] | None) -> Any:
     if cls is None:
         raise _NotOurs(f"it holds a {entry.attrs['emcore_result']!r}, which this version does not know: update emcore")
     found: dict[str, Any] = {}

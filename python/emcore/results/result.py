@@ -29,15 +29,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.drawing import Drawable, backend
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, same_array
-from emcore.results.fields import _CLASSES, array_fields
+from emcore.results.fields import array_fields, register
+from emcore.results.nexus import read_result, write_result
 
 if TYPE_CHECKING:
     import os
 
 
-class Result:
+class Result(Drawable):
     """What every result of a workflow can do. See the module's first lines for how to declare one."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -45,7 +47,7 @@ class Result:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        _CLASSES[cls.__name__] = cls
+        register(cls)
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -53,22 +55,6 @@ class Result:
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
 
     __hash__ = None  # type: ignore[assignment]
-
-    def plot(self) -> Any:
-        """Draw the result.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-
-        Raises
-        ------
-        ImportError
-            If the extra `plot` is not installed.
-        """
-        from emcore.reporting.plotting import plot
-
-        return plot(self)
 
     def report(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
         """Write the PDF report.
@@ -84,9 +70,7 @@ class Result:
         Path
             The file written.
         """
-        from emcore.reporting.report import write_report
-
-        write_report(self, path, overwrite=overwrite)
+        backend("write_report")(self, path, overwrite=overwrite)
         return Path(path)
 
     def save(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
@@ -113,8 +97,6 @@ class Result:
         ImportError
             If the extra `hdf5` is not installed.
         """
-        from emcore.results.nexus import write_result
-
         return write_result(self, path, overwrite=overwrite)
 
     def to_hyperspy(self) -> dict[str, Any]:
@@ -176,8 +158,6 @@ def load_result(path: "str | os.PathLike[str]") -> Any:
     >>> bool((again.regions == result.regions).all())
     True
     """
-    from emcore.results.nexus import read_result
-
     return read_result(path)
 
 

@@ -4,7 +4,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,8 @@ class Segmentation(Result):
     beam_radius : float, optional
         Radius of the mask over it in detector pixels; None where nothing was masked.
     """
+
+    page: ClassVar[str] = "segmentation"
 
     labels: NDArray[np.int32] = field(metadata={"axes": _SCAN, "default": True, "long_name": "grains"})
     signals: NDArray[np.float64] = field(metadata={"axes": ("grain", *_PATTERN), "signal_axes": 2})

@@ -1,7 +1,7 @@
 """What the unmixing of a spectrum image gives back."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,8 @@ class Unmixing(Result):
     contributions : ndarray, shape (b, k), float64, optional
         Counts of the spectra with which each block contributed to a component.
     """
+
+    page: ClassVar[str] = "unmixing"
 
     maps: NDArray[np.float32] = field(metadata={"axes": _scan("component"), "units": "counts", "default": True})
     spectra: NDArray[np.float64] = field(metadata={"axes": _spectrum("component"), "signal_axes": 1})

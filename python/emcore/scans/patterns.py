@@ -12,6 +12,7 @@ from emcore.core.signals import Axis, Signal
 from emcore.core.validation import as_pixels, check_count, check_magnitude
 from emcore.io.convert import computed
 from emcore.io.read import as_signal, read
+from emcore.io.registry import is_mapped, read_all
 
 # What is prepared of patterns is in single precision, and so are its squares.
 _LARGEST = 1e15
@@ -104,10 +105,8 @@ def read_patterns(path: "str | os.PathLike[str]", dataset: str | int | None = No
     FileNotFoundError, ValueError, ImportError
         See `emcore.read`.
     """
-    from emcore.io.registry import MAPPED, read_all
-
     path = Path(path)
-    lazy = path.suffix.lower() in MAPPED
+    lazy = is_mapped(path)
     if dataset is not None:
         return read(path, lazy, dataset)
     found = read_all(path, lazy)

@@ -11,7 +11,7 @@ import numpy as np
 from emcore.core.memory import check_memory, in_words
 from emcore.core.signals import Signal
 from emcore.io.convert import computed
-from emcore.io.registry import MAPPED, read_all
+from emcore.io.registry import is_mapped, read_all
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, in_finer_chunks
 from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.open import one_chunk
@@ -27,7 +27,7 @@ _PER_POSITION = 40 + 24
 
 def read_within(path: Path, memory: Any) -> list[Signal]:
     """The numbers in a file; left there if they are larger than the budget, or in a file that is mapped anyway."""
-    budget, mapped = check_memory(memory), path.suffix.lower() in MAPPED
+    budget, mapped = check_memory(memory), is_mapped(path)
     if not mapped and _size(path) > budget // _PACKED:
         found = _left(path, budget)
         if any(_bytes(signal) > budget for signal in found):

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Signal, default_axes
-from emcore.io.convert import BadFile
+from emcore.io.convert import BadFile, signal_of
 from emcore.io.formats.rosetta import from_rosetta
 from emcore.io.optional import dask_array, zarr_module
-from emcore.io.read import as_signal
 
 
 def read_hdf5(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
@@ -31,7 +30,7 @@ def read_hdf5(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
     if lazy and names:
         return [_signal(file[name], stored, name) for name in names]  # the file stays open for them
     with file:
-        return [as_signal(file[name][()], title=name) for name in names]
+        return [signal_of(file[name][()], title=name) for name in names]
 
 
 def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
@@ -41,7 +40,7 @@ def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
     arrays = {name: array for name, array in found.items() if _plottable(array)}
     if lazy:
         return [_signal(array, stored, name) for name, array in arrays.items()]
-    return [as_signal(array[...], title=name) for name, array in arrays.items()]
+    return [signal_of(array[...], title=name) for name, array in arrays.items()]
 
 
 def read_zspy(path: Path, lazy: bool) -> list[Signal]:
@@ -76,7 +75,7 @@ def _plottable(item: Any) -> bool:
 def _signal(array: Any, stored: bool, title: str) -> Signal:
     if stored:
         return Signal(mapped(array), default_axes(tuple(array.shape)), title=title)
-    return as_signal(_lazy(array), title=title)
+    return signal_of(_lazy(array), title=title)
 
 
 def _lazy(stored: Any) -> Any:

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore.core.drawing import Drawable
 from emcore.core.validation import as_rows, check_count, check_option
 from emcore.methods.fuzzy.fit import fuzzy_c_means
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.selection.agreement import adjusted_rand_index
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ESTIMATORS = ("kmeans", "fuzzy-c-means")
 _SAMPLE_VALUES = 20_000_000
@@ -25,7 +23,7 @@ Fit = Callable[[Any, int, int], NDArray[np.int32]]
 
 
 @dataclass(frozen=True, eq=False)
-class ClusterChoice:
+class ClusterChoice(Drawable):
     """
     What each criterion says of every number of clusters that was tried, and the number they agree on best.
 
@@ -56,6 +54,8 @@ class ClusterChoice:
     estimator : str
     """
 
+    page: ClassVar[str] = "choice"
+
     n_clusters: int
     reason: str
     tried: NDArray[np.int64]
@@ -73,14 +73,6 @@ class ClusterChoice:
         return self.n_clusters
 
     __index__ = __int__
-
-    def plot(self) -> "Figure":
-        """Every criterion against the number of clusters; what it chooses is filled. A figure not tied to pyplot."""
-        from emcore.reporting.plotting import style
-        from emcore.reporting.plotting.choice import draw_choice
-
-        with style():
-            return draw_choice(self)
 
 
 def choose_n_clusters(

@@ -1,24 +1,19 @@
 """Which pictures and tables show a result of each kind: its one-page overview and the pages of its report.
 
-There is one file for each result class, with two functions: `overview(result)`, a figure, and `pages(result)`, the
-figures of the report that are particular to it. `layout` is what they share. A new class has a line in `_FILES`.
+There is one file for each result class, which the class names in its attribute `page`, with two functions:
+`overview(result)`, a figure, and `pages(result)`, the figures of the report that are particular to it. `layout` is what
+they share.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from emcore.results import RESULT_CLASSES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure
-
-_FILES = {
-    "ImageAnalysis": "image",
-    "Clustering": "clustering",
-    "FuzzyClustering": "fuzzy",
-    "Segmentation": "segmentation",
-    "Unmixing": "unmixing",
-}
 
 
 def overview(result: object) -> "Figure":
@@ -33,7 +28,7 @@ def pages(result: object) -> "Iterator[Figure]":
 
 
 def _file(result: object, what: str) -> Any:
-    for kind in type(result).__mro__:
-        if kind.__name__ in _FILES:
-            return import_module(f"emcore.reporting.pages.{_FILES[kind.__name__]}")
-    raise TypeError(f"result has no {what}: found {type(result).__name__}, expected {' or '.join(_FILES)}")
+    page = getattr(type(result), "page", None)
+    if page is None:
+        raise TypeError(f"result has no {what}: found {type(result).__name__}, expected {' or '.join(RESULT_CLASSES)}")
+    return import_module(f"emcore.reporting.pages.{page}")

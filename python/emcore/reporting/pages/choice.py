@@ -1,6 +1,6 @@
-"""The criteria for a number of clusters."""
+"""What is drawn of a choice of the number of clusters: every criterion."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from emcore.methods.selection.clusters import ClusterChoice
 
-
-def draw_choice(choice: "ClusterChoice") -> "Figure":
+def overview(choice: Any) -> "Figure":
     """Each criterion against the number of clusters; what it chooses is filled, the recommended number dashed."""
     from matplotlib.figure import Figure
 

@@ -1,0 +1,60 @@
+"""Paragraphs that several docstrings share, written once and filled in where a docstring names them.
+
+A line ``%(memory)s`` of a docstring becomes the paragraph of that name, indented as the line is, when the module is
+imported: `help`, documentation and doctests see the whole text.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+Documented = TypeVar("Documented")
+
+PARAGRAPHS = {
+    "memory": """\
+memory : int or str, optional
+    For data out of core (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be used, in
+    bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.""",
+    "checkpoint": """\
+checkpoint : path, optional
+    Save the state after each full pass in this file, from which a job that was killed goes on.""",
+    "random_state": """\
+random_state : int, RandomState or None
+    For the random start; None stands for 0, so that results can be repeated.""",
+    "features": """\
+n_features_in_, feature_names_in_
+    As scikit-learn sets them.""",
+}
+
+_PLACE = re.compile(r"%\((\w+)\)s")
+
+
+def documented(**paragraphs: str) -> Callable[[Documented], Documented]:
+    """Fill in the paragraphs that the docstring of a function or class names: those of `PARAGRAPHS`, and these.
+
+    Examples
+    --------
+    >>> @documented(unit="nanometres")
+    ... def width(memory=None):
+    ...     '''In %(unit)s.
+    ...
+    ...     %(memory)s
+    ...     '''
+    >>> print(width.__doc__[:39])
+    In nanometres.
+    <BLANKLINE>
+        memory : int or str
+    """
+    known = PARAGRAPHS | paragraphs
+
+    def fill(match: re.Match[str]) -> str:
+        line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+        indent = line[: len(line) - len(line.lstrip())]
+        return known[match[1]].replace("\n", f"\n{indent}")
+
+    def decorate(documented: Documented) -> Documented:
+        if documented.__doc__:  # python -OO leaves none
+            documented.__doc__ = _PLACE.sub(fill, documented.__doc__)
+        return documented
+
+    return decorate

@@ -1,0 +1,45 @@
+"""Where the drawing of a result is found: it lies in a layer above those whose results it draws.
+
+The package names the functions that draw when it is imported (`set_backend`), and imports their modules, with
+matplotlib, when something is drawn: nothing below depends on them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BACKEND: dict[str, str] = {}
+
+
+def set_backend(**places: str) -> None:
+    """Name the module that has the function `plot`, and the one that has `write_report`."""
+    _BACKEND.update(places)
+
+
+def backend(function: str) -> Any:
+    """The function of that name, its module imported if need be."""
+    return getattr(import_module(_BACKEND[function]), function)
+
+
+class Drawable:
+    """What has a page of its own: `page` names the file in `emcore.reporting.pages` that draws it."""
+
+    page: ClassVar[str]
+
+    def plot(self) -> "Figure":
+        """Draw everything that has a picture on one page.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not tied to pyplot.
+
+        Raises
+        ------
+        ImportError
+            If the extra `plot` is not installed.
+        """
+        figure: Figure = backend("plot")(self)
+        return figure
