@@ -194,7 +194,7 @@ def test_the_command_line_leaves_in_the_file_what_is_larger_than_the_budget(stor
     assert np.array_equal(found.image.data, stored["memory map"].sum(axis=-1))
     assert_same(unmix(stored["folder"] / "map.h5", 2, memory="8 MB"), found)
     for name in ("map.h5", "map.zarr"):  # in slabs that are held, not by Dask
-        assert select(stored["folder"] / name, memory="8 MB").outside.cut().hold > 0
+        assert select(stored["folder"] / name, memory="8 MB").source.cut().hold > 0
     assert "visited in" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*words, "--memory", "many"])

@@ -46,10 +46,10 @@ def check_memory(memory: Any) -> int:
     if memory is None:
         return DEFAULT
     if isinstance(memory, str):
-        found = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?i?)b?\s*", memory.lower())
-        if not found or found[1].count(".") > 1 or found[1] == "." or found[2] == "i":
+        match = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?i?)b?\s*", memory.lower())
+        if not match or match[1].count(".") > 1 or match[1] == "." or match[2] == "i":
             raise ValueError(f"memory={memory!r} is not known; give bytes, or a number and a unit such as '2 GiB'")
-        memory = int(float(found[1]) * _UNITS[found[2]])
+        memory = int(float(match[1]) * _UNITS[match[2]])
     return check_count(memory, "memory", 1)
 
 

@@ -56,8 +56,8 @@ def as_pixels(data: Any, name: str, ndim: int | tuple[int, ...]) -> NDArray[Any]
     array = np.asarray(data)
     if array.dtype.kind not in "biuf":
         what = {"c": "complex numbers; give their modulus or real part", "O": "Python objects", "U": "strings"}
-        found = what.get(array.dtype.kind, f"the type {array.dtype}")
-        raise TypeError(f"{name} holds {found}; an array of real numbers is needed")
+        kind = what.get(array.dtype.kind, f"the type {array.dtype}")
+        raise TypeError(f"{name} holds {kind}; an array of real numbers is needed")
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if array.ndim not in allowed:
         wanted = " or ".join(f"{n}-D" for n in allowed)

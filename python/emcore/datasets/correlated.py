@@ -231,17 +231,17 @@ def _background(side: int) -> Floats:
 
 
 def _reflections(
-    side: int, a: tuple[float, float], b: tuple[float, float], turn: float
+    side: int, a: tuple[float, float], b: tuple[float, float], angle: float
 ) -> list[tuple[int, int, float, float]]:
     """h, k and the place (y, x) of every reflection on the detector but 0 0, in pixels from its centre."""
-    cosine, sine = math.cos(turn), math.sin(turn)
-    found = []
+    cosine, sine = math.cos(angle), math.sin(angle)
+    reflections = []
     for h in range(-8, 9):
         for k in range(-8, 9):
             y, x = h * a[0] + k * b[0], h * a[1] + k * b[1]
             if (h or k) and math.hypot(y, x) < side / 2:
-                found.append((h, k, cosine * y - sine * x, sine * y + cosine * x))
-    return found
+                reflections.append((h, k, cosine * y - sine * x, sine * y + cosine * x))
+    return reflections
 
 
 def _disc(side: int, y: float, x: float) -> Floats:

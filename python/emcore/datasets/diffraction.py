@@ -113,7 +113,7 @@ def polycrystal_scan(
 
 
 def _reflections(
-    shape: tuple[int, int], center: tuple[float, float], radius: float, step: float, turn: float
+    shape: tuple[int, int], center: tuple[float, float], radius: float, step: float, angle: float
 ) -> NDArray[np.float64]:
     """The discs of a square reciprocal lattice without the direct beam, sum 1."""
     total: NDArray[np.float64] = np.zeros(shape)
@@ -124,8 +124,8 @@ def _reflections(
             away = math.hypot(along, across)
             if 0 < away < largest - radius:
                 place = (
-                    center[0] + along * math.sin(turn) + across * math.cos(turn),
-                    center[1] + along * math.cos(turn) - across * math.sin(turn),
+                    center[0] + along * math.sin(angle) + across * math.cos(angle),
+                    center[1] + along * math.cos(angle) - across * math.sin(angle),
                 )
                 total += math.exp(-((away / largest / _DECAY) ** 2)) * _disc_picture(shape, place, radius)
     total /= total.sum()

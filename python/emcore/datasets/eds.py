@@ -127,8 +127,8 @@ def eds_spectrum(
         if not (math.isfinite(count) and count > 0):
             raise ValueError(f"composition has {count} atoms of {element}; give a number above 0")
     if not (math.isfinite(background) and background >= 0 and beam_energy > 0 and fwhm > 0):
-        found = f"{beam_energy}, {fwhm}, {background}"
-        raise ValueError(f"beam_energy and fwhm must be above 0 and background not negative, found {found}")
+        values = f"{beam_energy}, {fwhm}, {background}"
+        raise ValueError(f"beam_energy and fwhm must be above 0 and background not negative, found {values}")
     total = sum(atoms.values())
     mean_number = sum(_ELEMENTS[element][0] * count for element, count in atoms.items()) / total
     positive = np.maximum(channels, step / 2)

@@ -109,12 +109,12 @@ def bent_polycrystal(
     gap[height // 2 + 6 : height // 2 + 8] = gap[:, breadth // 2 - 9 : breadth // 2 - 7] = True
     patterns = np.empty(whole, dtype=np.uint8) if out is None else out
     for line in range(lines):
-        found = []
+        pixels = []
         for grain in np.unique(labels[line]):
             there = np.flatnonzero(labels[line] == grain)
             position, pixel = _electrons(crystals[grain], tilt[:, line, there], counts, rng)
-            found.append(there[position] * (height * breadth) + pixel)
-        hits = np.bincount(np.concatenate(found), minlength=width * height * breadth)
+            pixels.append(there[position] * (height * breadth) + pixel)
+        hits = np.bincount(np.concatenate(pixels), minlength=width * height * breadth)
         patterns[line] = np.where(gap, 0, np.minimum(hits, 255).reshape(width, height, breadth))
 
     unit = 2 * _REACH / min(pattern_shape)
@@ -154,8 +154,8 @@ def _crystal(shape: tuple[int, int], rng: np.random.Generator) -> _Crystal:
     most = math.ceil(_REACH * _CELL)
     index = np.stack(np.meshgrid(*[np.arange(-most, most + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     allowed = (index % 2 == index[:, :1] % 2).all(axis=1) & index.any(axis=1)
-    turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
-    vectors = index[allowed] @ turn / _CELL
+    rotation, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    vectors = index[allowed] @ rotation / _CELL
     unit = 2 * _REACH / min(shape)
     radius = 0.024 * min(shape)
     inside = (np.hypot(vectors[:, 0], vectors[:, 1]) < _REACH - radius * unit) & (np.abs(vectors[:, 2]) < 3 * _RELROD)

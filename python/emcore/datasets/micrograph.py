@@ -103,9 +103,9 @@ def lattice_micrograph(
     y, x = np.ogrid[:height, :width]
     values = np.random.default_rng(seed).standard_normal((height, width), dtype=np.float32)
     values *= noise
-    for turn, shrink, amplitude in ((0.0, 1.0, 1.0), (75.0, 0.9, 0.5)):
+    for rotation, shrink, amplitude in ((0.0, 1.0, 1.0), (75.0, 0.9, 0.5)):
         frequency = 2 * math.pi / (shrink * period)
-        theta = np.radians(angle + turn)
+        theta = np.radians(angle + rotation)
         # Rows count downwards, directions upwards: hence the sign of y.
         along_x = (frequency * np.cos(theta))[labels]
         along_x *= x

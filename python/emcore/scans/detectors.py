@@ -103,17 +103,17 @@ def find_beam(pattern: ArrayLike) -> Beam:
     part = values[first[0] : peak_y + reach + 1, first[1] : peak_x + reach + 1]
     grid = np.meshgrid(*(np.arange((side - 1) * finer + 1) / finer for side in part.shape), indexing="ij")
     fine = ndimage.map_coordinates(part, grid, order=1)
-    found = _edge(fine, levels, ((peak_y - first[0]) * finer, (peak_x - first[1]) * finer))
-    center = found.center[0] / finer + first[0], found.center[1] / finer + first[1]
-    return Beam(center, found.radius / finer, found.edge / finer)
+    beam = _edge(fine, levels, ((peak_y - first[0]) * finer, (peak_x - first[1]) * finer))
+    center = beam.center[0] / finer + first[0], beam.center[1] / finer + first[1]
+    return Beam(center, beam.radius / finer, beam.edge / finer)
 
 
 def _edge(values: NDArray[np.float64], levels: NDArray[np.float64], seed: tuple[int, int]) -> Beam:
     """Centre and radius where the radius changes least from level to level."""
-    found = np.array([_cut(values, level, seed) for level in levels])
-    change = found[: -_EDGE + 1, 2] - found[_EDGE - 1 :, 2]
+    cuts = np.array([_cut(values, level, seed) for level in levels])
+    change = cuts[: -_EDGE + 1, 2] - cuts[_EDGE - 1 :, 2]
     first = int(change.argmin())
-    center_y, center_x, radius = (float(value) for value in np.median(found[first : first + _EDGE], axis=0))
+    center_y, center_x, radius = (float(value) for value in np.median(cuts[first : first + _EDGE], axis=0))
     per_level = float(change[first]) / (_LEVELS[_EDGE - 1] - _LEVELS[0])
     return Beam((center_y, center_x), radius, max(0.5 * per_level, 0.0))
 

@@ -27,13 +27,13 @@ def on_one_grid(signals: Sequence[Any]) -> list[Signal]:
         raise TypeError("signals must be a list of signals, one for each detector, for example [diffraction, eds]")
     if not signals:
         raise ValueError("signals is empty: give one signal for each detector")
-    found = [_with_scan(_read(signal), i, hasattr(signal, "axes_manager")) for i, signal in enumerate(signals)]
-    grids = [tuple(axis.size for axis in signal.axes if axis.navigation) for signal in found]
+    on_grid = [_with_scan(_read(signal), i, hasattr(signal, "axes_manager")) for i, signal in enumerate(signals)]
+    grids = [tuple(axis.size for axis in signal.axes if axis.navigation) for signal in on_grid]
     if len(set(grids)) > 1:
         sizes = [" x ".join(map(str, grid)) for grid in grids]
-        listed = ", ".join(f"{_name(signal, i)} has {sizes[i]}" for i, signal in enumerate(found))
+        listed = ", ".join(f"{_name(signal, i)} has {sizes[i]}" for i, signal in enumerate(on_grid))
         raise ValueError(f"the signals were not taken on one scan grid: {listed} positions; crop or bin them first")
-    return found
+    return on_grid
 
 
 def _read(signal: Any) -> Signal:
@@ -42,9 +42,9 @@ def _read(signal: Any) -> Signal:
         return as_signal(signal)
     from emcore.io.registry import read_all
 
-    found = read_all(Path(signal))
-    scans = [each for each in found if len(each.shape) > 2 or any(axis.navigation for axis in each.axes)]
-    return max(scans or found, key=lambda each: each.data.size)
+    datasets = read_all(Path(signal))
+    scans = [each for each in datasets if len(each.shape) > 2 or any(axis.navigation for axis in each.axes)]
+    return max(scans or datasets, key=lambda each: each.data.size)
 
 
 def as_matrices(signals: Sequence[Signal]) -> tuple[tuple[int, ...], list[NDArray[Any]], list[str]]:
@@ -68,17 +68,17 @@ def _name(signal: Signal, index: int) -> str:
 def _with_scan(signal: Signal, index: int, trusted: bool) -> Signal:
     """The same with its scan axes named; what a bare array does not say of its axes is taken from their order."""
     axes = list(signal.axes)
-    told = trusted or signal.axes != default_axes(signal.shape)
-    count = sum(axis.navigation for axis in axes) if told else min(2, len(axes) - 1)
+    has_axes = trusted or signal.axes != default_axes(signal.shape)
+    count = sum(axis.navigation for axis in axes) if has_axes else min(2, len(axes) - 1)
     if not 0 < count < len(axes):
         raise ValueError(
             f"{_name(signal, index)} has shape {signal.shape}: a signal at every scan position is needed, (y, x, ...)"
         )
-    if not all(axis.navigation for axis in axes[:count]) and told:
+    if not all(axis.navigation for axis in axes[:count]) and has_axes:
         raise ValueError(f"{_name(signal, index)} has its scan axes not first: transpose it to (y, x, ...)")
     scan = {1: ["position"], 2: ["y", "x"]}.get(count, [axis.name for axis in axes[:count]])
     inside = [axis.name for axis in axes[count:]]
-    if not told:
+    if not has_axes:
         inside = {1: ["channel"], 2: ["ky", "kx"]}.get(len(inside), inside)
     named = tuple(
         replace(axis, name=name, navigation=i < count)

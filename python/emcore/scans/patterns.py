@@ -45,8 +45,8 @@ class PatternRows:
 
     def pictures(self, features: NDArray[Any]) -> NDArray[Any]:
         """The reverse: shape (..., ky * kx) becomes (..., ky, kx)."""
-        found = features.reshape(*features.shape[:-1], *self.shape)
-        return np.ascontiguousarray(np.flip(found, tuple(axis - 2 for axis in self.flipped)))
+        patterns = features.reshape(*features.shape[:-1], *self.shape)
+        return np.ascontiguousarray(np.flip(patterns, tuple(axis - 2 for axis in self.flipped)))
 
 
 def as_pattern_rows(patterns: Any, name: str = "patterns") -> PatternRows:
@@ -109,8 +109,8 @@ def read_patterns(path: "str | os.PathLike[str]", dataset: str | int | None = No
     lazy = is_mapped(path)
     if dataset is not None:
         return read(path, lazy, dataset)
-    found = read_all(path, lazy)
-    return max(found, key=lambda signal: (min(len(signal.axes), 4), signal.data.size))
+    datasets = read_all(path, lazy)
+    return max(datasets, key=lambda signal: (min(len(signal.axes), 4), signal.data.size))
 
 
 def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> tuple[Signal, tuple[str, ...]]:
@@ -158,13 +158,13 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
         raise ValueError(f"{signal.name} has shape {signal.shape}: one picture is no scan, (y, x, ky, kx) is needed")
     if len(inside) != 2:  # nothing tells patterns from positions: the last two axes are the pattern
         inside = [len(axes) - 2, len(axes) - 1]
-    outside = [i for i in range(len(axes)) if i not in inside]
-    if len(outside) > 2:
+    positions = [i for i in range(len(axes)) if i not in inside]
+    if len(positions) > 2:
         raise ValueError(
-            f"{signal.name} has shape {signal.shape}, {len(outside)} axes of positions. A scan has two: "
+            f"{signal.name} has shape {signal.shape}, {len(positions)} axes of positions. A scan has two: "
             "give one of them, for example data[0]"
         )
-    order = [*outside, *inside]
+    order = [*positions, *inside]
     data, axes = (data if order == sorted(order) else data.transpose(order)), [axes[i] for i in order]
     notes: tuple[str, ...] = ()
     count = data.size // max(data.shape[-1] * data.shape[-2], 1)

@@ -45,8 +45,8 @@ class SpectrumImage:
     masked : ndarray of bool, shape (...), or None
         Positions left out.
     notes : tuple of str
-    outside : Source, or None
-        The rows, where they were to be visited outside memory.
+    source : Source, or None
+        The rows, where they were to be visited out of core.
     job : Job, or None
         That what is found out of it is part of.
     """
@@ -56,7 +56,7 @@ class SpectrumImage:
     channels: slice
     masked: NDArray[np.bool_] | None
     notes: tuple[str, ...]
-    outside: Source | None = None
+    source: Source | None = None
     job: Job | None = None
 
     @property
@@ -67,11 +67,11 @@ class SpectrumImage:
     def rows(self, block: Block | None = None) -> Any:
         """One row for each position of the scan or of a block of it, of the channels that count.
 
-        Of an array the whole scan is a view, outside memory a source; a block is read or copied, in the type of the
+        Of an array the whole scan is a view, out of core a source; a block is read or copied, in the type of the
         data.
         """
-        if block is None and self.outside is not None:
-            return self.outside
+        if block is None and self.source is not None:
+            return self.source
         data = self.signal.data
         if block is not None:
             return np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
@@ -150,11 +150,11 @@ def _read(obj: Any, memory: Any) -> Signal:
             return Signal(obj, default_axes(tuple(obj.shape)))  # left where it is
         return as_signal(obj)
     path = Path(obj)
-    found = read_within(path, memory)
-    if not found:
+    datasets = read_within(path, memory)
+    if not datasets:
         raise ValueError(f"{path} holds no numbers")
-    signal = max(found, key=lambda each: (_has_spectra(each), math.prod(each.shape)))
-    vectors = [each for each in found if len(each.shape) == 1 and each.shape[0] in signal.shape]
+    signal = max(datasets, key=lambda each: (_has_spectra(each), math.prod(each.shape)))
+    vectors = [each for each in datasets if len(each.shape) == 1 and each.shape[0] in signal.shape]
     if len(vectors) == 1 and not any(axis.units in ENERGIES for axis in signal.axes):
         return _placed(signal, vectors[0])
     return signal
@@ -185,7 +185,7 @@ def _energy_axis(signal: Signal) -> int:
     by_unit = [i for i, axis in enumerate(axes) if axis.units in ENERGIES]
     by_name = [i for i, axis in enumerate(axes) if axis.name.lower() in _NAMES]
     inside = [i for i, axis in enumerate(axes) if not axis.navigation]
-    return next((found[0] for found in (by_unit, by_name, inside) if len(found) == 1), len(axes) - 1)
+    return next((candidates[0] for candidates in (by_unit, by_name, inside) if len(candidates) == 1), len(axes) - 1)
 
 
 def select(
@@ -209,9 +209,9 @@ def select(
         Default: all, without a strobe at 0.
     name : str
     memory : int or str, optional
-        Budget for data outside memory, default 1 GiB; what takes less than half of it is held in memory.
+        Budget for data out of core, default 1 GiB; what takes less than half of it is held in memory.
     whole : bool
-        Whether the scan is going to be visited as a whole: then the values are checked outside memory too.
+        Whether the scan is going to be visited as a whole: then the values are checked out of core too.
     job : Job, optional
         Of which this is part: then data in memory are visited like others.
 
@@ -235,31 +235,31 @@ def select(
     (80.0, (120, 991), ('the strobe peak at 0 eV was left out: channels below 80 eV',))
     """
     signal = as_spectrum_image(obj, name, memory)
-    outside = is_outside(signal, memory)
-    if not outside:
+    out_of_core = is_outside(signal, memory)
+    if not out_of_core:
         data = as_pixels(loaded(signal).data, name, len(signal.shape))
         if data.dtype.kind in "fi":
             _check_values(lambda: check_finite(data, name, nonnegative=True), name)
         signal = replace(signal, data=data)
-    outside = outside or job is not None
+    out_of_core = out_of_core or job is not None
     *scan, energy = signal.axes
     if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
         raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
     notes: tuple[str, ...] = ()
     wanted = check_range(signal_range)
     if wanted is None:
-        first, last = _without_strobe(signal, outside, memory, job), energy.size
+        first, last = _without_strobe(signal, out_of_core, memory, job), energy.size
         if first:
             start = energy.offset + first * energy.scale
             notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
     else:
         first, last = _range(energy, *wanted)
-    kept = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
-    image = SpectrumImage(signal, kept, slice(first, last), None, notes, job=job)
-    if outside and (whole or isinstance(navigation_mask, str)):
+    energies = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
+    image = SpectrumImage(signal, energies, slice(first, last), None, notes, job=job)
+    if out_of_core and (whole or isinstance(navigation_mask, str)):
         source = rows_outside(signal, image.channels, name, memory, job)
         _check_values(lambda: checked_range(begin(source, None, None, {}, 0, 0, quiet=True), nonnegative=True), name)
-        image = replace(image, outside=source)
+        image = replace(image, source=source)
     if navigation_mask is None:
         return image
     masked = _mask(image, navigation_mask)
@@ -304,7 +304,7 @@ def _range(energy: Axis, low: float, high: float) -> tuple[int, int]:
     return int(inside[0]), int(inside[-1]) + 1
 
 
-def _without_strobe(signal: Signal, outside: bool, memory: Any, job: Job | None) -> int:
+def _without_strobe(signal: Signal, out_of_core: bool, memory: Any, job: Job | None) -> int:
     """The first channel behind a strobe peak at 0 eV, 0 where there is none."""
     energy = signal.axes[-1]
     values = energy.values
@@ -315,7 +315,7 @@ def _without_strobe(signal: Signal, outside: bool, memory: Any, job: Job | None)
     if not behind.size:
         return 0
     part = slice(0, int(behind[-1]) + 1)
-    if outside:
+    if out_of_core:
         sums = row_and_column_sums(rows_outside(signal, part, "spectrum_image", memory, job))[1]
     else:
         sums = signal.data[..., part].sum(axis=tuple(range(signal.data.ndim - 1)), dtype=np.float64)
@@ -323,15 +323,19 @@ def _without_strobe(signal: Signal, outside: bool, memory: Any, job: Job | None)
     return lowest if sums[near].max() > 3 * max(sums[lowest], 1.0) else 0
 
 
-def _mask(image: SpectrumImage, given: ArrayLike | str) -> NDArray[np.bool_]:
-    if isinstance(given, str):
-        if given != "vacuum":
-            raise ValueError(f"navigation_mask={given!r} is not known; give 'vacuum' or an array of bool")
+def _mask(image: SpectrumImage, navigation_mask: ArrayLike | str) -> NDArray[np.bool_]:
+    if isinstance(navigation_mask, str):
+        if navigation_mask != "vacuum":
+            raise ValueError(f"navigation_mask={navigation_mask!r} is not known; give 'vacuum' or an array of bool")
         from emcore.methods.preprocessing import sums_of
 
         counts = sums_of(image.rows())[0].reshape(image.grid)
         return counts < _VACUUM * float(np.quantile(counts, 0.95))
-    mask = np.asarray(getattr(given, "data", given) if hasattr(given, "axes_manager") else given)
+    mask = np.asarray(
+        getattr(navigation_mask, "data", navigation_mask)
+        if hasattr(navigation_mask, "axes_manager")
+        else navigation_mask
+    )
     if mask.dtype != bool:
         raise TypeError(f"navigation_mask is of {mask.dtype}; an array of bool is needed, True for what is left out")
     if mask.shape != image.grid:

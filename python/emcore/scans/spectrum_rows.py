@@ -29,9 +29,9 @@ def read_within(path: Path, memory: Any) -> list[Signal]:
     """The numbers in a file; left there if they are larger than the budget, or in a file that is mapped anyway."""
     budget, mapped = check_memory(memory), is_mapped(path)
     if not mapped and _size(path) > budget // _PACKED:
-        found = _left(path, budget)
-        if any(_bytes(signal) > budget for signal in found):
-            return found
+        datasets = _left(path, budget)
+        if any(_bytes(signal) > budget for signal in datasets):
+            return datasets
     return _numbers(read_all(path, mapped))
 
 
@@ -49,8 +49,8 @@ def _chunk_bytes(budget: int) -> int:
     return budget // (4 * CHUNKS_AT_ONCE)
 
 
-def _numbers(found: list[Signal]) -> list[Signal]:
-    return [signal for signal in found if signal.dtype.kind in "biuf"]
+def _numbers(datasets: list[Signal]) -> list[Signal]:
+    return [signal for signal in datasets if signal.dtype.kind in "biuf"]
 
 
 def _size(path: Path) -> int:

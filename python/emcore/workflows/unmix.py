@@ -143,8 +143,8 @@ def unmix(
         job = _job(checkpoint, spectrum_image, memory, {**parameters, "blocks": blocks}, navigation_mask)
     image = select(spectrum_image, navigation_mask, signal_range, memory=memory, whole=blocks is None, job=job)
     cut = _cut(image, blocks, memory)
-    if image.outside is not None and memory is not None and cut is None:
-        print(_predicted(image.outside, n_components), file=sys.stderr)
+    if image.source is not None and memory is not None and cut is None:
+        print(_predicted(image.source, n_components), file=sys.stderr)
     settings = Settings(n_components, weighting, loss, is_counting(image))
     parts, sums, counts = search(image, cut, settings)
     joined = join(parts, sums, settings)

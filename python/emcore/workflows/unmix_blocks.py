@@ -71,8 +71,8 @@ def is_counting(image: SpectrumImage) -> bool:
     if data.dtype.kind in "biu":
         return True
     few = np.unique(np.linspace(0, math.prod(image.grid) - 1, _LOOKED_AT).astype(int))
-    if image.outside is not None:
-        return bool((image.outside.take(few.tolist()) % 1 == 0).all())
+    if image.source is not None:
+        return bool((image.source.take(few.tolist()) % 1 == 0).all())
     places = np.unravel_index(few, image.grid)
     return all(bool((np.asarray(data[tuple(place)]) % 1 == 0).all()) for place in zip(*places, strict=True))
 

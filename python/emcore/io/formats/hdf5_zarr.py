@@ -36,8 +36,8 @@ def read_hdf5(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
 def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
     """A Zarr array, or every array of a group with at least two axes; lazily as of `read_hdf5`."""
     store = zarr_module().open(str(path), mode="r")
-    found = {path.stem: store} if hasattr(store, "dtype") else _arrays(store)
-    arrays = {name: array for name, array in found.items() if _plottable(array)}
+    members = {path.stem: store} if hasattr(store, "dtype") else _arrays(store)
+    arrays = {name: array for name, array in members.items() if _plottable(array)}
     if lazy:
         return [_signal(array, stored, name) for name, array in arrays.items()]
     return [signal_of(array[...], title=name) for name, array in arrays.items()]
@@ -48,13 +48,13 @@ def read_zspy(path: Path, lazy: bool) -> list[Signal]:
     zarr = zarr_module()
     store = zarr.open(zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
     take = _lazy if lazy else lambda array: array[...]
-    found = []
-    for title, kept in sorted(_members(store["Experiments"]).items()):
-        inside = _members(kept)
+    signals = []
+    for title, experiment in sorted(_members(store["Experiments"]).items()):
+        inside = _members(experiment)
         axes = [dict(inside[f"axis-{i}"].attrs) for i in range(len(inside["data"].shape))]
         metadata = {"General": {"title": title}}
-        found.append(from_rosetta({"data": take(inside["data"]), "axes": axes, "metadata": metadata}))
-    return found
+        signals.append(from_rosetta({"data": take(inside["data"]), "axes": axes, "metadata": metadata}))
+    return signals
 
 
 def _members(group: Any) -> dict[str, Any]:
@@ -62,10 +62,10 @@ def _members(group: Any) -> dict[str, Any]:
 
 
 def _arrays(group: Any, prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     for name, member in sorted(group.members()):
-        found |= {prefix + name: member} if hasattr(member, "dtype") else _arrays(member, f"{prefix}{name}/")
-    return found
+        arrays |= {prefix + name: member} if hasattr(member, "dtype") else _arrays(member, f"{prefix}{name}/")
+    return arrays
 
 
 def _plottable(item: Any) -> bool:

@@ -18,7 +18,7 @@ def reader(plugin: str) -> Callable[[Path, bool], list[Signal]]:
     """Reads all signals of a file with RosettaSciIO's reader `plugin`, as they are."""
 
     def read(path: Path, lazy: bool) -> list[Signal]:
-        return [from_rosetta(found) for found in rosetta(plugin, path, lazy)]
+        return [from_rosetta(item) for item in rosetta(plugin, path, lazy)]
 
     return read
 
@@ -34,8 +34,8 @@ def rosetta(plugin: str, path: Path, lazy: bool) -> list[dict[str, Any]]:
 
         dask_array()
     with quiet("rsciio"):
-        found: list[dict[str, Any]] = read(str(path), lazy=lazy)
-    return found
+        items: list[dict[str, Any]] = read(str(path), lazy=lazy)
+    return items
 
 
 @contextmanager
@@ -52,24 +52,24 @@ def quiet(logger: str) -> Iterator[None]:
         log.setLevel(before)
 
 
-def from_rosetta(found: dict[str, Any]) -> Signal:
+def from_rosetta(item: dict[str, Any]) -> Signal:
     """One of RosettaSciIO's dictionaries as a Signal."""
-    data = plain_colour(found["data"])
-    axes = rosetta_axes(found)
+    data = plain_colour(item["data"])
+    axes = rosetta_axes(item)
     if data.ndim == len(axes) + 1:
         axes = [*axes, Axis("colour", data.shape[-1])]
-    general = found.get("metadata", {}).get("General", {})
-    kept = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
-    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general.get("title") or ""), metadata=kept)
+    general = item.get("metadata", {}).get("General", {})
+    metadata = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
+    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general.get("title") or ""), metadata=metadata)
 
 
-def rosetta_axes(found: dict[str, Any]) -> list[Axis]:
+def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
     """The axes of one of RosettaSciIO's dictionaries, in the order of its array."""
-    listed = list(found["axes"])
+    listed = list(item["axes"])
     if all("index_in_array" in axis for axis in listed):
         listed.sort(key=lambda axis: axis["index_in_array"])
     axes = []
-    for axis, size in zip(listed, found["data"].shape, strict=False):
+    for axis, size in zip(listed, item["data"].shape, strict=False):
         regular = "scale" in axis  # not so for an axis given point by point
         scale, offset = (
             float(axis.get(key, 1.0 - i)) if regular else 1.0 - i for i, key in enumerate(("scale", "offset"))
@@ -82,7 +82,7 @@ def rosetta_axes(found: dict[str, Any]) -> list[Axis]:
 
 def read_emd(path: Path, lazy: bool) -> list[Signal]:
     """EMD, of Berkeley or Velox."""
-    return [_upright(from_rosetta(found)) for found in rosetta("emd", path, lazy)]
+    return [_upright(from_rosetta(item)) for item in rosetta("emd", path, lazy)]
 
 
 _ACROSS = ("x", "kx", "qx", "dx")
@@ -100,14 +100,14 @@ def _upright(signal: Signal) -> Signal:
 
 def read_tia(path: Path, lazy: bool) -> list[Signal]:
     """TIA .ser, and .emi, whose data are in .ser files beside it."""
-    found = rosetta("tia", path, lazy)
-    if not found and path.suffix.lower() == ".emi":
+    items = rosetta("tia", path, lazy)
+    if not items and path.suffix.lower() == ".emi":
         beside = [p for p in path.parent.glob("*") if p.suffix.lower() == ".ser" and p.stem == path.stem]
         if not beside:
             raise BadFile(f"{path} names no data: they are in {path.stem}_1.ser, which must lie beside it")
-        found = rosetta("tia", beside[0], lazy)
+        items = rosetta("tia", beside[0], lazy)
     signals = []
-    for item, signal in zip(found, map(from_rosetta, found), strict=True):
+    for item, signal in zip(items, map(from_rosetta, items), strict=True):
         header = item.get("original_metadata", {}).get("ser_header_parameters", {})
         axes = [_ser_axis(axis, header) for axis in signal.axes]
         signals.append(replace(signal, axes=tuple(axes)))
@@ -129,7 +129,7 @@ def _ser_axis(axis: Axis, header: dict[str, Any]) -> Axis:
 def read_bcf(path: Path, lazy: bool) -> list[Signal]:
     """Bruker .bcf."""
     _check_bcf(path)
-    return [from_rosetta(found) for found in rosetta("bruker", path, lazy)]
+    return [from_rosetta(item) for item in rosetta("bruker", path, lazy)]
 
 
 def _check_bcf(path: Path) -> None:

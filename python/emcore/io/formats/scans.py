@@ -20,7 +20,7 @@ from emcore.io.formats.rosetta import from_rosetta, quiet, rosetta
 def read_blockfile(path: Path, lazy: bool) -> list[Signal]:
     """NanoMegas .blo; lazily a memory map, in which six bytes stand before every pattern."""
     _check_blockfile(path)
-    (signal,) = (from_rosetta(found) for found in rosetta("blockfile", path, lazy))
+    (signal,) = (from_rosetta(item) for item in rosetta("blockfile", path, lazy))
     if not lazy:
         return [signal]
     with path.open("rb") as file:
@@ -48,7 +48,7 @@ def _check_blockfile(path: Path) -> None:
 def read_merlin(path: Path, lazy: bool) -> list[Signal]:
     """Quantum Detectors .mib, with what its .hdr says; lazily a memory map, a header before every frame."""
     _check_merlin(path)
-    (signal,) = (from_rosetta(found) for found in rosetta("quantumdetector", path, lazy))
+    (signal,) = (from_rosetta(item) for item in rosetta("quantumdetector", path, lazy))
     if not lazy:
         return [signal]
     load = importlib.import_module("rsciio.quantumdetector").load_mib_data

@@ -43,7 +43,7 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
         import tifffile
     except ImportError as error:
         raise ImportError(f"reading {path.suffix} files needs tifffile: pip install emcore[io]") from error
-    found = []
+    signals = []
     with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
         if not tiff.series:
             raise ValueError("there is no directory of images, which is written last")
@@ -52,8 +52,8 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
             data = _decode(path, series) if data is None else data
             scales = _calibration(tiff, series, path)
             axes = [_axis(letter, size, scales) for letter, size in zip(series.axes, data.shape, strict=True)]
-            found.append(Signal(data, tidy_axes(_distinct(axes)), title=_title(series.name, path)))
-    return found
+            signals.append(Signal(data, tidy_axes(_distinct(axes)), title=_title(series.name, path)))
+    return signals
 
 
 def _memory_map(tifffile: Any, path: Path, number: int) -> Any:
@@ -165,8 +165,8 @@ def _resolution(page: Any) -> _Scales:
 
 
 def _per_pixel(page: Any, tag: str) -> float:
-    found = getattr(page.tags.get(tag), "value", None)
-    above, below = found if isinstance(found, tuple) else (0, 0)
+    value = getattr(page.tags.get(tag), "value", None)
+    above, below = value if isinstance(value, tuple) else (0, 0)
     return float(below / above) if above else 0.0
 
 

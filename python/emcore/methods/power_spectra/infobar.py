@@ -51,5 +51,5 @@ def info_bar_height(image: NDArray[Any]) -> int:
 
 def _share(values: NDArray[Any]) -> tuple[int, int]:
     """The most frequent value, and how often it occurs."""
-    found, counts = np.unique(values, return_counts=True)
-    return int(found[counts.argmax()]), int(counts.max())
+    grey, counts = np.unique(values, return_counts=True)
+    return int(grey[counts.argmax()]), int(counts.max())

@@ -162,8 +162,8 @@ def spectra_and_offset(
         raise TypeError(f"subtract_mean={subtract_mean!r} is a {type(subtract_mean).__name__}; give True or False")
     if preset is not None:
         check_option(preset, PRESETS, "preset")
-        given = {"taper": (taper, "hann"), "subtract_mean": (subtract_mean, True), "scale": (scale, "log")}
-        for name, (value, default) in given.items():
+        preset_only = {"taper": (taper, "hann"), "subtract_mean": (subtract_mean, True), "scale": (scale, "log")}
+        for name, (value, default) in preset_only.items():
             if value != default:
                 raise ValueError(f"{name}={value!r} and preset={preset!r} exclude each other; leave one out")
         taper, subtract_mean, scale = "sqrt-hann", False, "log-plus"

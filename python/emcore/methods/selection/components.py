@@ -63,10 +63,10 @@ def n_components(evr: ArrayLike, rule: str = "elbow", **options: object) -> Rank
     ratios = _check_evr(evr)
     name = check_option(rule, tuple(_RULES), "rule")
     function = _RULES[name]
-    known = [p for p in inspect.signature(function).parameters if p != "evr"]
+    accepted = [p for p in inspect.signature(function).parameters if p != "evr"]
     for option in options:
-        if option not in known:
-            has = f"it has {', '.join(known)}" if known else "it has none"
+        if option not in accepted:
+            has = f"it has {', '.join(accepted)}" if accepted else "it has none"
             raise TypeError(f"rule {name!r} has no option {option!r}; {has}")
     return function(ratios, **options)
 
@@ -131,12 +131,12 @@ def null_evr(
 
 
 def _check_evr(evr: ArrayLike) -> Floats:
-    found = np.asarray(evr)
-    if found.dtype.kind not in "fiu":
-        raise TypeError(f"evr must be real numbers, found dtype {found.dtype}")
-    if found.ndim != 1 or len(found) == 0:
-        raise ValueError(f"evr must be a list of at least one ratio, found shape {found.shape}")
-    ratios = found.astype(np.float64)
+    array = np.asarray(evr)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"evr must be real numbers, found dtype {array.dtype}")
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(f"evr must be a list of at least one ratio, found shape {array.shape}")
+    ratios = array.astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(ratios))
     if len(bad):
         raise ValueError(f"evr must be finite, found {ratios[bad[0]]} at position {bad[0]}")

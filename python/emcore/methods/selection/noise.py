@@ -43,9 +43,9 @@ def noise_edge(variances: ArrayLike, n: int) -> float:
     >>> round(noise_edge([2.0] * 100, 400), 6)
     4.5
     """
-    given = as_pixels(variances, "variances", 1)
-    check_finite(given, "variances", nonnegative=True)
-    v = given[given > 0].astype(np.float64)
+    values = as_pixels(variances, "variances", 1)
+    check_finite(values, "variances", nonnegative=True)
+    v = values[values > 0].astype(np.float64)
     n = check_count(n, "n", 1)
     if not v.size:
         return 0.0
@@ -98,8 +98,8 @@ def count_above_noise(eigenvalues: ArrayLike, components: ArrayLike, variances: 
     >>> from emcore.methods.pca.fit import pca
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 50)) + rng.normal(size=(500, 50)) * rng.uniform(1, 3, 50)
-    >>> found = pca(X, 10)
-    >>> count_above_noise(found.singular_values**2 / 500, found.components, X.var(axis=0), 500)
+    >>> result = pca(X, 10)
+    >>> count_above_noise(result.singular_values**2 / 500, result.components, X.var(axis=0), 500)
     2
     """
     margin = _MARGIN + 2 * n ** (-2 / 3)

@@ -111,14 +111,14 @@ def _jany(evr: Floats) -> RankChoice:
 
 def _threshold(evr: Floats, minimum: float = 0.01, null: ArrayLike | None = None) -> RankChoice:
     check_number(minimum, "minimum", 0, 1)
-    kept = int(np.count_nonzero(evr >= minimum))
-    said = f"{kept} EVR reach {minimum:.3g}"
-    if kept < 2:
+    count = int(np.count_nonzero(evr >= minimum))
+    said = f"{count} EVR reach {minimum:.3g}"
+    if count < 2:
         others = [_gap(evr)] if null is None else [_gap(evr), _parallel(evr, null)]
         for other in others:
-            if other.n > max(kept, 1):
+            if other.n > max(count, 1):
                 return RankChoice(other.n, other.rule, f"only {said}, so rule {other.rule!r}: {other.reason}")
-    return RankChoice(max(kept, 1), "threshold", said if kept else f"{said}; at least 1 is kept")
+    return RankChoice(max(count, 1), "threshold", said if count else f"{said}; at least 1 is kept")
 
 
 def _broken_stick(evr: Floats, n_total: int | None = None) -> RankChoice:

@@ -59,8 +59,8 @@ def extent(values: NDArray[np.float32], scan: tuple[int, int]) -> Extent:
     >>> import numpy as np
     >>> from emcore.methods.superpixels.choices import extent
     >>> squares = np.kron(np.random.default_rng(0).random((6, 6, 50)), np.ones((10, 10, 1)))
-    >>> found = extent(squares.reshape(3600, 50).astype(np.float32), (60, 60))
-    >>> 4 < found.half < 7, found.certain
+    >>> estimate = extent(squares.reshape(3600, 50).astype(np.float32), (60, 60))
+    >>> 4 < estimate.half < 7, estimate.certain
     (True, True)
     """
     grid = values.reshape(*scan, -1)
@@ -99,7 +99,7 @@ def extent(values: NDArray[np.float32], scan: tuple[int, int]) -> Extent:
     return Extent(float(looked[at - 1] + part_of * (looked[at] - looked[at - 1])), True)
 
 
-def segment_side(found: Extent, scan: tuple[int, int]) -> float:
+def segment_side(estimate: Extent, scan: tuple[int, int]) -> float:
     """Side of a segment in positions: small beside what is alike, and never the whole scan.
 
     Examples
@@ -109,7 +109,7 @@ def segment_side(found: Extent, scan: tuple[int, int]) -> float:
     8.0
     """
     largest = max(math.sqrt(scan[0] * scan[1]) / 4, 1.0)
-    return min(max(_SIDE * found.half, _LEAST), largest)
+    return min(max(_SIDE * estimate.half, _LEAST), largest)
 
 
 def choose_correlation(history: Floats) -> tuple[float, str]:
@@ -132,15 +132,17 @@ def choose_correlation(history: Floats) -> tuple[float, str]:
     >>> choose_correlation(np.array([[0, 1, 0.99], [2, 3, 0.9], [0, 2, 0.1]]))[0].__round__(2)
     0.57
     """
-    found = np.append(np.sort(history[:, 2])[::-1], 0.0)  # nothing is less alike than what does not correlate at all
-    angles = np.degrees(np.arccos(np.clip(found, 0.0, 1.0)))
-    gaps = np.where(found[:-1] >= _ALIKE, np.diff(angles), -1.0)
+    correlations = np.append(
+        np.sort(history[:, 2])[::-1], 0.0
+    )  # nothing is less alike than what does not correlate at all
+    angles = np.degrees(np.arccos(np.clip(correlations, 0.0, 1.0)))
+    gaps = np.where(correlations[:-1] >= _ALIKE, np.diff(angles), -1.0)
     if not gaps.size or gaps.max() <= 0:
         return _ALIKE, f"no two segments that touch correlate by {_ALIKE:g}: nothing was merged"
     at = int(gaps.argmax())
     between = float(np.cos(np.radians((angles[at] + angles[at + 1]) / 2)))
     reason = (
         f"of the angles between mean patterns at which segments merge, the widest gap is from {angles[at]:.0f}° to "
-        f"{angles[at + 1]:.0f}°, correlations of {found[at]:.2f} and {max(found[at + 1], 0.0):.2f}"
+        f"{angles[at + 1]:.0f}°, correlations of {correlations[at]:.2f} and {max(correlations[at + 1], 0.0):.2f}"
     )
     return between, reason

@@ -14,10 +14,10 @@ def given_seeds(seeds: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]
     if places.shape[1] != 2:
         raise ValueError(f"seeds has shape {places.shape}; (k, 2), places (y, x), is needed")
     check_finite(places, "seeds")
-    outside = np.flatnonzero(((places < 0) | (places >= shape)).any(axis=1))
-    if outside.size:
-        place = tuple(float(value) for value in places[outside[0]])
-        raise ValueError(f"seeds[{outside[0]}] at {place} lies outside the scan of {shape}; move or drop it")
+    beyond = np.flatnonzero(((places < 0) | (places >= shape)).any(axis=1))
+    if beyond.size:
+        place = tuple(float(value) for value in places[beyond[0]])
+        raise ValueError(f"seeds[{beyond[0]}] at {place} lies outside the scan of {shape}; move or drop it")
     return np.ascontiguousarray(places)
 
 
@@ -54,11 +54,11 @@ def _on_mask(places: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np
     parts, count = ndimage.label(mask)
     seeded = np.zeros(count + 1, dtype=bool)
     seeded[parts[tuple(places.astype(np.intp).T)]] = True
-    found = [places]
+    seeds = [places]
     areas = ndimage.find_objects(parts)
     for part in np.flatnonzero(~seeded[1:]) + 1:
         area = areas[part - 1]
         y, x = np.nonzero(parts[area] == part)
         middle = int(np.argmin((y - y.mean()) ** 2 + (x - x.mean()) ** 2))
-        found.append(np.array([[y[middle] + area[0].start, x[middle] + area[1].start]], dtype=np.float64))
-    return np.concatenate(found)
+        seeds.append(np.array([[y[middle] + area[0].start, x[middle] + area[1].start]], dtype=np.float64))
+    return np.concatenate(seeds)

@@ -164,9 +164,9 @@ def merge_similar(
     array([[0, 0, 1, 1]], dtype=int32)
     """
     least = check_number(min_correlation, "min_correlation", -1, 1)
-    rows, shape, given, names = _labelled(labels, data)
-    found, steps = _emcore.merge_similar(rows, given, shape, len(names), least)
-    merged = renumbered(found).reshape(shape)
+    rows, shape, index, names = _labelled(labels, data)
+    joined, steps = _emcore.merge_similar(rows, index, shape, len(names), least)
+    merged = renumbered(joined).reshape(shape)
     if not return_history:
         return merged
     history = np.array(steps, dtype=np.float64).reshape(-1, 3)
@@ -203,13 +203,13 @@ def mean_signals(labels: ArrayLike, data: ArrayLike) -> NDArray[np.float64]:
     array([[2., 3.],
            [7., 7.]])
     """
-    rows, _, given, names = _labelled(labels, data)
+    rows, _, index, names = _labelled(labels, data)
     skipped = np.flatnonzero(names != np.arange(len(names)))
     if skipped.size:
         raise ValueError(
             f"labels misses {int(skipped[0])} below its largest {int(names[-1])}: number them without gaps"
         )
-    return label_means(rows, given, len(names))[0].reshape(len(names), *np.shape(data)[2:])
+    return label_means(rows, index, len(names))[0].reshape(len(names), *np.shape(data)[2:])
 
 
 def label_means(rows: NDArray[Any], labels: Labels, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -237,14 +237,14 @@ def _checked(
     shape = (array.shape[0], array.shape[1])
     used = None
     if mask is not None:
-        given = np.asarray(mask)
-        if given.dtype != bool or given.shape != shape:
+        chosen = np.asarray(mask)
+        if chosen.dtype != bool or chosen.shape != shape:
             raise ValueError(
-                f"mask is {given.dtype} of shape {given.shape}; bool of the scan's shape {shape} is needed"
+                f"mask is {chosen.dtype} of shape {chosen.shape}; bool of the scan's shape {shape} is needed"
             )
-        if not given.any():
-            raise ValueError(f"mask leaves none of the {given.size} positions; keep at least one")
-        used = np.ascontiguousarray(given.ravel())
+        if not chosen.any():
+            raise ValueError(f"mask leaves none of the {chosen.size} positions; keep at least one")
+        used = np.ascontiguousarray(chosen.ravel())
     rows = array.reshape(shape[0] * shape[1], -1)
     if array.dtype.kind == "f":
         _check_used(array, used, math.inf if not squared else 1e15 if array.dtype == np.float32 else 1e100)
@@ -266,17 +266,17 @@ def _labelled(
     labels: ArrayLike, data: ArrayLike
 ) -> tuple[NDArray[Any], tuple[int, int], Labels, NDArray[np.integer[Any]]]:
     """Data as rows, the scan's shape, labels from 0 on without gaps, and what these were called."""
-    given = np.asarray(labels)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"labels holds {given.dtype}; whole numbers are needed")
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"labels holds {array.dtype}; whole numbers are needed")
     scan = np.shape(data)[:2]
-    if given.shape != scan:
-        raise ValueError(f"labels has shape {given.shape}, the scan {scan}: they must agree")
-    if given.size and given.max() < 0:
-        raise ValueError(f"labels leave none of the {given.size} positions: all are negative")
-    rows, shape, used = _checked(data, (given >= 0) if given.min(initial=0) < 0 else None)
-    kept = given.ravel() if used is None else given.ravel()[used]
-    names, index = np.unique(kept, return_inverse=True)
-    found = np.full(given.size, -1, dtype=np.int32)
-    found[slice(None) if used is None else used] = index
-    return rows, shape, found, names
+    if array.shape != scan:
+        raise ValueError(f"labels has shape {array.shape}, the scan {scan}: they must agree")
+    if array.size and array.max() < 0:
+        raise ValueError(f"labels leave none of the {array.size} positions: all are negative")
+    rows, shape, used = _checked(data, (array >= 0) if array.min(initial=0) < 0 else None)
+    used_labels = array.ravel() if used is None else array.ravel()[used]
+    names, index = np.unique(used_labels, return_inverse=True)
+    numbered = np.full(array.size, -1, dtype=np.int32)
+    numbered[slice(None) if used is None else used] = index
+    return rows, shape, numbered, names

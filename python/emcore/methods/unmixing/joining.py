@@ -116,12 +116,12 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
     means /= np.where(sums > 0, sums, 1)[:, None]
     order = [int(i) for i in np.argsort(-sums, kind="stable")]
     enough = [i for i in order if sums[i] >= floor] or order[:1]
-    kept = enough if number is not None else _pure(means, sums, enough)
+    pure = enough if number is not None else _pure(means, sums, enough)
     place = np.full(size, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    joined = means[kept]
+    place[pure] = np.arange(len(pure))
+    joined = means[pure]
     joined /= joined.sum(axis=1, keepdims=True)
-    return Joint(joined, place[groups], size - len(enough), len(enough) - len(kept))
+    return Joint(joined, place[groups], size - len(enough), len(enough) - len(pure))
 
 
 def _pure(means: Floats, counts: Floats, order: list[int]) -> list[int]:
@@ -129,9 +129,9 @@ def _pure(means: Floats, counts: Floats, order: list[int]) -> list[int]:
 
     The noise of N counts turns a spectrum s of sum 1 by about ``1 / (sqrt(N) |s|)``; so much more is allowed, twice.
     """
-    kept = list(order)
+    remaining = list(order)
     for index in reversed(order):
-        others = means[[i for i in kept if i != index]]
+        others = means[[i for i in remaining if i != index]]
         if not len(others):
             break
         own = means[index : index + 1]
@@ -139,5 +139,5 @@ def _pure(means: Floats, counts: Floats, order: list[int]) -> list[int]:
         size = math.sqrt(max(float(counts[index]), 1.0)) * float(np.linalg.norm(own)) / max(float(own.sum()), 1e-300)
         noise = math.degrees(math.atan2(1, size))
         if float(spectral_angle(own, nearest)[0, 0]) < ANGLE + 2 * noise:
-            kept.remove(index)
-    return kept
+            remaining.remove(index)
+    return remaining

@@ -37,7 +37,7 @@ def draw_signals(figure: "Figure", result: Any, chosen: Sequence[int], top: floa
     """The mean curves of the chosen groups with their spread, three to a line, all on one scale."""
     scale = _scale(result)[0]
     low, high = float(result.low.min()) / scale, float(result.high.max()) / scale
-    room = 0.04 * (high - low)
+    margin = 0.04 * (high - low)
     for spot, index in enumerate(chosen):
         line, column = divmod(spot, PER_LINE)
         axes = place(figure, LEFT + 0.45 + 3.65 * column, top + STRIP * line, 2.85, 2.45)
@@ -50,7 +50,7 @@ def draw_signals(figure: "Figure", result: Any, chosen: Sequence[int], top: floa
         if math.isfinite(slope):
             straight = curve.mean() + slope * (result.x - result.x.mean())
             axes.plot(result.x, straight, color="black", linewidth=0.8, linestyle="--")
-        axes.set_ylim(low - room, high + room)
+        axes.set_ylim(low - margin, high + margin)
         _label(axes, result)
         frame(axes, index, f"Cluster {index + 1}, {100 * float(result.area[index]):.1f} %")
 

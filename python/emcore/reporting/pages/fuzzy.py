@@ -99,7 +99,7 @@ def key_lines(result: Any, width: int) -> list[str]:
     inputs = [f"{mean.title} {' × '.join(map(str, mean.shape))}" for mean in result.means]
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     validity = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in result.validity.items())
-    found = [
+    texts = [
         f"scan: {scan} positions; signals: {', '.join(inputs)}",
         f"merged: {parameters['scaling']} scaling, balance {parameters['balance']}",
         f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
@@ -107,7 +107,7 @@ def key_lines(result: Any, width: int) -> list[str]:
         f"validity: {validity}",
         *(f"Note: {note}" for note in result.provenance.notes),
     ]
-    lines = [line for text in found for line in textwrap.wrap(text, width)]
+    lines = [line for text in texts for line in textwrap.wrap(text, width)]
     return lines if len(lines) <= 13 else [*lines[:12], "… (all notes stand on the last page)"]
 
 

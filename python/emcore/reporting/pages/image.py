@@ -153,10 +153,10 @@ def _draw_spectrum(axes: "Axes", result: Any, index: int, part: float) -> None:
     units = symbol(f"1/{result.image.axes[1].units}")
     axes.set_xlabel(f"kx ({units})")
     axes.set_ylabel(f"ky ({units})")
-    period, turn = float(result.spacing[index]), math.radians(float(result.direction[index]))
-    if math.isfinite(period) and period > 0 and math.isfinite(turn):
+    period, angle = float(result.spacing[index]), math.radians(float(result.direction[index]))
+    if math.isfinite(period) and period > 0 and math.isfinite(angle):
         # Directions count with y upwards, the picture's y points down.
-        kx, ky = math.cos(turn) / period, -math.sin(turn) / period
+        kx, ky = math.cos(angle) / period, -math.sin(angle) / period
         axes.plot([kx, -kx], [ky, -ky], "o", color="#00E5FF", markersize=9, fillstyle="none", markeredgewidth=1.1)
     axes.set_xlim(*(part * edge for edge in axes.get_xlim()))
     axes.set_ylim(*(part * edge for edge in axes.get_ylim()))

@@ -35,9 +35,9 @@ def draw_mask(axes: "Axes", result: Any) -> None:
     """The circle of the mask over the beam, where there is one."""
     if result.beam_radius is not None:
         ky, kx = (values(result, axis) for axis in (0, 1))
-        turn = np.linspace(0, 2 * np.pi, 181)
-        along = np.interp(result.beam_center[1] + result.beam_radius * np.cos(turn), np.arange(len(kx)), kx)
-        across = np.interp(result.beam_center[0] + result.beam_radius * np.sin(turn), np.arange(len(ky)), ky)
+        angle = np.linspace(0, 2 * np.pi, 181)
+        along = np.interp(result.beam_center[1] + result.beam_radius * np.cos(angle), np.arange(len(kx)), kx)
+        across = np.interp(result.beam_center[0] + result.beam_radius * np.sin(angle), np.arange(len(ky)), ky)
         axes.plot(along, across, color="black", linewidth=1.6)
         axes.plot(along, across, color="#00E5FF", linewidth=1.3, linestyle="--", gid="beam-mask")
 
@@ -94,13 +94,13 @@ def draw_pattern(axes: "Axes", result: Any, pattern: NDArray[Any], level: float)
 def brightest(result: Any, patterns: NDArray[Any]) -> float:
     """The root of what is drawn white: nearly the brightest that is not masked."""
     _, height, width = patterns.shape
-    kept = np.ones((height, width), dtype=bool)
+    unmasked = np.ones((height, width), dtype=bool)
     if result.beam_radius is not None:
         y, x = np.ogrid[:height, :width]
         center_y, center_x = result.beam_center
-        kept = (y - center_y) ** 2 + (x - center_x) ** 2 > result.beam_radius**2
+        unmasked = (y - center_y) ** 2 + (x - center_x) ** 2 > result.beam_radius**2
     shifted = patterns - np.minimum(patterns.min(axis=(1, 2), keepdims=True), 0)
-    level = float(np.quantile(shifted[:, kept], 0.999))
+    level = float(np.quantile(shifted[:, unmasked], 0.999))
     return float(np.sqrt(level if level > 0 else max(float(shifted.max()), 1.0)))
 
 

@@ -163,11 +163,11 @@ def key_numbers(result: Any) -> dict[str, str]:
     how = {"range": "the largest range", "variance": "the largest variance over mean", "all": "any variation"}
     by = how[str(result.provenance.parameters["detector_pixels"])]
     low, middle, high = (quantity(float(q), result.length_units) for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
-    found = size_and_beam(result) | {"compared": f"{int(result.kept.sum())} detector pixels of {by}"}
+    table = size_and_beam(result) | {"compared": f"{int(result.kept.sum())} detector pixels of {by}"}
     if result.n_grains == 1:
-        return found | {"grains": f"1, equivalent diameter {middle}"}
+        return table | {"grains": f"1, equivalent diameter {middle}"}
     sure = 100 * float((result.confidence > 0).mean())
-    return found | {
+    return table | {
         "grains": f"{result.n_grains}, equivalent diameter {middle} (median; 10 % below {low}, 10 % above {high})",
         "sure": f"{sure:.1f} % of the positions correlate best with their own grain",
     }

@@ -77,17 +77,17 @@ def key_lines(result: Any, width: int) -> list[str]:
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     weighting = "weighted for counting noise" if parameters["weighting"] == "poisson" else "not weighted"
     loss = "least squares" if parameters["loss"] == "frobenius" else "Poisson likelihood"
-    found = [
+    texts = [
         f"scan: {size}; {span}; {counts}",
         f"spectra: {weighting}, {loss}"
         + (f", blocks of {_sides(parameters['blocks'])}" if parameters["blocks"] else ""),
         f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
     ]
     if result.above_edge:
-        found.append(f"above the bare edge of counting noise: {result.above_edge}")
-    found.append(f"residual, {result.residual_unit}: {number(float(np.mean(result.residual_map)))} on average")
-    found += [f"Note: {note}" for note in result.provenance.notes]
-    lines = [line for text in found for line in textwrap.wrap(text, width)]
+        texts.append(f"above the bare edge of counting noise: {result.above_edge}")
+    texts.append(f"residual, {result.residual_unit}: {number(float(np.mean(result.residual_map)))} on average")
+    texts += [f"Note: {note}" for note in result.provenance.notes]
+    lines = [line for text in texts for line in textwrap.wrap(text, width)]
     return lines if len(lines) <= 12 else [*lines[:11], "… (all notes stand on the last page)"]
 
 
@@ -207,14 +207,14 @@ def _peaks(spectrum: NDArray[Any], energy: NDArray[Any], counts: float, units: s
     roots = np.sqrt(spectrum * counts)
     smooth = np.convolve(np.pad(roots, 2, mode="edge"), np.ones(5) / 5, mode="valid")
     noise = 1.48 * float(np.median(np.abs(roots - smooth)))
-    found, about = find_peaks(smooth, prominence=max(3 * noise, 0.04 * float(smooth.max()), 1e-30))
+    peaks, about = find_peaks(smooth, prominence=max(3 * noise, 0.04 * float(smooth.max()), 1e-30))
     chosen: list[int] = []
-    room = 0.022 * (energy[-1] - energy[0])
+    gap = 0.022 * (energy[-1] - energy[0])
     # Behind a dip the continuum seems a peak.
     around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(smooth, 60, mode="edge"), 121), axis=1)
-    above = smooth[found] > 1.2 * around[found]
-    for spot in found[above][np.argsort(-about["prominences"][above], kind="stable")]:
-        if len(chosen) < _LABELS and all(abs(energy[spot] - energy[other]) > room for other in chosen):
+    above = smooth[peaks] > 1.2 * around[peaks]
+    for spot in peaks[above][np.argsort(-about["prominences"][above], kind="stable")]:
+        if len(chosen) < _LABELS and all(abs(energy[spot] - energy[other]) > gap for other in chosen):
             chosen.append(int(spot))
     chosen = [low + int(np.argmax(spectrum[low : spot + 3])) for spot in chosen for low in [max(spot - 2, 0)]]
     digits = 2 if units == "keV" else 0

@@ -74,11 +74,11 @@ def draw_map(
         axes.set_xlabel(f"x ({symbol(units)})")
         axes.set_ylabel(f"y ({symbol(units)})")
         wide, high = shown_size(axes)
-        for axis, values, room in ((axes.xaxis, x, 2.5 * wide), (axes.yaxis, y, 4 * high)):
-            if room < 1:
+        for axis, values, most in ((axes.xaxis, x, 2.5 * wide), (axes.yaxis, y, 4 * high)):
+            if most < 1:
                 axis.set_ticks([values.mean()], [f"{values.mean():.3g}"])
             else:
-                axis.set_major_locator(MaxNLocator(nbins=min(4, round(room))))
+                axis.set_major_locator(MaxNLocator(nbins=min(4, round(most))))
     else:
         axes.set_xticks([])
         axes.set_yticks([])
