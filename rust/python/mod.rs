@@ -12,6 +12,7 @@ mod products;
 mod residuals;
 mod rows;
 mod run;
+mod settings;
 mod slic;
 mod spectra;
 mod threads;

@@ -3,31 +3,36 @@
 use super::arrays::{Pixels2, with_rows};
 use super::outside::Outside;
 use super::run::run;
+use super::settings::string_enum;
 use crate::methods::pca::{Options, Pca, Solver, Source, outside, pca as kernel};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
+
+string_enum!(Solver, "solver" { "auto" => Auto, "exact" => Exact, "randomized" => Randomized });
 
 type Found<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, f64, &'static str);
 
 /// `(components, singular values, mean, sum of squares, solver)` of a 2-D array.
 #[pyfunction]
+#[pyo3(signature = (data, *, components, center, weights, solver, seed))]
 fn pca<'py>(
     py: Python<'py>,
     data: Pixels2<'py>,
     components: usize,
     center: bool,
     weights: Option<PyReadonlyArray1<'py, f64>>,
-    solver: &str,
+    solver: Solver,
     seed: u64,
 ) -> PyResult<Found<'py>> {
     let weights = weights.map(|weights| weights.as_array().to_vec());
-    let options = Options { components, center, weights: weights.as_deref(), solver: named(solver), seed };
+    let options = Options { components, center, weights: weights.as_deref(), solver, seed };
     found(py, with_rows!(py, data, rows => run(py, |control| kernel(rows, &options, control))?), components)
 }
 
 /// The same of n × d data that `passes` visits: an object with the methods `moments()`, `gram(mean, weights)`,
 /// `xt_x_q(q, offset)` and `triangle(q, offset, shift)`. `double`: whether the arithmetic is that of float64 data.
 #[pyfunction]
+#[pyo3(signature = (passes, shape, *, double, components, center, weights, solver, seed))]
 #[allow(clippy::too_many_arguments)]
 fn pca_outside<'py>(
     py: Python<'py>,
@@ -37,11 +42,11 @@ fn pca_outside<'py>(
     components: usize,
     center: bool,
     weights: Option<PyReadonlyArray1<'py, f64>>,
-    solver: &str,
+    solver: Solver,
     seed: u64,
 ) -> PyResult<Found<'py>> {
     let weights = weights.map(|weights| weights.as_array().to_vec());
-    let options = Options { components, center, weights: weights.as_deref(), solver: named(solver), seed };
+    let options = Options { components, center, weights: weights.as_deref(), solver, seed };
     let source = Outside::new(passes, shape);
     let result = run(py, |control| {
         if double { outside::<f64>(&source, &options, control) } else { outside::<f32>(&source, &options, control) }
@@ -61,14 +66,6 @@ fn gram<'py>(
     let found = with_rows!(py, data, rows => run(py, |control| rows.gram(&mean, &weights, control))?);
     let d = mean.len();
     PyArray1::from_iter(py, (0..d * d).map(|at| found[(at / d, at % d)])).reshape([d, d])
-}
-
-fn named(solver: &str) -> Solver {
-    match solver {
-        "exact" => Solver::Exact,
-        "randomized" => Solver::Randomized,
-        _ => Solver::Auto,
-    }
 }
 
 fn found(py: Python<'_>, found: Pca, components: usize) -> PyResult<Found<'_>> {

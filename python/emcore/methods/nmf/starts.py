@@ -70,7 +70,7 @@ def _singular(
         row = np.asarray(rows, dtype=np.float64) * (1.0 if factors is None else factors)
         norm = np.linalg.norm(row)
         return np.full((1, 1), norm), row / norm if norm > 0 else row
-    directions, _, mean, _, _ = _emcore.pca(rows, k, False, factors, "auto", 0)
+    directions, _, mean, _, _ = _emcore.pca(rows, components=k, center=False, weights=factors, solver="auto", seed=0)
     return project(rows, directions, mean, False, factors), directions
 
 

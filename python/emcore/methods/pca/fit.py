@@ -140,7 +140,9 @@ def pca(
         checked_range(passes)
         components, singular, mean, squares, used = principal(passes, k, bool(center), factors, solver, seed)
     else:
-        components, singular, mean, squares, used = _emcore.pca(rows, k, bool(center), factors, solver, seed)
+        components, singular, mean, squares, used = _emcore.pca(
+            rows, components=k, center=bool(center), weights=factors, solver=solver, seed=seed
+        )
     return PCAResult(
         components=components,
         singular_values=singular,

@@ -28,8 +28,16 @@ def principal(
 ) -> tuple[Floats, Floats, Floats, float, str]:
     """``(components, singular values, mean, sum of squares, solver)``."""
     source = passes.source
-    double = source.dtype == np.float64
-    return _emcore.pca_outside(_Products(passes), source.shape, double, k, center, weights, solver, seed)
+    return _emcore.pca_outside(
+        _Products(passes),
+        source.shape,
+        double=source.dtype == np.float64,
+        components=k,
+        center=center,
+        weights=weights,
+        solver=solver,
+        seed=seed,
+    )
 
 
 class _Products:

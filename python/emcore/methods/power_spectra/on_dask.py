@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.control import num_threads
+from emcore.methods.power_spectra.settings import Scale, Settings
 
 BYTES = 1 << 26
 """About how much a strip of spectra takes."""
@@ -34,13 +35,14 @@ def range_of_lazy(image: Any) -> tuple[float, float]:
     return low, high
 
 
-def spectra_of_lazy(image: Any, settings: tuple[Any, ...]) -> tuple[Any, float]:
-    """Spectra of all windows as a Dask array, and the offset of the logarithm; settings as the kernel takes them."""
-    strips, scale, offset = Strips(image, settings), settings[4], settings[5]
+def spectra_of_lazy(image: Any, settings: Settings) -> tuple[Any, float]:
+    """Spectra of all windows as a Dask array, and the offset of the logarithm."""
+    strips, scale = Strips(image, settings), settings.scale
     if scale == "log":
         offset = strips.median()
-        scale = "log-over" if offset > 0 else "power"  # which is zero throughout
-    return strips.spectra(scale, offset), offset if settings[4].startswith("log") else 1.0
+        # Where the offset is zero, all powers are.
+        return strips.spectra(("log-over", offset) if offset > 0 else "power"), offset
+    return strips.spectra(scale), 1.0 if isinstance(scale, str) else scale[1]
 
 
 class Strips:
@@ -50,17 +52,17 @@ class Strips:
     Parameters
     ----------
     image : Dask array, shape (height, width)
-    settings : tuple
-        What the kernel takes; its scale is not used.
+    settings : Settings
+        Their scale is not used.
     """
 
-    def __init__(self, image: Any, settings: tuple[Any, ...]) -> None:
+    def __init__(self, image: Any, settings: Settings) -> None:
         from dask import delayed
 
         self.settings = settings
-        window, step, *_, kind, _, _ = settings
+        window, step = settings.window, settings.step
         ny, nx, nky, nkx = _emcore.spectra_shape(image.shape, settings)
-        self.values = (nx, nkx) if kind == "radial" else (nx, nky, nkx)
+        self.values = (nx, nkx) if settings.reduce == "radial" else (nx, nky, nkx)
         rows = max(1, BYTES // (4 * int(np.prod(self.values))))
         self.rows = [min(rows, ny - i) for i in range(0, ny, rows)]
         starts = np.cumsum([0, *self.rows[:-1]]) * step
@@ -68,13 +70,13 @@ class Strips:
         self.parts = [part.rechunk(part.shape).to_delayed().item() for part in parts]
         self._delayed = delayed
 
-    def spectra(self, scale: str, offset: float) -> Any:
+    def spectra(self, scale: Scale) -> Any:
         """A Dask array of the spectra."""
         import dask.array as da
 
         work = self._delayed(_spectra, pure=True)
         blocks = [
-            da.from_delayed(work(part, self._scaled(scale, offset)), (n, *self.values), np.float32)
+            da.from_delayed(work(part, self.settings._replace(scale=scale)), (n, *self.values), np.float32)
             for part, n in zip(self.parts, self.rows, strict=True)
         ]
         return da.concatenate(blocks)
@@ -101,26 +103,23 @@ class Strips:
         import dask
 
         work = self._delayed(_counted, pure=True)
-        found = dask.compute(*(work(part, self._scaled("power", 1.0), upper) for part in self.parts))
+        found = dask.compute(*(work(part, self.settings._replace(scale="power"), upper) for part in self.parts))
         return np.asarray(np.sum(found, axis=0, dtype=np.int64))
 
-    def _scaled(self, scale: str, offset: float) -> tuple[Any, ...]:
-        return (*self.settings[:4], scale, offset, *self.settings[6:])
 
-
-def _spectra(part: NDArray[Any], settings: tuple[Any, ...]) -> NDArray[np.float32]:
+def _spectra(part: NDArray[Any], settings: Settings) -> NDArray[np.float32]:
     """Of one strip, with one thread."""
     from emcore.core.validation import as_image
 
     pixels = as_image(part)
     ny, nx, nky, nkx = _emcore.spectra_shape(pixels.shape, settings)
-    spectra = np.empty((ny, nx, nkx) if settings[6] == "radial" else (ny, nx, nky, nkx), np.float32)
+    spectra = np.empty((ny, nx, nkx) if settings.reduce == "radial" else (ny, nx, nky, nkx), np.float32)
     with num_threads(1):
         _emcore.power_spectra(pixels, settings, spectra.reshape(-1))
     return spectra
 
 
-def _counted(part: NDArray[Any], settings: tuple[Any, ...], upper: int | None) -> NDArray[np.int64]:
+def _counted(part: NDArray[Any], settings: Settings, upper: int | None) -> NDArray[np.int64]:
     """How many values there are of each upper half of the bits; or of each lower half beside this upper one."""
     bits = _spectra(part, settings).view(np.uint32).reshape(-1)
     if upper is None:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.core.validation import as_pixels, check_count, check_finite, check_option
 from emcore.methods.power_spectra.on_dask import range_of_lazy, spectra_of_lazy
+from emcore.methods.power_spectra.settings import Reduction, Scale, Settings
 
 TAPERS = ("hann", "hann-symmetric", "sqrt-hann", "hamming", "none")
 SCALES = ("log", "power", "amplitude")
@@ -160,22 +161,23 @@ def spectra_and_offset(
     check_option(scale, SCALES, "scale")
     if not isinstance(subtract_mean, bool | np.bool_):
         raise TypeError(f"subtract_mean={subtract_mean!r} is a {type(subtract_mean).__name__}; give True or False")
+    scaled: Scale = scale
     if preset is not None:
         check_option(preset, PRESETS, "preset")
         preset_only = {"taper": (taper, "hann"), "subtract_mean": (subtract_mean, True), "scale": (scale, "log")}
         for name, (value, default) in preset_only.items():
             if value != default:
                 raise ValueError(f"{name}={value!r} and preset={preset!r} exclude each other; leave one out")
-        taper, subtract_mean, scale = "sqrt-hann", False, "log-plus"
+        taper, subtract_mean, scaled = "sqrt-hann", False, ("log-plus", JANY_OFFSET)
         if pixels.dtype != np.uint8:
             pixels = _stretched(pixels, low, high)
             low, high = 0.0, 255.0
-    kind, size = _reduction(reduce, window)
-    settings = (window, step, taper, bool(subtract_mean), scale, JANY_OFFSET, kind, size, _unit(low, high))
+    reduction = _reduction(reduce, window)
+    settings = Settings(window, step, taper, bool(subtract_mean), scaled, reduction, _unit(low, high))
     if lazy:
         return spectra_of_lazy(pixels, settings)
     ny, nx, nky, nkx = _emcore.spectra_shape(pixels.shape, settings)
-    spectra = np.empty((ny, nx, nkx) if kind == "radial" else (ny, nx, nky, nkx), np.float32)
+    spectra = np.empty((ny, nx, nkx) if reduction == "radial" else (ny, nx, nky, nkx), np.float32)
     offset = _emcore.power_spectra(pixels, settings, spectra.reshape(-1))
     return spectra, offset
 
@@ -314,16 +316,16 @@ def frequencies(window: int, scale: float = 1.0, full: bool = True) -> NDArray[n
     return index / (window * float(scale))
 
 
-def _reduction(reduce: Any, window: int) -> tuple[str, int]:
-    """Kind and size, for the kernel."""
+def _reduction(reduce: Any, window: int) -> Reduction:
+    """What the kernel takes."""
     if reduce is None:
-        return "none", 0
+        return "none"
     kind, sizes = (reduce[0], reduce[1:]) if isinstance(reduce, tuple | list) and reduce else (reduce, ())
     check_option(kind, ("radial", "crop", "bin"), "reduce")
     if kind == "radial":
         if sizes:
             raise ValueError(f'reduce={reduce!r} is not known; give "radial" alone')
-        return kind, 0
+        return "radial"
     if len(sizes) != 1:
         raise ValueError(f"reduce={reduce!r} has no size; give a pair such as ({kind!r}, 4)")
     if kind == "crop":
