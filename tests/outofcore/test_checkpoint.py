@@ -8,10 +8,15 @@ import warnings
 import numpy as np
 import pytest
 
-from emcore import NMF, PCA, GustafsonKessel, KMeans
+from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
+from emcore._emcore import __version__
 from emcore.methods.nmf.fit import nmf
 from emcore.methods.pca.fit import pca
-from emcore.outofcore.open import as_source
+from emcore.methods.preprocessing import Recipe, prepare
+from emcore.outofcore import checkpoint as module
+from emcore.outofcore.checkpoint import Checkpoint, Digest, Job, Store
+from emcore.outofcore.engine import Passes
+from emcore.outofcore.open import as_source, open_rows
 
 MODELS = {
     "pca": "PCA(3, svd_solver='randomized'",
@@ -23,6 +28,8 @@ MODELS = {
     "fuzzy": "FuzzyCMeans(3, max_iter=6, tol=0, n_init=2",
     "ellipsoids": "GustafsonKessel(2, max_iter=5, tol=0, gamma=0.1",
 }
+
+ESTIMATORS = {each.__name__: each for each in (NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans)}
 
 CODE = """
 import os, signal, sys, warnings
@@ -146,3 +153,178 @@ def test_nothing_in_a_checkpoint_is_unpickled_and_no_other_file_is_left(tmp_path
             assert all(file[name].dtype.kind in "biufU" for name in file.files)
             assert json.loads(str(file["identity"]))["the shape of the data"] == [400, 8]
     assert len(list(tmp_path.iterdir())) == 5
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+def kill_in_pass(number, monkeypatch):
+    """The job dies in the middle of this pass."""
+    call, made = Passes.__call__, []
+
+    def counted(self, function, *args, **options):
+        def dying(x, state, index, *rows):
+            if index > 0:
+                raise Killed
+            return function(x, state, index, *rows)
+
+        made.append(function)
+        return call(self, dying if len(made) == number else function, *args, **options)
+
+    monkeypatch.setattr(Passes, "__call__", counted)
+
+
+def chosen(place, folder, chunks=(100, -1)):
+    """The data of a file, as they are found in one of several places."""
+    stored = np.load(folder / "x.npy", mmap_mode="r")
+    if place == "Dask":
+        return pytest.importorskip("dask.array").from_array(stored, chunks=chunks)
+    if place == "chosen rows":  # of the middle; that which changes is in a slab without any
+        return prepare(Recipe(as_source(stored), rows=np.arange(150, 350)))
+    return as_source(stored) if place == "memory map" else np.array(stored)
+
+
+@pytest.mark.parametrize("place", ["memory map", "memory", "Dask", "chosen rows"])
+@pytest.mark.parametrize("name", MODELS)
+def test_data_that_changed_in_any_row_are_refused_in_the_first_pass_and_the_file_is_kept(
+    name, place, tmp_path, monkeypatch
+):
+    data = write(tmp_path / "x.npy", 6 if name == "ellipsoids" else 80)
+    monkeypatch.setattr("emcore.outofcore.sources.SLAB_BYTES", data.nbytes // 5)
+
+    def fit():
+        model = eval(f"{MODELS[name]})", ESTIMATORS).set_params(checkpoint=tmp_path / "c.npz")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return model.fit(chosen(place, tmp_path))
+
+    with monkeypatch.context() as killing:
+        kill_in_pass(3, killing)
+        with pytest.raises(Killed):
+            fit()
+    saved = (tmp_path / "c.npz").read_bytes()
+    data[7, 2] += 1  # which is not sampled
+    np.save(tmp_path / "x.npy", data)
+    made = []
+    with monkeypatch.context() as counting:
+        call = Passes.__call__
+        counting.setattr(Passes, "__call__", lambda *args, **options: made.append(1) or call(*args, **options))
+        with pytest.raises(ValueError, match=r"c\.npz' is of other data: values have changed.*name another file"):
+            fit()
+    assert len(made) == 1
+    assert (tmp_path / "c.npz").read_bytes() == saved
+    data[7, 2] -= 1
+    np.save(tmp_path / "x.npy", data)
+    fit()
+
+
+def test_slabs_of_any_size_and_any_order_of_axes_have_the_same_hash():
+    rows = np.random.default_rng(0).integers(0, 99, (500, 80)).astype("u2")
+    whole = Digest(1)
+    whole.add([rows])
+    for array in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=1)[:, ::2], rows.reshape(50, 10, 80)):
+        for size in (1, 7, 500):
+            digest = Digest(1)
+            for start in range(0, len(array), size):
+                digest.add([array[start : start + size]])
+            assert digest.hex() == whole.hex()
+    other = rows.copy()
+    other[499, 79] += 1
+    changed = Digest(1)
+    changed.add([other])
+    assert changed.hex() != whole.hex()
+
+
+def test_what_is_read_back_after_the_last_pass_needs_none_and_so_compares_the_sample_only(tmp_path, monkeypatch):
+    data = write(tmp_path / "x.npy")
+    first = pca(data, 3, solver="randomized", checkpoint=tmp_path / "c.npz")
+    monkeypatch.setattr(Passes, "__call__", None)
+    again = pca(data, 3, solver="randomized", checkpoint=tmp_path / "c.npz")
+    assert np.array_equal(first.components, again.components)
+
+
+def rewritten(path, change):
+    """The same checkpoint with another identity."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    identity = json.loads(str(arrays.pop("identity")))
+    change(identity)
+    np.savez(path, identity=np.asarray(json.dumps(identity)), **arrays)
+
+
+def test_the_checkpoint_of_another_version_is_refused(tmp_path):
+    data = write(tmp_path / "x.npy")
+    nmf(data, 3, max_iter=2, tol=0, checkpoint=tmp_path / "c.npz")
+    rewritten(tmp_path / "c.npz", lambda identity: identity.update({"the version of emcore": "0.0.9"}))
+    saved = (tmp_path / "c.npz").read_bytes()
+    with pytest.raises(ValueError, match=f"the version of emcore was 0.0.9, and is {__version__}; name another file"):
+        nmf(data, 3, max_iter=2, tol=0, checkpoint=tmp_path / "c.npz")
+    assert (tmp_path / "c.npz").read_bytes() == saved
+
+
+def test_a_checkpoint_of_emcore_0_1_0_is_refused_with_a_reason(tmp_path):
+    data = write(tmp_path / "x.npy")
+    rows = np.unique(np.linspace(0, 399, 16).astype(int))
+    identity = {  # as that version wrote it
+        "the shape of the data": [400, 80],
+        "the type of the data": "uint16",
+        "a sample of the data": module._plain(data[rows]),
+        "method": "pca",
+        "n_components": 2,
+        "center": True,
+        "solver": "randomized",
+        "seed": 0,
+        "weights": None,
+        "the cut into blocks (by memory, or chunks)": [1, 400],
+    }
+    moments = {f"once._moments.0.{i}": np.asarray(value) for i, value in enumerate((400, data.mean(0), data.var(0)))}
+    np.savez(tmp_path / "c.npz", identity=np.asarray(json.dumps(identity)), **moments)
+    saved = (tmp_path / "c.npz").read_bytes()
+    with pytest.raises(ValueError, match=r"was written by emcore 0\.1\.0, which kept neither its version nor a hash"):
+        pca(data, 2, solver="randomized", checkpoint=tmp_path / "c.npz")
+    assert (tmp_path / "c.npz").read_bytes() == saved
+
+
+def job(tmp_path):
+    return Job(tmp_path / "job.npz", open_rows(np.eye(3), checkpoint="job.npz").cut(), {})
+
+
+def test_steps_and_fits_are_known_by_their_names_in_whatever_order(tmp_path):
+    first, asked = job(tmp_path), []
+    first.step("noise", lambda: (1, "noise"))
+    first.step("rank", lambda: (2,))
+    first.fit("factors").save("hals", w=np.arange(3))
+    second = job(tmp_path)
+    assert second.fit("factors").load("hals")["w"].tolist() == [0, 1, 2]
+    assert second.step("rank", lambda: asked.append(1)) == (2,)
+    assert second.step("another", lambda: (3,)) == (3,)
+    assert second.step("noise", lambda: asked.append(1)) == (1, "noise")
+    assert asked == []
+
+
+def test_names_within_a_step_are_its_own_and_dropped_with_its_end(tmp_path):
+    first = job(tmp_path)
+
+    def outer():
+        assert first.step("sums", lambda: (1,)) == (1,)
+        first.fit("nmf").save("hals", w=np.arange(3))
+        return (5,)
+
+    first.step("outer", outer)
+    assert first.step("sums", lambda: (2,)) == (2,)
+    with np.load(tmp_path / "job.npz") as file:
+        assert set(file.files) == {"identity", "digests", "outer/0", "sums/0"}
+
+
+def test_a_name_asked_for_twice_is_an_error(tmp_path):
+    twice = job(tmp_path)
+    twice.step("sums", lambda: (1,))
+    for ask in (lambda: twice.step("sums", lambda: (1,)), lambda: twice.fit("sums")):
+        with pytest.raises(RuntimeError, match=r"'sums/' is asked for twice in one job.*a name of its own"):
+            ask()
+    source = open_rows(np.eye(3), checkpoint="x.npz").cut()
+    passes = Checkpoint(Store(None, source, {}))
+    passes.once("mean", lambda: (1,))
+    with pytest.raises(RuntimeError, match="is asked for twice"):
+        passes.once("mean", lambda: (1,))

@@ -183,7 +183,7 @@ def test_chunks_larger_than_the_budget_are_cut_along_the_scan_where_they_are_rea
         source = as_source(data).cut("30 kB", per_row=4, fixed=1000)
     assert source.peak <= 30_000
     stored.read.clear()
-    found = dask.compute(*source.chunks[0])
+    found = dask.compute(*(block.chunks[0] for block in source.blocks))
     assert max(stored.read) <= (30_000 - 4200) // CHUNKS_AT_ONCE
     assert sum(stored.read) == cube.nbytes  # once
     for block, rows in zip(source.blocks, found, strict=True):
@@ -201,7 +201,7 @@ def test_chunks_that_something_makes_are_cut_when_they_are_made_and_lines_too_lo
     data = da.from_array(cube, chunks=(20, 20, -1)).map_blocks(double, dtype=cube.dtype, meta=cube[:0])
     with pytest.warns(RuntimeWarning, match=r"rechunked to \(1, 5, 60\), each made whole and then cut"):
         source = as_source(data).cut(120 * 6 * CHUNKS_AT_ONCE)
-    for block, rows in zip(source.blocks, dask.compute(*source.chunks[0]), strict=True):
+    for block, rows in zip(source.blocks, dask.compute(*(block.chunks[0] for block in source.blocks)), strict=True):
         assert np.array_equal(rows, 2 * cube[block.where])
     assert made == [(20, 20, 60)] * 2
 

@@ -17,11 +17,10 @@ from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.core.validation import as_rows, check_finite, check_option
 from emcore.outofcore.engine import begin
-from emcore.outofcore.moments import checked_range, mean_and_squares
+from emcore.outofcore.moments import check_values, checked_range, mean_and_squares, row_and_column_sums
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
-from emcore.outofcore.sums import row_and_column_sums
 
 Floats = NDArray[np.float64]
 
@@ -115,7 +114,7 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
     index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
     source = Source(parts, [recipe for _, _, *recipe in checked], "the prepared data", index)  # type: ignore[misc]
-    for name in ("budget", "beside", "job"):
+    for name in ("budget", "beside", "job", "view"):
         setattr(source, name, getattr(outside[0], name))
     return source
 
@@ -125,7 +124,7 @@ def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, 
     normalize = check_option(recipe.normalize, NORMALIZATIONS, "normalize")
     rows = open_rows(recipe.data, name, memory=memory)
     if isinstance(rows, Source):
-        checked_range(begin(rows, memory, None, {}, 0, 0, quiet=True), nonnegative=normalize in POSITIVE)
+        check_values(rows, memory, nonnegative=normalize in POSITIVE)
     else:
         rows = as_rows(rows, name, nonnegative=normalize in POSITIVE)
     d = rows.shape[1]
@@ -209,7 +208,7 @@ def mean_and_variance(data: ArrayLike | PreparedRows) -> tuple[NDArray[np.float6
     """
     rows = open_rows(data, "data")
     if isinstance(rows, Source):
-        passes = begin(rows, None, None, {}, 0, 8 * rows.shape[1] * 32, quiet=True)
+        passes = begin(rows, "moments", None, None, {}, 0, 8 * rows.shape[1] * 32, quiet=True)
         checked_range(passes)
         mean, squares = mean_and_squares(passes)
     else:

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise, product
 from math import prod
 from typing import Any
@@ -22,12 +22,14 @@ class Block:
     """
     Some rows: `where` they are stored in the navigation axes, in the order in which they are visited.
 
-    Of a source of chosen rows, `chosen` are those among the stored ones, and `places` where they are in the source.
+    Of Dask arrays these are `chunks`, one of each part. Of a source of chosen rows, `chosen` are those among the stored
+    ones, and `places` where they are in the source.
     """
 
     index: int
     where: tuple[slice, ...]
     rows: int
+    chunks: tuple[Any, ...] = ()
     chosen: NDArray[np.intp] | None = None
     places: NDArray[np.intp] | None = None
 
@@ -91,16 +93,21 @@ def _read_in_pieces(array: Any, chunks: tuple[tuple[int, ...], ...]) -> Any:
     return da.block(np.expand_dims(pieces, -1).tolist())
 
 
-def with_chosen(blocks: Sequence[Block], chosen: NDArray[np.intp], grid: tuple[int, ...]) -> list[tuple[Block, Block]]:
-    """The blocks that hold chosen rows, each as it was and as it is of these rows only."""
-    kept = np.zeros(prod(grid), dtype=bool)
-    kept[chosen] = True
-    places = (np.cumsum(kept) - 1).reshape(grid)
-    kept = kept.reshape(grid)
-    found: list[tuple[Block, Block]] = []
+def with_chosen(
+    blocks: Sequence[Block], chosen: NDArray[np.intp], grid: tuple[int, ...]
+) -> tuple[list[Block], list[Block]]:
+    """The blocks that hold chosen rows, of these rows only; and the others, of no rows."""
+    taken = np.zeros(prod(grid), dtype=bool)
+    taken[chosen] = True
+    places = (np.cumsum(taken) - 1).reshape(grid)
+    taken = taken.reshape(grid)
+    visited: list[Block] = []
+    unvisited: list[Block] = []
     for block in blocks:
-        inside = np.flatnonzero(kept[block.where])
+        inside = np.flatnonzero(taken[block.where])
         if inside.size:
             at = places[block.where].reshape(-1)[inside]
-            found.append((block, Block(len(found), block.where, len(inside), inside, at)))
-    return found
+            visited.append(Block(len(visited), block.where, len(inside), block.chunks, inside, at))
+        else:
+            unvisited.append(replace(block, rows=0))
+    return visited, unvisited

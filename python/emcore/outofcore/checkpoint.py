@@ -1,24 +1,66 @@
 """
-A long job that is killed goes on from its last full pass: what it knew then, in one file, written whole.
+A long job that is killed goes on from its last full pass: its state then, in one file that is written whole.
 
-A fit keeps a `Checkpoint` in a `Store`. A `Job` is several fits and passes in a row, kept in one store.
+A fit saves its state in a `Checkpoint`. A `Job` is several fits and steps in a row. Both are views of a `Store`, the
+file, which is recognised by the version that wrote it, the settings, the shape and type of the data, and the data
+themselves: a sample of rows is compared at once, and a hash of all of them in the first pass that reads them anew.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
+from emcore._emcore import __version__
 from emcore.core.files import check_output, new_file
 from emcore.outofcore.sources import Source
 
+FORMAT = 2
+"""Of the file; that of emcore 0.1.0 named neither itself nor its version."""
 SAMPLED = 16
-"""Rows by which data are recognised."""
+"""Rows that are compared at once."""
+_PIECE = 1 << 20
+"""Bytes that are copied at a time to be hashed, where they do not lie one after another."""
+
+
+class Digest:
+    """
+    A hash of rows that come in their order, of every part of a source by itself: however they are cut, it is the same.
+
+    Examples
+    --------
+    >>> rows, whole, slabs = np.arange(12).reshape(6, 2), Digest(1), Digest(1)
+    >>> whole.add([rows])
+    >>> for slab in (rows[:1], rows[1:4], rows[4:]):
+    ...     slabs.add([slab])
+    >>> whole.hex() == slabs.hex()
+    True
+    """
+
+    def __init__(self, parts: int) -> None:
+        self._of_parts = [hashlib.sha1(usedforsecurity=False) for _ in range(parts)]
+
+    def add(self, rows: Sequence[NDArray[Any]]) -> None:
+        """The next rows, of every part as they are stored."""
+        for digest, part in zip(self._of_parts, rows, strict=True):
+            step = len(part) if part.flags.c_contiguous else max(1, _PIECE * len(part) // max(part.nbytes, 1))
+            for start in range(0, len(part), max(step, 1)):
+                digest.update(np.ascontiguousarray(part[start : start + step]).view(np.uint8).data)
+
+    def hex(self) -> str:
+        """Of all parts together."""
+        return combined([digest.hexdigest() for digest in self._of_parts])
+
+
+def combined(digests: Sequence[str]) -> str:
+    """One hash of several, which depends on their order."""
+    return hashlib.sha1("".join(digests).encode(), usedforsecurity=False).hexdigest()
 
 
 class Store:
@@ -30,22 +72,25 @@ class Store:
     path : str, Path or None
     source : Source
         Cut into blocks.
-    parameters : dict
+    settings : dict
         Of the fit: with others, or other data, the file is refused.
 
     Raises
     ------
     ValueError
-        The file is no checkpoint, or one of other data or parameters; the first that differs is named.
+        The file is no checkpoint, or one of other data, settings or another version; the first that differs is named.
     """
 
-    def __init__(self, path: Any, source: Source, parameters: dict[str, Any]) -> None:
+    def __init__(self, path: Any, source: Source, settings: dict[str, Any]) -> None:
         self.path = None if path is None else Path(path)
-        self.kept: dict[str, Any] = {}
+        self.saved: dict[str, Any] = {}
+        self._digests: dict[str, str] = {}
+        self._compared: set[str] = set()
         if self.path is None:
             return
         cut = [len(source.blocks), max(block.rows for block in source.blocks)]
-        self.identity = {**_recognised(source), **{key: _plain(value) for key, value in parameters.items()}}
+        self.identity = {"the format of checkpoints": FORMAT, "the version of emcore": __version__}
+        self.identity |= {**_sampled(source), **{key: _plain(value) for key, value in settings.items()}}
         self.identity["the cut into blocks (by memory, or chunks)"] = cut
         check_output(self.path, overwrite=True)
         if self.path.exists():
@@ -54,33 +99,74 @@ class Store:
     def _read(self, path: Path) -> None:
         try:
             with ZipFile(path), np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
-            theirs = json.loads(str(found.pop("identity")))
+                saved = {name: file[name] for name in file.files}
+            identity = json.loads(str(saved.pop("identity")))
+            digests = json.loads(str(saved.pop("digests", "{}")))
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise ValueError(f"checkpoint={str(path)!r} is not a checkpoint: name another file") from error
-        for key in {**self.identity, **theirs}:
-            if theirs.get(key) != self.identity.get(key):
+        if "the format of checkpoints" not in identity:
+            raise ValueError(
+                f"checkpoint={str(path)!r} was written by emcore 0.1.0, which kept neither its version nor a hash of "
+                "all data: a job cannot go on from it; name another file, or remove it to start anew"
+            )
+        for key in {**self.identity, **identity}:
+            if identity.get(key) != self.identity.get(key):
                 raise ValueError(
-                    f"checkpoint={str(path)!r} is of another job: {key} was {theirs.get(key)}, and is "
+                    f"checkpoint={str(path)!r} is of another job: {key} was {identity.get(key)}, and is "
                     f"{self.identity.get(key)}; name another file, or remove it to start anew"
                 )
-        self.kept = found
+        self.saved, self._digests = saved, digests
+
+    def hashes(self, view: str) -> bool:
+        """Whether the next pass over this view of the data is to take their hash: the first one of every run does."""
+        return self.path is not None and view not in self._compared
+
+    def compare(self, view: str, digest: str) -> None:
+        """
+        Refuse to go on if this hash is not that which an earlier run took of the same view of the data.
+
+        Raises
+        ------
+        ValueError
+            The data have changed. The file stays as it is.
+        """
+        if self._digests.setdefault(view, digest) != digest:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is of other data: values have changed since it was written, though not "
+                "in the rows that are sampled; name another file, or remove it to start anew"
+            )
+        self._compared.add(view)
 
     def write(self, new: dict[str, Any], instead_of: str | None = None) -> None:
-        """Keep more; of what is kept, not what has names that begin so."""
+        """Save more; of what is saved, drop what has names that begin with `instead_of`."""
         if instead_of is not None:
-            self.kept = {key: value for key, value in self.kept.items() if not key.startswith(instead_of)}
-        self.kept.update(new)
+            self.saved = {key: value for key, value in self.saved.items() if not key.startswith(instead_of)}
+        self.saved.update(new)
         if self.path is not None:
+            texts = {"identity": self.identity, "digests": self._digests}
+            arrays = {**{key: np.asarray(json.dumps(text)) for key, text in texts.items()}, **self.saved}
             with new_file(self.path, overwrite=True) as temporary, open(temporary, "wb") as file:
-                np.savez(file, identity=np.asarray(json.dumps(self.identity)), **self.kept)
+                np.savez(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
 
 
+class _Names:
+    """Names of a scope, each of which is asked for once."""
+
+    def __init__(self) -> None:
+        self._asked: set[str] = set()
+
+    def add(self, name: str) -> str:
+        if name in self._asked:
+            raise RuntimeError(f"{name!r} is asked for twice in one job: what it saves needs a name of its own")
+        self._asked.add(name)
+        return name
+
+
 class Checkpoint:
     """
-    What is known of a fit after each full pass.
+    The state of a fit after each full pass.
 
     Parameters
     ----------
@@ -90,45 +176,51 @@ class Checkpoint:
     """
 
     def __init__(self, store: Store, prefix: str = "") -> None:
-        self._store, self._prefix, self.path = store, prefix, store.path
-        self._asked: dict[str, int] = {}
+        self.store, self._prefix, self.path = store, prefix, store.path
+        self._names = _Names()
 
     def once(self, name: str, compute: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-        """What `compute` gives, or gave in the run that was killed; of one name always asked in the same order."""
-        self._asked[name] = self._asked.get(name, -1) + 1
-        name = f"{self._prefix}once.{name}.{self._asked[name]}."
-        if f"{name}0" not in self._store.kept:
-            self._store.write(_numbered(name, compute()))
-        return _found(name, self._store.kept)
+        """
+        What `compute` gives, or gave in the run that was killed.
+
+        Raises
+        ------
+        RuntimeError
+            The name was asked for before: number what is repeated.
+        """
+        name = self._names.add(f"{self._prefix}once.{name}.")
+        if f"{name}0" not in self.store.saved:
+            self.store.write(_numbered(name, compute()))
+        return _values(name, self.store.saved)
 
     def load(self, phase: str) -> dict[str, Any] | None:
-        """What `save` kept last, if it was this phase: as after `save`, the arrays are those that are kept."""
-        if str(self._store.kept.get(f"{self._prefix}phase")) != phase:
+        """What `save` saved last, if it was in this phase: the arrays are those in the store, as after `save`."""
+        if str(self.store.saved.get(f"{self._prefix}phase")) != phase:
             return None
         start = f"{self._prefix}state."
-        found = {key[len(start) :]: value for key, value in self._store.kept.items() if key.startswith(start)}
-        return {key: value.item() if value.ndim == 0 else value for key, value in found.items()}
+        state = {key[len(start) :]: value for key, value in self.store.saved.items() if key.startswith(start)}
+        return {key: value.item() if value.ndim == 0 else value for key, value in state.items()}
 
     def save(self, phase: str, **state: Any) -> None:
-        """Keep the state after a full pass; that of the phase before is dropped."""
+        """Save the state after a full pass; that of the phase before is dropped."""
         if self.path is None:
             return
         start = f"{self._prefix}state."
-        kept = {f"{start}{key}": np.asarray(value) for key, value in state.items()}
-        self._store.write({f"{self._prefix}phase": np.asarray(phase), **kept}, instead_of=start)
+        arrays = {f"{start}{key}": np.asarray(value) for key, value in state.items()}
+        self.store.write({f"{self._prefix}phase": np.asarray(phase), **arrays}, instead_of=start)
 
 
 class Job:
     """
-    Several fits and passes in a row: those that had ended when the job was killed are not made again.
+    Several fits and steps in a row: those that had ended when the job was killed are not made again.
 
-    They are known by their number, so that the job must ask for them in the same order each time. What they keep on
-    their way is dropped when the step that they are part of has ended.
+    Each has a name, by which it is recognised. The names asked for within a step are its own; what is saved under them
+    is dropped when the step has ended.
 
     Parameters
     ----------
-    path, source, parameters
-        As of `Store`; the parameters are those of the whole job.
+    path, source, settings
+        As of `Store`; the settings are those of the whole job.
 
     Examples
     --------
@@ -138,56 +230,78 @@ class Job:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for total in (3, 4):  # which the second run does not come to ask
     ...         job = Job(Path(folder, "job.npz"), source, {})
-    ...         job.step(lambda total=total: (total,))
+    ...         job.step("total", lambda total=total: (total,))
     (3,)
     (3,)
     """
 
-    def __init__(self, path: Any, source: Source, parameters: dict[str, Any]) -> None:
-        self._store = Store(path, source, parameters)
-        self._prefix, self._next = "", 0
+    def __init__(self, path: Any, source: Source, settings: dict[str, Any]) -> None:
+        self._store, self._names = Store(path, source, settings), _Names()
+        self._scope = ""
 
-    def _name(self) -> str:
-        self._next += 1
-        return f"{self._prefix}{self._next - 1}/"
+    def fit(self, name: str) -> Checkpoint:
+        """
+        Of the fit of this name.
 
-    def fit(self) -> Checkpoint:
-        """Of the next fit."""
-        return Checkpoint(self._store, self._name())
+        Raises
+        ------
+        RuntimeError
+            There was one before in the same step.
+        """
+        return Checkpoint(self._store, self._names.add(f"{self._scope}{name}/"))
 
-    def step(self, compute: Callable[[], tuple[Any, ...]], known: dict[str, Any] | None = None) -> tuple[Any, ...]:
+    def step(
+        self, name: str, compute: Callable[[], tuple[Any, ...]], known: dict[str, Any] | None = None
+    ) -> tuple[Any, ...]:
         """
         What `compute` gives, or gave in the run that was killed: arrays that are not to be changed, numbers, words.
 
-        `known` is what it finds out about the values of a source, see `Source.known`.
+        Parameters
+        ----------
+        name : str
+        compute : callable
+        known : dict, optional
+            What it finds out about the values of a source, see `Source.known`.
+
+        Raises
+        ------
+        RuntimeError
+            There was a step or fit of this name before in the same step.
         """
-        name = self._name()
-        if f"{name}0" not in self._store.kept:
-            outer, self._prefix, self._next = (self._prefix, self._next), name, 0
+        name = self._names.add(f"{self._scope}{name}/")
+        if f"{name}0" not in self._store.saved:
+            outer, self._scope = self._scope, name
             try:
-                found = compute()
+                values = compute()
             finally:
-                self._prefix, self._next = outer
+                self._scope = outer
             limits = {f"{name}range": np.array(known["range"])} if known and "range" in known else {}
-            self._store.write({**_numbered(name, found), **limits}, instead_of=name)
-        if known is not None and f"{name}range" in self._store.kept:
-            known["range"] = tuple(self._store.kept[f"{name}range"].tolist())
-        return _found(name, self._store.kept)
+            self._store.write({**_numbered(name, values), **limits}, instead_of=name)
+        if known is not None and f"{name}range" in self._store.saved:
+            known["range"] = tuple(self._store.saved[f"{name}range"].tolist())
+        return _values(name, self._store.saved)
+
+    def compare(self, view: str, rows: NDArray[Any]) -> None:
+        """Refuse to go on if these rows, which are read without a pass, have changed; see `Store.compare`."""
+        if self._store.hashes(view):
+            digest = Digest(1)
+            digest.add([rows])
+            self._store.compare(view, digest.hex())
 
 
-def step(rows: Any, compute: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+def step(rows: Any, name: str, compute: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
     """What `compute` gives of rows, or of an image: as a step of the job that these are of, if they are of one."""
     job: Job | None = getattr(rows, "job", None)
-    return compute() if job is None else job.step(compute, getattr(rows, "known", None))
+    return compute() if job is None else job.step(name, compute, getattr(rows, "known", None))
 
 
 def _numbered(name: str, values: tuple[Any, ...]) -> dict[str, Any]:
     return {f"{name}{i}": np.asarray(value) for i, value in enumerate(values)}
 
 
-def _found(name: str, kept: dict[str, Any]) -> tuple[Any, ...]:
-    count = sum(key.startswith(name) and key[len(name) :].isdecimal() for key in kept)
-    values = [kept[f"{name}{i}"] for i in range(count)]
+def _values(name: str, saved: dict[str, Any]) -> tuple[Any, ...]:
+    count = sum(key.startswith(name) and key[len(name) :].isdecimal() for key in saved)
+    values = [saved[f"{name}{i}"] for i in range(count)]
     return tuple(value.item() if value.ndim == 0 else value for value in values)
 
 
@@ -198,7 +312,7 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=float))
 
 
-def _recognised(source: Source) -> dict[str, Any]:
+def _sampled(source: Source) -> dict[str, Any]:
     n = source.shape[0]
     rows = source.take(np.unique(np.linspace(0, n - 1, min(n, SAMPLED)).astype(int)).tolist())
     return {

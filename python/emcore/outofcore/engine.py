@@ -1,9 +1,12 @@
 """
 One pass over rows out of core: slabs one after another or, in `emcore.outofcore.on_dask`, the blocks of a Dask array.
 
-`function(rows, state, index, *of_rows)` visits the rows of one block and returns its partial, a tuple, and then what is
-kept of every row. It is a pure function of `emcore.methods` that can be sent to another process. Partials are merged in
-pairs, always the same ones, so that the result has the same bits wherever the blocks were visited.
+`function(rows, state, index, *of_rows)` visits the rows of one block and returns its partial, a tuple, and then one
+array for each of `into`, with an entry for every row. It is a pure function of `emcore.methods` that can be sent to
+another process. Partials are merged in pairs, always the same ones, so that the result has the same bits wherever the
+blocks were visited.
+
+The first pass of a run with a checkpoint takes a hash of the data: in the thread that reads ahead, or on the workers.
 """
 
 import logging
@@ -18,16 +21,17 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.core.memory import in_words
 from emcore.outofcore.blocks import Block
-from emcore.outofcore.checkpoint import Checkpoint, Store
+from emcore.outofcore.checkpoint import Checkpoint, Digest, Store, combined
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree, add
 from emcore.outofcore.sources import Source
 
 
 def begin(
     source: Source,
+    name: str,
     memory: Any,
     checkpoint: Any,
-    parameters: dict[str, Any],
+    settings: dict[str, Any],
     per_row: int,
     fixed: int,
     quiet: bool = False,
@@ -35,22 +39,23 @@ def begin(
     """
     Passes over a source cut into blocks, so that `per_row` bytes kept for each row and `fixed` bytes fit into `memory`.
 
-    What is known after each pass is kept in `checkpoint`, or as the next fit of the job that the source is of. The
-    memory that this is going to take is logged or, where a budget was given, printed to stderr, unless `quiet`.
+    The state after each pass is saved in `checkpoint`, which is that of the method `name` with these settings; without
+    one, as the fit of this name of the job that the source is of. The memory that this is going to take is logged or,
+    where a budget was given, printed to stderr, unless `quiet`.
     """
     source = source.cut(memory, per_row, fixed)
     n, d = source.shape
-    told = (
+    prediction = (
         f"emcore: {source.name} of {n} x {d} {source.dtype} in {len(source.blocks)} blocks; "
         f"predicted peak memory {in_words(source.peak)}"
     )
     if memory is not None and not quiet:
-        print(told, file=sys.stderr)
+        print(prediction, file=sys.stderr)
     else:
-        logging.getLogger("emcore").info(told)
+        logging.getLogger("emcore").info(prediction)
     if checkpoint is None and source.job is not None:
-        return Passes(source, source.job.fit())
-    return Passes(source, Checkpoint(Store(checkpoint, source, parameters)))
+        return Passes(source, source.job.fit(name))
+    return Passes(source, Checkpoint(Store(checkpoint, source, {"method": name, **settings})))
 
 
 class Passes:
@@ -72,12 +77,13 @@ class Passes:
 
     def once(
         self,
+        name: str,
         function: Callable[..., tuple[Any, ...]],
         state: Any = None,
         merge: Callable[[Partial, Partial], Partial] = add,
     ) -> Partial:
-        """The merged partial of a pass that keeps nothing of the rows; not repeated after a job was killed."""
-        return self.checkpoint.once(function.__name__, lambda: self(function, state, merge=merge))
+        """The merged partial of the pass of this name, which is made once, though the job be killed after it."""
+        return self.checkpoint.once(name, lambda: self(function, state, merge=merge))
 
     def __call__(
         self,
@@ -87,21 +93,31 @@ class Passes:
         into: Sequence[PerRow] = (),
         merge: Callable[[Partial, Partial], Partial] = add,
     ) -> Partial:
-        """One pass: `rows` are given to the function, and what it returns beside the partial is put `into` these."""
+        """One pass: `rows` are passed to the function, and what it returns beside the partial is put `into` these."""
         self._total += len(self.source)
+        store, view = self.checkpoint.store, self._view()
+        hashed = store.hashes(view)
         callback = _emcore.set_progress(None)
         try:
             run: Any = _in_slabs
             if self.source.lazy:
                 from emcore.outofcore.on_dask import on_dask as run
-            found: Partial = run(self.source, function, state, rows, into, merge, self._report(callback))
-            return found
+            total, digest = run(self.source, function, state, rows, into, merge, self._report(callback), hashed)
+            if hashed:
+                store.compare(view, digest)
+            merged: Partial = total
+            return merged
         finally:
             _emcore.set_progress(callback)
             self._done = self._total
 
+    def _view(self) -> str:
+        """What the hash is of: slabs in any cut have the same, chunks have not."""
+        source = self.source
+        return f"{source.view} {combined([str(source.parts[0].chunks)])}" if source.lazy else source.view
+
     def _report(self, callback: Callable[[int, int], object] | None) -> Callable[[int], None]:
-        """Tells the caller's callback, if there is one, how many rows of this pass are done."""
+        """A function that reports to the caller's callback, if there is one, how many rows of this pass are done."""
         last = time.monotonic()
 
         def report(rows: int) -> None:
@@ -122,41 +138,50 @@ def _in_slabs(
     into: Sequence[PerRow],
     merge: Callable[[Partial, Partial], Partial],
     report: Callable[[int], None],
-) -> Partial:
+    hashed: bool,
+) -> tuple[Partial, str]:
+    """The merged partial, and the hash of the data if that is wanted."""
     for part in source.parts:
         part.check()
     tree, done = Tree(merge), 0
+    digest = Digest(len(source.parts)) if hashed else None
+    slabs = source.blocks
+    if hashed:
+        slabs = sorted([*slabs, *source.unvisited], key=lambda block: block.where[0].start)
     with ThreadPoolExecutor(1, "emcore-read") as reader:
-        ahead: Future[Any] = reader.submit(_read, source, source.blocks[0])
-        for block in source.blocks:
+        ahead: Future[Any] = reader.submit(_read, source, slabs[0], digest)
+        for i, block in enumerate(slabs):
             stored = ahead.result()
-            if block.index + 1 < len(source.blocks):
-                ahead = reader.submit(_read, source, source.blocks[block.index + 1])
-            _emcore.set_progress(_share(report, done, block.rows))
-            x = source.checked_rows(stored, block.chosen)
-            found = _visit(function, x, state, block.index, [of and of.get(block) for of in rows], source)
-            _emcore.set_progress(None)
-            del x
+            if i + 1 < len(slabs):
+                ahead = reader.submit(_read, source, slabs[i + 1], digest)
+            if block.rows:
+                _emcore.set_progress(_share(report, done, block.rows))
+                x = source.checked_rows(stored, block.chosen)
+                own = [of and of.get(block) for of in rows]
+                partial, *of_rows = _visit(function, x, state, block.index, own, source)
+                _emcore.set_progress(None)
+                del x
+                for of, values in zip(into, of_rows, strict=True):
+                    of.put(block, values)
+                tree.add(partial)
             for part, values in zip(source.parts, stored, strict=True):
                 part.release(values)
-            for of, values in zip(into, found[1:], strict=True):
-                of.put(block, values)
-            tree.add(found[0])
             done += block.rows
             report(done)
-    total: Partial = tree.result()
-    return total
+    return tree.result(), "" if digest is None else digest.hex()
 
 
 def _share(report: Callable[[int], None], done: int, rows: int) -> Callable[[int, int], object]:
-    """What a kernel tells of some rows, as rows of the pass."""
+    """The progress of a kernel over some rows, as rows of the pass."""
     return lambda n, of: report(done + rows * n // max(of, 1))
 
 
-def _read(source: Source, block: Block) -> list[NDArray[Any]]:
+def _read(source: Source, block: Block, digest: Digest | None) -> list[NDArray[Any]]:
     stored = source.load(block)
     for part, values in zip(source.parts, stored, strict=True):
         part.ahead(values)
+    if digest is not None:
+        digest.add(stored)
     return stored
 
 

@@ -1,17 +1,35 @@
-"""What one pass tells of the values of rows outside memory."""
+"""What one pass says of the values of rows out of core: their sums, their mean and variance, their range."""
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.outofcore.engine import Passes
-from emcore.outofcore.reduction import Partial
+from emcore.outofcore.engine import Passes, begin
+from emcore.outofcore.reduction import Partial, PerRow
+from emcore.outofcore.sources import Source
+
+Floats = NDArray[np.float64]
+
+
+def row_and_column_sums(source: Source, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:
+    """Of all rows, and of the features over all rows or those at some positions."""
+    n, d = source.shape
+    sums, counted = np.empty(n), np.zeros(n)
+    counted[slice(None) if positions is None else positions] = 1
+    passes = begin(source, "sums", None, None, {}, 24, 8 * d * 32, quiet=True)
+    (columns,) = passes(_sums, rows=[PerRow(passes.source, counted)], into=[PerRow(passes.source, sums)])
+    return sums, columns
+
+
+def _sums(x: Any, state: Any, index: int, counted: Floats) -> tuple[Any, ...]:
+    return (_emcore.xt_y(x, counted.reshape(-1, 1))[:, 0],), _emcore.x_q(x, np.ones((x.shape[1], 1)))[:, 0]
 
 
 def mean_and_squares(passes: Passes) -> Partial:
     """Mean and sum of squared deviations of every feature."""
-    _, mean, squares = passes.once(_moments, merge=_merge)
+    _, mean, squares = passes.once("moments", _moments, merge=_merge)
     return mean, squares
 
 
@@ -29,12 +47,18 @@ def _merge(a: Partial, b: Partial) -> Partial:
 def mean(passes: Passes) -> float:
     """Of all values."""
     if passes.mean is None:
-        passes.mean = float(passes.once(_sum)[0]) / len(passes.source)
+        passes.mean = float(passes.once("mean", _sum)[0]) / len(passes.source)
     return passes.mean
 
 
 def _sum(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     return ((_emcore.mean(x) * x.shape[0],),)
+
+
+def check_values(source: Source, memory: Any, *, nonnegative: bool = False) -> None:
+    """Refuse what `checked_range` refuses, before anything else is done with these rows."""
+    if _range_without_pass(source, nonnegative) is None:
+        checked_range(begin(source, "range", memory, None, {}, 0, 0, quiet=True), nonnegative=nonnegative)
 
 
 def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, float]:
@@ -47,13 +71,9 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
         NaN, infinity or a negative value, with the first position.
     """
     source = passes.source
-    kind = source.dtype.kind if source.recipes is None else "f"
-    if kind == "u" or (kind == "i" and not nonnegative):
-        info: Any = np.iinfo(source.dtype.name)
-        return info.min, info.max
-    if "range" in source.known and (not nonnegative or source.known["range"][0] >= 0):
-        return source.known["range"]  # type: ignore[no-any-return]
-    low, high, bad, negative = passes.once(_range, merge=_widest)
+    if (known := _range_without_pass(source, nonnegative)) is not None:
+        return known
+    low, high, bad, negative = passes.once("range", _range, merge=_widest)
 
     def position(place: Any) -> str:
         at = [*source.position(source.row_of(int(place[0]), int(place[1]))), place[2]]
@@ -71,6 +91,16 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
         )
     source.known["range"] = float(low), float(high)
     return float(low), float(high)
+
+
+def _range_without_pass(source: Source, nonnegative: bool) -> tuple[float, float] | None:
+    """By the type, or an earlier pass."""
+    kind = source.dtype.kind if source.recipes is None else "f"
+    if kind == "u" or (kind == "i" and not nonnegative):
+        info: Any = np.iinfo(source.dtype.name)
+        return info.min, info.max
+    known: tuple[float, float] | None = source.known.get("range")
+    return None if known is None or (nonnegative and known[0] < 0) else known
 
 
 def _range(x: Any, state: Any, index: int) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ class PerRow:
 
     def put(self, block: Block, values: NDArray[Any]) -> None:
         if block.places is not None:
-            self.array[block.places] = values
+            self.array[block.places] = values.reshape(block.rows, *self.array.shape[1:])
             return
         part = self._grid[block.where]
         part[...] = values.reshape(part.shape)

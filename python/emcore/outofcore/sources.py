@@ -54,8 +54,12 @@ class Source:
         Bytes of it that are taken by what a workflow keeps beside its passes.
     job : emcore.outofcore.checkpoint.Job, or None
         Of which passes are part that have no checkpoint of their own.
+    view : str
+        Which features of the data these rows are, where a job has rows of several.
     blocks : list of Block
         None yet before `cut`.
+    unvisited : list of Block
+        Those without a chosen row.
     hold : int
         Of how many blocks, the first ones, the rows are kept when they have been read: as many as memory has room for.
     """
@@ -89,8 +93,9 @@ class Source:
         self.budget: Any = None
         self.beside = 0
         self.job: Any = None
+        self.view = "all"
         self.blocks: list[Block] = []
-        self.chunks: list[list[Any]] = []
+        self.unvisited: list[Block] = []
         self.peak = self.hold = 0
         self._held: dict[int, list[NDArray[Any]]] = {}
         self._plan = 0, 0
@@ -124,9 +129,7 @@ class Source:
         other._plan = check_memory(memory), per_row * self.shape[0] + fixed + self.beside
         other._cut_chunks(memory is not None) if self.lazy else other._cut_slabs()
         if self.chosen is not None:
-            kept = with_chosen(other.blocks, self.chosen, self.grid)
-            other.chunks = [[chunks[old.index] for old, _ in kept] for chunks in other.chunks]
-            other.blocks = [new for _, new in kept]
+            other.blocks, other.unvisited = with_chosen(other.blocks, self.chosen, self.grid)
         return other
 
     def _cut_slabs(self) -> None:
@@ -181,16 +184,19 @@ class Source:
         cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
         places = np.ndindex(*(len(cut) for cut in cuts))
         where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
-        self.blocks = [Block(i, w, prod(s.stop - s.start for s in w)) for i, w in enumerate(where)]
-        self.chunks = [part.to_delayed().ravel().tolist() for part in self.parts]
+        chunks = zip(*(part.to_delayed().ravel().tolist() for part in self.parts), strict=True)
+        self.blocks = [
+            Block(i, w, prod(s.stop - s.start for s in w), of_parts)
+            for i, (w, of_parts) in enumerate(zip(where, chunks, strict=True))
+        ]
         self.peak = kept + row * max(block.rows for block in self.blocks)
 
     def load(self, block: Block) -> list[NDArray[Any]]:
         """The rows of a slab, of every part as they are stored."""
-        if block.index in self._held:
+        if block.rows and block.index in self._held:
             return self._held[block.index]
         stored = [part.read(block.where[0].start, block.where[0].stop) for part in self.parts]
-        if block.index < self.hold:
+        if block.rows and block.index < self.hold:
             self._held[block.index] = stored
         return stored
 

@@ -13,11 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from emcore.core.signals import ENERGIES, Axis, Signal, default_axes
 from emcore.core.validation import as_pixels, check_finite
 from emcore.io.read import as_signal
-from emcore.outofcore.checkpoint import Job
-from emcore.outofcore.engine import begin
-from emcore.outofcore.moments import checked_range
+from emcore.outofcore.checkpoint import Job, step
+from emcore.outofcore.moments import check_values, row_and_column_sums
 from emcore.outofcore.sources import Source
-from emcore.outofcore.sums import row_and_column_sums
 from emcore.scans.spectrum_rows import is_outside, loaded, read_within, rows_outside
 
 _NAMES = ("energy", "energy loss", "eloss", "e", "channel", "spectrum", "signal")
@@ -74,7 +72,10 @@ class SpectrumImage:
             return self.source
         data = self.signal.data
         if block is not None:
-            return np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
+            rows = np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
+            if self.job is not None:
+                self.job.compare(f"block {block}", rows)
+            return rows
         rows = data.reshape(-1, data.shape[-1])
         return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
 
@@ -258,7 +259,7 @@ def select(
     image = SpectrumImage(signal, energies, slice(first, last), None, notes, job=job)
     if out_of_core and (whole or isinstance(navigation_mask, str)):
         source = rows_outside(signal, image.channels, name, memory, job)
-        _check_values(lambda: checked_range(begin(source, None, None, {}, 0, 0, quiet=True), nonnegative=True), name)
+        _check_values(lambda: check_values(source, None, nonnegative=True), name)
         image = replace(image, source=source)
     if navigation_mask is None:
         return image
@@ -316,7 +317,8 @@ def _without_strobe(signal: Signal, out_of_core: bool, memory: Any, job: Job | N
         return 0
     part = slice(0, int(behind[-1]) + 1)
     if out_of_core:
-        sums = row_and_column_sums(rows_outside(signal, part, "spectrum_image", memory, job))[1]
+        rows = rows_outside(signal, part, "spectrum_image", memory, job)
+        sums = step(rows, "sums about a strobe", lambda: row_and_column_sums(rows))[1]
     else:
         sums = signal.data[..., part].sum(axis=tuple(range(signal.data.ndim - 1)), dtype=np.float64)
     lowest = int(behind[np.argmin(sums[behind])])
@@ -327,9 +329,10 @@ def _mask(image: SpectrumImage, navigation_mask: ArrayLike | str) -> NDArray[np.
     if isinstance(navigation_mask, str):
         if navigation_mask != "vacuum":
             raise ValueError(f"navigation_mask={navigation_mask!r} is not known; give 'vacuum' or an array of bool")
-        from emcore.methods.preprocessing import sums_of
+        from emcore.methods.preprocessing import Floats, sums_of
 
-        counts = sums_of(image.rows())[0].reshape(image.grid)
+        rows = image.rows()
+        counts: Floats = step(rows, "counts for the mask", lambda: sums_of(rows))[0].reshape(image.grid)
         return counts < _VACUUM * float(np.quantile(counts, 0.95))
     mask = np.asarray(
         getattr(navigation_mask, "data", navigation_mask)

@@ -98,7 +98,7 @@ def rows_outside(signal: Signal, channels: slice, name: str, memory: Any, job: J
     else:
         source = Source([Stored(data, 1, channels)], name=name)
     source.budget, source.beside = memory, _PER_POSITION * source.shape[0]
-    source.job = job
+    source.job, source.view = job, f"features {channels}"
     return source
 
 

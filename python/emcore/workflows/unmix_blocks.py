@@ -82,7 +82,8 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
     sums, counts = np.zeros(image.energy.size), np.zeros(math.prod(image.grid))
     parts = []
     for block, places in _blocks(image, cut):
-        counts[places], totals, *found = step(image, partial(_searched, image, block, places, settings))
+        searched = partial(_searched, image, block, places, settings)
+        counts[places], totals, *found = step(image, _named("search", block), searched)
         if found:
             sums += totals
             spectra, *choice, evr, above_edge, settled, of_spectra = found
@@ -93,12 +94,17 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
     return parts, sums, counts
 
 
+def _named(step: str, block: Block | None) -> str:
+    """Of a step that is made of every block, or of all."""
+    return step if block is None else f"{step} of the block at {block[0].start}, {block[1].start}"
+
+
 def _searched(
     image: SpectrumImage, block: Block | None, places: NDArray[np.intp], settings: Settings
 ) -> tuple[Any, ...]:
     """Counts of the positions and channels of a block, or of all; and if there are any, what makes its `Part`."""
     rows, allowed = image.rows(block), _allowed(image, places)
-    counts, totals = sums_of(rows, allowed)
+    counts, totals = step(rows, "sums", lambda: sums_of(rows, allowed))
     own = counts if allowed is None else counts[allowed]
     if not own.sum() > 0:
         return counts, totals
@@ -140,7 +146,9 @@ def map_spectra(
 
     Without weights the maps are zero.
     """
-    maps, squares, features = step(image, lambda: _mapped(image, cut, spectra, weights, settings.loss))
+    mapped = partial(_mapped, image, cut, spectra, weights, settings.loss)
+    name = "squares of the data" if weights is None else "maps and residuals"
+    maps, squares, features = step(image, name, mapped)
     return maps, squares, features
 
 
@@ -154,7 +162,7 @@ def _mapped(
         rows = image.rows(block)
         found: Any = np.zeros((len(places), len(spectra)), dtype=maps.dtype)
         if weights is not None:
-            (found,) = step(rows, partial(_maps, rows, spectra, weights, loss))
+            (found,) = step(rows, "maps", partial(_maps, rows, spectra, weights, loss))
         allowed = _allowed(image, places)
         if allowed is None:
             maps[places] = found

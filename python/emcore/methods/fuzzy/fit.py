@@ -262,11 +262,11 @@ def cluster(
     stream = np.random.default_rng(seed)
     best: Any = None
     if isinstance(rows, Source):
-        told = {"method": "fuzzy", "n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
+        told: dict[str, Any] = {"n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
         told.update(init=init if isinstance(init, str) else np.asarray(init), covariances=covariances)
         drawn = 16 + 8 * trials(k) if isinstance(init, str) and init == "k-means++" else 0
         per_row = of_source.row_bytes(k, rows.dtype) + drawn
-        passes = begin(rows, *where, told, per_row, of_source.sums_bytes(d, k, covariances is not None))
+        passes = begin(rows, "fuzzy", *where, told, per_row, of_source.sums_bytes(d, k, covariances is not None))
         checked_range(passes)
         fuzzy = of_source.FuzzyPasses(passes, m, covariances)
         best = fuzzy.runs(runs, centers, given, init, stream, max_iter, tol)

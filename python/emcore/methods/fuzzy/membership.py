@@ -71,7 +71,7 @@ def memberships(
         from emcore.methods.fuzzy import out_of_core as of_source
 
         fixed = of_source.sums_bytes(d, k, shapes is not None)
-        passes = begin(rows, memory, None, {}, of_source.row_bytes(k, rows.dtype), fixed, quiet=True)
+        passes = begin(rows, "memberships", memory, None, {}, of_source.row_bytes(k, rows.dtype), fixed, quiet=True)
         checked_range(passes)
         return of_source.memberships(passes, known, m, shapes)
     return _emcore.memberships(rows, known, m=m, covariances=shapes)

@@ -145,14 +145,14 @@ def kmeans(
         runs = runs if given is None else 1
     stream = np.random.default_rng(seed)
     if isinstance(rows, Source):
-        told = {"method": "kmeans", "n_clusters": k, "init": init if given is None else given, "runs": runs, "tol": tol}
+        told: dict[str, Any] = {"n_clusters": k, "init": init if given is None else given, "runs": runs, "tol": tol}
         if callable(init):
             raise ValueError(
                 "init is a function, which needs all data in memory; give centres, 'k-means++' or 'random'"
             )
         told.update(metric=metric, weights=weights, seed=seed)
         per_row, fixed = of_source.row_bytes(k, init, weights is not None), of_source.sums_bytes(d, k)
-        passes = begin(rows, memory, checkpoint, told, per_row, fixed)
+        passes = begin(rows, "kmeans", memory, checkpoint, told, per_row, fixed)
         checked_range(passes)
         starts = [
             given if given is not None else start_outside(passes.source, k, str(init), weights, stream)
@@ -219,7 +219,7 @@ def _visits(
     """Passes over checked rows outside memory, for centres of as many features."""
     if points.shape[1] != source.shape[1]:
         raise ValueError(f"centers: {points.shape[1]} features, X has {source.shape[1]}; they must be the same")
-    passes = begin(source, memory, None, {}, per_row, of_source.sums_bytes(*points.shape[::-1]), quiet=True)
+    passes = begin(source, "nearest", memory, None, {}, per_row, of_source.sums_bytes(*points.shape[::-1]), quiet=True)
     checked_range(passes)
     return of_source.KMeansPasses(passes, metric, weights)
 

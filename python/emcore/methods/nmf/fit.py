@@ -187,14 +187,14 @@ def _outside(
 ) -> Factors:
     """`nmf` of rows outside memory."""
     real = real_of(source)
-    told = {"method": "nmf", "n_components": k, "init": init, **given, "tol": tol}
+    told = {"n_components": k, "init": init, **given, "tol": tol}
     if init == "random":
         told["random_state"] = repr(random_state)
     for name, value in (("W0", W0), ("H0", H0)):
         if init == "custom" and value is not None:
             told[name] = np.asarray(value)
     fixed = of_source.sums_bytes(source.shape[1], k)
-    passes = begin(source, memory, checkpoint, told, of_source.row_bytes(k, real, init), fixed)
+    passes = begin(source, "nmf", memory, checkpoint, told, of_source.row_bytes(k, real, init), fixed)
     passes.source = source_of_size(passes)
     real_now = real_of(passes.source)
     if (state := passes.checkpoint.load("factors")) is not None:
@@ -323,6 +323,6 @@ def nmf_loss(
 
 def _visits(source: Source, memory: Any, k: int) -> Passes:
     """Passes over checked rows outside memory of which k numbers each are asked."""
-    passes = begin(source, memory, None, {}, 8 * k, of_source.sums_bytes(source.shape[1], k), quiet=True)
+    passes = begin(source, "maps", memory, None, {}, 8 * k, of_source.sums_bytes(source.shape[1], k), quiet=True)
     passes.source = source_of_size(passes)
     return passes

@@ -134,9 +134,9 @@ def pca(
         raise ValueError(f"weights has shape {factors.shape}; one factor for each of the {d} features is needed")
     solver = check_option(solver, SOLVERS, "solver")
     if outside:
-        told = {"method": "pca", "n_components": k, "center": bool(center), "solver": solver, "seed": seed}
+        settings = {"n_components": k, "center": bool(center), "solver": solver, "seed": seed, "weights": factors}
         fixed = sums_bytes(d, k, solver)
-        passes = begin(rows, memory, checkpoint, {**told, "weights": factors}, 0, fixed)
+        passes = begin(rows, "pca", memory, checkpoint, settings, 0, fixed)
         checked_range(passes)
         components, singular, mean, squares, used = principal(passes, k, bool(center), factors, solver, seed)
     else:
@@ -197,6 +197,6 @@ def scores_outside(
 ) -> NDArray[np.float64]:
     """`scores` of rows outside memory."""
     k, d = components.shape
-    passes = begin(rows, memory, None, {}, 8 * k, 8 * k * d * 4, quiet=True)
+    passes = begin(rows, "scores", memory, None, {}, 8 * k, 8 * k * d * 4, quiet=True)
     checked_range(passes)
     return of_rows(passes, components, mean, center, weights)

@@ -44,19 +44,20 @@ class _Products:
     """The passes that the solver asks for."""
 
     def __init__(self, passes: Passes) -> None:
-        self.passes = passes
+        self.passes, self.products = passes, 0
 
     def moments(self) -> Partial:
         return mean_and_squares(self.passes)
 
     def gram(self, mean: Floats, weights: Floats) -> Any:
-        return self.passes.once(_gram, (mean, weights))[0]
+        return self.passes.once("gram", _gram, (mean, weights))[0]
 
     def xt_x_q(self, q: Floats, offset: Floats) -> Any:
-        return self.passes.once(_xt_x_q, (q, offset))[0]
+        self.products += 1
+        return self.passes.once(f"product {self.products}", _xt_x_q, (q, offset))[0]
 
     def triangle(self, q: Floats, offset: Floats, shift: Floats) -> Any:
-        return self.passes.once(_triangle, (q, offset, shift), merge=_stacked)[0]
+        return self.passes.once("triangle", _triangle, (q, offset, shift), merge=_stacked)[0]
 
 
 def _gram(x: Any, state: Any, index: int) -> tuple[Any, ...]:

@@ -206,7 +206,8 @@ def find_endmembers(
             least = floors(len(taken), max(int(np.count_nonzero(sums)), 1), float(sums.sum()))[0]
             enough = taken[counts[taken] >= least]
             if len(enough) < len(taken):
-                taken, sums = enough, sums_of(rows, enough)[1]
+                taken = enough
+                sums = step(rows, "sums of rows with enough counts", lambda: sums_of(rows, enough))[1]
         scale = np.sqrt(channel_weights(sums, counts[taken], counting)) * (sums > 0)
         weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=_index(rows, taken)))
     else:
@@ -225,7 +226,9 @@ def find_endmembers(
         choice = _above_rare(choice, found, weighted, counts[taken], scale)
     # Of one component the start, a singular vector, is the solution.
     most = _ITERATIONS if choice.n > 1 else 1
-    h, n_iter = step(weighted, lambda: nmf(weighted, choice.n, max_iter=most, tol=_SETTLED, inner_sweeps=SWEEPS)[1:3])
+    h, n_iter = step(
+        weighted, "factors", lambda: nmf(weighted, choice.n, max_iter=most, tol=_SETTLED, inner_sweeps=SWEEPS)[1:3]
+    )
     settled = choice.n == 1 or n_iter < most
     # What a channel was multiplied by, undone.
     spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
@@ -256,7 +259,7 @@ def _above_rare(choice: RankChoice, found: PCAResult, weighted: Any, counts: Flo
     """The components that are above the noise of those before them."""
     k = choice.n
     while k > 2:
-        (edge,) = step(weighted, partial(_reach, weighted, k - 1, counts, scale))
+        (edge,) = step(weighted, f"reach of {k - 1} phases", partial(_reach, weighted, k - 1, counts, scale))
         if float(found.singular_values[k - 1]) > edge * float(found.singular_values[0]):
             break
         k -= 1
@@ -279,7 +282,7 @@ def _reach(weighted: Any, k: int, counts: Floats, scale: Floats) -> tuple[float]
 def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
     """Spectra of the largest Poisson likelihood, from a start near it, and whether that was reached."""
     start = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
-    (maps,) = step(rows, lambda: (nmf_maps(rows, start),))
+    (maps,) = step(rows, "maps to start from", lambda: (nmf_maps(rows, start),))
     # A multiplicative update cannot leave zero.
     start, maps = start + 1e-3 / start.shape[1], maps + 1e-3 * maps.mean()
     found = nmf(
