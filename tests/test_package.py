@@ -5,8 +5,9 @@ import inspect
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
-from importlib import metadata, resources
+from importlib import import_module, metadata, resources
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,21 @@ from emcore import _emcore
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [name for name in emcore.__all__ if not name.startswith("_")]
+NAMES_0_1_0 = {
+    "emcore": """Axis Clustering FuzzyCMeans FuzzyClustering GustafsonKessel ImageAnalysis KMeans MergedSignals
+        NMF PCA Segmentation Signal Unmixing __version__ analyze_image as_signal choose_n_clusters
+        cluster_curves cluster_diffraction correlate describe full_plane get_num_threads
+        half_plane_weights load_result mean_signals merge_signals merge_similar n_components num_threads
+        progress read segment_grains set_num_threads slic unmix window_centers windowed_power_spectra""",
+    "emcore.datasets": """CorrelatedScan LabelledCurves LabelledGrains LabelledImage LabelledPatterns LabelledSpectra
+        adjusted_rand_index bent_polycrystal co_fe_ratio correlated_scan eds_phases eds_spectrum
+        eds_spheres far_from_borders iv_curves lattice_micrograph polycrystal_scan""",
+    "emcore.detectors": "Beam annulus disc find_beam masked_beam pacbed sum_by_label virtual_images",
+    "emcore.preprocessing": "NORMALIZATIONS Recipe mean_and_variance prepare quantiles",
+    "emcore.residuals": "residuals",
+    "emcore.validity": "Validity fuzzy_validity",
+}
+"""What users of version 0.1.0 import."""
 
 
 def test_importing_emcore_imports_numpy_only():
@@ -63,6 +79,13 @@ def test_every_public_name_is_in_dir_and_no_other_is_served():
         emcore.analyse  # noqa: B018
 
 
+@pytest.mark.parametrize("module", NAMES_0_1_0)
+def test_every_name_of_version_0_1_0_is_imported_as_before(module):
+    there, names = import_module(module), NAMES_0_1_0[module].split()
+    assert set(names) <= set(there.__all__)
+    assert all(hasattr(there, name) for name in names)
+
+
 def test_the_stub_names_what_the_extension_has():
     stub = resources.files("emcore").joinpath("_emcore.pyi").read_text()
     promised = set(re.findall(r"^(?:def |class )?(\w+)\s*[:(]", stub, re.MULTILINE)) - {"from", "import"}
@@ -79,6 +102,9 @@ def test_the_extension_says_which_instruction_set_it_uses():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="wheels for other systems name their libraries otherwise")
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="this interpreter has no stable interface"
+)
 def test_the_extension_works_with_every_later_python():
     assert Path(_emcore.__file__).name == "_emcore.abi3.so"
 
