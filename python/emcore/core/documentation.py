@@ -17,10 +17,10 @@ memory : int or str, optional
     bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.""",
     "checkpoint": """\
 checkpoint : path, optional
-    Save the state after each full pass in this file, from which a job that was killed goes on.""",
+    Where a fit saves its state after each full pass; a job that was killed goes on from there.""",
     "random_state": """\
 random_state : int, RandomState or None
-    For the random start; None stands for 0, so that results can be repeated.""",
+    For random starts; None stands for 0, so that results can be repeated.""",
     "features": """\
 n_features_in_, feature_names_in_
     As scikit-learn sets them.""",

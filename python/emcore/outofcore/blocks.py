@@ -1,7 +1,6 @@
 """Which rows outside memory are visited together."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise, product
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emcore.core.warning import warn
 
 INDEX_BYTES = 40
 """Of each chosen row, for where it is stored and where it is among the chosen ones."""
@@ -70,11 +71,9 @@ def in_finer_chunks(array: Any, rows: int, name: str, budget: str) -> Any:
     else:
         found = array.rechunk((*chunks, depth))
         whole = ", each made whole and then cut"
-    warnings.warn(
+    warn(
         f"{name} has chunks of {array.chunksize}, more than {budget} allows on {CHUNKS_AT_ONCE - 1} cores: it was "
         f"rechunked to {found.chunksize}{whole}; store it so, or rechunk it before",
-        RuntimeWarning,
-        stacklevel=7,
     )
     return found
 

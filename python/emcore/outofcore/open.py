@@ -1,14 +1,13 @@
 """Which of what a caller hands over is outside memory, and how it becomes rows."""
 
-import warnings
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from emcore._emcore import PreparedRows
 from emcore.core.memory import check_memory
 from emcore.core.signals import Signal
+from emcore.core.warning import warn
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
 
@@ -105,41 +104,10 @@ def one_chunk(data: Any, inner: int, name: str) -> Any:
     if split:
         parts = " x ".join(str(len(data.chunks[i])) for i in range(data.ndim - inner, data.ndim))
         data = data.rechunk({i: -1 for i in split})
-        warnings.warn(
+        warn(
             f"{name} has a signal axis in {parts} chunks, and every row is needed whole: it was rechunked to "
             f"{data.chunksize}; store it so, or rechunk it before",
-            RuntimeWarning,
-            stacklevel=5,
         )
     if inner > 1:
         data = data.reshape((*data.shape[: data.ndim - inner], prod(data.shape[data.ndim - inner :])))
     return data
-
-
-def rows_of(estimator: Any, X: Any, *, reset: bool = True) -> Any:
-    """
-    `X` as an estimator's methods take it: checked by scikit-learn's rules; or a `Source` of what is outside memory, or
-    prepared rows, as they are.
-
-    Parameters
-    ----------
-    estimator : estimator
-        With `memory` and `checkpoint`.
-    reset : bool
-        Whether this is `fit`, else the number of features is compared.
-    """
-    from sklearn.utils.validation import validate_data
-
-    rows = open_rows(X, memory=estimator.memory, checkpoint=estimator.checkpoint if reset else None)
-    if not isinstance(rows, Source | PreparedRows):
-        return validate_data(estimator, rows, dtype="numeric", ensure_all_finite=False, reset=reset)
-    d = rows.shape[1]
-    if reset:
-        estimator.n_features_in_ = d
-        vars(estimator).pop("feature_names_in_", None)
-    elif estimator.n_features_in_ != d:
-        raise ValueError(
-            f"X has {d} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features as "
-            "input"
-        )
-    return rows

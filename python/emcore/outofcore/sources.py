@@ -7,7 +7,6 @@ navigation.
 """
 
 import copy
-import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from emcore._emcore import PreparedRows
 from emcore.core.memory import SLAB_BYTES, check_memory, in_words
 from emcore.core.validation import as_pixels
+from emcore.core.warning import warn
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
 from emcore.outofcore.stored import Stored
 
@@ -153,12 +153,10 @@ class Source:
         if whole:
             rows = max(rows // together, 1) * together
         else:
-            warnings.warn(
+            warn(
                 f"{self.name} is stored in chunks of {together} rows, {in_words(row * together)}, more than "
                 f"memory={in_words(memory)} holds: each is read several times in every pass; give more memory, or "
                 "store it anew",
-                RuntimeWarning,
-                stacklevel=5,
             )
         rows = min(rows, n)
         starts = range(0, n, rows)

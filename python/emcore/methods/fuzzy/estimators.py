@@ -1,21 +1,32 @@
 """Fuzzy clusterings as estimators that follow scikit-learn to the letter."""
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClusterMixin
 
+from emcore.core.documentation import documented
+from emcore.methods.estimator import Estimator
 from emcore.methods.fuzzy.fit import FuzzyResult, cluster
 from emcore.methods.fuzzy.membership import memberships
-from emcore.outofcore.open import rows_of
+
+# Paragraphs of both docstrings.
+_ATTRIBUTES = {
+    "memberships": """\
+memberships_ : ndarray, shape (n, k)
+    Of the rows of `fit`; each row sums to 1.
+cluster_centers_ : ndarray, shape (k, d), float64""",
+    "labels": """\
+labels_ : ndarray, shape (n,), int32
+    The cluster of largest membership.
+objective_ : ndarray, shape (n_iter_,), float64
+    Σ u^m d² of each iteration.
+n_iter_ : int""",
+}
 
 
-class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class _Fuzzy(ClusterMixin, Estimator):  # type: ignore[misc]
     """What both have in common."""
 
     def _clusters(self, X: Any, seed: int) -> FuzzyResult:
@@ -23,9 +34,7 @@ class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Find the clusters of `X`, shape (n, d); `y` is ignored."""
-        rows = rows_of(self, X)
-        seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        found = self._clusters(rows, int(seed))
+        found = self._clusters(self._rows(X), self._seed())
         self.memberships_ = found.memberships
         self.cluster_centers_ = found.centers
         self.labels_ = found.labels
@@ -33,11 +42,10 @@ class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = found.n_iter
         if found.covariances is not None:
             self.covariances_ = found.covariances
-        notes = list(found.notes)
+        for note in found.notes:
+            self._warn(note)
         if not found.converged and self.tol > 0:
-            notes.append(f"max_iter={self.max_iter} iterations did not reach tol={self.tol:g}; increase either")
-        for note in notes:
-            warnings.warn(note, ConvergenceWarning, stacklevel=2)
+            self._warn_of_iterations(self.max_iter, self.tol)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
@@ -47,8 +55,7 @@ class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Named as in scikit-learn's ``GaussianMixture``, which gives the shares of a row in each group under this name.
         Those of the rows of `fit` are `memberships_`.
         """
-        check_is_fitted(self)
-        rows = rows_of(self, X, reset=False)
+        rows = self._new_rows(X)
         shape = {}
         if hasattr(self, "covariances_"):
             shape = {"covariances": self.covariances_, "rho": self.rho}
@@ -59,6 +66,7 @@ class _Fuzzy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.predict_proba(X).argmax(axis=1), dtype=np.int32)
 
 
+@documented(**_ATTRIBUTES)
 class FuzzyCMeans(_Fuzzy):
     """
     Fuzzy c-means clustering: memberships in a few spherical clusters.
@@ -79,25 +87,15 @@ class FuzzyCMeans(_Fuzzy):
         Runs of which the one of lowest objective is kept.
     init : {"k-means++", "random"} or array-like of shape (k, d) or (n, k)
         Where to start: rows far from each other, any rows, these centres, or these memberships.
-    random_state : int, RandomState or None
-        For the starts; None stands for 0, so that results can be repeated.
-    memory : int or str, optional
-        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
-    checkpoint : path, optional
-        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+    %(random_state)s
+    %(memory)s
+    %(checkpoint)s
 
     Attributes
     ----------
-    memberships_ : ndarray, shape (n, k)
-        Of the rows of `fit`; each row sums to 1.
-    cluster_centers_ : ndarray, shape (k, d), float64
-    labels_ : ndarray, shape (n,), int32
-        The cluster of largest membership.
-    objective_ : ndarray, shape (n_iter_,), float64
-        Σ u^m d² of each iteration.
-    n_iter_ : int
-    n_features_in_, feature_names_in_
-        As scikit-learn sets them.
+    %(memberships)s
+    %(labels)s
+    %(features)s
 
     Examples
     --------
@@ -135,6 +133,7 @@ class FuzzyCMeans(_Fuzzy):
         return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, where=where)
 
 
+@documented(**_ATTRIBUTES)
 class GustafsonKessel(_Fuzzy):
     """
     Gustafson-Kessel clustering: memberships in a few ellipsoidal clusters, each of a shape of its own.
@@ -154,18 +153,11 @@ class GustafsonKessel(_Fuzzy):
 
     Attributes
     ----------
-    memberships_ : ndarray, shape (n, k)
-        Of the rows of `fit`; each row sums to 1.
-    cluster_centers_ : ndarray, shape (k, d), float64
+    %(memberships)s
     covariances_ : ndarray, shape (k, d, d), float64
         As conditioned.
-    labels_ : ndarray, shape (n,), int32
-        The cluster of largest membership.
-    objective_ : ndarray, shape (n_iter_,), float64
-        Σ u^m d² of each iteration.
-    n_iter_ : int
-    n_features_in_, feature_names_in_
-        As scikit-learn sets them.
+    %(labels)s
+    %(features)s
 
     Examples
     --------

@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.validation import as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.core.warning import warn
 from emcore.methods.fuzzy import out_of_core as of_source
 from emcore.methods.fuzzy.membership import check_features, check_fuzziness, check_volumes, what_was_done
 from emcore.methods.kmeans.fit import check_clusters, starting_centers
@@ -296,7 +296,7 @@ def cluster(
 
 def _told(result: FuzzyResult) -> FuzzyResult:
     for note in result.notes:
-        warnings.warn(note, RuntimeWarning, stacklevel=3)
+        warn(note)
     return result
 
 

@@ -1,20 +1,18 @@
-"""Clustering as estimators that follow scikit-learn to the letter."""
+"""k-means as an estimator that follows scikit-learn to the letter."""
 
-import warnings
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClusterMixin
 
+from emcore.core.documentation import documented
+from emcore.methods.estimator import Transformer
 from emcore.methods.kmeans.fit import distances, kmeans, nearest
-from emcore.outofcore.open import rows_of
 
 
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+@documented()
+class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     """
     k-means clustering.
 
@@ -35,12 +33,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         Stop when the squared shifts of all centres add up to this times the mean variance of a feature.
     metric : {"euclidean", "cosine"}
         What is near; see `emcore.methods.kmeans.fit.kmeans`.
-    random_state : int, RandomState or None
-        For the starts; None stands for 0, so that results can be repeated.
-    memory : int or str, optional
-        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
-    checkpoint : path, optional
-        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+    %(random_state)s
+    %(memory)s
+    %(checkpoint)s
 
     Attributes
     ----------
@@ -50,8 +45,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     inertia_ : float
         Sum over rows of the squared distance to their centre, times their weight.
     n_iter_ : int
-    n_features_in_, feature_names_in_
-        As scikit-learn sets them.
+    %(features)s
 
     Examples
     --------
@@ -60,6 +54,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     >>> model.inertia_, bool(model.predict([[0, 0]]) == model.labels_[0])
     (16.0, True)
     """
+
+    _basis: ClassVar[str] = "cluster_centers_"
 
     def __init__(
         self,
@@ -86,10 +82,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the clusters of `X`, shape (n, d), rows weighted by `sample_weight`; `y` is ignored."""
-        rows = rows_of(self, X)
-        seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         found = kmeans(
-            rows,
+            self._rows(X),
             self.n_clusters,
             init=self.init,
             n_init=self.n_init,
@@ -97,7 +91,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             tol=self.tol,
             metric=self.metric,
             sample_weight=sample_weight,
-            random_state=int(seed),
+            random_state=self._seed(),
             memory=self.memory,
             checkpoint=self.checkpoint,
         )
@@ -107,11 +101,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.n_iter_ = found.n_iter
         distinct = len(np.unique(found.labels))
         if distinct < self.n_clusters:
-            warnings.warn(
+            self._warn(
                 f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). "
-                "Possibly due to duplicate points in X.",
-                ConvergenceWarning,
-                stacklevel=2,
+                "Possibly due to duplicate points in X."
             )
         return self
 
@@ -129,7 +121,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _nearest(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[NDArray[np.int32], float]:
         given: dict[str, Any] = {"metric": self.metric, "sample_weight": sample_weight, "memory": self.memory}
-        return nearest(self._rows(X), self.cluster_centers_, **given)
+        return nearest(self._new_rows(X), self.cluster_centers_, **given)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
         """Find the clusters of `X`, shape (n, d), and return the distances to their centres; `y` is ignored."""
@@ -137,19 +129,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Distance of every row of `X`, shape (n, d), to every centre, shape (n, k)."""
-        rows = self._rows(X)
+        rows = self._new_rows(X)
         found = distances(rows, self.cluster_centers_, metric=self.metric, memory=self.memory)
-        return found.astype(np.float32) if rows.dtype == np.float32 else found
-
-    def _rows(self, X: ArrayLike) -> Any:
-        check_is_fitted(self)
-        return rows_of(self, X, reset=False)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.cluster_centers_.shape[0])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+        return self._in_type_of(rows, found)

@@ -1,20 +1,18 @@
-"""PCA and NMF as estimators that follow scikit-learn to the letter."""
+"""Non-negative matrix factorisation as an estimator that follows scikit-learn to the letter."""
 
-import warnings
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from emcore.core.documentation import documented
+from emcore.methods.estimator import Transformer, seed_of
 from emcore.methods.nmf.fit import nmf, nmf_loss, nmf_maps
-from emcore.outofcore.open import rows_of
 
 
-class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@documented()
+class NMF(Transformer):
     """
     Non-negative matrix factorisation, ``X ≈ W H``: a few maps W and a few spectra H.
 
@@ -41,10 +39,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         For ``init="random"``.
     alpha_W, alpha_H, l1_ratio : float
         Penalties as in scikit-learn; ``alpha_H="same"`` means `alpha_W`.
-    memory : int or str, optional
-        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
-    checkpoint : path, optional
-        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+    %(memory)s
+    %(checkpoint)s
 
     Attributes
     ----------
@@ -54,8 +50,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     n_iter_ : int
     reconstruction_err_ : float
         ``‖X - W H‖`` (for "kullback-leibler": the root of twice the divergence) of the data of `fit`.
-    n_features_in_, feature_names_in_
-        As scikit-learn sets them.
+    %(features)s
 
     Examples
     --------
@@ -66,6 +61,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     >>> model.components_.shape, model.transform(abs(windows)).shape
     ((2, 64), (64, 2))
     """
+
+    _basis: ClassVar[str] = "components_"
 
     def __init__(
         self,
@@ -115,10 +112,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
         `W` and `H` are where ``init="custom"`` starts; `y` is ignored.
         """
-        rows = rows_of(self, X)
-        seed = 0
-        if self.init == "random":
-            seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rows = self._rows(X)
         factors = nmf(
             rows,
             self.n_components,
@@ -128,7 +122,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             max_iter=self.max_iter,
             tol=self.tol,
             inner_sweeps=self.inner_sweeps,
-            random_state=seed,
+            random_state=seed_of(self.random_state) if self.init == "random" else 0,
             alpha_W=self.alpha_W,
             alpha_H=self.alpha_H,
             l1_ratio=self.l1_ratio,
@@ -144,17 +138,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         loss = nmf_loss(rows, maps, factors.H, loss=self.loss, memory=self.memory)
         self.reconstruction_err_ = float(np.sqrt(2 * max(loss, 0)))
         if factors.n_iter == self.max_iter and self.tol > 0:
-            warnings.warn(
-                f"max_iter={self.max_iter} iterations were done without reaching tol={self.tol:g}; increase either",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            self._warn_of_iterations(self.max_iter, self.tol)
         return maps
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """The maps of `X`, shape (n, d), for the spectra found: the exact minimum, row by row."""
-        check_is_fitted(self)
-        return self._maps(rows_of(self, X, reset=False))
+        return self._maps(self._new_rows(X))
 
     def _maps(self, rows: Any) -> NDArray[Any]:
         return nmf_maps(
@@ -174,12 +163,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         maps = np.asarray(X)
         return np.asarray(maps @ self.components_)
 
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.components_.shape[0])
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

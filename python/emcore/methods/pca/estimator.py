@@ -1,21 +1,21 @@
 """PCA as an estimator that follows scikit-learn to the letter."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from emcore.core.documentation import documented
 from emcore.core.validation import as_rows, check_count, check_number, check_option
+from emcore.methods.estimator import Transformer
 from emcore.methods.pca.fit import pca, scores_outside
 from emcore.methods.pca.projection import project
-from emcore.outofcore.open import rows_of
 from emcore.outofcore.sources import Source
 
 
-class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@documented()
+class PCA(Transformer):
     """
     Principal component analysis.
 
@@ -31,12 +31,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         Subtract the mean of every feature. Without, a truncated singular value decomposition of X itself.
     svd_solver : {"auto", "full", "randomized"}
         "full" is exact; "auto" is too, where that is about as fast. See `emcore.methods.pca.fit.pca`.
-    random_state : int, RandomState or None
-        For the random start of "randomized"; None stands for 0, so that results can be repeated.
-    memory : int or str, optional
-        How much memory may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB.
-    checkpoint : path, optional
-        Where `fit` keeps what is known after each full pass; a job that was killed goes on from there.
+    %(random_state)s
+    %(memory)s
+    %(checkpoint)s
 
     Attributes
     ----------
@@ -48,8 +45,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     noise_variance_ : float
         Mean variance of the components that are left out.
     n_components_, n_samples_ : int
-    n_features_in_, feature_names_in_
-        As scikit-learn sets them.
+    %(features)s
 
     Examples
     --------
@@ -60,6 +56,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     >>> model.components_.shape, model.transform(rows).shape
     ((3, 300), (200, 3))
     """
+
+    _basis: ClassVar[str] = "components_"
 
     def __init__(
         self,
@@ -88,7 +86,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         return self._scores(self._fit(X))
 
     def _fit(self, X: ArrayLike) -> Any:
-        rows = rows_of(self, X)
+        rows = self._rows(X)
         n, d = rows.shape
         solver = check_option(self.svd_solver, ("auto", "full", "randomized"), "svd_solver")
         share = None
@@ -99,10 +97,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
             k = min(n, d)
         else:
             k = check_count(self.n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
-        seed = 0 if self.random_state is None else check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         solver = "exact" if solver == "full" else solver
         options = {"memory": self.memory, "checkpoint": self.checkpoint}
-        found = pca(rows, k, center=self.center, solver=solver, random_state=int(seed), **options)
+        found = pca(rows, k, center=self.center, solver=solver, random_state=self._seed(), **options)
         if share is not None:
             k = min(1 + int(np.searchsorted(np.cumsum(found.explained_variance_ratio), share)), k)
         self.components_ = found.components[:k]
@@ -118,27 +115,17 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """The scores of `X`, shape (n, d): what each row holds of each component, shape (n, k)."""
-        check_is_fitted(self)
-        return self._scores(rows_of(self, X, reset=False))
+        return self._scores(self._new_rows(X))
 
     def _scores(self, rows: Any) -> NDArray[Any]:
         if isinstance(rows, Source):
             found = scores_outside(rows, self.components_, self.mean_, self.center, memory=self.memory)
         else:
             found = project(as_rows(rows), self.components_, self.mean_, self.center)
-        return found.astype(np.float32) if rows.dtype == np.float32 else found
+        return self._in_type_of(rows, found)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """The data that the scores `X`, shape (n, k), stand for."""
         check_is_fitted(self)
         data = np.asarray(X) @ self.components_
         return np.asarray(data + self.mean_ if self.center else data)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.components_.shape[0])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

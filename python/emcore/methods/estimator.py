@@ -1,0 +1,83 @@
+"""What all estimators have in common: which data they take, where those lie, random seeds, warnings, tags.
+
+They follow scikit-learn to the letter, and take, besides arrays in memory, data out of core and prepared rows.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from emcore._emcore import PreparedRows
+from emcore.core.warning import warn
+from emcore.outofcore.open import open_rows
+from emcore.outofcore.sources import Source
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed drawn as scikit-learn draws: an int, a RandomState or None gives one."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """Rows in memory or out of core, seeds and warnings of an estimator with `memory`, `checkpoint`, `random_state`."""
+
+    memory: int | str | None
+    checkpoint: Any
+    random_state: Any
+
+    def _rows(self, X: ArrayLike) -> Any:
+        """Rows for a fit: checked by scikit-learn's rules, or a `Source` of data out of core, or prepared rows."""
+        rows = open_rows(X, memory=self.memory, checkpoint=self.checkpoint)
+        if not isinstance(rows, Source | PreparedRows):
+            return validate_data(self, rows, dtype="numeric", ensure_all_finite=False)
+        self.n_features_in_ = rows.shape[1]
+        if hasattr(self, "feature_names_in_"):  # of an earlier fit
+            del self.feature_names_in_
+        return rows
+
+    def _new_rows(self, X: ArrayLike) -> Any:
+        """Rows for a fitted estimator, with as many features as those of the fit."""
+        check_is_fitted(self)
+        rows = open_rows(X, memory=self.memory)
+        if not isinstance(rows, Source | PreparedRows):
+            return validate_data(self, rows, dtype="numeric", ensure_all_finite=False, reset=False)
+        if rows.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                "features as input"
+            )
+        return rows
+
+    def _seed(self) -> int:
+        """The seed of a fit; None stands for 0, so that results can be repeated."""
+        return 0 if self.random_state is None else seed_of(self.random_state)
+
+    def _warn(self, message: str) -> None:
+        warn(message, ConvergenceWarning)
+
+    def _warn_of_iterations(self, max_iter: int, tol: float) -> None:
+        self._warn(f"max_iter={max_iter} iterations did not reach tol={tol:g}; increase either")
+
+
+class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
+    """An estimator that turns rows into what they hold of the rows of a fitted matrix, whose attribute is `_basis`."""
+
+    _basis: ClassVar[str]
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(getattr(self, self._basis))
+
+    @staticmethod
+    def _in_type_of(rows: Any, values: NDArray[Any]) -> NDArray[Any]:
+        return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
