@@ -13,9 +13,11 @@ import emcore
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import lattice_micrograph
 from emcore.methods.nmf.fit import nmf
+from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
+from emcore.methods.power_spectra.regions import mean_powers
 from emcore.methods.power_spectra.windows import spectra_and_offset
-from emcore.workflows.image import _mean_powers, _start, analyze_image
+from emcore.workflows.image import analyze_image
 
 
 def off(found, true):
@@ -142,7 +144,7 @@ def test_the_mean_power_of_a_region_is_that_of_its_windows():
     logarithms, offset = spectra_and_offset(image, window=64, step=16)
     power = emcore.windowed_power_spectra(image, window=64, step=16, scale="power")
     labels = np.arange(35) % 3 - 1
-    found = offset * _mean_powers(logarithms.reshape(35, -1), labels, 3).reshape(3, 64, 33)
+    found = offset * mean_powers(logarithms.reshape(35, -1), labels, 3).reshape(3, 64, 33)
     for label in (0, 1):
         assert np.allclose(found[label], power.reshape(35, 64, 33)[labels == label].mean(axis=0), rtol=1e-3)
     assert np.all(found[2] == 0)
@@ -153,7 +155,7 @@ def test_where_some_windows_are_pure_the_factors_to_start_from_are_the_answer():
     mixture = np.concatenate([2 * np.eye(3), rng.uniform(1, 2, size=(60, 1)) * rng.dirichlet(np.ones(3), size=60)])
     rows = (mixture @ rng.random((3, 40))).astype(np.float32)
     weights = np.sqrt(rng.integers(1, 3, size=40))
-    w0, h0 = _start(rows, pca(rows, 3, center=False, weights=weights))
+    w0, h0 = from_pure_scores(rows, pca(rows, 3, center=False, weights=weights), 3)
     assert np.allclose(w0 @ h0, rows, rtol=1e-3)
 
 

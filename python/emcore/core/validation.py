@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 
+Floats = NDArray[np.float64]
+
 PIXEL_TYPES = tuple(np.dtype(t) for t in ("u1", "u2", "u4", "i2", "i4", "f4", "f8"))
 """The types in which detectors write; kernels read them as they are."""
 

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
+from emcore.core.validation import Floats
 from emcore.datasets.micrograph import curved_regions
-
-Floats = NDArray[np.float64]
 
 # X-ray lines in keV and their strengths relative to the K alpha line.
 _LINES = {

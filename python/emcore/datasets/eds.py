@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
+from emcore.core.validation import Floats
 from emcore.datasets.micrograph import curved_regions
-
-Floats = NDArray[np.float64]
 
 MN_KA = 5.8987
 """Energy in keV at which the resolution of a detector is given."""

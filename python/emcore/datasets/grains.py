@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-
-Floats = NDArray[np.float64]
+from emcore.core.validation import Floats
 
 # Aluminium: side of the cubic cell in nm. Reflections fade with their excitation error over so much, and with their
 # length over so much, in 1/nm.

@@ -15,14 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
-from emcore.core.validation import as_rows, check_finite, check_option
+from emcore.core.validation import Floats, as_rows, check_finite, check_option
 from emcore.outofcore.engine import begin
 from emcore.outofcore.moments import check_values, checked_range, mean_and_squares, row_and_column_sums
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
-
-Floats = NDArray[np.float64]
 
 NORMALIZATIONS = ("none", "sum", "max", "l2", "log1p", "sqrt", "root-sum")
 """What may be done to the kept values of a row, see `Recipe`."""
@@ -241,10 +239,30 @@ def sums_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Float
 
 def selected(rows: Any, taken: NDArray[np.intp]) -> Any:
     """The rows at rising positions."""
-    index = _index(rows, taken)
+    index = recipe_rows(rows, taken)
     return rows if index is None else prepare(Recipe(rows, rows=index))
 
 
-def _index(rows: Any, taken: NDArray[np.intp]) -> NDArray[np.intp] | None:
+def recipe_rows(rows: Any, taken: NDArray[np.intp]) -> NDArray[np.intp] | None:
     """None where all rows are taken: then nothing is picked."""
     return None if len(taken) == rows.shape[0] else taken
+
+
+def count_distinct(prepared: PreparedRows, positions: NDArray[np.intp], enough: int) -> int:
+    """How many different rows there are at these positions, counted up to `enough`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.preprocessing import Recipe, count_distinct, prepare
+    >>> prepared = prepare(Recipe(np.array([[1, 2], [3, 4], [1, 2]], np.uint8)))
+    >>> count_distinct(prepared, np.arange(3), 9)
+    2
+    """
+    seen: set[bytes] = set()
+    order = np.random.default_rng(0).permutation(positions)  # what lies side by side is alike
+    for start in range(0, len(order), 64):
+        seen.update(row.tobytes() for row in prepared.take(order[start : start + 64].tolist()))
+        if len(seen) >= enough:
+            return enough
+    return len(seen)

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.validation import Floats
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.sources import Source
-
-Floats = NDArray[np.float64]
 
 
 def row_and_column_sums(source: Source, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:

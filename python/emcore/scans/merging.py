@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore._emcore import PreparedRows
-from emcore.core.validation import as_rows, check_option
+from emcore.core.validation import Floats, as_rows, check_option
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.scans.grids import as_matrices, on_one_grid
-
-Floats = NDArray[np.float64]
 
 SCALINGS = ("robust", "standard", "poisson")
 BALANCES = ("equal", "ratio", "none")

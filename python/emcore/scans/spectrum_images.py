@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore.core.signals import ENERGIES, Axis, Signal, default_axes
-from emcore.core.validation import as_pixels, check_finite
+from emcore.core.validation import Floats, as_pixels, check_finite
 from emcore.io.read import as_signal
+from emcore.methods.preprocessing import sums_of
 from emcore.outofcore.checkpoint import Job, step
 from emcore.outofcore.moments import check_values, row_and_column_sums
 from emcore.outofcore.sources import Source
@@ -329,8 +330,6 @@ def _mask(image: SpectrumImage, navigation_mask: ArrayLike | str) -> NDArray[np.
     if isinstance(navigation_mask, str):
         if navigation_mask != "vacuum":
             raise ValueError(f"navigation_mask={navigation_mask!r} is not known; give 'vacuum' or an array of bool")
-        from emcore.methods.preprocessing import Floats, sums_of
-
         rows = image.rows()
         counts: Floats = step(rows, "counts for the mask", lambda: sums_of(rows))[0].reshape(image.grid)
         return counts < _VACUUM * float(np.quantile(counts, 0.95))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import check_count, check_number, check_option
+from emcore.core.validation import Floats, check_count, check_number, check_option
 from emcore.methods.fuzzy.fit import cluster as fuzzy_clusters
 from emcore.methods.fuzzy.validity import fuzzy_validity
 from emcore.methods.kmeans.fit import kmeans
@@ -33,8 +33,6 @@ from emcore.methods.selection.rules import RankChoice
 from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
 from emcore.scans.grids import on_one_grid
 from emcore.scans.merging import MergedSignals, merge_signals
-
-Floats = NDArray[np.float64]
 
 METHODS = ("gustafson-kessel", "fuzzy-c-means", "k-means")
 COMPONENT_RULES = ("threshold", "parallel", "gap", "elbow", "jany", "broken-stick")

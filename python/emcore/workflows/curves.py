@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import as_pixels, check_count, check_finite, check_magnitude, check_option
+from emcore.core.validation import Floats, as_pixels, check_count, check_finite, check_magnitude, check_option
+from emcore.methods.groups import group_slopes, group_statistics, mean_moduli
 from emcore.methods.kmeans.fit import kmeans
-from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
+from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare
 from emcore.methods.selection.clusters import choose_n_clusters
 from emcore.results.clustering import Clustering
 from emcore.scans.grids import on_one_grid
-
-Floats = NDArray[np.float64]
 
 NORMALIZATIONS = ("max", "l2")
 # A mean curve of which a line explains so much is called straight.
@@ -33,7 +31,6 @@ PERCENTILES = (0.05, 0.95)
 _STARTS = 10
 # As many groups are tried at most.
 _MOST = 10
-_BLOCK_BYTES = 1 << 24
 
 
 def cluster_curves(
@@ -113,11 +110,11 @@ def cluster_curves(
         raise ValueError(f"n_clusters={k} is too many: there are {distinct} distinct curves")
     order = np.argsort(-counts, kind="stable")
     labels = np.argsort(order)[found.labels].astype(np.int32)
-    means, spread, low, high = _statistics(rows, labels, k)
-    slope, slope_spread, straight = _slopes(rows, labels, means, places)
+    means, spread, (low, high) = group_statistics(rows, labels, k, PERCENTILES)
+    slope, slope_spread, straight = group_slopes(rows, labels, means, places)
     linear = straight >= STRAIGHT
     scan = tuple(replace(each, navigation=False) for each in signal.axes[:-1])
-    moduli = _mean_moduli(rows).reshape(grid)
+    moduli = mean_moduli(rows).reshape(grid)
     notes = () if linear.all() else (_said_curved(linear, straight),)
     elapsed = time.perf_counter() - started
     parameters = {"n_clusters": n_clusters, "normalize": normalize, "random_state": seed}
@@ -190,43 +187,6 @@ def _number(prepared: PreparedRows, n_clusters: int | str, seed: int) -> tuple[i
         return 2, "all", f"there are {n} curves only"
     choice = choose_n_clusters(prepared, range(2, min(_MOST, n - 1) + 1), random_state=seed)
     return choice.n_clusters, "votes", choice.reason
-
-
-def _mean_moduli(rows: NDArray[Any]) -> NDArray[np.float32]:
-    """Mean of |x| of every curve."""
-    means = np.empty(len(rows), dtype=np.float32)
-    step = max(1, _BLOCK_BYTES // (8 * rows.shape[1]))
-    for start in range(0, len(rows), step):
-        means[start : start + step] = np.abs(rows[start : start + step].astype(np.float64)).mean(axis=1)
-    return means
-
-
-def _statistics(rows: NDArray[Any], labels: NDArray[np.int32], k: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Mean, standard deviation and percentiles of every group, some points of all curves at a time."""
-    n, points = rows.shape
-    found = np.empty((4, k, points))
-    members = [np.flatnonzero(labels == i) for i in range(k)]
-    step = max(1, _BLOCK_BYTES // (8 * n))
-    for start in range(0, points, step):
-        block = rows[:, start : start + step].astype(np.float64)
-        for i, where in enumerate(members):
-            part = block[where]
-            found[0, i, start : start + step] = part.mean(axis=0)
-            found[1, i, start : start + step] = part.std(axis=0)
-            found[2:, i, start : start + step] = quantiles(part, PERCENTILES)
-    return found[0], found[1], found[2], found[3]
-
-
-def _slopes(rows: NDArray[Any], labels: NDArray[np.int32], means: Floats, x: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean and standard deviation of the least-squares slopes in every group; R squared of its mean curve."""
-    away = x - x.mean()
-    slopes = _emcore.x_q(rows, (away / np.sum(away**2))[:, None])[:, 0]
-    groups = [slopes[labels == i] for i in range(len(means))]
-    centred = means - means.mean(axis=1, keepdims=True)
-    fitted = (centred @ away) ** 2 / np.sum(away**2)
-    total = np.sum(centred**2, axis=1)
-    straight = np.divide(fitted, total, out=np.zeros_like(total), where=total > 0)
-    return np.array([g.mean() for g in groups]), np.array([g.std() for g in groups]), np.minimum(straight, 1.0)
 
 
 def _said_curved(linear: NDArray[np.bool_], straight: Floats) -> str:

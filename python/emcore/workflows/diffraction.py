@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
@@ -23,10 +22,12 @@ from emcore.core.validation import as_pixels, check_count, check_finite, check_o
 from emcore.core.wording import count_of
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import pca, scores
-from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, prepare
+from emcore.methods.pca.projection import rough_scores
+from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, count_distinct, prepare
 from emcore.methods.selection.clusters import choose_n_clusters
 from emcore.methods.selection.components import n_components
 from emcore.methods.selection.rules import RankChoice
+from emcore.methods.superpixels.slic import label_means
 from emcore.results.clustering import Clustering
 from emcore.scans.detectors import disc, masked_beam, sum_by_label, virtual_images
 from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
@@ -202,7 +203,7 @@ def _cluster(
 ) -> _Found:
     """Labels of all rows, of those that are not `there` meaningless."""
     rows = np.flatnonzero(there)
-    distinct = _distinct(prepared, rows, max(asked, _MOST))
+    distinct = count_distinct(prepared, rows, max(asked, _MOST))
     if distinct < 2:
         raise ValueError("all patterns are the same where they are compared: there is nothing to group")
     if distinct < asked:
@@ -211,7 +212,7 @@ def _cluster(
     notes: tuple[str, ...] = ()
     places: NDArray[Any]
     if reduce is None:
-        places = _rough_scores(prepared, max(_START_DIRECTIONS, 2 * asked), seed)
+        places = rough_scores(prepared, max(_START_DIRECTIONS, 2 * asked), seed)
     else:
         places, notes = _scores(prepared, reduce, seed)
     k, rule, reason = asked, "given", f"n_clusters={asked} was asked for"
@@ -222,26 +223,9 @@ def _cluster(
         reason = choice.reason if choice else "there are no more different patterns"
     start = kmeans(places, k, n_init=_STARTS, sample_weight=weights, random_state=seed)
     if reduce is None:
-        member = np.ascontiguousarray(start.labels[:, None] == np.arange(k), dtype=np.float64) * there[:, None]
-        centers = _emcore.xt_y(prepared, member).T / np.maximum(member.sum(axis=0), 1)[:, None]
+        centers, _ = label_means(prepared, np.where(there, start.labels, np.int32(-1)), k)
         start = kmeans(prepared, k, init=centers, sample_weight=weights)
     return _Found(start.labels, start.inertia, k, rule, reason, notes)
-
-
-def _rough_scores(prepared: PreparedRows, size: int, seed: int) -> NDArray[np.float32]:
-    """Places of all rows in about the directions in which they differ most, good enough to start from.
-
-    One step of subspace iteration from random directions (Halko, Martinsson & Tropp, SIAM Review 53 (2011) 217); a
-    second one found no better minima, even of patterns with so few counts that grains are mixed up.
-    """
-    rng = np.random.default_rng(seed)
-    image = _emcore.xt_x_q(prepared, rng.standard_normal((prepared.shape[1], min(size, *prepared.shape))))
-    # Made orthonormal by way of a small matrix, without threaded libraries, whose results depend on their number.
-    values, vectors = np.linalg.eigh(np.einsum("ij,ik->jk", image, image))
-    kept = values >= 1e-12 * values[-1]
-    lengths = np.sqrt(np.maximum(values[kept], np.finfo(np.float64).tiny))
-    basis = np.einsum("ij,jk->ik", image, vectors[:, kept] / lengths)
-    return _emcore.x_q(prepared, np.ascontiguousarray(basis)).astype(np.float32)
 
 
 def _scores(prepared: PreparedRows, reduce: int | str, seed: int) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -257,14 +241,3 @@ def _scores(prepared: PreparedRows, reduce: int | str, seed: int) -> tuple[NDArr
     choice = n_components(ratios, "elbow") if len(ratios) > 2 else RankChoice(len(ratios), "all", "there are no more")
     note = f"{count_of(choice.n, 'principal component')} clustered: {choice.reason}"
     return np.ascontiguousarray(scores(prepared, found)[:, : choice.n]), (note,)
-
-
-def _distinct(prepared: PreparedRows, rows: NDArray[np.intp], enough: int) -> int:
-    """How many different rows there are, counted up to `enough`."""
-    seen: set[bytes] = set()
-    order = np.random.default_rng(0).permutation(rows)  # what lies side by side is alike
-    for start in range(0, len(order), 64):
-        seen.update(row.tobytes() for row in prepared.take(order[start : start + 64].tolist()))
-        if len(seen) >= enough:
-            return enough
-    return len(seen)

@@ -22,7 +22,7 @@ from emcore.core.validation import check_count, check_number, check_option
 from emcore.core.wording import count_of
 from emcore.methods.preprocessing import Recipe, prepare
 from emcore.methods.superpixels.choices import choose_correlation, extent, segment_side
-from emcore.methods.superpixels.slic import label_means, merge_similar, renumbered, slic
+from emcore.methods.superpixels.slic import label_means, merge_similar, merged_to, slic
 from emcore.results.segmentation import Segmentation, equivalent_diameter
 from emcore.scans.detectors import disc, masked_beam
 from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
@@ -242,10 +242,4 @@ def _grains(
         least, why = choose_correlation(history)
     else:
         least, why = float(asked), f"a correlation of {float(asked):g} was asked for"
-    # Best first: what goes before the first that falls short is what merging with that limit does.
-    short = np.flatnonzero(history[:, 2] < least)
-    done = history[: short[0] if short.size else len(history)]
-    into = np.arange(int(segments.max()) + 1)
-    for kept, gone in done[::-1, :2].astype(np.intp):
-        into[gone] = into[kept]
-    return renumbered(into[segments]), history, least, why
+    return merged_to(segments, history, least), history, least, why

@@ -6,7 +6,6 @@ belongs to the component that is strongest there; spacing and direction are thos
 power spectrum of the windows of a region.
 """
 
-import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -21,10 +20,11 @@ from emcore.core.validation import as_image, check_count, check_option
 from emcore.io.convert import select_image
 from emcore.io.read import as_signal
 from emcore.methods.nmf.fit import SWEEPS, nmf
-from emcore.methods.pca.fit import PCAResult, pca, scores
+from emcore.methods.nmf.starts import from_pure_scores
+from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.infobar import info_bar_height
 from emcore.methods.power_spectra.periodicity import LEAST_CONTRAST, strongest_peak
-from emcore.methods.power_spectra.regions import comparable, strongest_in_pixels, strongest_in_windows
+from emcore.methods.power_spectra.regions import comparable, mean_powers, strongest_in_pixels, strongest_in_windows
 from emcore.methods.power_spectra.windows import (
     frequencies,
     full_plane,
@@ -124,7 +124,7 @@ def analyze_image(
     found = pca(rows, size, center=False, weights=np.sqrt(weights), random_state=random_state)
     apart = min((picture.shape[0] // window) * (picture.shape[1] // window), ny * nx)
     choice = _choose(found.explained_variance_ratio, asked, rule, min(rows.shape), apart)
-    w0, h0 = _start(rows, replace(found, components=found.components[: choice.n]))
+    w0, h0 = from_pure_scores(rows, found, choice.n)
     # Of one component the start, a singular vector, is the solution.
     limits: dict[str, Any] = {"max_iter": _ITERATIONS if choice.n > 1 else 1, "tol": _TOLERANCE}
     factors = nmf(rows, choice.n, init="custom", W0=w0, H0=h0, weights=weights, inner_sweeps=SWEEPS, **limits)
@@ -137,7 +137,7 @@ def analyze_image(
     regions[: picture.shape[0]] = strongest_in_pixels(strength, y, x, picture.shape)
     counts = np.array([np.count_nonzero(regions == i) for i in range(choice.n)])
     scale = (abs(axes[0].scale), abs(axes[1].scale))
-    powers = _mean_powers(rows, strongest_in_windows(strength).ravel(), choice.n).reshape(choice.n, *spectra.shape[2:])
+    powers = mean_powers(rows, strongest_in_windows(strength).ravel(), choice.n).reshape(choice.n, *spectra.shape[2:])
     peaks = np.array([strongest_peak(full_plane(power), scale) for power in powers])
     notes += axes_notes + _remarks(counts, peaks[:, 2])
     if choice.n > 1 and factors.n_iter == _ITERATIONS:
@@ -230,44 +230,6 @@ def _common_units(axes: tuple[Axis, ...]) -> tuple[tuple[Axis, Axis], tuple[str,
         return (y, x), ()
     note = f"y is in {y.units}, x in {x.units}: lengths are given in pixels"
     return (Axis("y", y.size), Axis("x", x.size)), (note,)
-
-
-def _start(rows: NDArray[np.float32], found: PCAResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Maps and spectra to start from: the purest windows, freed from noise by the PCA, and all as their mixtures.
-
-    From here the factorisation reaches the same minimum as from the singular vectors in a tenth of the iterations.
-    """
-    places = scores(rows, found)
-    pure = places[_purest(places)]
-    mixture = np.einsum("ij,jk->ik", places, np.linalg.pinv(pure, rcond=1e-6))
-    spectra = np.einsum("ij,jd->id", pure, found.components) / found.weights
-    return np.maximum(mixture, 0), np.maximum(spectra, 0)
-
-
-def _purest(places: NDArray[np.float64]) -> list[int]:
-    """The rows of which all others are mixtures, one per column: successive projection (Araujo et al. 2001)."""
-    left = places.copy()
-    chosen: list[int] = []
-    for _ in range(places.shape[1]):
-        squares = np.sum(left**2, axis=1)
-        chosen.append(int(squares.argmax()))
-        direction = left[chosen[-1]] / math.sqrt(max(squares[chosen[-1]], np.finfo(np.float64).tiny))
-        left -= np.sum(left * direction, axis=1)[:, None] * direction
-    return chosen
-
-
-def _mean_powers(rows: NDArray[np.float32], labels: NDArray[np.intp], k: int) -> NDArray[np.float64]:
-    """Mean power spectrum, in units of the median power, of the windows with each label; zeros where there is none."""
-    sums = np.zeros((k, rows.shape[1]))
-    for start in range(0, len(rows), 64):
-        power = np.exp(rows[start : start + 64])
-        power -= 1
-        for label in np.unique(labels[start : start + 64]):
-            if label >= 0:
-                sums[label] += power[labels[start : start + 64] == label].sum(axis=0, dtype=np.float64)
-    counts = np.bincount(labels[labels >= 0], minlength=k)
-    means: NDArray[np.float64] = sums / np.maximum(counts, 1)[:, None]
-    return means
 
 
 def _remarks(counts: NDArray[np.intp], contrasts: NDArray[np.float64]) -> tuple[str, ...]:

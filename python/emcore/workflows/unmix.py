@@ -15,14 +15,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
-from emcore.core.validation import check_count, check_option
+from emcore.core.validation import Floats, check_count, check_option
 from emcore.core.wording import count_of
 from emcore.methods.nmf import out_of_core as nmf
 from emcore.methods.nmf.fit import LOSSES, nmf_maps
@@ -45,8 +45,6 @@ from emcore.workflows.unmix_blocks import (
     mean_evr,
     search,
 )
-
-Floats = NDArray[np.float64]
 
 # Bytes of a block that "auto" allows, and the least number of blocks along a side.
 _BLOCK_BYTES = 1 << 27

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.validation import Floats
 from emcore.methods.nmf.fit import nmf_maps
 from emcore.methods.nmf.residuals import residuals
 from emcore.methods.preprocessing import selected, sums_of
@@ -17,8 +18,6 @@ from emcore.methods.unmixing.endmembers import Endmembers, channel_weights, find
 from emcore.methods.unmixing.joining import Joint, join_spectra
 from emcore.outofcore.checkpoint import step
 from emcore.scans.spectrum_images import Block, SpectrumImage
-
-Floats = NDArray[np.float64]
 
 # A joined spectrum stands for at least this part of all counts.
 _PART = 1e-4

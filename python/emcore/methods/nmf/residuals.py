@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_rows
+from emcore.core.validation import Floats, as_rows
 from emcore.outofcore.engine import begin
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.reduction import PerRow
 from emcore.outofcore.sources import Source
-
-Floats = NDArray[np.float64]
 
 
 def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[Floats, Floats]:

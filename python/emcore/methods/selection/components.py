@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.core.validation import check_count, check_option
+from emcore.core.validation import Floats, check_count, check_option
 from emcore.methods.selection.rules import RULES as _RULES
-from emcore.methods.selection.rules import Floats, RankChoice
+from emcore.methods.selection.rules import RankChoice
 
 RULES = tuple(_RULES)
 

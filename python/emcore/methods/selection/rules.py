@@ -13,9 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.core.validation import check_count, check_number
-
-Floats = NDArray[np.float64]
+from emcore.core.validation import Floats, check_count, check_number
 
 # A ratio this far below the first is rounding of single-precision data, not a component.
 _NEGLIGIBLE = 1e-12

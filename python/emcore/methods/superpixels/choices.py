@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from emcore.core.validation import Floats
 
 # A segment's side as a part of the distance over which the covariance falls to half; least side in positions.
 _SIDE, _LEAST = 0.4, 3.0

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore._emcore import PreparedRows
 from emcore.core.validation import as_pixels, check_count, check_magnitude, check_number, check_option
 from emcore.methods.superpixels.seeds import given_seeds, grid_seeds
 
@@ -212,11 +213,43 @@ def mean_signals(labels: ArrayLike, data: ArrayLike) -> NDArray[np.float64]:
     return label_means(rows, index, len(names))[0].reshape(len(names), *np.shape(data)[2:])
 
 
-def label_means(rows: NDArray[Any], labels: Labels, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The mean of the rows with each of k labels, all of which are there, and how many they are."""
+def label_means(
+    rows: NDArray[Any] | PreparedRows, labels: Labels, k: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The mean of the rows with each of k labels, zeros where there is none, and how many they are."""
     means, counts = _emcore.sum_by_label(rows, labels, k)
-    means /= counts[:, None]
+    means /= np.maximum(counts, 1)[:, None]
     return means, counts
+
+
+def merged_to(segments: Labels, history: NDArray[np.float64], min_correlation: float) -> Labels:
+    """
+    What merging down to a correlation makes of segments, from the history of merging them down to one.
+
+    Parameters
+    ----------
+    segments : ndarray, shape (y, x)
+        Labels from 0 on.
+    history : ndarray, shape (m, 3)
+        As `merge_similar` returns it: which stays, which goes, their correlation.
+    min_correlation : float
+
+    Returns
+    -------
+    ndarray, shape (y, x), int32
+
+    Examples
+    --------
+    >>> merged_to(np.array([[0, 1, 2]]), np.array([[0, 2, 0.9], [0, 1, 0.2]]), 0.5).tolist()
+    [[0, 1, 0]]
+    """
+    # Best first: what goes before the first that falls short is what merging with that limit does.
+    short = np.flatnonzero(history[:, 2] < min_correlation)
+    done = history[: short[0] if short.size else len(history)]
+    into = np.arange(int(segments.max()) + 1)
+    for kept, gone in done[::-1, :2].astype(np.intp):
+        into[gone] = into[kept]
+    return renumbered(into[segments])
 
 
 def renumbered(labels: NDArray[np.integer[Any]]) -> Labels:

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.validation import Floats
 from emcore.methods.nmf.fit import SWEEPS, nmf, nmf_maps
 from emcore.methods.pca.fit import PCAResult, pca
-from emcore.methods.preprocessing import Floats, Recipe, _index, prepare, selected, sums_of
+from emcore.methods.preprocessing import Recipe, prepare, recipe_rows, selected, sums_of
 from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.rules import RankChoice, optimal_threshold
 from emcore.outofcore.checkpoint import step
@@ -209,7 +210,7 @@ def find_endmembers(
                 taken = enough
                 sums = step(rows, "sums of rows with enough counts", lambda: sums_of(rows, enough))[1]
         scale = np.sqrt(channel_weights(sums, counts[taken], counting)) * (sums > 0)
-        weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=_index(rows, taken)))
+        weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=recipe_rows(rows, taken)))
     else:
         scale = np.ones_like(sums)
         weighted = selected(rows, taken)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emcore.core.validation import Floats
 from emcore.methods.nmf.fit import nmf_maps
-
-Floats = NDArray[np.float64]
 
 ANGLE = 10.0
 """Degrees: spectra that are nearer to each other are one phase."""
