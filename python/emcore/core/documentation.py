@@ -21,6 +21,15 @@ checkpoint : path, optional
     "random_state": """\
 random_state : int, RandomState or None
     For random starts; None stands for 0, so that results can be repeated.""",
+    "scan_shape": """\
+scan_shape : (int, int), optional
+    Lines of the scan and positions in each, where the data do not say.""",
+    "mask_beam": """\
+mask_beam : bool, default True
+    Leave the direct beam out. Its centre and radius are found in the mean pattern; where no bright disc stands out,
+    nothing is masked, which the result says.
+beam_radius : float, optional
+    Radius of the mask in detector pixels, in place of the one found.""",
     "features": """\
 n_features_in_, feature_names_in_
     As scikit-learn sets them.""",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.documentation import documented
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import as_pixels, check_count, check_magnitude
 from emcore.io.convert import computed
@@ -113,6 +114,7 @@ def read_patterns(path: "str | os.PathLike[str]", dataset: str | int | None = No
     return max(datasets, key=lambda signal: (min(len(signal.axes), 4), signal.data.size))
 
 
+@documented()
 def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> tuple[Signal, tuple[str, ...]]:
     """The scan of patterns in a signal, and what was done to get it.
 
@@ -121,8 +123,7 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
     signal : Signal, whatever `as_signal` takes, or path
         Two axes of scan and two of a pattern; or patterns one after another, which become one line. Of a path what
         `read_patterns` finds there.
-    scan_shape : (int, int), optional
-        Lines of the scan and positions in each, where the data do not say.
+    %(scan_shape)s
 
     Returns
     -------

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
+from emcore.core.documentation import documented
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import as_pixels, check_count, check_finite, check_option
@@ -41,6 +42,7 @@ _MOST = 12
 _LOOKED_AT = 21
 
 
+@documented()
 def cluster_diffraction(
     patterns: Any,
     n_clusters: int | str,
@@ -61,19 +63,14 @@ def cluster_diffraction(
         one line, unless `scan_shape` says otherwise.
     n_clusters : int or "auto"
         How many groups, at least 2; "auto" leaves it to the votes of `emcore.choose_n_clusters`, from 2 to 12.
-    mask_beam : bool, default True
-        Leave the direct beam out. Its centre and radius are found in the mean pattern; where no bright disc stands out,
-        nothing is masked, which the result says.
-    beam_radius : float, optional
-        Radius of the mask in detector pixels, in place of the one found.
+    %(mask_beam)s
     normalize : {"sum", "none", "max", "l2", "log1p", "sqrt", "root-sum"}, default "sum"
         What is done to the kept pixels of each pattern, see `emcore.preprocessing.Recipe`. A pattern of zeros cannot be
         divided by its sum: its label is -1.
     reduce : int or "pca", optional
         Cluster so many principal components of the prepared patterns, or as many as stand apart (rule "elbow"), instead
         of all pixels.
-    scan_shape : (int, int), optional
-        Lines of the scan and positions in each, where the data do not say.
+    %(scan_shape)s
     random_state : int, default 0
 
     Returns

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.control import get_num_threads
+from emcore.core.documentation import documented
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option
@@ -33,6 +34,7 @@ PIXELS = ("range", "variance", "all")
 _LEAST = 16
 
 
+@documented()
 def segment_grains(
     patterns: Any,
     n_segments: int | str = "auto",
@@ -58,17 +60,13 @@ def segment_grains(
         Compare the detector pixels of the largest range of values, of the largest variance over mean, or all that vary.
     keep : float, default 0.02
         What part of the pixels outside the mask "range" and "variance" keep.
-    mask_beam : bool, default True
-        Leave the direct beam out.
-    beam_radius : float, optional
-        Of the mask, in detector pixels. Default: the disc that is found.
+    %(mask_beam)s
     min_correlation : float or "auto", default "auto"
         Least correlation of the mean patterns of segments that are merged. "auto": in the widest gap between the angles
         at which segments merge.
     compactness : float, default 0.3
         Of segments, see `emcore.slic`.
-    scan_shape : (int, int), optional
-        Lines of the scan and positions in each, where the data do not say.
+    %(scan_shape)s
 
     Returns
     -------

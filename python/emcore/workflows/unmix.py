@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
+from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
@@ -51,6 +52,7 @@ _BLOCK_BYTES = 1 << 27
 _LEAST_BLOCKS = 4
 
 
+@documented()
 def unmix(
     spectrum_image: Any,
     n_components: int | str = "auto",
@@ -88,11 +90,10 @@ def unmix(
     blocks : (int, int) or "auto", optional
         Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them as large as 128 MiB and
         at most a quarter of the scan's sides. By default the scan is searched as a whole.
-    memory : int or str, optional
-        How much may be used for data outside memory, in bytes or as "2 GiB"; default 1 GiB. What takes less than half
-        of it is held in memory; of a file, what takes less than all of it.
-    checkpoint : path, optional
-        Keep what is known after each full pass, or block, in this file, from which a job that was killed goes on.
+    %(memory)s
+        What takes less than half of it is held in memory; of a file, what takes less than all of it.
+    %(checkpoint)s
+        Of blocks, after each block.
 
     Returns
     -------

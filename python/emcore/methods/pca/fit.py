@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore.core.documentation import documented
 from emcore.core.validation import as_rows, check_count, check_option
 from emcore.methods.pca.out_of_core import principal, sums_bytes
 from emcore.methods.pca.out_of_core import scores as of_rows
@@ -56,6 +57,7 @@ class PCAResult:
     solver: str
 
 
+@documented()
 def pca(
     X: ArrayLike,
     n_components: int,
@@ -90,11 +92,8 @@ def pca(
         1 %. "auto" takes "exact" where the short side is small or k a large part of it.
     random_state : int, default 0
         Seed of the random start of "randomized". The number of threads never changes a result.
-    memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
-        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
-    checkpoint : path, optional
-        Keep what is known after each full pass in this file, from which a job that was killed goes on.
+    %(memory)s
+    %(checkpoint)s
 
     Returns
     -------
