@@ -40,7 +40,7 @@ fn one_type<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) ->
     group.sample_size(10).throughput(Throughput::Bytes(size_of_val(x.as_slice()) as u64));
     group.bench_function("value_range", |bench| bench.iter(|| black_box(value_range(rows(), &control))));
     for k in [4, 8, 20] {
-        let q = Panel::from_fn::<T::Real>(d, k, |_, _| one);
+        let q = Panel::<T::Real>::from_fn(d, k, |_, _| one);
         group.bench_function(format!("x_q/{k}"), |bench| bench.iter(|| black_box(x_q(rows(), None, &q, &control))));
         group.bench_function(format!("xt_x_q/{k}"), |bench| {
             bench.iter(|| black_box(xt_x_q(rows(), None, &q, &control)));

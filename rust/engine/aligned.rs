@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 /// Values that start at a multiple of 128 bytes, so that no register of them straddles two cache lines.
 #[derive(Debug)]
 pub struct Aligned<V> {
-    room: Vec<V>,
+    buffer: Vec<V>,
     start: usize,
     len: usize,
 }
@@ -13,10 +13,10 @@ pub struct Aligned<V> {
 impl<V: Copy + Default> Aligned<V> {
     /// `len` zeros.
     pub fn new(len: usize) -> Self {
-        let room = vec![V::default(); len + 128 / size_of::<V>()];
-        let start = room.as_ptr().align_offset(128);
-        assert!(start + len <= room.len());
-        Self { room, start, len }
+        let buffer = vec![V::default(); len + 128 / size_of::<V>()];
+        let start = buffer.as_ptr().align_offset(128);
+        assert!(start + len <= buffer.len());
+        Self { buffer, start, len }
     }
 }
 
@@ -24,14 +24,14 @@ impl<V> Deref for Aligned<V> {
     type Target = [V];
     #[inline(always)]
     fn deref(&self) -> &[V] {
-        &self.room[self.start..self.start + self.len]
+        &self.buffer[self.start..self.start + self.len]
     }
 }
 
 impl<V> DerefMut for Aligned<V> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [V] {
-        &mut self.room[self.start..self.start + self.len]
+        &mut self.buffer[self.start..self.start + self.len]
     }
 }
 

@@ -1,9 +1,9 @@
-//! A few rows turned on their side, so that a register holds one feature of many rows.
+//! A few rows transposed, so that a register holds one feature of many rows.
 //!
-//! With about ten features a row does not fill a register, and the sum over its lanes costs more than the products. Turned,
+//! With about ten features a row does not fill a register, and the sum over its lanes costs more than the products. Transposed,
 //! a distance is d steps in each of which all lanes work, and its result lies in lanes too, ready for whatever each row
 //! needs next (a smallest value, a quotient). Rows come in groups of [`Real::LINE`], two of the widest registers: group g
-//! holds feature j of its rows at `group(g)[j * LINE..(j + 1) * LINE]`, whatever the instruction set. What is turned is
+//! holds feature j of its rows at `group(g)[j * LINE..(j + 1) * LINE]`, whatever the instruction set. What is transposed is
 //! (x - offset) factor, or x - offset where there are no factors: of centred and scaled data 32-bit floats lose no digits to
 //! a mean or a unit.
 //!
@@ -19,7 +19,7 @@ use std::{any::TypeId, arch::x86_64::*};
 /// How many rows ahead memory is asked for.
 const AHEAD: usize = 64;
 
-/// Rows in groups of `LINE`, turned; filled again and again by one thread.
+/// Rows in groups of `LINE`, transposed; filled again and again by one thread.
 #[derive(Debug, Clone)]
 pub struct Lanes<R> {
     d: usize,
@@ -50,7 +50,7 @@ impl<R: Real> Lanes<R> {
         &self.values[group * self.d * R::LINE..][..self.d * R::LINE]
     }
 
-    /// Make room for n rows, at least one, that are going to be turned.
+    /// Sets the number of rows that are going to be transposed, at least one.
     pub fn resize(&mut self, n: usize) {
         assert!(n > 0);
         self.n = n;
@@ -59,7 +59,7 @@ impl<R: Real> Lanes<R> {
         }
     }
 
-    /// Turn the rows of some groups: those of `block`, or `which` of them, as many as there was made room for; the lanes of the
+    /// Transposes the rows of some groups: those of `block`, or `which` of them, as many as [`resize`](Self::resize) was asked for; the lanes of the
     /// last group beyond them hold the last row again. `offset` holds a value for each feature, `factor` too or none.
     ///
     /// Where rows are picked, memory is asked for ahead: which ones are needed the hardware does not foresee.
@@ -110,9 +110,9 @@ impl<R: Real> Lanes<R> {
                     // so R, is f32, and every row holds d.
                     unsafe {
                         if lanes == 16 {
-                            turn_sixteen(&rows, same(offset), same(factor), group);
+                            transpose_sixteen(&rows, same(offset), same(factor), group);
                         } else {
-                            turn_eight(&rows, same(offset), same(factor), group);
+                            transpose_eight(&rows, same(offset), same(factor), group);
                         }
                     }
                 }
@@ -129,7 +129,7 @@ impl<R: Real> Lanes<R> {
                 let mut j = if d < 4 { d } else { 0 };
                 while j < d {
                     let square = [four(rows[0], j), four(rows[1], j), four(rows[2], j), four(rows[3], j)];
-                    for (c, column) in R::turn(square).iter().enumerate() {
+                    for (c, column) in R::transpose(square).iter().enumerate() {
                         group[(j + c) * R::LINE + l..][..4].copy_from_slice(column);
                     }
                     // Where d is no multiple of four the last four overlap those before.
@@ -151,7 +151,7 @@ impl<R: Real> Lanes<R> {
 ///
 /// To be called within a [`WithSimd`](crate::engine::simd::WithSimd).
 #[inline(always)]
-pub fn turn<R: Real>(from: &[R], width: usize, to: &mut [R], rows: usize) {
+pub fn transpose<R: Real>(from: &[R], width: usize, to: &mut [R], rows: usize) {
     let (n, k) = ((from.len() / width).min(rows), (to.len() / rows).min(width));
     if n < 4 || k < 4 {
         for i in 0..n {
@@ -168,16 +168,16 @@ pub fn turn<R: Real>(from: &[R], width: usize, to: &mut [R], rows: usize) {
             for (a, row) in square.iter_mut().enumerate() {
                 row.copy_from_slice(&from[(i + a) * width + j..][..4]);
             }
-            for (b, column) in R::turn(square).iter().enumerate() {
+            for (b, column) in R::transpose(square).iter().enumerate() {
                 to[(j + b) * rows + i..][..4].copy_from_slice(column);
             }
         }
     }
 }
 
-/// A function that turns as many rows of f32 as a register holds: four features of all at a time, in lanes of 128 bits.
+/// A function that transposes as many rows of f32 as a register holds: four features of all at a time, in lanes of 128 bits.
 #[cfg(target_arch = "x86_64")]
-macro_rules! turn_rows {
+macro_rules! transpose_rows {
     ($name:ident, $rows:literal, $features:literal, $four:ident, $low:ident, $high:ident, $shuffle:ident, $splat:ident,
      $sub:ident, $mul:ident, $store:ident) => {
         /// `group` starts at the first of the rows.
@@ -196,13 +196,13 @@ macro_rules! turn_rows {
                 let [a, b, c, e] =
                     unsafe { [$four(rows, 0, j), $four(rows, 1, j), $four(rows, 2, j), $four(rows, 3, j)] };
                 let (low, high, low_next, high_next) = ($low(a, b), $high(a, b), $low(c, e), $high(c, e));
-                let turned = [
+                let columns = [
                     $shuffle::<0x44>(low, low_next),
                     $shuffle::<0xEE>(low, low_next),
                     $shuffle::<0x44>(high, high_next),
                     $shuffle::<0xEE>(high, high_next),
                 ];
-                for (c, &x) in turned.iter().enumerate() {
+                for (c, &x) in columns.iter().enumerate() {
                     // SAFETY: j + c is less than d.
                     unsafe {
                         let mut x = $sub(x, $splat(*offset.get_unchecked(j + c)));
@@ -222,8 +222,8 @@ macro_rules! turn_rows {
 }
 
 #[cfg(target_arch = "x86_64")]
-turn_rows!(
-    turn_sixteen,
+transpose_rows!(
+    transpose_sixteen,
     16,
     "avx512f,avx512dq",
     four_of_sixteen,
@@ -236,8 +236,8 @@ turn_rows!(
     _mm512_storeu_ps
 );
 #[cfg(target_arch = "x86_64")]
-turn_rows!(
-    turn_eight,
+transpose_rows!(
+    transpose_eight,
     8,
     "avx2",
     four_of_eight,

@@ -2,29 +2,30 @@
 
 use crate::engine::aligned::Aligned;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
+use std::marker::PhantomData;
 use std::sync::Mutex;
 
 /// k thin columns of d values, interleaved in lines of 128 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
 ///
-/// The order in which a hot loop reads them, whatever the instruction set. Padded with zeros to whole lines.
+/// The order in which a hot loop reads them, whatever the instruction set. Padded with zeros to whole lines. L is that of `R`,
+/// the arithmetic of the loop, of which the values are; or they are f64, sums of what was computed in `R`.
 #[derive(Debug, PartialEq)]
-pub struct Panel<V> {
-    pub(crate) d: usize,
-    pub(crate) k: usize,
-    line: usize,
-    pub(crate) values: Aligned<V>,
+pub struct Panel<V, R = V> {
+    d: usize,
+    k: usize,
+    values: Aligned<V>,
+    lines_of: PhantomData<R>,
 }
 
-impl<V: Copy + Default> Panel<V> {
-    /// Zeros, for data of d features in arithmetic of type `R`.
-    pub fn zeros<R: Real>(d: usize, k: usize) -> Self {
-        let line = R::LINE;
-        Self { d, k, line, values: Aligned::new(d.div_ceil(line) * line * k) }
+impl<V: Copy + Default, R: Real> Panel<V, R> {
+    /// Zeros, for data of d features.
+    pub fn zeros(d: usize, k: usize) -> Self {
+        Self { d, k, values: Aligned::new(d.div_ceil(R::LINE) * R::LINE * k), lines_of: PhantomData }
     }
 
     /// Packed from a function of feature j and column c.
-    pub fn from_fn<R: Real>(d: usize, k: usize, value: impl Fn(usize, usize) -> V) -> Self {
-        let mut panel = Self::zeros::<R>(d, k);
+    pub fn from_fn(d: usize, k: usize, value: impl Fn(usize, usize) -> V) -> Self {
+        let mut panel = Self::zeros(d, k);
         for first in (0..d).step_by(R::LINE) {
             for (c, column) in panel.line_mut(first / R::LINE).chunks_exact_mut(R::LINE).enumerate() {
                 column.iter_mut().zip(first..d).for_each(|(to, j)| *to = value(j, c));
@@ -34,53 +35,63 @@ impl<V: Copy + Default> Panel<V> {
     }
 
     /// Number of features d.
+    #[inline(always)]
     pub fn d(&self) -> usize {
         self.d
     }
 
     /// Number of columns k.
+    #[inline(always)]
     pub fn k(&self) -> usize {
         self.k
     }
 
     /// The value of feature j in column c.
     pub fn get(&self, j: usize, c: usize) -> V {
-        self.values[self.at(j, c)]
+        debug_assert!(j < self.d && c < self.k);
+        self.values[((j / R::LINE) * self.k + c) * R::LINE + j % R::LINE]
+    }
+
+    /// All values, line after line: k × L for each L features, the last of which may be padding.
+    #[inline(always)]
+    pub fn values(&self) -> &[V] {
+        &self.values
+    }
+
+    /// [`values`](Self::values), to change.
+    #[inline(always)]
+    pub fn values_mut(&mut self) -> &mut [V] {
+        &mut self.values
     }
 
     /// The k × L values of one line of features, column after column.
     pub fn line(&self, line: usize) -> &[V] {
-        &self.values[line * self.k * self.line..][..self.k * self.line]
+        &self.values[line * self.k * R::LINE..][..self.k * R::LINE]
     }
 
     /// [`line`](Self::line), to change.
     pub fn line_mut(&mut self, line: usize) -> &mut [V] {
-        &mut self.values[line * self.k * self.line..][..self.k * self.line]
+        &mut self.values[line * self.k * R::LINE..][..self.k * R::LINE]
     }
 
     /// Column by column, k × d values.
     pub fn to_columns(&self) -> Vec<V> {
         (0..self.k).flat_map(|c| (0..self.d).map(move |j| self.get(j, c))).collect()
     }
+}
 
-    fn at(&self, j: usize, c: usize) -> usize {
-        debug_assert!(j < self.d && c < self.k);
-        ((j / self.line) * self.k + c) * self.line + j % self.line
+impl<R: Real> Panel<f64, R> {
+    /// Adds a partial sum, value by value.
+    pub fn add(&mut self, partial: &Panel<R>) {
+        assert_eq!((self.d, self.k), (partial.d, partial.k), "features and columns of the sum");
+        dispatch(Add { total: &mut self.values, partial: &partial.values });
     }
 }
 
-impl Panel<f64> {
-    /// Add a partial sum, value by value.
-    pub fn add<R: Real>(&mut self, part: &Panel<R>) {
-        assert_eq!((self.d, self.k, self.line), (part.d, part.k, part.line));
-        dispatch(Add { total: &mut self.values, part: &part.values });
-    }
-}
-
-/// `total += part`.
+/// `total += partial`.
 struct Add<'a, R> {
     total: &'a mut [f64],
-    part: &'a [R],
+    partial: &'a [R],
 }
 
 impl<R: Real> WithSimd for Add<'_, R> {
@@ -88,35 +99,35 @@ impl<R: Real> WithSimd for Add<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (total, x) in self.total.iter_mut().zip(self.part) {
+        for (total, x) in self.total.iter_mut().zip(self.partial) {
             *total += x.f64();
         }
     }
 }
 
-/// Partial sums of d × k values that were merged and may be used again: at most a few per thread are ever made.
-pub struct Spare<R> {
+/// Panels for partial sums of d × k values, used again once they are merged: at most a few per thread are ever made.
+pub struct Workspaces<R> {
     d: usize,
     k: usize,
-    free: Mutex<Vec<Panel<R>>>,
+    idle: Mutex<Vec<Panel<R>>>,
 }
 
-impl<R: Real> Spare<R> {
+impl<R: Real> Workspaces<R> {
     /// None yet.
     pub fn new(d: usize, k: usize) -> Self {
-        Self { d, k, free: Mutex::new(Vec::new()) }
+        Self { d, k, idle: Mutex::new(Vec::new()) }
     }
 
-    /// One that holds zeros.
+    /// Takes one that holds zeros.
     pub fn take(&self) -> Panel<R> {
-        let free = self.free.lock().unwrap().pop();
-        let Some(mut panel) = free else { return Panel::zeros::<R>(self.d, self.k) };
+        let idle = self.idle.lock().unwrap().pop();
+        let Some(mut panel) = idle else { return Panel::zeros(self.d, self.k) };
         panel.values.fill(R::ZERO);
         panel
     }
 
-    /// Give one back.
+    /// Gives one back.
     pub fn put(&self, panel: Panel<R>) {
-        self.free.lock().unwrap().push(panel);
+        self.idle.lock().unwrap().push(panel);
     }
 }

@@ -88,14 +88,14 @@ impl<T: Pixel> Signal<'_, T> {
 }
 
 /// A signal of whatever type.
-pub trait Part: Sync {
+pub trait AnySignal: Sync {
     /// Numbers of rows and of kept features.
     fn shape(&self) -> (usize, usize);
     /// Some rows, written to `values` from `first` on, one row every `stride`.
     fn fill(&self, rows: Range<usize>, values: &mut [f32], first: usize, stride: usize);
 }
 
-impl<T: Pixel> Part for Signal<'_, T> {
+impl<T: Pixel> AnySignal for Signal<'_, T> {
     fn shape(&self) -> (usize, usize) {
         (self.chosen.map_or(self.rows.n(), <[usize]>::len), self.offset.len())
     }
@@ -182,19 +182,19 @@ fn largest<R: Real>(values: &[R]) -> f64 {
 
 /// Signals side by side.
 pub struct Prepared<'a> {
-    parts: Vec<Box<dyn Part + 'a>>,
+    signals: Vec<Box<dyn AnySignal + 'a>>,
     n: usize,
     d: usize,
 }
 
 impl<'a> Prepared<'a> {
     /// At least one signal, all with as many rows.
-    pub fn new(parts: Vec<Box<dyn Part + 'a>>) -> Result<Self> {
-        let shapes = Vec::from_iter(parts.iter().map(|part| part.shape()));
+    pub fn new(signals: Vec<Box<dyn AnySignal + 'a>>) -> Result<Self> {
+        let shapes = Vec::from_iter(signals.iter().map(|signal| signal.shape()));
         match shapes.iter().find(|shape| shape.0 != shapes[0].0) {
             _ if shapes.is_empty() => Err(Error::invalid("signals", "none given; give at least one")),
             Some(other) => Err(Error::invalid("signals", format!("{} and {} rows", shapes[0].0, other.0))),
-            None => Ok(Self { parts, n: shapes[0].0, d: shapes.iter().map(|shape| shape.1).sum() }),
+            None => Ok(Self { signals, n: shapes[0].0, d: shapes.iter().map(|shape| shape.1).sum() }),
         }
     }
 }
@@ -206,9 +206,9 @@ impl Computed<f32> for Prepared<'_> {
 
     fn fill(&self, rows: Range<usize>, values: &mut [f32]) {
         let mut first = 0;
-        for part in &self.parts {
-            part.fill(rows.clone(), values, first, self.d);
-            first += part.shape().1;
+        for signal in &self.signals {
+            signal.fill(rows.clone(), values, first, self.d);
+            first += signal.shape().1;
         }
     }
 }

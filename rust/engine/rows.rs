@@ -152,7 +152,7 @@ impl<'a, T> Block<'a, T> {
 
     /// All values of some rows, if these follow each other without a gap.
     #[inline(always)]
-    pub fn together(&self, rows: Range<usize>) -> Option<&'a [T]> {
+    pub fn contiguous(&self, rows: Range<usize>) -> Option<&'a [T]> {
         assert!(rows.start < rows.end && rows.end <= self.n);
         let first = self.row(rows.start).as_ptr();
         // SAFETY: the rows, one after another.
@@ -241,9 +241,9 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
         let block = rows.block(range.clone(), &mut scratch);
         let mut part = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
         // Of short rows that follow each other many at a time.
-        let together = block.together(0..block.n()).is_some();
+        let together = block.contiguous(0..block.n()).is_some();
         for some in tiles(block.n(), if together { (RANGE_VALUES / block.d()).max(1) } else { 1 }) {
-            let values = block.together(some.clone()).unwrap_or_else(|| block.row(some.start));
+            let values = block.contiguous(some.clone()).unwrap_or_else(|| block.row(some.start));
             let place = |is_bad: fn(f64) -> bool| {
                 let bad = values.iter().position(|x| is_bad(x.real().f64()));
                 bad.map(|at| (range.start + some.start + at / block.d(), at % block.d()))
@@ -293,12 +293,12 @@ mod tests {
             for i in 1..rows.n() {
                 assert_eq!(block.row(i - 1), view.row(i).to_vec());
             }
-            if let Some(values) = block.together(0..2) {
+            if let Some(values) = block.contiguous(0..2) {
                 assert_eq!(values, [view.row(1).to_vec(), view.row(2).to_vec()].concat());
             }
             // Of the first view the rows follow each other; gathered ones do too.
             let apart = view.strides()[1] == 1 && view.strides()[0] != view.ncols() as isize;
-            assert_eq!(block.together(0..2).is_none(), apart);
+            assert_eq!(block.contiguous(0..2).is_none(), apart);
         }
     }
 

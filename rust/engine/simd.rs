@@ -94,12 +94,12 @@ pub trait Real:
     fn mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
     /// Sum over the lanes.
     fn sum<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self;
-    /// Rows to columns.
-    fn turn(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
+    /// The transpose of a square of four rows.
+    fn transpose(x: [[Self; 4]; 4]) -> [[Self; 4]; 4];
 }
 
 macro_rules! real {
-    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $sqrt:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident, $turn:ident) => {
+    ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $sqrt:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident, $transpose:ident) => {
         impl Real for $t {
             type Lanes<S: Simd> = S::$lanes;
             const LINE: usize = $line;
@@ -126,7 +126,7 @@ macro_rules! real {
             #[inline(always)]
             fn store<S: Simd>(_: S, to: &mut [Self], x: S::$lanes) {
                 let to = &mut to[..Self::lanes::<S>()];
-                // SAFETY: the slice has room for a whole register of plain numbers.
+                // SAFETY: the slice holds a whole register of plain numbers.
                 unsafe { to.as_mut_ptr().cast::<S::$lanes>().write_unaligned(x) }
             }
             #[inline(always)]
@@ -170,8 +170,8 @@ macro_rules! real {
                 simd.$sum(x)
             }
             #[inline(always)]
-            fn turn(x: [[Self; 4]; 4]) -> [[Self; 4]; 4] {
-                $turn(x)
+            fn transpose(x: [[Self; 4]; 4]) -> [[Self; 4]; 4] {
+                $transpose(x)
             }
         }
     };
@@ -193,7 +193,7 @@ real!(
     select_f32s,
     mul_add_e_f32s,
     reduce_sum_f32s,
-    turn_in_registers
+    transpose_in_registers
 );
 real!(
     f64,
@@ -211,17 +211,17 @@ real!(
     select_f64s,
     mul_add_e_f64s,
     reduce_sum_f64s,
-    turn_one_by_one
+    transpose_one_by_one
 );
 
 #[inline(always)]
-fn turn_one_by_one<R: Real>(x: [[R; 4]; 4]) -> [[R; 4]; 4] {
+fn transpose_one_by_one<R: Real>(x: [[R; 4]; 4]) -> [[R; 4]; 4] {
     std::array::from_fn(|j| std::array::from_fn(|i| x[i][j]))
 }
 
 /// Eight shuffles; the compiler makes sixteen stores of the plain version.
 #[inline(always)]
-fn turn_in_registers(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+fn transpose_in_registers(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     #[cfg(target_arch = "x86_64")]
     {
         use pulp::cast;
@@ -242,7 +242,7 @@ fn turn_in_registers(x: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
         cast(y)
     }
     #[cfg(not(target_arch = "x86_64"))]
-    turn_one_by_one(x)
+    transpose_one_by_one(x)
 }
 
 /// Ask for the cache lines of `values` that lie `ahead` bytes further on in memory; only a hint, and only on x86-64.
@@ -317,7 +317,7 @@ fn plain<S: Simd, T: Real>(simd: S, from: &[T]) -> T::Lanes<S> {
     T::load(simd, from)
 }
 
-/// The compiler turns this into one widening load; for floats it would keep the detour through memory.
+/// The compiler makes one widening load of this; for floats it would keep the detour through memory.
 #[inline(always)]
 fn widen<S: Simd, T: Pixel>(simd: S, from: &[T]) -> <T::Real as Real>::Lanes<S> {
     let lanes = T::Real::lanes::<S>();

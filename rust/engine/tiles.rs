@@ -46,15 +46,15 @@ pub fn pack_offset<R: Real>(offset: Option<&[f64]>, d: usize) -> Vec<R> {
 ///
 /// `offset` comes from [`pack_offset`].
 pub fn project<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], q: &Panel<T::Real>, out: &mut [T::Real]) {
-    assert_eq!(block.d(), q.d, "features of X and Q");
-    assert_eq!(out.len(), block.n() * q.k, "rows of X times columns of Q");
+    assert_eq!(block.d(), q.d(), "features of X and Q");
+    assert_eq!(out.len(), block.n() * q.k(), "rows of X times columns of Q");
     with_tile(block, offset, |tile| dispatch(Project { tile, q, out }));
 }
 
 /// `into += (X_b - offset)ᵀ Y_b` for a tile of rows; `y` holds `block.n()` × `into.k()` values.
 pub fn accumulate<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], y: &[T::Real], into: &mut Panel<T::Real>) {
-    assert_eq!(block.d(), into.d, "features of X and of the sum");
-    assert_eq!(y.len(), block.n() * into.k, "rows of X times columns of Y");
+    assert_eq!(block.d(), into.d(), "features of X and of the sum");
+    assert_eq!(y.len(), block.n() * into.k(), "rows of X times columns of Y");
     with_tile(block, offset, |tile| dispatch(Accumulate { tile, y, into }));
 }
 
@@ -156,7 +156,7 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (n, k) = (self.tile.block.n(), self.q.k);
+        let (n, k) = (self.tile.block.n(), self.q.k());
         // Sums wait here while other chunks of features pass, so that a chunk of Q and of X serves all. Where the tile ends
         // amid a group of rows, which are four at most, its last row fills the group.
         let mut sums = vec![T::Real::splat(simd, T::Real::ZERO); (n + 3) * k];
@@ -180,7 +180,7 @@ impl<T: Pixel> Project<'_, T> {
         sums: &mut [<T::Real as Real>::Lanes<S>],
     ) -> usize {
         let (block, size) = (self.tile.block, T::Real::LINE);
-        let (n, k, whole) = (block.n(), self.q.k, block.d() / size);
+        let (n, k, whole) = (block.n(), self.q.k(), block.d() / size);
         let step = block.row_step();
         let ahead = if (0..SHORT_ROW as isize).contains(&step) { 2 * R * step as usize } else { PREFETCH_BYTES };
         for start in (0..n).step_by(R) {
@@ -223,9 +223,9 @@ impl<T: Pixel> Project<'_, T> {
         acc: &mut [[<T::Real as Real>::Lanes<S>; K]; R],
     ) {
         let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
-        let at = (line * self.q.k + first) * size;
+        let at = (line * self.q.k() + first) * size;
         // SAFETY: Q holds `lines()` whole lines of each column.
-        let columns = unsafe { self.q.values.get_unchecked(at..at + K * size) };
+        let columns = unsafe { self.q.values().get_unchecked(at..at + K * size) };
         for part in (0..size).step_by(lanes) {
             let offset = self.tile.offset::<S, O>(simd, line * size + part);
             let mut values = [offset; R];
@@ -255,7 +255,7 @@ impl<T: Pixel> WithSimd for Accumulate<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         for line in 0..self.tile.lines() {
-            for_column_groups!(self, columns, simd, self.into.k, line);
+            for_column_groups!(self, columns, simd, self.into.k(), line);
         }
     }
 }
@@ -291,9 +291,9 @@ impl<T: Pixel> Accumulate<'_, T> {
         line: usize,
         part: usize,
     ) {
-        let (k, size, lanes) = (self.into.k, T::Real::LINE, T::Real::lanes::<S>());
+        let (k, size, lanes) = (self.into.k(), T::Real::LINE, T::Real::lanes::<S>());
         let at = (line * k + first) * size;
-        let sums = &mut self.into.values[at..at + K * size];
+        let sums = &mut self.into.values_mut()[at..at + K * size];
         // Loops, not `from_fn`, whose closures are not always compiled for the instruction set at hand.
         let mut offset = [T::Real::splat(simd, T::Real::ZERO); G];
         for (g, offset) in offset.iter_mut().enumerate() {
@@ -345,7 +345,7 @@ mod tests {
         let (n, d, k) = (11, 531, 9);
         let data = Vec::from_iter((0..n * d).map(|i| (i * i % 251) as u8));
         let rows = Rows::from_slice(&data, n, d);
-        let q = Panel::from_fn::<f32>(d, k, |j, c| ((j * 7 + c * 3) % 11) as f32 - 5.0);
+        let q = Panel::<f32>::from_fn(d, k, |j, c| ((j * 7 + c * 3) % 11) as f32 - 5.0);
         #[derive(Clone)]
         struct Both<'a>(Block<'a, u8>, &'a Panel<f32>);
         impl WithSimd for Both<'_> {
@@ -353,10 +353,10 @@ mod tests {
             #[inline(always)]
             fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
                 let (block, q) = (self.0, self.1);
-                let mut y = vec![0.0; block.n() * q.k];
-                let offset = pack_offset(None, q.d);
+                let mut y = vec![0.0; block.n() * q.k()];
+                let offset = pack_offset(None, q.d());
                 with_tile(block, &offset, |tile| Project { tile, q, out: &mut y }.with_simd(simd));
-                let mut into = Panel::zeros::<f32>(q.d, q.k);
+                let mut into = Panel::<f32>::zeros(q.d(), q.k());
                 let small = Vec::from_iter(y.iter().map(|y| y % 64.0));
                 with_tile(block, &offset, |tile| Accumulate { tile, y: &small, into: &mut into }.with_simd(simd));
                 (y, into.to_columns())

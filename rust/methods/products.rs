@@ -8,7 +8,7 @@
 //! Cost: 2 n d k flops a product, n d values read. Arithmetic is f32 (f64 for f64 data) over at most [`BLOCK_ROWS`] rows;
 //! sums over blocks are f64, merged in a fixed order.
 
-use crate::engine::panel::{Panel, Spare};
+use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real};
@@ -25,12 +25,12 @@ pub fn x_q<T: Pixel>(
 ) -> Result<Vec<T::Real>> {
     let offset = pack_offset(offset, rows.d());
     let tile = tile_rows::<T>(rows.d());
-    let mut out = vec![T::Real::ZERO; rows.n() * q.k];
+    let mut out = vec![T::Real::ZERO; rows.n() * q.k()];
     let block = |range: Range<usize>, out: &mut [T::Real]| {
         let mut scratch = Vec::new();
         for part in tiles(range.len(), tile) {
             let block = rows.block(range.start + part.start..range.start + part.end, &mut scratch);
-            project(block, &offset, q, &mut out[part.start * q.k..part.end * q.k]);
+            project(block, &offset, q, &mut out[part.start * q.k()..part.end * q.k()]);
         }
     };
     control.expect(rows.n() as u64);
@@ -45,7 +45,7 @@ pub fn xt_y<T: Pixel>(
     y: &[T::Real],
     k: usize,
     control: &Control,
-) -> Result<Panel<f64>> {
+) -> Result<Panel<f64, T::Real>> {
     assert_eq!(y.len(), rows.n() * k, "rows of X times columns of Y");
     let offset = pack_offset(offset, rows.d());
     sum_over_tiles(rows, k, control, |block, first, _, sum| {
@@ -59,10 +59,10 @@ pub fn xt_x_q<T: Pixel>(
     offset: Option<&[f64]>,
     q: &Panel<T::Real>,
     control: &Control,
-) -> Result<Panel<f64>> {
+) -> Result<Panel<f64, T::Real>> {
     let offset = pack_offset(offset, rows.d());
-    sum_over_tiles(rows, q.k, control, |block, _, y, sum| {
-        y.resize(block.n() * q.k, T::Real::ZERO);
+    sum_over_tiles(rows, q.k(), control, |block, _, y, sum| {
+        y.resize(block.n() * q.k(), T::Real::ZERO);
         project(block, &offset, q, y);
         accumulate(block, &offset, y, sum);
     })
@@ -74,12 +74,12 @@ fn sum_over_tiles<T: Pixel>(
     k: usize,
     control: &Control,
     tile: impl Fn(Block<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
-) -> Result<Panel<f64>> {
-    let spare = Spare::new(rows.d(), k);
-    let mut total = Panel::zeros::<T::Real>(rows.d(), k);
+) -> Result<Panel<f64, T::Real>> {
+    let workspaces = Workspaces::new(rows.d(), k);
+    let mut total = Panel::zeros(rows.d(), k);
     let sum_block = |range: Range<usize>, _: &mut [u8]| {
         let (mut scratch, mut thin) = (Vec::new(), Vec::new());
-        let mut sum = spare.take();
+        let mut sum = workspaces.take();
         for part in tiles(range.len(), tile_rows::<T>(rows.d())) {
             let first = range.start + part.start;
             tile(rows.block(first..range.start + part.end, &mut scratch), first, &mut thin, &mut sum);
@@ -89,7 +89,7 @@ fn sum_over_tiles<T: Pixel>(
     control.expect(rows.n() as u64);
     pass(rows.n(), BLOCK_ROWS, control, &mut [], sum_block, |sum| {
         total.add(&sum);
-        spare.put(sum);
+        workspaces.put(sum);
     })?;
     Ok(total)
 }
@@ -115,7 +115,7 @@ mod tests {
         let data = Vec::from_iter(noise(7, n * d).into_iter().map(pixel));
         let x = |i: usize, j: usize| data[i * d + j].real().f64();
         let offset = Vec::from_iter((0..d).map(|j| if centred { x(0, j) } else { 0.0 }));
-        let q = Panel::from_fn::<T::Real>(d, k, |j, c| T::Real::of(noise((j * 64 + c + 1) as u64, 1)[0] - 0.5));
+        let q = Panel::<T::Real>::from_fn(d, k, |j, c| T::Real::of(noise((j * 64 + c + 1) as u64, 1)[0] - 0.5));
         let rows = Rows::from_slice(&data, n, d);
         let given = centred.then_some(&offset[..]);
 
@@ -159,7 +159,7 @@ mod tests {
     fn the_sum_is_the_same_on_one_two_and_three_threads() {
         let (n, d, k) = (2000, 333, 4);
         let data = Vec::from_iter(noise(5, n * d).into_iter().map(|x| x as f32));
-        let q = Panel::from_fn::<f32>(d, k, |j, c| (j as f32 - 100.0) * 0.01 + c as f32);
+        let q = Panel::<f32>::from_fn(d, k, |j, c| (j as f32 - 100.0) * 0.01 + c as f32);
         let sums = [1, 2, 3].map(|threads| {
             let former = pool::set_num_threads_here(threads);
             let sum = xt_x_q(Rows::from_slice(&data, n, d), None, &q, &Control::new()).unwrap();

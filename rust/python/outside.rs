@@ -79,13 +79,13 @@ impl<R: Real> Source<R> for Outside {
         })
     }
 
-    fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, _: &Control) -> Result<Panel<f64>> {
+    fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, _: &Control) -> Result<Panel<f64, R>> {
         self.call(|passes| {
             let py = passes.py();
             let found = passes.call_method1("xt_x_q", (columns(py, q)?, PyArray1::from_slice(py, offset)))?;
             let found: Matrix<'_> = found.extract()?;
             let found = found.as_array();
-            Ok(Panel::from_fn::<R>(q.d(), q.k(), |j, c| found[(j, c)]))
+            Ok(Panel::from_fn(q.d(), q.k(), |j, c| found[(j, c)]))
         })
     }
 

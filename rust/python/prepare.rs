@@ -4,7 +4,7 @@ use super::arrays::{Pixels2, with_view};
 use super::run::run;
 use crate::Rows;
 use crate::engine::pass::{block_rows, pass};
-use crate::engine::prepare::{Normalize, Part, Prepared, Signal};
+use crate::engine::prepare::{AnySignal, Normalize, Prepared, Signal};
 use crate::engine::rows::Computed;
 use numpy::{PyArray1, PyArray2, PyArrayDescr, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
@@ -125,7 +125,7 @@ impl PreparedRows {
 
     /// The rows, of matrices from [`held`](Self::held).
     pub fn open<'a>(&'a self, held: &'a [Pixels2<'_>]) -> PyResult<Prepared<'a>> {
-        let parts = self.recipes.iter().zip(held).map(|(recipe, data)| -> PyResult<Box<dyn Part + 'a>> {
+        let parts = self.recipes.iter().zip(held).map(|(recipe, data)| -> PyResult<Box<dyn AnySignal + 'a>> {
             let kept = recipe.kept.as_ref().map(|runs| runs.iter().map(|&(start, end)| start..end).collect());
             let (offset, scale) = (recipe.offset.as_deref(), recipe.scale.as_deref());
             with_view!(data, view => {

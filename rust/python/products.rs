@@ -13,10 +13,10 @@ type Matrix<'py> = Bound<'py, PyArray2<f64>>;
 
 fn panel<R: Real>(q: &PyReadonlyArray2<'_, f64>) -> Panel<R> {
     let q = q.as_array();
-    Panel::from_fn::<R>(q.nrows(), q.ncols(), |j, c| R::of(q[(j, c)]))
+    Panel::from_fn(q.nrows(), q.ncols(), |j, c| R::of(q[(j, c)]))
 }
 
-fn matrix<'py>(py: Python<'py>, panel: &Panel<f64>) -> PyResult<Matrix<'py>> {
+fn matrix<'py, R: Real>(py: Python<'py>, panel: &Panel<f64, R>) -> PyResult<Matrix<'py>> {
     let (d, k) = (panel.d(), panel.k());
     let values = (0..d).flat_map(|j| (0..k).map(move |c| panel.get(j, c))).collect();
     PyArray1::from_vec(py, values).reshape([d, k])

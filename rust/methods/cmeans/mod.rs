@@ -22,7 +22,7 @@ mod step;
 mod tests;
 mod tile;
 
-use crate::engine::lanes::turn;
+use crate::engine::lanes::transpose;
 use crate::engine::pass::pass;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
@@ -232,7 +232,7 @@ impl<R: Real> WithSimd for Labels<'_, R> {
         let (k, line) = (self.k, R::LINE);
         let (mut group, mut found) = (vec![R::ZERO; k * line], vec![R::ZERO; line]);
         for (labels, rows) in self.labels.chunks_mut(line).zip(self.u.chunks(k * line)) {
-            turn(rows, k, &mut group, line);
+            transpose(rows, k, &mut group, line);
             for at in (0..line).step_by(R::lanes::<S>()) {
                 let (mut most, mut best) = (R::load(simd, &group[at..]), R::splat(simd, R::ZERO));
                 for c in 1..k {

@@ -3,7 +3,7 @@
 use super::power::Power;
 use super::products::{Side, in_blocks, products, row_of_blocks};
 use super::registers::{register, spherical, subtract, whitened};
-use crate::engine::lanes::{Lanes, turn};
+use crate::engine::lanes::{Lanes, transpose};
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
 use crate::engine::tiles::tiles;
@@ -164,7 +164,7 @@ impl<T: Pixel> WithSimd for Turn<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { block, model, groups, lanes } = self;
         let rows = groups.start * T::Real::LINE..(groups.end * T::Real::LINE).min(block.n());
-        match block.together(rows.clone()) {
+        match block.contiguous(rows.clone()) {
             Some(values) => prefetch(values, PREFETCH_BYTES),
             None => rows.for_each(|i| prefetch(block.row(i), PREFETCH_BYTES)),
         }
@@ -223,7 +223,7 @@ impl<R: Power> WithSimd for Find<'_, R> {
             objective = memberships(simd, of, x, rows, model, [&mut *w, &mut *u], z);
         }
         for (rows, group) in out.chunks_mut(model.k * R::LINE).zip(u.chunks_exact(size)) {
-            turn(group, R::LINE, rows, model.k);
+            transpose(group, R::LINE, rows, model.k);
         }
         (objective, if former.is_some() { largest_difference(simd, u, old) } else { 0.0 })
     }
@@ -250,7 +250,7 @@ fn memberships<S: Simd, R: Power>(
         }
         Memberships::Given(given) => {
             for (group, rows) in u.chunks_exact_mut(k * line).zip(given.chunks(k * line)) {
-                turn(rows, k, group, line);
+                transpose(rows, k, group, line);
                 // Beyond the rows there are the last one again, as in the lanes.
                 let last = rows.len() / k - 1;
                 for line in group.chunks_exact_mut(line) {

@@ -66,7 +66,7 @@ impl<R: Real> Centers<R> {
             d,
             origin,
             offset,
-            q: Panel::zeros::<R>(d, k),
+            q: Panel::zeros(d, k),
             half: Vec::new(),
             length: Vec::new(),
             drift: vec![0.0; k],
@@ -137,7 +137,7 @@ impl<R: Real> Centers<R> {
     fn pack(&mut self) {
         let (values, origin, d) = (&self.values, &self.origin, self.d);
         let relative = |j: usize, c: usize| values[c * d + j] - origin[j];
-        self.q = Panel::from_fn::<R>(d, self.k, |j, c| R::of(relative(j, c)));
+        self.q = Panel::from_fn(d, self.k, |j, c| R::of(relative(j, c)));
         let squares = Vec::from_iter((0..self.k).map(|c| exact::sum_squares((0..d).map(|j| relative(j, c)))));
         self.length = squares.iter().map(|square| square.sqrt()).collect();
         let dot = |c: usize| (0..d).map(|j| origin[j] * relative(j, c)).sum::<f64>();

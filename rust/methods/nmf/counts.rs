@@ -168,7 +168,7 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
         for_groups!(w.len(), first, K => {
             let group = splat::<R, S, K>(simd, &w[first..]);
             for (&at, wh) in counts.at.iter().zip(counts.ratios.chunks_exact_mut(width)) {
-                let h = &model.h.values[place::<R, S, K>(at, w.len(), first)];
+                let h = &model.h.values()[place::<R, S, K>(at, w.len(), first)];
                 let mut sum = if first == 0 { R::splat(simd, model.floor) } else { R::load(simd, wh) };
                 for t in 0..K {
                     sum = R::mul_add(simd, group[t], R::load(simd, &h[t * R::LINE..]), sum);
@@ -202,7 +202,7 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
         for_groups!(k, first, K => {
             let mut sums = [R::splat(simd, R::ZERO); K];
             for (&at, ratio) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
-                let (ratio, h) = (R::load(simd, ratio), &h.values[place::<R, S, K>(at, k, first)]);
+                let (ratio, h) = (R::load(simd, ratio), &h.values()[place::<R, S, K>(at, k, first)]);
                 for t in 0..K {
                     sums[t] = R::mul_add(simd, ratio, R::load(simd, &h[t * R::LINE..]), sums[t]);
                 }
@@ -232,7 +232,7 @@ impl<R: Real> WithSimd for Spread<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { model, counts, w, ratio } = self;
         Ratios { model, counts, w }.with_simd(simd);
-        let into: &mut [R] = &mut ratio.values;
+        let into: &mut [R] = ratio.values_mut();
         for_groups!(w.len(), first, K => {
             let group = splat::<R, S, K>(simd, &w[first..]);
             for (&at, x) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
@@ -267,7 +267,7 @@ impl<R: Real> WithSimd for Curvature<'_, R> {
         for_groups!(k, first, K => {
             let mut sums = [R::splat(simd, R::ZERO); K];
             for (&at, ratio) in counts.at.iter().zip(counts.ratios.chunks_exact(width)) {
-                let (ratio, h) = (R::load(simd, ratio), &weighted.values[place::<R, S, K>(at, k, first)]);
+                let (ratio, h) = (R::load(simd, ratio), &weighted.values()[place::<R, S, K>(at, k, first)]);
                 for t in 0..K {
                     sums[t] = R::mul_add(simd, ratio, R::load(simd, &h[t * R::LINE..]), sums[t]);
                 }
@@ -290,8 +290,8 @@ impl<R: Real> WithSimd for Curvature<'_, R> {
             for_groups!(s + 1, first, K => {
                 let mut sums = [R::splat(simd, R::ZERO); K];
                 for (&at, square) in counts.at.iter().zip(counts.squares.chunks_exact(width)) {
-                    let own = R::load(simd, &weighted.values[place::<R, S, 1>(at, k, s)]);
-                    let (square, h) = (<R as Real>::mul(simd, R::load(simd, square), own), &h.values[place::<R, S, K>(at, k, first)]);
+                    let own = R::load(simd, &weighted.values()[place::<R, S, 1>(at, k, s)]);
+                    let (square, h) = (<R as Real>::mul(simd, R::load(simd, square), own), &h.values()[place::<R, S, K>(at, k, first)]);
                     for t in 0..K {
                         sums[t] = R::mul_add(simd, square, R::load(simd, &h[t * R::LINE..]), sums[t]);
                     }

@@ -2,7 +2,7 @@
 
 use super::update::{self, LANES, Lane};
 use super::{Fit, Parameters, Solver, Stall, block_rows};
-use crate::engine::panel::{Panel, Spare};
+use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
 use crate::engine::rows::Block;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
@@ -63,8 +63,8 @@ pub fn fit<T: Pixel>(
 pub struct Room<R> {
     /// H √ω.
     q: Panel<R>,
-    total: Panel<f64>,
-    partials: Spare<R>,
+    total: Panel<f64, R>,
+    partials: Workspaces<R>,
     /// The sum over rows that [`sweep`] leaves here: Wᵀ X √ω, k × d.
     pub wtx: Vec<f64>,
 }
@@ -72,8 +72,8 @@ pub struct Room<R> {
 impl<R: Real> Room<R> {
     /// For k components of d features.
     pub fn new(d: usize, k: usize) -> Self {
-        let (q, total) = (Panel::zeros::<R>(d, k), Panel::zeros::<R>(d, k));
-        Self { q, total, partials: Spare::new(d, k), wtx: vec![0.0; k * d] }
+        let (q, total) = (Panel::zeros(d, k), Panel::zeros(d, k));
+        Self { q, total, partials: Workspaces::new(d, k), wtx: vec![0.0; k * d] }
     }
 }
 
@@ -113,7 +113,7 @@ pub fn sweep<T: Pixel>(
         energy: first.then(|| padded(root, d)),
         p,
     };
-    total.values.fill(0.0);
+    total.values_mut().fill(0.0);
     let mut small = Small::new(k);
     control.expect(n as u64);
     pass(

@@ -5,7 +5,7 @@
 use super::counts::{Collect, Counts, Ratios, Spread, UpdateRow};
 use super::update::{self, LANES};
 use super::{Fit, Parameters, Penalty, Stall, block_rows};
-use crate::engine::panel::{Panel, Spare};
+use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
 use crate::engine::rows::Block;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
@@ -24,14 +24,14 @@ pub fn fit<T: Pixel>(
     control: &Control,
 ) -> Result<Fit> {
     let (d, k) = (x.d(), h.len() / x.d());
-    let spare = Spare::new(d, k);
+    let workspaces = Workspaces::new(d, k);
     let mut model = Model::new(h, weights, floor_of(x, None, control)?, d);
     let mut stall = Stall::new(if p.tol > 0.0 { model.loss(x, w, control)? } else { 0.0 });
 
     let mut result = Fit { n_iter: 0, converged: false, loss: 0.0 };
     while result.n_iter < p.max_iter && !result.converged {
         result.n_iter += 1;
-        let (ratio, sums) = sweep(x, w, &model, p.on_w, &spare, control)?;
+        let (ratio, sums) = sweep(x, w, &model, p.on_w, &workspaces, control)?;
         columns(h, &ratio, &sums, weights, p.on_h);
         model = Model::new(h, weights, model.floor, d);
         if p.tol > 0.0 && result.n_iter.is_multiple_of(10) {
@@ -51,11 +51,11 @@ pub fn sweep<T: Pixel>(
     w: &mut [T::Real],
     model: &Model<T::Real>,
     penalty: Penalty,
-    spare: &Spare<T::Real>,
+    workspaces: &Workspaces<T::Real>,
     control: &Control,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
     let (n, k) = (x.n(), model.sums.len());
-    let (mut ratio, mut sums) = (Panel::zeros::<T::Real>(x.d(), k), vec![0.0; k]);
+    let (mut ratio, mut sums) = (Panel::<f64, T::Real>::zeros(x.d(), k), vec![0.0; k]);
     control.expect(n as u64);
     pass(
         n,
@@ -64,13 +64,13 @@ pub fn sweep<T: Pixel>(
         w,
         |range, w| {
             let mut scratch = Vec::new();
-            let mut ratio = spare.take();
+            let mut ratio = workspaces.take();
             let sums = model.visit(x.block(range, &mut scratch), w, penalty, &mut ratio);
             (ratio, sums)
         },
         |(part, part_sums)| {
             ratio.add(&part);
-            spare.put(part);
+            workspaces.put(part);
             sums.iter_mut().zip(&part_sums).for_each(|(a, b)| *a += b);
         },
     )?;

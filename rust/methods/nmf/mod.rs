@@ -21,7 +21,7 @@ pub use least_squares::least_squares;
 pub use likelihood::likelihood;
 pub use pure::{Far, choose, farthest, pure_rows};
 
-use crate::engine::panel::Spare;
+use crate::engine::panel::Workspaces;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::BLOCK_ROWS;
 use crate::{Control, Error, Result, Rows};
@@ -169,9 +169,9 @@ pub fn visit<T: Pixel>(
         return Err(Error::invalid("W", format!("{} values for {n} rows and {k} components", w.len())));
     }
     if p.loss == Loss::KullbackLeibler {
-        let spare = Spare::new(d, k);
+        let workspaces = Workspaces::new(d, k);
         let model = kullback::Model::new(h, weights, kullback::floor(mean), d);
-        let (products, small) = kullback::sweep(x, w, &model, p.on_w, &spare, control)?;
+        let (products, small) = kullback::sweep(x, w, &model, p.on_w, &workspaces, control)?;
         return Ok(Partial { products, small, before: Vec::new(), terms: [0.0; 3] });
     }
     let root = frobenius::root_of(weights);

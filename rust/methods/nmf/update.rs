@@ -46,7 +46,7 @@ impl WithSimd for Gram<'_> {
 
 /// k × d values times `factors`, packed in lines.
 pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
-    let mut panel = Panel::zeros::<R>(h.len() / k, k);
+    let mut panel = Panel::zeros(h.len() / k, k);
     pack_into(h, factors, &mut panel);
     panel
 }
@@ -67,7 +67,7 @@ pub fn pack_into<R: Real>(h: &[f64], factors: Option<&[f64]>, panel: &mut Panel<
 }
 
 /// Write the k × d values of a sum that was packed in lines for arithmetic of type `R`.
-pub fn unpack<R: Real>(panel: &Panel<f64>, h: &mut [f64]) {
+pub fn unpack<R: Real>(panel: &Panel<f64, R>, h: &mut [f64]) {
     let d = panel.d();
     for (line, j) in (0..d).step_by(R::LINE).enumerate() {
         for (t, from) in panel.line(line).chunks_exact(R::LINE).enumerate() {
@@ -96,7 +96,7 @@ pub fn to_lanes<R: Real>(w: &[R], k: usize, lanes: &mut [Lane<R>]) {
         let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
         for t in (0..turned).step_by(4) {
             let four = |r: usize| rows[r * k + t..][..4].try_into().expect("four values");
-            for (lane, x) in lanes[t..].iter_mut().zip(R::turn([four(0), four(1), four(2), four(3)])) {
+            for (lane, x) in lanes[t..].iter_mut().zip(R::transpose([four(0), four(1), four(2), four(3)])) {
                 lane[4 * at..4 * at + 4].copy_from_slice(&x);
             }
         }
@@ -115,7 +115,7 @@ pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
         let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
         for t in (0..turned).step_by(4) {
             let four = |j: usize| lanes[t + j][4 * at..4 * at + 4].try_into().expect("four values");
-            for (row, x) in rows.chunks_exact_mut(k).zip(R::turn([four(0), four(1), four(2), four(3)])) {
+            for (row, x) in rows.chunks_exact_mut(k).zip(R::transpose([four(0), four(1), four(2), four(3)])) {
                 row[t..t + 4].copy_from_slice(&x);
             }
         }

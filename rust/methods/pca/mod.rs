@@ -93,7 +93,7 @@ pub trait Source<R> {
     /// AᵀA for A = (X - 1 mᵀ) W: the lower half.
     fn gram(&self, mean: &[f64], weights: &[f64], control: &Control) -> Result<Mat<f64>>;
     /// `(X - o)ᵀ (X - o) Q`.
-    fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, control: &Control) -> Result<Panel<f64>>;
+    fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, control: &Control) -> Result<Panel<f64, R>>;
     /// The triangular factor of (X - o) Q + 1 sᵀ.
     fn triangle(&self, offset: &[f64], q: &Panel<R>, shift: &[f64], control: &Control) -> Result<Mat<f64>>;
 }
@@ -111,7 +111,7 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
         squared(*self, |_, j| (mean[j], weights[j]), control)
     }
 
-    fn xt_x_q(&self, offset: &[f64], q: &Panel<T::Real>, control: &Control) -> Result<Panel<f64>> {
+    fn xt_x_q(&self, offset: &[f64], q: &Panel<T::Real>, control: &Control) -> Result<Panel<f64, T::Real>> {
         xt_x_q(*self, Some(offset), q, control)
     }
 
@@ -335,7 +335,7 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
     fn polish(&self, vectors: &Mat<f64>, control: &Control) -> Result<Eigen> {
         let (d, k) = (self.shape.1, vectors.ncols());
         let weighted = |j: usize, c: usize| self.weights[j] * vectors[(j, c)];
-        let q = Panel::from_fn::<R>(d, k, |j, c| R::of(weighted(j, c)));
+        let q = Panel::from_fn(d, k, |j, c| R::of(weighted(j, c)));
         let back = |j: usize| self.offset[j] - if self.center { self.mean[j] } else { 0.0 };
         let shift = Vec::from_iter((0..k).map(|c| (0..d).map(|j| back(j) * weighted(j, c)).sum::<f64>()));
         let triangle = self.source.triangle(&self.offset, &q, &shift, control)?;
@@ -353,7 +353,7 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
         let mut result = Mat::zeros(d, q.ncols());
         for part in tiles(q.ncols(), self.source.columns()) {
             let scaled = |j: usize, c: usize| R::of(self.weights[j] * q[(j, part.start + c)] / scale);
-            let scaled = Panel::from_fn::<R>(d, part.len(), scaled);
+            let scaled = Panel::from_fn(d, part.len(), scaled);
             let product = self.source.xt_x_q(&self.offset, &scaled, control)?;
             for (c, column) in part.enumerate() {
                 let dot = |v: &dyn Fn(usize) -> f64| (0..d).map(|j| v(j) * scaled.get(j, c).f64()).sum::<f64>();

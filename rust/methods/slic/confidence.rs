@@ -37,7 +37,7 @@ pub fn confidence<T: Pixel + Into<f64>>(
             if length > 0.0 { 1.0 / length } else { 0.0 }
         }));
         let value = |j: usize, c: usize| T::Real::of((means[(chosen.start + c) * d + j] - origin[j]) * unit[c]);
-        panels.push((chosen.start, Panel::from_fn::<T::Real>(d, chosen.len(), value)));
+        panels.push((chosen.start, Panel::<T::Real>::from_fn(d, chosen.len(), value)));
     }
     let mut found = vec![[0.0, f64::NEG_INFINITY]; rows.n()];
     control.expect(rows.n() as u64);
