@@ -14,6 +14,7 @@ import pytest
 
 import emcore
 from emcore import _emcore
+from emcore.datasets import eds_phases
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [name for name in emcore.__all__ if not name.startswith("_")]
@@ -120,6 +121,30 @@ def test_the_readmes_example_runs_and_prints_what_it_says(tmp_path, monkeypatch)
     failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
     assert (failed, tried) == (0, 11)
     assert {path.name for path in tmp_path.iterdir()} == {"micrograph.pdf", "micrograph.h5"}
+
+
+@pytest.mark.filterwarnings("ignore:max_iter=")  # six components are too many for so few phases
+def test_the_readmes_examples_out_of_core_run(tmp_path, monkeypatch):
+    h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
+    pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)
+    on_disk, on_dask = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    counts = eds_phases((16, 16), channels=300, counts=200.0).signal.data
+    with h5py.File("map.h5", "w") as file:
+        file["map"] = counts
+    exec(on_disk, {"emcore": emcore})
+    assert {path.name for path in tmp_path.iterdir()} == {"map.h5", "fit.npz", "job.npz"}
+    names = {"emcore": emcore, "dask_array": da.from_array(counts, chunks=(8, 16, -1))}
+    smaller = {"n_workers=8": "n_workers=1, processes=False, dashboard_address=None", "NMF(6)": "NMF(6, max_iter=3)"}
+    for said, tried in smaller.items():
+        assert said in on_dask
+        on_dask = on_dask.replace(said, tried)
+    try:
+        exec(on_dask, names)
+        assert names["result"].n_components == len(names["result"].spectra)
+    finally:
+        names["client"].cluster.close()
+        names["client"].close()
 
 
 def test_the_readme_and_the_contributors_page_name_only_files_that_exist():
