@@ -164,6 +164,29 @@ def test_bad_dask_arrays_are_named(cube):
         PCA(2).fit(some[some[:, 0] > 3])
 
 
+@pytest.mark.parametrize("name", ["pca", "hals", "k-means", "fuzzy"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_chunks_without_rows_are_passed_over(name, cube, tmp_path):
+    rows = cube.reshape(-1, SHAPE[2])
+    lazy = da.from_array(rows, chunks=(100, -1))
+    some = lazy[lazy[:, 0] > np.sort(rows[:100, 0])[-1]].compute_chunk_sizes()
+    gaps = da.concatenate([some[:0], some, lazy[:300], lazy[:0]])
+    assert 0 in gaps.chunks[0]
+    model = clone(MODELS[name][0]).set_params(checkpoint=tmp_path / "c.npz")
+    found, expected = model.fit(gaps), fitted(name, gaps.compute())
+    for attribute in MODELS[name][1]:
+        a, b = (np.asarray(getattr(each, attribute), float) for each in (found, expected))
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+
+
+def test_an_error_about_a_row_says_of_which_chunk_it_is(cube):
+    zeros = cube.copy()
+    zeros[16, 8] = 0
+    model = KMeans(2, metric="cosine", init=np.ones((2, SHAPE[2])))
+    with pytest.raises(ValueError, match=r"row 1 is zero.*counted in the chunk of X that begins at \[16, 7\]\)"):
+        model.fit(da.from_array(zeros, chunks=(16, 7, -1)))
+
+
 class _Noted:
     """Something stored, which notes how much of it is read at a time."""
 

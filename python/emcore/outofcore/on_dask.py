@@ -39,7 +39,7 @@ def on_dask(
     tree, others = Tree(delayed(merge, pure=False)), []
     for block in source.blocks:
         of_rows = delayed([of and np.ascontiguousarray(of.get(block)) for of in rows], traverse=False)
-        visited = work(same, block.index, block.chosen, of_rows, *block.chunks)
+        visited = work(same, block.index, _start(block), block.chosen, of_rows, *block.chunks)
         tree.add(first(visited))
         others.append(put(visited))
     skipped = source.unvisited if hashed else []
@@ -59,7 +59,7 @@ def _start(block: Block) -> tuple[int, ...]:
 
 
 def _on_worker(
-    same: tuple[Any, ...], index: int, chosen: Any, rows: list[Any], *stored: NDArray[Any]
+    same: tuple[Any, ...], index: int, start: tuple[int, ...], chosen: Any, rows: list[Any], *stored: NDArray[Any]
 ) -> tuple[Any, ...]:
     """Visit a chunk with one thread: its partial, its hash if it is wanted, and what belongs to its rows."""
     function, state, recipes, dtype, name, hashed = _aligned(same)
@@ -69,6 +69,8 @@ def _on_worker(
             x = as_rows(_aligned(stored), recipes, np.dtype(dtype), name, _aligned(chosen))
             partial, *of_rows = function(x, state, index, *_aligned(rows))
             return partial, _hash(*stored) if hashed else "", *of_rows
+    except ValueError as error:
+        raise ValueError(f"{error} (rows counted in the chunk of {name} that begins at {list(start)})") from error
     finally:
         _emcore.set_progress(former)
 

@@ -183,10 +183,10 @@ class Source:
         places = np.ndindex(*(len(cut) for cut in cuts))
         where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
         chunks = zip(*(part.to_delayed().ravel().tolist() for part in self.parts), strict=True)
-        self.blocks = [
-            Block(i, w, prod(s.stop - s.start for s in w), of_parts)
-            for i, (w, of_parts) in enumerate(zip(where, chunks, strict=True))
-        ]
+        sizes = [prod(edge.stop - edge.start for edge in edges) for edges in where]
+        # What is picked from an array by its values has chunks without rows.
+        full = [each for each in zip(where, sizes, chunks, strict=True) if each[1]]
+        self.blocks = [Block(i, *each) for i, each in enumerate(full)]
         self.peak = kept + row * max(block.rows for block in self.blocks)
 
     def load(self, block: Block) -> list[NDArray[Any]]:
