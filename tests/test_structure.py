@@ -31,7 +31,7 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Whatever a file imports, inside functions and for types only too; of ``from a import b`` both a and a.b."""
+    """Whatever a file imports, also in functions, for types only, by name; of ``from a import b`` both a and a.b."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -41,6 +41,10 @@ def imports(path: Path) -> Iterator[str]:
             extension = node.module == "emcore" and all(alias.name == "_emcore" for alias in node.names)
             yield from () if extension else (node.module,)
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
+            first = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
+            if isinstance(first, ast.Constant):
+                yield str(first.value).rstrip(".")
 
 
 def dependencies() -> dict[str, set[str]]:

@@ -54,12 +54,12 @@ def documented(**paragraphs: str) -> Callable[[Documented], Documented]:
     <BLANKLINE>
         memory : int or str
     """
-    known = PARAGRAPHS | paragraphs
+    texts = PARAGRAPHS | paragraphs
 
     def fill(match: re.Match[str]) -> str:
         line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
         indent = line[: len(line) - len(line.lstrip())]
-        return known[match[1]].replace("\n", f"\n{indent}")
+        return texts[match[1]].replace("\n", f"\n{indent}")
 
     def decorate(documented: Documented) -> Documented:
         if documented.__doc__:  # python -OO leaves none

@@ -56,17 +56,17 @@ def group_statistics(
     ([[1.0], [4.0]], [[0.0], [2.0]], [[[1.0], [4.0]]])
     """
     n, d = rows.shape
-    found = np.empty((2 + len(percentiles), k, d))
+    statistics = np.empty((2 + len(percentiles), k, d))
     members = [np.flatnonzero(labels == i) for i in range(k)]
     step = max(1, _BLOCK_BYTES // (8 * n))
     for start in range(0, d, step):
         block = rows[:, start : start + step].astype(np.float64)
         for i, where in enumerate(members):
             group = block[where]
-            found[0, i, start : start + step] = group.mean(axis=0)
-            found[1, i, start : start + step] = group.std(axis=0)
-            found[2:, i, start : start + step] = quantiles(group, percentiles)
-    return found[0], found[1], found[2:]
+            statistics[0, i, start : start + step] = group.mean(axis=0)
+            statistics[1, i, start : start + step] = group.std(axis=0)
+            statistics[2:, i, start : start + step] = quantiles(group, percentiles)
+    return statistics[0], statistics[1], statistics[2:]
 
 
 def group_slopes(

@@ -34,17 +34,17 @@ class _Fuzzy(ClusterMixin, Estimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Find the clusters of `X`, shape (n, d); `y` is ignored."""
-        found = self._clusters(self._rows(X), self._seed())
-        self.memberships_ = found.memberships
-        self.cluster_centers_ = found.centers
-        self.labels_ = found.labels
-        self.objective_ = found.objective
-        self.n_iter_ = found.n_iter
-        if found.covariances is not None:
-            self.covariances_ = found.covariances
-        for note in found.notes:
+        result = self._clusters(self._rows(X), self._seed())
+        self.memberships_ = result.memberships
+        self.cluster_centers_ = result.centers
+        self.labels_ = result.labels
+        self.objective_ = result.objective
+        self.n_iter_ = result.n_iter
+        if result.covariances is not None:
+            self.covariances_ = result.covariances
+        for note in result.notes:
             self._warn(note)
-        if not found.converged and self.tol > 0:
+        if not result.converged and self.tol > 0:
             self._warn_of_iterations(self.max_iter, self.tol)
         return self
 

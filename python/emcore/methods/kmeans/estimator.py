@@ -82,7 +82,7 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the clusters of `X`, shape (n, d), rows weighted by `sample_weight`; `y` is ignored."""
-        found = kmeans(
+        result = kmeans(
             self._rows(X),
             self.n_clusters,
             init=self.init,
@@ -95,11 +95,11 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
             memory=self.memory,
             checkpoint=self.checkpoint,
         )
-        self.cluster_centers_ = found.centers
-        self.labels_ = found.labels
-        self.inertia_ = found.inertia
-        self.n_iter_ = found.n_iter
-        distinct = len(np.unique(found.labels))
+        self.cluster_centers_ = result.centers
+        self.labels_ = result.labels
+        self.inertia_ = result.inertia
+        self.n_iter_ = result.n_iter
+        distinct = len(np.unique(result.labels))
         if distinct < self.n_clusters:
             self._warn(
                 f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). "
@@ -120,8 +120,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         return -self._nearest(X, sample_weight)[1]
 
     def _nearest(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[NDArray[np.int32], float]:
-        given: dict[str, Any] = {"metric": self.metric, "sample_weight": sample_weight, "memory": self.memory}
-        return nearest(self._new_rows(X), self.cluster_centers_, **given)
+        options: dict[str, Any] = {"metric": self.metric, "sample_weight": sample_weight, "memory": self.memory}
+        return nearest(self._new_rows(X), self.cluster_centers_, **options)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
         """Find the clusters of `X`, shape (n, d), and return the distances to their centres; `y` is ignored."""
@@ -130,5 +130,5 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Distance of every row of `X`, shape (n, d), to every centre, shape (n, k)."""
         rows = self._new_rows(X)
-        found = distances(rows, self.cluster_centers_, metric=self.metric, memory=self.memory)
-        return self._in_type_of(rows, found)
+        result = distances(rows, self.cluster_centers_, metric=self.metric, memory=self.memory)
+        return self._in_type_of(rows, result)

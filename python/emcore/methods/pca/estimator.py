@@ -77,7 +77,7 @@ class PCA(Transformer):
         self.checkpoint = checkpoint
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Find the components of `X`, shape (n, d), n at least 2, in memory or outside it; `y` is ignored."""
+        """Find the components of `X`, shape (n, d), n at least 2, in memory or out of core; `y` is ignored."""
         self._fit(X)
         return self
 
@@ -99,15 +99,15 @@ class PCA(Transformer):
             k = check_count(self.n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
         solver = "exact" if solver == "full" else solver
         options = {"memory": self.memory, "checkpoint": self.checkpoint}
-        found = pca(rows, k, center=self.center, solver=solver, random_state=self._seed(), **options)
+        result = pca(rows, k, center=self.center, solver=solver, random_state=self._seed(), **options)
         if share is not None:
-            k = min(1 + int(np.searchsorted(np.cumsum(found.explained_variance_ratio), share)), k)
-        self.components_ = found.components[:k]
-        self.explained_variance_ = found.explained_variance[:k]
-        self.explained_variance_ratio_ = found.explained_variance_ratio[:k]
-        self.singular_values_ = found.singular_values[:k]
-        self.mean_ = found.mean
-        left = max(found.total_variance - float(self.explained_variance_.sum()), 0.0)
+            k = min(1 + int(np.searchsorted(np.cumsum(result.explained_variance_ratio), share)), k)
+        self.components_ = result.components[:k]
+        self.explained_variance_ = result.explained_variance[:k]
+        self.explained_variance_ratio_ = result.explained_variance_ratio[:k]
+        self.singular_values_ = result.singular_values[:k]
+        self.mean_ = result.mean
+        left = max(result.total_variance - float(self.explained_variance_.sum()), 0.0)
         self.noise_variance_ = left / (min(n, d) - k) if k < min(n, d) else 0.0
         self.n_components_ = k
         self.n_samples_ = n
@@ -119,10 +119,10 @@ class PCA(Transformer):
 
     def _scores(self, rows: Any) -> NDArray[Any]:
         if isinstance(rows, Source):
-            found = scores_outside(rows, self.components_, self.mean_, self.center, memory=self.memory)
+            result = scores_outside(rows, self.components_, self.mean_, self.center, memory=self.memory)
         else:
-            found = project(as_rows(rows), self.components_, self.mean_, self.center)
-        return self._in_type_of(rows, found)
+            result = project(as_rows(rows), self.components_, self.mean_, self.center)
+        return self._in_type_of(rows, result)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """The data that the scores `X`, shape (n, k), stand for."""
