@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore.core.documentation import documented
 from emcore.core.validation import as_pixels, as_rows, check_count, check_finite, check_number, check_option
 from emcore.core.warning import warn
 from emcore.methods.fuzzy import out_of_core as of_source
@@ -61,6 +62,7 @@ class FuzzyResult:
     notes: tuple[str, ...]
 
 
+@documented()
 def fuzzy_c_means(
     X: ArrayLike,
     n_clusters: int,
@@ -99,11 +101,8 @@ def fuzzy_c_means(
         Where to start: rows far from each other [2]_, any rows, these centres, or these memberships.
     random_state : int
         Seed of the starts. The number of threads never changes a result.
-    memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
-        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
-    checkpoint : path, optional
-        Keep what is known after each full pass in this file, from which a job that was killed goes on.
+    %(memory)s
+    %(checkpoint)s
 
     Returns
     -------
