@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emcore.core.signals import Signal, default_axes
 from emcore.core.validation import as_pixels, check_magnitude
 from emcore.io.read import as_signal
+from emcore.io.registry import read_all
 
 
 def on_one_grid(signals: Sequence[Any]) -> list[Signal]:
@@ -40,8 +41,6 @@ def _read(signal: Any) -> Signal:
     """A signal; of a file with several data sets the largest that has something at every position, not a picture."""
     if not isinstance(signal, str | os.PathLike):
         return as_signal(signal)
-    from emcore.io.registry import read_all
-
     datasets = read_all(Path(signal))
     scans = [each for each in datasets if len(each.shape) > 2 or any(axis.navigation for axis in each.axes)]
     return max(scans or datasets, key=lambda each: each.data.size)

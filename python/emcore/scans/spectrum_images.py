@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore.core.signals import ENERGIES, Axis, Signal, default_axes
 from emcore.core.validation import Floats, as_pixels, check_finite
+from emcore.io.formats.rosetta import from_rosetta
 from emcore.io.read import as_signal
 from emcore.methods.preprocessing import sums_of
 from emcore.outofcore.checkpoint import Job, step
@@ -143,8 +144,6 @@ def _read(obj: Any, memory: Any) -> Signal:
     if isinstance(obj, Signal):
         return obj
     if isinstance(obj, dict) and "data" in obj and "axes" in obj:
-        from emcore.io.formats.rosetta import from_rosetta
-
         return from_rosetta(obj)
     if not isinstance(obj, str | os.PathLike):
         stored = hasattr(obj, "shape") and hasattr(obj, "dtype") and not isinstance(obj, np.ndarray)

@@ -17,6 +17,7 @@ from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, as_pixels, check_count, check_finite, check_magnitude, check_option
+from emcore.io.registry import read_all
 from emcore.methods.groups import group_slopes, group_statistics, mean_moduli
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare
@@ -146,8 +147,6 @@ def _read(curves: Any) -> tuple[Signal, Signal | None]:
     """The curves, and what else in their file is as long as one of them."""
     if not isinstance(curves, str | Path):
         return on_one_grid([curves])[0], None
-    from emcore.io.registry import read_all
-
     found = [signal for signal in read_all(Path(curves)) if signal.dtype.kind in "biuf"]
     stacks = [signal for signal in found if len(signal.shape) in (2, 3)]
     if not stacks:
