@@ -281,7 +281,7 @@ def test_a_checkpoint_of_emcore_0_1_0_is_refused_with_a_reason(tmp_path):
     moments = {f"once._moments.0.{i}": np.asarray(value) for i, value in enumerate((400, data.mean(0), data.var(0)))}
     np.savez(tmp_path / "c.npz", identity=np.asarray(json.dumps(identity)), **moments)
     saved = (tmp_path / "c.npz").read_bytes()
-    with pytest.raises(ValueError, match=r"was written by emcore 0\.1\.0, which kept neither its version nor a hash"):
+    with pytest.raises(ValueError, match=r"was written by emcore 0\.1\.0, which saved neither its version nor a hash"):
         pca(data, 2, solver="randomized", checkpoint=tmp_path / "c.npz")
     assert (tmp_path / "c.npz").read_bytes() == saved
 

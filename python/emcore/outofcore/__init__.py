@@ -1,1 +1,1 @@
-"""Data that are not in memory: rows in blocks, one pass over them, and what is kept for a job that is killed."""
+"""Data out of core: rows in blocks, one pass over them, and what is saved for a job that is killed."""

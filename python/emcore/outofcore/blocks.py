@@ -1,4 +1,4 @@
-"""Which rows outside memory are visited together."""
+"""Which rows out of core are visited together."""
 
 import os
 from collections.abc import Sequence
@@ -45,13 +45,13 @@ def finer(chunks: Sequence[Sequence[int]], rows: int) -> tuple[tuple[int, ...], 
     >>> finer([(7, 3), (10,)], 40), finer([(2,), (10,)], 6)
     (((4, 3, 3), (10,)), ((1, 1), (5, 5)))
     """
-    found = []
+    cut: list[tuple[int, ...]] = []
     for axis, sizes in enumerate(chunks):
         most = max(rows // prod(max(others) for others in chunks[axis + 1 :]), 1)
         counts = [(size, -(-size // most)) for size in sizes]
-        found.append(tuple(size // n + (i < size % n) for size, n in counts for i in range(n)))
-        rows //= max(found[-1])
-    return tuple(found)
+        cut.append(tuple(size // n + (i < size % n) for size, n in counts for i in range(n)))
+        rows //= max(cut[-1])
+    return tuple(cut)
 
 
 def in_finer_chunks(array: Any, rows: int, name: str, budget: str) -> Any:
@@ -66,16 +66,16 @@ def in_finer_chunks(array: Any, rows: int, name: str, budget: str) -> Any:
         return array
     chunks = finer(navigation, rows)
     if set(array.dask.layers) <= {array.name, f"original-{array.name}"}:
-        found = _read_in_pieces(array, chunks)
+        finer_chunks = _read_in_pieces(array, chunks)
         whole = ""
     else:
-        found = array.rechunk((*chunks, depth))
+        finer_chunks = array.rechunk((*chunks, depth))
         whole = ", each made whole and then cut"
     warn(
         f"{name} has chunks of {array.chunksize}, more than {budget} allows on {CHUNKS_AT_ONCE - 1} cores: it was "
-        f"rechunked to {found.chunksize}{whole}; store it so, or rechunk it before",
+        f"rechunked to {finer_chunks.chunksize}{whole}; store it so, or rechunk it before",
     )
-    return found
+    return finer_chunks
 
 
 def _read_in_pieces(array: Any, chunks: tuple[tuple[int, ...], ...]) -> Any:

@@ -110,7 +110,7 @@ class Store:
             raise ValueError(f"checkpoint={str(path)!r} is not a checkpoint: name another file") from error
         if "the format of checkpoints" not in identity:
             raise ValueError(
-                f"checkpoint={str(path)!r} was written by emcore 0.1.0, which kept neither its version nor a hash of "
+                f"checkpoint={str(path)!r} was written by emcore 0.1.0, which saved neither its version nor a hash of "
                 "all data: a job cannot go on from it; name another file, or remove it to start anew"
             )
         for key in {**self.identity, **identity}:
@@ -255,7 +255,7 @@ class Job:
         return Checkpoint(self._store, self._names.add(f"{self._scope}{name}/"))
 
     def step(
-        self, name: str, compute: Callable[[], tuple[Any, ...]], known: dict[str, Any] | None = None
+        self, name: str, compute: Callable[[], tuple[Any, ...]], observed: dict[str, Any] | None = None
     ) -> tuple[Any, ...]:
         """
         What `compute` gives, or gave in the run that was killed: arrays that are not to be changed, numbers, words.
@@ -264,8 +264,8 @@ class Job:
         ----------
         name : str
         compute : callable
-        known : dict, optional
-            What it finds out about the values of a source, see `Source.known`.
+        observed : dict, optional
+            What it observes of the values of a source, see `Source.observed`.
 
         Raises
         ------
@@ -279,10 +279,10 @@ class Job:
                 values = compute()
             finally:
                 self._scope = outer
-            limits = {f"{name}range": np.array(known["range"])} if known and "range" in known else {}
+            limits = {f"{name}range": np.array(observed["range"])} if observed and "range" in observed else {}
             self._store.write({**_numbered(name, values), **limits}, instead_of=name)
-        if known is not None and f"{name}range" in self._store.saved:
-            known["range"] = tuple(self._store.saved[f"{name}range"].tolist())
+        if observed is not None and f"{name}range" in self._store.saved:
+            observed["range"] = tuple(self._store.saved[f"{name}range"].tolist())
         return _values(name, self._store.saved)
 
     def compare(self, view: str, rows: NDArray[Any]) -> None:
@@ -296,7 +296,7 @@ class Job:
 def step(rows: Any, name: str, compute: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
     """What `compute` gives of rows, or of an image: as a step of the job that these are of, if they are of one."""
     job: Job | None = getattr(rows, "job", None)
-    return compute() if job is None else job.step(name, compute, getattr(rows, "known", None))
+    return compute() if job is None else job.step(name, compute, getattr(rows, "observed", None))
 
 
 def _numbered(name: str, values: tuple[Any, ...]) -> dict[str, Any]:

@@ -37,11 +37,11 @@ def begin(
     quiet: bool = False,
 ) -> "Passes":
     """
-    Passes over a source cut into blocks, so that `per_row` bytes kept for each row and `fixed` bytes fit into `memory`.
+    Passes over a source in blocks, cut so that `per_row` bytes for each row and `fixed` bytes beside fit into `memory`.
 
     The state after each pass is saved in `checkpoint`, which is that of the method `name` with these settings; without
     one, as the fit of this name of the job that the source is of. The memory that this is going to take is logged or,
-    where a budget was given, printed to stderr, unless `quiet`.
+    where there is a budget, printed to stderr, unless `quiet`.
     """
     source = source.cut(memory, per_row, fixed)
     n, d = source.shape

@@ -70,8 +70,8 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
         NaN, infinity or a negative value, with the first position.
     """
     source = passes.source
-    if (known := _range_without_pass(source, nonnegative)) is not None:
-        return known
+    if (limits := _range_without_pass(source, nonnegative)) is not None:
+        return limits
     low, high, bad, negative = passes.once("range", _range, merge=_widest)
 
     def position(place: Any) -> str:
@@ -88,7 +88,7 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
             f"Negative values in data passed to {source.name}, first at [{position(negative)}]; "
             "subtract the detector's offset or set them to zero first"
         )
-    source.known["range"] = float(low), float(high)
+    source.observed["range"] = float(low), float(high)
     return float(low), float(high)
 
 
@@ -98,8 +98,8 @@ def _range_without_pass(source: Source, nonnegative: bool) -> tuple[float, float
     if kind == "u" or (kind == "i" and not nonnegative):
         info: Any = np.iinfo(source.dtype.name)
         return info.min, info.max
-    known: tuple[float, float] | None = source.known.get("range")
-    return None if known is None or (nonnegative and known[0] < 0) else known
+    limits: tuple[float, float] | None = source.observed.get("range")
+    return None if limits is None or (nonnegative and limits[0] < 0) else limits
 
 
 def _range(x: Any, state: Any, index: int) -> tuple[Any, ...]:

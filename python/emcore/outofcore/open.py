@@ -1,4 +1,4 @@
-"""Which of what a caller hands over is outside memory, and how it becomes rows."""
+"""Which of the data of a caller are out of core, and how they become rows."""
 
 from math import prod
 from typing import Any
@@ -14,18 +14,18 @@ from emcore.outofcore.stored import Stored
 
 def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = None) -> Any:
     """
-    A `Source` for what must be visited block by block; else what was given, or its rows in memory.
+    A `Source` for what must be visited block by block; else `X` as it is, or its rows in memory.
 
     Parameters
     ----------
     X : array-like, memory map, HDF5 or Zarr array, Dask array, Signal or HyperSpy signal
-        Shape (n, d), or (navigation axes, d) for what is outside memory; of a signal the signal axes are the features.
+        Shape (n, d), or (navigation axes, d) for what is out of core; of a signal the signal axes are the features.
     name : str
         The argument's name, for messages.
     memory : int, str or None
         Stored data that take less than half of it are simply loaded (or mapped).
     checkpoint : path or None
-        Progress is kept there, for which data are visited block by block even if they are in memory.
+        The state of a fit is saved there, for which data are visited block by block even if they are in memory.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
 
 def as_source(X: Any, name: str = "X") -> Source | None:
     """
-    A `Source` of what is outside memory; None for what is in memory.
+    A `Source` of what is out of core; None for what is in memory.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 """
-What is not in memory, as rows: memory maps, HDF5 and Zarr arrays, lazy signals, Dask arrays.
+What is out of core, as rows: memory maps, HDF5 and Zarr arrays, lazy signals, Dask arrays.
 
 A source has n rows (positions) of d features, cut into blocks that never depend on the number of threads: slabs read
 one after another, aligned to what the storage keeps together, or the chunks of a Dask array. Leading axes are
@@ -23,7 +23,7 @@ from emcore.outofcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer
 from emcore.outofcore.stored import Stored
 
 Prepared = tuple[Any, str, Any, Any]
-"""Runs of kept features, normalisation, offset, scale."""
+"""Runs of features that are taken, normalisation, offset, scale."""
 
 
 _SLABS = 16
@@ -32,7 +32,7 @@ _SLABS = 16
 
 class Source:
     """
-    Rows outside memory: of one matrix as it is stored, or of several prepared side by side.
+    Rows out of core: of one matrix as it is stored, or of several prepared side by side.
 
     Attributes
     ----------
@@ -46,10 +46,10 @@ class Source:
         Of the rows as kernels see them.
     grid : tuple of int
         The navigation axes of what is stored, as blocks see them.
-    known : dict
-        What passes found out about the values, shared by copies.
+    observed : dict
+        What passes have observed of the values, shared by copies.
     budget : int, str or None
-        How much memory passes may use that are given no other budget.
+        How much memory passes may use that have no budget of their own.
     beside : int
         Bytes of it that are taken by what a workflow keeps beside its passes.
     job : emcore.outofcore.checkpoint.Job, or None
@@ -61,7 +61,7 @@ class Source:
     unvisited : list of Block
         Those without a chosen row.
     hold : int
-        Of how many blocks, the first ones, the rows are kept when they have been read: as many as memory has room for.
+        Of how many blocks, the first ones, the rows are held when they have been read: as many as memory has room for.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Source:
         self.nbytes = sum(prod(part.shape) * part.dtype.itemsize if self.lazy else _bytes(part) for part in parts)
         self.copied = any(kind != dtype for kind, dtype in zip(kinds, stored, strict=True))
         self.grid = self.navigation if self.lazy else (counts[0],)
-        self.known: dict[str, Any] = {}
+        self.observed: dict[str, Any] = {}
         self.budget: Any = None
         self.beside = 0
         self.job: Any = None
@@ -115,7 +115,7 @@ class Source:
 
     def cut(self, memory: Any = None, per_row: int = 0, fixed: int = 0) -> "Source":
         """
-        The same rows in blocks, such that all fits into `memory`: `per_row` bytes kept for each, `fixed` bytes beside.
+        The same rows in blocks, such that all fits into `memory`: `per_row` bytes for each, `fixed` bytes beside.
 
         Raises
         ------
@@ -133,14 +133,14 @@ class Source:
         return other
 
     def _cut_slabs(self) -> None:
-        (memory, kept), n = self._plan, self.grid[0]
+        (memory, reserved), n = self._plan, self.grid[0]
         row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied else 1)
         unit, together = (max(getattr(part, key) for part in self.parts) for key in ("unit", "together"))
-        room = max(memory - kept, 0)
+        room = max(memory - reserved, 0)
         if 2 * row * unit > room:
             raise ValueError(
                 f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
-                f"{in_words(kept + 2 * row * min(unit, n))} ({in_words(kept)} for results and sums, twice "
+                f"{in_words(reserved + 2 * row * min(unit, n))} ({in_words(reserved)} for results and sums, twice "
                 f"{in_words(row * unit)} for the least that can be read at a time)"
             )
         # Two slabs, and half a one while it is unpacked. What is mapped, the system keeps; others are cut into small
@@ -163,20 +163,20 @@ class Source:
         self.blocks = [Block(i, (slice(a, min(a + rows, n)),), min(rows, n - a)) for i, a in enumerate(starts)]
         visited = halves * rows * row // 2
         self.hold = min(max(room - visited, 0) // (rows * row), len(self.blocks)) if holding else 0
-        self.peak = min(kept + visited, memory) + self.hold * rows * row
+        self.peak = min(reserved + visited, memory) + self.hold * rows * row
 
     def _cut_chunks(self, strict: bool) -> None:
-        memory, kept = self._plan
+        memory, reserved = self._plan
         row = CHUNKS_AT_ONCE * sum(part.shape[-1] * part.dtype.itemsize for part in self.parts)
-        if strict and kept + row > memory:
+        if strict and reserved + row > memory:
             raise ValueError(
                 f"memory={in_words(memory)} is too little for {self.name}: the smallest possible is "
-                f"{in_words(kept + row)} ({in_words(kept)} for results and sums, {in_words(row)} for a row on each of "
-                f"{CHUNKS_AT_ONCE - 1} cores and one more)"
+                f"{in_words(reserved + row)} ({in_words(reserved)} for results and sums, {in_words(row)} for a row on "
+                f"each of {CHUNKS_AT_ONCE - 1} cores and one more)"
             )
         if strict:
-            told, rows = f"memory={in_words(memory)}", (memory - kept) // row
-            self.parts = [in_finer_chunks(part, rows, self.name, told) for part in self.parts]
+            budget, rows = f"memory={in_words(memory)}", (memory - reserved) // row
+            self.parts = [in_finer_chunks(part, rows, self.name, budget) for part in self.parts]
         first = self.parts[0]
         bounds = [np.cumsum((0, *sizes)).tolist() for sizes in first.chunks[:-1]]
         cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
@@ -187,7 +187,7 @@ class Source:
         # What is picked from an array by its values has chunks without rows.
         full = [each for each in zip(where, sizes, chunks, strict=True) if each[1]]
         self.blocks = [Block(i, *each) for i, each in enumerate(full)]
-        self.peak = kept + row * max(block.rows for block in self.blocks)
+        self.peak = reserved + row * max(block.rows for block in self.blocks)
 
     def load(self, block: Block) -> list[NDArray[Any]]:
         """The rows of a slab, of every part as they are stored."""
@@ -219,8 +219,8 @@ class Source:
             import dask
 
             at = [np.unravel_index(int(i), self.navigation) for i in indices]
-            found = dask.compute(*(part[place] for part in self.parts for place in at))
-            stored = [np.stack(found[i * len(at) : (i + 1) * len(at)]) for i in range(len(self.parts))]
+            taken = dask.compute(*(part[place] for part in self.parts for place in at))
+            stored = [np.stack(taken[i * len(at) : (i + 1) * len(at)]) for i in range(len(self.parts))]
         rows = self.checked_rows(stored)
         return np.asarray(rows)
 
