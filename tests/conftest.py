@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -26,6 +27,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_report_header() -> str:
     where = Path(emcore.__file__).parent
     return f"emcore {emcore.__version__} in {where}, {_emcore.instruction_set()}, real files in {DATA}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("posix") and os.name != "posix":
+        pytest.skip("this system has neither fork nor the signals of POSIX")
+    if item.get_closest_marker("linux") and sys.platform != "linux":
+        pytest.skip("this system does not say in /proc how much memory is used")
 
 
 @pytest.fixture(scope="session")

@@ -290,6 +290,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.posix
 def test_an_interrupt_ends_with_130_one_line_and_no_files(images):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, "image", "a.npy", "b.npy"],
@@ -305,6 +306,7 @@ def test_an_interrupt_ends_with_130_one_line_and_no_files(images):
     assert made(images) == []
 
 
+@pytest.mark.posix
 def test_progress_is_shown_on_a_terminal_and_only_there(images):
     pty = pytest.importorskip("pty")
     main_end, other_end = pty.openpty()

@@ -8,12 +8,14 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import emcore
+from emcore import NMF, PCA, FuzzyCMeans, KMeans
 from emcore.core.validation import check_finite
 
 LONG = np.broadcast_to(np.zeros((1, 4096), np.float32), (1 << 27, 4096))
@@ -38,10 +40,11 @@ def python(code: str, **variables: str) -> str:
 
 
 THREADS = "print(emcore.get_num_threads())"
+CORES = "print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())"
 
 
 def test_without_any_setting_the_available_cores_are_used():
-    assert python(THREADS) == python("print(len(os.sched_getaffinity(0)))")
+    assert python(THREADS) == python(CORES)
 
 
 def test_rayons_variable_goes_before_the_number_of_cores():
@@ -131,12 +134,34 @@ def test_four_python_threads_with_their_own_numbers_of_threads_may_call_at_once(
         assert set(pool.map(call, [1, 2, 3, 4] * 10)) == {(0.0, 3_499_999.0)}
 
 
+def test_many_python_threads_may_compute_different_things_at_once_and_find_what_each_finds_alone():
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 99, (400, 30)).astype("u2")
+    image = rng.random((80, 90), np.float32)
+    fits = [
+        lambda: KMeans(3, n_init=2, random_state=0).fit(rows).cluster_centers_,
+        lambda: NMF(2, max_iter=10, tol=0, random_state=0).fit(rows).components_,
+        lambda: PCA(3).fit(rows).components_,
+        lambda: FuzzyCMeans(3, max_iter=5, tol=0, random_state=0).fit(rows).memberships_,
+        lambda: emcore.windowed_power_spectra(image, 16),
+        lambda: np.array(check_finite(image, "image")),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = [fit() for fit in fits]
+        with ThreadPoolExecutor(len(fits)) as pool:
+            for _ in range(5):
+                together = list(pool.map(lambda fit: fit(), fits))
+                assert all(map(np.array_equal, alone, together))
+
+
 USED_POOL = """
     data = np.arange(3_500_000, dtype=np.float32).reshape(5000, 700)
     expected = check_finite(data, "x")
 """
 
 
+@pytest.mark.posix
 def test_a_forked_child_computes_after_its_parent_has():
     code = """
     child = os.fork()
@@ -148,6 +173,7 @@ def test_a_forked_child_computes_after_its_parent_has():
     assert python(textwrap.dedent(USED_POOL) + textwrap.dedent(code)) == "0"
 
 
+@pytest.mark.posix
 def test_a_process_forked_while_another_thread_computes_computes():
     code = """
     busy = threading.Thread(target=check_finite, args=(LONG, "x"), daemon=True)
@@ -254,6 +280,7 @@ def test_a_slow_call_within_a_callback_does_not_call_it_again():
     assert deepest == 1
 
 
+@pytest.mark.posix
 def test_ctrl_c_ends_a_call_and_the_next_one_works():
     code = """
     print("ready", flush=True)

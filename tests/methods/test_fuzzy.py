@@ -450,6 +450,7 @@ def test_it_works_after_a_fork_and_from_several_threads_at_once():
 
 
 @pytest.mark.parametrize("name", ["fuzzy_c_means", "gustafson_kessel"])
+@pytest.mark.posix
 def test_ctrl_c_ends_a_call_and_leaves_the_process_usable(name):
     code = f"""
 import numpy as np, time

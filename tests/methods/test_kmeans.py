@@ -317,6 +317,7 @@ def test_it_works_after_a_fork_and_from_four_threads():
 
 
 @pytest.mark.parametrize("shape", [(3000, 3000, 400), (300000, 10, 300)])
+@pytest.mark.posix
 def test_control_c_ends_it_and_the_next_call_works(shape):
     code = f"""
 import numpy as np, time

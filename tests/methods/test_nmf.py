@@ -325,6 +325,7 @@ def test_it_works_after_a_fork_and_from_four_threads():
 
 
 @pytest.mark.parametrize(("solver", "loss"), METHODS)
+@pytest.mark.posix
 def test_control_c_ends_it_and_the_next_call_works(solver, loss):
     code = f"""
 import numpy as np, time

@@ -1,7 +1,5 @@
 """Principal components are those of scikit-learn, from any pixel type, on any number of threads."""
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -227,23 +225,7 @@ def run(code):
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_it_works_after_a_fork():
-    done = run("""
-        import os, numpy as np
-        from emcore.methods.pca.fit import pca
-        X = np.random.default_rng(0).random((600, 500), np.float32)
-        before = [pca(X, 3, solver=s).components for s in ("exact", "randomized")]
-        child = os.fork()
-        after = [pca(X, 3, solver=s).components for s in ("exact", "randomized")]
-        assert all(map(np.array_equal, before, after))
-        if child:
-            assert os.waitpid(child, 0)[1] == 0
-        """)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.posix
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
 def test_ctrl_c_ends_a_call_and_the_next_one_works(solver):
     done = run(f"""

@@ -1,6 +1,5 @@
 """Moving-window power spectra equal NumPy's, whatever the image, the window and the machine."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -289,24 +288,7 @@ def run(code):
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_it_works_after_a_fork():
-    process = run("""
-import os, numpy as np
-from emcore import windowed_power_spectra
-image = np.random.default_rng(0).random((200, 220))
-before = windowed_power_spectra(image, 64)
-child = os.fork()
-same = np.array_equal(windowed_power_spectra(image, 64), before)
-if child:
-    print(same, os.waitpid(child, 0)[1])
-else:
-    os._exit(0 if same else 1)
-""")
-    assert process.communicate(timeout=60)[0] == "True 0\n"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="this system has no signals")
+@pytest.mark.posix
 def test_ctrl_c_ends_it_and_the_next_call_works():
     process = run("""
 import numpy as np, time

@@ -306,6 +306,7 @@ def test_bad_data_are_refused_with_a_reason():
         emcore.mean_signals(labels - 1, scene()[0])
 
 
+@pytest.mark.posix
 def test_progress_is_told_and_ctrl_c_ends_it_and_the_next_call_works():
     code = """
 import os, signal, threading, time

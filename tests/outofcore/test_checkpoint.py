@@ -14,6 +14,7 @@ from emcore.methods.nmf.fit import nmf
 from emcore.methods.pca.fit import pca
 from emcore.methods.preprocessing import Recipe, prepare
 from emcore.outofcore import checkpoint as module
+from emcore.outofcore import sources
 from emcore.outofcore.checkpoint import Checkpoint, Digest, Job, Store
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.open import as_source, open_rows
@@ -39,7 +40,7 @@ from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.sources import Source
 
-path, checkpoint, last, model, result = sys.argv[1:]
+path, checkpoint, last, model = sys.argv[1:]
 passes, loads = [0], [0]
 call, load = Passes.__call__, Source.load
 
@@ -58,19 +59,35 @@ Passes.__call__, Source.load = counted, loaded
 warnings.simplefilter("ignore")
 data = np.load(path, mmap_mode="r")
 emcore.outofcore.sources.SLAB_BYTES = data.nbytes // 5
-found = eval(model)
-found.set_params(checkpoint=checkpoint).fit(data)
-kept = {name: np.asarray(value) for name, value in vars(found).items() if name.endswith("_") and value is not None}
-np.savez(result, passes=passes[0], **kept)
+eval(model).set_params(checkpoint=checkpoint).fit(data)
 """
 
 
-def run(tmp_path, model, checkpoint, last):
-    result = tmp_path / f"{checkpoint}-{last}-result.npz"
-    given = [tmp_path / "x.npy", tmp_path / checkpoint, str(last), model, result]
-    done = subprocess.run([sys.executable, "-c", CODE, *map(str, given)], capture_output=True, text=True, timeout=100)
-    assert done.returncode == (0 if last == 0 else -9), done.stderr
-    return np.load(result) if last == 0 else None
+def killed(tmp_path, model, checkpoint, last):
+    """A job in a process of its own that is killed in the middle of pass `last`."""
+    words = [str(tmp_path / "x.npy"), str(tmp_path / checkpoint), str(last), model]
+    done = subprocess.run([sys.executable, "-c", CODE, *words], capture_output=True, text=True, timeout=100)
+    assert done.returncode == -9, done.stderr
+
+
+def ended(tmp_path, model, checkpoint):
+    """What the same job finds that is left alone, and its number of passes."""
+    call, passes = Passes.__call__, []
+
+    def counted(self, *args, **kwargs):
+        passes.append(1)
+        return call(self, *args, **kwargs)
+
+    data = np.load(tmp_path / "x.npy", mmap_mode="r")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(Passes, "__call__", counted)
+        patch.setattr(sources, "SLAB_BYTES", data.nbytes // 5)
+        found = eval(model).set_params(checkpoint=tmp_path / checkpoint).fit(data)
+    values = {
+        name: np.asarray(value) for name, value in vars(found).items() if name.endswith("_") and value is not None
+    }
+    return values, len(passes)
 
 
 def write(path, d=80, seed=0):
@@ -81,16 +98,18 @@ def write(path, d=80, seed=0):
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.posix
 def test_a_killed_job_repeats_only_the_pass_it_was_in(name, tmp_path):
     write(tmp_path / "x.npy", 6 if name == "ellipsoids" else 80)
     model = f"{MODELS[name]})"
-    whole = run(tmp_path, model, "whole.npz", 0)
+    whole, passes = ended(tmp_path, model, "whole.npz")
     # Fits end with passes that only say what was found, of which nothing is kept.
     last = {"pca": 4, "hals": 7, "pure": 2, "k-means": 5, "k-means++": 3, "fuzzy": 14}.get(name, 6)
-    run(tmp_path, model, "killed.npz", last)
-    resumed = run(tmp_path, model, "killed.npz", 0)
-    assert int(resumed["passes"]) == int(whole["passes"]) - (last - 1)
-    for key in set(whole.files) - {"passes"}:
+    killed(tmp_path, model, "killed.npz", last)
+    resumed, passes_after = ended(tmp_path, model, "killed.npz")
+    assert passes_after == passes - (last - 1)
+    assert set(resumed) == set(whole)
+    for key in whole:
         assert np.array_equal(whole[key], resumed[key]), key
 
 

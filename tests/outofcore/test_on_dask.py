@@ -282,6 +282,7 @@ def test_two_worker_processes_find_the_same_bits_as_threads(name, cube, client):
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+@pytest.mark.posix
 def test_a_worker_that_is_killed_does_not_change_the_result(cube, client):
     def slowly(block):  # a function of the test, that goes to workers which cannot import this file
         time.sleep(0.05)
@@ -330,6 +331,7 @@ def test_unmixing_finds_what_it_finds_in_memory(where, options, phases, client):
     assert_same_phases(found, unmix(phases, **options))
 
 
+@pytest.mark.posix
 def test_a_worker_that_is_killed_changes_no_phase(phases, client):
     lazy = Signal(da.from_array(phases.data, chunks=(8, 24, -1)), phases.axes)
     victim, told = next(iter(client.run(os.getpid).values())), []

@@ -100,6 +100,7 @@ with h5py.File(sys.argv[1], "r") as file:
 """
 
 
+@pytest.mark.linux
 def test_the_budget_is_kept_of_packed_chunks_too(tmp_path):
     some = np.random.default_rng(0).poisson(2, (8, 192, 500)).astype("u2")
     with h5py.File(tmp_path / "x.h5", "w") as file:

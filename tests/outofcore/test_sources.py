@@ -259,6 +259,7 @@ def test_a_data_set_that_is_mapped_is_not_copied_and_what_is_small_is_taken_whol
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.linux
 def test_mapped_pages_are_let_go_and_nothing_that_was_written_is_lost(mode, tmp_path):
     data = np.arange(4096 * 300, dtype="u2").reshape(-1, 1024)
     data.tofile(tmp_path / "x")
@@ -471,6 +472,7 @@ print(most() - before)
 @pytest.mark.parametrize(
     "model", ["NMF(4, max_iter=2, tol=0", "PCA(3, svd_solver='randomized'", "KMeans(4, max_iter=2"]
 )
+@pytest.mark.linux
 def test_the_budget_is_kept(model, tmp_path):
     rng = np.random.default_rng(0)
     some = rng.poisson(rng.gamma(0.5, 2, (3000, 4)) @ rng.gamma(0.5, 1, (4, 512))).astype("u2")

@@ -1,6 +1,5 @@
 """From a micrograph to its regions: against labelled synthetic images and real ones."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -221,7 +220,7 @@ def test_four_python_threads_at_once_give_the_same_answer(sample, result, same):
     assert all(same(other, result) for other in found)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.posix
 def test_it_works_in_a_forked_process(sample, result, tmp_path):
     script = (
         "import os, sys, numpy as np, emcore\n"
@@ -237,7 +236,7 @@ def test_it_works_in_a_forked_process(sample, result, tmp_path):
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "image.npy")], check=True, timeout=60)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as POSIX has them")
+@pytest.mark.posix
 def test_an_interrupt_ends_an_analysis_and_the_next_one_works():
     script = (
         "import signal, sys, numpy as np, emcore\n"

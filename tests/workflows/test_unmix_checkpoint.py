@@ -182,6 +182,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.posix
 def test_a_command_that_was_killed_goes_on(phases, tmp_path):
     np.save(tmp_path / "map.npy", phases.data)
 
