@@ -159,6 +159,45 @@ def test_it_is_so_wherever_the_data_lie_and_a_checkpoint_changes_no_bit(place, t
     assert same(again, whole)
 
 
+@pytest.mark.parametrize("left", [2, 6, 20])
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_data_that_changed_at_any_position_are_refused_in_the_first_pass(left, mask, phases, tmp_path, watched):
+    def run(data):
+        return unmix(Signal(data, phases.axes), 2, navigation_mask=mask, checkpoint=tmp_path / "c.npz")
+
+    data = phases.data.copy()
+    assert watched.killed(left, lambda: run(data))[0] is None
+    before = (tmp_path / "c.npz").read_bytes()
+    data[3, 22, 300] += 1  # neither sampled nor, where there is a mask, taken part
+    with pytest.raises(ValueError, match=r"c\.npz' is of other data: values have changed"):
+        watched.killed(None, lambda: run(data))
+    assert watched.made == []
+    assert (tmp_path / "c.npz").read_bytes() == before
+
+
+def test_a_block_that_changed_is_refused_before_maps_are_made_of_it(phases, tmp_path, monkeypatch):
+    data, rows, read = phases.data.copy(), SpectrumImage.rows, []
+
+    def dying(image, block=None):
+        if len(read) == 3:
+            raise Killed
+        read.append(block)
+        return rows(image, block)
+
+    def run():
+        return unmix(Signal(data, phases.axes), blocks=(15, 12), checkpoint=tmp_path / "c.npz")
+
+    with monkeypatch.context() as killing:
+        killing.setattr(SpectrumImage, "rows", dying)
+        with pytest.raises(Killed):
+            run()
+    data[3, 5, 300] += 1  # of the first block
+    with pytest.raises(ValueError, match=r"c\.npz' is of other data: values have changed"):
+        run()
+    data[3, 5, 300] -= 1
+    assert same(run(), unmix(phases, blocks=(15, 12)))
+
+
 CODE = """
 import os, signal, sys
 import emcore.outofcore.sources

@@ -6,6 +6,7 @@ of each upper half of their bits, and of each lower half beside that of the medi
 as their bits.
 """
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.control import num_threads
-from emcore.methods.power_spectra.settings import Scale, Settings
+from emcore.core.validation import as_pixels
+from emcore.methods.power_spectra.settings import Settings
 
 BYTES = 1 << 26
 """About how much a strip of spectra takes."""
@@ -37,91 +39,58 @@ def range_of_lazy(image: Any) -> tuple[float, float]:
 
 def spectra_of_lazy(image: Any, settings: Settings) -> tuple[Any, float]:
     """Spectra of all windows as a Dask array, and the offset of the logarithm."""
-    strips, scale = Strips(image, settings), settings.scale
+    scale = settings.scale
     if scale == "log":
-        offset = strips.median()
+        offset = _median(_spectra(image, settings._replace(scale="power")))
         # Where the offset is zero, all powers are.
-        return strips.spectra(("log-over", offset) if offset > 0 else "power"), offset
-    return strips.spectra(scale), 1.0 if isinstance(scale, str) else scale[1]
+        return _spectra(image, settings._replace(scale=("log-over", offset) if offset > 0 else "power")), offset
+    return _spectra(image, settings), 1.0 if isinstance(scale, str) else scale[1]
 
 
-class Strips:
-    """
-    The strips of an image, and what is computed from each.
+def _spectra(image: Any, settings: Settings) -> Any:
+    """Of all windows, in strips of so many rows of windows that each takes about `BYTES`."""
+    import dask.array as da
+    from dask import delayed
 
-    Parameters
-    ----------
-    image : Dask array, shape (height, width)
-    settings : Settings
-        Their scale is not used.
-    """
-
-    def __init__(self, image: Any, settings: Settings) -> None:
-        from dask import delayed
-
-        self.settings = settings
-        window, step = settings.window, settings.step
-        ny, nx, nky, nkx = _emcore.spectra_shape(image.shape, settings)
-        self.values = (nx, nkx) if settings.reduce == "radial" else (nx, nky, nkx)
-        rows = max(1, BYTES // (4 * int(np.prod(self.values))))
-        self.rows = [min(rows, ny - i) for i in range(0, ny, rows)]
-        starts = np.cumsum([0, *self.rows[:-1]]) * step
-        parts = [image[y : y + (n - 1) * step + window] for y, n in zip(starts, self.rows, strict=True)]
-        self.parts = [part.rechunk(part.shape).to_delayed().item() for part in parts]
-        self._delayed = delayed
-
-    def spectra(self, scale: Scale) -> Any:
-        """A Dask array of the spectra."""
-        import dask.array as da
-
-        work = self._delayed(_spectra, pure=True)
-        blocks = [
-            da.from_delayed(work(part, self.settings._replace(scale=scale)), (n, *self.values), np.float32)
-            for part, n in zip(self.parts, self.rows, strict=True)
-        ]
-        return da.concatenate(blocks)
-
-    def median(self) -> float:
-        """Of all powers; of those above zero, if more than half are zero; 0 if all are."""
-        upper = self._counts(None)
-        total = int(upper.sum())
-        zeros = int(upper[0]) if upper[0] > total // 2 else 0
-        if zeros == total:
-            return 0.0
-        ranks = [zeros + (total - zeros - 1) // 2, zeros + (total - zeros) // 2]
-        found, lower = [], {}
-        for rank in ranks:
-            high = int(np.searchsorted(np.cumsum(upper), rank, side="right"))
-            if high not in lower:
-                lower[high] = self._counts(high)
-            rest = rank - int(upper[:high].sum())
-            low = int(np.searchsorted(np.cumsum(lower[high]), rest, side="right"))
-            found.append(float(np.array([high << 16 | low], np.uint32).view(np.float32)[0]))
-        return sum(found) / 2
-
-    def _counts(self, upper: int | None) -> NDArray[np.int64]:
-        import dask
-
-        work = self._delayed(_counted, pure=True)
-        found = dask.compute(*(work(part, self.settings._replace(scale="power"), upper) for part in self.parts))
-        return np.asarray(np.sum(found, axis=0, dtype=np.int64))
+    ny, *values = _shape(image.shape, settings)
+    rows = max(1, BYTES // (4 * prod(values)))
+    strips = []
+    for first in range(0, ny, rows):
+        n = min(rows, ny - first)
+        lines = image[first * settings.step : (first + n - 1) * settings.step + settings.window]
+        spectra = delayed(_of_strip, pure=True)(lines, settings)
+        strips.append(da.from_delayed(spectra, (n, *values), np.float32))
+    return da.concatenate(strips)
 
 
-def _spectra(part: NDArray[Any], settings: Settings) -> NDArray[np.float32]:
-    """Of one strip, with one thread."""
-    from emcore.core.validation import as_image
+def _shape(shape: tuple[int, int], settings: Settings) -> list[int]:
+    ny, nx, nky, nkx = _emcore.spectra_shape(shape, settings)
+    return [ny, nx, nkx] if settings.reduce == "radial" else [ny, nx, nky, nkx]
 
-    pixels = as_image(part)
-    ny, nx, nky, nkx = _emcore.spectra_shape(pixels.shape, settings)
-    spectra = np.empty((ny, nx, nkx) if settings.reduce == "radial" else (ny, nx, nky, nkx), np.float32)
+
+def _of_strip(lines: NDArray[Any], settings: Settings) -> NDArray[np.float32]:
+    """With one thread."""
+    pixels = as_pixels(lines, "image", 2)
+    spectra = np.empty(_shape(pixels.shape, settings), np.float32)
     with num_threads(1):
         _emcore.power_spectra(pixels, settings, spectra.reshape(-1))
     return spectra
 
 
-def _counted(part: NDArray[Any], settings: Settings, upper: int | None) -> NDArray[np.int64]:
-    """How many values there are of each upper half of the bits; or of each lower half beside this upper one."""
-    bits = _spectra(part, settings).view(np.uint32).reshape(-1)
-    if upper is None:
-        return np.bincount(bits >> 16, minlength=1 << 15)
-    return np.bincount(bits[bits >> 16 == upper] & 0xFFFF, minlength=1 << 16)
+def _median(powers: Any) -> float:
+    """Of all powers; of those above zero, if more than half are zero; 0 if all are."""
+    import dask.array as da
+
+    bits = powers.reshape(-1).view(np.uint32)
+    upper = da.bincount(bits >> 16, minlength=1 << 15).compute()
+    total, zeros = int(upper.sum()), int(upper[0]) if 2 * upper[0] > upper.sum() else 0
+    if zeros == total:
+        return 0.0
+    ranks = [zeros + (total - zeros - 1) // 2, zeros + (total - zeros) // 2]
+    highs = np.searchsorted(np.cumsum(upper), ranks, side="right").tolist()
+    lower = {high: da.bincount(bits[bits >> 16 == high] & 0xFFFF, minlength=1 << 16).compute() for high in set(highs)}
+    middle = np.empty(2, np.uint32)
+    for i, (rank, high) in enumerate(zip(ranks, highs, strict=True)):
+        low = np.searchsorted(np.cumsum(lower[high]), rank - upper[:high].sum(), side="right")
+        middle[i] = high << 16 | int(low)
+    return float(middle.view(np.float32).mean(dtype=np.float64))
