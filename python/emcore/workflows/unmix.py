@@ -93,7 +93,7 @@ def unmix(
     %(memory)s
         What takes less than half of it is held in memory; of a file, what takes less than all of it.
     %(checkpoint)s
-        Of blocks, after each block.
+        Of blocks, the state is saved after each block.
 
     Returns
     -------
