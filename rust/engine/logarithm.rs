@@ -206,6 +206,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of thousands of values")]
     fn the_logarithm_is_right_to_two_units_in_the_last_place() {
         let values = Vec::from_iter((0..1e38f32.to_bits()).step_by(4_999).map(f32::from_bits));
         for found in on_each(Logarithms(values.clone())) {
@@ -217,6 +218,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of thousands of values")]
     fn the_median_is_that_of_the_sorted_values() {
         let mut state = 1u32;
         for (n, zeros) in [(1, 0), (2, 0), (7, 3), (1000, 0), (1001, 400), (300_000, 140_000), (1000, 700), (5, 5)] {

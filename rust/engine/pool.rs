@@ -2,6 +2,8 @@
 //!
 //! rayon's global pool is never touched: other extensions in the process may own it. The pool is built at the first
 //! call, rebuilt when the number of threads changes, and rebuilt after a fork, where the parent's threads do not exist.
+//! Where the system refuses threads there are fewer, and where it refuses the first, the calling thread does the work: the
+//! answer is the same.
 //! Pool threads run only leaves (a loop over blocks), so that calls from several threads share the pool without one
 //! waiting inside another. The calling thread runs the serial parts, and while it waits for the pool it wakes every
 //! 100 ms to run the caller's tick (signals, progress).
@@ -9,9 +11,11 @@
 use crate::Control;
 use crate::engine::control::Tick;
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -51,12 +55,14 @@ pub fn num_threads() -> usize {
 /// The pool of one process: a fork leaves the parent's behind, lock and all.
 struct Owned {
     process: u32,
-    pool: Mutex<Option<Arc<rayon::ThreadPool>>>,
+    /// With the number of threads that were asked for, of which the system may have refused some.
+    pool: Mutex<Option<(usize, Arc<rayon::ThreadPool>)>>,
 }
 
 static POOL: AtomicPtr<Owned> = AtomicPtr::new(ptr::null_mut());
 
-fn pool() -> Arc<rayon::ThreadPool> {
+/// The pool of this process; none where the system refuses the first thread.
+fn pool() -> Option<Arc<rayon::ThreadPool>> {
     let process = std::process::id();
     let mut current = POOL.load(Ordering::Acquire);
     // SAFETY: the pointer is null or came from `Box::into_raw` below and is never freed.
@@ -74,24 +80,43 @@ fn pool() -> Arc<rayon::ThreadPool> {
     // SAFETY: not null after the loop, and never freed.
     let mut slot = unsafe { &*current }.pool.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = num_threads();
-    match &*slot {
-        Some(pool) if pool.current_num_threads() == threads => Arc::clone(pool),
-        _ => {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .thread_name(|i| format!("emcore-{i}"))
-                .build()
-                .map(Arc::new)
-                .expect("the system lets a process start threads");
-            *slot = Some(Arc::clone(&pool));
-            pool
-        }
+    if slot.as_ref().is_none_or(|(asked, _)| *asked != threads) {
+        *slot = None; // its threads end first
+        *slot = build(threads, start).map(|pool| (threads, Arc::new(pool)));
     }
+    slot.as_ref().map(|(_, pool)| Arc::clone(pool))
 }
 
-/// Run `work` once on every thread of the pool and wait; `work` takes its share from a common counter.
+fn start(thread: rayon::ThreadBuilder) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("emcore-{}", thread.index())).spawn(|| thread.run())
+}
+
+/// A pool of `threads`; where `start` fails, of half as many as could be started, which leaves some to others; of none, none.
+fn build(
+    threads: usize,
+    start: impl Fn(rayon::ThreadBuilder) -> io::Result<JoinHandle<()>>,
+) -> Option<rayon::ThreadPool> {
+    let mut threads = threads;
+    while threads > 0 {
+        let mut started = Vec::new();
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).spawn_handler(|thread| {
+            started.push(start(thread)?);
+            Ok(())
+        });
+        if let Ok(pool) = builder.build() {
+            return Some(pool);
+        }
+        threads = started.len().div_ceil(2);
+        // rayon tells them to end; the system counts them until they have.
+        started.into_iter().for_each(|thread| drop(thread.join()));
+    }
+    None
+}
+
+/// Runs `work` once on every thread of the pool and waits; `work` takes its share from a common counter.
 ///
-/// The calling thread runs its tick every 100 ms; a tick that says stop cancels `control`.
+/// The calling thread runs its tick every 100 ms; a tick that says stop cancels `control`. Where the system refuses the first
+/// thread, it runs `work` itself, which must call [`tick_if_due`].
 pub fn on_every_thread(control: &Control, work: &(dyn Fn() + Sync)) {
     struct Done(mpsc::Sender<()>);
     impl Drop for Done {
@@ -108,7 +133,7 @@ pub fn on_every_thread(control: &Control, work: &(dyn Fn() + Sync)) {
     };
     if num_threads() == 1 {
         // A thread of this call's own: callers that ask for one thread each, as a cluster's workers do, run side by side.
-        std::thread::scope(|scope| {
+        let started = std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             let done = Done(sender);
             let thread = std::thread::Builder::new().name("emcore-0".into()).spawn_scoped(scope, move || {
@@ -116,12 +141,12 @@ pub fn on_every_thread(control: &Control, work: &(dyn Fn() + Sync)) {
                 work();
             });
             wait(receiver);
-            if let Err(panic) = thread.expect("the system lets a process start threads").join() {
-                std::panic::resume_unwind(panic);
-            }
+            thread.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).is_ok()
         });
-    } else {
-        let pool = pool();
+        if !started {
+            work();
+        }
+    } else if let Some(pool) = pool() {
         pool.in_place_scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             for _ in 0..pool.current_num_threads() {
@@ -134,13 +159,20 @@ pub fn on_every_thread(control: &Control, work: &(dyn Fn() + Sync)) {
             drop(sender);
             wait(receiver);
         });
+    } else {
+        work();
     }
+    tick_if_due(control); // or many short calls would never be stopped
+}
+
+/// Runs the calling thread's tick if the last one was 100 ms ago; threads of the pool have none.
+pub fn tick_if_due(control: &Control) {
     if TICKER.with_borrow(|ticker| ticker.as_ref().is_some_and(|ticker| ticker.1.elapsed() >= TICK)) {
-        tick(control); // or many short calls would never be stopped
+        tick(control);
     }
 }
 
-/// Run the calling thread's tick now. Serial parts that may last call it between steps.
+/// Runs the calling thread's tick now. Serial parts that may last call it between steps.
 pub fn tick(control: &Control) {
     // Taken out while it runs: a tick (a signal handler, a progress callback) may itself call a kernel.
     if let Some(mut ticker) = TICKER.take() {
@@ -158,7 +190,7 @@ pub fn tick(control: &Control) {
 /// What to call, and when it was called last.
 struct Ticker(*mut Tick<'static>, Instant);
 
-/// Run `call` on this thread; while it waits for the pool, `tick` runs every 100 ms on this thread.
+/// Runs `call` on this thread; while it waits for the pool, `tick` runs every 100 ms on this thread.
 pub fn with_tick(tick: &mut Tick<'_>, call: &mut dyn FnMut()) {
     struct Restore(Option<Ticker>);
     impl Drop for Restore {
@@ -188,6 +220,30 @@ mod tests {
             set_num_threads_here(former);
             assert_eq!(count.into_inner(), threads);
         }
+    }
+
+    #[test]
+    fn where_the_system_refuses_threads_the_pool_has_fewer() {
+        let limit = |most: usize| {
+            let alive = Arc::new(AtomicUsize::new(0));
+            move |thread: rayon::ThreadBuilder| {
+                if alive.fetch_add(1, Ordering::SeqCst) >= most {
+                    alive.fetch_sub(1, Ordering::SeqCst);
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                let alive = Arc::clone(&alive);
+                std::thread::Builder::new().spawn(move || {
+                    thread.run();
+                    alive.fetch_sub(1, Ordering::SeqCst);
+                })
+            }
+        };
+        for (most, threads) in [(9, 4), (4, 4), (3, 2), (2, 1), (1, 1)] {
+            let pool = build(4, limit(most)).unwrap();
+            assert_eq!(pool.current_num_threads(), threads);
+            assert_eq!(pool.install(|| 1 + 1), 2);
+        }
+        assert!(build(4, limit(0)).is_none());
     }
 
     #[test]

@@ -237,6 +237,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "it takes minutes, and prepared rows are read through a block like stored ones")]
     fn prepared_rows_are_the_definition_for_every_normalisation_and_strided_data() {
         let mut data = Array2::from_shape_fn((23, 700), |(i, j)| ((i * 31 + j * 17 + i * j) % 251) as u16);
         data.row_mut(4).fill(0);

@@ -150,23 +150,25 @@ impl<'a, T> Block<'a, T> {
         unsafe { std::slice::from_raw_parts(self.first.offset(i as isize * self.stride), self.d) }
     }
 
-    /// All values of some rows, if these follow each other without a gap.
+    /// All values of some rows, at least one, if these follow each other without a gap.
     #[inline(always)]
     pub fn contiguous(&self, rows: Range<usize>) -> Option<&'a [T]> {
         assert!(rows.start < rows.end && rows.end <= self.n);
-        let first = self.row(rows.start).as_ptr();
-        // SAFETY: the rows, one after another.
-        (self.stride == self.d as isize).then(|| unsafe { std::slice::from_raw_parts(first, rows.len() * self.d) })
+        // SAFETY: the rows, one after another; `first` was derived from all of the data, not from a row.
+        (self.stride == self.d as isize).then(|| unsafe {
+            std::slice::from_raw_parts(self.first.offset(rows.start as isize * self.stride), rows.len() * self.d)
+        })
     }
 
-    /// Rows `rows` of this block.
+    /// Where rows `start..start + N` start: each pointer may be read as far as d values.
     #[inline(always)]
-    pub fn part(&self, rows: Range<usize>) -> Self {
-        assert!(rows.start <= rows.end && rows.end <= self.n);
-        // SAFETY: a row of this block, or one past the last row when the part is empty and never read.
-        let first =
-            if rows.is_empty() { self.first } else { unsafe { self.first.offset(rows.start as isize * self.stride) } };
-        Self { first, n: rows.len(), ..*self }
+    pub fn pointers<const N: usize>(&self, start: usize) -> [*const T; N] {
+        assert!(start + N <= self.n);
+        let mut pointers = [self.first; N];
+        for (i, at) in pointers.iter_mut().enumerate() {
+            *at = self.first.wrapping_offset((start + i) as isize * self.stride);
+        }
+        pointers
     }
 }
 
@@ -303,6 +305,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "millions of values")]
     fn the_first_bad_value_is_named() {
         for d in [18, 999, 5000] {
             let mut data = Array2::from_elem((600, d + 1), 1.0f32);

@@ -161,6 +161,33 @@ USED_POOL = """
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit does not count threads")
+@pytest.mark.parametrize("most", [0, 12])
+@pytest.mark.parametrize("threads", [1, 1024])
+def test_where_the_system_refuses_threads_a_call_makes_do_with_those_there_are(most, threads):
+    code = f"""
+    import resource
+    X = np.arange(3_000_000, dtype=np.float32).reshape(-1, 10)
+    expected = check_finite(X, "x")
+    if os.getuid() == 0:  # whom no limit binds
+        os.setuid(54321)
+    resource.setrlimit(resource.RLIMIT_NPROC, ({most}, {most}))
+    emcore.set_num_threads({threads})
+    print(check_finite(X, "x") == expected)
+    ticks = []
+    def callback(done, total):
+        ticks.append(done)
+        if len(ticks) == 3:
+            raise ZeroDivisionError
+    try:
+        with emcore.progress(callback):
+            check_finite(LONG, "x")
+    except ZeroDivisionError:
+        print(len(ticks))
+    """
+    assert python(code, EMCORE_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1").split() == ["True", "3"]
+
+
 @pytest.mark.posix
 def test_a_forked_child_computes_after_its_parent_has():
     code = """
