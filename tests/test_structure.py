@@ -1,9 +1,12 @@
 """How the source is laid: each layer stands only on those below it, and no two files import each other in a circle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).parents[1] / "python" / "emcore"
 # From the lowest; the package itself, with the public names, stands between the workflows and the command line.
@@ -74,5 +77,50 @@ def test_no_layer_imports_a_higher_one():
 def test_no_modules_import_each_other_in_a_circle():
     try:
         TopologicalSorter(dependencies()).prepare()
+    except CycleError as error:
+        raise AssertionError(" <- ".join(error.args[1])) from None
+
+
+METHODS = Path(__file__).parents[1] / "rust" / "methods"
+FOLDERS = sorted(path.name for path in METHODS.glob("*/"))
+IN_CIRCLES = {"cmeans", "kmeans", "nmf"}
+
+
+def names(tree: str) -> Iterator[str]:
+    """The first names of what follows ``super::`` in Rust: one, or those of a list in braces."""
+    if not tree.startswith("{"):
+        yield re.match(r"\w*", tree)[0]  # type: ignore[index]
+        return
+    depth, start = 0, 1
+    for place, sign in enumerate(tree):
+        depth += (sign == "{") - (sign == "}")
+        if (sign == "," and depth == 1) or depth == 0:
+            yield re.match(r"\s*(\w*)", tree[start:place])[1]  # type: ignore[index]
+            start = place + 1
+        if depth == 0:
+            return
+
+
+def uses(path: Path, files: set[str]) -> set[str]:
+    """Which files of its folder a Rust file uses, its tests left out; what the folder itself offers is ``mod``."""
+    source = re.sub(r"//.*", "", path.read_text(encoding="utf-8"))
+    source = re.sub(r"#\[cfg\(test\)\]\s*mod \w+;", "", source).split("#[cfg(test)]\nmod tests")[0]
+    outer = r"\bcrate::methods::" + path.parent.name + "::"
+    if path.stem == "mod":
+        inner = set(re.findall(r"(?<![\w:])(?:self::)?(\w+)::", source))
+        return (inner | {name for at in re.finditer(outer, source) for name in names(source[at.end() :])}) & files
+    found = {name for at in re.finditer(rf"\bsuper::|{outer}", source) for name in names(source[at.end() :])} - {""}
+    return {name if name in files else "mod" for name in found} - {path.stem}
+
+
+@pytest.mark.skipif(not FOLDERS, reason="the Rust sources are not beside the tests")
+@pytest.mark.parametrize(
+    "folder",
+    [pytest.param(name, marks=pytest.mark.xfail(strict=True) if name in IN_CIRCLES else ()) for name in FOLDERS],
+)
+def test_no_circle_between_the_files_of_a_rust_method(folder):
+    paths = {path.stem: path for path in (METHODS / folder).glob("*.rs") if path.stem != "tests"}
+    try:
+        TopologicalSorter({name: uses(path, set(paths)) for name, path in paths.items()}).prepare()
     except CycleError as error:
         raise AssertionError(" <- ".join(error.args[1])) from None

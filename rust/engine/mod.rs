@@ -4,10 +4,12 @@
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`prepare`], [`pass`]: the typed view of the data, rows computed from it, and one visit of all of them;
 //! 4. [`tiles`] (with [`panel`] and `aligned`, how thin matrices lie in memory): the inner loops of thin products; [`lanes`]:
-//!    rows transposed, for few features.
+//!    rows transposed, for few features;
+//! 5. `eigen`: the leading eigenpairs of large symmetric operators, and all of small ones.
 
 pub(crate) mod aligned;
 pub mod control;
+pub(crate) mod eigen;
 pub mod error;
 pub mod lanes;
 pub mod logarithm;

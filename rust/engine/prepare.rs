@@ -56,6 +56,9 @@ impl<'a, T: Pixel> Signal<'a, T> {
             return Err(Error::invalid("kept", "ascending runs of features of the data are needed, at least one"));
         }
         let d = kept.iter().map(Range::len).sum();
+        if d == 0 {
+            return Err(Error::invalid("kept", "no feature; keep at least one"));
+        }
         let values = |given: Option<&[f64]>, name, default: T::Real| match given {
             Some(given) if given.len() != d => {
                 Err(Error::invalid(name, format!("{} values for {d} kept features", given.len())))

@@ -6,7 +6,7 @@
 use crate::engine::pass::{block_rows, pass};
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
-use crate::{Control, Result};
+use crate::{Control, Error, Result};
 
 /// Features whose sums are held in registers while the rows of a block pass.
 const CHUNK: usize = 64;
@@ -37,6 +37,7 @@ impl Moments {
 
 /// Mean and squared deviations of every feature.
 pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Result<Moments> {
+    check(&rows)?;
     let d = rows.d();
     let mut total = Moments { n: 0, mean: vec![0.0; d], squares: vec![0.0; d] };
     control.expect(rows.n() as u64);
@@ -57,6 +58,7 @@ pub fn moments_and_range<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     control: &Control,
 ) -> Result<(Moments, Vec<f64>, Vec<f64>)> {
+    check(&rows)?;
     let d = rows.d();
     let mut total = Moments { n: 0, mean: vec![0.0; d], squares: vec![0.0; d] };
     let mut range: Option<(Vec<T>, Vec<T>)> = None;
@@ -80,6 +82,13 @@ pub fn moments_and_range<T: Pixel + Into<f64>>(
     let (low, high) = range.unwrap_or_default();
     let wide = |values: Vec<T>| values.into_iter().map(Into::into).collect();
     Ok((total, wide(low), wide(high)))
+}
+
+fn check<T: Pixel>(rows: &Rows<'_, T>) -> Result<()> {
+    if rows.n() == 0 || rows.d() == 0 {
+        return Err(Error::invalid("data", "no values; give at least one row and one feature"));
+    }
+    Ok(())
 }
 
 struct Extremes<'a, T> {
@@ -193,12 +202,12 @@ mod tests {
         let data = Array2::from_shape_fn((5001, 700), |(i, j)| 60_000 + ((i * 7 + j * 13 + i * j) % 11) as u16);
         for view in [data.view(), data.slice(s![..;-2, ..;3])] {
             let exact = view.mapv(f64::from);
-            let found = moments(Rows::new(view), &Control::new()).unwrap();
+            let result = moments(Rows::new(view), &Control::new()).unwrap();
             let mean = exact.mean_axis(Axis(0)).unwrap();
             let squares = (&exact - &mean).mapv(|x| x * x).sum_axis(Axis(0));
             for j in 0..view.ncols() {
-                assert!((found.mean[j] - mean[j]).abs() < 1e-10);
-                assert!((found.squares[j] - squares[j]).abs() <= 1e-10 * squares[j]);
+                assert!((result.mean[j] - mean[j]).abs() < 1e-10);
+                assert!((result.squares[j] - squares[j]).abs() <= 1e-10 * squares[j]);
             }
         }
     }
@@ -206,12 +215,12 @@ mod tests {
     #[test]
     fn bytes_are_summed_exactly() {
         let data = Array2::from_shape_fn((3001, 130), |(i, j)| if (i * j) % 3 == 0 { 0u8 } else { 255 });
-        let found = moments(Rows::new(data.view()), &Control::new()).unwrap();
+        let result = moments(Rows::new(data.view()), &Control::new()).unwrap();
         let wide = data.mapv(f64::from);
         let exact = moments(Rows::new(wide.view()), &Control::new()).unwrap();
         for j in 0..130 {
-            assert!((found.mean[j] - exact.mean[j]).abs() < 1e-10);
-            assert!((found.squares[j] - exact.squares[j]).abs() <= 1e-11 * exact.squares[j]);
+            assert!((result.mean[j] - exact.mean[j]).abs() < 1e-10);
+            assert!((result.squares[j] - exact.squares[j]).abs() <= 1e-11 * exact.squares[j]);
         }
     }
 
@@ -219,21 +228,21 @@ mod tests {
     fn the_range_is_that_of_every_feature_and_the_moments_are_the_same() {
         let data = Array2::from_shape_fn((4001, 300), |(i, j)| ((i * 7919 + j * 104_729) % 65_521) as u16);
         let rows = Rows::new(data.view());
-        let (found, low, high) = moments_and_range(rows, &Control::new()).unwrap();
+        let (result, low, high) = moments_and_range(rows, &Control::new()).unwrap();
         let exact = moments(rows, &Control::new()).unwrap();
         for (j, column) in data.columns().into_iter().enumerate() {
             assert_eq!(low[j], f64::from(*column.iter().min().unwrap()));
             assert_eq!(high[j], f64::from(*column.iter().max().unwrap()));
-            assert!((found.mean[j] - exact.mean[j]).abs() < 1e-8);
-            assert!((found.squares[j] / exact.squares[j] - 1.0).abs() < 1e-12);
+            assert!((result.mean[j] - exact.mean[j]).abs() < 1e-8);
+            assert!((result.squares[j] / exact.squares[j] - 1.0).abs() < 1e-12);
         }
     }
 
     #[test]
     fn constant_features_have_no_deviation_at_all() {
         let data = Array2::from_shape_fn((3000, 3), |(_, j)| [0.1f32, -7.3e8, 3.0][j]);
-        let found = moments(Rows::new(data.view()), &Control::new()).unwrap();
-        assert_eq!(found.squares, [0.0; 3]);
-        assert_eq!(found.mean, [0.1f32, -7.3e8, 3.0].map(f64::from));
+        let result = moments(Rows::new(data.view()), &Control::new()).unwrap();
+        assert_eq!(result.squares, [0.0; 3]);
+        assert_eq!(result.mean, [0.1f32, -7.3e8, 3.0].map(f64::from));
     }
 }

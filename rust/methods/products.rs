@@ -117,9 +117,9 @@ mod tests {
         let offset = Vec::from_iter((0..d).map(|j| if centred { x(0, j) } else { 0.0 }));
         let q = Panel::<T::Real>::from_fn(d, k, |j, c| T::Real::of(noise((j * 64 + c + 1) as u64, 1)[0] - 0.5));
         let rows = Rows::from_slice(&data, n, d);
-        let given = centred.then_some(&offset[..]);
+        let centring = centred.then_some(&offset[..]);
 
-        let y = x_q(rows, given, &q, &Control::new()).unwrap();
+        let y = x_q(rows, centring, &q, &Control::new()).unwrap();
         let scale = (0..n * d).map(|i| data[i].real().f64().abs()).fold(1.0, f64::max);
         let tolerance = 1e-6 * scale * (d.max(n) as f64).sqrt() * 4.0;
         for i in 0..n {
@@ -128,7 +128,7 @@ mod tests {
                 assert!((y[i * k + c].f64() - exact).abs() <= tolerance, "{n} {d} {k}: {} {exact}", y[i * k + c].f64());
             }
         }
-        let z = xt_y(rows, given, &y, k, &Control::new()).unwrap();
+        let z = xt_y(rows, centring, &y, k, &Control::new()).unwrap();
         let largest = y.iter().map(|y| y.f64().abs()).fold(1.0, f64::max);
         for (j, offset) in offset.iter().enumerate() {
             for c in 0..k {
@@ -136,7 +136,7 @@ mod tests {
                 assert!((z.get(j, c) - exact).abs() <= tolerance * largest, "{n} {d} {k}: {} {exact}", z.get(j, c));
             }
         }
-        let fused = xt_x_q(rows, given, &q, &Control::new()).unwrap();
+        let fused = xt_x_q(rows, centring, &q, &Control::new()).unwrap();
         assert_eq!(fused, z, "the fused form is the same sum in the same order");
     }
 

@@ -16,32 +16,39 @@ pub fn quantiles<T: Pixel>(rows: Rows<'_, T>, probabilities: &[f64], control: &C
     let Some(features) = rows.transposed() else {
         return Err(Error::invalid("data", "quantiles are taken of stored data; give them before they are prepared"));
     };
-    if n == 0 || probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) {
-        return Err(Error::invalid("probabilities", "numbers from 0 to 1, and data of at least one row, are needed"));
+    if n == 0 || q == 0 || probabilities.iter().any(|p| !(0.0..=1.0).contains(p)) {
+        return Err(Error::invalid(
+            "probabilities",
+            "numbers from 0 to 1, at least one, and data of at least one row are needed",
+        ));
     }
-    let mut found = vec![0.0; rows.d() * q];
+    let mut result = vec![0.0; rows.d() * q];
     control.expect(rows.d() as u64);
-    let block = |range: std::ops::Range<usize>, found: &mut [f64]| {
+    let block = |range: std::ops::Range<usize>, result: &mut [f64]| {
         let (mut scratch, mut values) = (Vec::new(), Vec::new());
         let block = features.block(range, &mut scratch);
-        for (i, found) in found.chunks_mut(q).enumerate() {
+        for (i, result) in result.chunks_mut(q).enumerate() {
             if control.check().is_err() {
                 return;
             }
             values.clear();
             values.extend_from_slice(block.row(i));
-            for (found, &p) in found.iter_mut().zip(probabilities) {
+            for (result, &p) in result.iter_mut().zip(probabilities) {
                 let place = p * (n - 1) as f64;
-                let (_, &mut low, above) =
-                    values.select_nth_unstable_by(place as usize, |a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+                let (_, &mut low, above) = values.select_nth_unstable_by(place as usize, ascending);
                 let low = low.real().f64();
                 let high = above.iter().map(|x| x.real().f64()).fold(f64::INFINITY, f64::min);
-                *found = if place.fract() > 0.0 { low + place.fract() * (high - low) } else { low };
+                *result = if place.fract() > 0.0 { low + place.fract() * (high - low) } else { low };
             }
         }
     };
-    pass(rows.d(), FEATURES, control, &mut found, block, |()| ())?;
-    Ok(found)
+    pass(rows.d(), FEATURES, control, &mut result, block, |()| ())?;
+    Ok(result)
+}
+
+/// The order of values, NaN above all others: an order that is not total may panic.
+fn ascending<T: Pixel>(a: &T, b: &T) -> Ordering {
+    a.partial_cmp(b).unwrap_or_else(|| a.partial_cmp(a).is_none().cmp(&b.partial_cmp(b).is_none()))
 }
 
 #[cfg(test)]
@@ -54,15 +61,15 @@ mod tests {
         for n in [1, 2, 5, 40, 101] {
             let data = Array2::from_shape_fn((n, 130), |(i, j)| ((i * 7919 + j * 104_729) % 251) as i16 - 100);
             let ps = [0.25, 0.5, 0.75, 0.0, 1.0];
-            let found = quantiles(Rows::new(data.view()), &ps, &Control::new()).unwrap();
-            for (j, found) in found.chunks(ps.len()).enumerate() {
+            let result = quantiles(Rows::new(data.view()), &ps, &Control::new()).unwrap();
+            for (j, result) in result.chunks(ps.len()).enumerate() {
                 let mut sorted = data.column(j).to_vec();
                 sorted.sort_unstable();
-                for (found, p) in found.iter().zip(ps) {
+                for (result, p) in result.iter().zip(ps) {
                     let place = p * (n - 1) as f64;
                     let at = |i: usize| f64::from(sorted[i.min(n - 1)]);
                     let low = place as usize;
-                    assert!((found - (at(low) + place.fract() * (at(low + 1) - at(low)))).abs() < 1e-12);
+                    assert!((result - (at(low) + place.fract() * (at(low + 1) - at(low)))).abs() < 1e-12);
                 }
             }
         }

@@ -98,13 +98,13 @@ mod tests {
             let h = Array2::from_shape_fn((3, d), |(t, j)| ((j + t) % 5) as f64);
             let squares = (view.mapv(f64::from) - w.mapv(f64::from).dot(&h)).mapv(|x| x * x);
             let control = Control::new();
-            let found = residuals(Rows::new(view), w.as_slice().unwrap(), h.as_slice().unwrap(), &control).unwrap();
-            for (found, sums) in
-                [(&found.rows, squares.sum_axis(Axis(1))), (&found.features, squares.sum_axis(Axis(0)))]
+            let result = residuals(Rows::new(view), w.as_slice().unwrap(), h.as_slice().unwrap(), &control).unwrap();
+            for (result, sums) in
+                [(&result.rows, squares.sum_axis(Axis(1))), (&result.features, squares.sum_axis(Axis(0)))]
             {
-                assert_eq!(found.len(), sums.len());
-                for (found, sum) in found.iter().zip(sums) {
-                    assert!((found - sum).abs() <= 1e-6 * sum, "{found} {sum}");
+                assert_eq!(result.len(), sums.len());
+                for (result, sum) in result.iter().zip(sums) {
+                    assert!((result - sum).abs() <= 1e-6 * sum, "{result} {sum}");
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! NumPy arrays of every pixel type, and rows prepared from them.
 
 use super::prepare::PreparedRows;
-use numpy::PyReadonlyArray2;
+use crate::{Error, Result};
+use ndarray::ArrayView2;
+use numpy::{Element, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 /// A 2-D array of one of the pixel types, or rows prepared from such.
@@ -17,6 +19,22 @@ pub enum Pixels2<'py> {
     Prepared(PyRef<'py, PreparedRows>),
 }
 
+/// The values of an array, which must be aligned.
+pub fn view<'a, T: Element>(array: &'a PyReadonlyArray2<'_, T>) -> Result<ArrayView2<'a, T>> {
+    if array.is_aligned() {
+        return Ok(array.as_array());
+    }
+    Err(Error::invalid("data", "values are not aligned in memory; give a copy"))
+}
+
+/// Refuses an array that has not as many rows, columns or values as are needed.
+pub fn check(argument: &'static str, what: &str, observed: usize, needed: usize) -> Result<()> {
+    if observed == needed {
+        return Ok(());
+    }
+    Err(Error::invalid(argument, format!("{observed} {what}; {needed} are needed")))
+}
+
 /// Evaluate an expression with `$view`, the typed `ArrayView2` of a [`Pixels2`] that is stored.
 macro_rules! with_view {
     ($pixels:expr, $view:ident => $body:expr) => {
@@ -27,7 +45,7 @@ macro_rules! with_view {
     ($pixels:expr, $view:ident => $body:expr, $($type:ident)*, $other:pat => $otherwise:expr) => {
         match &$pixels {
             $($crate::python::arrays::Pixels2::$type(array) => {
-                let $view = array.as_array();
+                let $view = $crate::python::arrays::view(array)?;
                 $body
             })*
             $other => $otherwise,

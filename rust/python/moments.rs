@@ -14,25 +14,25 @@ type Ranges<'py> = (Vector<'py>, Vector<'py>, Vector<'py>, Vector<'py>);
 /// `(mean, sum of squared deviations)` of every feature.
 #[pyfunction]
 fn moments<'py>(py: Python<'py>, data: Pixels2<'py>) -> PyResult<Moments<'py>> {
-    let found = with_rows!(py, data, rows => run(py, |control| of_features(rows, control))?);
-    Ok((PyArray1::from_vec(py, found.mean), PyArray1::from_vec(py, found.squares)))
+    let moments = with_rows!(py, data, rows => run(py, |control| of_features(rows, control))?);
+    Ok((PyArray1::from_vec(py, moments.mean), PyArray1::from_vec(py, moments.squares)))
 }
 
 /// `(mean, sum of squared deviations, smallest, largest value)` of every feature.
 #[pyfunction]
 fn moments_and_range<'py>(py: Python<'py>, data: Pixels2<'py>) -> PyResult<Ranges<'py>> {
-    let (found, low, high) = with_rows!(py, data, rows => run(py, |control| with_range(rows, control))?);
+    let (moments, low, high) = with_rows!(py, data, rows => run(py, |control| with_range(rows, control))?);
     let array = |values| PyArray1::from_vec(py, values);
-    Ok((array(found.mean), array(found.squares), array(low), array(high)))
+    Ok((array(moments.mean), array(moments.squares), array(low), array(high)))
 }
 
 /// Quantiles of every feature, one row each.
 #[pyfunction]
 fn quantiles<'py>(py: Python<'py>, data: Pixels2<'py>, probabilities: Vec<f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    let (d, found) = with_rows!(py, data, rows => {
+    let (d, values) = with_rows!(py, data, rows => {
         (rows.d(), run(py, |control| kernel(rows, &probabilities, control))?)
     });
-    PyArray1::from_vec(py, found).reshape([d, probabilities.len()])
+    PyArray1::from_vec(py, values).reshape([d, probabilities.len()])
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,5 +1,6 @@
 //! What is not in memory: passes over all of it that Python makes, block by block, and hands back merged.
 
+use super::arrays::check;
 use crate::engine::panel::Panel;
 use crate::engine::simd::Real;
 use crate::methods::moments::Moments;
@@ -48,10 +49,13 @@ fn columns<'py, R: Real>(py: Python<'py>, q: &Panel<R>) -> PyResult<Bound<'py, P
     PyArray1::from_vec(py, values).reshape([q.d(), q.k()])
 }
 
-fn matrix(found: &Bound<'_, PyAny>) -> PyResult<Mat<f64>> {
-    let found: Matrix<'_> = found.extract()?;
-    let found = found.as_array();
-    Ok(Mat::from_fn(found.nrows(), found.ncols(), |i, j| found[(i, j)]))
+/// The `rows` x `columns` values that a pass returned.
+fn matrix(sums: &Bound<'_, PyAny>, rows: usize, columns: usize) -> PyResult<Mat<f64>> {
+    let sums: Matrix<'_> = sums.extract()?;
+    let sums = sums.as_array();
+    check("passes", "rows of a sum", sums.nrows(), rows)?;
+    check("passes", "columns of a sum", sums.ncols(), columns)?;
+    Ok(Mat::from_fn(rows, columns, |i, j| sums[(i, j)]))
 }
 
 impl<R: Real> Source<R> for Outside {
@@ -68,6 +72,9 @@ impl<R: Real> Source<R> for Outside {
             type Found<'py> = (PyReadonlyArray1<'py, f64>, PyReadonlyArray1<'py, f64>);
             let (mean, squares): Found<'_> = passes.call_method0("moments")?.extract()?;
             let [mean, squares] = [mean, squares].map(|values| values.as_array().to_vec());
+            for values in [&mean, &squares] {
+                check("passes", "values of the moments", values.len(), self.shape.1)?;
+            }
             Ok(Moments { n: self.shape.0, mean, squares })
         })
     }
@@ -75,17 +82,16 @@ impl<R: Real> Source<R> for Outside {
     fn gram(&self, mean: &[f64], weights: &[f64], _: &Control) -> Result<Mat<f64>> {
         self.call(|passes| {
             let [mean, weights] = [mean, weights].map(|values| PyArray1::from_slice(passes.py(), values));
-            matrix(&passes.call_method1("gram", (mean, weights))?)
+            matrix(&passes.call_method1("gram", (mean, weights))?, self.shape.1, self.shape.1)
         })
     }
 
     fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, _: &Control) -> Result<Panel<f64, R>> {
         self.call(|passes| {
             let py = passes.py();
-            let found = passes.call_method1("xt_x_q", (columns(py, q)?, PyArray1::from_slice(py, offset)))?;
-            let found: Matrix<'_> = found.extract()?;
-            let found = found.as_array();
-            Ok(Panel::from_fn(q.d(), q.k(), |j, c| found[(j, c)]))
+            let product = passes.call_method1("xt_x_q", (columns(py, q)?, PyArray1::from_slice(py, offset)))?;
+            let product = matrix(&product, q.d(), q.k())?;
+            Ok(Panel::from_fn(q.d(), q.k(), |j, c| product[(j, c)]))
         })
     }
 
@@ -93,7 +99,7 @@ impl<R: Real> Source<R> for Outside {
         self.call(|passes| {
             let py = passes.py();
             let [offset, shift] = [offset, shift].map(|values| PyArray1::from_slice(py, values));
-            matrix(&passes.call_method1("triangle", (columns(py, q)?, offset, shift))?)
+            matrix(&passes.call_method1("triangle", (columns(py, q)?, offset, shift))?, q.k(), q.k())
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Principal components, as Python sees them.
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, check, with_rows};
 use super::outside::Outside;
 use super::run::run;
 use super::settings::string_enum;
@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 
 string_enum!(Solver, "solver" { "auto" => Auto, "exact" => Exact, "randomized" => Randomized });
 
-type Found<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, f64, &'static str);
+type Components<'py> =
+    (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, f64, &'static str);
 
 /// `(components, singular values, mean, sum of squares, solver)` of a 2-D array.
 #[pyfunction]
@@ -23,10 +24,10 @@ fn pca<'py>(
     weights: Option<PyReadonlyArray1<'py, f64>>,
     solver: Solver,
     seed: u64,
-) -> PyResult<Found<'py>> {
+) -> PyResult<Components<'py>> {
     let weights = weights.map(|weights| weights.as_array().to_vec());
     let options = Options { components, center, weights: weights.as_deref(), solver, seed };
-    found(py, with_rows!(py, data, rows => run(py, |control| kernel(rows, &options, control))?), components)
+    arrays(py, with_rows!(py, data, rows => run(py, |control| kernel(rows, &options, control))?), components)
 }
 
 /// The same of n × d data that `passes` visits: an object with the methods `moments()`, `gram(mean, weights)`,
@@ -44,14 +45,14 @@ fn pca_outside<'py>(
     weights: Option<PyReadonlyArray1<'py, f64>>,
     solver: Solver,
     seed: u64,
-) -> PyResult<Found<'py>> {
+) -> PyResult<Components<'py>> {
     let weights = weights.map(|weights| weights.as_array().to_vec());
     let options = Options { components, center, weights: weights.as_deref(), solver, seed };
     let source = Outside::new(passes, shape);
     let result = run(py, |control| {
         if double { outside::<f64>(&source, &options, control) } else { outside::<f32>(&source, &options, control) }
     });
-    found(py, source.explain(result)?, components)
+    arrays(py, source.explain(result)?, components)
 }
 
 /// `(X - mean) * weights` squared, the lower half of the d × d Gram matrix.
@@ -63,19 +64,23 @@ fn gram<'py>(
     weights: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let [mean, weights] = [mean, weights].map(|values| values.as_array().to_vec());
-    let found = with_rows!(py, data, rows => run(py, |control| rows.gram(&mean, &weights, control))?);
+    let gram = with_rows!(py, data, rows => {
+        check("mean", "values", mean.len(), rows.d())?;
+        check("weights", "values", weights.len(), rows.d())?;
+        run(py, |control| rows.gram(&mean, &weights, control))?
+    });
     let d = mean.len();
-    PyArray1::from_iter(py, (0..d * d).map(|at| found[(at / d, at % d)])).reshape([d, d])
+    PyArray1::from_iter(py, (0..d * d).map(|at| gram[(at / d, at % d)])).reshape([d, d])
 }
 
-fn found(py: Python<'_>, found: Pca, components: usize) -> PyResult<Found<'_>> {
-    let solver = if found.solver == Solver::Exact { "exact" } else { "randomized" };
-    let d = found.mean.len();
+fn arrays(py: Python<'_>, pca: Pca, components: usize) -> PyResult<Components<'_>> {
+    let solver = if pca.solver == Solver::Exact { "exact" } else { "randomized" };
+    let d = pca.mean.len();
     Ok((
-        PyArray1::from_vec(py, found.components).reshape([components, d])?,
-        PyArray1::from_vec(py, found.singular_values),
-        PyArray1::from_vec(py, found.mean),
-        found.squares,
+        PyArray1::from_vec(py, pca.components).reshape([components, d])?,
+        PyArray1::from_vec(py, pca.singular_values),
+        PyArray1::from_vec(py, pca.mean),
+        pca.squares,
         solver,
     ))
 }

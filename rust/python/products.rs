@@ -1,12 +1,11 @@
 //! Products with thin matrices, as Python sees them.
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, check, with_rows};
 use super::run::run;
 use crate::engine::panel::Panel;
 use crate::engine::simd::Real;
 use crate::methods::products;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 type Matrix<'py> = Bound<'py, PyArray2<f64>>;
@@ -22,13 +21,6 @@ fn matrix<'py, R: Real>(py: Python<'py>, panel: &Panel<f64, R>) -> PyResult<Matr
     PyArray1::from_vec(py, values).reshape([d, k])
 }
 
-fn check(found: usize, wanted: usize, what: &str) -> PyResult<()> {
-    if found == wanted {
-        return Ok(());
-    }
-    Err(PyValueError::new_err(format!("{what}: {found} values given, {wanted} needed")))
-}
-
 /// `(X - offset) Q`, n x k float64.
 #[pyfunction]
 #[pyo3(signature = (x, q, offset=None))]
@@ -41,8 +33,8 @@ fn x_q<'py>(
     let offset = offset.map(|offset| offset.as_array().to_vec());
     let k = q.as_array().ncols();
     let (n, y) = with_rows!(py, x, rows => {
-        check(q.as_array().nrows(), rows.d(), "rows of q")?;
-        check(offset.as_ref().map_or(rows.d(), Vec::len), rows.d(), "offset")?;
+        check("q", "rows", q.as_array().nrows(), rows.d())?;
+        check("offset", "values", offset.as_ref().map_or(rows.d(), Vec::len), rows.d())?;
         let q = panel(&q);
         let y = run(py, |control| products::x_q(rows, offset.as_deref(), &q, control))?;
         (rows.n(), y.into_iter().map(Real::f64).collect::<Vec<f64>>())
@@ -63,8 +55,8 @@ fn xt_y<'py>(
     let y = y.as_array();
     let k = y.ncols();
     with_rows!(py, x, rows => {
-        check(y.nrows(), rows.n(), "rows of y")?;
-        check(offset.as_ref().map_or(rows.d(), Vec::len), rows.d(), "offset")?;
+        check("y", "rows", y.nrows(), rows.n())?;
+        check("offset", "values", offset.as_ref().map_or(rows.d(), Vec::len), rows.d())?;
         let y = y.iter().map(|&y| Real::of(y)).collect::<Vec<_>>();
         matrix(py, &run(py, |control| products::xt_y(rows, offset.as_deref(), &y, k, control))?)
     })
@@ -81,8 +73,8 @@ fn xt_x_q<'py>(
 ) -> PyResult<Matrix<'py>> {
     let offset = offset.map(|offset| offset.as_array().to_vec());
     with_rows!(py, x, rows => {
-        check(q.as_array().nrows(), rows.d(), "rows of q")?;
-        check(offset.as_ref().map_or(rows.d(), Vec::len), rows.d(), "offset")?;
+        check("q", "rows", q.as_array().nrows(), rows.d())?;
+        check("offset", "values", offset.as_ref().map_or(rows.d(), Vec::len), rows.d())?;
         let q = panel(&q);
         matrix(py, &run(py, |control| products::xt_x_q(rows, offset.as_deref(), &q, control))?)
     })

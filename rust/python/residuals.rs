@@ -1,6 +1,6 @@
 //! What factors leave unexplained, as Python sees it.
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, check, with_rows};
 use super::nmf::with_w;
 use crate::methods::residuals::residuals as kernel;
 use numpy::{PyArray1, PyReadonlyArray2};
@@ -16,9 +16,13 @@ fn residuals<'py>(
     w: &Bound<'py, PyAny>,
     h: PyReadonlyArray2<'py, f64>,
 ) -> PyResult<Residuals<'py>> {
-    let h = Vec::from_iter(h.as_array().iter().copied());
-    let found = with_rows!(py, data, rows => with_w(py, rows, w, |x, w, control| kernel(x, w, &h, control))?);
-    Ok((PyArray1::from_vec(py, found.rows), PyArray1::from_vec(py, found.features)))
+    let h = h.as_array();
+    let sums = with_rows!(py, data, rows => {
+        check("h", "columns", h.ncols(), rows.d())?;
+        let h = Vec::from_iter(h.iter().copied());
+        with_w(py, rows, w, |x, w, control| kernel(x, w, &h, control))?
+    });
+    Ok((PyArray1::from_vec(py, sums.rows), PyArray1::from_vec(py, sums.features)))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -11,8 +11,8 @@ type Position = Option<(usize, usize)>;
 #[pyfunction]
 fn value_range(py: Python<'_>, data: Pixels2<'_>) -> PyResult<(f64, f64, Position, Position)> {
     with_rows!(py, data, rows => {
-        let found = run(py, |control| kernel(rows, control))?;
-        Ok((found.min, found.max, found.not_finite, found.negative))
+        let range = run(py, |control| kernel(rows, control))?;
+        Ok((range.min, range.max, range.not_finite, range.negative))
     })
 }
 

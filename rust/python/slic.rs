@@ -1,6 +1,6 @@
 //! Segments of a scan, as Python sees them.
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, check, with_rows};
 use super::run::run;
 use crate::methods::slic::{self as kernel, Options};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
@@ -29,7 +29,9 @@ fn slic<'py>(
     mask: Option<PyReadonlyArray1<'py, bool>>,
     connected: Option<usize>,
 ) -> PyResult<(Labels<'py>, usize)> {
-    let seeds = Vec::from_iter(seeds.as_array().rows().into_iter().map(|seed| [seed[0], seed[1]]));
+    let seeds = seeds.as_array();
+    check("seeds", "columns", seeds.ncols(), 2)?;
+    let seeds = Vec::from_iter(seeds.rows().into_iter().map(|seed| [seed[0], seed[1]]));
     let mask = mask.map(|mask| mask.as_array().to_vec());
     let options = Options { compactness, adaptive, n_iter, spacing, reach, mask: mask.as_deref() };
     let (labels, n_iter) = with_rows!(py, data, rows => run(py, |control| {
@@ -56,7 +58,7 @@ fn sum_by_label<'py>(
     Ok((PyArray1::from_vec(py, sums.values).reshape([k, d])?, PyArray1::from_vec(py, sums.counts)))
 }
 
-/// Labels after merging what touches and is alike, as they were given, and the steps `(kept, gone, correlation)`.
+/// Labels after merging segments that touch and are alike, and the steps `(label, merged label, correlation)`.
 #[pyfunction]
 fn merge_similar<'py>(
     py: Python<'py>,
@@ -71,7 +73,7 @@ fn merge_similar<'py>(
         let sums = kernel::sums(rows, &labels, k, control)?;
         kernel::merge(&mut labels, shape, &sums, min_correlation, control)
     })?);
-    let steps = steps.into_iter().map(|step| (step.kept, step.gone, step.correlation)).collect();
+    let steps = steps.into_iter().map(|step| (step.label, step.merged, step.correlation)).collect();
     Ok((PyArray1::from_vec(py, labels), steps))
 }
 
@@ -84,12 +86,13 @@ fn confidence<'py>(
     means: PyReadonlyArray2<'py, f64>,
     origin: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Values<'py>> {
-    let (labels, origin) = (labels.as_array().to_vec(), origin.as_array().to_vec());
-    let means = Vec::from_iter(means.as_array().iter().copied());
-    let found = with_rows!(py, data, rows => {
+    let (labels, means, origin) = (labels.as_array().to_vec(), means.as_array(), origin.as_array().to_vec());
+    let correlations = with_rows!(py, data, rows => {
+        check("means", "columns", means.ncols(), rows.d())?;
+        let means = Vec::from_iter(means.iter().copied());
         run(py, |control| kernel::confidence(rows, &labels, &means, &origin, control))?
     });
-    PyArray1::from_vec(py, found.into_iter().flatten().collect()).reshape([labels.len(), 2])
+    PyArray1::from_vec(py, correlations.into_iter().flatten().collect()).reshape([labels.len(), 2])
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

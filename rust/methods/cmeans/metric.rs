@@ -4,7 +4,7 @@
 //! Cholesky factor of F times (ρ det F)^(1/2p). A covariance that is too flat is conditioned (Babuška, van der Veen & Kaymak 2002):
 //! eigenvalues below the largest over β are raised to it.
 
-use crate::methods::pca::eigen::eigen;
+use crate::engine::eigen::eigen;
 use crate::{Control, Result};
 use faer::Mat;
 

@@ -37,7 +37,7 @@ fn sub_i<S: Simd>(simd: S, a: Z<S>, b: Z<S>) -> Z<S> {
 
 /// a w
 #[inline(always)]
-pub fn turn<S: Simd>(simd: S, a: Z<S>, w: Z<S>) -> Z<S> {
+pub fn rotate<S: Simd>(simd: S, a: Z<S>, w: Z<S>) -> Z<S> {
     [
         simd.mul_add_e_f32s(a[0], w[0], simd.neg_f32s(simd.mul_f32s(a[1], w[1]))),
         simd.mul_add_e_f32s(a[0], w[1], simd.mul_f32s(a[1], w[0])),

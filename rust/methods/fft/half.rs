@@ -5,7 +5,7 @@
 //! more time.
 
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
-use crate::methods::fft;
+use crate::methods::fft::layout;
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 use std::f64::consts::PI;
@@ -19,7 +19,7 @@ pub struct HalfTransform {
     /// Of N / 2 complex values for even N, else of N.
     fft: Arc<dyn Fft<f32>>,
     /// exp(-2πik / N) / 2, real parts and imaginary parts.
-    turns: [Vec<f32>; 2],
+    twiddles: [Vec<f32>; 2],
 }
 
 /// Memory that a thread uses again for every row.
@@ -34,13 +34,13 @@ impl HalfTransform {
     pub fn new(taper: &[f64], unit: f64) -> Self {
         let n = taper.len();
         let even = n.is_multiple_of(2);
-        let turns =
-            Vec::from_iter((0..fft::packed(n)).map(|k| Complex::from_polar(0.5, -2.0 * PI * k as f64 / n as f64)));
+        let twiddles =
+            Vec::from_iter((0..layout::packed(n)).map(|k| Complex::from_polar(0.5, -2.0 * PI * k as f64 / n as f64)));
         Self {
             taper: taper.iter().map(|t| t * unit).collect(),
             even,
             fft: FftPlanner::new().plan_fft_forward(if even { n / 2 } else { n }),
-            turns: [turns.iter().map(|z| z.re as f32).collect(), turns.iter().map(|z| z.im as f32).collect()],
+            twiddles: [twiddles.iter().map(|z| z.re as f32).collect(), twiddles.iter().map(|z| z.im as f32).collect()],
         }
     }
 
@@ -64,7 +64,7 @@ impl HalfTransform {
         };
         self.fft.process_with_scratch(&mut work.complex, &mut work.scratch);
         let (re, im) = out.split_at_mut(out.len() / 2);
-        dispatch(Untangle { z: &work.complex, turns: &self.turns, even: self.even, re, im });
+        dispatch(Untangle { z: &work.complex, twiddles: &self.twiddles, even: self.even, re, im });
         mean
     }
 }
@@ -72,7 +72,7 @@ impl HalfTransform {
 /// The half-transform of the taper itself; what is but rounding is zero.
 pub fn constant(taper: &[f64]) -> Vec<f32> {
     let n = taper.len();
-    let (stride, packed) = (fft::stride(n), fft::packed(n));
+    let (stride, packed) = (layout::stride(n), layout::packed(n));
     let mut transformed = Vec::from_iter(taper.iter().map(|&t| Complex::new(t, 0.0)));
     FftPlanner::new().plan_fft_forward(n).process(&mut transformed);
     let mut out = vec![0.0; 2 * stride];
@@ -122,7 +122,7 @@ impl<T: Pixel + Into<f64>> WithSimd for Center<'_, T> {
 /// x(2i) + i x(2i + 1), i < M = N / 2: X(k) = (Z(k) + Z*(M - k)) / 2 - i exp(-2πik / N) (Z(k) - Z*(M - k)) / 2.
 struct Untangle<'a> {
     z: &'a [Complex<f32>],
-    turns: &'a [Vec<f32>; 2],
+    twiddles: &'a [Vec<f32>; 2],
     even: bool,
     re: &'a mut [f32],
     im: &'a mut [f32],
@@ -133,7 +133,7 @@ impl WithSimd for Untangle<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { z, turns: [cos, sin], even, re, im } = self;
+        let Self { z, twiddles: [cos, sin], even, re, im } = self;
         let m = cos.len();
         let (z, re, im, cos, sin) =
             (&z[..if even { m } else { 2 * m - 1 }], &mut re[..m], &mut im[..m], &cos[..m], &sin[..m]);

@@ -12,28 +12,19 @@
 
 mod butterfly;
 pub mod half;
+mod layout;
+
+pub use layout::{packed, stride};
 
 use crate::engine::aligned::Aligned;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
-use crate::methods::fft::butterfly::{Z, butterfly, splat, turn};
+use butterfly::{Z, butterfly, rotate, splat};
+use layout::LINE;
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 use std::f64::consts::PI;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Values in a cache line: columns are stored in multiples of it.
-const LINE: usize = 16;
-
-/// Complex columns that hold the half-transform of a row of `n` real values.
-pub fn packed(n: usize) -> usize {
-    n.div_ceil(2)
-}
-
-/// Real parts (and imaginary parts) stored per half-transformed row of `n` real values.
-pub fn stride(n: usize) -> usize {
-    packed(n).next_multiple_of(LINE)
-}
 
 /// How the columns of windows of one size are transformed.
 pub struct Columns {
@@ -95,14 +86,14 @@ impl Columns {
         Work { lanes: [Aligned::new(lanes), Aligned::new(lanes)], column: zeros(self.n), scratch: zeros(scratch) }
     }
 
-    /// `|F|²` of the first `kept` packed columns (for even `n`, the first is kx = 0 and n / 2), into `out`, `n` rows of
+    /// `|F|²` of the first `used` packed columns (for even `n`, the first is kx = 0 and n / 2), into `out`, `n` rows of
     /// `n / 2 + 1`.
-    pub fn power(&self, window: Window<'_>, kept: usize, work: &mut Work, out: &mut [f32]) {
+    pub fn power(&self, window: Window<'_>, used: usize, work: &mut Work, out: &mut [f32]) {
         let n = self.n;
         match &self.method {
-            Method::Lanes(stages) => dispatch(Lanes { n, stages, window, kept, work: &mut *work, out: &mut *out }),
+            Method::Lanes(stages) => dispatch(Lanes { n, stages, window, used, work: &mut *work, out: &mut *out }),
             Method::OneByOne(fft) => {
-                for kx in (0..kept).rev() {
+                for kx in (0..used).rev() {
                     for (y, z) in work.column.iter_mut().enumerate() {
                         *z = window.value(y, kx, stride(n));
                     }
@@ -180,7 +171,7 @@ struct Lanes<'a> {
     n: usize,
     stages: &'a [Stage],
     window: Window<'a>,
-    kept: usize,
+    used: usize,
     work: &'a mut Work,
     out: &'a mut [f32],
 }
@@ -204,14 +195,14 @@ impl WithSimd for Lanes<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { n, stages, window, kept, work: Work { lanes: [x, y], column, .. }, out } = self;
+        let Self { n, stages, window, used, work: Work { lanes: [x, y], column, .. }, out } = self;
         let mut x = &mut S::as_mut_simd_f32s(x).0.as_chunks_mut::<2>().0[..n];
         let mut y = &mut S::as_mut_simd_f32s(y).0.as_chunks_mut::<2>().0[..n];
         let [first, middle @ .., last] = stages else { unreachable!("a plan has two stages") };
         let stride = stride(n);
         assert!(window.rows.len() >= 2 * n * stride && window.taper.len() >= n && window.offset.len() >= n);
-        assert!(kept <= packed(n) && out.len() >= n * (n / 2 + 1));
-        for kx in (0..kept).step_by(S::F32_LANES) {
+        assert!(used <= packed(n) && out.len() >= n * (n / 2 + 1));
+        for kx in (0..used).step_by(S::F32_LANES) {
             if window.constant[kx..kx + S::F32_LANES]
                 .iter()
                 .chain(&window.constant[stride + kx..][..S::F32_LANES])
@@ -227,7 +218,7 @@ impl WithSimd for Lanes<'_> {
                 s *= stage.radix;
                 (x, y) = (y, x);
             }
-            let lanes = kx..kept.min(kx + S::F32_LANES);
+            let lanes = kx..used.min(kx + S::F32_LANES);
             if kx > 0 && lanes.len() == S::F32_LANES {
                 by_radix!(last.radix, store_stage(simd, last, x, lanes, column, out), true);
             } else {
@@ -268,7 +259,7 @@ fn load_stage<S: Simd, const R: usize, const OFFSET: bool>(
         butterfly(simd, &mut x, &stage.roots);
         y[0] = x[0];
         for k in 1..R {
-            y[k] = turn(simd, x[k], splat(simd, w[k]));
+            y[k] = rotate(simd, x[k], splat(simd, w[k]));
         }
     }
 }
@@ -278,9 +269,9 @@ fn load_stage<S: Simd, const R: usize, const OFFSET: bool>(
 fn middle_stage<S: Simd, const R: usize>(simd: S, stage: &Stage, from: &[Z<S>], s: usize, out: &mut [Z<S>]) {
     let apart = from.len() / R;
     for (p, (y, w)) in out.chunks_exact_mut(R * s).zip(stage.twiddles.as_chunks::<R>().0).enumerate() {
-        let mut turns = [splat(simd, w[0]); R];
+        let mut twiddles = [splat(simd, w[0]); R];
         for k in 1..R {
-            turns[k] = splat(simd, w[k]);
+            twiddles[k] = splat(simd, w[k]);
         }
         for q in 0..s {
             let mut x = [from[0]; R];
@@ -290,7 +281,7 @@ fn middle_stage<S: Simd, const R: usize>(simd: S, stage: &Stage, from: &[Z<S>], 
             butterfly(simd, &mut x, &stage.roots);
             y[q] = x[0];
             for k in 1..R {
-                y[q + s * k] = turn(simd, x[k], turns[k]);
+                y[q + s * k] = rotate(simd, x[k], twiddles[k]);
             }
         }
     }
@@ -319,7 +310,7 @@ fn store_stage<S: Simd, const R: usize, const INNER: bool>(
             let power = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
             let start = ky * width + lanes.start;
             if INNER {
-                // SAFETY: columns that there are of a row less than n, for which there is room, as was asserted.
+                // SAFETY: columns that there are of a row less than n, for which there is space, as was asserted.
                 f32::store(simd, unsafe { out.get_unchecked_mut(start..start + S::F32_LANES) }, power);
                 continue;
             }
@@ -375,10 +366,10 @@ mod tests {
         type Output = Vec<f32>;
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-            let Self(columns, window, kept) = self;
+            let Self(columns, window, used) = self;
             let Columns { n, method: Method::Lanes(stages) } = columns else { unreachable!() };
             let (mut work, mut out) = (columns.work(), vec![0.0; n * (n / 2 + 1)]);
-            Lanes { n: *n, stages, window, kept, work: &mut work, out: &mut out }.with_simd(simd);
+            Lanes { n: *n, stages, window, used, work: &mut work, out: &mut out }.with_simd(simd);
             if n.is_multiple_of(2) {
                 unpack(&work.column, &mut out);
             }
@@ -406,11 +397,11 @@ mod tests {
             let columns = Columns::new(n);
             let (mut work, mut out) = (columns.work(), vec![0.0; n * (n / 2 + 1)]);
             columns.power(window, packed(n), &mut work, &mut out);
-            let mut found = vec![out];
+            let mut result = vec![out];
             if let Method::Lanes(_) = columns.method {
-                found.extend(on_each(Power(&columns, window, packed(n))));
+                result.extend(on_each(Power(&columns, window, packed(n))));
             }
-            for power in found {
+            for power in result {
                 for (a, b) in power.iter().zip(&expected) {
                     assert!((f64::from(*a) - b).abs() < 1e-6 * largest, "{n}: {a} and {b}");
                 }

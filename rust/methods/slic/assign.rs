@@ -1,10 +1,9 @@
 //! Every position to the nearest centre whose window covers it, reading only positions for which that may have changed.
 
-use super::Options;
 use super::centers::{Centers, Window};
 use super::measure::{Measure, Position};
 use super::products::{ROWS, products};
-use super::sums::{Change, NONE, Spare, Sums};
+use super::sums::{Change, Changes, NONE, SegmentSums};
 use crate::engine::pass::pass;
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
@@ -14,22 +13,22 @@ use crate::{Control, Result};
 /// Side of a tile, all of whose positions are compared with the same centres: half of that where windows are small.
 const TILE: usize = 8;
 const SMALL_REACH: f64 = 2.0 * TILE as f64;
-/// Lines of a part, and bytes of the data in it.
-const PART_LINES: usize = 2 * TILE;
-const PART_BYTES: usize = 2 << 20;
-/// Most positions of a line in a part.
-const PART_WIDTH: usize = 512;
+/// Lines of a region, and bytes of the data in it.
+const REGION_LINES: usize = 2 * TILE;
+const REGION_BYTES: usize = 2 << 20;
+/// Most positions of a line in a region.
+const REGION_WIDTH: usize = 512;
 
-/// What is known of all positions, part by part.
-pub struct Parts<'a> {
-    parts: Vec<Part>,
+/// Labels of all positions and bounds of their distances, region by region.
+pub struct Assignment<'a> {
+    regions: Vec<Region>,
     width: usize,
     mask: Option<&'a [bool]>,
-    spare: Option<Spare>,
+    changes: Option<Changes>,
 }
 
-/// What is known of a rectangle of positions.
-struct Part {
+/// Labels of a rectangle of positions, and bounds of their distances.
+struct Region {
     area: Window,
     /// Side of a tile.
     side: usize,
@@ -37,14 +36,14 @@ struct Part {
     labels: Vec<u32>,
     /// |x − p|².
     squares: Vec<f64>,
-    /// The distance to the own centre at most, and by how much every other known centre of the tile is farther at least.
+    /// The distance to the own centre at most, and by how much every other candidate of the tile is farther at least.
     above: Vec<f32>,
     slack: Vec<f32>,
     /// Of each tile the centres whose windows meet it, in rising order.
-    known: Vec<Vec<u32>>,
+    candidates: Vec<Vec<u32>>,
 }
 
-impl Part {
+impl Region {
     fn tiles(&self) -> impl Iterator<Item = Window> + use<> {
         let (area, side) = (self.area, self.side);
         (area.y.0..area.y.1).step_by(side).flat_map(move |y| {
@@ -60,36 +59,36 @@ impl Part {
     }
 }
 
-impl<'a> Parts<'a> {
-    /// Nothing is known.
-    pub fn new<T: Pixel>(rows: &Rows<'_, T>, shape: (usize, usize), options: &Options<'a>) -> Self {
-        let small = options.reach[0].min(options.reach[1]) < SMALL_REACH;
-        let wide = (PART_BYTES / (PART_LINES * rows.row_bytes()).max(1)).clamp(TILE, PART_WIDTH) / TILE * TILE;
-        let mut parts = Vec::new();
-        for y in (0..shape.0).step_by(PART_LINES) {
+impl<'a> Assignment<'a> {
+    /// No position has a label yet; windows have this reach.
+    pub fn new<T: Pixel>(rows: &Rows<'_, T>, shape: (usize, usize), reach: [f64; 2], mask: Option<&'a [bool]>) -> Self {
+        let small = reach[0].min(reach[1]) < SMALL_REACH;
+        let wide = (REGION_BYTES / (REGION_LINES * rows.row_bytes()).max(1)).clamp(TILE, REGION_WIDTH) / TILE * TILE;
+        let mut regions = Vec::new();
+        for y in (0..shape.0).step_by(REGION_LINES) {
             for x in (0..shape.1).step_by(wide) {
-                let area = Window { y: (y, (y + PART_LINES).min(shape.0)), x: (x, (x + wide).min(shape.1)) };
+                let area = Window { y: (y, (y + REGION_LINES).min(shape.0)), x: (x, (x + wide).min(shape.1)) };
                 let n = (area.y.1 - area.y.0) * (area.x.1 - area.x.0);
-                parts.push(Part {
+                regions.push(Region {
                     area,
                     side: if small { TILE / 2 } else { TILE },
                     labels: vec![NONE; n],
                     squares: vec![0.0; n],
                     above: vec![f32::INFINITY; n],
                     slack: vec![-1.0; n],
-                    known: Vec::new(),
+                    candidates: Vec::new(),
                 });
             }
         }
-        Self { parts, width: shape.1, mask: options.mask, spare: None }
+        Self { regions, width: shape.1, mask, changes: None }
     }
 
     /// Labels line by line, -1 where the mask leaves a position out.
     pub fn labels(&self) -> Vec<i32> {
-        let mut labels = vec![-1; self.parts.iter().map(|part| part.labels.len()).sum()];
-        for part in &self.parts {
-            let (y, x) = (part.area.y, part.area.x);
-            for (line, of_line) in (y.0..y.1).zip(part.labels.chunks(x.1 - x.0)) {
+        let mut labels = vec![-1; self.regions.iter().map(|region| region.labels.len()).sum()];
+        for region in &self.regions {
+            let (y, x) = (region.area.y, region.area.x);
+            for (line, of_line) in (y.0..y.1).zip(region.labels.chunks(x.1 - x.0)) {
                 let to = &mut labels[line * self.width + x.0..][..of_line.len()];
                 to.iter_mut().zip(of_line).for_each(|(to, &label)| *to = label as i32);
             }
@@ -102,15 +101,15 @@ impl<'a> Parts<'a> {
         &mut self,
         rows: &Rows<'_, T>,
         centers: &Centers<T::Real>,
-        sums: &mut Sums,
+        sums: &mut SegmentSums,
         control: &Control,
     ) -> Result<f64> {
-        self.spare = Some(Spare::new(centers.k(), centers.d));
+        self.changes = Some(Changes::new(centers.k(), centers.d));
         let (width, mask) = (self.width, self.mask);
         let mut squares = 0.0;
         self.visit(
             control,
-            |part, change| dispatch(Start { rows, width, mask, centers, part, change, control }),
+            |region, change| dispatch(Start { rows, width, mask, centers, region, change, control }),
             |change| {
                 squares += change.squares;
                 sums.add(change, centers.d);
@@ -124,7 +123,7 @@ impl<'a> Parts<'a> {
         &mut self,
         rows: &Rows<'_, T>,
         centers: &Centers<T::Real>,
-        sums: &mut Sums,
+        sums: &mut SegmentSums,
         adaptive: bool,
         control: &Control,
     ) -> Result<usize> {
@@ -132,7 +131,7 @@ impl<'a> Parts<'a> {
         let mut moved = 0;
         self.visit(
             control,
-            |part, change| dispatch(Assign { rows, width, centers, part, change, adaptive, control }),
+            |region, change| dispatch(Assign { rows, width, centers, region, change, adaptive, control }),
             |change| {
                 moved += change.moved;
                 sums.add(change, centers.d);
@@ -144,24 +143,24 @@ impl<'a> Parts<'a> {
     fn visit(
         &mut self,
         control: &Control,
-        work: impl Fn(&mut Part, &mut Change) + Sync,
+        work: impl Fn(&mut Region, &mut Change) + Sync,
         mut merge: impl FnMut(&Change) + Send,
     ) -> Result<()> {
-        let spare = self.spare.as_ref().expect("made by the first assignment");
-        control.expect(self.parts.len() as u64);
+        let changes = self.changes.as_ref().expect("made by the first assignment");
+        control.expect(self.regions.len() as u64);
         pass(
-            self.parts.len(),
+            self.regions.len(),
             1,
             control,
-            &mut self.parts,
-            |_, part| {
-                let mut change = spare.take();
-                work(&mut part[0], &mut change);
+            &mut self.regions,
+            |_, region| {
+                let mut change = changes.take();
+                work(&mut region[0], &mut change);
                 change
             },
             |change| {
                 merge(&change);
-                spare.put(change);
+                changes.put(change);
             },
         )
     }
@@ -178,7 +177,7 @@ struct Start<'a, 'b, T: Pixel> {
     width: usize,
     mask: Option<&'a [bool]>,
     centers: &'a Centers<T::Real>,
-    part: &'a mut Part,
+    region: &'a mut Region,
     change: &'a mut Change,
     control: &'a Control,
 }
@@ -188,8 +187,8 @@ impl<T: Pixel + Into<f64>> WithSimd for Start<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (part, centers) = (self.part, self.centers);
-        let area = part.area;
+        let (region, centers) = (self.region, self.centers);
+        let area = region.area;
         let near = meeting(centers, &area);
         let mut scratch = Vec::new();
         for y in area.y.0..area.y.1 {
@@ -202,14 +201,14 @@ impl<T: Pixel + Into<f64>> WithSimd for Start<'_, '_, T> {
                 if self.mask.is_some_and(|mask| !mask[start + x]) {
                     continue;
                 }
-                let (i, row) = (part.index(y, x), block.row(x - area.x.0));
+                let (i, row) = (region.index(y, x), block.row(x - area.x.0));
                 let covering = near.iter().copied().filter(|&c| centers.windows[c as usize].covers(y, x));
                 // Where no window reaches, the nearest of all.
                 let label = closest(centers, covering, y, x).or_else(|| closest(centers, 0..centers.k() as u32, y, x));
                 let label = label.expect("there is a centre");
-                part.labels[i] = label;
-                part.squares[i] = Distance { x: row, factor: 1.0, center: &centers.origin }.with_simd(simd);
-                self.change.squares += part.squares[i];
+                region.labels[i] = label;
+                region.squares[i] = Distance { x: row, factor: 1.0, center: &centers.origin }.with_simd(simd);
+                self.change.squares += region.squares[i];
                 self.change.step(row, [y, x], NONE, label);
             }
         }
@@ -235,14 +234,14 @@ struct Assign<'a, 'b, T: Pixel> {
     rows: &'a Rows<'b, T>,
     width: usize,
     centers: &'a Centers<T::Real>,
-    part: &'a mut Part,
+    region: &'a mut Region,
     change: &'a mut Change,
     adaptive: bool,
     control: &'a Control,
 }
 
-/// What a thread uses again and again.
-struct Room<T: Pixel> {
+/// Memory that a thread uses for one tile after another.
+struct Workspace<T: Pixel> {
     scratch: [Vec<T>; TILE],
     x: Vec<T::Real>,
     dots: Vec<T::Real>,
@@ -257,8 +256,8 @@ impl<T: Pixel + Into<f64>> WithSimd for Assign<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let near = meeting(self.centers, &self.part.area);
-        let mut room = Room::<T> {
+        let near = meeting(self.centers, &self.region.area);
+        let mut workspace = Workspace::<T> {
             scratch: Default::default(),
             x: vec![T::Real::ZERO; ROWS * self.centers.stride],
             dots: Vec::new(),
@@ -266,16 +265,16 @@ impl<T: Pixel + Into<f64>> WithSimd for Assign<'_, '_, T> {
             need: Vec::new(),
             chosen: Vec::new(),
         };
-        let tiles = Vec::from_iter(self.part.tiles());
-        self.part.known.resize(tiles.len(), Vec::new());
+        let tiles = Vec::from_iter(self.region.tiles());
+        self.region.candidates.resize(tiles.len(), Vec::new());
         for (t, tile) in tiles.iter().enumerate() {
-            room.chosen.clear();
-            room.chosen.extend(near.iter().filter(|&&c| self.centers.windows[c as usize].meets(tile)));
-            let farthest = self.age(t, tile, &mut room);
-            if !room.need.is_empty() {
-                let left_out = self.leave_out(tile, farthest, &mut room.chosen);
-                room.measure.choose(self.centers, &room.chosen);
-                self.read(simd, tile, left_out, &mut room);
+            workspace.chosen.clear();
+            workspace.chosen.extend(near.iter().filter(|&&c| self.centers.windows[c as usize].meets(tile)));
+            let farthest = self.age(t, tile, &mut workspace);
+            if !workspace.need.is_empty() {
+                let left_out = self.leave_out(tile, farthest, &mut workspace.chosen);
+                workspace.measure.choose(self.centers, &workspace.chosen);
+                self.read(simd, tile, left_out, &mut workspace);
             }
             if self.control.check().is_err() {
                 return;
@@ -288,35 +287,35 @@ impl<T: Pixel + Into<f64>> Assign<'_, '_, T> {
     /// Take off what the centres moved; which positions of a tile may have another nearest centre now, and how far the
     /// own centre of any of them may be.
     #[inline(always)]
-    fn age(&mut self, t: usize, tile: &Window, room: &mut Room<T>) -> f64 {
-        let (part, centers) = (&mut *self.part, self.centers);
+    fn age(&mut self, t: usize, tile: &Window, workspace: &mut Workspace<T>) -> f64 {
+        let (region, centers) = (&mut *self.region, self.centers);
         let (mut step, mut new) = (0.0f64, f64::INFINITY);
-        for &c in &room.chosen {
-            if part.known[t].binary_search(&c).is_ok() {
+        for &c in &workspace.chosen {
+            if region.candidates[t].binary_search(&c).is_ok() {
                 step = step.max(f64::from(centers.drift[c as usize]));
             } else {
                 new = new.min(centers.weight * tile.square_to(centers.places[c as usize]));
             }
         }
-        part.known[t].clone_from(&room.chosen);
+        region.candidates[t].clone_from(&workspace.chosen);
         let new = new.sqrt() * (1.0 - 1e-6);
         let mut farthest = 0.0f64;
-        room.need.clear();
+        workspace.need.clear();
         for y in tile.y.0..tile.y.1 {
             for x in tile.x.0..tile.x.1 {
-                let i = part.index(y, x);
-                let own = part.labels[i] as usize;
-                if part.labels[i] == NONE {
+                let i = region.index(y, x);
+                let own = region.labels[i] as usize;
+                if region.labels[i] == NONE {
                     continue;
                 }
                 let drift = f64::from(centers.drift[own]);
-                part.above[i] = above(f64::from(part.above[i]) + drift);
-                let slack = (f64::from(part.slack[i]) - drift - step).min(new - f64::from(part.above[i]));
-                part.slack[i] = (slack * (1.0 - 1e-6)) as f32;
+                region.above[i] = above(f64::from(region.above[i]) + drift);
+                let slack = (f64::from(region.slack[i]) - drift - step).min(new - f64::from(region.above[i]));
+                region.slack[i] = (slack * (1.0 - 1e-6)) as f32;
                 let covered = centers.windows[own].covers(y, x);
                 if self.adaptive || slack <= 0.0 || !covered {
-                    room.need.push((y, x));
-                    let reach = if covered && !self.adaptive { f64::from(part.above[i]) } else { f64::INFINITY };
+                    workspace.need.push((y, x));
+                    let reach = if covered && !self.adaptive { f64::from(region.above[i]) } else { f64::INFINITY };
                     farthest = farthest.max(reach);
                 }
             }
@@ -340,10 +339,10 @@ impl<T: Pixel + Into<f64>> Assign<'_, '_, T> {
 
     /// Read the positions of a tile that need it.
     #[inline(always)]
-    fn read<S: Simd>(&mut self, simd: S, tile: &Window, left_out: f64, room: &mut Room<T>) {
-        let (part, centers) = (&mut *self.part, self.centers);
+    fn read<S: Simd>(&mut self, simd: S, tile: &Window, left_out: f64, workspace: &mut Workspace<T>) {
+        let (region, centers) = (&mut *self.region, self.centers);
         let stride = centers.stride;
-        let Room { scratch, x: values, dots, measure, need, chosen } = room;
+        let Workspace { scratch, x: values, dots, measure, need, chosen } = workspace;
         let mut scratch = scratch.iter_mut();
         let blocks: [Option<Block<'_, T>>; TILE] = std::array::from_fn(|line| {
             let (y, scratch) = (tile.y.0 + line, scratch.next().expect("one for each line"));
@@ -368,22 +367,21 @@ impl<T: Pixel + Into<f64>> Assign<'_, '_, T> {
             }
             products(simd, values, &centers.packed, stride, chosen, dots);
             for (&(y, x), dots) in positions.iter().zip(dots.chunks(chosen.len().max(1))) {
-                let i = part.index(y, x);
-                let position = Position { row: row((y, x)), y, x, square: part.squares[i] };
-                let found = measure.nearest(simd, centers, &position, dots);
-                let Some(found) = found else {
-                    (part.above[i], part.slack[i]) = (f32::INFINITY, -1.0);
+                let i = region.index(y, x);
+                let position = Position { row: row((y, x)), y, x, square: region.squares[i] };
+                let Some(nearest) = measure.nearest(simd, centers, &position, dots) else {
+                    (region.above[i], region.slack[i]) = (f32::INFINITY, -1.0);
                     continue; // no window reaches it: the label stays
                 };
-                part.above[i] = above(found.above.sqrt());
-                let farther = found.below.min(left_out).max(0.0).sqrt() * (1.0 - 1e-6) - f64::from(part.above[i]);
-                part.slack[i] = farther as f32;
+                region.above[i] = above(nearest.above.sqrt());
+                let farther = nearest.below.min(left_out).max(0.0).sqrt() * (1.0 - 1e-6) - f64::from(region.above[i]);
+                region.slack[i] = farther as f32;
                 if self.adaptive {
-                    self.change.reach(found.label, found.channels);
+                    self.change.reach(nearest.label, nearest.channels);
                 }
-                if found.label != part.labels[i] {
-                    self.change.step(position.row, [y, x], part.labels[i], found.label);
-                    part.labels[i] = found.label;
+                if nearest.label != region.labels[i] {
+                    self.change.step(position.row, [y, x], region.labels[i], nearest.label);
+                    region.labels[i] = nearest.label;
                 }
             }
         }

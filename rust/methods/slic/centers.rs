@@ -1,6 +1,6 @@
 //! The centres as products need them: relative to a fixed point amid the data, packed, with what products can err by.
 
-use super::sums::Sums;
+use super::sums::SegmentSums;
 use crate::engine::aligned::Aligned;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
@@ -129,7 +129,7 @@ impl<R: Real> Centers<R> {
     }
 
     /// The means of `sums`; a label without positions stays where it was. `adaptive` is m² C σ².
-    pub fn advance(&mut self, sums: &Sums, adaptive: Option<f64>) {
+    pub fn advance(&mut self, sums: &SegmentSums, adaptive: Option<f64>) {
         for c in 0..self.k() {
             let count = sums.counts[c] as f64;
             if count == 0.0 {

@@ -4,6 +4,7 @@
 //! Both about the mean of all positions, v = x − p: r = v·w / (|v| |w|) for w the mean of a segment less p. Cost: 2 n d k flops
 //! and one read of the data.
 
+use super::labels::check_labels;
 use crate::engine::panel::Panel;
 use crate::engine::pass::pass;
 use crate::engine::rows::Rows;
@@ -17,6 +18,17 @@ const PANEL: usize = 64;
 
 /// For each position the correlation with the mean of its own segment and the largest with another's: n × 2. `means` are
 /// k × d, `origin` the mean of all. Zeros where the label is negative; the second is -1 where there is but one segment.
+///
+/// ```
+/// use emcore::methods::slic::confidence;
+/// use emcore::{Control, Rows};
+///
+/// let rows = Rows::from_slice(&[3.0f32, 1.0, 1.0, 3.0], 2, 2);
+/// let means = [3.0, 1.0, 1.0, 3.0]; // of two segments, about (2, 2)
+/// let correlations = confidence(rows, &[0, 1], &means, &[2.0, 2.0], &Control::new())?;
+/// assert!(correlations.iter().all(|[own, other]| *own > 0.999 && *other < -0.999));
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn confidence<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     labels: &[i32],
@@ -26,8 +38,10 @@ pub fn confidence<T: Pixel + Into<f64>>(
 ) -> Result<Vec<[f64; 2]>> {
     let d = rows.d();
     let k = means.len() / d.max(1);
-    if labels.len() != rows.n() || origin.len() != d || labels.iter().any(|&label| label >= k as i32) {
-        return Err(Error::invalid("labels", "one label below the number of means for each position is needed"));
+    check_labels(labels, (rows.n(), 1), k)?;
+    if d == 0 || means.len() != k * d || origin.len() != d {
+        let message = format!("{} means and {} of all; k x {d} and {d} are needed", means.len(), origin.len());
+        return Err(Error::invalid("means", message));
     }
     let offset = pack_offset::<T::Real>(Some(origin), d);
     let mut panels = Vec::new();
@@ -39,7 +53,7 @@ pub fn confidence<T: Pixel + Into<f64>>(
         let value = |j: usize, c: usize| T::Real::of((means[(chosen.start + c) * d + j] - origin[j]) * unit[c]);
         panels.push((chosen.start, Panel::<T::Real>::from_fn(d, chosen.len(), value)));
     }
-    let mut found = vec![[0.0, f64::NEG_INFINITY]; rows.n()];
+    let mut correlations = vec![[0.0, f64::NEG_INFINITY]; rows.n()];
     control.expect(rows.n() as u64);
     let block = |range: std::ops::Range<usize>, out: &mut [[f64; 2]]| {
         let (mut scratch, mut dots) = (Vec::new(), Vec::new());
@@ -72,8 +86,8 @@ pub fn confidence<T: Pixel + Into<f64>>(
             }
         }
     };
-    pass(rows.n(), BLOCK_ROWS, control, &mut found, block, |()| ())?;
-    Ok(found)
+    pass(rows.n(), BLOCK_ROWS, control, &mut correlations, block, |()| ())?;
+    Ok(correlations)
 }
 
 /// The largest value.
@@ -103,8 +117,9 @@ mod tests {
         let labels = Vec::from_iter((0..n).map(|i| if i == 3 { -1 } else { (i % k) as i32 }));
         let means = Vec::from_iter((0..k * d).map(|i| f64::from(data[i % (n * d)])));
         let origin = vec![100.0; d];
-        let found = confidence(Rows::from_slice(&data, n, d), &labels, &means, &origin, &Control::new()).unwrap();
-        for (i, found) in found.iter().enumerate() {
+        let correlations =
+            confidence(Rows::from_slice(&data, n, d), &labels, &means, &origin, &Control::new()).unwrap();
+        for (i, correlations) in correlations.iter().enumerate() {
             let about = |v: &dyn Fn(usize) -> f64| Vec::from_iter((0..d).map(|j| v(j) - 100.0));
             let x = about(&|j| f64::from(data[i * d + j]));
             let r = |c: usize| {
@@ -115,7 +130,7 @@ mod tests {
             let own = i % k;
             let other = (0..k).filter(|&c| c != own).map(r).fold(-1.0, f64::max);
             let expected = if i == 3 { [0.0; 2] } else { [r(own), other] };
-            assert!((found[0] - expected[0]).abs() < 1e-5 && (found[1] - expected[1]).abs() < 1e-5);
+            assert!((correlations[0] - expected[0]).abs() < 1e-5 && (correlations[1] - expected[1]).abs() < 1e-5);
         }
     }
 }

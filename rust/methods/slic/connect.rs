@@ -4,6 +4,7 @@
 //! that touch it along a side, the one whose mean is nearest to the mean of its own rows; a piece that touches none, as
 //! in a mask of several parts, is a label of its own. Cost: one read of the rows of the pieces that join another.
 
+use super::labels::{check_labels, neighbors};
 use crate::engine::pool;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
@@ -23,6 +24,18 @@ struct Piece {
 
 /// Make every label of a scan of `shape` connected; `means` (k × d) are the labels' means. Labels are numbered anew in the
 /// order in which they are met line by line; returns how many there are. Negative labels stay.
+///
+/// ```
+/// use emcore::methods::slic::connect;
+/// use emcore::{Control, Rows};
+///
+/// // One position of the first label lies apart, between others that its signal is like.
+/// let rows = Rows::from_slice(&[1.0f32, 1.0, 5.0, 5.0, 5.0], 5, 1);
+/// let mut labels = [0, 0, 1, 0, 1];
+/// let count = connect(rows, (1, 5), &mut labels, &[1.0, 5.0], 1, &Control::new())?;
+/// assert_eq!((labels, count), ([0, 0, 1, 1, 1], 2));
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn connect<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     shape: (usize, usize),
@@ -33,8 +46,10 @@ pub fn connect<T: Pixel + Into<f64>>(
 ) -> Result<usize> {
     let d = rows.d();
     let k = means.len() / d.max(1);
-    if labels.len() != rows.n() || shape.0 * shape.1 != rows.n() || labels.iter().any(|&label| label >= k as i32) {
-        return Err(Error::invalid("labels", "one label below the number of means for each position is needed"));
+    check_labels(labels, shape, k)?;
+    if d == 0 || labels.len() != rows.n() || means.len() != k * d {
+        let message = format!("{} rows and {} means of {k} labels; n and k x d are needed", rows.n(), means.len());
+        return Err(Error::invalid("means", message));
     }
     let (pieces, order, piece_of) = pieces(labels, shape);
     // The label that a piece has in the end, none yet: as many as there are means, and more for pieces that touch none.
@@ -77,12 +92,12 @@ pub fn connect<T: Pixel + Into<f64>>(
     let mut numbers = vec![-1; means.len() / d];
     let mut count = 0;
     for (label, &piece) in labels.iter_mut().zip(&piece_of) {
-        if let Some(found) = settled.get(piece).copied().flatten() {
-            if numbers[found] < 0 {
-                numbers[found] = count;
+        if let Some(own) = settled.get(piece).copied().flatten() {
+            if numbers[own] < 0 {
+                numbers[own] = count;
                 count += 1;
             }
-            *label = numbers[found];
+            *label = numbers[own];
         }
     }
     Ok(count as usize)
@@ -133,16 +148,6 @@ fn touching(places: &[usize], shape: (usize, usize), piece_of: &[usize], settled
     labels.sort_unstable();
     labels.dedup();
     labels
-}
-
-/// The positions above, left, right and below, where there are any.
-pub fn neighbors(place: usize, shape: (usize, usize)) -> impl Iterator<Item = usize> {
-    let (y, x) = (place / shape.1, place % shape.1);
-    let above = (y > 0).then(|| place - shape.1);
-    let left = (x > 0).then(|| place - 1);
-    let right = (x + 1 < shape.1).then_some(place + 1);
-    let below = (y + 1 < shape.0).then_some(place + shape.1);
-    [above, left, right, below].into_iter().flatten()
 }
 
 fn mean_of<T: Pixel + Into<f64>>(

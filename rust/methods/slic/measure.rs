@@ -4,7 +4,7 @@ use super::centers::Centers;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd};
 use crate::methods::kmeans::Distance;
 
-/// What is known of the chosen centres, one value for each in every list.
+/// Properties of the chosen centres, one value for each in every list.
 #[derive(Default)]
 pub struct Measure {
     chosen: Vec<u32>,
@@ -31,8 +31,8 @@ pub struct Position<'a, T> {
     pub square: f64,
 }
 
-/// What was found of a position.
-pub struct Found {
+/// The nearest of the chosen centres.
+pub struct Nearest {
     pub label: u32,
     /// The squared distance to its centre is at most that, the one in channels alone about that.
     pub above: f64,
@@ -75,7 +75,7 @@ impl Measure {
         centers: &Centers<T::Real>,
         position: &Position<'_, T>,
         dots: &[T::Real],
-    ) -> Option<Found> {
+    ) -> Option<Nearest> {
         self.fill(position, dots);
         let n = self.chosen.len();
         let mut least = f64::INFINITY;
@@ -99,7 +99,7 @@ impl Measure {
         }
         let above = self.near[best] + self.off[best];
         let from = position.square + self.squares[best] - 2.0 * dots[best].f64();
-        Some(Found {
+        Some(Nearest {
             label: self.chosen[best],
             above: if finite { above.max(0.0) } else { f64::INFINITY },
             channels: from.max(0.0),

@@ -5,8 +5,8 @@
 //! merging the mean is formed anew, weighted by positions (Selby et al. 2024). Cost: k d for the means, and d for every
 //! pair that ever touches.
 
-use super::connect::neighbors;
-use super::sums::Sums;
+use super::labels::{check_labels, neighbors};
+use super::sums::SegmentSums;
 use crate::engine::pool;
 use crate::{Control, Error, Result};
 use std::cmp::Ordering;
@@ -19,25 +19,44 @@ const NOTHING: f64 = 1e-12;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     /// The label that both have from now on, the lower one.
-    pub kept: u32,
-    /// The label that is gone.
-    pub gone: u32,
+    pub label: u32,
+    /// The label that is no more.
+    pub merged: u32,
     /// Correlation of the two means when they were merged.
     pub correlation: f64,
 }
 
 /// Merge, of segments with these sums, pairs that touch and correlate by at least `least`; the steps in their order, labels
-/// as they were given. `labels` are changed.
+/// as `labels` has them, which is changed.
+///
+/// ```
+/// use emcore::methods::slic::{merge, sums};
+/// use emcore::{Control, Rows};
+///
+/// // Three segments of one position each in a line; the first two have the same signal.
+/// let control = Control::new();
+/// let rows = Rows::from_slice(&[1.0f32, 0.0, 1.0, 0.0, 0.0, 1.0], 3, 2);
+/// let mut labels = [0, 1, 2];
+/// let sums = sums(rows, &labels, 3, &control)?;
+/// let steps = merge(&mut labels, (1, 3), &sums, 0.9, &control)?;
+/// assert_eq!((labels, steps[0].label, steps[0].merged), ([0, 0, 2], 0, 1));
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn merge(
     labels: &mut [i32],
     shape: (usize, usize),
-    sums: &Sums,
+    sums: &SegmentSums,
     least: f64,
     control: &Control,
 ) -> Result<Vec<Step>> {
     let k = sums.counts.len();
-    if labels.len() != shape.0 * shape.1 || labels.iter().any(|&label| label >= k as i32) {
-        return Err(Error::invalid("labels", "one label below the number of sums for each position is needed"));
+    check_labels(labels, shape, k)?;
+    if k == 0 || sums.values.is_empty() || !sums.values.len().is_multiple_of(k) {
+        let message = format!("{} sums of {k} labels; k x d are needed", sums.values.len());
+        return Err(Error::invalid("sums", message));
+    }
+    if least.is_nan() {
+        return Err(Error::invalid("min_correlation", "NaN compares with nothing; give a number"));
     }
     let mut graph = Graph::new(labels, shape, sums);
     let mut heap = BinaryHeap::new();
@@ -55,7 +74,7 @@ pub fn merge(
             continue;
         }
         graph.join(pair.a, pair.b);
-        steps.push(Step { kept: pair.a, gone: pair.b, correlation: pair.correlation });
+        steps.push(Step { label: pair.a, merged: pair.b, correlation: pair.correlation });
         let around = Vec::from_iter(graph.touching[pair.a as usize].iter().copied());
         heap.extend(around.into_iter().map(|other| graph.pair(pair.a.min(other), pair.a.max(other))));
         control.check()?;
@@ -63,7 +82,7 @@ pub fn merge(
     }
     let mut into = Vec::from_iter(0..k as i32);
     for step in steps.iter().rev() {
-        into[step.gone as usize] = into[step.kept as usize];
+        into[step.merged as usize] = into[step.label as usize];
     }
     labels.iter_mut().filter(|label| **label >= 0).for_each(|label| *label = into[*label as usize]);
     Ok(steps)
@@ -83,7 +102,7 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(labels: &[i32], shape: (usize, usize), sums: &Sums) -> Self {
+    fn new(labels: &[i32], shape: (usize, usize), sums: &SegmentSums) -> Self {
         let (k, d) = (sums.counts.len(), sums.values.len() / sums.counts.len());
         let total = sums.counts.iter().sum::<i64>().max(1) as f64;
         let overall = Vec::from_iter((0..d).map(|j| sums.values.iter().skip(j).step_by(d).sum::<f64>() / total));
@@ -135,8 +154,7 @@ impl Graph {
         self.measure(i);
         self.versions[i] += 1;
         self.versions[j] = u32::MAX;
-        let gone = std::mem::take(&mut self.touching[j]);
-        for other in gone {
+        for other in std::mem::take(&mut self.touching[j]) {
             self.touching[other as usize].remove(&b);
             if other != a {
                 self.touching[other as usize].insert(a);
@@ -196,31 +214,31 @@ mod tests {
         // Four segments in a line; b is like a, c like neither, d like the two together. Two channels.
         let values: [f64; 12] = [9.0, 1.0, 9.0, 1.0, 8.0, 2.0, 1.0, 9.0, 1.0, 9.0, 2.0, 7.0];
         let rows = Rows::from_slice(&values, 6, 2);
-        let given = [0, 0, 1, 2, 2, 3];
-        let sums = crate::methods::slic::sums(rows, &given, 4, &Control::new()).unwrap();
-        let mut labels = given;
+        let initial = [0, 0, 1, 2, 2, 3];
+        let sums = crate::methods::slic::sums(rows, &initial, 4, &Control::new()).unwrap();
+        let mut labels = initial;
         let steps = merge(&mut labels, (1, 6), &sums, 0.5, &Control::new()).unwrap();
         assert_eq!(labels, [0, 0, 0, 2, 2, 2]);
         assert_eq!(steps.len(), 2);
         assert!(steps[0].correlation >= steps[1].correlation);
-        let mut labels = given;
+        let mut labels = initial;
         assert!(merge(&mut labels, (1, 6), &sums, 1.1, &Control::new()).unwrap().is_empty());
-        assert_eq!(labels, given);
-        let mut labels = given;
+        assert_eq!(labels, initial);
+        let mut labels = initial;
         assert_eq!(merge(&mut labels, (1, 6), &sums, -1.0, &Control::new()).unwrap().len(), 3);
         assert_eq!(labels, [0; 6]);
     }
 
     #[test]
-    fn what_a_merged_pair_is_like_is_told_by_the_mean_of_both() {
+    fn the_likeness_of_a_merged_pair_is_that_of_the_mean_of_both() {
         // The second is not like the first, but together with the third, three positions, it is. The mean of all is zero.
         let values = [0.0, 1.0, 1.0, 0.0, 0.6, 0.8, 0.6, 0.8, 0.6, 0.8, -2.8, -3.4];
-        let given = [0, 1, 2, 2, 2, 3];
-        let sums = crate::methods::slic::sums(Rows::from_slice(&values, 6, 2), &given, 4, &Control::new()).unwrap();
-        let mut labels = given;
+        let initial = [0, 1, 2, 2, 2, 3];
+        let sums = crate::methods::slic::sums(Rows::from_slice(&values, 6, 2), &initial, 4, &Control::new()).unwrap();
+        let mut labels = initial;
         let steps = merge(&mut labels, (1, 6), &sums, 0.5, &Control::new()).unwrap();
         assert_eq!(labels, [0, 0, 0, 0, 0, 3]);
-        assert_eq!(steps.iter().map(|step| (step.kept, step.gone)).collect::<Vec<_>>(), [(1, 2), (0, 1)]);
+        assert_eq!(steps.iter().map(|step| (step.label, step.merged)).collect::<Vec<_>>(), [(1, 2), (0, 1)]);
         assert!((steps[1].correlation - 0.6 / (0.7f64 * 0.7 + 0.6 * 0.6).sqrt()).abs() < 1e-12);
     }
 

@@ -22,6 +22,7 @@ mod assign;
 mod centers;
 mod confidence;
 mod connect;
+mod labels;
 mod measure;
 mod merge;
 mod products;
@@ -32,12 +33,12 @@ mod tests;
 pub use confidence::confidence;
 pub use connect::connect;
 pub use merge::{Step, merge};
-pub use sums::{Sums, sums};
+pub use sums::{SegmentSums, sums};
 
 use crate::engine::simd::Pixel;
 use crate::methods::kmeans::is_integer;
 use crate::{Control, Error, Result, Rows};
-use assign::Parts;
+use assign::Assignment;
 use centers::Centers;
 
 /// An iteration that moves less than this part of all positions is the last.
@@ -68,12 +69,25 @@ pub struct Fit {
     /// The label of every position, the number of its seed; -1 where the mask leaves it out.
     pub labels: Vec<i32>,
     /// Sums over the positions of every label.
-    pub sums: Sums,
+    pub sums: SegmentSums,
     /// Assignments done.
     pub n_iter: usize,
 }
 
 /// Segment a scan of `shape` (y, x), a row for each position, from seeds (y, x).
+///
+/// ```
+/// use emcore::methods::slic::{Options, slic};
+/// use emcore::{Control, Rows};
+///
+/// // A line of six positions, a signal on the first four and none on the others.
+/// let rows = Rows::from_slice(&[9u8, 9, 9, 9, 0, 0], 6, 1);
+/// let (compactness, reach) = (0.1, [2.0, 6.0]);
+/// let options = Options { compactness, adaptive: false, n_iter: 10, spacing: 3.0, reach, mask: None };
+/// let fit = slic(rows, (1, 6), &[[0.0, 1.0], [0.0, 4.0]], &options, &Control::new())?;
+/// assert_eq!(fit.labels, [0, 0, 0, 0, 1, 1]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn slic<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     shape: (usize, usize),
@@ -88,9 +102,9 @@ pub fn slic<T: Pixel + Into<f64>>(
         return Err(Error::invalid("mask", "leaves no position; keep at least one"));
     }
     let mut centers = Centers::start(&rows, seeds, shape, options.reach, &used);
-    let mut parts = Parts::new(&rows, shape, options);
-    let mut sums = Sums::new(seeds.len(), rows.d());
-    let squares = parts.start(&rows, &centers, &mut sums, control)?;
+    let mut assignment = Assignment::new(&rows, shape, options.reach, options.mask);
+    let mut sums = SegmentSums::new(seeds.len(), rows.d());
+    let squares = assignment.start(&rows, &centers, &mut sums, control)?;
     let total = total_variance(&sums, squares, &centers.origin, n)?;
     // Equal signals everywhere leave the place alone to decide.
     let scale = options.compactness.powi(2) * if total > 0.0 { total } else { 1.0 };
@@ -99,19 +113,19 @@ pub fn slic<T: Pixel + Into<f64>>(
     while n_iter < options.n_iter {
         centers.advance(&sums, options.adaptive.then_some(scale));
         n_iter += 1;
-        let moved = parts.assign(&rows, &centers, &mut sums, options.adaptive, control)?;
+        let moved = assignment.assign(&rows, &centers, &mut sums, options.adaptive, control)?;
         if n_iter.is_multiple_of(REBUILD) && !is_integer::<T>() {
-            sums.values = self::sums(rows, &parts.labels(), seeds.len(), control)?.values;
+            sums.values = self::sums(rows, &assignment.labels(), seeds.len(), control)?.values;
         }
         if (moved as f64) < AT_REST * n as f64 {
             break;
         }
     }
-    Ok(Fit { labels: parts.labels(), sums, n_iter })
+    Ok(Fit { labels: assignment.labels(), sums, n_iter })
 }
 
 /// C σ², the sum over channels of their variance.
-fn total_variance(sums: &Sums, squares: f64, origin: &[f64], n: usize) -> Result<f64> {
+fn total_variance(sums: &SegmentSums, squares: f64, origin: &[f64], n: usize) -> Result<f64> {
     let of_mean = |j: usize| {
         let mean = sums.values.iter().skip(j).step_by(origin.len()).sum::<f64>() / n as f64 - origin[j];
         mean * mean

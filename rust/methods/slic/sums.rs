@@ -1,9 +1,10 @@
 //! Sums over the positions of every label: changed by what moved, or formed in one read of the data.
 
+use super::labels::check_labels;
 use crate::engine::pass::pass;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
-use crate::{Control, Result};
+use crate::{Control, Error, Result};
 use std::sync::Mutex;
 
 /// Of no label.
@@ -18,7 +19,7 @@ const FEATURES: usize = 64;
 
 /// Sums over the positions of k labels.
 #[derive(Debug, Clone)]
-pub struct Sums {
+pub struct SegmentSums {
     /// Of the rows, k × d.
     pub values: Vec<f64>,
     /// Positions.
@@ -29,7 +30,7 @@ pub struct Sums {
     pub largest: Vec<f64>,
 }
 
-impl Sums {
+impl SegmentSums {
     pub(super) fn new(k: usize, d: usize) -> Self {
         Self { values: vec![0.0; k * d], counts: vec![0; k], places: vec![[0; 2]; k], largest: vec![0.0; k] }
     }
@@ -142,13 +143,13 @@ impl Change {
 }
 
 /// Changes that were added up and may be used again.
-pub struct Spare {
+pub struct Changes {
     k: usize,
     d: usize,
     free: Mutex<Vec<Change>>,
 }
 
-impl Spare {
+impl Changes {
     pub fn new(k: usize, d: usize) -> Self {
         Self { k, d, free: Mutex::new(Vec::new()) }
     }
@@ -167,11 +168,26 @@ impl Spare {
 /// Sums of the rows of each of k labels in one read of the data, exact for integers up to 2⁵³; negative labels are left out.
 ///
 /// Within bands of the data rows are taken label by label, so that few partial sums are merged.
-pub fn sums<T: Pixel + Into<f64>>(rows: Rows<'_, T>, labels: &[i32], k: usize, control: &Control) -> Result<Sums> {
+///
+/// ```
+/// use emcore::methods::slic::sums;
+/// use emcore::{Control, Rows};
+///
+/// let rows = Rows::from_slice(&[1u16, 2, 3, 4, 50, 60], 3, 2);
+/// let sums = sums(rows, &[0, 0, -1], 1, &Control::new())?;
+/// assert_eq!((sums.values, sums.counts), (vec![4.0, 6.0], vec![2]));
+/// # Ok::<(), emcore::Error>(())
+/// ```
+pub fn sums<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    labels: &[i32],
+    k: usize,
+    control: &Control,
+) -> Result<SegmentSums> {
     let (n, d) = (rows.n(), rows.d());
-    if labels.len() != n || labels.iter().any(|&label| label >= 0 && label as usize >= k) {
-        let message = format!("{} labels; one below {k} for each of {n} positions is needed", labels.len());
-        return Err(crate::Error::invalid("labels", message));
+    check_labels(labels, (n, 1), k)?;
+    if d == 0 || k > i32::MAX as usize || k.checked_mul(d).is_none_or(|size| size > isize::MAX as usize / 8) {
+        return Err(Error::invalid("k", format!("{k} sums of {d} features cannot be; labels are 32-bit numbers")));
     }
     let band = (BAND_BYTES / rows.row_bytes().max(1)).max(1);
     let mut order = Vec::from_iter((0..n).filter(|&i| labels[i] >= 0));
@@ -179,7 +195,7 @@ pub fn sums<T: Pixel + Into<f64>>(rows: Rows<'_, T>, labels: &[i32], k: usize, c
     let most = (UNIT_BYTES / rows.row_bytes().max(1)).max(ROWS);
     let runs = order.chunk_by(|&a, &b| a / band == b / band && labels[a] == labels[b]);
     let units = Vec::from_iter(runs.flat_map(|run| run.chunks(most)));
-    let mut total = Sums::new(k, d);
+    let mut total = SegmentSums::new(k, d);
     for unit in &units {
         total.counts[labels[unit[0]] as usize] += unit.len() as i64;
     }

@@ -64,9 +64,9 @@ pub enum Scale {
     Amplitude,
     /// ln(1 + P/c), c the median of all P of the output (of those above zero, if more than half are zero)
     Log,
-    /// ln(c + P) with the given c
+    /// ln(c + P) with this c
     LogPlus(f64),
-    /// ln(1 + P/c) with the given c above zero: of a part of an image, when the median of all is known
+    /// ln(1 + P/c) with this c above zero: of a part of an image, when the median of all is known
     LogOver(f64),
 }
 
@@ -105,6 +105,14 @@ impl Settings {
         if self.step == 0 {
             return Err(Error::invalid("step", "0 is too small; give at least 1 pixel"));
         }
+        if !(self.unit.is_finite() && self.unit > 0.0) {
+            return Err(Error::invalid("unit", format!("{} is no unit; give a number above 0", self.unit)));
+        }
+        if let Scale::LogPlus(c) | Scale::LogOver(c) = self.scale
+            && !(c.is_finite() && c > 0.0)
+        {
+            return Err(Error::invalid("scale", format!("{c} is no offset of a logarithm; give a number above 0")));
+        }
         let (ky, kx) = self.reduce.shape(n)?;
         Ok([(height - n) / self.step + 1, (width - n) / self.step + 1, ky, kx])
     }
@@ -113,6 +121,23 @@ impl Settings {
 /// Power spectra of all windows of `image`, whose values must be finite, into `output` of [`Settings::shape`].
 ///
 /// Returns c, in units of P, for the two logarithmic scales (0 when all P are zero), and 1 for the others.
+///
+/// ```
+/// use emcore::Control;
+/// use emcore::methods::spectra::{Reduce, Scale, Settings, Taper, power_spectra};
+/// use ndarray::Array2;
+///
+/// // Lines four pixels apart, in windows of eight.
+/// let image = Array2::from_shape_fn((16, 16), |(_, x)| if x % 4 == 0 { 100u8 } else { 0 });
+/// let (scale, reduce) = (Scale::Power, Reduce::None);
+/// let settings = Settings { window: 8, step: 8, taper: Taper::None, subtract_mean: true, scale, reduce, unit: 1.0 };
+/// let [ny, nx, ky, kx] = settings.shape(image.dim())?;
+/// let mut spectra = vec![0.0; ny * nx * ky * kx];
+/// power_spectra(image.view(), &settings, &Control::new(), &mut spectra)?;
+/// let strongest = (0..kx).max_by(|&a, &b| spectra[a].total_cmp(&spectra[b]));
+/// assert!(strongest == Some(2) || strongest == Some(4)); // 2 periods in a window, and their harmonic
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn power_spectra<T: Pixel + Into<f64>>(
     image: ArrayView2<'_, T>,
     settings: &Settings,
@@ -138,7 +163,7 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
         let mut iy = 0;
         while iy < ny {
             let (head, tail) = strip.split_at(Axis(0), length.min(ny - iy));
-            blocks.push(Block { y: iy * settings.step, x: ix * settings.step, spectra: head });
+            blocks.push(Strip { y: iy * settings.step, x: ix * settings.step, spectra: head });
             (strip, iy) = (tail, iy + length);
         }
     }
@@ -155,8 +180,8 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
         control,
         &mut blocks,
         |_, block| {
-            let kept = shelf.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut work = kept.unwrap_or_else(|| strips.work());
+            let used = shelf.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut work = used.unwrap_or_else(|| strips.work());
             let mut counted = count.then(Histogram::default);
             strips.transform(image, &mut block[0], &mut work, counted.as_mut(), control);
             shelf.lock().unwrap_or_else(PoisonError::into_inner).push(work);
@@ -199,7 +224,7 @@ const ROWS_AHEAD: usize = 4;
 const CACHED: usize = 1 << 23;
 
 /// The windows of one block, and where the first one starts.
-struct Block<'a> {
+struct Strip<'a> {
     y: usize,
     x: usize,
     spectra: ArrayViewMut2<'a, f32>,
@@ -215,7 +240,7 @@ struct Strips {
     constant: Vec<f32>,
     columns: Columns,
     /// Packed columns that the output needs.
-    kept: usize,
+    used: usize,
     reduction: Option<Reduction>,
     /// Rows of the highest block.
     height: usize,
@@ -238,7 +263,7 @@ impl Strips {
     fn new(settings: &Settings, height: usize, stream: bool) -> Self {
         let n = settings.window;
         let taper = settings.taper.values(n);
-        let kept = match settings.reduce {
+        let used = match settings.reduce {
             Reduce::Crop(r) => r + 1,
             _ => fft::packed(n),
         };
@@ -248,7 +273,7 @@ impl Strips {
             rows: HalfTransform::new(&taper, settings.unit),
             taper: taper.iter().map(|&t| t as f32).collect(),
             columns: Columns::new(n),
-            kept,
+            used,
             reduction: Reduction::new(n, settings.reduce),
             height,
             stream,
@@ -271,7 +296,7 @@ impl Strips {
     fn transform<T: Pixel + Into<f64>>(
         &self,
         image: ArrayView2<'_, T>,
-        block: &mut Block<'_>,
+        block: &mut Strip<'_>,
         work: &mut Work<T>,
         mut counted: Option<&mut Histogram>,
         control: &Control,
@@ -310,7 +335,7 @@ impl Strips {
                 constant: &self.constant,
             };
             let spectrum = spectrum.as_slice_mut().expect("a window's spectrum is contiguous");
-            self.columns.power(window, self.kept, &mut work.columns, &mut work.power);
+            self.columns.power(window, self.used, &mut work.columns, &mut work.power);
             match &self.reduction {
                 None if self.stream => stream(&work.power, spectrum),
                 None => spectrum.copy_from_slice(&work.power),
@@ -348,12 +373,12 @@ mod tests {
 
     fn check<T: Pixel + Into<f64>>(image: ArrayView2<'_, T>, settings: &Settings) {
         let [ny, nx, ky, kx] = settings.shape(image.dim()).unwrap();
-        let mut found = vec![-1.0; ny * nx * ky * kx];
-        power_spectra(image, settings, &Control::new(), &mut found).unwrap();
-        for (i, found) in found.chunks(ky * kx).enumerate() {
+        let mut result = vec![-1.0; ny * nx * ky * kx];
+        power_spectra(image, settings, &Control::new(), &mut result).unwrap();
+        for (i, result) in result.chunks(ky * kx).enumerate() {
             let expected = naive(image, settings, i / nx, i % nx);
             let largest = expected.iter().fold(0.0f64, |a, &b| a.max(b));
-            for (a, b) in found.iter().zip(&expected) {
+            for (a, b) in result.iter().zip(&expected) {
                 assert!((f64::from(*a) - b).abs() <= 1e-5 * largest, "{settings:?}, window {i}: {a} and {b}");
             }
         }

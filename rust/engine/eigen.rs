@@ -16,11 +16,11 @@
 
 use crate::engine::pass::pass;
 use crate::engine::pool;
-use crate::{Control, Result};
+use crate::{Control, Error, Result};
 use faer::linalg::{matmul::matmul, solvers::SelfAdjointEigen};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use std::ops::Range;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Residual of a pair, relative to its eigenvalue, that counts as converged.
@@ -67,8 +67,8 @@ pub fn largest(
 ) -> Result<Eigen> {
     let d = start.nrows();
     let most = BLOCK * k.div_ceil(4 * BLOCK); // columns added in a step
-    let room = (BASIS * k).max(8 * BLOCK).max(start.ncols() + most);
-    let [mut basis, mut image] = [0; 2].map(|_| Mat::<f64>::with_capacity(d, room.min(d))); // V, AV
+    let capacity = (BASIS * k).max(8 * BLOCK).max(start.ncols() + most);
+    let [mut basis, mut image] = [0; 2].map(|_| Mat::<f64>::with_capacity(d, capacity.min(d))); // V, AV
     basis.resize_with(d, 0, |_, _| 0.0);
     image.resize_with(d, 0, |_, _| 0.0);
     let mut small = Mat::<f64>::zeros(0, 0); // VᵀAV
@@ -117,12 +117,12 @@ pub fn largest(
             return Ok(Eigen { values, vectors: combine(&[(basis.as_ref(), wanted)], control)? });
         }
         drop(residuals);
-        if m + block.ncols() > room {
+        if m + block.ncols() > capacity {
             // What the answer needs least goes: of V the span of the leading pairs stays.
-            let leading = pairs.vectors.subcols(0, room / 2);
+            let leading = pairs.vectors.subcols(0, capacity / 2);
             shrink(&mut basis, leading, control)?;
             shrink(&mut image, leading, control)?;
-            small = Mat::from_fn(room / 2, room / 2, |i, j| if i == j { pairs.values[i] } else { 0.0 });
+            small = Mat::from_fn(capacity / 2, capacity / 2, |i, j| if i == j { pairs.values[i] } else { 0.0 });
         }
         former = Some((values, if was_dense { gain } else { f64::INFINITY }));
     }
@@ -185,34 +185,44 @@ fn orthonormal(basis: MatRef<'_, f64>, mut block: Mat<f64>, control: &Control) -
         let inside = -inner(basis, block.as_ref(), control)?;
         block += combine(&[(basis, inside.as_ref())], control)?;
         let qr = block.qr();
-        let kept = Vec::from_iter((0..block.ncols()).filter(|&j| qr.thin_R()[(j, j)].abs() > 1e-8));
+        let new = Vec::from_iter((0..block.ncols()).filter(|&j| qr.thin_R()[(j, j)].abs() > 1e-8));
         let q = qr.compute_thin_Q();
-        block = Mat::from_fn(q.nrows(), kept.len(), |i, j| q[(i, kept[j])]);
+        block = Mat::from_fn(q.nrows(), new.len(), |i, j| q[(i, new[j])]);
     }
     Ok(block)
 }
 
 /// All eigenpairs of a small symmetric matrix (its lower half), largest first.
 ///
-/// A large one is solved on a thread of its own, which is left behind when the caller is told to stop.
+/// A large one is solved on a thread of its own, which is left behind when the caller asks it to stop.
 pub fn eigen(matrix: Mat<f64>, control: &Control) -> Result<Eigen> {
     const QUICK: usize = 400;
-    let solve = |matrix: Mat<f64>| {
+    let solve = |matrix: &Mat<f64>| {
         let m = matrix.nrows();
-        let pairs = SelfAdjointEigen::new(matrix.as_ref(), Side::Lower).expect("a finite matrix has eigenvalues");
+        let message = "sums of products are not finite; look for values that are not, or are too large to square";
+        let not_finite = || Error::invalid("X", message);
+        let pairs = SelfAdjointEigen::new(matrix.as_ref(), Side::Lower).map_err(|_| not_finite())?;
         let values = Vec::from_iter((0..m).rev().map(|j| pairs.S()[j]));
-        Eigen { values, vectors: Mat::from_fn(m, m, |i, j| pairs.U()[(i, m - 1 - j)]) }
+        if !values.iter().all(|x| x.is_finite()) {
+            return Err(not_finite());
+        }
+        Ok(Eigen { values, vectors: Mat::from_fn(m, m, |i, j| pairs.U()[(i, m - 1 - j)]) })
     };
     if matrix.nrows() <= QUICK {
-        return Ok(solve(matrix));
+        return solve(&matrix);
     }
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = sender.send(solve(matrix));
+    let matrix = Arc::new(matrix);
+    let theirs = Arc::clone(&matrix);
+    let thread = std::thread::Builder::new().spawn(move || {
+        let _ = sender.send(solve(&theirs));
     });
+    if thread.is_err() {
+        return solve(&matrix); // where the system gives no further thread
+    }
     loop {
         match receiver.recv_timeout(Duration::from_millis(100)) {
-            Ok(pairs) => return Ok(pairs),
+            Ok(pairs) => return pairs,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 pool::tick(control);
                 control.check()?;
@@ -226,7 +236,7 @@ pub fn eigen(matrix: Mat<f64>, control: &Control) -> Result<Eigen> {
 mod tests {
     use super::*;
 
-    fn found(values: impl Fn(usize) -> f64, d: usize, k: usize) -> (Eigen, usize) {
+    fn leading(values: impl Fn(usize) -> f64, d: usize, k: usize) -> (Eigen, usize) {
         let mut products = 0;
         let start = Mat::from_fn(d, start_columns(k), |i, j| ((i * 7919 + j * 104_729) as f64).sin());
         let diagonal = |q: MatRef<'_, f64>| {
@@ -237,8 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_finite_has_no_eigenvalues_and_says_so() {
+        for d in [3, 401] {
+            assert!(eigen(Mat::from_fn(d, d, |_, _| f64::NAN), &Control::new()).is_err());
+        }
+    }
+
+    #[test]
     fn pairs_that_stand_apart_are_found_to_many_digits() {
-        let (pairs, products) = found(|i| 1.0 / (i + 1) as f64, 2000, 12);
+        let (pairs, products) = leading(|i| 1.0 / (i + 1) as f64, 2000, 12);
         for j in 0..12 {
             assert!((pairs.values[j] * (j + 1) as f64 - 1.0).abs() < 1e-7);
             assert!((pairs.vectors[(j, j)].abs() - 1.0).abs() < 1e-6);
@@ -248,14 +265,14 @@ mod tests {
 
     #[test]
     fn an_eigenvalue_of_high_multiplicity_is_found_as_often_as_it_is_there() {
-        let (pairs, _) = found(|i| if i < 12 { 10.0 } else { (i as f64 * 0.7).sin().powi(2) }, 1500, 14);
+        let (pairs, _) = leading(|i| if i < 12 { 10.0 } else { (i as f64 * 0.7).sin().powi(2) }, 1500, 14);
         assert!(pairs.values[..12].iter().all(|x| (x - 10.0).abs() < 1e-6), "{:?}", pairs.values);
         assert!(pairs.values[12..].iter().all(|&x| 0.98 < x && x <= 1.0), "{:?}", pairs.values);
     }
 
     #[test]
     fn an_operator_of_low_rank_ends_early() {
-        let (pairs, products) = found(|i| if i < 3 { 5.0 } else { 0.0 }, 500, 6);
+        let (pairs, products) = leading(|i| if i < 3 { 5.0 } else { 0.0 }, 500, 6);
         assert_eq!(pairs.values.iter().filter(|&&x| x > 1e-9).count(), 3);
         assert!(products <= 24);
     }

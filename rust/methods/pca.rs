@@ -6,22 +6,20 @@
 //!
 //! - *Exact*, where the short side is small: all eigenpairs of the Gram matrix of the short side, summed in f64 from
 //!   blocks converted one at a time. Cost: n d min(n, d) flops + 9 min(n, d)³.
-//! - *Randomised*, else: a block Krylov method ([`eigen`](crate::methods::pca::eigen::largest)) on AᵀA, which is never formed; each step reads X once
+//! - *Randomised*, else: a block Krylov method ([`eigen`](crate::engine::eigen::largest)) on AᵀA, which is never formed; each step reads X once
 //!   in its own type (`Xᵀ(X Q)`, fused) for 4 n d b flops with b columns, mostly 8.
 //!
 //! X is never copied or centred: products are taken of X - o, with o the means rounded to f32, subtracted in registers, and
 //! the two rank-one terms that this leaves out are added to the thin results in f64. So data that sit on a huge offset,
 //! or are not to be centred at all, lose no digits to their mean.
 
-pub mod eigen;
-
+use crate::engine::eigen::{Eigen, eigen, largest, start_columns};
 use crate::engine::panel::Panel;
 use crate::engine::pass::pass;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::tiles;
 use crate::methods::moments::{Moments, moments};
-use crate::methods::pca::eigen::{Eigen, eigen, largest, start_columns};
 use crate::methods::products::{x_q, xt_x_q, xt_y};
 use crate::{Control, Error, Result};
 use faer::linalg::matmul::matmul;
@@ -124,6 +122,19 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
 }
 
 /// The principal components of `rows`.
+///
+/// ```
+/// use emcore::methods::pca::{Options, Solver, pca};
+/// use emcore::{Control, Rows};
+///
+/// // Four points on a line in the plane.
+/// let rows = Rows::from_slice(&[1.0f32, 2.0, 2.0, 4.0, 3.0, 6.0, 4.0, 8.0], 4, 2);
+/// let options = Options { components: 1, center: true, weights: None, solver: Solver::Auto, seed: 0 };
+/// let line = pca(rows, &options, &Control::new())?;
+/// assert!((line.components[1] / line.components[0] - 2.0).abs() < 1e-6);
+/// assert!((line.singular_values[0].powi(2) / line.squares - 1.0).abs() < 1e-6); // all of the variance
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, control: &Control) -> Result<Pca> {
     let (n, d, k) = (rows.n(), rows.d(), options.components);
     check(n, d, options)?;
