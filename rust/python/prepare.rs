@@ -2,6 +2,7 @@
 
 use super::arrays::{Pixels2, with_view};
 use super::run::run;
+use super::settings::{from_attributes, string_enum};
 use crate::Rows;
 use crate::engine::pass::{block_rows, pass};
 use crate::engine::prepare::{AnySignal, Normalize, Prepared, Signal};
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 struct Recipe {
     data: Py<PyAny>,
     chosen: Option<Vec<usize>>,
-    kept: Option<Vec<(usize, usize)>>,
+    features: Option<Vec<(usize, usize)>>,
     normalize: Normalize,
     offset: Option<Vec<f64>>,
     scale: Option<Vec<f64>>,
@@ -28,36 +29,43 @@ pub struct PreparedRows {
     shape: (usize, usize),
 }
 
-type Given<'py> = (
-    Bound<'py, PyAny>,
-    Option<Vec<usize>>,
-    Option<Vec<(usize, usize)>>,
-    String,
-    Option<PyReadonlyArray1<'py, f64>>,
-    Option<PyReadonlyArray1<'py, f64>>,
-);
+string_enum!(Normalize, "normalize" {
+    "none" => None,
+    "sum" => Sum,
+    "root-sum" => RootSum,
+    "max" => Max,
+    "l2" => L2,
+    "log1p" => Log1p,
+    "sqrt" => Sqrt,
+});
+
+/// What is done to the rows of a signal: runs of kept features, normalisation, and an offset and a scale of each.
+struct Preparation<'py> {
+    features: Option<Vec<(usize, usize)>>,
+    normalize: Normalize,
+    offset: Option<PyReadonlyArray1<'py, f64>>,
+    scale: Option<PyReadonlyArray1<'py, f64>>,
+}
+from_attributes!(Preparation<'py> { features, normalize, offset, scale });
+
+/// The stored rows of a signal, which of them are chosen, and what is done to these.
+type Prepare<'py> = (Bound<'py, PyAny>, Option<Vec<usize>>, Preparation<'py>);
 
 #[pymethods]
 impl PreparedRows {
-    /// Signals as `(matrix, chosen rows, runs of kept features, normalisation, offset, scale)`.
+    /// Signals as `(matrix, chosen rows, preparation)`.
     #[new]
-    fn new(py: Python<'_>, signals: Vec<Given<'_>>) -> PyResult<Self> {
-        let vector = |given: Option<PyReadonlyArray1<'_, f64>>| given.map(|x| x.as_array().to_vec());
-        let mut recipes = Vec::new();
-        for (data, chosen, kept, normalize, offset, scale) in signals {
-            let normalize = match &*normalize {
-                "none" => Normalize::None,
-                "sum" => Normalize::Sum,
-                "root-sum" => Normalize::RootSum,
-                "max" => Normalize::Max,
-                "l2" => Normalize::L2,
-                "log1p" => Normalize::Log1p,
-                "sqrt" => Normalize::Sqrt,
-                _ => return Err(PyValueError::new_err(format!("normalize={normalize:?} is not known"))),
-            };
-            let (offset, scale) = (vector(offset), vector(scale));
-            recipes.push(Recipe { data: data.unbind(), chosen, kept, normalize, offset, scale });
-        }
+    fn new(py: Python<'_>, signals: Vec<Prepare<'_>>) -> PyResult<Self> {
+        let vector = |values: Option<PyReadonlyArray1<'_, f64>>| values.map(|values| values.as_array().to_vec());
+        let recipes = signals.into_iter().map(|(data, chosen, preparation)| Recipe {
+            data: data.unbind(),
+            chosen,
+            features: preparation.features,
+            normalize: preparation.normalize,
+            offset: vector(preparation.offset),
+            scale: vector(preparation.scale),
+        });
+        let recipes = recipes.collect();
         let rows = Self { recipes, shape: (0, 0) };
         let held = rows.held(py)?;
         let shape = rows.open(&held)?.shape();
@@ -88,11 +96,12 @@ impl PreparedRows {
         dtype.map_or(Ok(rows.clone()), |dtype| rows.call_method1("astype", (dtype,)))
     }
 
-    /// The given rows, computed.
+    /// Some rows, computed.
     fn take<'py>(&self, py: Python<'py>, indices: Vec<usize>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let held = self.held(py)?;
         let prepared = self.open(&held)?;
-        let (rows, shape) = (Rows::computed(&prepared), [indices.len(), self.shape.1]);
+        let rows = Rows::computed(&prepared);
+        let shape = [indices.len(), rows.d()];
         if let Some(index) = indices.iter().find(|&&index| index >= rows.n()) {
             return Err(PyValueError::new_err(format!("row {index} is asked for; there are {}", rows.n())));
         }
@@ -126,7 +135,7 @@ impl PreparedRows {
     /// The rows, of matrices from [`held`](Self::held).
     pub fn open<'a>(&'a self, held: &'a [Pixels2<'_>]) -> PyResult<Prepared<'a>> {
         let parts = self.recipes.iter().zip(held).map(|(recipe, data)| -> PyResult<Box<dyn AnySignal + 'a>> {
-            let kept = recipe.kept.as_ref().map(|runs| runs.iter().map(|&(start, end)| start..end).collect());
+            let kept = recipe.features.as_ref().map(|runs| runs.iter().map(|&(start, end)| start..end).collect());
             let (offset, scale) = (recipe.offset.as_deref(), recipe.scale.as_deref());
             with_view!(data, view => {
                 let signal = Signal::new(Rows::new(view), kept, recipe.normalize, offset, scale)?;

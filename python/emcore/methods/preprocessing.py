@@ -19,7 +19,7 @@ from emcore.core.validation import Floats, as_rows, check_finite, check_option
 from emcore.outofcore.engine import begin
 from emcore.outofcore.moments import check_values, checked_range, mean_and_squares, row_and_column_sums
 from emcore.outofcore.open import open_rows
-from emcore.outofcore.sources import Source
+from emcore.outofcore.sources import Preparation, Source
 from emcore.outofcore.stored import Stored
 
 NORMALIZATIONS = ("none", "sum", "max", "l2", "log1p", "sqrt", "root-sum")
@@ -111,13 +111,13 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
             )
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
     index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
-    source = Source(parts, [recipe for _, _, *recipe in checked], "the prepared data", index)  # type: ignore[misc]
+    source = Source(parts, [preparation for *_, preparation in checked], "the prepared data", index)
     for name in ("budget", "beside", "job", "view"):
         setattr(source, name, getattr(outside[0], name))
     return source
 
 
-def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, ...]:
+def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, list[int] | None, Preparation]:
     name = "data" if count == 1 else f"data of signal {index}"
     normalize = check_option(recipe.normalize, NORMALIZATIONS, "normalize")
     rows = open_rows(recipe.data, name, memory=memory)
@@ -138,7 +138,7 @@ def _checked(recipe: Recipe, index: int, count: int, memory: Any) -> tuple[Any, 
         d = int(keep.sum())
     chosen = None if recipe.rows is None else _indices(recipe.rows, rows.shape[0])
     offset, scale = _per_feature(recipe.offset, d, "offset"), _per_feature(recipe.scale, d, "scale")
-    return rows, chosen, runs, normalize, offset, scale
+    return rows, chosen, Preparation(runs, normalize, offset, scale)
 
 
 def _indices(rows: ArrayLike, n: int) -> list[int]:

@@ -87,7 +87,8 @@ def _aligned(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.require(value, requirements="A")
     if isinstance(value, tuple | list):
-        return type(value)(map(_aligned, value))
+        values = map(_aligned, value)
+        return type(value)(*values) if hasattr(value, "_fields") else type(value)(values)  # of a NamedTuple, or a list
     return {key: _aligned(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,25 @@ from emcore.core.warning import warn
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
 from emcore.outofcore.stored import Stored
 
-Prepared = tuple[Any, str, Any, Any]
-"""Runs of features that are taken, normalisation, offset, scale."""
+
+class Preparation(NamedTuple):
+    """
+    What is done to the rows of a signal, as the kernels take it.
+
+    Parameters
+    ----------
+    features : list of (int, int), or None
+        Runs of features that are taken, in rising order; None for all.
+    normalize : str
+        The normalisation.
+    offset, scale : ndarray of float64, or None
+        What is subtracted from each kept feature, and what it is multiplied by.
+    """
+
+    features: list[tuple[int, int]] | None
+    normalize: str
+    offset: NDArray[np.float64] | None
+    scale: NDArray[np.float64] | None
 
 
 _SLABS = 16
@@ -67,7 +84,7 @@ class Source:
     def __init__(
         self,
         parts: Sequence[Any],
-        recipes: Sequence[Prepared] | None = None,
+        recipes: Sequence[Preparation] | None = None,
         name: str = "X",
         chosen: NDArray[np.intp] | None = None,
     ) -> None:
@@ -75,7 +92,9 @@ class Source:
         self.lazy = not isinstance(parts[0], Stored)
         sizes = [part.shape[-1] if self.lazy else part.d for part in parts]
         if recipes is not None:
-            sizes = [sum(b - a for a, b in r[0]) if r[0] else d for r, d in zip(recipes, sizes, strict=True)]
+            sizes = [
+                sum(b - a for a, b in r.features) if r.features else d for r, d in zip(recipes, sizes, strict=True)
+            ]
         self.navigation = parts[0].shape[:-1] if self.lazy else parts[0].navigation
         counts = [prod(part.shape[:-1]) if self.lazy else part.n for part in parts]
         if len(set(counts)) > 1:
@@ -235,7 +254,7 @@ def _bytes(part: Stored) -> int:
 
 def as_rows(
     stored: Sequence[NDArray[Any]],
-    recipes: Sequence[Prepared] | None,
+    recipes: Sequence[Preparation] | None,
     dtype: Any,
     name: str,
     chosen: NDArray[np.intp] | None = None,
@@ -245,4 +264,4 @@ def as_rows(
     if recipes is None:
         return flat[0].astype(dtype, copy=False)
     index = None if chosen is None else chosen.tolist()
-    return PreparedRows([(part, index, *recipe) for part, recipe in zip(flat, recipes, strict=True)])
+    return PreparedRows([(part, index, recipe) for part, recipe in zip(flat, recipes, strict=True)])
