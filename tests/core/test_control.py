@@ -183,9 +183,9 @@ def test_where_the_system_refuses_threads_a_call_makes_do_with_those_there_are(m
         with emcore.progress(callback):
             check_finite(LONG, "x")
     except ZeroDivisionError:
-        print(len(ticks))
+        print(len(ticks) >= 3)
     """
-    assert python(code, EMCORE_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1").split() == ["True", "3"]
+    assert python(code, EMCORE_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1").split() == ["True", "True"]
 
 
 @pytest.mark.posix
