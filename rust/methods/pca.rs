@@ -213,6 +213,9 @@ fn squared<T: Pixel + Into<f64>>(
     control: &Control,
 ) -> Result<Mat<f64>> {
     let (long, short) = (rows.n(), rows.d());
+    if short == 0 {
+        return Err(Error::invalid("data", "no features; give at least one"));
+    }
     let mut gram = vec![0.0; short * short];
     let mut values = vec![0.0; GRAM_ROWS.min(long) * short];
     control.expect((long + long.div_ceil(GRAM_ROWS) * short) as u64);
