@@ -13,63 +13,72 @@ def get_num_threads() -> int: ...
 def instruction_set() -> str: ...
 def set_progress(callback: Callable[[int, int], object] | None) -> Callable[[int, int], object] | None: ...
 def value_range(data: _Rows) -> tuple[float, float, tuple[int, int] | None, tuple[int, int] | None]: ...
+
+class _Penalty(Protocol):
+    @property
+    def l1(self) -> float: ...
+    @property
+    def l2(self) -> float: ...
+
+class _NmfParameters(Protocol):
+    @property
+    def solver(self) -> str: ...
+    @property
+    def loss(self) -> str: ...
+    @property
+    def inner_sweeps(self) -> int: ...
+    @property
+    def max_iter(self) -> int: ...
+    @property
+    def tol(self) -> float: ...
+    @property
+    def on_w(self) -> _Penalty: ...
+    @property
+    def on_h(self) -> _Penalty: ...
+
 def nmf(
-    data: NDArray[Any],
+    data: _Rows,
     w: NDArray[Any],
-    h: NDArray[Any],
-    *,
-    mu: bool,
-    kullback_leibler: bool,
-    inner_sweeps: int,
-    max_iter: int,
-    tol: float,
-    penalty_w: tuple[float, float],
-    penalty_h: tuple[float, float],
-    weights: NDArray[Any] | None,
+    h: NDArray[np.float64],
+    parameters: _NmfParameters,
+    weights: NDArray[np.float64] | None,
+) -> tuple[int, bool, float]: ...
+def nmf_out_of_core(
+    passes: object,
+    shape: tuple[int, int],
+    w: NDArray[Any],
+    h: NDArray[np.float64],
+    parameters: _NmfParameters,
+    weights: NDArray[np.float64] | None,
+    state: dict[str, Any] | None,
 ) -> tuple[int, bool, float]: ...
 def nmf_visit(
     data: _Rows,
     w: NDArray[Any],
     h: NDArray[np.float64],
-    *,
-    mu: bool,
-    kullback_leibler: bool,
-    inner_sweeps: int,
-    penalty_w: tuple[float, float],
-    weights: NDArray[Any] | None,
+    parameters: _NmfParameters,
+    weights: NDArray[np.float64] | None,
     first: bool,
     mean: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], list[float]]: ...
-def nmf_update(
-    h: NDArray[np.float64],
-    products: NDArray[np.float64],
-    small: NDArray[np.float64],
-    *,
-    mu: bool,
-    kullback_leibler: bool,
-    inner_sweeps: int,
-    penalty_h: tuple[float, float],
-    weights: NDArray[Any] | None,
-) -> float: ...
-def nmf_canonical(w: NDArray[Any], h: NDArray[np.float64], *, weights: NDArray[Any] | None, scale: bool) -> None: ...
+) -> list[NDArray[np.float64]]: ...
 def nmf_maps(
-    data: NDArray[Any],
+    data: _Rows,
     w: NDArray[Any],
-    h: NDArray[Any],
+    h: NDArray[np.float64],
     *,
-    kullback_leibler: bool,
+    loss: str,
     max_iter: int,
     tol: float,
-    penalty_w: tuple[float, float],
-    weights: NDArray[Any] | None,
+    penalty: _Penalty,
+    weights: NDArray[np.float64] | None,
 ) -> None: ...
 def nmf_loss(
     data: _Rows,
     w: NDArray[Any],
-    h: NDArray[Any],
+    h: NDArray[np.float64],
     *,
-    kullback_leibler: bool,
-    weights: NDArray[Any] | None,
+    loss: str,
+    weights: NDArray[np.float64] | None,
     mean: float | None = None,
 ) -> float: ...
 def residuals(
@@ -77,9 +86,9 @@ def residuals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def pure_rows(data: _Rows, k: int, weights: NDArray[Any] | None) -> list[int]: ...
 def pure_rows_visit(
-    data: _Rows, known: NDArray[np.float64], newest: NDArray[np.float64] | None, weights: NDArray[Any] | None
+    data: _Rows, state: NDArray[np.float64], newest: NDArray[np.float64] | None, weights: NDArray[Any] | None
 ) -> tuple[float, int | None]: ...
-def pure_rows_outside(passes: object, d: int, k: int, weights: NDArray[Any] | None) -> list[int]: ...
+def pure_rows_out_of_core(passes: object, d: int, k: int, weights: NDArray[Any] | None) -> list[int]: ...
 def mean(data: _Rows) -> float: ...
 
 class _SpectraSettings(Protocol):

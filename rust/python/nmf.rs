@@ -3,49 +3,50 @@
 use super::arrays::{Pixels2, with_rows};
 use super::outside::Outside;
 use super::run::run;
+use super::settings::{from_attributes, string_enum};
 use crate::engine::simd::Pixel;
-use crate::methods::nmf::{self as kernel, Loss, Parameters, Penalty, Solver};
+use crate::methods::nmf::{self as kernel, Loss, Parameters, Partial, Penalty, Solver, Source, State};
 use crate::{Control, Error, Result, Rows};
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1,
     PyReadwriteArray2,
 };
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
-fn loss_of(kullback_leibler: bool) -> Loss {
-    if kullback_leibler { Loss::KullbackLeibler } else { Loss::Frobenius }
-}
+string_enum!(Solver, "solver" { "hals" => Hals, "mu" => Mu });
+string_enum!(Loss, "loss" { "frobenius" => Frobenius, "kullback-leibler" => KullbackLeibler });
+from_attributes!(Penalty { l1, l2 });
+from_attributes!(Parameters { solver, loss, inner_sweeps, max_iter, tol, on_w, on_h });
 
-fn slice<R>(array: Option<&mut [R]>) -> Result<&mut [R]> {
+type Vector<'py> = PyReadonlyArray1<'py, f64>;
+type Matrix<'py> = PyReadonlyArray2<'py, f64>;
+type Array<'py> = Bound<'py, PyArray1<f64>>;
+
+fn contiguous<R>(array: Option<&mut [R]>) -> Result<&mut [R]> {
     array.ok_or_else(|| Error::invalid("W and H", "C-contiguous arrays are needed"))
 }
 
-fn given(array: Option<PyReadonlyArray1<'_, f64>>) -> Option<Vec<f64>> {
-    array.map(|array| array.as_array().to_vec())
+fn values(array: &Vector<'_>) -> Vec<f64> {
+    array.as_array().to_vec()
+}
+
+fn rows_of(matrix: &Matrix<'_>) -> Vec<f64> {
+    matrix.as_array().iter().copied().collect()
 }
 
 /// Improve `w` (of the type in which the kernel computes on `data`) and `h` in place: `(n_iter, converged, loss)`.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, mu, kullback_leibler, inner_sweeps, max_iter, tol, penalty_w, penalty_h, weights))]
-#[allow(clippy::too_many_arguments)]
 fn nmf(
     py: Python<'_>,
     data: Pixels2<'_>,
     w: &Bound<'_, PyAny>,
     mut h: PyReadwriteArray2<'_, f64>,
-    mu: bool,
-    kullback_leibler: bool,
-    inner_sweeps: usize,
-    max_iter: usize,
-    tol: f64,
-    penalty_w: (f64, f64),
-    penalty_h: (f64, f64),
-    weights: Option<PyReadonlyArray1<'_, f64>>,
+    parameters: Parameters,
+    weights: Option<Vector<'_>>,
 ) -> PyResult<(usize, bool, f64)> {
-    let on_h = Penalty { l1: penalty_h.0, l2: penalty_h.1 };
-    let parameters = Parameters { max_iter, tol, on_h, ..step(mu, kullback_leibler, inner_sweeps, penalty_w) };
-    let weights = given(weights);
-    let h = slice(h.as_slice_mut().ok())?;
+    let weights = weights.as_ref().map(values);
+    let h = contiguous(h.as_slice_mut().ok())?;
     with_rows!(py, data, rows => {
         let fit = with_w(py, rows, w, |x, w, control| {
             kernel::nmf(x, w, h, weights.as_deref(), parameters, control)
@@ -54,136 +55,163 @@ fn nmf(
     })
 }
 
-type Vector<'py> = Bound<'py, PyArray1<f64>>;
-type Partial<'py> = (Bound<'py, PyArray2<f64>>, Vector<'py>, Vector<'py>, [f64; 3]);
-
-fn step(mu: bool, kullback_leibler: bool, inner_sweeps: usize, penalty: (f64, f64)) -> Parameters {
-    let penalty = Penalty { l1: penalty.0, l2: penalty.1 };
-    let solver = if mu { Solver::Mu } else { Solver::Hals };
-    let loss = loss_of(kullback_leibler);
-    Parameters { solver, loss, inner_sweeps, max_iter: 1, tol: 0.0, on_w: penalty, on_h: penalty }
+/// The same of `w` and `h` of n × d data that `passes` visits: an object with the methods `mean()`, `visit(h, first, mean)`,
+/// which improves its W, the array `w`, and gives what `nmf_visit` does of all rows, `loss(h, mean)` and `save(h, state)`,
+/// called after each iteration. `state` is what was saved last with `w` and `h`, to go on from there.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn nmf_out_of_core(
+    py: Python<'_>,
+    passes: Py<PyAny>,
+    shape: (usize, usize),
+    w: &Bound<'_, PyAny>,
+    mut h: PyReadwriteArray2<'_, f64>,
+    parameters: Parameters,
+    weights: Option<Vector<'_>>,
+    state: Option<State>,
+) -> PyResult<(usize, bool, f64)> {
+    let weights = weights.as_ref().map(values);
+    let weights = weights.as_deref();
+    let h = contiguous(h.as_slice_mut().ok())?;
+    let mut source = Outside::new(passes, shape);
+    let result = run(py, |control| kernel::factor(&mut source, h, weights, parameters, state, control));
+    let fit = source.explain(result)?;
+    // Only now, when no pass reads or writes W any more, is it borrowed.
+    if let Ok(mut w) = w.extract::<PyReadwriteArray2<'_, f32>>() {
+        kernel::canonical(shape, contiguous(w.as_slice_mut().ok())?, h, weights, parameters)?;
+    } else {
+        let mut w: PyReadwriteArray2<'_, f64> = w.extract()?;
+        kernel::canonical(shape, contiguous(w.as_slice_mut().ok())?, h, weights, parameters)?;
+    }
+    Ok((fit.n_iter, fit.converged, fit.loss))
 }
 
-/// One visit of some rows, which improves `w` in place: `(products, small, before, terms)`, what the rows add to the sums
-/// that `nmf_update` needs. `h` is multiplied by the roots of the weights already for the Frobenius loss; the other needs
-/// the mean of all data.
+impl Source for Outside {
+    fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    fn mean(&mut self, _: &Control) -> Result<f64> {
+        self.call(|passes| passes.call_method0("mean")?.extract())
+    }
+
+    fn visit(&mut self, h: &[f64], first: bool, mean: f64, partial: &mut Partial, _: &Control) -> Result<()> {
+        *partial = self.call(|passes| {
+            type Sums<'py> = (Vector<'py>, Vector<'py>, Vector<'py>, [f64; 3]);
+            let h = spectra(passes.py(), h, self.shape.1)?;
+            let (products, small, before, terms): Sums<'_> =
+                passes.call_method1("visit", (h, first, mean))?.extract()?;
+            let [products, small, before] = [&products, &small, &before].map(values);
+            let [cross, norm, violation] = terms;
+            Ok(Partial { products, small, before, cross, norm, violation })
+        })?;
+        Ok(())
+    }
+
+    fn loss(&mut self, h: &[f64], mean: f64, _: &Control) -> Result<f64> {
+        self.call(|passes| passes.call_method1("loss", (spectra(passes.py(), h, self.shape.1)?, mean))?.extract())
+    }
+
+    fn save(&mut self, h: &[f64], state: &State) -> Result<()> {
+        self.call(|passes| {
+            let dict = PyDict::new(passes.py());
+            let State { n_iter, converged, loss, norm, violation, start, last } = *state;
+            dict.set_item("n_iter", n_iter)?;
+            dict.set_item("converged", converged)?;
+            let names = ["loss", "norm", "violation", "start", "last"];
+            for (name, value) in names.into_iter().zip([loss, norm, violation, start, last]) {
+                dict.set_item(name, value)?;
+            }
+            passes.call_method1("save", (spectra(passes.py(), h, self.shape.1)?, dict)).map(drop)
+        })
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for State {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let number = |name| object.get_item(name)?.extract();
+        Ok(Self {
+            n_iter: object.get_item("n_iter")?.extract()?,
+            converged: object.get_item("converged")?.extract()?,
+            loss: number("loss")?,
+            norm: number("norm")?,
+            violation: number("violation")?,
+            start: number("start")?,
+            last: number("last")?,
+        })
+    }
+}
+
+/// Values of H as an array of rows of d features.
+fn spectra<'py>(py: Python<'py>, h: &[f64], d: usize) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    PyArray1::from_slice(py, h).reshape([h.len() / d, d])
+}
+
+/// One visit of some rows, which improves `w` in place: `(products, small, before, terms)`, what the rows add to the sums of
+/// an iteration. `h` is multiplied by the roots of the weights already for the Frobenius loss; the other needs the mean of
+/// all data.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, mu, kullback_leibler, inner_sweeps, penalty_w, weights, first, mean))]
 #[allow(clippy::too_many_arguments)]
 fn nmf_visit<'py>(
     py: Python<'py>,
     data: Pixels2<'py>,
     w: &Bound<'py, PyAny>,
-    h: PyReadonlyArray2<'py, f64>,
-    mu: bool,
-    kullback_leibler: bool,
-    inner_sweeps: usize,
-    penalty_w: (f64, f64),
-    weights: Option<PyReadonlyArray1<'py, f64>>,
+    h: Matrix<'py>,
+    parameters: Parameters,
+    weights: Option<Vector<'py>>,
     first: bool,
     mean: f64,
-) -> PyResult<Partial<'py>> {
-    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, inner_sweeps, penalty_w));
-    let shape = h.as_array().dim();
-    let h = Vec::from_iter(h.as_array().iter().copied());
-    let found = with_rows!(py, data, rows => {
+) -> PyResult<[Array<'py>; 4]> {
+    let (weights, h) = (weights.as_ref().map(values), rows_of(&h));
+    let partial = with_rows!(py, data, rows => {
         with_w(py, rows, w, |x, w, control| {
             kernel::visit(x, w, &h, weights.as_deref(), parameters, first, mean, control)
         })?
     });
-    Ok((
-        PyArray1::from_vec(py, found.products).reshape(shape)?,
-        PyArray1::from_vec(py, found.small),
-        PyArray1::from_vec(py, found.before),
-        found.terms,
-    ))
-}
-
-/// Update `h`, as `nmf_visit` takes it, in place from the sums of all rows; returns its share of the violation.
-#[pyfunction]
-#[pyo3(signature = (h, products, small, *, mu, kullback_leibler, inner_sweeps, penalty_h, weights))]
-#[allow(clippy::too_many_arguments)]
-fn nmf_update(
-    mut h: PyReadwriteArray2<'_, f64>,
-    products: PyReadonlyArray2<'_, f64>,
-    small: PyReadonlyArray1<'_, f64>,
-    mu: bool,
-    kullback_leibler: bool,
-    inner_sweeps: usize,
-    penalty_h: (f64, f64),
-    weights: Option<PyReadonlyArray1<'_, f64>>,
-) -> PyResult<f64> {
-    let (weights, parameters) = (given(weights), step(mu, kullback_leibler, inner_sweeps, penalty_h));
-    let products = Vec::from_iter(products.as_array().iter().copied());
-    let (h, small) = (slice(h.as_slice_mut().ok())?, small.as_array().to_vec());
-    Ok(kernel::update_h(h, &products, &small, weights.as_deref(), parameters))
-}
-
-/// Order `w` and `h` by falling energy and, if `scale`, let each row of H sum to 1; in place.
-#[pyfunction]
-#[pyo3(signature = (w, h, *, weights, scale))]
-fn nmf_canonical(
-    w: &Bound<'_, PyAny>,
-    mut h: PyReadwriteArray2<'_, f64>,
-    weights: Option<PyReadonlyArray1<'_, f64>>,
-    scale: bool,
-) -> PyResult<()> {
-    let (weights, k) = (given(weights), h.as_array().nrows());
-    let h = slice(h.as_slice_mut().ok())?;
-    if let Ok(mut w) = w.extract::<PyReadwriteArray2<'_, f32>>() {
-        kernel::canonical(slice(w.as_slice_mut().ok())?, h, k, weights.as_deref(), scale);
-    } else {
-        let mut w: PyReadwriteArray2<'_, f64> = w.extract()?;
-        kernel::canonical(slice(w.as_slice_mut().ok())?, h, k, weights.as_deref(), scale);
-    }
-    Ok(())
+    let Partial { products, small, before, cross, norm, violation } = partial;
+    Ok([products, small, before, vec![cross, norm, violation]].map(|sums| PyArray1::from_vec(py, sums)))
 }
 
 /// Fill `w` with the maps of the spectra `h`.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, kullback_leibler, max_iter, tol, penalty_w, weights))]
+#[pyo3(signature = (data, w, h, *, loss, max_iter, tol, penalty, weights))]
 #[allow(clippy::too_many_arguments)]
 fn nmf_maps(
     py: Python<'_>,
     data: Pixels2<'_>,
     w: &Bound<'_, PyAny>,
-    h: PyReadonlyArray2<'_, f64>,
-    kullback_leibler: bool,
+    h: Matrix<'_>,
+    loss: Loss,
     max_iter: usize,
     tol: f64,
-    penalty_w: (f64, f64),
-    weights: Option<PyReadonlyArray1<'_, f64>>,
+    penalty: Penalty,
+    weights: Option<Vector<'_>>,
 ) -> PyResult<()> {
-    let penalty = Penalty { l1: penalty_w.0, l2: penalty_w.1 };
-    let weights = given(weights);
-    let h = Vec::from_iter(h.as_array().iter().copied());
+    let (weights, h) = (weights.as_ref().map(values), rows_of(&h));
+    let weights = weights.as_deref();
     with_rows!(py, data, rows => {
-        with_w(py, rows, w, |x, w, control| {
-            let weights = weights.as_deref();
-            if kullback_leibler {
-                kernel::likelihood(x, &h, weights, penalty, max_iter, tol, w, control)
-            } else {
-                kernel::least_squares(x, &h, weights, penalty, w, control)
-            }
+        with_w(py, rows, w, |x, w, control| match loss {
+            Loss::KullbackLeibler => kernel::likelihood(x, &h, weights, penalty, max_iter, tol, w, control),
+            Loss::Frobenius => kernel::least_squares(x, &h, weights, penalty, w, control),
         })
     })
 }
 
 /// The loss of given factors.
 #[pyfunction]
-#[pyo3(signature = (data, w, h, *, kullback_leibler, weights, mean=None))]
+#[pyo3(signature = (data, w, h, *, loss, weights, mean=None))]
 fn nmf_loss(
     py: Python<'_>,
     data: Pixels2<'_>,
     w: &Bound<'_, PyAny>,
-    h: PyReadonlyArray2<'_, f64>,
-    kullback_leibler: bool,
-    weights: Option<PyReadonlyArray1<'_, f64>>,
+    h: Matrix<'_>,
+    loss: Loss,
+    weights: Option<Vector<'_>>,
     mean: Option<f64>,
 ) -> PyResult<f64> {
-    let weights = given(weights);
-    let h = Vec::from_iter(h.as_array().iter().copied());
-    let loss = loss_of(kullback_leibler);
+    let (weights, h) = (weights.as_ref().map(values), rows_of(&h));
     with_rows!(py, data, rows => {
         with_w(py, rows, w, |x, w, control| kernel::loss(x, w, &h, weights.as_deref(), loss, mean, control))
     })
@@ -191,66 +219,47 @@ fn nmf_loss(
 
 /// Indices of the purest rows.
 #[pyfunction]
-#[pyo3(signature = (data, k, weights))]
-fn pure_rows(
-    py: Python<'_>,
-    data: Pixels2<'_>,
-    k: usize,
-    weights: Option<PyReadonlyArray1<'_, f64>>,
-) -> PyResult<Vec<usize>> {
-    let weights = given(weights);
+fn pure_rows(py: Python<'_>, data: Pixels2<'_>, k: usize, weights: Option<Vector<'_>>) -> PyResult<Vec<usize>> {
+    let weights = weights.as_ref().map(values);
     with_rows!(py, data, rows => run(py, |control| kernel::pure_rows(rows, k, weights.as_deref(), control)))
 }
 
-/// One pass of `pure_rows` over some rows: `(squared distance, index)` of the farthest. `known`, two numbers for each row, is
+/// One pass of `pure_rows` over some rows: `(squared distance, index)` of the farthest. `state`, two numbers for each row, is
 /// brought up to date.
 #[pyfunction]
-#[pyo3(signature = (data, known, newest, weights))]
 fn pure_rows_visit(
     py: Python<'_>,
     data: Pixels2<'_>,
-    mut known: PyReadwriteArray1<'_, f64>,
-    newest: Option<PyReadonlyArray1<'_, f64>>,
-    weights: Option<PyReadonlyArray1<'_, f64>>,
-) -> PyResult<kernel::Far> {
-    let (newest, weights) = (given(newest), given(weights));
-    let known = slice(known.as_slice_mut().ok())?;
+    mut state: PyReadwriteArray1<'_, f64>,
+    newest: Option<Vector<'_>>,
+    weights: Option<Vector<'_>>,
+) -> PyResult<kernel::Farthest> {
+    let [newest, weights] = [newest, weights].map(|array| array.as_ref().map(values));
+    let state = contiguous(state.as_slice_mut().ok())?;
     with_rows!(py, data, rows => {
-        run(py, |control| kernel::farthest(rows, known, newest.as_deref(), weights.as_deref(), control))
+        run(py, |control| kernel::farthest(rows, state, newest.as_deref(), weights.as_deref(), control))
     })
 }
 
 /// Indices of the purest rows of d features that `passes` visits: an object with the methods `farthest(newest)` and
 /// `row(index)`.
 #[pyfunction]
-#[pyo3(signature = (passes, d, k, weights))]
-fn pure_rows_outside(
+fn pure_rows_out_of_core(
     py: Python<'_>,
     passes: Py<PyAny>,
     d: usize,
     k: usize,
-    weights: Option<PyReadonlyArray1<'_, f64>>,
+    weights: Option<Vector<'_>>,
 ) -> PyResult<Vec<usize>> {
-    let (weights, source) = (given(weights), Outside::new(passes, (0, d)));
-    let result = run(py, |_| {
-        kernel::choose(
-            d,
-            k,
-            weights.as_deref(),
-            |newest| {
-                source.call(|passes| {
-                    let newest = newest.map(|newest| PyArray1::from_slice(passes.py(), newest));
-                    passes.call_method1("farthest", (newest,))?.extract()
-                })
-            },
-            |index| {
-                source.call(|passes| {
-                    let row: PyReadonlyArray1<'_, f64> = passes.call_method1("row", (index,))?.extract()?;
-                    Ok(row.as_array().to_vec())
-                })
-            },
-        )
-    });
+    let (weights, source) = (weights.as_ref().map(values), Outside::new(passes, (0, d)));
+    let farthest = |newest: Option<&[f64]>| {
+        source.call(|passes| {
+            let newest = newest.map(|newest| PyArray1::from_slice(passes.py(), newest));
+            passes.call_method1("farthest", (newest,))?.extract()
+        })
+    };
+    let row = |index| source.call(|passes| Ok(values(&passes.call_method1("row", (index,))?.extract()?)));
+    let result = run(py, |_| kernel::choose(d, k, weights.as_deref(), farthest, row));
     source.explain(result)
 }
 
@@ -272,19 +281,18 @@ where
     T::Real: Element,
 {
     let mut w: PyReadwriteArray2<'_, T::Real> = w.extract()?;
-    let w = slice(w.as_slice_mut().ok())?;
+    let w = contiguous(w.as_slice_mut().ok())?;
     run(py, |control| call(rows, w, control))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(nmf, module)?)?;
+    module.add_function(wrap_pyfunction!(nmf_out_of_core, module)?)?;
+    module.add_function(wrap_pyfunction!(nmf_visit, module)?)?;
     module.add_function(wrap_pyfunction!(nmf_maps, module)?)?;
     module.add_function(wrap_pyfunction!(nmf_loss, module)?)?;
-    module.add_function(wrap_pyfunction!(nmf_visit, module)?)?;
-    module.add_function(wrap_pyfunction!(nmf_update, module)?)?;
-    module.add_function(wrap_pyfunction!(nmf_canonical, module)?)?;
     module.add_function(wrap_pyfunction!(pure_rows, module)?)?;
     module.add_function(wrap_pyfunction!(pure_rows_visit, module)?)?;
-    module.add_function(wrap_pyfunction!(pure_rows_outside, module)?)?;
+    module.add_function(wrap_pyfunction!(pure_rows_out_of_core, module)?)?;
     module.add_function(wrap_pyfunction!(mean, module)?)
 }

@@ -16,7 +16,7 @@ type Matrix<'py> = PyReadonlyArray2<'py, f64>;
 /// An object of Python with one method for each pass; what it raises is kept, and ends the kernel.
 pub struct Outside {
     passes: Py<PyAny>,
-    shape: (usize, usize),
+    pub(super) shape: (usize, usize),
     raised: Mutex<Option<PyErr>>,
 }
 

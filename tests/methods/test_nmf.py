@@ -17,8 +17,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import emcore
-from emcore import NMF
+from emcore import NMF, _emcore
 from emcore.methods.nmf.fit import nmf, nmf_maps
+from emcore.methods.nmf.settings import Parameters, Penalty
 from emcore.methods.preprocessing import Recipe, prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -382,6 +383,113 @@ def test_bad_input_is_named(change, message):
     arguments = {"X": np.ones((6, 4)), "n_components": 2} | change
     with pytest.raises(ValueError, match=message):
         nmf(**arguments)
+
+
+def settings_of(**change):
+    none = Penalty()
+    return Parameters(
+        **{
+            "solver": "mu",
+            "loss": "frobenius",
+            "inner_sweeps": 1,
+            "max_iter": 2,
+            "tol": 0.0,
+            "on_w": none,
+            "on_h": none,
+        }
+        | change
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"solver": "cd"}, 'solver: "cd" is not known; give one of "hals", "mu"'),
+        ({"loss": "l1"}, 'loss: "l1" is not known; give one of "frobenius", "kullback-leibler"'),
+        ({"solver": "hals", "loss": "kullback-leibler"}, "solver: 'hals' minimises the 'frobenius' loss only"),
+        ({"inner_sweeps": 0}, "inner_sweeps: 0"),
+        ({"max_iter": 0}, "max_iter: 0"),
+    ],
+)
+def test_the_kernel_refuses_settings_it_does_not_know(change, message):
+    X, W, H = np.ones((6, 4), "f4"), np.ones((6, 2), "f4"), np.ones((2, 4))
+    parameters = settings_of(**change)
+    for call in (
+        lambda: _emcore.nmf(X, W, H, parameters, None),
+        lambda: _emcore.nmf_visit(X, W, H, parameters, None, True, 1.0),
+        lambda: _emcore.nmf_out_of_core(object(), X.shape, W, H, parameters, None, None),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
+@pytest.mark.parametrize("wrong", ["w", "h", "no h", "weights", "zero weight"])
+def test_the_kernel_names_lengths_that_do_not_fit(wrong, loss):
+    X, W, H = (
+        np.ones((6, 4), "f4"),
+        np.ones((5 if wrong == "w" else 6, 2), "f4"),
+        np.ones((2, 5 if wrong == "h" else 4)),
+    )
+    weights = {"weights": np.ones(3), "zero weight": np.zeros(4)}.get(wrong)
+    H = H[:0] if wrong == "no h" else H
+    named = {"w": "W and H", "h": "H", "no h": "H"}.get(wrong, "weights")
+    parameters, options = settings_of(loss=loss), {"loss": loss, "weights": weights}
+    for call in (
+        lambda: _emcore.nmf(X, W, H, parameters, weights),
+        lambda: _emcore.nmf_visit(X, W, H, parameters, weights, True, 1.0),
+        lambda: _emcore.nmf_loss(X, W, H, **options),
+        lambda: _emcore.nmf_maps(X, W, H, max_iter=2, tol=0.0, penalty=Penalty(), **options),
+    ):
+        with pytest.raises(ValueError, match=f"^{named}: "):
+            call()
+
+
+class Passes:
+    """A visit of ones, of which some sums have a wrong length."""
+
+    def __init__(self, wrong=None):
+        self.wrong, self.saved = wrong, []
+
+    def mean(self):
+        return 1.0
+
+    def loss(self, h, mean):
+        return 1.0
+
+    def visit(self, h, first, mean):
+        sums = [np.ones(h.size), np.ones(4), np.ones(4 * first), np.ones(3)]
+        if self.wrong is not None:
+            sums[self.wrong] = np.ones(2)
+        return tuple(sums)
+
+    def save(self, h, state):
+        self.saved.append((h, state))
+
+
+def test_the_driver_names_sums_and_factors_that_do_not_fit():
+    H, parameters = np.ones((2, 4)), settings_of()
+    for wrong in (0, 1, 2):
+        with pytest.raises(ValueError, match=r"^partial: a visit gave"):
+            _emcore.nmf_out_of_core(Passes(wrong), (6, 4), np.ones((6, 2), "f4"), H, parameters, None, None)
+    with pytest.raises(ValueError, match=r"^W and H: "):
+        _emcore.nmf_out_of_core(Passes(), (6, 4), np.ones((5, 2), "f4"), H, parameters, None, None)
+    state = {"n_iter": 1, "converged": False, "loss": 0.0}
+    with pytest.raises(KeyError, match="norm"):
+        _emcore.nmf_out_of_core(Passes(), (6, 4), np.ones((6, 2), "f4"), H, parameters, None, state)
+    failing = Passes()
+    failing.visit = lambda *_: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        _emcore.nmf_out_of_core(failing, (6, 4), np.ones((6, 2), "f4"), H, parameters, None, None)
+
+
+def test_pure_rows_name_lengths_that_do_not_fit():
+    X = np.ones((6, 4), "f4")
+    for state, newest, weights in ((11, None, None), (12, 3, None), (12, None, 3)):
+        with pytest.raises(ValueError, match=r"^(state and newest|weights): "):
+            _emcore.pure_rows_visit(X, np.zeros(state), newest and np.ones(newest), weights and np.ones(weights))
+    with pytest.raises(ValueError, match=r"^weights: "):
+        _emcore.pure_rows(X, 2, np.ones(5))
 
 
 def test_maps_need_spectra_of_as_many_features():

@@ -127,7 +127,7 @@ def test_a_job_that_had_ended_gives_its_result_again(tmp_path):
     ("change", "named"),
     [
         ({"n_components": 2}, "n_components was 3, and is 2"),
-        ({"solver": "mu"}, "mu was False, and is True"),
+        ({"solver": "mu"}, "solver was hals, and is mu"),
         ({"inner_sweeps": 2}, "inner_sweeps was 1, and is 2"),
         ({"tol": 1e-3}, "tol was 0.0, and is 0.001"),
         ({"weights": np.arange(1, 81)}, "weights was None"),

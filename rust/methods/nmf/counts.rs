@@ -1,7 +1,7 @@
 //! The inner loops of the Kullback-Leibler loss, on the parts of a row that hold a count.
 
-use super::Penalty;
-use super::kullback::Model;
+use super::parameters::Penalty;
+use super::spectra::Spectra;
 use crate::engine::panel::Panel;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, prefetch};
 
@@ -23,7 +23,7 @@ pub struct Counts<R> {
 }
 
 impl<R: Real> Counts<R> {
-    /// Σ ω (x ln(x / W H) − x).
+    /// Returns Σ ω (x ln(x / W H) − x).
     pub fn loss(&self, weights: &[f64]) -> f64 {
         let mut sum = 0.0;
         for (i, &at) in self.at.iter().enumerate() {
@@ -43,7 +43,7 @@ const CHUNK: usize = 16;
 /// How far ahead in memory X is asked for: between two rows so much is computed that the hardware forgets the stream.
 const PREFETCH_BYTES: usize = 4096;
 
-/// Find the counts of `row`.
+/// Finds the counts of `row`.
 pub struct Collect<'a, T: Pixel> {
     pub row: &'a [T],
     pub counts: &'a mut Counts<T::Real>,
@@ -61,19 +61,19 @@ impl<T: Pixel> WithSimd for Collect<'_, T> {
         let mut last = [T::default(); CHUNK];
         last[..rest.len()].copy_from_slice(rest);
         // First where counts are, without a branch that could not be foreseen, then what they are.
-        let mut found = 0;
+        let mut filled = 0;
         counts.chunks.resize(chunks.len() + 1, 0);
         for (c, chunk) in chunks.iter().chain([&last]).enumerate() {
-            counts.chunks[found] = c as u32;
+            counts.chunks[filled] = c as u32;
             prefetch(chunk, PREFETCH_BYTES);
-            found += usize::from(chunk.iter().fold(false, |any, x| any | (*x != T::default())));
+            filled += usize::from(chunk.iter().fold(false, |any, x| any | (*x != T::default())));
         }
         counts.width = width;
-        counts.at.resize(found * parts, 0);
-        counts.values.resize(found * CHUNK, T::Real::ZERO);
-        counts.ratios.resize(found * CHUNK, T::Real::ZERO);
+        counts.at.resize(filled * parts, 0);
+        counts.values.resize(filled * CHUNK, T::Real::ZERO);
+        counts.ratios.resize(filled * CHUNK, T::Real::ZERO);
         let into = counts.at.chunks_exact_mut(parts).zip(counts.values.chunks_exact_mut(CHUNK));
-        for (&c, (at, values)) in counts.chunks[..found].iter().zip(into) {
+        for (&c, (at, values)) in counts.chunks[..filled].iter().zip(into) {
             let chunk = chunks.get(c as usize).unwrap_or(&last);
             for (p, (at, value)) in at.iter_mut().zip(values.chunks_exact_mut(width)).enumerate() {
                 *at = c * parts as u32 + p as u32;
@@ -133,7 +133,7 @@ macro_rules! for_groups {
     }};
 }
 
-/// Of a register `at` and K components from `first` on: where they lie in a panel of k, [`Real::LINE`] values apart.
+/// Returns where, in a panel of k, a register `at` of K components from `first` on lies: [`Real::LINE`] values apart.
 #[inline(always)]
 fn place<R: Real, S: Simd, const K: usize>(at: u32, k: usize, first: usize) -> std::ops::Range<usize> {
     let j = at as usize * R::lanes::<S>();
@@ -141,7 +141,7 @@ fn place<R: Real, S: Simd, const K: usize>(at: u32, k: usize, first: usize) -> s
     start..start + (K - 1) * R::LINE + R::lanes::<S>()
 }
 
-/// K values, each in all lanes.
+/// Spreads each of K values over all lanes.
 #[inline(always)]
 fn splat<R: Real, S: Simd, const K: usize>(simd: S, values: &[R]) -> [R::Lanes<S>; K] {
     let mut lanes = [R::splat(simd, R::ZERO); K];
@@ -153,7 +153,7 @@ fn splat<R: Real, S: Simd, const K: usize>(simd: S, values: &[R]) -> [R::Lanes<S
 
 /// `counts.ratios = X / W H`.
 pub struct Ratios<'a, R> {
-    pub model: &'a Model<R>,
+    pub spectra: &'a Spectra<R>,
     pub counts: &'a mut Counts<R>,
     pub w: &'a [R],
 }
@@ -163,13 +163,13 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { model, counts, w } = self;
+        let Self { spectra, counts, w } = self;
         let width = R::lanes::<S>();
         for_groups!(w.len(), first, K => {
             let group = splat::<R, S, K>(simd, &w[first..]);
             for (&at, wh) in counts.at.iter().zip(counts.ratios.chunks_exact_mut(width)) {
-                let h = &model.h.values()[place::<R, S, K>(at, w.len(), first)];
-                let mut sum = if first == 0 { R::splat(simd, model.floor) } else { R::load(simd, wh) };
+                let h = &spectra.h.values()[place::<R, S, K>(at, w.len(), first)];
+                let mut sum = if first == 0 { R::splat(simd, spectra.floor) } else { R::load(simd, wh) };
                 for t in 0..K {
                     sum = R::mul_add(simd, group[t], R::load(simd, &h[t * R::LINE..]), sum);
                 }
@@ -184,7 +184,7 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
 
 /// One multiplicative update of a row of W.
 pub struct UpdateRow<'a, R> {
-    pub model: &'a Model<R>,
+    pub spectra: &'a Spectra<R>,
     pub counts: &'a mut Counts<R>,
     pub w: &'a mut [R],
     pub penalty: Penalty,
@@ -195,9 +195,9 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { model, counts, w, penalty } = self;
-        Ratios { model, counts, w }.with_simd(simd);
-        let h = model.weighted.as_ref().unwrap_or(&model.h);
+        let Self { spectra, counts, w, penalty } = self;
+        Ratios { spectra, counts, w }.with_simd(simd);
+        let h = spectra.weighted.as_ref().unwrap_or(&spectra.h);
         let k = w.len();
         for_groups!(k, first, K => {
             let mut sums = [R::splat(simd, R::ZERO); K];
@@ -209,7 +209,7 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
             }
             for t in 0..K {
                 let (w, above) = (&mut w[first + t], <R as Real>::sum(simd, sums[t]).f64());
-                let (old, sum) = (w.f64(), model.sums[first + t]);
+                let (old, sum) = (w.f64(), spectra.sums[first + t]);
                 let below = sum + penalty.l1 + penalty.l2 * old;
                 *w = R::of(if below > 0.0 { old * above / below } else { 0.0 });
             }
@@ -219,7 +219,7 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
 
 /// `ratio += wᵀ (x / w H)` with the new w.
 pub struct Spread<'a, R> {
-    pub model: &'a Model<R>,
+    pub spectra: &'a Spectra<R>,
     pub counts: &'a mut Counts<R>,
     pub w: &'a [R],
     pub ratio: &'a mut Panel<R>,
@@ -230,8 +230,8 @@ impl<R: Real> WithSimd for Spread<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { model, counts, w, ratio } = self;
-        Ratios { model, counts, w }.with_simd(simd);
+        let Self { spectra, counts, w, ratio } = self;
+        Ratios { spectra, counts, w }.with_simd(simd);
         let into: &mut [R] = ratio.values_mut();
         for_groups!(w.len(), first, K => {
             let group = splat::<R, S, K>(simd, &w[first..]);
@@ -246,9 +246,9 @@ impl<R: Real> WithSimd for Spread<'_, R> {
     }
 }
 
-/// `above = (x / w H) Hᵀ` and, unless there is no room for it, `curvature = H diag(x / (w H)²) Hᵀ`, k × k; weighted.
+/// `above = (x / w H) Hᵀ` and, unless that is empty, `curvature = H diag(x / (w H)²) Hᵀ`, k × k; weighted.
 pub struct Curvature<'a, R> {
-    pub model: &'a Model<R>,
+    pub spectra: &'a Spectra<R>,
     pub counts: &'a mut Counts<R>,
     pub w: &'a [R],
     pub above: &'a mut [f64],
@@ -260,9 +260,9 @@ impl<R: Real> WithSimd for Curvature<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { model, counts, w, above, curvature } = self;
-        Ratios { model, counts, w }.with_simd(simd);
-        let (h, weighted) = (&model.h, model.weighted.as_ref().unwrap_or(&model.h));
+        let Self { spectra, counts, w, above, curvature } = self;
+        Ratios { spectra, counts, w }.with_simd(simd);
+        let (h, weighted) = (&spectra.h, spectra.weighted.as_ref().unwrap_or(&spectra.h));
         let (k, width) = (w.len(), R::lanes::<S>());
         for_groups!(k, first, K => {
             let mut sums = [R::splat(simd, R::ZERO); K];
@@ -291,7 +291,8 @@ impl<R: Real> WithSimd for Curvature<'_, R> {
                 let mut sums = [R::splat(simd, R::ZERO); K];
                 for (&at, square) in counts.at.iter().zip(counts.squares.chunks_exact(width)) {
                     let own = R::load(simd, &weighted.values()[place::<R, S, 1>(at, k, s)]);
-                    let (square, h) = (<R as Real>::mul(simd, R::load(simd, square), own), &h.values()[place::<R, S, K>(at, k, first)]);
+                    let square = <R as Real>::mul(simd, R::load(simd, square), own);
+                    let h = &h.values()[place::<R, S, K>(at, k, first)];
                     for t in 0..K {
                         sums[t] = R::mul_add(simd, square, R::load(simd, &h[t * R::LINE..]), sums[t]);
                     }

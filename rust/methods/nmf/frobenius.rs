@@ -1,7 +1,7 @@
 //! ½‖X − W H‖²: one visit of X per iteration.
 
-use super::update::{self, LANES, Lane};
-use super::{Fit, Parameters, Solver, Stall, block_rows};
+use super::parameters::{Parameters, Partial, block_rows};
+use super::update::{self, LANES, Lane, root_of, scale};
 use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
 use crate::engine::rows::Block;
@@ -10,103 +10,44 @@ use crate::engine::tiles::{accumulate, pack_offset, project, tile_rows, tiles};
 use crate::{Control, Result, Rows};
 use std::ops::Range;
 
-/// Below this fraction of ‖X‖² the loss is summed anew: the difference of large sums would lose too many digits.
-const CANCELS: f64 = 1e-2;
-
-/// Iterate. A feature's weight ω is worked into the thin factors: with H' = H √ω, `X √ω H'ᵀ = X (H ω)ᵀ`.
-pub fn fit<T: Pixel>(
-    x: Rows<'_, T>,
-    w: &mut [T::Real],
-    h: &mut [f64],
-    weights: Option<&[f64]>,
-    p: Parameters,
-    control: &Control,
-) -> Result<Fit> {
-    let (d, k) = (x.d(), h.len() / x.d());
-    let root = root_of(weights);
-    scale(h, root.as_deref(), |h, r| h * r);
-    let mut room = Room::new(d, k);
-
-    let mut result = Fit { n_iter: 0, converged: false, loss: 0.0 };
-    let mut first_violation = 0.0;
-    let mut stall = Stall::new(0.0);
-    let mut norm = 0.0;
-    let start = wtw(w, k);
-    while result.n_iter < p.max_iter && !result.converged {
-        result.n_iter += 1;
-        let first = result.n_iter == 1;
-        let sums = sweep(x, w, h, root.as_deref(), p, first, &mut room, control)?;
-        if first {
-            norm = sums.norm;
-            stall = Stall::new(0.5 * norm - sums.cross + loss_from(&start, &update::gram(h, k)));
-        }
-        let violation = sums.violation + update::columns(h, &sums.wtw, &room.wtx, p);
-        if p.solver == Solver::Hals {
-            first_violation = if first { violation } else { first_violation };
-            result.converged = violation <= p.tol * first_violation;
-        }
-        let check = p.solver == Solver::Mu && p.tol > 0.0 && result.n_iter.is_multiple_of(10);
-        if check || result.converged || result.n_iter == p.max_iter {
-            let cross: f64 = room.wtx.iter().zip(&*h).map(|(b, h)| b * h).sum();
-            result.loss = 0.5 * norm - cross + loss_from(&sums.wtw, &update::gram(h, k));
-            result.converged |= check && stall.stalled(result.loss, p.tol);
-        }
-    }
-    scale(h, root.as_deref(), |h, r| h / r);
-    if result.loss < CANCELS * norm {
-        result.loss = loss(x, w, h, weights, control)?;
-    }
-    Ok(result)
-}
-
 /// Memory that iterations share: what the system had back would have to come again, page by page.
-pub struct Room<R> {
-    /// H √ω.
+pub struct Workspace<R> {
+    /// √ω of each feature.
+    root: Option<Vec<f64>>,
+    /// H √ω, times √ω once more: as it multiplies raw rows.
     q: Panel<R>,
     total: Panel<f64, R>,
     partials: Workspaces<R>,
-    /// The sum over rows that [`sweep`] leaves here: Wᵀ X √ω, k × d.
-    pub wtx: Vec<f64>,
 }
 
-impl<R: Real> Room<R> {
-    /// For k components of d features.
-    pub fn new(d: usize, k: usize) -> Self {
+impl<R: Real> Workspace<R> {
+    /// Makes it for k components of d features.
+    pub fn new(d: usize, k: usize, weights: Option<&[f64]>) -> Self {
         let (q, total) = (Panel::zeros(d, k), Panel::zeros(d, k));
-        Self { q, total, partials: Workspaces::new(d, k), wtx: vec![0.0; k * d] }
+        Self { root: root_of(weights), q, total, partials: Workspaces::new(d, k) }
     }
 }
 
-/// The small sums over rows that the update of H needs, and those that the loss needs.
-pub struct Sums {
-    /// Wᵀ W.
-    pub wtw: Vec<f64>,
-    /// ⟨Wᵀ X, H⟩ of the W there was; like `norm` only in the first visit.
-    pub cross: f64,
-    /// ‖X √ω‖².
-    pub norm: f64,
-    /// Σ|projected gradient| of W.
-    pub violation: f64,
-}
-
-/// One visit of X: the new W of every row for H √ω, which is `h`, and the sums with it; Wᵀ X √ω goes to `room.wtx`.
+/// Visits X once: the new W of every row for H √ω, which is `h`, and the sums with it.
 #[allow(clippy::too_many_arguments)]
 pub fn sweep<T: Pixel>(
     x: Rows<'_, T>,
     w: &mut [T::Real],
     h: &[f64],
-    root: Option<&[f64]>,
     p: Parameters,
     first: bool,
-    room: &mut Room<T::Real>,
+    workspace: &mut Workspace<T::Real>,
+    sums: &mut Partial,
     control: &Control,
-) -> Result<Sums> {
+) -> Result<()> {
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    sums.before = if first { wtw(w, k) } else { Vec::new() };
     let mut gram = update::gram(h, k);
     (0..k).for_each(|t| gram[t * k + t] += p.on_w.l2);
-    let Room { q, total, partials, wtx } = room;
+    let Workspace { root, q, total, partials } = workspace;
+    let root = root.as_deref();
     update::pack_into(h, root, q);
-    let state = State {
+    let fixed = Fixed {
         q,
         offset: pack_offset(None, d),
         gram: Vec::from_iter(gram.iter().map(|&g| T::Real::of(g))),
@@ -114,7 +55,7 @@ pub fn sweep<T: Pixel>(
         p,
     };
     total.values_mut().fill(0.0);
-    let mut small = Small::new(k);
+    let mut small = SmallSums::new(k);
     control.expect(n as u64);
     pass(
         n,
@@ -122,29 +63,25 @@ pub fn sweep<T: Pixel>(
         control,
         w,
         |range, w| {
-            let mut part = partials.take();
-            let small = visit(x, range, w, &state, &mut part);
-            (part, small)
+            let mut wtx = partials.take();
+            let small = visit(x, range, w, &fixed, &mut wtx);
+            (wtx, small)
         },
-        |(part, part_small)| {
-            total.add(&part);
-            partials.put(part);
-            small.add(&part_small);
+        |(wtx, of_block)| {
+            total.add(&wtx);
+            partials.put(wtx);
+            small.add(&of_block);
         },
     )?;
-    update::unpack::<T::Real>(total, wtx);
-    scale(wtx, root, |b, r| b * r);
+    sums.products.resize(k * d, 0.0);
+    update::unpack(total, &mut sums.products);
+    scale(&mut sums.products, root, |b, r| b * r);
     update::mirror(&mut small.wtw, k);
-    let Small { wtw, cross, norm, violation } = small;
-    Ok(Sums { wtw, cross, norm, violation })
+    (sums.small, sums.cross, sums.norm, sums.violation) = (small.wtw, small.cross, small.norm, small.violation);
+    Ok(())
 }
 
-/// ½⟨Wᵀ W, H Hᵀ⟩.
-fn loss_from(wtw: &[f64], gram: &[f64]) -> f64 {
-    0.5 * wtw.iter().zip(gram).map(|(a, b)| a * b).sum::<f64>()
-}
-
-/// Wᵀ W of n × k values.
+/// Returns Wᵀ W of n × k values.
 pub fn wtw<R: Real>(w: &[R], k: usize) -> Vec<f64> {
     let mut total = vec![0.0; k * k];
     for row in w.chunks(k) {
@@ -157,16 +94,8 @@ pub fn wtw<R: Real>(w: &[R], k: usize) -> Vec<f64> {
     total
 }
 
-/// Every row of `values` times (or by) the roots of the weights.
-fn scale(values: &mut [f64], root: Option<&[f64]>, by: impl Fn(f64, f64) -> f64) {
-    if let Some(root) = root {
-        for row in values.chunks_mut(root.len()) {
-            row.iter_mut().zip(root).for_each(|(x, &r)| *x = by(*x, r));
-        }
-    }
-}
-
-struct State<'a, R> {
+/// What a visit holds fixed.
+struct Fixed<'a, R> {
     q: &'a Panel<R>,
     /// None is subtracted.
     offset: Vec<R>,
@@ -177,14 +106,14 @@ struct State<'a, R> {
 }
 
 /// The sums over rows that do not grow with d.
-struct Small {
+struct SmallSums {
     wtw: Vec<f64>,
     cross: f64,
     norm: f64,
     violation: f64,
 }
 
-impl Small {
+impl SmallSums {
     fn new(k: usize) -> Self {
         Self { wtw: vec![0.0; k * k], cross: 0.0, norm: 0.0, violation: 0.0 }
     }
@@ -197,30 +126,30 @@ impl Small {
     }
 }
 
-/// New W of a block from the old, and its share of the sums.
+/// Updates the W of a block and returns its share of the sums.
 fn visit<T: Pixel>(
     x: Rows<'_, T>,
     range: Range<usize>,
     w: &mut [T::Real],
-    state: &State<'_, T::Real>,
+    fixed: &Fixed<'_, T::Real>,
     wtx: &mut Panel<T::Real>,
-) -> Small {
+) -> SmallSums {
     let k = wtx.k();
     let tile = tile_rows::<T>(x.d());
     let mut scratch = Vec::new();
     let mut c = vec![T::Real::ZERO; tile * k];
-    let mut small = Small::new(k);
+    let mut small = SmallSums::new(k);
     for rows in tiles(range.len(), tile) {
         let x = x.block(range.start + rows.start..range.start + rows.end, &mut scratch);
         let w = &mut w[rows.start * k..rows.end * k];
         let c = &mut c[..w.len()];
-        project(x, &state.offset, state.q, c);
-        if let Some(root) = &state.energy {
+        project(x, &fixed.offset, fixed.q, c);
+        if let Some(root) = &fixed.energy {
             small.cross += c.iter().zip(&*w).map(|(c, w)| c.f64() * w.f64()).sum::<f64>();
             small.norm += dispatch(Energy { x, root });
         }
-        dispatch(Update { w, c, state, small: &mut small });
-        accumulate(x, &state.offset, w, wtx);
+        dispatch(Update { w, c, fixed, small: &mut small });
+        accumulate(x, &fixed.offset, w, wtx);
     }
     small
 }
@@ -229,8 +158,8 @@ fn visit<T: Pixel>(
 struct Update<'a, R: Real> {
     w: &'a mut [R],
     c: &'a [R],
-    state: &'a State<'a, R>,
-    small: &'a mut Small,
+    fixed: &'a Fixed<'a, R>,
+    small: &'a mut SmallSums,
 }
 
 impl<R: Real> WithSimd for Update<'_, R> {
@@ -238,15 +167,15 @@ impl<R: Real> WithSimd for Update<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { w, c, state, small } = self;
-        let k = state.q.k();
-        let [mut lanes, mut above, mut spare] = [(); 3].map(|()| vec![[R::ZERO; LANES]; k]);
-        let l1 = R::of(state.p.on_w.l1);
+        let Self { w, c, fixed, small } = self;
+        let k = fixed.q.k();
+        let [mut lanes, mut above, mut workspace] = [(); 3].map(|()| vec![[R::ZERO; LANES]; k]);
+        let l1 = R::of(fixed.p.on_w.l1);
         let mut gram = vec![[R::ZERO; LANES]; k * (k + 1) / 2];
         for (w, c) in w.chunks_mut(LANES * k).zip(c.chunks(LANES * k)) {
             update::to_lanes(w, k, &mut lanes);
             update::to_lanes(c, k, &mut above);
-            small.violation += update::sweeps(&mut lanes, &above, &mut spare, &state.gram, l1, state.p).f64();
+            small.violation += update::sweeps(&mut lanes, &above, &mut workspace, &fixed.gram, l1, fixed.p).f64();
             update::from_lanes(&lanes, k, w);
             // Lanes without a row hold zeros.
             add_gram(&lanes, &mut gram);
@@ -259,7 +188,7 @@ impl<R: Real> WithSimd for Update<'_, R> {
     }
 }
 
-/// Products of some rows' components, added lane by lane: Wᵀ W, the lower half.
+/// Adds the products of some rows' components lane by lane: Wᵀ W, the lower half.
 #[inline(always)]
 fn add_gram<R: Real>(w: &[Lane<R>], gram: &mut [Lane<R>]) {
     for s in 0..w.len() {
@@ -303,19 +232,14 @@ impl<T: Pixel> WithSimd for Energy<'_, T> {
     }
 }
 
-/// √ω of each feature.
-pub fn root_of(weights: Option<&[f64]>) -> Option<Vec<f64>> {
-    weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())))
-}
-
-/// √ω of d features, or ones, then zeros to the end of the line.
+/// Returns √ω of d features, or ones, then zeros to the end of the line.
 fn padded<R: Real>(root: Option<&[f64]>, d: usize) -> Vec<R> {
     let mut padded = Vec::from_iter((0..d).map(|j| R::of(root.map_or(1.0, |root| root[j]))));
     padded.resize(d.next_multiple_of(R::LINE), R::ZERO);
     padded
 }
 
-/// `x`, or, where it is shorter than `line`, a copy of it there.
+/// Returns `x` or, where it is shorter than `line`, a copy of it there.
 #[inline(always)]
 fn whole<'a, T: Pixel>(x: &'a [T], line: &'a mut [T]) -> &'a [T] {
     if x.len() == line.len() {
@@ -325,7 +249,7 @@ fn whole<'a, T: Pixel>(x: &'a [T], line: &'a mut [T]) -> &'a [T] {
     line
 }
 
-/// ½ Σ ω (X − W H)², directly.
+/// Sums ½ Σ ω (X − W H)² directly.
 pub fn loss<T: Pixel>(
     x: Rows<'_, T>,
     w: &[T::Real],
@@ -346,21 +270,21 @@ pub fn loss<T: Pixel>(
         |range, _| {
             let mut scratch = Vec::new();
             let w = &w[range.start * k..range.end * k];
-            dispatch(Residual { x: x.block(range, &mut scratch), w, h: &h, root: &root })
+            dispatch(SquaredResidual { x: x.block(range, &mut scratch), w, h: &h, root: &root })
         },
         |part| total += part,
     )?;
     Ok(0.5 * total)
 }
 
-struct Residual<'a, T: Pixel> {
+struct SquaredResidual<'a, T: Pixel> {
     x: Block<'a, T>,
     w: &'a [T::Real],
     h: &'a Panel<T::Real>,
     root: &'a [T::Real],
 }
 
-impl<T: Pixel> WithSimd for Residual<'_, T> {
+impl<T: Pixel> WithSimd for SquaredResidual<'_, T> {
     type Output = f64;
 
     #[inline(always)]
@@ -378,9 +302,9 @@ impl<T: Pixel> WithSimd for Residual<'_, T> {
                     for (h, &w) in self.h.line(index).chunks_exact(size).zip(w) {
                         model = T::Real::mul_add(simd, T::Real::load(simd, &h[part..]), T::Real::splat(simd, w), model);
                     }
-                    let rest = T::Real::sub(simd, T::load(simd, &x[part..]), model);
-                    let rest = T::Real::mul(simd, rest, T::Real::load(simd, &self.root[index * size + part..]));
-                    sum = T::Real::mul_add(simd, rest, rest, sum);
+                    let residual = T::Real::sub(simd, T::load(simd, &x[part..]), model);
+                    let residual = T::Real::mul(simd, residual, T::Real::load(simd, &self.root[index * size + part..]));
+                    sum = T::Real::mul_add(simd, residual, residual, sum);
                 }
             }
             total += T::Real::sum(simd, sum).f64();

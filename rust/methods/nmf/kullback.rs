@@ -3,59 +3,41 @@
 //! `W ← W ∘ (X/WH) Hᵀ / ΣH`, then, with the new W in the same visit, `H ← H ∘ Wᵀ(X/WH) / ΣW`.
 
 use super::counts::{Collect, Counts, Ratios, Spread, UpdateRow};
+use super::parameters::{Partial, Penalty, block_rows};
+use super::spectra::{Spectra, floor};
 use super::update::{self, LANES};
-use super::{Fit, Parameters, Penalty, Stall, block_rows};
 use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
 use crate::engine::rows::Block;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Result, Rows};
 
-/// W H is taken larger by this fraction of the mean of X, so that nothing is divided by zero.
-pub const FLOOR: f64 = 1e-12;
-
-/// Iterate. A feature's weight ω is worked into H: with H' = H ω, `(X ω) / (W H')` is `X / (W H)`.
-pub fn fit<T: Pixel>(
-    x: Rows<'_, T>,
-    w: &mut [T::Real],
-    h: &mut [f64],
-    weights: Option<&[f64]>,
-    p: Parameters,
-    control: &Control,
-) -> Result<Fit> {
-    let (d, k) = (x.d(), h.len() / x.d());
-    let workspaces = Workspaces::new(d, k);
-    let mut model = Model::new(h, weights, floor_of(x, None, control)?, d);
-    let mut stall = Stall::new(if p.tol > 0.0 { model.loss(x, w, control)? } else { 0.0 });
-
-    let mut result = Fit { n_iter: 0, converged: false, loss: 0.0 };
-    while result.n_iter < p.max_iter && !result.converged {
-        result.n_iter += 1;
-        let (ratio, sums) = sweep(x, w, &model, p.on_w, &workspaces, control)?;
-        columns(h, &ratio, &sums, weights, p.on_h);
-        model = Model::new(h, weights, model.floor, d);
-        if p.tol > 0.0 && result.n_iter.is_multiple_of(10) {
-            result.loss = model.loss(x, w, control)?;
-            result.converged = stall.stalled(result.loss, p.tol);
-        }
-    }
-    if !result.converged {
-        result.loss = model.loss(x, w, control)?;
-    }
-    Ok(result)
+/// Memory that iterations share.
+pub struct Workspace<R> {
+    total: Panel<f64, R>,
+    partials: Workspaces<R>,
 }
 
-/// One visit of X: the new W of every row, and with it `Wᵀ (X/WH)` (k × d) and ΣW.
+impl<R: Real> Workspace<R> {
+    /// Makes it for k components of d features.
+    pub fn new(d: usize, k: usize) -> Self {
+        Self { total: Panel::zeros(d, k), partials: Workspaces::new(d, k) }
+    }
+}
+
+/// Visits X once: the new W of every row, and with it the sums `Wᵀ (X/WH)` (k × d) and ΣW.
 pub fn sweep<T: Pixel>(
     x: Rows<'_, T>,
     w: &mut [T::Real],
-    model: &Model<T::Real>,
+    spectra: &Spectra<T::Real>,
     penalty: Penalty,
-    workspaces: &Workspaces<T::Real>,
+    workspace: &mut Workspace<T::Real>,
+    sums: &mut Partial,
     control: &Control,
-) -> Result<(Vec<f64>, Vec<f64>)> {
-    let (n, k) = (x.n(), model.sums.len());
-    let (mut ratio, mut sums) = (Panel::<f64, T::Real>::zeros(x.d(), k), vec![0.0; k]);
+) -> Result<()> {
+    let (n, k) = (x.n(), spectra.sums.len());
+    let (Workspace { total, partials }, mut small) = (workspace, vec![0.0; k]);
+    total.values_mut().fill(0.0);
     control.expect(n as u64);
     pass(
         n,
@@ -64,22 +46,43 @@ pub fn sweep<T: Pixel>(
         w,
         |range, w| {
             let mut scratch = Vec::new();
-            let mut ratio = workspaces.take();
-            let sums = model.visit(x.block(range, &mut scratch), w, penalty, &mut ratio);
-            (ratio, sums)
+            let mut ratio = partials.take();
+            let small = visit(x.block(range, &mut scratch), w, spectra, penalty, &mut ratio);
+            (ratio, small)
         },
-        |(part, part_sums)| {
-            ratio.add(&part);
-            workspaces.put(part);
-            sums.iter_mut().zip(&part_sums).for_each(|(a, b)| *a += b);
+        |(ratio, of_block)| {
+            total.add(&ratio);
+            partials.put(ratio);
+            small.iter_mut().zip(&of_block).for_each(|(a, b)| *a += b);
         },
     )?;
-    let mut products = vec![0.0; k * x.d()];
-    update::unpack::<T::Real>(&ratio, &mut products);
-    Ok((products, sums))
+    sums.products.resize(k * x.d(), 0.0);
+    update::unpack(total, &mut sums.products);
+    sums.small = small;
+    Ok(())
 }
 
-/// New H from the sums over all rows.
+/// Updates the W of a block; adds its share of `Wᵀ (X/WH)` to `ratio` and returns that of ΣW.
+fn visit<T: Pixel>(
+    x: Block<'_, T>,
+    w: &mut [T::Real],
+    spectra: &Spectra<T::Real>,
+    penalty: Penalty,
+    ratio: &mut Panel<T::Real>,
+) -> Vec<f64> {
+    let k = spectra.sums.len();
+    let mut counts = Counts::default();
+    let mut sums = vec![0.0; k];
+    for (i, w) in w.chunks_mut(k).enumerate() {
+        dispatch(Collect { row: x.row(i), counts: &mut counts });
+        dispatch(UpdateRow { spectra, counts: &mut counts, w, penalty });
+        dispatch(Spread { spectra, counts: &mut counts, w, ratio });
+        sums.iter_mut().zip(&*w).for_each(|(sum, w)| *sum += w.f64());
+    }
+    sums
+}
+
+/// Updates H from the sums over all rows.
 pub fn columns(h: &mut [f64], ratio: &[f64], sums: &[f64], weights: Option<&[f64]>, penalty: Penalty) {
     let d = h.len() / sums.len();
     for ((h, ratio), sum) in h.chunks_mut(d).zip(ratio.chunks(d)).zip(sums) {
@@ -92,104 +95,44 @@ pub fn columns(h: &mut [f64], ratio: &[f64], sums: &[f64], weights: Option<&[f64
     h.iter_mut().for_each(|h| *h = if *h < least { 0.0 } else { *h });
 }
 
-/// The loss, in f64. `mean` of all the data, of which these rows may be some only; by default that of the rows.
+/// Sums the loss in f64. `of_all`: the mean of all data, of which these rows may be some only; by default that of the rows.
 pub fn loss<T: Pixel>(
     x: Rows<'_, T>,
     w: &[T::Real],
     h: &[f64],
     weights: Option<&[f64]>,
-    mean: Option<f64>,
+    of_all: Option<f64>,
     control: &Control,
 ) -> Result<f64> {
-    Model::new(h, weights, floor_of(x, mean, control)?, x.d()).loss(x, w, control)
+    let floor = floor(of_all.map_or_else(|| mean(x, control), Ok)?);
+    let spectra = &Spectra::new(h, weights, floor, x.d());
+    let k = spectra.sums.len();
+    let mut total = 0.0;
+    control.expect(x.n() as u64);
+    pass(
+        x.n(),
+        block_rows(x.n()),
+        control,
+        &mut [] as &mut [u8],
+        |range, _| {
+            let mut scratch = Vec::new();
+            let block = x.block(range.clone(), &mut scratch);
+            let mut counts = Counts::default();
+            let mut sum = 0.0;
+            for (i, w) in w[range.start * k..range.end * k].chunks(k).enumerate() {
+                dispatch(Collect { row: block.row(i), counts: &mut counts });
+                dispatch(Ratios { spectra, counts: &mut counts, w });
+                sum += counts.loss(&spectra.weights);
+                sum += w.iter().zip(&spectra.sums).map(|(w, s)| w.f64() * s).sum::<f64>();
+            }
+            sum
+        },
+        |part| total += part,
+    )?;
+    Ok(total)
 }
 
-/// W H is not taken below this; positive even for no counts at all.
-pub fn floor<R: Real>(mean: f64) -> R {
-    R::of((mean * FLOOR).max(f64::from(f32::MIN_POSITIVE)))
-}
-
-fn floor_of<T: Pixel>(x: Rows<'_, T>, given: Option<f64>, control: &Control) -> Result<T::Real> {
-    given.map_or_else(|| mean(x, control), Ok).map(floor)
-}
-
-/// Fixed spectra.
-pub struct Model<R> {
-    /// H.
-    pub h: Panel<R>,
-    /// H times the weights, if there are any.
-    pub weighted: Option<Panel<R>>,
-    /// Of the features, or none.
-    pub weights: Vec<f64>,
-    /// Sum of each weighted spectrum.
-    pub sums: Vec<f64>,
-    /// What is added to W H.
-    pub floor: R,
-}
-
-impl<R: Real> Model<R> {
-    /// Of spectra h, k × d.
-    pub fn new(h: &[f64], weights: Option<&[f64]>, floor: R, d: usize) -> Self {
-        let k = h.len() / d;
-        let sum = |row: &[f64]| row.iter().enumerate().map(|(j, h)| h * weights.map_or(1.0, |w| w[j])).sum();
-        Self {
-            h: update::pack(h, k, None),
-            weighted: weights.map(|weights| update::pack(h, k, Some(weights))),
-            weights: weights.unwrap_or_default().to_vec(),
-            sums: h.chunks(d).map(sum).collect(),
-            floor,
-        }
-    }
-
-    /// New W of a block, and with it the block's share of `Wᵀ (X/WH)`, added to `ratio`, and of ΣW.
-    fn visit<T: Pixel<Real = R>>(
-        &self,
-        x: Block<'_, T>,
-        w: &mut [R],
-        penalty: Penalty,
-        ratio: &mut Panel<R>,
-    ) -> Vec<f64> {
-        let k = self.sums.len();
-        let mut counts = Counts::default();
-        let mut sums = vec![0.0; k];
-        for (i, w) in w.chunks_mut(k).enumerate() {
-            dispatch(Collect { row: x.row(i), counts: &mut counts });
-            dispatch(UpdateRow { model: self, counts: &mut counts, w, penalty });
-            dispatch(Spread { model: self, counts: &mut counts, w, ratio });
-            sums.iter_mut().zip(&*w).for_each(|(sum, w)| *sum += w.f64());
-        }
-        sums
-    }
-
-    fn loss<T: Pixel<Real = R>>(&self, x: Rows<'_, T>, w: &[R], control: &Control) -> Result<f64> {
-        let k = self.sums.len();
-        let mut total = 0.0;
-        control.expect(x.n() as u64);
-        pass(
-            x.n(),
-            block_rows(x.n()),
-            control,
-            &mut [] as &mut [u8],
-            |range, _| {
-                let mut scratch = Vec::new();
-                let block = x.block(range.clone(), &mut scratch);
-                let mut counts = Counts::default();
-                let mut sum = 0.0;
-                for (i, w) in w[range.start * k..range.end * k].chunks(k).enumerate() {
-                    dispatch(Collect { row: block.row(i), counts: &mut counts });
-                    dispatch(Ratios { model: self, counts: &mut counts, w });
-                    sum += counts.loss(&self.weights);
-                    sum += w.iter().zip(&self.sums).map(|(w, s)| w.f64() * s).sum::<f64>();
-                }
-                sum
-            },
-            |part| total += part,
-        )?;
-        Ok(total)
-    }
-}
-
-/// Mean of all values.
+/// Returns the mean of all values.
 pub fn mean<T: Pixel>(x: Rows<'_, T>, control: &Control) -> Result<f64> {
     let mut total = 0.0;
     control.expect(x.n() as u64);

@@ -1,14 +1,25 @@
 //! The maps W of known spectra H: non-negative least squares, row by row, exactly (Lawson & Hanson 1974; Bro & De Jong
 //! 1997 work on `H Hᵀ` and `X Hᵀ` as here).
 
-use super::{Penalty, block_rows, update};
+use super::parameters::{Penalty, block_rows, count_components};
+use super::update;
 use crate::engine::pass::pass;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::{pack_offset, project, tile_rows, tiles};
 use crate::{Control, Result, Rows};
 
-/// For every row x of X the w ≥ 0 that minimises ½ Σ ω (x − w H)² + penalty. Spectra that depend on others get no more
-/// than their fair due: of several equal minima one is chosen, the same for the same row.
+/// Fills `w` (n × k), for every row x of X the w ≥ 0 that minimises ½ Σ ω (x − w H)² + penalty. Where spectra depend on
+/// others, one of several equal minima is chosen, the same for the same row.
+///
+/// ```
+/// use emcore::methods::nmf::{Penalty, least_squares};
+/// use emcore::{Control, Rows};
+///
+/// let (x, h, mut w) = ([2.0, 3.0, 4.0], [1.0, 1.0, 0.0, 0.0, 0.5, 2.0], [0.0; 2]);
+/// least_squares(Rows::from_slice(&x, 1, 3), &h, None, Penalty::default(), &mut w, &Control::new())?;
+/// assert!(w.iter().all(|w: &f64| (w - 2.0).abs() < 1e-9));
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn least_squares<T: Pixel>(
     x: Rows<'_, T>,
     h: &[f64],
@@ -17,7 +28,8 @@ pub fn least_squares<T: Pixel>(
     w: &mut [T::Real],
     control: &Control,
 ) -> Result<()> {
-    let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    let (n, d) = (x.n(), x.d());
+    let k = count_components((n, d), w.len(), h.len(), weights)?;
     let weight = |j: usize| weights.map_or(1.0, |w| w[j]);
     let rooted = Vec::from_iter(h.iter().enumerate().map(|(j, h)| h * weight(j % d).sqrt()));
     let mut gram = update::gram(&rooted, k);
@@ -65,7 +77,7 @@ pub struct NonNegative {
 const DEPENDENT: f64 = 1e-11;
 
 impl NonNegative {
-    /// For one k × k Gram matrix.
+    /// Makes it for one k × k Gram matrix.
     pub fn new(gram: &[f64], k: usize) -> Self {
         let mut new = Self {
             gram: Vec::new(),
@@ -81,7 +93,7 @@ impl NonNegative {
         new
     }
 
-    /// Another Gram matrix.
+    /// Takes another Gram matrix.
     pub fn set_gram(&mut self, gram: &[f64]) {
         self.gram.clear();
         self.gram.extend_from_slice(gram);
@@ -93,7 +105,7 @@ impl NonNegative {
         self.start.1.clone_from(&self.factor);
     }
 
-    /// The minimiser.
+    /// Returns the minimiser.
     pub fn solve(&mut self) -> &[f64] {
         self.free.clone_from(&self.start.0);
         self.factor.copy_from_slice(&self.start.1);
@@ -124,7 +136,7 @@ impl NonNegative {
         &self.w
     }
 
-    /// The component at zero along which the objective falls most, if it does beyond rounding.
+    /// Returns the component at zero along which the objective falls most, if it does beyond rounding.
     fn steepest(&self) -> Option<usize> {
         let mut best = (0.0, None);
         for t in (0..self.k).filter(|t| !self.free.contains(t)) {
@@ -141,7 +153,7 @@ impl NonNegative {
         best.1
     }
 
-    /// Move from `w` towards `trial` as far as all stay positive, free what hits zero, and try again.
+    /// Moves from `w` towards `trial` as far as all stay positive, frees what hits zero, and tries again.
     fn step_back(&mut self) {
         while self.trial[..self.free.len()].iter().any(|&x| x <= 0.0) {
             let mut step = 1.0f64;
@@ -176,7 +188,7 @@ impl NonNegative {
         }
     }
 
-    /// Free component `t`: one more row of the Cholesky factor; false when it depends on the free ones.
+    /// Frees component `t`, one more row of the Cholesky factor; false when it depends on the free ones.
     fn add(&mut self, t: usize) -> bool {
         let (k, p) = (self.k, self.free.len());
         let mut pivot = self.gram[t * k + t];
@@ -197,7 +209,7 @@ impl NonNegative {
         independent
     }
 
-    /// `trial`: the unconstrained minimiser over the free components.
+    /// Sets `trial` to the unconstrained minimiser over the free components.
     fn least_squares(&mut self) {
         let (k, m) = (self.k, self.free.len());
         for p in 0..m {

@@ -6,9 +6,9 @@
 //! about 6 visits of the counts of a row, each of k² / 2 + 3 k multiplications.
 
 use super::counts::{Collect, Counts, Curvature, Widen};
-use super::kullback::{FLOOR, Model};
 use super::least_squares::NonNegative;
-use super::{Penalty, block_rows};
+use super::parameters::{Penalty, block_rows, count_components};
+use super::spectra::{FLOOR, Spectra};
 use crate::engine::pass::pass;
 use crate::engine::simd::{Pixel, Real, dispatch};
 use crate::{Control, Result, Rows};
@@ -25,8 +25,18 @@ const BEYOND: f64 = 0.25;
 /// Rounding of a slope, and of a step as part of the counts.
 const ROUNDING: f64 = 1e-13;
 
-/// Fill `w` row by row, until a step moves at most `tol` of the counts of a row and promises at most `tol`² of the
+/// Fills `w` row by row, until a step moves at most `tol` of the counts of a row and promises at most `tol`² of the
 /// likelihood of one, with at most `max_iter` steps.
+///
+/// ```
+/// use emcore::methods::nmf::{Penalty, likelihood};
+/// use emcore::{Control, Rows};
+///
+/// let (x, h, mut w) = ([2u8, 6, 8], [0.5, 0.5, 0.0, 0.0, 0.2, 0.8], [0.0; 2]);
+/// likelihood(Rows::from_slice(&x, 1, 3), &h, None, Penalty::default(), 50, 1e-4, &mut w, &Control::new())?;
+/// assert!(((w[0] + w[1]) as f64 - 16.0).abs() < 1e-4);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 #[allow(clippy::too_many_arguments)]
 pub fn likelihood<T: Pixel>(
     x: Rows<'_, T>,
@@ -38,13 +48,14 @@ pub fn likelihood<T: Pixel>(
     w: &mut [T::Real],
     control: &Control,
 ) -> Result<()> {
-    let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    let (n, d) = (x.n(), x.d());
+    let k = count_components((n, d), w.len(), h.len(), weights)?;
     let weight = |j: usize| weights.map_or(1.0, |w| w[j]);
     let sums = Vec::from_iter(h.chunks(d).map(|h| h.iter().enumerate().map(|(j, h)| h * weight(j)).sum::<f64>()));
     let scaled =
         Vec::from_iter(h.iter().enumerate().map(|(i, h)| if sums[i / d] > 0.0 { h / sums[i / d] } else { 0.0 }));
     // Of a row whose counts are parts of one.
-    let model = Model::<f64>::new(&scaled, weights, FLOOR / d as f64, d);
+    let spectra = Spectra::<f64>::new(&scaled, weights, FLOOR / d as f64, d);
     control.expect(n as u64);
     pass(
         n,
@@ -55,7 +66,7 @@ pub fn likelihood<T: Pixel>(
             let mut scratch = Vec::new();
             let block = x.block(range, &mut scratch);
             let mut counts = Counts::default();
-            let mut newton = Newton::new(&model, &sums, penalty);
+            let mut newton = Newton::new(&spectra, &sums, penalty);
             for (i, w) in w.chunks_mut(k).enumerate() {
                 dispatch(Collect { row: block.row(i), counts: &mut counts });
                 let total: f64 = counts.values.iter().map(|x| x.f64()).sum();
@@ -75,7 +86,7 @@ pub fn likelihood<T: Pixel>(
 
 /// One row at a time, in shares `w ΣH / Σx`.
 struct Newton<'a> {
-    model: &'a Model<f64>,
+    spectra: &'a Spectra<f64>,
     sums: &'a [f64],
     penalty: Penalty,
     /// Of the row, as parts of one.
@@ -91,10 +102,10 @@ struct Newton<'a> {
 }
 
 impl<'a> Newton<'a> {
-    fn new(model: &'a Model<f64>, sums: &'a [f64], penalty: Penalty) -> Self {
+    fn new(spectra: &'a Spectra<f64>, sums: &'a [f64], penalty: Penalty) -> Self {
         let (k, zeros) = (sums.len(), vec![0.0; sums.len()]);
         Self {
-            model,
+            spectra,
             sums,
             penalty,
             counts: Counts::default(),
@@ -150,21 +161,21 @@ impl<'a> Newton<'a> {
         }
     }
 
-    /// `above` of the trial and, if it is asked for, the curvature.
+    /// Finds `above` of the trial and, if it is asked for, the curvature.
     fn visit(&mut self, curved: bool) {
         let curvature = if curved { &mut self.curvature[..] } else { &mut [] };
-        let (model, counts, above) = (self.model, &mut self.counts, &mut self.above[..]);
-        dispatch(Curvature { model, counts, w: &self.trial, above, curvature });
+        let (spectra, counts, above) = (self.spectra, &mut self.counts, &mut self.above[..]);
+        dispatch(Curvature { spectra, counts, w: &self.trial, above, curvature });
     }
 
-    /// What a share of the trial costs: the slope of all but the logarithms.
+    /// Returns what a share of the trial costs: the slope of all but the logarithms.
     fn price(&self, t: usize, total: f64) -> f64 {
         let sum = self.sums[t];
         if sum > 0.0 { 1.0 + (self.penalty.l1 + self.penalty.l2 * total * self.trial[t] / sum) / sum } else { 1.0 }
     }
 
-    /// The step from the shares, which are the trial, to the minimum of the quadratic model: how far it goes, and how
-    /// much the sum would fall at the slope here.
+    /// Takes the step from the shares, which are the trial, to the minimum of the quadratic model; returns how far it
+    /// goes, and how much the sum would fall at the slope here.
     fn aim(&mut self, total: f64) -> (f64, f64) {
         let k = self.sums.len();
         for t in 0..k {

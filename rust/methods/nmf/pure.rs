@@ -1,19 +1,27 @@
 //! Rows that are purest: successive projection (Araujo et al. 2001; Gillis & Vavasis 2014).
 
-use super::block_rows;
+use super::parameters::{block_rows, check_weights};
 use crate::engine::pass::pass;
 use crate::engine::simd::{Pixel, Real};
-use crate::{Control, Result, Rows};
+use crate::{Control, Error, Result, Rows};
 
-/// Indices of up to k rows such that all others are nearly mixtures of them: each is, of the rows scaled to sum 1, the one
-/// farthest from the span of those before. Fewer than k when the rows span less. k passes over X.
+/// Gives the indices of up to k rows such that all others are nearly mixtures of them: each is, of the rows scaled to sum 1,
+/// the one farthest from the span of those before. Fewer than k when the rows span less. k passes over X.
+///
+/// ```
+/// use emcore::methods::nmf::pure_rows;
+/// use emcore::{Control, Rows};
+///
+/// let x = [1u8, 1, 0, 1, 2, 1, 0, 3, 3];
+/// assert_eq!(pure_rows(Rows::from_slice(&x, 3, 3), 2, None, &Control::new()), Ok(vec![0, 2]));
+/// ```
 pub fn pure_rows<T: Pixel>(x: Rows<'_, T>, k: usize, weights: Option<&[f64]>, control: &Control) -> Result<Vec<usize>> {
-    let mut known = vec![0.0; 2 * x.n()];
+    let mut state = vec![0.0; 2 * x.n()];
     choose(
         x.d(),
         k,
         weights,
-        |newest| farthest(x, &mut known, newest, weights, control),
+        |newest| farthest(x, &mut state, newest, weights, control),
         |index| {
             let mut scratch = Vec::new();
             Ok(x.block(index..index + 1, &mut scratch).row(0).iter().map(|x| x.real().f64()).collect())
@@ -21,31 +29,36 @@ pub fn pure_rows<T: Pixel>(x: Rows<'_, T>, k: usize, weights: Option<&[f64]>, co
     )
 }
 
-/// What a pass finds: a squared distance from the span, and whose it is.
-pub type Far = (f64, Option<usize>);
+/// A squared distance from the span, and the row that has it.
+pub type Farthest = (f64, Option<usize>);
 
-/// [`pure_rows`], wherever they are: `farthest(newest direction)` is one pass over all of them, `row(index)` gives one.
+/// Chooses [`pure_rows`], wherever the rows are: `farthest(newest direction)` is one pass over all, `row(index)` gives one.
 pub fn choose(
     d: usize,
     k: usize,
     weights: Option<&[f64]>,
-    mut farthest: impl FnMut(Option<&[f64]>) -> Result<Far>,
+    mut farthest: impl FnMut(Option<&[f64]>) -> Result<Farthest>,
     mut row: impl FnMut(usize) -> Result<Vec<f64>>,
 ) -> Result<Vec<usize>> {
+    check_weights(d, weights)?;
     let weights = Vec::from_iter((0..d).map(|j| weights.map_or(1.0, |w| w[j])));
     let mut basis: Vec<Vec<f64>> = Vec::new();
-    let mut found = Vec::new();
+    let mut chosen = Vec::new();
     let mut largest = 0.0;
-    while found.len() < k {
+    while chosen.len() < k {
         let (far, best) = farthest(basis.last().map(|q| &q[..]))?;
         largest = f64::max(largest, far);
         let Some(index) = best else { break };
-        if far <= 1e-12 * largest || found.contains(&index) {
+        if far <= 1e-12 * largest || chosen.contains(&index) {
             break;
         }
-        found.push(index);
+        chosen.push(index);
         // The direction of this row that is orthogonal to the others, as it multiplies raw rows: times ω.
-        let mut q = Vec::from_iter(row(index)?.iter().zip(&weights).map(|(x, w)| x * w));
+        let values = row(index)?;
+        if values.len() != d {
+            return Err(Error::invalid("row", format!("{} values for {d} features", values.len())));
+        }
+        let mut q = Vec::from_iter(values.iter().zip(&weights).map(|(x, w)| x * w));
         for _ in 0..2 {
             for b in &basis {
                 let along: f64 = q.iter().zip(b).zip(&weights).map(|((q, b), w)| q * b / w).sum();
@@ -56,19 +69,25 @@ pub fn choose(
         q.iter_mut().for_each(|q| *q /= norm);
         basis.push(q);
     }
-    Ok(found)
+    Ok(chosen)
 }
 
-/// One pass: the row farthest from the span, of which `newest` is the last direction (none yet: it is empty). `known` keeps
-/// two numbers of each row: 1 / sum, and its squared distance from the span so far.
+/// Finds, in one pass, the row farthest from the span, of which `newest` is the last direction (none yet: it is empty).
+/// `state` holds two numbers of each row: 1 / sum, and its squared distance from the span so far.
 pub fn farthest<T: Pixel>(
     x: Rows<'_, T>,
-    known: &mut [f64],
+    state: &mut [f64],
     newest: Option<&[f64]>,
     weights: Option<&[f64]>,
     control: &Control,
-) -> Result<Far> {
+) -> Result<Farthest> {
     let (n, d) = (x.n(), x.d());
+    check_weights(d, weights)?;
+    if state.len() != 2 * n || newest.is_some_and(|newest| newest.len() != d) {
+        let lengths = (state.len(), newest.map(<[f64]>::len));
+        let message = format!("2 n and d values are needed, got {lengths:?} for {n} x {d}");
+        return Err(Error::invalid("state and newest", message));
+    }
     let weights = Vec::from_iter((0..d).map(|j| weights.map_or(1.0, |w| w[j])));
     let mut best = (0.0, None);
     control.expect(n as u64);
@@ -76,31 +95,31 @@ pub fn farthest<T: Pixel>(
         n,
         block_rows(n),
         control,
-        known,
-        |range, known| {
+        state,
+        |range, state| {
             let mut scratch = Vec::new();
             let block = x.block(range.clone(), &mut scratch);
             let mut best = (0.0, None);
-            for (i, known) in known.chunks_exact_mut(2).enumerate() {
+            for (i, state) in state.chunks_exact_mut(2).enumerate() {
                 let row = block.row(i).iter().map(|x| x.real().f64());
                 match newest {
                     None => {
                         let sum: f64 = row.clone().zip(&weights).map(|(x, w)| x * w).sum();
-                        known[0] = if sum > 0.0 { 1.0 / sum } else { 0.0 };
-                        known[1] = row.zip(&weights).map(|(x, w)| w * x * x).sum::<f64>() * known[0] * known[0];
+                        state[0] = if sum > 0.0 { 1.0 / sum } else { 0.0 };
+                        state[1] = row.zip(&weights).map(|(x, w)| w * x * x).sum::<f64>() * state[0] * state[0];
                     }
                     Some(q) => {
-                        let along = row.zip(q).map(|(x, q)| x * q).sum::<f64>() * known[0];
-                        known[1] = (known[1] - along * along).max(0.0);
+                        let along = row.zip(q).map(|(x, q)| x * q).sum::<f64>() * state[0];
+                        state[1] = (state[1] - along * along).max(0.0);
                     }
                 }
-                if known[1] > best.0 {
-                    best = (known[1], Some(range.start + i));
+                if state[1] > best.0 {
+                    best = (state[1], Some(range.start + i));
                 }
             }
             best
         },
-        |part: Far| {
+        |part: Farthest| {
             if part.0 > best.0 {
                 best = part;
             }

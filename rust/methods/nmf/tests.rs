@@ -1,4 +1,5 @@
 use super::*;
+use crate::Error;
 use least_squares::NonNegative;
 
 /// Repeatable numbers in [0, 1).
@@ -178,7 +179,40 @@ fn canonical_factors_have_the_same_product() {
     let mut w = Vec::from_iter((0..n * k).map(|_| number()));
     let mut h = Vec::from_iter((0..k * d).map(|_| number()));
     let before = product(&w, &h, k);
-    canonical(&mut w, &mut h, k, None, true);
+    canonical((n, d), &mut w, &mut h, None, parameters(Solver::Hals, Loss::Frobenius)).unwrap();
     assert!(product(&w, &h, k).iter().zip(&before).all(|(a, b)| (a - b).abs() < 1e-12));
     assert!(h.chunks(d).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12));
+}
+
+/// What is given to a factorisation goes wrong one at a time, and is named.
+#[test]
+fn lengths_that_do_not_fit_are_named() {
+    let (x, p, control) = ([1.0; 12], parameters(Solver::Hals, Loss::Frobenius), Control::new());
+    let (rows, penalty) = (Rows::from_slice(&x, 3, 4), Penalty::default());
+    let [w, h, long] = [vec![1.0; 6], vec![1.0; 8], vec![1.0; 9]];
+    let named = |result: Result<()>| match result {
+        Err(Error::Invalid { argument, .. }) => argument,
+        other => panic!("{other:?}"),
+    };
+    for (w, h, weights, argument) in [
+        (&w, &long, None, "H"),
+        (&w, &vec![], None, "H"),
+        (&long, &h, None, "W and H"),
+        (&w, &h, Some(&long[..]), "weights"),
+        (&w, &h, Some(&[1.0, 1.0, 0.0, 1.0][..]), "weights"),
+    ] {
+        for p in [p, parameters(Solver::Mu, Loss::KullbackLeibler)] {
+            let (mut w, mut h) = (w.clone(), h.clone());
+            assert_eq!(named(visit(rows, &mut w, &h, weights, p, true, 1.0, &control).map(drop)), argument);
+            assert_eq!(named(loss(rows, &w, &h, weights, p.loss, None, &control).map(drop)), argument);
+            assert_eq!(named(likelihood(rows, &h, weights, penalty, 9, 0.0, &mut w, &control)), argument);
+            assert_eq!(named(least_squares(rows, &h, weights, penalty, &mut w, &control)), argument);
+            assert_eq!(named(canonical((3, 4), &mut w, &mut h, weights, p)), argument);
+            assert_eq!(named(nmf(rows, &mut w, &mut h, weights, p, &control).map(drop)), argument);
+        }
+    }
+    let mut state = vec![0.0; 6];
+    assert_eq!(named(farthest(rows, &mut state[..5], None, None, &control).map(drop)), "state and newest");
+    assert_eq!(named(farthest(rows, &mut state, Some(&[0.0]), None, &control).map(drop)), "state and newest");
+    assert_eq!(named(pure_rows(rows, 2, Some(&long), &control).map(drop)), "weights");
 }

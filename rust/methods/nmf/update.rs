@@ -1,6 +1,6 @@
 //! The small updates, for fixed products, of 16 rows of W or 16 columns of H side by side.
 
-use super::{Parameters, Solver};
+use super::parameters::{Parameters, Solver};
 use crate::engine::panel::Panel;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 
@@ -10,7 +10,7 @@ pub const LANES: usize = 16;
 /// The same component of [`LANES`] rows of W.
 pub type Lane<R> = [R; LANES];
 
-/// `H Hᵀ` of k × d values, in f64.
+/// Returns `H Hᵀ` of k × d values, in f64.
 pub fn gram(h: &[f64], k: usize) -> Vec<f64> {
     dispatch(Gram { h, k })
 }
@@ -44,14 +44,14 @@ impl WithSimd for Gram<'_> {
     }
 }
 
-/// k × d values times `factors`, packed in lines.
+/// Packs k × d values times `factors` in lines.
 pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
     let mut panel = Panel::zeros(h.len() / k, k);
     pack_into(h, factors, &mut panel);
     panel
 }
 
-/// [`pack`] where there is room already.
+/// Packs as [`pack`] does, into a panel that there is already.
 pub fn pack_into<R: Real>(h: &[f64], factors: Option<&[f64]>, panel: &mut Panel<R>) {
     let d = panel.d();
     for (line, j) in (0..d).step_by(R::LINE).enumerate() {
@@ -66,7 +66,7 @@ pub fn pack_into<R: Real>(h: &[f64], factors: Option<&[f64]>, panel: &mut Panel<
     }
 }
 
-/// Write the k × d values of a sum that was packed in lines for arithmetic of type `R`.
+/// Writes the k × d values of a sum that was packed in lines for arithmetic of type `R`.
 pub fn unpack<R: Real>(panel: &Panel<f64, R>, h: &mut [f64]) {
     let d = panel.d();
     for (line, j) in (0..d).step_by(R::LINE).enumerate() {
@@ -77,7 +77,21 @@ pub fn unpack<R: Real>(panel: &Panel<f64, R>, h: &mut [f64]) {
     }
 }
 
-/// Fill the upper half of a symmetric k × k matrix from the lower.
+/// Returns √ω of each feature.
+pub fn root_of(weights: Option<&[f64]>) -> Option<Vec<f64>> {
+    weights.map(|weights| Vec::from_iter(weights.iter().map(|w| w.sqrt())))
+}
+
+/// Multiplies (or divides) every row of `values` by the roots of the weights.
+pub fn scale(values: &mut [f64], root: Option<&[f64]>, by: impl Fn(f64, f64) -> f64) {
+    if let Some(root) = root {
+        for row in values.chunks_mut(root.len()) {
+            row.iter_mut().zip(root).for_each(|(x, &r)| *x = by(*x, r));
+        }
+    }
+}
+
+/// Fills the upper half of a symmetric k × k matrix from the lower.
 pub fn mirror(matrix: &mut [f64], k: usize) {
     for s in 0..k {
         for t in 0..s {
@@ -86,62 +100,62 @@ pub fn mirror(matrix: &mut [f64], k: usize) {
     }
 }
 
-/// Rows `w` of W (r × k), as lanes.
+/// Puts rows `w` of W (r × k) into lanes.
 #[inline(always)]
 pub fn to_lanes<R: Real>(w: &[R], k: usize, lanes: &mut [Lane<R>]) {
     if w.len() < LANES * k {
         lanes.fill([R::ZERO; LANES]);
     }
     for (at, rows) in w.chunks(4 * k).enumerate() {
-        let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
-        for t in (0..turned).step_by(4) {
+        let transposed = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
+        for t in (0..transposed).step_by(4) {
             let four = |r: usize| rows[r * k + t..][..4].try_into().expect("four values");
             for (lane, x) in lanes[t..].iter_mut().zip(R::transpose([four(0), four(1), four(2), four(3)])) {
                 lane[4 * at..4 * at + 4].copy_from_slice(&x);
             }
         }
         for (i, row) in rows.chunks(k).enumerate() {
-            for (lane, &x) in lanes[turned..].iter_mut().zip(&row[turned..]) {
+            for (lane, &x) in lanes[transposed..].iter_mut().zip(&row[transposed..]) {
                 lane[4 * at + i] = x;
             }
         }
     }
 }
 
-/// Lanes back into rows of W.
+/// Puts lanes back into rows of W.
 #[inline(always)]
 pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
     for (at, rows) in w.chunks_mut(4 * k).enumerate() {
-        let turned = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
-        for t in (0..turned).step_by(4) {
+        let transposed = if rows.len() == 4 * k { k / 4 * 4 } else { 0 };
+        for t in (0..transposed).step_by(4) {
             let four = |j: usize| lanes[t + j][4 * at..4 * at + 4].try_into().expect("four values");
             for (row, x) in rows.chunks_exact_mut(k).zip(R::transpose([four(0), four(1), four(2), four(3)])) {
                 row[t..t + 4].copy_from_slice(&x);
             }
         }
         for (i, row) in rows.chunks_mut(k).enumerate() {
-            for (x, lane) in row[turned..].iter_mut().zip(&lanes[turned..]) {
+            for (x, lane) in row[transposed..].iter_mut().zip(&lanes[transposed..]) {
                 *x = lane[4 * at + i];
             }
         }
     }
 }
 
-/// New w for fixed products `c`, by the inner sweeps; returns the violation of HALS in the first. `spare` is as large as w.
+/// Updates w for fixed products `c` by the inner sweeps; returns the violation of HALS in the first. `new`: as large as w.
 #[inline(always)]
-pub fn sweeps<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], spare: &mut [Lane<R>], gram: &[R], l1: R, p: Parameters) -> R {
+pub fn sweeps<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R], l1: R, p: Parameters) -> R {
     let mut violation = R::ZERO;
     for sweep in 0..p.inner_sweeps {
         match p.solver {
             Solver::Hals if sweep == 0 => violation = hals(w, c, gram, l1),
             Solver::Hals => _ = hals(w, c, gram, l1),
-            Solver::Mu => mu(w, c, spare, gram, l1),
+            Solver::Mu => mu(w, c, new, gram, l1),
         }
     }
     violation
 }
 
-/// One HALS sweep over the components of some rows: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t + l1) / g_tt)`, where
+/// Makes one HALS sweep over the components of some rows: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t + l1) / g_tt)`, where
 /// `gram` holds l2 already. Returns the violation Σ|projected gradient| before each step.
 #[inline(always)]
 fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
@@ -160,8 +174,8 @@ fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
         for l in 0..LANES {
             let (old, slope) = (w[t][l], gradient[l] - c[t][l]);
             let size = if slope < R::ZERO { R::ZERO - slope } else { slope };
-            let held = old == R::ZERO && slope > R::ZERO;
-            violation[l] += if held { R::ZERO } else { size };
+            let bound = old == R::ZERO && slope > R::ZERO;
+            violation[l] += if bound { R::ZERO } else { size };
             let new = old - slope * inverse;
             w[t][l] = if new > R::ZERO { new } else { R::ZERO };
         }
@@ -169,7 +183,7 @@ fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
     violation.into_iter().sum()
 }
 
-/// One multiplicative update of some rows: `w_t ← w_t c_t / (Σ_s g_ts w_s + l1)`, where `gram` holds l2 already.
+/// Makes one multiplicative update of some rows: `w_t ← w_t c_t / (Σ_s g_ts w_s + l1)`, where `gram` holds l2 already.
 #[inline(always)]
 fn mu<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R], l1: R) {
     let k = w.len();
@@ -190,7 +204,7 @@ fn mu<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R]
     w.copy_from_slice(new);
 }
 
-/// New H from `Wᵀ W` and `Wᵀ X` (k × d) by the same steps, a column per lane; returns the violation of HALS.
+/// Updates H from `Wᵀ W` and `Wᵀ X` (k × d) by the same steps, a column per lane; returns the violation of HALS.
 pub fn columns(h: &mut [f64], wtw: &[f64], wtx: &[f64], p: Parameters) -> f64 {
     dispatch(Columns { h, wtw, wtx, p })
 }
@@ -212,7 +226,7 @@ impl WithSimd for Columns<'_> {
         let d = h.len() / k;
         let mut gram = wtw.to_vec();
         (0..k).for_each(|t| gram[t * k + t] += p.on_h.l2);
-        let [mut lanes, mut above, mut spare] = [(); 3].map(|()| vec![[0.0; LANES]; k]);
+        let [mut lanes, mut above, mut workspace] = [(); 3].map(|()| vec![[0.0; LANES]; k]);
         let mut violation = 0.0;
         for j in (0..d).step_by(LANES) {
             let width = LANES.min(d - j);
@@ -223,7 +237,7 @@ impl WithSimd for Columns<'_> {
                 lanes[t][width..].fill(0.0);
                 above[t][width..].fill(0.0);
             }
-            violation += sweeps(&mut lanes, &above, &mut spare, &gram, p.on_h.l1, p);
+            violation += sweeps(&mut lanes, &above, &mut workspace, &gram, p.on_h.l1, p);
             for t in 0..k {
                 h[t * d + j..t * d + j + width].copy_from_slice(&lanes[t][..width]);
             }

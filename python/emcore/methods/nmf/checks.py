@@ -7,22 +7,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.validation import as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.methods.nmf.settings import Penalty
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.moments import checked_range
 from emcore.outofcore.sources import Source
 
 
-def penalties(
-    shape: tuple[int, ...], alpha_W: Any, alpha_H: Any, l1_ratio: Any
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """``(l1, l2)`` for W and for H, scaled by the number of features and of rows as scikit-learn does."""
+def penalties(shape: tuple[int, ...], alpha_W: Any, alpha_H: Any, l1_ratio: Any) -> tuple[Penalty, Penalty]:
+    """On W and on H, scaled by the number of features and of rows as scikit-learn does."""
     on_w = check_number(alpha_W, "alpha_W", 0)
     if isinstance(alpha_H, str):
         check_option(alpha_H, ["same"], "alpha_H")
     on_h = on_w if isinstance(alpha_H, str) else check_number(alpha_H, "alpha_H", 0)
     ratio = check_number(l1_ratio, "l1_ratio", 0, 1)
     n, d = shape
-    return (d * on_w * ratio, d * on_w * (1 - ratio)), (n * on_h * ratio, n * on_h * (1 - ratio))
+    on_w, on_h = d * on_w, n * on_h
+    return Penalty(on_w * ratio, on_w * (1 - ratio)), Penalty(on_h * ratio, on_h * (1 - ratio))
 
 
 def check_weights(weights: ArrayLike | None, d: int) -> NDArray[np.float64] | None:

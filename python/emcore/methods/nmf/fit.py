@@ -1,14 +1,14 @@
 """Non-negative factors: which few spectra H and maps W make up the rows of X, ``X ≈ W H``."""
 
 import os
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore import _emcore
+from emcore.core.documentation import documented
 from emcore.core.validation import as_rows, check_count, check_number, check_option
-from emcore.methods.nmf import out_of_core as of_source
 from emcore.methods.nmf.checks import (
     check_weights,
     checked_rows,
@@ -17,6 +17,9 @@ from emcore.methods.nmf.checks import (
     real_of,
     source_of_size,
 )
+from emcore.methods.nmf.in_memory import InMemory
+from emcore.methods.nmf.out_of_core import OutOfCore, row_bytes, sums_bytes
+from emcore.methods.nmf.settings import Parameters
 from emcore.methods.nmf.starts import custom, start
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.open import open_rows
@@ -38,6 +41,7 @@ class Factors(NamedTuple):
     loss: float
 
 
+@documented()
 def nmf(
     X: ArrayLike,
     n_components: int | None = None,
@@ -68,7 +72,7 @@ def nmf(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Not negative. Any pixel type; it is not converted. What is outside memory may have several navigation axes.
+        Not negative. Any pixel type; it is not converted. What is out of core may have several navigation axes.
     n_components : int
         k. Default: as many rows as `H0` has, else the smaller of n and d.
     solver : {"hals", "mu"}
@@ -95,11 +99,8 @@ def nmf(
         Where ``init="custom"`` starts; not changed.
     weights : array-like, shape (d,)
         Factor of each feature's share of the loss, positive.
-    memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
-        used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
-    checkpoint : path, optional
-        Keep what is known after each full pass in this file, from which a job that was killed goes on.
+    %(memory)s
+    %(checkpoint)s
 
     Returns
     -------
@@ -144,68 +145,40 @@ def nmf(
     if loss == "kullback-leibler" and sweeps != 1:
         raise ValueError(f"inner_sweeps={sweeps} is for loss='frobenius'; with 'kullback-leibler' leave it at 1")
     tol = check_number(tol, "tol", 0)
-    outside = isinstance(rows, Source)
-    if not outside:
+    if isinstance(rows, Source):
+        real = real_of(rows)
+    else:
         rows, real = checked_rows(rows)
     per_feature = check_weights(weights, rows.shape[1])
-    penalty_w, penalty_h = penalties(rows.shape, alpha_W, alpha_H, l1_ratio)
+    on_w, on_h = penalties(rows.shape, alpha_W, alpha_H, l1_ratio)
     k = count_components(rows, n_components, init, H0)
     if init != "custom" and (W0 is not None or H0 is not None):
         raise ValueError(f"W0 and H0 are used with init='custom' only, not with init={init!r}")
-    given: dict[str, Any] = {
-        "mu": solver == "mu",
-        "kullback_leibler": loss == "kullback-leibler",
-        "inner_sweeps": sweeps,
-        "penalty_w": penalty_w,
-        "penalty_h": penalty_h,
-        "weights": per_feature,
-    }
-    if outside:
-        return _outside(rows, k, init, given, max_iter, tol, random_state, W0, H0, memory, checkpoint)
-    if init == "custom":
-        w, h = custom(rows.shape, k, W0, H0)
+    parameters = Parameters(solver, loss, sweeps, max_iter, tol, on_w, on_h)
+    data: InMemory | OutOfCore
+    if isinstance(rows, Source):
+        settings = {"n_components": k, "init": init, **asdict(parameters), "weights": per_feature}
+        del settings["max_iter"]  # a job may be given more
+        settings |= {"random_state": repr(random_state)} if init == "random" else {}
+        settings |= {name: np.asarray(value) for name, value in (("W0", W0), ("H0", H0)) if value is not None}
+        sizes = row_bytes(k, real, init), sums_bytes(rows.shape[1], k)
+        data = _out_of_core(begin(rows, "nmf", memory, checkpoint, settings, *sizes))
     else:
-        w, h = start(rows, k, init, solver, random_state, per_feature)
-    w = np.array(w, dtype=real_of(rows), order="C")
-    h = np.array(h, dtype=np.float64, order="C")
-    n_iter, _, reached = _emcore.nmf(rows, w, h, max_iter=max_iter, tol=tol, **given)
+        data = InMemory(rows)
+
+    def first() -> tuple[NDArray[Any], NDArray[np.float64]]:
+        if init == "custom":
+            return custom(data.shape, k, W0, H0, data.real)
+        return start(data, k, init, solver, random_state, per_feature)
+
+    w, h, n_iter, reached = data.factor(first, parameters, per_feature)
     return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
 
 
-def _outside(
-    source: Source,
-    k: int,
-    init: str,
-    given: dict[str, Any],
-    max_iter: int,
-    tol: float,
-    random_state: Any,
-    W0: Any,
-    H0: Any,
-    memory: Any,
-    checkpoint: Any,
-) -> Factors:
-    """`nmf` of rows outside memory."""
-    real = real_of(source)
-    told = {"n_components": k, "init": init, **given, "tol": tol}
-    if init == "random":
-        told["random_state"] = repr(random_state)
-    for name, value in (("W0", W0), ("H0", H0)):
-        if init == "custom" and value is not None:
-            told[name] = np.asarray(value)
-    fixed = of_source.sums_bytes(source.shape[1], k)
-    passes = begin(source, "nmf", memory, checkpoint, told, of_source.row_bytes(k, real, init), fixed)
+def _out_of_core(passes: Passes) -> OutOfCore:
+    """Rows that are checked in a pass, where their type does not say enough."""
     passes.source = source_of_size(passes)
-    real_now = real_of(passes.source)
-    if (state := passes.checkpoint.load("factors")) is not None:
-        w, h = state["w"], np.empty_like(state["h"])
-    elif init == "custom":
-        w, h = (np.array(factor) for factor in custom(source.shape, k, W0, H0))
-    else:
-        w, h = of_source.start(passes, k, init, given["mu"], random_state, given["weights"], real_now)
-    w, h = np.asarray(w, dtype=real_now, order="C"), np.array(h, dtype=np.float64, order="C")
-    n_iter, _, reached = of_source.factors(passes, w, h, given, max_iter, tol)
-    return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
+    return OutOfCore(passes)
 
 
 def nmf_maps(
@@ -252,8 +225,7 @@ def nmf_maps(
     array([[2., 2.]])
     """
     rows: Any = open_rows(X, memory=memory)
-    outside = isinstance(rows, Source)
-    if outside:
+    if isinstance(rows, Source):
         real = real_of(rows)
     else:
         rows, real = checked_rows(rows)
@@ -264,19 +236,9 @@ def nmf_maps(
     if spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"H has {spectra.shape[1]} features and X has {rows.shape[1]}; they must be the same")
     penalty, _ = penalties(rows.shape, alpha_W, "same", l1_ratio)
-    given: dict[str, Any] = {
-        "kullback_leibler": loss == "kullback-leibler",
-        "max_iter": max_iter,
-        "tol": tol,
-        "penalty_w": penalty,
-        "weights": check_weights(weights, rows.shape[1]),
-    }
-    if outside:
-        passes = _visits(rows, memory, len(spectra))
-        w = of_source.maps(passes, spectra, real_of(passes.source), given)
-    else:
-        w = np.zeros((len(rows), len(spectra)), real_of(rows))
-        _emcore.nmf_maps(rows, w, spectra, **given)
+    per_feature = check_weights(weights, rows.shape[1])
+    data = _visited(rows, memory, len(spectra))
+    w = data.maps(spectra, loss=loss, max_iter=max_iter, tol=tol, penalty=penalty, weights=per_feature)
     return w.astype(real, copy=False)
 
 
@@ -304,25 +266,20 @@ def nmf_loss(
     0.5
     """
     rows: Any = open_rows(X, memory=memory)
-    outside = isinstance(rows, Source)
-    if not outside:
+    if not isinstance(rows, Source):
         rows, _ = checked_rows(rows)
     spectra = as_rows(H, "H", nonnegative=True).astype(np.float64, order="C")
     maps = as_rows(W, "W", nonnegative=True)
     if maps.shape != (len(rows), len(spectra)) or spectra.shape[1] != rows.shape[1]:
         raise ValueError(f"W {maps.shape} times H {spectra.shape} does not have the shape of X {rows.shape}")
-    kullback_leibler = check_option(loss, LOSSES, "loss") == "kullback-leibler"
+    loss = check_option(loss, LOSSES, "loss")
     per_feature = check_weights(weights, rows.shape[1])
-    if outside:
-        passes = _visits(rows, memory, len(spectra))
-        maps = maps.astype(real_of(passes.source), order="C", copy=False)
-        return of_source.loss(passes, maps, spectra, {"kullback_leibler": kullback_leibler, "weights": per_feature})
-    maps = maps.astype(real_of(rows), order="C", copy=False)
-    return _emcore.nmf_loss(rows, maps, spectra, kullback_leibler=kullback_leibler, weights=per_feature)
+    data = _visited(rows, memory, len(spectra))
+    return data.loss(maps.astype(data.real, order="C", copy=False), spectra, loss, per_feature)
 
 
-def _visits(source: Source, memory: Any, k: int) -> Passes:
-    """Passes over checked rows outside memory of which k numbers each are asked."""
-    passes = begin(source, "maps", memory, None, {}, 8 * k, of_source.sums_bytes(source.shape[1], k), quiet=True)
-    passes.source = source_of_size(passes)
-    return passes
+def _visited(rows: Any, memory: Any, k: int) -> InMemory | OutOfCore:
+    """Rows of which k numbers each are asked; those in memory are checked already."""
+    if not isinstance(rows, Source):
+        return InMemory(rows)
+    return _out_of_core(begin(rows, "maps", memory, None, {}, 8 * k, sums_bytes(rows.shape[1], k), quiet=True))

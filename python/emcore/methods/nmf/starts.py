@@ -1,4 +1,4 @@
-"""Where non-negative factors start: from singular vectors, pure rows, random numbers, or what was given."""
+"""Where non-negative factors start: from singular vectors, pure rows, random numbers, or given factors."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,48 +7,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_rows
+from emcore.core.validation import Floats, as_rows
+from emcore.methods.nmf.in_memory import InMemory
+from emcore.methods.nmf.out_of_core import OutOfCore
+from emcore.methods.nmf.settings import Penalty
 from emcore.methods.pca.fit import PCAResult, scores
-from emcore.methods.pca.projection import project
 
 
-def custom(shape: tuple[int, ...], k: int, W0: Any, H0: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def custom(shape: tuple[int, ...], k: int, W0: Any, H0: Any, real: Any) -> tuple[NDArray[Any], Floats]:
+    """Copies of given factors, W of type `real`."""
     factors = []
-    for value, name, wanted in ((W0, "W0", (shape[0], k)), (H0, "H0", (k, shape[1]))):
+    for value, name, wanted, dtype in ((W0, "W0", (shape[0], k), real), (H0, "H0", (k, shape[1]), np.float64)):
         if value is None:
             raise ValueError(f"{name} is missing; init='custom' starts from W0 and H0")
         array = as_rows(value, name, nonnegative=True)
         if array.shape != wanted:
             raise ValueError(f"{name} has shape {array.shape}; data and n_components ask for {wanted}")
-        factors.append(array)
-    return factors[0], factors[1].astype(np.float64)
+        factors.append(np.array(array, dtype=dtype, order="C"))
+    return factors[0], factors[1]
 
 
 def start(
-    rows: NDArray[Any], k: int, init: str, solver: str, random_state: Any, weights: NDArray[np.float64] | None
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    n, d = rows.shape
+    data: InMemory | OutOfCore, k: int, init: str, solver: str, random_state: Any, weights: Floats | None
+) -> tuple[NDArray[Any], Floats]:
+    """W and H, new arrays, for any `init` but "custom"."""
+    n, d = data.shape
     if init == "spa":
-        found = _emcore.pure_rows(rows, k, weights)
-        chosen = rows.take(found) if isinstance(rows, _emcore.PreparedRows) else rows[found]
-        spectra = pure_spectra(chosen, k)
-        maps = _maps(rows, spectra, weights)
-        # A multiplicative update cannot leave zero.
-        return (maps + 1e-3 * maps.mean(), spectra + 1e-3 / d) if solver == "mu" else (maps, spectra)
-    mean = _emcore.mean(rows)
+        spectra = pure_spectra(data.purest(k, weights), k)
+        maps = data.maps(spectra, loss="frobenius", max_iter=1, tol=0.0, penalty=Penalty(), weights=weights)
+        if solver == "mu":  # a multiplicative update cannot leave zero
+            maps += 1e-3 * maps.mean()
+            spectra += 1e-3 / d
+        return maps, spectra
+    mean = data.mean()
     if init == "random":
-        rng = np.random.default_rng(random_state)
-        size = np.sqrt(mean / k)
+        rng, size = np.random.default_rng(random_state), np.sqrt(mean / k)
         h = np.abs(rng.standard_normal((k, d))) * size
-        return np.abs(rng.standard_normal((n, k))) * size, h
-    w, h = nndsvd(*_singular(rows, k, None if weights is None else np.sqrt(weights)))
-    tiny = 1e-6 * np.sqrt(mean)
-    for factor in (w, h):
-        factor[factor < tiny] = np.sqrt(mean) if init == "nndsvda" else 0.0
+        w = np.empty((n, k), data.real)
+        for i in range(0, n, data.chunk):
+            some = w[i : i + data.chunk]
+            some[...] = np.abs(rng.standard_normal(some.shape)) * size
+        return w, h
+    w, directions = data.singular(k, None if weights is None else np.sqrt(weights))
+    tiny, fill = 1e-6 * np.sqrt(mean), np.sqrt(mean) if init == "nndsvda" else 0.0
+    h = nndsvd(w, directions, tiny, fill, data.chunk)
     return w, h if weights is None else h / np.sqrt(weights)
 
 
-def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[Floats, Floats]:
     """
     Maps and spectra from the purest rows, freed from noise by a PCA, and all others as their mixtures.
 
@@ -89,15 +95,7 @@ def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[NDAr
     return np.maximum(mixture, 0), np.maximum(spectra, 0)
 
 
-def _maps(rows: NDArray[Any], spectra: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[Any]:
-    """Of given spectra, by non-negative least squares."""
-    maps = np.zeros((len(rows), len(spectra)), np.float64 if rows.dtype == np.float64 else np.float32)
-    none: dict[str, Any] = {"kullback_leibler": False, "max_iter": 1, "tol": 0.0, "penalty_w": (0.0, 0.0)}
-    _emcore.nmf_maps(rows, maps, spectra, weights=weights, **none)
-    return maps
-
-
-def pure_spectra(chosen: NDArray[Any], k: int) -> NDArray[np.float64]:
+def pure_spectra(chosen: NDArray[Any], k: int) -> Floats:
     """Spectra of sum 1 from up to k pure rows; where there are fewer, their mean stands for the rest."""
     spectra = np.empty((k, chosen.shape[1]))
     spectra[: len(chosen)] = chosen
@@ -105,34 +103,27 @@ def pure_spectra(chosen: NDArray[Any], k: int) -> NDArray[np.float64]:
     return np.asarray(spectra / spectra.sum(axis=1, keepdims=True))
 
 
-def _singular(
-    rows: NDArray[Any], k: int, factors: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Uncentred scores (n, k) and directions (k, d) of the leading singular vectors."""
-    if len(rows) == 1:
-        row = np.asarray(rows, dtype=np.float64) * (1.0 if factors is None else factors)
-        norm = np.linalg.norm(row)
-        return np.full((1, 1), norm), row / norm if norm > 0 else row
-    directions, _, mean, _, _ = _emcore.pca(rows, components=k, center=False, weights=factors, solver="auto", seed=0)
-    return project(rows, directions, mean, False, factors), directions
-
-
-def nndsvd(scores: NDArray[Any], directions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def nndsvd(w: NDArray[Any], directions: NDArray[Any], tiny: float, fill: float, chunk: int) -> Floats:
     """
     Non-negative factors from singular vectors [1]_.
 
-    Of each pair of singular vectors the positive or the negative parts are kept, whichever are larger.
+    Of each pair of singular vectors the positive or the negative parts are taken, whichever are larger.
 
     Parameters
     ----------
-    scores : ndarray, shape (n, k)
-        Left singular vectors times singular values.
+    w : ndarray, shape (n, k)
+        Left singular vectors times singular values; W is put in their place.
     directions : ndarray, shape (k, d)
         Right singular vectors.
+    tiny, fill : float
+        What is less than `tiny` becomes `fill`.
+    chunk : int
+        Rows of `w` that are changed at a time.
 
     Returns
     -------
-    W, H : ndarray, shapes (n, k) and (k, d)
+    ndarray, shape (k, d)
+        H.
 
     References
     ----------
@@ -140,14 +131,27 @@ def nndsvd(scores: NDArray[Any], directions: NDArray[Any]) -> tuple[NDArray[np.f
 
     Examples
     --------
-    >>> W, H = nndsvd(np.array([[-2.0], [-2.0]]), np.array([[-1.0, 0.0]]))
+    >>> W = np.array([[-2.0], [-2.0]])
+    >>> H = nndsvd(W, np.array([[-1.0, 0.0]]), 0.0, 0.0, 2)
     >>> (W @ H).round(6).tolist()
     [[2.0, 0.0], [2.0, 0.0]]
     """
+    chunks = [w[i : i + chunk] for i in range(0, len(w), chunk)]
+    signs, sizes, h = sides(np.sqrt(sum(_squares(some) for some in chunks)), directions)
+    for some in chunks:
+        values = some.astype(np.float64)
+        values[:, 0] = np.abs(values[:, 0])
+        values = np.maximum(values * signs, 0) * sizes
+        values[values < tiny] = fill
+        some[...] = values
+    h[h < tiny] = fill
+    return h
+
+
+def _squares(scores: NDArray[Any]) -> Floats:
+    """Squared norms of the positive and of the negative parts of columns."""
     values = scores.astype(np.float64)
-    signs, sizes, h = sides(np.stack([np.linalg.norm(np.maximum(s * values, 0), axis=0) for s in (1, -1)]), directions)
-    values[:, 0] = np.abs(values[:, 0])
-    return np.maximum(values * signs, 0) * sizes, h
+    return np.stack([(np.maximum(sign * values, 0) ** 2).sum(axis=0) for sign in (1, -1)])
 
 
 def sides(
@@ -172,11 +176,11 @@ def sides(
     signs, sizes, h = np.ones(len(directions)), np.zeros(len(directions)), np.zeros(directions.shape)
     for t, y in enumerate(directions.astype(np.float64)):
         if t == 0:
-            found = [(1.0, np.hypot(*norms[:, t]), np.abs(y))]
+            parts = [(1.0, np.hypot(*norms[:, t]), np.abs(y))]
         else:
-            found = [(1.0, norms[0, t], np.maximum(y, 0)), (-1.0, norms[1, t], np.maximum(-y, 0))]
-        best = int(np.argmax([a * np.linalg.norm(v) for _, a, v in found]))
-        sign, a, v = found[best]
+            parts = [(1.0, norms[0, t], np.maximum(y, 0)), (-1.0, norms[1, t], np.maximum(-y, 0))]
+        best = int(np.argmax([a * np.linalg.norm(v) for _, a, v in parts]))
+        sign, a, v = parts[best]
         b = np.linalg.norm(v)
         if a > 0 and b > 0:
             signs[t], sizes[t] = sign, np.sqrt(b / a)
