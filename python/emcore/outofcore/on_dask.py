@@ -50,7 +50,7 @@ def on_dask(
         digests[_start(block)] = digest
         for of, value in zip(into, of_block, strict=True):
             of.put(block, value)
-    return total, combined([digests[at] for at in sorted(digests)]) if hashed else ""
+    return _aligned(total), combined([digests[at] for at in sorted(digests)]) if hashed else ""
 
 
 def _start(block: Block) -> tuple[int, ...]:
