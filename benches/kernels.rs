@@ -104,13 +104,13 @@ fn k_means(criterion: &mut Criterion) {
     let control = Control::new();
     let mut group = criterion.benchmark_group("kmeans");
     group.sample_size(10);
-    let options = kmeans::Options { max_iter: 10, tol: 0.0, metric: Metric::Euclidean, weights: None };
+    let parameters = kmeans::Parameters { max_iter: 10, tol: 0.0, metric: Metric::Euclidean };
     for (n, d, k) in [(7000, 8320, 6), (262_144, 10, 6), (262_144, 10, 100)] {
         let x = noise(n * d, |x| (x >> 24) as f32);
         let start = Vec::from_iter(x[..k * d].iter().map(|&x| f64::from(x)));
         let rows = Rows::from_slice(&x, n, d);
         group.bench_function(format!("{n}x{d}/{k}"), |bench| {
-            bench.iter(|| black_box(kmeans(rows, &start, &options, &control)));
+            bench.iter(|| black_box(kmeans(rows, &start, None, &parameters, &control)));
         });
     }
 }

@@ -248,6 +248,8 @@ def _prepared(signals: Any) -> Any:
 
 SHAPES = st.tuples(SIDES, SIDES)
 LABEL = {"dtype": "i4", "elements": st.integers(-1, 4)}
+METRICS = st.sampled_from(["euclidean", "cosine"])
+NEAR = {"metric": METRICS, "weights": st.none() | vectors()}
 CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "value_range": ((rows(),), {}),
     "moments": ((rows(),), {}),
@@ -268,6 +270,14 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
              "mask": st.none() | vectors("?", st.booleans())}),
     "pca": ((rows(),), {"components": COUNTS, "center": st.booleans(), "weights": st.none() | vectors(),
             "solver": st.sampled_from(["auto", "exact", "randomized"]), "seed": COUNTS}),
+    "kmeans": ((rows(), matrices("f8")), {"max_iter": COUNTS, "tol": NUMBERS, **NEAR}),
+    "kmeans_seeds": ((rows(), COUNTS), {"draws": vectors(), **NEAR}),
+    "kmeans_nearest": ((rows(), matrices("f8")), NEAR),
+    "kmeans_distances": ((rows(), matrices("f8")), {"metric": METRICS}),
+    "kmeans_spread": ((rows(), vectors(**LABEL), COUNTS), {"metric": METRICS}),
+    "kmeans_visit": ((rows(), matrices("f8"), vectors(**LABEL)), NEAR),
+    "kmeans_farthest": ((rows(), matrices("f8"), vectors(**LABEL), COUNTS), NEAR),
+    "kmeans_attempts": ((rows(), matrices("f8"), st.none() | st.tuples(matrices("f8"), vectors(), vectors())), NEAR),
 }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, final
+from typing import Any, Protocol, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,14 @@ def pca_outside(
     seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, str]: ...
 def gram(data: _Rows, mean: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+class _KMeansFit(TypedDict):
+    centers: NDArray[np.float64]
+    labels: NDArray[np.int32]
+    inertia: float
+    n_iter: int
+    converged: bool
+
 def kmeans(
     data: _Rows,
     centers: NDArray[np.float64],
@@ -168,49 +176,73 @@ def kmeans(
     tol: float,
     metric: str,
     weights: NDArray[np.float64] | None,
-) -> tuple[NDArray[np.float64], NDArray[np.int32], float, int, bool]: ...
-def kmeans_visit(
-    data: _Rows, centers: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], float]: ...
-def kmeans_farthest(
-    data: _Rows, labels: NDArray[np.int32], centers: NDArray[np.float64], count: int, *, metric: str
-) -> list[tuple[int, float]]: ...
-def kmeans_update(
-    centers: NDArray[np.float64],
-    sums: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    squares: float,
-    *,
-    moved: tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]],
-    metric: str,
-    double: bool,
-) -> tuple[NDArray[np.float64], float, float]: ...
-def kmeans_squares(
-    data: _Rows, origin: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], float]: ...
-def kmeans_attempts(
-    data: _Rows,
-    origin: NDArray[np.float64],
-    squares: NDArray[np.float64],
-    nearest: NDArray[np.float64],
-    candidates: NDArray[np.float64],
-    *,
-    metric: str,
-    weights: NDArray[np.float64] | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-def kmeans_draw(
-    values: NDArray[np.float64], draws: Sequence[float], *, weights: NDArray[np.float64] | None
-) -> list[int]: ...
+) -> _KMeansFit: ...
+def kmeans_draws(k: int) -> int: ...
 def kmeans_seeds(
     data: _Rows, k: int, *, metric: str, weights: NDArray[np.float64] | None, draws: NDArray[np.float64]
 ) -> list[int]: ...
 def kmeans_nearest(
     data: _Rows, centers: NDArray[np.float64], *, metric: str, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.int32], float]: ...
+def kmeans_distances(data: _Rows, centers: NDArray[np.float64], *, metric: str) -> NDArray[np.float64]: ...
 def kmeans_spread(
     data: _Rows, labels: NDArray[np.int32], k: int, *, metric: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-def kmeans_distances(data: _Rows, centers: NDArray[np.float64], *, metric: str) -> NDArray[np.float64]: ...
+
+class _KMeansVisit(TypedDict):
+    labels: NDArray[np.int32]
+    sums: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    squares: float
+    moved: int
+    inertia: float
+
+def kmeans_visit(
+    data: _Rows,
+    centers: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    *,
+    metric: str,
+    weights: NDArray[np.float64] | None,
+) -> _KMeansVisit: ...
+def kmeans_farthest(
+    data: _Rows,
+    centers: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    count: int,
+    *,
+    metric: str,
+    weights: NDArray[np.float64] | None,
+) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]: ...
+def kmeans_attempts(
+    data: _Rows,
+    candidates: NDArray[np.float64],
+    chosen: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None,
+    *,
+    metric: str,
+    weights: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+
+class _KMeansProgress(TypedDict):
+    centers: NDArray[np.float64]
+    n_iter: int
+    tol: float
+    converged: bool
+    inertia: float
+
+def kmeans_out_of_core(
+    passes: object,
+    state: dict[str, Any],
+    *,
+    features: int,
+    double: bool,
+    max_iter: int,
+    tol: float,
+    metric: str,
+) -> _KMeansProgress: ...
+def kmeans_seeds_out_of_core(
+    passes: object, chosen: list[int], k: int, *, rows: int, draws: NDArray[np.float64]
+) -> list[int]: ...
 def cmeans(
     data: _Rows,
     centers: NDArray[np.float64],

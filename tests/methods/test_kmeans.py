@@ -1,6 +1,7 @@
 """k-means."""
 
 import multiprocessing
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import emcore
-from emcore import KMeans
+from emcore import KMeans, _emcore
 from emcore.methods.kmeans.fit import distances, kmeans, nearest
 from emcore.methods.preprocessing import Recipe, prepare
 
@@ -394,3 +395,116 @@ def test_the_estimator_means_what_scikit_learn_means():
     assert np.array_equal(model.predict(X), model.labels_)
     np.testing.assert_allclose(distances(X, model.cluster_centers_), model.transform(X))
     assert model.get_feature_names_out().tolist() == ["kmeans0", "kmeans1", "kmeans2", "kmeans3"]
+
+
+ROWS = np.arange(24.0).reshape(6, 4)
+NEAR = {"metric": "euclidean", "weights": None}
+STATE = {"centers": ROWS[:2], "n_iter": 0, "tol": 0.0, "converged": False, "inertia": np.nan}
+FEATURES = {"features": 4, "double": True, "max_iter": 3, "tol": 0.0, "metric": "euclidean"}
+
+
+class _Passes:
+    """Passes over `ROWS` that return what they are told to."""
+
+    nearest, weights = np.ones(6), None
+
+    def __init__(self, **values):
+        self.values = values
+
+    def __getattr__(self, name):
+        return lambda *_: self.values.get(name)
+
+
+def labels(*values):
+    return np.array(values, np.int32)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: _emcore.kmeans(ROWS, ROWS[:2], max_iter=1, tol=0.0, **NEAR | {"metric": "cosin"}), 'metric: "cosin"'),
+        (lambda: _emcore.kmeans(ROWS, ROWS[:2, :3], max_iter=1, tol=0.0, **NEAR), "centers: 3 features"),
+        (lambda: _emcore.kmeans(ROWS, ROWS[:0], max_iter=1, tol=0.0, **NEAR), "centers: 0 values"),
+        (
+            lambda: _emcore.kmeans(ROWS, ROWS[:2], max_iter=1, tol=0.0, metric="cosine", weights=np.ones(5)),
+            "5 weights for 6 rows",
+        ),
+        (
+            lambda: _emcore.kmeans(ROWS, ROWS[:2], max_iter=1, tol=0.0, metric="euclidean", weights=np.zeros(6)),
+            "sample_weight: zero for all rows",
+        ),
+        (lambda: _emcore.kmeans_seeds(ROWS, 2, draws=np.empty(0), **NEAR), "draws: 0 random numbers"),
+        (lambda: _emcore.kmeans_seeds(ROWS, 0, draws=np.ones(1), **NEAR), "n_clusters: 0"),
+        (lambda: _emcore.kmeans_seeds(ROWS, 7, draws=np.ones(19), **NEAR), "n_clusters: 7"),
+        (lambda: _emcore.kmeans_seeds(ROWS, 2, draws=np.ones(3), **NEAR | {"weights": np.ones(7)}), "7 weights"),
+        (lambda: _emcore.kmeans_nearest(ROWS, ROWS[:0], **NEAR), "centers: 0 values"),
+        (lambda: _emcore.kmeans_nearest(ROWS, ROWS[:2], **NEAR | {"weights": -np.ones(6)}), "a weight is negative"),
+        (lambda: _emcore.kmeans_distances(ROWS, ROWS[:0], metric="euclidean"), "centers: 0 values"),
+        (lambda: _emcore.kmeans_spread(ROWS, labels(), 0, metric="euclidean"), "k: 0"),
+        (lambda: _emcore.kmeans_spread(ROWS, labels(*[0] * 6), 2**60, metric="euclidean"), "k: 1152921504606846976"),
+        (lambda: _emcore.kmeans_spread(ROWS, labels(0, 1), 2, metric="euclidean"), "2 labels"),
+        (lambda: _emcore.kmeans_spread(ROWS, labels(0, 1, 0, 1, -1, 0), 2, metric="euclidean"), "label -1 of row 4"),
+        (lambda: _emcore.kmeans_visit(ROWS, ROWS[:2], labels(0, 1), **NEAR), "labels: 2"),
+        (lambda: _emcore.kmeans_visit(ROWS, ROWS[:2, :1], labels(*[0] * 6), **NEAR), "centers: 1 features"),
+        (lambda: _emcore.kmeans_farthest(ROWS, ROWS[:2], labels(*[2] * 6), 1, **NEAR), "label 2 of row 0"),
+        (lambda: _emcore.kmeans_farthest(ROWS, ROWS[:2], labels(*[-1] * 6), 1, **NEAR), "label -1 of row 0"),
+        (lambda: _emcore.kmeans_farthest(ROWS, ROWS[:2], labels(0), 1, **NEAR), "1 labels"),
+        (lambda: _emcore.kmeans_farthest(ROWS, ROWS[:2, :2], labels(*[0] * 6), 1, **NEAR), "centers: 2 features"),
+        (lambda: _emcore.kmeans_attempts(ROWS, ROWS[:2], None, **NEAR), "candidates: 2"),
+        (lambda: _emcore.kmeans_attempts(ROWS, ROWS[:0], None, **NEAR), "candidates: 0 values"),
+        (lambda: _emcore.kmeans_attempts(ROWS, ROWS[:2, :3], None, **NEAR), "candidates: 3 features"),
+        (
+            lambda: _emcore.kmeans_attempts(ROWS, ROWS[:2], (ROWS[:1], np.ones(6), np.ones(5)), **NEAR),
+            "chosen: 6 and 5 squared distances for 6 rows",
+        ),
+        (
+            lambda: _emcore.kmeans_attempts(ROWS, ROWS[:2], (ROWS[:0], np.ones(6), np.ones(6)), **NEAR),
+            "chosen: 0 values",
+        ),
+        (lambda: _emcore.kmeans_out_of_core(_Passes(), STATE, **FEATURES | {"features": 3}), "centers: 4 features"),
+        (
+            lambda: _emcore.kmeans_out_of_core(_Passes(), STATE | {"centers": ROWS[:0]}, **FEATURES),
+            "centers: 0 values",
+        ),
+        (
+            lambda: _emcore.kmeans_out_of_core(
+                _Passes(assign=(ROWS[:3], np.ones(3), 0.0, 6, np.nan)), STATE, **FEATURES
+            ),
+            "sums: 12 values of 3 clusters",
+        ),
+        (
+            lambda: _emcore.kmeans_out_of_core(
+                _Passes(
+                    assign=(ROWS[:2], np.array([1.0, 0.0]), 9.0, 6, np.nan),
+                    farthest=(0.0, ROWS[:1], labels(2), np.ones(1)),
+                ),
+                STATE,
+                **FEATURES,
+            ),
+            "label 2 of row 0",
+        ),
+        (
+            lambda: _emcore.kmeans_out_of_core(
+                _Passes(
+                    assign=(ROWS[:2], np.array([1.0, 0.0]), 9.0, 6, np.nan),
+                    farthest=(0.0, ROWS[:1], labels(0, 1), np.ones(1)),
+                ),
+                STATE,
+                **FEATURES,
+            ),
+            "labels: 2 for 1 rows",
+        ),
+        (
+            lambda: _emcore.kmeans_seeds_out_of_core(_Passes(), [], 2, rows=5, draws=np.ones(3)),
+            "nearest: 6 values for 5 rows",
+        ),
+        (
+            lambda: _emcore.kmeans_seeds_out_of_core(_Passes(attempt=np.ones(2)), [], 2, rows=6, draws=np.ones(3)),
+            "sums: 2 for 1 candidates",
+        ),
+        (lambda: _emcore.kmeans_seeds_out_of_core(_Passes(), [], 2, rows=6, draws=np.ones(9)), "draws: 9"),
+    ],
+)
+def test_private_bindings_refuse_what_does_not_fit(call, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call()

@@ -11,7 +11,8 @@
 //!
 //! Cost: k² multiply-adds a row and iteration, and k² d for each basis; k values kept of each row, k d of each basis.
 
-use super::centers::{Centers, above};
+use super::centers::Centers;
+use super::distance::above;
 use crate::engine::pass::pass;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 use crate::engine::tiles::tiles;
@@ -32,7 +33,7 @@ const CHUNK: usize = 512;
 /// No basis: the row has to be read.
 pub const NONE: u8 = u8::MAX;
 
-/// Centres of earlier iterations.
+/// The centres of earlier iterations.
 pub struct Bases<R> {
     most: usize,
     /// Those of all bases, relative to p, in the type in which rows were multiplied with them; k × d each.
@@ -61,16 +62,16 @@ struct Basis {
 }
 
 impl<R: Real> Bases<R> {
-    /// For n rows of `row_bytes`; none where they would take much of the memory that X takes.
+    /// No centres yet, for n rows of `row_bytes`; none at all where they would take much of the memory that X takes.
     pub fn new(n: usize, row_bytes: usize, k: usize, d: usize) -> Option<Self> {
         let most = (n * row_bytes / (SHARE * k * d * size_of::<R>())).min(MOST);
         let fits = k > 1 && most >= LEAST && SHARE * k * size_of::<R>() <= row_bytes;
         fits.then(|| Self { most, vectors: Vec::new(), bases: Vec::new(), today: 0 })
     }
 
-    /// Take in the centres of today. Where there is no room the basis of which the fewest rows are known goes (`of_rows`
-    /// is that of each row): it is [`today`](Self::today) now, and these rows have to be read.
-    pub fn turn<'a>(
+    /// Takes in the centres of today. Where there are as many bases as may be, the one that the fewest rows refer to goes
+    /// (`of_rows` is that of each row): it is [`today`](Self::today) now, and these rows have to be read.
+    pub fn take_in<'a>(
         &mut self,
         centers: &Centers<R>,
         of_rows: impl Iterator<Item = &'a u8>,
@@ -102,7 +103,7 @@ impl<R: Real> Bases<R> {
         let precision = (CHUNK / LANES + LANES + d.div_ceil(CHUNK) + 8) as f64 * 1.2e-16;
         self.bases[self.today].span(&gram, precision, k);
         for (basis, products) in zip(&mut self.bases, products.chunks(k * k)) {
-            basis.tell(products, &gram, centers);
+            basis.relate(products, &gram, centers);
         }
         Ok(())
     }
@@ -152,7 +153,7 @@ impl<R: Real> Bases<R> {
 }
 
 impl Basis {
-    /// Orthonormal directions from the products of the centres with each other, which err by `precision`.
+    /// Finds orthonormal directions from the products of the centres with each other, which err by `precision`.
     fn span(&mut self, gram: &[f64], precision: f64, k: usize) {
         self.lengths = (0..k).map(|c| gram[c * k + c].sqrt()).collect();
         self.directions.clear();
@@ -169,9 +170,9 @@ impl Basis {
         self.skew = 4.0 * k as f64 * precision * stretch * stretch;
     }
 
-    /// What is known of the centres of today, from their products with those of the basis (centre of the basis × k) and
+    /// Expresses the centres of today by those of the basis, from their products with those of the basis (centre of the basis × k) and
     /// with each other.
-    fn tell<R: Real>(&mut self, products: &[f64], gram: &[f64], centers: &Centers<R>) {
+    fn relate<R: Real>(&mut self, products: &[f64], gram: &[f64], centers: &Centers<R>) {
         let k = centers.k;
         let rank = self.directions.len() / k;
         let mut within = vec![0.0; k * rank];
@@ -254,8 +255,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Metric;
-    use super::super::rows::Weighed;
+    use super::super::parameters::Metric;
+    use super::super::rows::WeightedRows;
+    use super::super::update::scaled;
     use super::*;
     use crate::Rows;
     use crate::engine::simd::Pixel;
@@ -291,7 +293,7 @@ mod tests {
         };
         let shares = &random[2 * k * d..];
         let x = Vec::from_iter((0..n * d).map(|at| of(row(&shares[at / d * (k + 2)..], at % d))));
-        let x = Weighed::new(Rows::from_slice(&x, n, d), metric, None, &Control::new()).unwrap();
+        let x = WeightedRows::new(Rows::from_slice(&x, n, d), metric, None, &Control::new()).unwrap();
         let mut scratch = Vec::new();
         let block = x.rows.block(0..n, &mut scratch);
         let square = |center: &[f64], i: usize| {
@@ -302,16 +304,16 @@ mod tests {
             let all = values.chunks(d).map(|center| square(center, i)).enumerate();
             all.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
         };
-        let before = Centers::start(&x, &start);
-        let after = Centers::around(&x, &before.origin, Centers::start(&x, &moved).values);
+        let before = Centers::new(&x, scaled(&start, d, metric));
+        let after = Centers::around(&x, &before.origin, scaled(&moved, d, metric));
         let mut bases = Bases { most: 2, vectors: Vec::new(), bases: Vec::new(), today: 0 };
-        bases.turn(&before, [].iter(), &Control::new()).unwrap();
+        bases.take_in(&before, [].iter(), &Control::new()).unwrap();
         let mut dots = vec![T::Real::ZERO; n * k];
         project(block, &before.offset, &before.q, &mut dots);
         let sizes = Vec::from_iter((0..n).map(|i| f64::from(above(square(&before.origin, i).sqrt()))));
         let dots = |i: usize| &dots[i * k..(i + 1) * k];
         let parts = Vec::from_iter((0..n).map(|i| bases.across(&before, dots(i), sizes[i], x.factor(i))));
-        bases.turn(&after, [].iter(), &Control::new()).unwrap();
+        bases.take_in(&after, [].iter(), &Control::new()).unwrap();
         let (mut certain, mut right) = (0, 0);
         for i in 0..n {
             let own = nearest(&before.values, i);

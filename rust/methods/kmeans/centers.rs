@@ -1,8 +1,8 @@
 //! The centres as the scores need them: relative to a fixed point amid the data, with what their products can err by.
 
-use super::rows::Weighed;
-use super::sums::Sums;
-use super::{Metric, exact};
+use super::distance::{above, is_integer, sum_squares};
+use super::parameters::{FEW, Metric};
+use super::rows::WeightedRows;
 use crate::engine::panel::Panel;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::engine::tiles::pack_offset;
@@ -37,29 +37,23 @@ pub struct Centers<R> {
 }
 
 impl<R: Real> Centers<R> {
-    /// To begin with; the cosine metric scales them to length 1.
-    pub fn start<T: Pixel<Real = R> + Into<f64>>(x: &Weighed<'_, '_, T>, values: &[f64]) -> Self {
-        let (d, k) = (x.rows.d(), values.len() / x.rows.d());
-        let mut values = values.to_vec();
-        if x.metric == Metric::Cosine {
-            values.chunks_mut(d).for_each(|center| {
-                unit(center);
-            });
-        }
-        let mean = |j: usize| values.iter().skip(j).step_by(d).sum::<f64>() / k as f64;
-        // With few features distances are found from |x|, which is 1 for the cosine metric, not from |x − p|.
-        let zero = x.metric == Metric::Cosine && d <= super::few::MOST;
-        let origin = Vec::from_iter((0..d).map(|j| if zero { 0.0 } else { mean(j) }));
+    /// Centres (k × d) to begin with, about the point that is amid them.
+    pub fn new<T: Pixel<Real = R> + Into<f64>>(x: &WeightedRows<'_, '_, T>, values: Vec<f64>) -> Self {
+        let origin = origin::<R>(&values, x.rows.d(), x.metric);
         Self::around(x, &origin, values)
     }
 
-    /// Values that are of length 1 already if they have to be, about a point.
-    pub fn around<T: Pixel<Real = R> + Into<f64>>(x: &Weighed<'_, '_, T>, origin: &[f64], values: Vec<f64>) -> Self {
+    /// Centres, of length 1 if the metric is the cosine, about a point.
+    pub fn around<T: Pixel<Real = R> + Into<f64>>(
+        x: &WeightedRows<'_, '_, T>,
+        origin: &[f64],
+        values: Vec<f64>,
+    ) -> Self {
         let (d, k) = (x.rows.d(), values.len() / x.rows.d());
         let origin = Vec::from_iter(origin.iter().map(|&x| R::of(x).f64()));
         let offset = pack_offset((x.metric == Metric::Euclidean).then_some(&origin), d);
         let (error, underflow) = rounding::<R>(d);
-        let norm = exact::sum_squares(origin.iter().copied()).sqrt();
+        let norm = sum_squares(origin.iter().copied()).sqrt();
         let mut centers = Self {
             values,
             k,
@@ -108,42 +102,34 @@ impl<R: Real> Centers<R> {
         (error * fixed + 2.0 * self.underflow, 4.0 * error)
     }
 
-    /// The means of `sums`; returns the sum of the squared shifts.
-    pub fn advance(&mut self, sums: &Sums) -> f64 {
-        let mut total = 0.0;
-        let heaviest = sums.heaviest() * self.d;
-        for c in 0..self.k {
-            let of_cluster = &sums.values[c * self.d..][..self.d];
-            let mut center = match sums.weights[c] {
-                // Nothing could be moved there: beside the heaviest cluster, as scikit-learn does.
-                w if w <= 0.0 => {
-                    sums.values[heaviest..][..self.d].iter().map(|s| s / sums.weights[heaviest / self.d]).collect()
-                }
-                w => Vec::from_iter(of_cluster.iter().map(|s| s / w)),
-            };
-            let old = &mut self.values[c * self.d..][..self.d];
-            if self.metric == Metric::Cosine && !unit(&mut center) {
-                center.copy_from_slice(old); // rows that cancel have no direction
-            }
-            let square = exact::sum_squares(center.iter().zip(&*old).map(|(new, old)| new - old));
-            old.copy_from_slice(&center);
-            self.drift[c] = above(square.sqrt());
-            total += square;
+    /// Takes other values, and what each centre moved by.
+    pub fn move_to(&mut self, values: &[f64]) {
+        for ((new, old), drift) in values.chunks(self.d).zip(self.values.chunks(self.d)).zip(&mut self.drift) {
+            *drift = above(sum_squares(new.iter().zip(old).map(|(new, old)| new - old)).sqrt());
         }
+        self.values.copy_from_slice(values);
         self.pack();
-        total
     }
 
     fn pack(&mut self) {
         let (values, origin, d) = (&self.values, &self.origin, self.d);
         let relative = |j: usize, c: usize| values[c * d + j] - origin[j];
         self.q = Panel::from_fn(d, self.k, |j, c| R::of(relative(j, c)));
-        let squares = Vec::from_iter((0..self.k).map(|c| exact::sum_squares((0..d).map(|j| relative(j, c)))));
+        let squares = Vec::from_iter((0..self.k).map(|c| sum_squares((0..d).map(|j| relative(j, c)))));
         self.length = squares.iter().map(|square| square.sqrt()).collect();
         let dot = |c: usize| (0..d).map(|j| origin[j] * relative(j, c)).sum::<f64>();
         let shifted = self.metric == Metric::Cosine;
         self.half = (0..self.k).map(|c| 0.5 * squares[c] + if shifted { dot(c) } else { 0.0 }).collect();
     }
+}
+
+/// The point p amid centres (k × d), as arithmetic `R` has it.
+pub fn origin<R: Real>(centers: &[f64], d: usize, metric: Metric) -> Vec<f64> {
+    let k = centers.len() / d;
+    let mean = |j: usize| centers.iter().skip(j).step_by(d).sum::<f64>() / k as f64;
+    // With few features distances are found from |x|, which is 1 for the cosine metric, not from |x − p|.
+    let zero = metric == Metric::Cosine && d <= FEW;
+    (0..d).map(|j| if zero { 0.0 } else { R::of(mean(j)).f64() }).collect()
 }
 
 /// A product of two rows of `d` features errs by at most the first times their lengths, plus the second.
@@ -156,26 +142,6 @@ pub fn rounding<R: Real>(d: usize) -> (f64, f64) {
 /// Most sums that a product adds up one after the other, whatever the instruction set of this machine.
 fn terms<R: Real>(d: usize) -> f64 {
     (d.next_multiple_of(R::LINE) / dispatch(LanesOf::<R>(std::marker::PhantomData))) as f64 + 12.0
-}
-
-/// Scale to length 1; false, and nothing done, where there is none.
-fn unit(center: &mut [f64]) -> bool {
-    let length = exact::sum_squares(center.iter().copied()).sqrt();
-    if length > 0.0 {
-        center.iter_mut().for_each(|x| *x /= length);
-    }
-    length > 0.0
-}
-
-/// A little above `x`, or 0.
-pub fn above(x: f64) -> f32 {
-    if x == 0.0 { 0.0 } else { (x * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE }
-}
-
-/// Whether `T` is one of the integer types.
-pub fn is_integer<T: 'static>() -> bool {
-    use std::any::TypeId;
-    ![TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>())
 }
 
 struct LanesOf<R>(std::marker::PhantomData<R>);

@@ -1,73 +1,31 @@
-//! Distances in f64, taken directly: for rows that f32 cannot decide, for the inertia, for `transform`.
+//! Distances of all rows in f64, taken directly: for the inertia, for empty clusters, for `transform`.
 
-use super::rows::Weighed;
-use super::{Metric, too_large};
+use super::distance::Distance;
+use super::parameters::{Metric, check_centers, too_large};
+use super::rows::WeightedRows;
+use super::update::scaled;
 use crate::engine::pass::{block_rows, pass};
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Result, Rows};
 use std::ops::Range;
 
-/// Sums side by side: enough for every instruction set, and the same for each, so that all give the same bits.
-const LANES: usize = 32;
-
-/// Σ v² in a fixed order.
-#[inline(always)]
-pub fn sum_squares(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sums = [0.0; LANES];
-    let mut lane = 0;
-    for v in values {
-        sums[lane] += v * v;
-        lane = (lane + 1) % LANES;
-    }
-    sums.iter().sum()
-}
-
-/// Σ (f x − c)².
-pub struct Distance<'a, T> {
-    pub x: &'a [T],
-    pub factor: f64,
-    pub center: &'a [f64],
-}
-
-impl<T: Pixel + Into<f64>> WithSimd for Distance<'_, T> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let mut sums = [0.0; LANES];
-        let whole = self.x.len() / LANES * LANES;
-        for (x, c) in self.x.chunks_exact(LANES).zip(self.center.chunks_exact(LANES)) {
-            for l in 0..LANES {
-                let step = self.factor * x[l].into() - c[l];
-                sums[l] += step * step;
-            }
-        }
-        for (l, (&x, c)) in self.x[whole..].iter().zip(&self.center[whole..]).enumerate() {
-            let step = self.factor * x.into() - c;
-            sums[l] += step * step;
-        }
-        // Those beyond the features are zero.
-        sums[..self.x.len().min(LANES)].iter().sum()
-    }
-}
-
 /// Σ w |x − c|² over all rows, c the centre of the row's label.
 pub fn inertia<T: Pixel + Into<f64>>(
-    x: &Weighed<'_, '_, T>,
+    x: &WeightedRows<'_, '_, T>,
     centers: &[f64],
-    labels: &[u32],
+    label: impl Fn(usize) -> usize + Sync,
     control: &Control,
 ) -> Result<f64> {
     let mut total = 0.0;
     own_distances(
         x,
         centers,
-        |i| labels[i] as usize,
+        label,
         &mut [],
         control,
         |i, square| x.weight(i) * square,
-        |part| {
-            total += part;
+        |partial| {
+            total += partial;
         },
     )?;
     if f64::is_finite(total) { Ok(total) } else { Err(too_large()) }
@@ -75,7 +33,7 @@ pub fn inertia<T: Pixel + Into<f64>>(
 
 /// |x − c|² of every row to the centre of its label, into `out` if that is as long; `fold(Σ value(i, |x − c|²))` per block.
 pub fn own_distances<T: Pixel + Into<f64>>(
-    x: &Weighed<'_, '_, T>,
+    x: &WeightedRows<'_, '_, T>,
     centers: &[f64],
     label: impl Fn(usize) -> usize + Sync,
     out: &mut [f64],
@@ -130,7 +88,17 @@ impl<'r, T: Pixel + Into<f64> + 'r, F: Fn(usize) -> Distance<'r, T>, V: Fn(usize
     }
 }
 
-/// Distance of every row to each of `centers` (k × d): n × k.
+/// The distance of every row to each of `centers` (k × d): n × k.
+///
+/// ```
+/// use emcore::methods::kmeans::{Metric, distances};
+/// use emcore::{Control, Rows};
+///
+/// let rows = Rows::from_slice(&[3_u8, 4, 0, 1], 2, 2);
+/// let found = distances(rows, &[0.0, 0.0], Metric::Euclidean, &Control::new())?;
+/// assert_eq!(found, [5.0, 1.0]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn distances<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     centers: &[f64],
@@ -138,9 +106,9 @@ pub fn distances<T: Pixel + Into<f64>>(
     control: &Control,
 ) -> Result<Vec<f64>> {
     let (n, d) = (rows.n(), rows.d());
-    let k = super::check(&rows, centers, None)?;
-    let x = Weighed::new(rows, metric, None, control)?;
-    let centers = super::Centers::start(&x, centers).values;
+    let k = check_centers(centers, d)?;
+    let x = WeightedRows::new(rows, metric, None, control)?;
+    let centers = scaled(centers, d, metric);
     let mut out = vec![0.0; n * k];
     control.expect(n as u64);
     pass(

@@ -1,24 +1,22 @@
-//! Each row to its nearest centre where features are few: rows turned, so that lanes are rows, distance and smallest at once.
+//! Each row to its nearest centre where features are few: rows transposed, so that lanes are rows, distance and smallest at
+//! once.
 //!
 //! Per row and centre d multiply-adds and four steps that keep the lowest score, whose it is, and the second lowest; where
 //! these two differ by less than f32 can err, f64 decides. One bound for each row, of how much farther than its own every
 //! other centre is at least, lets most rows rest once the centres move little (Hamerly 2010).
 
-use super::Metric;
-use super::assign::Part;
 use super::centers::Centers;
-use super::exact::Distance;
-use super::rows::Weighed;
-use super::sums::{Add, Change, Free, NONE};
+use super::distance::Distance;
+use super::parameters::{Metric, UNASSIGNED};
+use super::rows::WeightedRows;
+use super::sums::{Add, SumChanges, Workspaces};
 use crate::Control;
 use crate::engine::lanes::Lanes;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd};
 use crate::engine::tiles::tiles;
+use std::ops::Range;
 
-/// Most features for which this is faster than [`tiles::project`](crate::engine::tiles::project).
-pub const MOST: usize = 64;
-
-/// Rows of which those that need it are turned at a time.
+/// Rows of which those that need it are transposed at a time.
 const TILE: usize = 1024;
 /// Registers of rows at a time.
 const P: usize = 2;
@@ -69,19 +67,22 @@ impl<R: Real> Table<R> {
     }
 }
 
-/// Bring a part up to date.
+/// Brings the labels and bounds of some rows up to date.
 pub struct Visit<'a, 'x, 'w, T: Pixel> {
-    pub x: &'a Weighed<'x, 'w, T>,
+    pub x: &'a WeightedRows<'x, 'w, T>,
     pub centers: &'a Centers<T::Real>,
     pub table: &'a Table<T::Real>,
-    pub part: &'a mut Part<T::Real>,
-    pub free: Option<&'a Free>,
+    pub rows: Range<usize>,
+    pub labels: &'a mut [u32],
+    /// By how much the other centres are farther, at the least, than the row's own.
+    pub bounds: &'a mut [f32],
+    pub workspaces: Option<&'a Workspaces>,
     pub control: &'a Control,
 }
 
-/// What was found for a group of rows.
+/// The nearest centres of a group of rows.
 #[derive(Clone, Copy)]
-struct Found<R> {
+struct Nearest<R> {
     index: [R; 32],
     /// By how much farther than the nearest centre the second nearest is at least; negative where it is not sure which is
     /// which.
@@ -91,28 +92,28 @@ struct Found<R> {
 }
 
 impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
-    type Output = Change;
+    type Output = SumChanges;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Change {
-        let Self { x, centers, table, part, free, control } = self;
+    fn with_simd<S: Simd>(self, simd: S) -> SumChanges {
+        let Self { x, centers, table, rows, labels, bounds, workspaces, control } = self;
         let (d, line, zeros) = (centers.d, T::Real::LINE, [T::Real::ZERO; 32]);
-        let mut change = Change::new(centers.k);
+        let mut changes = SumChanges::new(centers.k);
         let mut lanes = Lanes::new(d);
         let (mut scratch, mut need) = (Vec::new(), [0; TILE]);
-        let mut found = Found { index: zeros, bound: zeros, square: zeros };
+        let mut nearest = Nearest { index: zeros, bound: zeros, square: zeros };
         let (mut factors, mut changed) = ([T::Real::ONE; 32], [0; 32]);
-        for tile in tiles(part.rows.len(), TILE) {
+        for tile in tiles(rows.len(), TILE) {
             if control.check().is_err() {
                 break; // as the pass will see
             }
-            let (labels, bounds) = (&mut part.labels[tile.clone()], &mut part.slack[tile.clone()]);
+            let (labels, bounds) = (&mut labels[tile.clone()], &mut bounds[tile.clone()]);
             let count = uncertain(table, labels, bounds, &mut need);
             let need = &need[..count];
             if need.is_empty() {
                 continue;
             }
-            let start = part.rows.start + tile.start;
+            let start = rows.start + tile.start;
             let block = x.rows.block(start..start + tile.len(), &mut scratch);
             lanes.resize(need.len());
             for group in 0..lanes.groups() {
@@ -124,22 +125,22 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
                     }
                 }
                 for at in (0..line).step_by(P * T::Real::lanes::<S>()) {
-                    nearest::<S, T::Real>(simd, table, lanes.group(group), d, at, &factors, &mut found);
+                    find_nearest::<S, T::Real>(simd, table, lanes.group(group), d, at, &factors, &mut nearest);
                 }
                 if centers.k == 1 {
-                    found.bound = [T::Real::of(f64::INFINITY); 32];
+                    nearest.bound = [T::Real::of(f64::INFINITY); 32];
                 }
                 let mut count = 0;
                 for (l, &at) in need.iter().enumerate() {
-                    let (bound, old) = (found.bound[l].f64(), f64::from(labels[at as usize]));
+                    let (bound, old) = (nearest.bound[l].f64(), f64::from(labels[at as usize]));
                     bounds[at as usize] = bound as f32;
                     changed[count % 32] = l;
-                    count += usize::from((bound < 0.0) | (old != found.index[l].f64()));
+                    count += usize::from((bound < 0.0) | (old != nearest.index[l].f64()));
                 }
                 for &l in &changed[..count] {
                     let at = need[l] as usize;
                     let (row, i, old) = (block.row(at), start + at, labels[at]);
-                    let mut new = found.index[l].f64() as u32;
+                    let mut new = nearest.index[l].f64() as u32;
                     if bounds[at] < 0.0 {
                         let square = |center| Distance { x: row, factor: x.factor(i), center }.with_simd(simd);
                         let squares = centers.values.chunks_exact(d).map(square).enumerate();
@@ -147,22 +148,22 @@ impl<T: Pixel + Into<f64>> WithSimd for Visit<'_, '_, '_, T> {
                     }
                     if new != old {
                         labels[at] = new;
-                        change.moved += 1;
-                        if old == NONE {
-                            change.squares += x.weight(i) * found.square[l].f64();
+                        changes.moved += 1;
+                        if old == UNASSIGNED {
+                            changes.squares += x.weight(i) * nearest.square[l].f64();
                         }
-                        if let Some(free) = free {
-                            change.step(x, row, i, old, new, free, |add: Add<'_, T>| add.with_simd(simd));
+                        if let Some(workspaces) = workspaces {
+                            changes.step(x, row, i, old, new, workspaces, |add: Add<'_, T>| add.with_simd(simd));
                         }
                     }
                 }
             }
         }
-        change
+        changes
     }
 }
 
-/// Take off from the bounds what the centres moved; which rows may have another nearest centre now, and how many.
+/// Takes off from the bounds what the centres moved; finds which rows may have another nearest centre now, and how many.
 #[inline(always)]
 fn uncertain<R: Real>(table: &Table<R>, labels: &[u32], bounds: &mut [f32], need: &mut [u32; TILE]) -> usize {
     // 4 units of rounding are taken off, for the 2 that may be lost here.
@@ -189,16 +190,16 @@ fn uncertain<R: Real>(table: &Table<R>, labels: &[u32], bounds: &mut [f32], need
     count
 }
 
-/// The nearest centres of the rows in lanes `at..at + P * lanes` of a group.
+/// Finds the nearest centres of the rows in lanes `at..at + P * lanes` of a group.
 #[inline(always)]
-fn nearest<S: Simd, R: Real>(
+fn find_nearest<S: Simd, R: Real>(
     simd: S,
     table: &Table<R>,
     group: &[R],
     d: usize,
     at: usize,
     factors: &[R; 32],
-    found: &mut Found<R>,
+    nearest: &mut Nearest<R>,
 ) {
     let (line, lanes) = (R::LINE, R::lanes::<S>());
     let infinity = R::splat(simd, R::of(f64::INFINITY));
@@ -237,7 +238,8 @@ fn nearest<S: Simd, R: Real>(
         let sum = <R as Real>::add(simd, distance(second[p]), distance(best[p]));
         let bound = <R as Real>::div(simd, <R as Real>::mul(simd, gap, splat(2.0 - 2e-5)), sum);
         let bound = R::where_less(simd, splat(0.0), bound, R::min(simd, bound, splat(1e38)), splat(-1.0));
-        for (to, value) in [(&mut found.index, index[p]), (&mut found.bound, bound), (&mut found.square, square)] {
+        for (to, value) in [(&mut nearest.index, index[p]), (&mut nearest.bound, bound), (&mut nearest.square, square)]
+        {
             R::store(simd, &mut to[at + p * lanes..], value);
         }
     }
@@ -250,7 +252,7 @@ struct State<L> {
     index: [L; P],
 }
 
-/// Whether one of C centres, the first of which is number `first`, is nearer.
+/// Sees whether one of C centres, the first of which is number `first`, is nearer to rows than those before.
 #[inline(always)]
 fn try_centers<S: Simd, R: Real, const C: usize>(
     simd: S,

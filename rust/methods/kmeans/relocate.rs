@@ -1,22 +1,42 @@
 //! A cluster that has lost all its rows takes the row farthest from its centre, as in scikit-learn.
 
 use super::exact::own_distances;
-use super::rows::Weighed;
-use super::sums::Sums;
+use super::rows::WeightedRows;
+use super::sums::ClusterSums;
 use crate::engine::simd::Pixel;
 use crate::{Control, Result};
+use std::borrow::Cow;
 
-/// Up to `count` rows and the squares of their distances from the centre of their label: the farthest first, of equally
-/// far ones the first; none that lies on its centre.
+/// A copy of a row far from the centre of its cluster.
+pub struct FarRow {
+    pub values: Vec<f64>,
+    /// What the values are to be multiplied by.
+    pub factor: f64,
+    pub weight: f64,
+    pub label: usize,
+}
+
+impl FarRow {
+    /// A copy of row `i`, of cluster `label`.
+    pub fn new<T: Pixel + Into<f64>>(x: &WeightedRows<'_, '_, T>, i: usize, label: usize) -> Self {
+        Self { values: x.copy(i), factor: x.factor(i), weight: x.weight(i), label }
+    }
+}
+
+/// Rows and the squares of their distances from the centre of their label.
+pub type Farthest = Vec<(usize, f64)>;
+
+/// The inertia, and up to `count` rows: the farthest first, of equally far ones the first; none that lies on its centre.
 pub fn farthest<T: Pixel + Into<f64>>(
-    x: &Weighed<'_, '_, T>,
+    x: &WeightedRows<'_, '_, T>,
     centers: &[f64],
     label: impl Fn(usize) -> usize + Sync,
     count: usize,
     control: &Control,
-) -> Result<Vec<(usize, f64)>> {
-    let mut squares = vec![0.0; x.rows.n()];
-    own_distances(x, centers, label, &mut squares, control, |_, _| 0.0, |_| ())?;
+) -> Result<(f64, Farthest)> {
+    let (mut squares, mut inertia) = (vec![0.0; x.rows.n()], 0.0);
+    let weighted = |i: usize, square: f64| x.weight(i) * square;
+    own_distances(x, centers, label, &mut squares, control, weighted, |partial| inertia += partial)?;
     let mut far = Vec::from_iter((0..squares.len()).filter(|&i| squares[i] > 0.0));
     let farther = |&a: &usize, &b: &usize| squares[b].total_cmp(&squares[a]).then(a.cmp(&b));
     if far.len() > count {
@@ -24,22 +44,15 @@ pub fn farthest<T: Pixel + Into<f64>>(
         far.truncate(count);
     }
     far.sort_unstable_by(farther);
-    Ok(far.into_iter().map(|i| (i, squares[i])).collect())
+    Ok((inertia, far.into_iter().map(|i| (i, squares[i])).collect()))
 }
 
-/// Sums in which the rows `far` of `x`, one for each empty cluster, were moved there from the clusters `from`.
-pub fn relocated<T: Pixel + Into<f64>>(
-    x: &Weighed<'_, '_, T>,
-    sums: &Sums,
-    far: impl Iterator<Item = usize>,
-    from: impl Fn(usize) -> usize,
-) -> Sums {
-    let empty = Vec::from_iter((0..sums.weights.len()).filter(|&c| sums.weights[c] == 0.0));
-    let mut relocated = sums.clone();
-    let mut scratch = Vec::new();
-    for (to, i) in empty.into_iter().zip(far) {
-        let block = x.rows.block(i..i + 1, &mut scratch);
-        relocated.relocate(block.row(0), x.factor(i), x.weight(i), from(i), to);
+/// The sums after empty clusters took one each of the rows `far`.
+pub fn relocated<'a>(sums: &'a ClusterSums, far: &[FarRow]) -> Cow<'a, ClusterSums> {
+    let empty = (0..sums.weights.len()).filter(|&c| sums.weights[c] == 0.0);
+    let mut relocated = Cow::Borrowed(sums);
+    for (to, row) in empty.zip(far) {
+        relocated.to_mut().relocate(&row.values, row.factor, row.weight, row.label, to);
     }
     relocated
 }

@@ -1,6 +1,7 @@
 //! Rows as k-means sees them: with a weight each and, for the cosine metric, as if scaled to length 1.
 
-use super::Metric;
+use super::distance::{is_integer, sum_squares};
+use super::parameters::{Metric, too_large};
 use crate::engine::pass::{block_rows, pass};
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result, Rows};
@@ -8,8 +9,8 @@ use crate::{Control, Error, Result, Rows};
 /// Bytes of X that a thread takes at a time.
 const BLOCK_BYTES: usize = 16 << 20;
 
-/// Rows, weights and factors.
-pub struct Weighed<'a, 'w, T> {
+/// Rows, their weights and factors.
+pub struct WeightedRows<'a, 'w, T> {
     pub rows: Rows<'a, T>,
     pub metric: Metric,
     weights: Option<&'w [f64]>,
@@ -17,8 +18,8 @@ pub struct Weighed<'a, 'w, T> {
     factors: Option<Vec<f64>>,
 }
 
-impl<'a, 'w, T: Pixel + Into<f64>> Weighed<'a, 'w, T> {
-    /// For the cosine metric the lengths are found in one read of X.
+impl<'a, 'w, T: Pixel + Into<f64>> WeightedRows<'a, 'w, T> {
+    /// Rows with these weights; for the cosine metric their lengths are found in one read of X.
     pub fn new(rows: Rows<'a, T>, metric: Metric, weights: Option<&'w [f64]>, control: &Control) -> Result<Self> {
         let factors = if metric == Metric::Cosine { Some(factors(&rows, control)?) } else { None };
         Ok(Self { rows, metric, weights, factors })
@@ -36,12 +37,18 @@ impl<'a, 'w, T: Pixel + Into<f64>> Weighed<'a, 'w, T> {
         self.factors.as_ref().map_or(1.0, |factors| factors[i])
     }
 
-    /// Whether rows are taken as they are, one for one.
-    pub fn plain(&self) -> bool {
-        self.weights.is_none() && self.factors.is_none()
+    /// Whether sums are exact in f64 whatever is added and taken away: integers as they are, one for one.
+    pub fn sums_are_exact(&self) -> bool {
+        self.weights.is_none() && self.factors.is_none() && is_integer::<T>()
     }
 
-    /// Rows in a block: for few features as many as make a block worth while, for many a few megabytes.
+    /// A copy of row `i` as it is.
+    pub fn copy(&self, i: usize) -> Vec<f64> {
+        let mut scratch = Vec::new();
+        self.rows.block(i..i + 1, &mut scratch).row(0).iter().map(|&x| x.into()).collect()
+    }
+
+    /// The number of rows in a block: for few features as many as make a block worth while, for many a few megabytes.
     pub fn block_rows(&self) -> usize {
         block_rows(self.rows.row_bytes(), BLOCK_BYTES, 64).min(1 << 14)
     }
@@ -60,7 +67,7 @@ fn factors<T: Pixel + Into<f64>>(rows: &Rows<'_, T>, control: &Control) -> Resul
             let mut scratch = Vec::new();
             let block = rows.block(range.clone(), &mut scratch);
             for (i, out) in out.iter_mut().enumerate() {
-                *out = 1.0 / dispatch(Squares(block.row(i))).sqrt();
+                *out = factor(block.row(i));
             }
             out.iter().position(|f| !f.is_finite() || *f == 0.0).map(|i| range.start + i)
         },
@@ -68,7 +75,7 @@ fn factors<T: Pixel + Into<f64>>(rows: &Rows<'_, T>, control: &Control) -> Resul
     )?;
     match zero {
         None => Ok(factors),
-        Some(i) if factors[i] == 0.0 => Err(super::too_large()),
+        Some(i) if factors[i] == 0.0 => Err(too_large()),
         Some(i) => Err(Error::invalid(
             "X",
             format!("row {i} is zero throughout and has no direction; leave it out, or use metric='euclidean'"),
@@ -76,7 +83,12 @@ fn factors<T: Pixel + Into<f64>>(rows: &Rows<'_, T>, control: &Control) -> Resul
     }
 }
 
-/// Σ x² in f64.
+/// 1/|x|, infinite for a row of zeros.
+pub fn factor<T: Pixel + Into<f64>>(row: &[T]) -> f64 {
+    1.0 / dispatch(Squares(row)).sqrt()
+}
+
+/// Σ x² of a row in f64.
 struct Squares<'a, T>(&'a [T]);
 
 impl<T: Pixel + Into<f64>> WithSimd for Squares<'_, T> {
@@ -84,6 +96,6 @@ impl<T: Pixel + Into<f64>> WithSimd for Squares<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> f64 {
-        super::exact::sum_squares(self.0.iter().map(|&x| x.into()))
+        sum_squares(self.0.iter().map(|&x| x.into()))
     }
 }

@@ -1,167 +1,134 @@
-//! Rows to start from: greedy k-means++ (Arthur & Vassilvitskii 2007).
+//! Rows to start from: greedy k-means++ (Arthur & Vassilvitskii 2007), once for rows wherever they are.
 //!
 //! Each further row is drawn with a chance that grows as its squared distance to the rows chosen before; of a few draws
 //! the one is kept that leaves the smallest sum of these. Costs one read of X per row chosen.
 
-use super::centers::Centers;
-use super::exact::{Distance, own_distances};
-use super::rows::Weighed;
-use super::{Metric, too_large};
-use crate::engine::pass::pass;
-use crate::engine::simd::{Pixel, Real, dispatch};
-use crate::engine::tiles::{project, tile_rows, tiles};
+use super::candidates::{Chosen, attempts, center, draw};
+use super::parameters::{Metric, check_weights, too_large};
+use super::rows::WeightedRows;
+use crate::engine::simd::Pixel;
 use crate::{Control, Error, Result, Rows};
 
-/// Indices of k rows. `draws` are numbers in [0, 1): one, and then as many for each further row, which are its trials.
+/// X as k-means++ visits it: its passes, with the squared distance of every row to the nearest row chosen.
+pub trait Source {
+    /// The rows at these fractions of the sum of all weights, each times the squared distance if a row was chosen.
+    fn draw(&self, fractions: &[f64]) -> Result<Vec<usize>>;
+    /// What the weighted sum of the squared distances would be if each of some rows were chosen; the first comes alone.
+    fn attempt(&mut self, rows: &[usize], control: &Control) -> Result<Vec<f64>>;
+    /// Takes in that one of the rows that were attempted last was chosen, and is the last of all `chosen`.
+    fn choose(&mut self, chosen: &[usize], which: usize) -> Result<()>;
+}
+
+/// How many random numbers [`seeds`] needs for k rows: one for the first, and 2 + ⌊ln k⌋ for each further one.
+///
+/// ```
+/// assert_eq!(emcore::methods::kmeans::draws(8), 1 + 7 * 4);
+/// ```
+pub fn draws(k: usize) -> usize {
+    k.saturating_sub(1).saturating_mul(trials(k)).saturating_add(1)
+}
+
+fn trials(k: usize) -> usize {
+    2 + (k as f64).ln().max(0.0) as usize
+}
+
+/// Indices of k rows that lie far from each other; `random` are [`draws`]`(k)` numbers in [0, 1).
+///
+/// ```
+/// use emcore::methods::kmeans::{Metric, draws, seeds};
+/// use emcore::{Control, Rows};
+///
+/// let rows = Rows::from_slice(&[1_u8, 2, 91, 92], 4, 1);
+/// let chosen = seeds(rows, 2, Metric::Euclidean, None, &vec![0.5; draws(2)], &Control::new())?;
+/// assert_eq!(chosen.iter().filter(|&&row| row < 2).count(), 1);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn seeds<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     k: usize,
     metric: Metric,
     weights: Option<&[f64]>,
-    draws: &[f64],
+    random: &[f64],
     control: &Control,
 ) -> Result<Vec<usize>> {
-    let n = rows.n();
+    check_weights(rows.n(), weights)?;
+    check(rows.n(), k, random)?;
+    let x = WeightedRows::new(rows, metric, weights, control)?;
+    let [origin, first, nearest, closer] = [const { Vec::new() }; 4];
+    plus_plus(&mut InMemory { x: &x, origin, first, nearest, closer }, k, random, Vec::new(), control)
+}
+
+/// Errors where n rows cannot give k, or for these there are not as many random numbers as are needed.
+pub fn check(n: usize, k: usize, random: &[f64]) -> Result<()> {
     if k == 0 || k > n {
         return Err(Error::invalid("n_clusters", format!("{k} asked for; {n} rows can have 1 to {n}")));
     }
-    let trials = (draws.len() - 1).checked_div(k - 1).unwrap_or(0);
-    let x = Weighed::new(rows, metric, weights, control)?;
-    let first = draw(|i| x.weight(i), n, draws[0]);
-    let origin = center(&x, first);
-    let (squares, total) = from_center(&x, &origin, control)?;
-    if !f64::is_finite(total) {
-        return Err(too_large());
+    if random.len() != draws(k) {
+        let message = format!("{} random numbers; {k} rows are chosen by {}", random.len(), draws(k));
+        return Err(Error::invalid("draws", message));
     }
-    let mut nearest = squares.clone();
-    let mut chosen = vec![first];
-    for draws in draws[1..].chunks(trials.max(1)).take(k - 1) {
-        let weighted = |i: usize| x.weight(i) * nearest[i];
-        let candidates = Vec::from_iter(draws.iter().map(|&u| draw(weighted, n, u)));
-        let points = candidates.iter().flat_map(|&i| center(&x, i)).collect();
-        let (closer, sums) = try_rows(&x, &origin, &squares, &nearest, points, control)?;
-        let best = (0..candidates.len()).min_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap_or(0);
-        nearest.iter_mut().zip(closer.iter().skip(best).step_by(candidates.len())).for_each(|(near, &new)| *near = new);
-        chosen.push(candidates[best]);
+    Ok(())
+}
+
+/// Goes on from the rows that are chosen already, if any.
+pub fn plus_plus(
+    source: &mut impl Source,
+    k: usize,
+    random: &[f64],
+    mut chosen: Vec<usize>,
+    control: &Control,
+) -> Result<Vec<usize>> {
+    let trials = trials(k);
+    while chosen.len() < k {
+        let fractions = match chosen.len() {
+            0 => &random[..1],
+            count => &random[1 + (count - 1) * trials..][..trials],
+        };
+        let rows = source.draw(fractions)?;
+        let sums = source.attempt(&rows, control)?;
+        let best = (0..rows.len()).min_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap_or(0);
+        if !sums[best].is_finite() {
+            return Err(too_large());
+        }
+        chosen.push(rows[best]);
+        source.choose(&chosen, best)?;
     }
     Ok(chosen)
 }
 
-/// The squared distances of some rows from one (d values), and their weighted sum.
-pub fn squares<T: Pixel + Into<f64>>(
-    rows: Rows<'_, T>,
-    from: &[f64],
-    metric: Metric,
-    weights: Option<&[f64]>,
-    control: &Control,
-) -> Result<(Vec<f64>, f64)> {
-    let x = Weighed::new(rows, metric, weights, control)?;
-    let (squares, total) = from_center(&x, &points(from, rows.d(), metric, control)?, control)?;
-    if total.is_finite() { Ok((squares, total)) } else { Err(too_large()) }
+/// Rows in memory, with their squared distances to the rows chosen.
+struct InMemory<'x, 'a, 'w, T: Pixel> {
+    x: &'x WeightedRows<'a, 'w, T>,
+    /// The first row chosen, and squared distances from it; empty before.
+    origin: Vec<f64>,
+    first: Vec<f64>,
+    nearest: Vec<f64>,
+    /// Those to the nearest row if each of the rows attempted were chosen: n × rows.
+    closer: Vec<f64>,
 }
 
-/// Of some rows, of which `squares` are the squared distances from the first row chosen, `origin`, and `nearest` those from
-/// the nearest: what they would be if each of `candidates` (m × d) were chosen too, n × m, and their weighted sums.
-#[allow(clippy::too_many_arguments)]
-pub fn attempts<T: Pixel + Into<f64>>(
-    rows: Rows<'_, T>,
-    origin: &[f64],
-    squares: &[f64],
-    nearest: &[f64],
-    candidates: &[f64],
-    metric: Metric,
-    weights: Option<&[f64]>,
-    control: &Control,
-) -> Result<(Vec<f64>, Vec<f64>)> {
-    let x = Weighed::new(rows, metric, weights, control)?;
-    let [origin, candidates] = [origin, candidates].map(|rows| points(rows, x.rows.d(), metric, control));
-    try_rows(&x, &origin?, squares, nearest, candidates?, control)
-}
-
-/// Copies of rows as centres.
-fn points(rows: &[f64], d: usize, metric: Metric, control: &Control) -> Result<Vec<f64>> {
-    let n = rows.len() / d;
-    let x = Weighed::new(Rows::from_slice(rows, n, d), metric, None, control)?;
-    Ok((0..n).flat_map(|i| center(&x, i)).collect())
-}
-
-/// Squared distances of all rows from a centre, and their weighted sum.
-fn from_center<T: Pixel + Into<f64>>(
-    x: &Weighed<'_, '_, T>,
-    center: &[f64],
-    control: &Control,
-) -> Result<(Vec<f64>, f64)> {
-    let (mut squares, mut total) = (vec![0.0; x.rows.n()], 0.0);
-    own_distances(x, center, |_| 0, &mut squares, control, |i, square| x.weight(i) * square, |part| total += part)?;
-    Ok((squares, total))
-}
-
-/// The row at the fraction `u` of the sum of all values.
-pub fn draw(value: impl Fn(usize) -> f64, n: usize, u: f64) -> usize {
-    let target = u * (0..n).map(&value).sum::<f64>();
-    let mut sum = 0.0;
-    for i in 0..n {
-        sum += value(i);
-        if sum > target {
-            return i;
-        }
+impl<T: Pixel + Into<f64>> Source for InMemory<'_, '_, '_, T> {
+    fn draw(&self, fractions: &[f64]) -> Result<Vec<usize>> {
+        let value = |i: usize| self.x.weight(i) * self.nearest.get(i).copied().unwrap_or(1.0);
+        Ok(fractions.iter().map(|&u| draw(value, self.x.rows.n(), u)).collect())
     }
-    n - 1 // all are zero, or rounding
-}
 
-fn center<T: Pixel + Into<f64>>(x: &Weighed<'_, '_, T>, i: usize) -> Vec<f64> {
-    let mut scratch = Vec::new();
-    let factor = x.factor(i);
-    x.rows.block(i..i + 1, &mut scratch).row(0).iter().map(|&v| factor * v.into()).collect()
-}
+    fn attempt(&mut self, rows: &[usize], control: &Control) -> Result<Vec<f64>> {
+        let candidates = Vec::from_iter(rows.iter().flat_map(|&i| center(self.x, i)));
+        let chosen = Chosen { origin: &self.origin, first: &self.first, nearest: &self.nearest };
+        let chosen = (!self.origin.is_empty()).then_some(chosen);
+        let (closer, sums) = attempts(self.x, chosen, candidates, control)?;
+        self.closer = closer;
+        Ok(sums)
+    }
 
-/// Squared distances to the nearest row chosen, if each of the candidates were too: n × candidates, and their sums.
-fn try_rows<T: Pixel + Into<f64>>(
-    x: &Weighed<'_, '_, T>,
-    origin: &[f64],
-    squares: &[f64],
-    nearest: &[f64],
-    candidates: Vec<f64>,
-    control: &Control,
-) -> Result<(Vec<f64>, Vec<f64>)> {
-    let (n, d) = (x.rows.n(), x.rows.d());
-    let m = candidates.len() / d;
-    let centers = Centers::around(x, origin, candidates);
-    let mut closer = vec![0.0; n * m];
-    let mut sums = vec![0.0; m];
-    control.expect(n as u64);
-    pass(
-        n,
-        x.block_rows(),
-        control,
-        &mut closer,
-        |range, out| {
-            let (mut scratch, mut sums, mut dots) = (Vec::new(), vec![0.0; m], Vec::new());
-            for tile in tiles(range.len(), tile_rows::<T>(d)) {
-                if control.check().is_err() {
-                    break;
-                }
-                let start = range.start + tile.start;
-                let block = x.rows.block(start..start + tile.len(), &mut scratch);
-                dots.resize(tile.len() * m, T::Real::ZERO);
-                project(block, &centers.offset, &centers.q, &mut dots);
-                for (at, (dots, out)) in dots.chunks(m).zip(out[tile.start * m..].chunks_mut(m)).enumerate() {
-                    let (i, row) = (start + at, block.row(at));
-                    let factor = x.factor(i);
-                    for c in 0..m {
-                        let square = squares[i] + 2.0 * (centers.half[c] - factor * dots[c].f64());
-                        // What cancels is taken directly.
-                        let sure = square > 1e3 * centers.error_of(c, squares[i].sqrt(), factor);
-                        let center = &centers.values[c * d..][..d];
-                        let square = if sure { square } else { dispatch(Distance { x: row, factor, center }) };
-                        out[c] = nearest[i].min(square);
-                        sums[c] += x.weight(i) * out[c];
-                    }
-                }
-            }
-            sums
-        },
-        |part| sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part),
-    )?;
-    Ok((closer, sums))
+    fn choose(&mut self, chosen: &[usize], which: usize) -> Result<()> {
+        let rows = self.closer.len() / self.x.rows.n();
+        self.nearest.clear();
+        self.nearest.extend(self.closer.iter().skip(which).step_by(rows));
+        if let [only] = chosen {
+            (self.origin, self.first) = (center(self.x, *only), self.nearest.clone());
+        }
+        Ok(())
+    }
 }

@@ -15,8 +15,8 @@ fn noise(count: usize) -> Vec<u32> {
     (0..count).map(|_| next()).collect()
 }
 
-fn options(max_iter: usize, metric: Metric) -> Options<'static> {
-    Options { max_iter, tol: 0.0, metric, weights: None }
+fn parameters(max_iter: usize, metric: Metric) -> Parameters {
+    Parameters { max_iter, tol: 0.0, metric }
 }
 
 /// Lloyd's iteration as it is written in textbooks.
@@ -52,7 +52,7 @@ fn check<T: Pixel + Into<f64>>(of: impl Fn(u32) -> T) {
         for n_iter in [1, 2, 5, 13] {
             let (centers, labels) = naive(&exact, d, start.clone(), n_iter);
             let rows = Rows::from_slice(&x, n, d);
-            let fit = kmeans(rows, &start, &options(n_iter, Metric::Euclidean), &Control::new()).unwrap();
+            let fit = kmeans(rows, &start, None, &parameters(n_iter, Metric::Euclidean), &Control::new()).unwrap();
             if fit.n_iter == n_iter {
                 assert_eq!(fit.labels, labels);
                 assert!(fit.centers.iter().zip(&centers).all(|(a, b)| (a - b).abs() < 1e-10 * (1.0 + b.abs())));
@@ -81,7 +81,7 @@ fn the_number_of_threads_changes_no_bit() {
     for threads in [1, 2, 3] {
         let former = pool::set_num_threads_here(threads);
         let rows = Rows::from_slice(&x, n, d);
-        let fit = kmeans(rows, &start, &options(12, Metric::Cosine), &Control::new()).unwrap();
+        let fit = kmeans(rows, &start, None, &parameters(12, Metric::Cosine), &Control::new()).unwrap();
         pool::set_num_threads_here(former);
         found.push((fit.centers, fit.labels, fit.inertia.to_bits()));
     }
@@ -109,7 +109,7 @@ fn rows_that_are_not_read_are_where_brute_force_puts_them() {
     assert!(bases::Bases::<f32>::new(n, 4 * d, k, d).is_some());
     for n_iter in [2, 9, 17, 30] {
         let rows = Rows::from_slice(&x, n, d);
-        let fit = kmeans(rows, &start, &options(n_iter, Metric::Euclidean), &Control::new()).unwrap();
+        let fit = kmeans(rows, &start, None, &parameters(n_iter, Metric::Euclidean), &Control::new()).unwrap();
         let exact = exact::distances(rows, &fit.centers, Metric::Euclidean, &Control::new()).unwrap();
         let mut inertia = 0.0;
         for (label, row) in fit.labels.iter().zip(exact.chunks(k)) {
@@ -128,17 +128,17 @@ fn labels_are_right_whatever_the_centres_do_and_for_however_long() {
     let random = Vec::from_iter(noise(n * d + 40 * k * d).into_iter().map(|x| f64::from(x) / f64::from(u32::MAX)));
     let x = Vec::from_iter((0..n * d).map(|at| (random[at] + 0.4 * f64::from((at / d % k == at % k) as u8)) as f32));
     let rows = Rows::from_slice(&x, n, d);
-    let x = Weighed::new(rows, Metric::Euclidean, None, &Control::new()).unwrap();
-    let (origin, mut parts) = (vec![0.5; d], Parts::new(&x, k));
+    let x = WeightedRows::new(rows, Metric::Euclidean, None, &Control::new()).unwrap();
+    let (origin, mut assignment) = (vec![0.5; d], Assignment::new(&x, k));
     for step in 0..40 {
         let place =
             |at: usize| 0.5 + 0.4 * f64::from((at / d == at % k) as u8) + 0.2 * random[n * d + step * k * d + at];
         let centers = Centers::around(&x, &origin, (0..k * d).map(place).collect());
-        parts.assign(&x, &centers, None, &Control::new()).unwrap();
+        assignment.assign(&x, &centers, None, &Control::new()).unwrap();
         let exact = exact::distances(rows, &centers.values, Metric::Euclidean, &Control::new()).unwrap();
         for (i, row) in exact.chunks(k).enumerate() {
             let best = (0..k).fold(0, |best, c| if row[c] < row[best] { c } else { best });
-            assert_eq!(parts.label(i) as usize, best, "row {i} in step {step}");
+            assert_eq!(assignment.label(i) as usize, best, "row {i} in step {step}");
         }
     }
 }

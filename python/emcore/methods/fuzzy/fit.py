@@ -14,8 +14,9 @@ from emcore.core.validation import as_pixels, as_rows, check_count, check_finite
 from emcore.core.warning import warn
 from emcore.methods.fuzzy import out_of_core as of_source
 from emcore.methods.fuzzy.membership import check_features, check_fuzziness, check_volumes, what_was_done
-from emcore.methods.kmeans.fit import check_clusters, starting_centers
-from emcore.methods.kmeans.out_of_core import trials
+from emcore.methods.kmeans.fit import check_clusters
+from emcore.methods.kmeans.out_of_core import seeds_bytes
+from emcore.methods.kmeans.starts import starting_centers
 from emcore.outofcore.engine import begin
 from emcore.outofcore.moments import checked_range
 from emcore.outofcore.open import open_rows
@@ -263,7 +264,7 @@ def cluster(
     if isinstance(rows, Source):
         told: dict[str, Any] = {"n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
         told.update(init=init if isinstance(init, str) else np.asarray(init), covariances=covariances)
-        drawn = 16 + 8 * trials(k) if isinstance(init, str) and init == "k-means++" else 0
+        drawn = seeds_bytes(k) if isinstance(init, str) and init == "k-means++" else 0
         per_row = of_source.row_bytes(k, rows.dtype) + drawn
         passes = begin(rows, "fuzzy", *where, told, per_row, of_source.sums_bytes(d, k, covariances is not None))
         checked_range(passes)

@@ -89,7 +89,7 @@ class FuzzyPasses:
         tol: float,
     ) -> Found:
         """The best of some runs; with a named `init` each has its own start."""
-        from emcore.methods.kmeans.out_of_core import start_outside
+        from emcore.methods.kmeans.starts import start_outside
 
         keep, k = self.passes.checkpoint, len(centers)
         best: Any = None

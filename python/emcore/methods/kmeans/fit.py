@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.validation import as_rows, check_count, check_finite, check_number, check_option
-from emcore.methods.kmeans import out_of_core as of_source
-from emcore.methods.kmeans.out_of_core import _any_rows, start_outside
-from emcore.outofcore.engine import begin
+from emcore.methods.kmeans import out_of_core
+from emcore.methods.kmeans.starts import check_centers, start_outside, starting_centers
+from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.moments import checked_range
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.sources import Source
@@ -71,7 +71,7 @@ def kmeans(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
         axes.
     n_clusters : int
         k, at most n.
@@ -92,10 +92,10 @@ def kmeans(
     random_state : int
         Seed of the starts. The number of threads never changes a result.
     memory : int or str, optional
-        For data outside memory (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
+        For data out of core (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be
         used, in bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.
     checkpoint : path, optional
-        Keep what is known after each full pass in this file, from which a job that was killed goes on.
+        Save the state after each full pass to this file, from which a job that was killed goes on.
 
     Returns
     -------
@@ -121,11 +121,11 @@ def kmeans(
     Examples
     --------
     >>> from emcore.methods.kmeans.fit import kmeans
-    >>> found = kmeans([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]], 2)
-    >>> found.inertia, sorted(found.centers.tolist())
+    >>> fit = kmeans([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]], 2)
+    >>> fit.inertia, sorted(fit.centers.tolist())
     (16.0, [[1.0, 2.0], [10.0, 2.0]])
     """
-    rows = open_rows(X, memory=memory, checkpoint=checkpoint)
+    rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
     rows = rows if isinstance(rows, Source) else as_rows(rows)
     n, d = rows.shape
     k = check_clusters(n_clusters, n)
@@ -134,39 +134,61 @@ def kmeans(
     tol = check_number(tol, "tol", 0)
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     weights = check_sample_weight(sample_weight, n)
-    given = None
+    centers = None
     if isinstance(init, str):
         init = check_option(init, INITS, "init")
     elif not callable(init):
-        given = _centers(init, k, d)
-    runs = 1 if given is not None or (init == "k-means++" and n_init == "auto") else 10
+        centers = check_centers(init, k, d)
+    runs = 1 if centers is not None or (init == "k-means++" and n_init == "auto") else 10
     if n_init != "auto":
         runs = check_count(n_init, "n_init", 1)
-        runs = runs if given is None else 1
+        runs = runs if centers is None else 1
     stream = np.random.default_rng(seed)
+    parameters: dict[str, Any] = {"metric": metric, "weights": weights, "max_iter": max_iter, "tol": tol}
+    best, first, passes = None, 0, None
     if isinstance(rows, Source):
-        told: dict[str, Any] = {"n_clusters": k, "init": init if given is None else given, "runs": runs, "tol": tol}
         if callable(init):
             raise ValueError(
                 "init is a function, which needs all data in memory; give centres, 'k-means++' or 'random'"
             )
-        told.update(metric=metric, weights=weights, seed=seed)
-        per_row, fixed = of_source.row_bytes(k, init, weights is not None), of_source.sums_bytes(d, k)
-        passes = begin(rows, "kmeans", memory, checkpoint, told, per_row, fixed)
+        settings: dict[str, Any] = {"n_clusters": k, "init": init if centers is None else centers, "runs": runs}
+        settings.update(tol=tol, metric=metric, weights=weights, seed=seed)
+        per_row, fixed = _row_bytes(k, init, weights), _sums_bytes(d, k)
+        passes = begin(rows, "kmeans", memory, checkpoint, settings, per_row, fixed)
         checked_range(passes)
-        starts = [
-            given if given is not None else start_outside(passes.source, k, str(init), weights, stream)
-            for _ in range(runs)
-        ]
-        return KMeansResult(*of_source.KMeansPasses(passes, metric, weights).runs(starts, k, max_iter, tol))
-    best: KMeansResult | None = None
-    for _ in range(runs):
-        start = given if given is not None else starting_centers(rows, k, init, metric, weights, stream)
-        found = KMeansResult(*_emcore.kmeans(rows, start, max_iter=max_iter, tol=tol, metric=metric, weights=weights))
-        if best is None or found.inertia < best.inertia:
-            best = found
+        best, first = _resumed(passes)
+    for run in range(runs):
+        if passes is None:
+            start = starting_centers(rows, k, init, metric, weights, stream) if centers is None else centers
+            fit = KMeansResult(**_emcore.kmeans(rows, start, **parameters))
+        else:
+            start = start_outside(passes.source, k, str(init), weights, stream) if centers is None else centers
+            if run < first:
+                continue
+            keep = {} if best is None else {f"best_{name}": value for name, value in vars(best).items()}
+            fit = KMeansResult(**out_of_core.lloyd(passes, start, k, keep={"run": run, **keep}, **parameters))
+        if best is None or fit.inertia < best.inertia:
+            best = fit
     assert best is not None
     return best
+
+
+def _resumed(passes: Passes) -> tuple[KMeansResult | None, int]:
+    """The best run that a checkpoint holds, and the number of the run that it is in."""
+    state = passes.checkpoint.load("lloyd") or passes.checkpoint.load("seeds") or {}
+    best = {key.removeprefix("best_"): value for key, value in state.items() if key.startswith("best_")}
+    return KMeansResult(**best) if best else None, state.get("run", 0)
+
+
+def _sums_bytes(d: int, k: int) -> int:
+    """About how much memory the sums of a fit take."""
+    return 8 * d * k * 24
+
+
+def _row_bytes(k: int, init: Any, weights: NDArray[np.float64] | None) -> int:
+    """What is kept of each row: labels of this and of the best run, distances while k-means++ draws, its weight."""
+    drawn = out_of_core.seeds_bytes(k) if isinstance(init, str) and init == "k-means++" else 0
+    return 12 + drawn + (0 if weights is None else 8)
 
 
 def nearest(
@@ -204,24 +226,17 @@ def nearest(
     weights = check_sample_weight(sample_weight, len(rows))
     metric = check_option(metric, METRICS, "metric")
     if isinstance(rows, Source):
-        return _visits(rows, points, metric, weights, memory, 4).nearest(points)
+        return out_of_core.nearest(_passes(rows, points, memory, 4), points, metric, weights)
     return _emcore.kmeans_nearest(rows, points, metric=metric, weights=weights)
 
 
-def _visits(
-    source: Source,
-    points: NDArray[np.float64],
-    metric: str,
-    weights: NDArray[np.float64] | None,
-    memory: Any,
-    per_row: int,
-) -> of_source.KMeansPasses:
-    """Passes over checked rows outside memory, for centres of as many features."""
+def _passes(source: Source, points: NDArray[np.float64], memory: Any, per_row: int) -> Passes:
+    """Passes over checked rows out of core, for centres of as many features."""
     if points.shape[1] != source.shape[1]:
         raise ValueError(f"centers: {points.shape[1]} features, X has {source.shape[1]}; they must be the same")
-    passes = begin(source, "nearest", memory, None, {}, per_row, of_source.sums_bytes(*points.shape[::-1]), quiet=True)
+    passes = begin(source, "nearest", memory, None, {}, per_row, _sums_bytes(*points.shape[::-1]), quiet=True)
     checked_range(passes)
-    return of_source.KMeansPasses(passes, metric, weights)
+    return passes
 
 
 def distances(
@@ -240,7 +255,7 @@ def distances(
     points = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
     metric = check_option(metric, METRICS, "metric")
     if isinstance(rows, Source):
-        return _visits(rows, points, metric, None, memory, 8 * len(points)).distances(points)
+        return out_of_core.distances(_passes(rows, points, memory, 8 * len(points)), points, metric)
     return _emcore.kmeans_distances(as_rows(rows), points, metric=metric)
 
 
@@ -264,34 +279,3 @@ def check_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | Non
     if not weights.any():
         raise ValueError("sample_weight is zero throughout; at least one row must count")
     return weights
-
-
-def _centers(init: Any, k: int, d: int) -> NDArray[np.float64]:
-    centers = np.array(as_rows(init, "init"), dtype=np.float64, order="C")
-    if centers.shape[0] != k:
-        raise ValueError(f"The shape of the initial centers {centers.shape} does not match the number of clusters {k}.")
-    if centers.shape[1] != d:
-        raise ValueError(
-            f"The shape of the initial centers {centers.shape} does not match the number of features of the data {d}."
-        )
-    return centers
-
-
-def starting_centers(
-    rows: NDArray[Any],
-    k: int,
-    init: Any,
-    metric: str,
-    weights: NDArray[np.float64] | None,
-    stream: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Centres to begin with: far from each other, any rows, or what a callable gives; `stream` decides."""
-    if callable(init):
-        return _centers(init(rows, k, random_state=int(stream.integers(2**32))), k, rows.shape[1])
-    if init == "random":
-        chosen = _any_rows(len(rows), k, weights, stream)
-    else:
-        draws = stream.random(1 + (k - 1) * (2 + int(np.log(k))))
-        chosen = _emcore.kmeans_seeds(rows, k, metric=metric, weights=weights, draws=draws)
-    found = rows.take(chosen) if isinstance(rows, _emcore.PreparedRows) else rows[chosen]
-    return np.ascontiguousarray(found, dtype=np.float64)

@@ -1,6 +1,7 @@
-"""k-means of rows outside memory: each step of Lloyd's iteration is one pass that reads all rows."""
+"""k-means of rows out of core: the passes that the kernel's iteration, and its k-means++, ask for."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -8,129 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.methods.kmeans.starts import copies_of
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.reduction import Partial, PerRow
-from emcore.outofcore.sources import Source
 
 Floats = NDArray[np.float64]
-Run = tuple[Floats, NDArray[np.int32], float, int, bool]
+Labels = NDArray[np.int32]
 
 
-def sums_bytes(d: int, k: int) -> int:
-    """About how much memory the sums of a fit take."""
-    return 8 * d * k * 24
-
-
-def row_bytes(k: int, init: Any, weighted: bool) -> int:
-    """What is kept of each row: labels of this and of the best run, distances while k-means++ draws, its weight."""
-    drawn = 16 + 8 * trials(k) if isinstance(init, str) and init == "k-means++" else 0
-    return 12 + drawn + (8 if weighted else 0)
-
-
-def trials(k: int) -> int:
-    """Candidates for each further row of k-means++."""
-    return 2 + int(np.log(k))
-
-
-class KMeansPasses:
-    """The passes of k-means over a source, with a metric and weights of the rows."""
-
-    def __init__(self, passes: Passes, metric: str, weights: Floats | None) -> None:
-        self.passes, self.metric, self.weights = passes, metric, weights
-        self.source = passes.source
-        self.of_rows = None if weights is None else PerRow(passes.source, weights)
-
-    def runs(self, starts: list[Any], k: int, max_iter: int, tol: float) -> Run:
-        """The best of some runs; a start is centres, or the draws of k-means++."""
-        keep = self.passes.checkpoint
-        resumed = keep.load("lloyd") or keep.load("seeds")
-        best: dict[str, Any] = {key[5:]: value for key, value in (resumed or {}).items() if key.startswith("best_")}
-        state = {key: value for key, value in (resumed or {}).items() if not key.startswith("best_")}
-        for run in range(int(state.get("run", 0)), len(starts)):
-            kept = {"run": run, **{f"best_{key}": value for key, value in best.items()}}
-            if "centers" not in state:
-                given = starts[run]
-                state = {"centers": self.seeds(given, k, kept, state) if given.ndim == 1 else given}
-            found = self._lloyd(state, max_iter, tol, kept)
-            if not best or found["inertia"] < best["inertia"]:
-                best = found
-            state = {}
-        return best["centers"], best["labels"], float(best["inertia"]), int(best["n_iter"]), bool(best["converged"])
-
-    def _lloyd(self, state: dict[str, Any], max_iter: int, tol: float, kept: dict[str, Any]) -> dict[str, Any]:
-        n = len(self.source)
-        new = {"labels": np.full(n, -1, np.int32), "n_iter": 0, "tol": 0.0, "converged": False}
-        state = {**new, **{key: value for key, value in state.items() if key != "run"}}
-        labels = PerRow(self.source, state["labels"])
-        while state["n_iter"] < max_iter and not state["converged"]:
-            state["n_iter"] += 1
-            centers = state["centers"]
-            sums, mass, squares, moved = self.passes(_visit, (centers, self.metric), [labels, self.of_rows], [labels])
-            far = self._far(labels, centers, int((mass == 0).sum()))
-            double = self.source.dtype == np.float64
-            state["centers"], shift, variance = _emcore.kmeans_update(
-                centers, sums, mass, squares, moved=far, metric=self.metric, double=double
-            )
-            state["tol"] = tol * variance if state["n_iter"] == 1 else state["tol"]
-            state["converged"] = bool(moved == 0 or shift <= state["tol"])
-            self.passes.checkpoint.save("lloyd", **kept, **state)
-        state["labels"], state["inertia"] = self.nearest(state["centers"])
-        return state
-
-    def _far(self, labels: PerRow, centers: Floats, empty: int) -> tuple[Floats, NDArray[np.int32], Floats]:
-        """Rows that empty clusters take, their labels and weights."""
-        if not empty:
-            return np.empty((0, centers.shape[1])), np.empty(0, np.int32), np.empty(0)
-        _, blocks, rows = self.passes(_farthest, (centers, empty, self.metric), [labels], merge=_farther)
-        at = [self.source.row_of(int(block), int(row)) for block, row in zip(blocks[:empty], rows[:empty], strict=True)]
-        copies = self.source.take(at).astype(np.float64) if at else np.empty((0, centers.shape[1]))
-        return copies, labels.array[at], np.ones(len(at)) if self.weights is None else self.weights[at]
-
-    def nearest(self, centers: Floats) -> tuple[NDArray[np.int32], float]:
-        """Labels of all rows, and the inertia."""
-        labels = np.empty(len(self.source), np.int32)
-        (inertia,) = self.passes(_nearest, (centers, self.metric), [self.of_rows], [PerRow(self.source, labels)])
-        return labels, float(inertia)
-
-    def distances(self, centers: Floats) -> Floats:
-        """Distances of all rows to all centres."""
-        found = np.empty((len(self.source), len(centers)))
-        self.passes(_distances, (centers, self.metric), into=[PerRow(self.source, found)])
-        return found
-
-    def seeds(self, draws: Floats, k: int, kept: dict[str, Any], state: dict[str, Any]) -> Floats:
-        """Greedy k-means++ as in the kernel: rows far from each other."""
-        n, m = len(self.source), trials(k)
-        if "chosen" in state:
-            chosen, squares, nearest = state["chosen"].tolist(), state["squares"], state["nearest"]
-        else:
-            weights = self.weights
-            first = (
-                min(int(draws[0] * n), n - 1)
-                if weights is None
-                else _emcore.kmeans_draw(weights, draws[:1].tolist(), weights=None)[0]
-            )
-            chosen, squares = [first], np.empty(n)
-            self.passes(
-                _distances_from, (self._rows(chosen)[0], self.metric), [self.of_rows], [PerRow(self.source, squares)]
-            )
-            nearest = squares.copy()
-            self.passes.checkpoint.save("seeds", **kept, chosen=chosen, squares=squares, nearest=nearest)
-        origin, closer = self._rows(chosen[:1])[0], np.empty((n, m))
-        of_rows = [PerRow(self.source, squares), PerRow(self.source, nearest), self.of_rows]
-        while len(chosen) < k:
-            at = 1 + (len(chosen) - 1) * m
-            candidates = _emcore.kmeans_draw(nearest, draws[at : at + m].tolist(), weights=self.weights)
-            told = (origin, self._rows(candidates), self.metric)
-            (sums,) = self.passes(_attempts, told, of_rows, [PerRow(self.source, closer)])
-            best = int(np.argmin(sums))
-            nearest[:] = closer[:, best]
-            chosen.append(candidates[best])
-            self.passes.checkpoint.save("seeds", **kept, chosen=chosen, squares=squares, nearest=nearest)
-        return self._rows(chosen)
-
-    def _rows(self, indices: list[int]) -> Floats:
-        return self.source.take(indices).astype(np.float64)
+def seeds_bytes(k: int) -> int:
+    """What k-means++ keeps of each row: its distance from the first and the nearest row chosen, and from candidates."""
+    return 16 + 8 * ((_emcore.kmeans_draws(k) - 1) // max(k - 1, 1))
 
 
 def seed_centers(
@@ -142,34 +31,113 @@ def seed_centers(
     keep: Mapping[str, Any] = MappingProxyType({}),
 ) -> Floats:
     """
-    The centres that greedy k-means++ chooses, shape (k, d), one pass for each.
+    The centres that greedy k-means++ chooses by the random numbers of `start_outside`, shape (k, d), a pass for each.
 
-    `draws` are the random numbers of `start_outside`. After each pass the checkpoint holds the phase "seeds", `keep`
-    beside it; a run that was killed, told apart by the entry "run" of `keep`, goes on from there.
+    The checkpoint holds `keep` and the phase "seeds", from which a run goes on that has the same "run" in `keep`.
     """
-    state = passes.checkpoint.load("seeds") or {}
-    state = state if state.get("run") == keep.get("run") else {}
-    return KMeansPasses(passes, metric, weights).seeds(draws, k, dict(keep), state)
+    return _Rows(passes, metric, weights, keep).seeds(draws, k)
 
 
-def _visit(x: Any, state: Any, index: int, labels: NDArray[np.int32], weights: Floats | None) -> tuple[Any, ...]:
-    centers, metric = state
-    found, sums, mass, squares = _emcore.kmeans_visit(x, centers, metric=metric, weights=weights)
-    return (sums, mass, squares, int(np.count_nonzero(found != labels))), found
+def lloyd(
+    passes: Passes, start: Floats, k: int, metric: str, weights: Floats | None, keep: dict[str, Any], **parameters: Any
+) -> dict[str, Any]:
+    """
+    One run from centres, or from the random numbers of `start_outside`, as the attributes of a `KMeansResult`.
+
+    The checkpoint holds `keep` and the phase "lloyd", from which a run goes on that has the same "run" in `keep`.
+    """
+    state = passes.checkpoint.load("lloyd") or {}
+    if state.get("run") != keep["run"]:
+        centers = seed_centers(passes, start, k, metric, weights, keep) if start.ndim == 1 else start
+        state = {"centers": centers, "n_iter": 0, "tol": 0.0, "converged": False, "inertia": np.nan}
+    return _Rows(passes, metric, weights, keep).lloyd(state, parameters)
 
 
-def _farthest(x: Any, state: Any, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:
+def nearest(passes: Passes, centers: Floats, metric: str, weights: Floats | None) -> tuple[Labels, float]:
+    """Labels of all rows, and the inertia."""
+    rows = _Rows(passes, metric, weights, {})
+    return rows.labels, rows.finish(centers)
+
+
+def distances(passes: Passes, centers: Floats, metric: str) -> Floats:
+    """Distances of all rows to all centres."""
+    values = np.empty((len(passes.source), len(centers)))
+    passes(_distances, (centers, metric), into=[PerRow(passes.source, values)])
+    return values
+
+
+class _Rows:
+    """What the kernel calls, and what it leaves here between passes: an entry for each row of several arrays."""
+
+    def __init__(self, passes: Passes, metric: str, weights: Floats | None, keep: Mapping[str, Any]) -> None:
+        self.passes, self.metric, self.weights, self.keep = passes, metric, weights, keep
+        self.source, self.checkpoint = passes.source, passes.checkpoint
+        self.labels = np.full(len(self.source), -1, np.int32)
+
+    def _of(self, *arrays: Any) -> list[Any]:
+        return [None if array is None else PerRow(self.source, array) for array in arrays]
+
+    def seeds(self, draws: Floats, k: int) -> Floats:
+        state = self.checkpoint.load("seeds") or {}
+        state = state if state.get("run") == self.keep.get("run") else {}
+        self.chosen: list[int] = [int(row) for row in state.get("chosen", ())]
+        self.first, self.nearest = state.get("first"), state.get("nearest", np.ones(len(self.source)))
+        chosen = _emcore.kmeans_seeds_out_of_core(self, self.chosen, k, rows=len(self.source), draws=draws)
+        return copies_of(self.source, chosen)
+
+    def attempt(self, rows: list[int]) -> Floats:
+        self.closer = np.empty((len(self.source), len(rows)))
+        state = copies_of(self.source, rows), copies_of(self.source, self.chosen[:1]), self.metric
+        of_rows = self._of(self.first, self.nearest, self.weights)
+        sums: Floats = self.passes(_attempt, state, of_rows, self._of(self.closer))[0]
+        return sums
+
+    def choose(self, chosen: list[int], which: int) -> None:
+        self.chosen, self.nearest[:] = chosen, self.closer[:, which]
+        if len(chosen) == 1:
+            self.first = self.nearest.copy()
+        self.checkpoint.save("seeds", **self.keep, chosen=chosen, first=self.first, nearest=self.nearest)
+
+    def lloyd(self, state: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+        self.labels = state.get("labels", self.labels)
+        data = {"features": self.source.shape[1], "double": self.source.dtype == np.float64}
+        fit: Any = _emcore.kmeans_out_of_core(self, state, metric=self.metric, **data, **parameters)
+        return {"labels": self.labels, **{name: fit[name] for name in ("centers", "inertia", "n_iter", "converged")}}
+
+    def assign(self, centers: Floats) -> Partial:
+        rows = self._of(self.labels, self.weights)
+        return self.passes(_assign, (centers, self.metric), rows, rows[:1])
+
+    def farthest(self, centers: Floats, count: int) -> tuple[float, Floats, Labels, Floats]:
+        rows, merge = self._of(self.labels, self.weights), partial(_farther, count)
+        inertia, _, *at = self.passes(_farthest, (centers, count, self.metric), rows, merge=merge)
+        far = [self.source.row_of(int(block), int(row)) for block, row in zip(*at, strict=True)]
+        weights = np.ones(len(far)) if self.weights is None else self.weights[far]
+        return float(inertia), copies_of(self.source, far), self.labels[far], weights
+
+    def finish(self, centers: Floats) -> float:
+        into = self._of(self.labels)
+        return float(self.passes(_nearest, (centers, self.metric), self._of(self.weights), into)[0])
+
+    def save(self, state: dict[str, Any]) -> None:
+        self.checkpoint.save("lloyd", **self.keep, **state, labels=self.labels)
+
+
+def _assign(x: Any, state: Any, index: int, labels: Labels, weights: Floats | None) -> tuple[Any, ...]:
+    visit = _emcore.kmeans_visit(x, state[0], labels, metric=state[1], weights=weights)
+    return (visit["sums"], visit["weights"], visit["squares"], visit["moved"], visit["inertia"]), visit["labels"]
+
+
+def _farthest(x: Any, state: Any, index: int, labels: Labels, weights: Floats | None) -> tuple[Any, ...]:
     centers, count, metric = state
-    found = _emcore.kmeans_farthest(x, labels, centers, count, metric=metric)
-    squares, rows = np.array([s for _, s in found]), np.array([i for i, _ in found], np.int64)
-    return ((squares, np.full(len(rows), index), rows),)
+    inertia, rows, squares = _emcore.kmeans_farthest(x, centers, labels, count, metric=metric, weights=weights)
+    return ((inertia, squares, np.full(len(rows), index), rows),)
 
 
-def _farther(a: Partial, b: Partial) -> Partial:
-    """The farthest of both first, of equally far ones those of `a`; more than are needed."""
-    order = np.argsort(-np.concatenate([a[0], b[0]]), kind="stable")
-    most = max(len(a[0]), len(b[0]))
-    return tuple(np.concatenate([x, y])[order[: 2 * most]] for x, y in zip(a, b, strict=True))
+def _farther(count: int, a: Partial, b: Partial) -> Partial:
+    """The farthest of both first, of equally far ones those of `a`."""
+    order = np.argsort(-np.concatenate([a[1], b[1]]), kind="stable")[:count]
+    return a[0] + b[0], *(np.concatenate(both)[order] for both in zip(a[1:], b[1:], strict=True))
 
 
 def _nearest(x: Any, state: Any, index: int, weights: Floats | None) -> tuple[Any, ...]:
@@ -181,29 +149,8 @@ def _distances(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     return (), _emcore.kmeans_distances(x, state[0], metric=state[1])
 
 
-def _distances_from(x: Any, state: Any, index: int, weights: Floats | None) -> tuple[Any, ...]:
-    squares, total = _emcore.kmeans_squares(x, state[0], metric=state[1], weights=weights)
-    return (total,), squares
-
-
-def _attempts(
-    x: Any, state: Any, index: int, squares: Floats, nearest: Floats, weights: Floats | None
-) -> tuple[Any, ...]:
-    origin, candidates, metric = state
-    closer, sums = _emcore.kmeans_attempts(x, origin, squares, nearest, candidates, metric=metric, weights=weights)
+def _attempt(x: Any, state: Any, index: int, first: Any, nearest: Floats, weights: Floats | None) -> tuple[Any, ...]:
+    candidates, origin, metric = state
+    chosen = None if first is None else (origin, first, nearest)
+    closer, sums = _emcore.kmeans_attempts(x, candidates, chosen, metric=metric, weights=weights)
     return (sums,), closer
-
-
-def start_outside(
-    source: Source, k: int, init: str, weights: NDArray[np.float64] | None, stream: np.random.Generator
-) -> NDArray[np.float64]:
-    """Centres to begin with, or the draws by which k-means++ finds them, of rows outside memory."""
-    if init == "k-means++":
-        return stream.random(1 + (k - 1) * trials(k))
-    return source.take(_any_rows(len(source), k, weights, stream)).astype(np.float64)
-
-
-def _any_rows(n: int, k: int, weights: NDArray[np.float64] | None, stream: np.random.Generator) -> list[int]:
-    chances = None if weights is None else weights / weights.sum()
-    enough = weights is None or np.count_nonzero(weights) >= k
-    return [int(i) for i in stream.choice(n, k, replace=not enough, p=chances)]
