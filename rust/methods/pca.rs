@@ -82,15 +82,11 @@ pub struct Pca {
 pub trait Source<R> {
     /// Numbers of rows and features.
     fn shape(&self) -> (usize, usize);
-    /// Columns of Q at a time: more cost memory for partial sums.
-    fn columns(&self) -> usize {
-        GROUP
-    }
     /// Of every feature.
     fn moments(&self, control: &Control) -> Result<Moments>;
     /// AᵀA for A = (X - 1 mᵀ) W: the lower half.
     fn gram(&self, mean: &[f64], weights: &[f64], control: &Control) -> Result<Mat<f64>>;
-    /// `(X - o)ᵀ (X - o) Q`.
+    /// `(X - o)ᵀ (X - o) Q`, in memory in one read of X for every few columns.
     fn xt_x_q(&self, offset: &[f64], q: &Panel<R>, control: &Control) -> Result<Panel<f64, R>>;
     /// The triangular factor of (X - o) Q + 1 sᵀ.
     fn triangle(&self, offset: &[f64], q: &Panel<R>, shift: &[f64], control: &Control) -> Result<Mat<f64>>;
@@ -110,7 +106,12 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
     }
 
     fn xt_x_q(&self, offset: &[f64], q: &Panel<T::Real>, control: &Control) -> Result<Panel<f64, T::Real>> {
-        xt_x_q(*self, Some(offset), q, control)
+        let part = |columns: Range<usize>| {
+            let q = Panel::from_fn(q.d(), columns.len(), |j, c| q.get(j, columns.start + c));
+            xt_x_q(*self, Some(offset), &q, control)
+        };
+        let parts = tiles(q.k(), GROUP).map(part).collect::<Result<Vec<_>>>()?;
+        Ok(Panel::from_fn(q.d(), q.k(), |j, c| parts[c / GROUP].get(j, c % GROUP)))
     }
 
     fn triangle(&self, offset: &[f64], q: &Panel<T::Real>, shift: &[f64], control: &Control) -> Result<Mat<f64>> {
@@ -138,7 +139,7 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
 pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, control: &Control) -> Result<Pca> {
     let (n, d, k) = (rows.n(), rows.d(), options.components);
     check(n, d, options)?;
-    let exact = is_exact(n, d, options, n < d && rows.transposed().is_none());
+    let exact = is_exact(n, d, k, options.solver, n < d && rows.transposed().is_none());
     if !exact || n >= d {
         return pca_of(&rows, exact, options, control);
     }
@@ -162,15 +163,16 @@ pub fn outside<R: Real>(source: &impl Source<R>, options: &Options<'_>, control:
         let message = format!("'exact' takes all of {n} x {d} data at once, which are not in memory; use 'randomized'");
         return Err(Error::invalid("solver", message));
     }
-    pca_of(source, is_exact(n, d, options, n < d), options, control)
+    pca_of(source, is_exact(n, d, options.components, options.solver, n < d), options, control)
 }
 
-/// Whether the exact solver is taken; `sideways`: where that would have to compute features one after the other.
-fn is_exact(n: usize, d: usize, options: &Options<'_>, sideways: bool) -> bool {
-    let (short, k) = (n.min(d), options.components);
+/// Whether the exact solver is taken for k components; `sideways`: where that would have to compute features one after the
+/// other.
+pub(crate) fn is_exact(n: usize, d: usize, k: usize, solver: Solver, sideways: bool) -> bool {
+    let short = n.min(d);
     let [long, size] = [n.max(d), short].map(|x| x as f64);
     let quick = (size * size * (long + 5.0 * size) <= QUICK || 3 * k > short) && !sideways;
-    options.solver == Solver::Exact || start_columns(k) > d || (options.solver == Solver::Auto && quick)
+    solver == Solver::Exact || start_columns(k) > d || (solver == Solver::Auto && quick)
 }
 
 /// By products of all rows only.
@@ -358,25 +360,22 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
         Ok(Eigen { values, vectors: vectors * svd.V() })
     }
 
-    /// AᵀA Q = W [Xᵀ X + corrections] W Q in one read of X for every few columns.
+    /// AᵀA Q = W [Xᵀ X + corrections] W Q.
     fn gram_times(&self, q: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
         let (n, d) = (self.shape.0 as f64, self.shape.1);
         // A power of two that keeps X Q near one, whatever the unit of X.
         let row = (self.centered_squares / n).sqrt();
         let scale = if row > 0.0 { row.log2().round().exp2() } else { 1.0 };
+        let scaled = Panel::from_fn(d, q.ncols(), |j, c| R::of(self.weights[j] * q[(j, c)] / scale));
+        let product = self.source.xt_x_q(&self.offset, &scaled, control)?;
         let mut result = Mat::zeros(d, q.ncols());
-        for part in tiles(q.ncols(), self.source.columns()) {
-            let scaled = |j: usize, c: usize| R::of(self.weights[j] * q[(j, part.start + c)] / scale);
-            let scaled = Panel::from_fn(d, part.len(), scaled);
-            let product = self.source.xt_x_q(&self.offset, &scaled, control)?;
-            for (c, column) in part.enumerate() {
-                let dot = |v: &dyn Fn(usize) -> f64| (0..d).map(|j| v(j) * scaled.get(j, c).f64()).sum::<f64>();
-                let on_rest = n * dot(&|j| self.mean[j] - self.offset[j]);
-                let on_mean = if self.center { 0.0 } else { n * dot(&|j| self.mean[j]) };
-                for j in 0..d {
-                    let rank_one = self.mean[j] * on_mean - (self.mean[j] - self.offset[j]) * on_rest;
-                    result[(j, column)] = (product.get(j, c) + rank_one) * self.weights[j] * scale;
-                }
+        for c in 0..q.ncols() {
+            let dot = |v: &dyn Fn(usize) -> f64| (0..d).map(|j| v(j) * scaled.get(j, c).f64()).sum::<f64>();
+            let on_rest = n * dot(&|j| self.mean[j] - self.offset[j]);
+            let on_mean = if self.center { 0.0 } else { n * dot(&|j| self.mean[j]) };
+            for j in 0..d {
+                let rank_one = self.mean[j] * on_mean - (self.mean[j] - self.offset[j]) * on_rest;
+                result[(j, c)] = (product.get(j, c) + rank_one) * self.weights[j] * scale;
             }
         }
         if result.norm_l2().is_finite() { Ok(result) } else { Err(too_large()) }

@@ -63,10 +63,6 @@ impl<R: Real> Source<R> for Outside {
         self.shape
     }
 
-    fn columns(&self) -> usize {
-        usize::MAX
-    }
-
     fn moments(&self, _: &Control) -> Result<Moments> {
         self.call(|passes| {
             type Found<'py> = (PyReadonlyArray1<'py, f64>, PyReadonlyArray1<'py, f64>);

@@ -4,7 +4,7 @@ use super::arrays::{Pixels2, check, with_rows};
 use super::outside::Outside;
 use super::run::run;
 use super::settings::string_enum;
-use crate::methods::pca::{Options, Pca, Solver, Source, outside, pca as kernel};
+use crate::methods::pca::{Options, Pca, Solver, Source, is_exact, outside, pca as kernel};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 
@@ -55,6 +55,12 @@ fn pca_outside<'py>(
     arrays(py, source.explain(result)?, components)
 }
 
+/// Whether components of n × d data that are not in memory come from the Gram matrix.
+#[pyfunction]
+fn pca_is_exact(shape: (usize, usize), components: usize, solver: Solver) -> bool {
+    is_exact(shape.0, shape.1, components, solver, shape.0 < shape.1)
+}
+
 /// `(X - mean) * weights` squared, the lower half of the d × d Gram matrix.
 #[pyfunction]
 fn gram<'py>(
@@ -88,5 +94,6 @@ fn arrays(py: Python<'_>, pca: Pca, components: usize) -> PyResult<Components<'_
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(pca, module)?)?;
     module.add_function(wrap_pyfunction!(pca_outside, module)?)?;
+    module.add_function(wrap_pyfunction!(pca_is_exact, module)?)?;
     module.add_function(wrap_pyfunction!(gram, module)?)
 }

@@ -4,6 +4,7 @@ use super::arrays::{Pixels2, check, with_rows};
 use super::run::run;
 use crate::engine::panel::Panel;
 use crate::engine::simd::Real;
+use crate::methods::pca::Source;
 use crate::methods::products;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -62,7 +63,7 @@ fn xt_y<'py>(
     })
 }
 
-/// `(X - offset)^T (X - offset) Q` in one read of X, d x k float64.
+/// `(X - offset)^T (X - offset) Q`, d x k float64.
 #[pyfunction]
 #[pyo3(signature = (x, q, offset=None))]
 fn xt_x_q<'py>(
@@ -71,12 +72,12 @@ fn xt_x_q<'py>(
     q: PyReadonlyArray2<'py, f64>,
     offset: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Matrix<'py>> {
-    let offset = offset.map(|offset| offset.as_array().to_vec());
     with_rows!(py, x, rows => {
+        let offset = offset.map_or_else(|| vec![0.0; rows.d()], |offset| offset.as_array().to_vec());
         check("q", "rows", q.as_array().nrows(), rows.d())?;
-        check("offset", "values", offset.as_ref().map_or(rows.d(), Vec::len), rows.d())?;
+        check("offset", "values", offset.len(), rows.d())?;
         let q = panel(&q);
-        matrix(py, &run(py, |control| products::xt_x_q(rows, offset.as_deref(), &q, control))?)
+        matrix(py, &run(py, |control| rows.xt_x_q(&offset, &q, control))?)
     })
 }
 

@@ -198,7 +198,7 @@ def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mas
 
 def _predicted(source: Source, n_components: int | str) -> str:
     k, d = n_components if isinstance(n_components, int) else MOST, source.shape[1]
-    fixed = max(pca.sums_bytes(d, max(k, MOST), "auto"), nmf.sums_bytes(d, k))
+    fixed = max(pca.sums_bytes(source.shape, max(k, MOST), "auto"), nmf.sums_bytes(d, k))
     return predicted(source, nmf.row_bytes(k, np.dtype(np.float32), "nndsvda"), fixed)
 
 

@@ -134,7 +134,7 @@ def pca(
     solver = check_option(solver, SOLVERS, "solver")
     if outside:
         settings = {"n_components": k, "center": bool(center), "solver": solver, "seed": seed, "weights": factors}
-        fixed = sums_bytes(d, k, solver)
+        fixed = sums_bytes((n, d), k, solver)
         passes = begin(rows, "pca", memory, checkpoint, settings, 0, fixed)
         checked_range(passes)
         components, singular, mean, squares, used = principal(passes, k, bool(center), factors, solver, seed)
