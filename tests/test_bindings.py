@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from emcore import _emcore
+from emcore.methods.nmf.settings import Parameters, Penalty
 from emcore.methods.power_spectra.settings import Settings
 
 REFUSED = (ValueError, TypeError, OverflowError)
@@ -250,6 +251,19 @@ SHAPES = st.tuples(SIDES, SIDES)
 LABEL = {"dtype": "i4", "elements": st.integers(-1, 4)}
 METRICS = st.sampled_from(["euclidean", "cosine"])
 NEAR = {"metric": METRICS, "weights": st.none() | vectors()}
+FACTORS = matrices("f4") | matrices("f8")
+LOSSES = st.sampled_from(["frobenius", "kullback-leibler"])
+PENALTIES = st.builds(Penalty, NUMBERS, NUMBERS)
+PARAMETERS = st.builds(
+    Parameters,
+    st.sampled_from(["hals", "mu"]),
+    LOSSES,
+    st.integers(0, 3),
+    st.integers(0, 12),
+    NUMBERS,
+    PENALTIES,
+    PENALTIES,
+)
 CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "value_range": ((rows(),), {}),
     "moments": ((rows(),), {}),
@@ -268,6 +282,11 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "slic": ((rows(), SHAPES, matrices("f8")), {"compactness": NUMBERS, "adaptive": st.booleans(), "n_iter": COUNTS,
              "spacing": NUMBERS, "reach": st.tuples(NUMBERS, NUMBERS), "connected": st.none() | COUNTS,
              "mask": st.none() | vectors("?", st.booleans())}),
+    "nmf": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors()), {}),
+    "nmf_visit": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors(), st.booleans(), NUMBERS), {}),
+    "nmf_loss": ((rows(), FACTORS, matrices("f8")), {"loss": LOSSES, "weights": st.none() | vectors()}),
+    "pure_rows": ((rows(), COUNTS, st.none() | vectors()), {}),
+    "pure_rows_visit": ((rows(), vectors(), st.none() | vectors(), st.none() | vectors()), {}),
     "pca": ((rows(),), {"components": COUNTS, "center": st.booleans(), "weights": st.none() | vectors(),
             "solver": st.sampled_from(["auto", "exact", "randomized"]), "seed": COUNTS}),
     "kmeans": ((rows(), matrices("f8")), {"max_iter": COUNTS, "tol": NUMBERS, **NEAR}),
