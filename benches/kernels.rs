@@ -145,11 +145,10 @@ fn fuzzy(criterion: &mut Criterion) {
     let (n, d, k, control) = (262_144, 10, 6, Control::new());
     let x = noise(n * d, |x| (x >> 8) as f32);
     let start = Vec::from_iter(x[..k * d].iter().copied().map(f64::from));
-    let rho = vec![1.0; k];
     let mut group = criterion.benchmark_group("cmeans");
     group.sample_size(10).throughput(Throughput::Elements(10 * n as u64));
     for (name, m, kessel) in [("spheres", 2.0, false), ("spheres/m 1.5", 1.5, false), ("ellipsoids", 2.0, true)] {
-        let covariances = kessel.then_some(Covariances { rho: &rho, gamma: 0.0, beta: 1e15 });
+        let covariances = kessel.then(|| Covariances { rho: vec![1.0; k], gamma: 0.0, beta: 1e15 });
         let options = Options { m, max_iter: 10, tol: 0.0, covariances };
         let rows = Rows::from_slice(&x, n, d);
         group.bench_function(name, |bench| {

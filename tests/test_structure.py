@@ -83,7 +83,6 @@ def test_no_modules_import_each_other_in_a_circle():
 
 METHODS = Path(__file__).parents[1] / "rust" / "methods"
 FOLDERS = sorted(path.name for path in METHODS.glob("*/"))
-IN_CIRCLES = {"cmeans"}
 
 
 def names(tree: str) -> Iterator[str]:
@@ -114,10 +113,7 @@ def uses(path: Path, files: set[str]) -> set[str]:
 
 
 @pytest.mark.skipif(not FOLDERS, reason="the Rust sources are not beside the tests")
-@pytest.mark.parametrize(
-    "folder",
-    [pytest.param(name, marks=pytest.mark.xfail(strict=True) if name in IN_CIRCLES else ()) for name in FOLDERS],
-)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_no_circle_between_the_files_of_a_rust_method(folder):
     paths = {path.stem: path for path in (METHODS / folder).glob("*.rs") if path.stem != "tests"}
     try:

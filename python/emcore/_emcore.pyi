@@ -244,55 +244,76 @@ def kmeans_out_of_core(
 def kmeans_seeds_out_of_core(
     passes: object, chosen: list[int], k: int, *, rows: int, draws: NDArray[np.float64]
 ) -> list[int]: ...
+
+CMEANS_MOST_FEATURES: int
+
+class _Covariances(Protocol):
+    @property
+    def rho(self) -> Sequence[float]: ...
+    @property
+    def gamma(self) -> float: ...
+    @property
+    def beta(self) -> float: ...
+
+class _Fuzzy(TypedDict):
+    centers: NDArray[np.float64]
+    covariances: NDArray[np.float64] | None
+    objective: NDArray[np.float64]
+    converged: bool
+    conditioned: NDArray[np.uintp]
+    empty: NDArray[np.uintp]
+
+class _MembershipModel(TypedDict):
+    m: float
+    offset: NDArray[Any]
+    factor: NDArray[Any]
+    centers: NDArray[Any]
+    whitening: NDArray[Any] | None
+
+class _MembershipSums(TypedDict):
+    mass: NDArray[np.float64]
+    products: NDArray[np.float64]
+    objective: float
+    change: float
+
 def cmeans(
     data: _Rows,
-    centers: NDArray[np.float64],
-    memberships: NDArray[Any] | None,
     *,
+    centers: NDArray[np.float64] | None,
+    memberships: NDArray[Any] | None,
     m: float,
     max_iter: int,
     tol: float,
-    covariances: tuple[list[float], float, float] | None,
-) -> tuple[
-    NDArray[Any],
-    NDArray[np.float64],
-    NDArray[np.float64] | None,
-    NDArray[np.float64],
-    bool,
-    list[int],
-    list[int],
-]: ...
-
-_Model = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]
-
-def cmeans_labels(memberships: NDArray[Any]) -> NDArray[np.int32]: ...
-def cmeans_farthest_from_one(memberships: NDArray[Any]) -> tuple[int, float]: ...
-def cmeans_frame(
-    mean: NDArray[np.float64], variance: NDArray[np.float64], each: bool, double: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    covariances: _Covariances | None,
+) -> _Fuzzy: ...
+def cmeans_out_of_core(
+    passes: object,
+    shape: tuple[int, int],
+    k: int,
+    *,
+    double: bool,
+    centers: NDArray[np.float64] | None,
+    state: dict[str, Any] | None,
+    m: float,
+    max_iter: int,
+    tol: float,
+    covariances: _Covariances | None,
+) -> _Fuzzy: ...
 def cmeans_visit(
     data: _Rows,
-    who: _Model | NDArray[Any] | None,
-    about: _Model,
-    former: _Model | NDArray[Any] | None,
-    *,
-    m: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]: ...
-def cmeans_update(
-    centers: NDArray[np.float64],
-    mass: NDArray[np.float64],
-    products: NDArray[np.float64],
-    *,
-    covariances: tuple[list[float], float, float, float] | None,
-    double: bool,
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float64] | None, list[bool], list[bool]]: ...
-def cmeans_base(mass: NDArray[np.float64], products: NDArray[np.float64], gamma: float, d: int) -> float: ...
+    members: _MembershipModel | NDArray[Any] | None,
+    about: _MembershipModel,
+    former: _MembershipModel | NDArray[Any] | None,
+) -> _MembershipSums: ...
+def cmeans_labels(memberships: NDArray[Any]) -> NDArray[np.int32]: ...
+def cmeans_farthest_from_one(memberships: NDArray[Any]) -> tuple[int, float]: ...
 def memberships(
     data: _Rows,
     centers: NDArray[np.float64],
     *,
     m: float,
-    covariances: tuple[NDArray[np.float64], list[float]] | None,
+    covariances: NDArray[np.float64] | None,
+    rho: list[float] | None,
 ) -> NDArray[Any]: ...
 def slic(
     data: _Rows,

@@ -26,6 +26,24 @@ impl Outside {
         Self { passes, shape, raised: Mutex::new(None) }
     }
 
+    /// Numbers of rows and features.
+    pub fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    /// Mean and squared deviations of every feature.
+    pub fn moments(&self) -> Result<Moments> {
+        self.call(|passes| {
+            type Returned<'py> = (PyReadonlyArray1<'py, f64>, PyReadonlyArray1<'py, f64>);
+            let (mean, squares): Returned<'_> = passes.call_method0("moments")?.extract()?;
+            let [mean, squares] = [mean, squares].map(|values| values.as_array().to_vec());
+            for values in [&mean, &squares] {
+                check("passes", "values of the moments", values.len(), self.shape.1)?;
+            }
+            Ok(Moments { n: self.shape.0, mean, squares })
+        })
+    }
+
     /// Make a pass.
     pub fn call<V>(&self, pass: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<V>) -> Result<V> {
         Python::attach(|py| pass(self.passes.bind(py))).map_err(|error| {
@@ -64,15 +82,7 @@ impl<R: Real> Source<R> for Outside {
     }
 
     fn moments(&self, _: &Control) -> Result<Moments> {
-        self.call(|passes| {
-            type Found<'py> = (PyReadonlyArray1<'py, f64>, PyReadonlyArray1<'py, f64>);
-            let (mean, squares): Found<'_> = passes.call_method0("moments")?.extract()?;
-            let [mean, squares] = [mean, squares].map(|values| values.as_array().to_vec());
-            for values in [&mean, &squares] {
-                check("passes", "values of the moments", values.len(), self.shape.1)?;
-            }
-            Ok(Moments { n: self.shape.0, mean, squares })
-        })
+        Self::moments(self)
     }
 
     fn gram(&self, mean: &[f64], weights: &[f64], _: &Control) -> Result<Mat<f64>> {

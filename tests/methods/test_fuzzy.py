@@ -18,10 +18,11 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import emcore
-from emcore import FuzzyCMeans, GustafsonKessel
+from emcore import FuzzyCMeans, GustafsonKessel, _emcore
 from emcore.methods.fuzzy.fit import fuzzy_c_means, gustafson_kessel
-from emcore.methods.fuzzy.membership import memberships
+from emcore.methods.fuzzy.membership import CovarianceSettings, memberships
 from emcore.methods.preprocessing import Recipe, prepare
+from emcore.outofcore.engine import Passes
 
 TYPES = ["u1", "u2", "u4", "i2", "i4", "f4", "f8"]
 METHODS = [fuzzy_c_means, gustafson_kessel]
@@ -423,6 +424,95 @@ def test_bad_data_and_metrics_are_refused_by_name():
         memberships(X, np.ones((2, 4)), covariances=np.ones((2, 3, 3)))
     with pytest.raises(TypeError, match="n_clusters"):
         fuzzy_c_means(X, 2.5)
+
+
+ROWS = np.random.default_rng(0).random((50, 4))
+CENTERS = ROWS[:3].copy()
+OPTIONS = {"m": 2.0, "max_iter": 3, "tol": 0.0, "covariances": None}
+MODEL = {"m": 2.0, "offset": np.zeros(4), "factor": np.ones(4), "centers": CENTERS, "whitening": None}
+MATRICES = np.stack([np.eye(4)] * 3)
+
+
+def fitted(x=ROWS, centers=CENTERS, u=None, **options):
+    return _emcore.cmeans(x, centers=centers, memberships=u, **OPTIONS | options)
+
+
+def of_clusters(x=ROWS, centers=CENTERS, covariances=None, rho=None):
+    return _emcore.memberships(x, centers, m=2.0, covariances=covariances, rho=rho)
+
+
+def visited(members=MODEL, former=None, x=ROWS, **about):
+    return _emcore.cmeans_visit(x, members, MODEL | about, former)
+
+
+DO_NOT_FIT = {
+    "centres of fewer features": lambda: fitted(centers=np.ones((3, 3))),
+    "centres of more features": lambda: fitted(centers=np.ones((3, 5))),
+    "no centres": lambda: fitted(centers=np.ones((0, 4))),
+    "no features": lambda: fitted(np.ones((5, 0)), np.ones((2, 0))),
+    "no rows": lambda: fitted(np.ones((0, 4))),
+    "fewer memberships than rows": lambda: fitted(centers=None, u=np.full((20, 3), 1 / 3)),
+    "more memberships than rows": lambda: fitted(centers=None, u=np.full((70, 3), 1 / 3)),
+    "no memberships": lambda: fitted(centers=None, u=np.ones((50, 0))),
+    "centres and memberships": lambda: fitted(u=np.full((50, 3), 1 / 3)),
+    "neither": lambda: fitted(centers=None),
+    "one volume": lambda: fitted(covariances=CovarianceSettings([1.0])),
+    "memberships in centres of fewer features": lambda: of_clusters(centers=np.ones((3, 3))),
+    "memberships in centres of twice the features": lambda: of_clusters(centers=np.ones((3, 8))),
+    "memberships in no centres": lambda: of_clusters(centers=np.ones((0, 4))),
+    "memberships of no features": lambda: of_clusters(np.ones((5, 0)), np.ones((2, 0))),
+    "too few covariances": lambda: of_clusters(covariances=MATRICES[:2], rho=[1.0] * 3),
+    "covariances of fewer features": lambda: of_clusters(covariances=MATRICES[:, :3, :3].copy(), rho=[1.0] * 3),
+    "covariances without volumes": lambda: of_clusters(covariances=MATRICES),
+    "one volume of three": lambda: of_clusters(covariances=MATRICES, rho=[1.0]),
+    "labels of no clusters": lambda: _emcore.cmeans_labels(np.ones((5, 0))),
+    "sums of no clusters": lambda: _emcore.cmeans_farthest_from_one(np.ones((5, 0))),
+    "a visit with fewer memberships": lambda: visited(np.full((20, 3), 1 / 3)),
+    "a visit with memberships in two clusters": lambda: visited(np.full((50, 2), 1 / 2)),
+    "a visit with fewer former memberships": lambda: visited(former=np.full((20, 3), 1 / 3)),
+    "a visit with an offset of fewer features": lambda: visited(offset=np.zeros(3)),
+    "a visit with a factor of fewer features": lambda: visited(factor=np.ones(3)),
+    "a visit about centres of fewer features": lambda: visited(centers=np.ones((3, 3))),
+    "a visit about no centres": lambda: visited(None, centers=np.ones((0, 4))),
+    "a visit with a short triangle": lambda: visited(whitening=np.ones(7)),
+    "a visit with a triangle for one cluster": lambda: visited(whitening=np.ones(16)),
+    "a visit with members without triangles": lambda: visited(MODEL | {"whitening": np.ones(0)}),
+    "a visit with members of two clusters": lambda: visited(MODEL | {"centers": ROWS[:2].copy()}),
+    "a visit with former members of two clusters": lambda: visited(former=MODEL | {"centers": ROWS[:2].copy()}),
+    "a visit of rows of fewer features": lambda: visited(x=np.ones((5, 3))),
+}
+
+
+@pytest.mark.parametrize("name", DO_NOT_FIT)
+def test_what_does_not_fit_together_is_refused_by_the_kernels_too(name):
+    with pytest.raises(ValueError, match=r"^(X|m|centers|memberships|covariances|rho|offset|factor|whitening): "):
+        DO_NOT_FIT[name]()
+
+
+def test_a_model_of_another_type_than_the_rows_is_refused():
+    with pytest.raises(TypeError):
+        visited(x=ROWS.astype("f4"))
+
+
+@pytest.mark.parametrize("kessel", [False, True])
+def test_out_of_core_an_iteration_is_a_pass_and_memberships_are_written_once(kessel, monkeypatch, tmp_path):
+    made, call = [], Passes.__call__
+
+    def counted(self, function, *args, **options):
+        made.append(function.__name__)
+        return call(self, function, *args, **options)
+
+    monkeypatch.setattr(Passes, "__call__", counted)
+    X, _ = groups(600, dtype="u1")
+    options = {"init": "random", "n_init": 2, "tol": 0, "max_iter": 4, "checkpoint": tmp_path / "c.npz"}
+    if kessel:
+        gustafson_kessel(X, 3, gamma=0.1, **options)
+        before = made.count("_visit") - 2 * 4
+        assert 2 * (1 + 1 + 1) <= before <= 2 * (10 + 1 + 1)  # spheres, the share of all rows, the first covariances
+    else:
+        fuzzy_c_means(X, 3, **options)
+        assert made.count("_visit") == 2 * 4
+    assert made == ["_moments", *["_visit"] * made.count("_visit"), "_memberships"]
 
 
 def _forked(queue, X):

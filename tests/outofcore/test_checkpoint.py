@@ -347,3 +347,18 @@ def test_a_name_asked_for_twice_is_an_error(tmp_path):
     passes.once("mean", lambda: (1,))
     with pytest.raises(RuntimeError, match="is asked for twice"):
         passes.once("mean", lambda: (1,))
+
+
+@pytest.mark.parametrize("name", ["stage", "centers", "whitening", "mass", "empty"])
+def test_a_state_that_does_not_fit_is_refused(name, tmp_path):
+    data = write(tmp_path / "x.npy", 6)
+    model = GustafsonKessel(2, max_iter=2, tol=0, checkpoint=tmp_path / "c.npz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(data)
+        with np.load(tmp_path / "c.npz") as file:
+            arrays = {key: file[key] for key in file.files}
+        arrays[f"state.{name}"] = np.asarray("another") if name == "stage" else arrays[f"state.{name}"][1:]
+        np.savez(tmp_path / "c.npz", **arrays)
+        with pytest.raises(ValueError, match="checkpoint: "):
+            model.set_params(max_iter=3).fit(data)

@@ -24,6 +24,7 @@ from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, check_count, check_number, check_option
 from emcore.methods.fuzzy.fit import cluster as fuzzy_clusters
+from emcore.methods.fuzzy.membership import CovarianceSettings
 from emcore.methods.fuzzy.validity import fuzzy_validity
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import PCAResult, pca, scores
@@ -229,7 +230,7 @@ def _memberships(white: Floats, settings: _Settings, m: float) -> tuple[Floats, 
     if settings.method == "k-means":
         validity = fuzzy_validity(white, hard[0], starts[0].centers, m=m)
         return hard[0], validity._asdict(), ()
-    shape = (0.0, 1e15, 1.0) if settings.method == "gustafson-kessel" else None
+    shape = CovarianceSettings() if settings.method == "gustafson-kessel" else None
     tried: list[float] = []
     runs = []
     for start, one in zip(starts, hard, strict=True):

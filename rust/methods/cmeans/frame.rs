@@ -2,7 +2,7 @@
 
 use crate::engine::simd::Real;
 
-/// Variances of which the squared distances stay far from the ends of 32-bit floats, and from [`least`](super::registers).
+/// Variances of which the squared distances stay far from the ends of 32-bit floats, and from the least distance that counts.
 const NEAR_ONE: std::ops::Range<f64> = 0.25..65536.0;
 
 /// How rows are centred and scaled in the arithmetic.
@@ -14,8 +14,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// So that `variance` becomes one: that of each feature; or that of all together, by a power of two, where it is far from
-    /// one.
+    /// The frame in which `variance` is one: that of each feature; or that of all together, up to a power of two, where it is
+    /// far from one.
     pub fn new<R: Real>(center: &[f64], variance: &[f64], each: bool) -> Self {
         let whole = variance.iter().sum::<f64>() / variance.len() as f64;
         let factor = |&v: &f64| match if each { v } else { whole } {
@@ -31,7 +31,7 @@ impl Frame {
         }
     }
 
-    /// From the clusters alone.
+    /// The frame that clusters alone determine.
     pub fn of_clusters<R: Real>(centers: &[f64], covariances: Option<&[f64]>, d: usize) -> Self {
         let k = (centers.len() / d) as f64;
         let mean = |of: &dyn Fn(usize) -> f64, j: usize| (0..k as usize).map(|c| of(c * d + j)).sum::<f64>() / k;

@@ -8,6 +8,11 @@ use crate::engine::eigen::eigen;
 use crate::{Control, Result};
 use faer::Mat;
 
+/// Largest ratio and smallest size of the eigenvalues of a covariance that the arithmetic can tell from rounding.
+pub fn limits<R>() -> (f64, f64) {
+    if size_of::<R>() == 4 { (1e6, 1e-14) } else { (1e15, 1e-30) }
+}
+
 /// What a covariance comes to.
 pub struct Metric {
     /// d × d, conditioned where it had to be.
@@ -19,7 +24,7 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// From a symmetric `covariance`, whose eigenvalues below the largest over `beta`, or below `least`, are raised.
+    /// The metric of a symmetric `covariance`, whose eigenvalues below the largest over `beta`, or below `least`, are raised.
     pub fn new(mut covariance: Vec<f64>, d: usize, rho: f64, beta: f64, least: f64, control: &Control) -> Result<Self> {
         if let Some(mut inverse) = inverse_factor(&covariance, d) {
             // The trace bounds the largest eigenvalue, the squares of the inverse factor that of the inverse.

@@ -1,19 +1,8 @@
 //! The innermost loops, in registers of rows: differences, distances, memberships.
 
+use super::model::{Model, PACK};
 use super::power::Power;
-use super::tile::Model;
 use crate::engine::simd::{Real, Simd};
-
-/// Rows of a whitening matrix that are worked on together; the last ones are padded with zeros.
-const PACK: usize = 4;
-
-/// A lower triangle in the order of use: of each [`PACK`] rows, column by column up to the diagonal.
-pub fn pack<R: Real>(lower: &[f64], d: usize) -> impl Iterator<Item = R> {
-    (0..d).step_by(PACK).flat_map(move |first| {
-        (0..(first + PACK).min(d))
-            .flat_map(move |j| (first..first + PACK).map(move |i| R::of(if i < d { lower[i * d + j] } else { 0.0 })))
-    })
-}
 
 /// `z` = x - v for the d features of a group.
 #[inline(always)]
@@ -81,7 +70,7 @@ pub fn whitened<S: Simd, R: Real>(simd: S, z: &[R], triangle: &[R], w: &mut [R])
     }
 }
 
-/// Memberships of a register of rows: `w` from d² to u^m, and, if there is room for it, `u`; adds Σ u^m d².
+/// Memberships of a register of rows: `w` from d² to u^m and, unless it is empty, `u`; adds Σ u^m d².
 ///
 /// u = (1/d²)^q / Σ (1/d²)^q with q = 1 / (m - 1). For m = 2 then Σ u² d² = 1 / Σ (1/d²); else, with r the smallest d²
 /// over each, u^m = u r (Σ r^q)^(1 - m), which takes but one power for each membership and one for each row.

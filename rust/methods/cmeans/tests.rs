@@ -64,17 +64,17 @@ fn iterations_are_those_of_the_textbook() {
 fn known_covariances_are_enough_to_find_the_memberships_again() {
     let x = rows(900, 6);
     let rho = [1.0, 2.0, 0.5];
-    let covariances = Some(Covariances { rho: &rho, gamma: 0.0, beta: 1e15 });
+    let covariances = Some(Covariances { rho: rho.to_vec(), gamma: 0.0, beta: 1e15 });
     let options = Options { m: 2.0, max_iter: 5, tol: 0.0, covariances };
     let start = Vec::from_iter(x.iter().copied().take(18));
     let found = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
     assert!(found.objective.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-13)));
     let mut u = vec![0.0; 900 * 3];
-    let given = Some((&found.covariances[..], &rho[..]));
-    memberships(Rows::new(x.view()), &found.centers, given, 2.0, &mut u, &Control::new()).unwrap();
+    let covariances = Some((&found.covariances[..], &rho[..]));
+    memberships(Rows::new(x.view()), &found.centers, covariances, 2.0, &mut u, &Control::new()).unwrap();
     // An iteration from these is the sixth.
     let fit = |start, max_iter| {
-        cmeans(Rows::new(x.view()), 3, start, &Options { max_iter, ..options }, &Control::new()).unwrap()
+        cmeans(Rows::new(x.view()), 3, start, &Options { max_iter, ..options.clone() }, &Control::new()).unwrap()
     };
     let (again, longer) = (fit(Start::Memberships(&u), 1), fit(Start::Centers(&start), 6));
     assert!((again.objective[0] / longer.objective[5] - 1.0).abs() < 1e-12);
@@ -85,10 +85,47 @@ fn known_covariances_are_enough_to_find_the_memberships_again() {
 fn what_cannot_be_clustered_is_refused_by_name() {
     let x = rows(600, 513);
     let start = vec![0.0; 2 * 513];
-    let covariances = Some(Covariances { rho: &[1.0; 2], gamma: 0.0, beta: 1e15 });
+    let covariances = Some(Covariances { rho: vec![1.0; 2], gamma: 0.0, beta: 1e15 });
     for (m, covariances, named) in [(1.0, None, "m"), (f64::NAN, None, "m"), (2.0, covariances, "X")] {
         let options = Options { m, max_iter: 5, tol: 0.0, covariances };
         let refused = cmeans(Rows::new(x.view()), 2, Start::Centers(&start), &options, &Control::new());
         assert!(matches!(refused.unwrap_err(), Error::Invalid { argument, .. } if argument == named));
     }
+}
+
+#[test]
+fn lengths_that_do_not_fit_are_refused_by_name() {
+    let (x, control) = (rows(50, 4), Control::new());
+    let data = Rows::new(x.view());
+    let options = |rho: Option<usize>| Options {
+        m: 2.0,
+        max_iter: 2,
+        tol: 0.0,
+        covariances: rho.map(|k| Covariances { rho: vec![1.0; k], gamma: 0.0, beta: 1e15 }),
+    };
+    let refused = |start: Start<'_, f64>, rho| cmeans(data, 3, start, &options(rho), &control).unwrap_err();
+    for (error, named) in [
+        (refused(Start::Centers(&[0.0; 9]), None), "centers"),
+        (refused(Start::Memberships(&[0.3; 60]), None), "memberships"),
+        (refused(Start::Memberships(&[0.3; 210]), None), "memberships"),
+        (refused(Start::Centers(&[0.0; 12]), Some(1)), "rho"),
+        (refused(Start::Centers(&[0.0; 12]), Some(4)), "rho"),
+    ] {
+        assert!(matches!(error, Error::Invalid { argument, .. } if argument == named), "{error}");
+    }
+    let empty = Array2::<f64>::zeros((0, 4));
+    cmeans(Rows::new(empty.view()), 1, Start::Centers(&[0.0; 4]), &options(None), &control).unwrap_err();
+    let matrices = |k: usize, rho: usize| (vec![1.0; k * 16], vec![1.0; rho]);
+    for (centers, shapes, u) in [
+        (0, None, 150),
+        (7, None, 150),
+        (12, None, 100),
+        (12, Some(matrices(2, 3)), 150),
+        (12, Some(matrices(3, 1)), 150),
+    ] {
+        let shapes = shapes.as_ref().map(|(covariances, rho)| (&covariances[..], &rho[..]));
+        memberships(data, &vec![0.0; centers], shapes, 2.0, &mut vec![0.0; u], &control).unwrap_err();
+    }
+    labels(&[0.5f32; 4], 0, &control).unwrap_err();
+    labels(&[0.5f32; 4], 3, &control).unwrap_err();
 }

@@ -1,5 +1,6 @@
 //! Distances, memberships and sums of a tile of rows, all in lanes of rows.
 
+use super::model::{MembershipSums, Memberships, Model};
 use super::power::Power;
 use super::products::{Side, in_blocks, products, row_of_blocks};
 use super::registers::{register, spherical, subtract, whitened};
@@ -9,87 +10,22 @@ use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
 use crate::engine::tiles::tiles;
 use std::ops::Range;
 
-/// What is held fixed while the rows pass. Rows count as (x - offset) factor, and so do the centres.
-pub struct Model<R> {
-    /// Number of clusters.
-    pub k: usize,
-    /// Number of features.
-    pub d: usize,
-    /// The exponent.
-    pub m: R,
-    /// Of every feature.
-    pub offset: Vec<R>,
-    /// Of every feature; none where all are one.
-    pub factor: Vec<R>,
-    /// k × d.
-    pub centers: Vec<R>,
-    /// k lower triangles as `registers::pack` packs them.
-    pub whitening: Option<Vec<R>>,
-}
-
-/// Where memberships come from: they are nowhere stored, but found again when they are needed.
-pub enum Memberships<'a, R> {
-    /// Every row belongs wholly to every cluster.
-    Full,
-    /// A row of k for each row.
-    Given(&'a [R]),
-    /// From the distances to the clusters of a model.
-    Of(&'a Model<R>),
-}
-
-impl<R> Clone for Memberships<'_, R> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<R> Copy for Memberships<'_, R> {}
-
 /// What to do with a block of rows.
 pub enum Task<'a, R> {
     /// Sum about the centres of a model.
-    Sum(&'a Model<R>, &'a mut Sums),
+    Sum(&'a Model<R>, &'a mut MembershipSums),
     /// Write the memberships, row by row.
     Write(&'a mut [R]),
-    /// Nothing but find how far they are from others.
+    /// Nothing but see how far they are from the former ones.
     Compare,
-}
-
-/// What a block adds up, in f64.
-pub struct Sums {
-    /// Σ u^m of each cluster.
-    pub mass: Vec<f64>,
-    /// Spherical: Σ u^m x, k × d. Else k × (d + 1) × d: the lower triangle of Σ u^m (x - v)(x - v)ᵀ, and then Σ u^m (x - v).
-    pub products: Vec<f64>,
-    /// Σ u^m d².
-    pub objective: f64,
-    /// The largest change of a membership.
-    pub change: f64,
-}
-
-impl Sums {
-    /// Zeros.
-    pub fn new<R>(model: &Model<R>) -> Self {
-        let (k, d) = (model.k, model.d);
-        let products = vec![0.0; if model.whitening.is_some() { k * (d + 1) * d } else { k * d }];
-        Self { mass: vec![0.0; k], products, objective: 0.0, change: 0.0 }
-    }
-
-    /// Add those of another block.
-    pub fn add(&mut self, part: &Self) {
-        self.mass.iter_mut().zip(&part.mass).for_each(|(a, b)| *a += b);
-        self.products.iter_mut().zip(&part.products).for_each(|(a, b)| *a += b);
-        self.objective += part.objective;
-        self.change = self.change.max(part.change);
-    }
 }
 
 /// How far ahead rows are asked for: while as many are worked on, they come.
 const PREFETCH_BYTES: usize = 4096;
 
-/// Groups whose rows are turned and whose memberships are found before those of the next, so that all this stays in the
-/// first-level cache, and rows are asked for a few at a time.
-const PART: usize = 2;
+/// Groups whose rows are transposed and whose memberships are computed before those of the next, so that all this stays in
+/// the first-level cache, and rows are asked for a few at a time.
+const GROUPS: usize = 2;
 
 /// Rows in a tile, which is summed in the type of the arithmetic: as many as stay in the second-level cache or, where sums
 /// take them many times, in the first.
@@ -98,66 +34,67 @@ pub fn tile_rows<R: Real>(model: &Model<R>) -> usize {
     (16 * most / model.d).clamp(128, most) / R::LINE * R::LINE
 }
 
-/// Visit some rows: their memberships, how far these are at most from those that were, if there were any, which is returned,
-/// and the task.
+/// Visits some rows for a task that takes their memberships `members`; returns how far these are at most from the `former`
+/// ones, if there were any.
 pub fn visit<T: Pixel>(
     rows: &Rows<'_, T>,
     range: Range<usize>,
-    (who, former): (Memberships<'_, T::Real>, Option<Memberships<'_, T::Real>>),
+    (members, former): (Memberships<'_, T::Real>, Option<Memberships<'_, T::Real>>),
     mut task: Task<'_, T::Real>,
 ) -> f64
 where
     T::Real: Power,
 {
-    let model = match (who, &task) {
+    let model = match (members, &task) {
         (Memberships::Of(model), _) => model,
         (_, Task::Sum(about, _)) => *about,
-        _ => unreachable!("memberships that are given are summed"),
+        _ => unreachable!("stored memberships are summed"),
     };
     let (k, line) = (model.k, T::Real::LINE);
     let (mut lanes, mut scratch) = (Lanes::new(model.d), Vec::new());
-    let mut work = Work::new(k);
+    let mut workspace = Workspace::new(k);
     let mut change = 0.0f64;
     for tile in tiles(range.len(), tile_rows(model)) {
         let first = range.start + tile.start;
         let block = rows.block(first..range.start + tile.end, &mut scratch);
         lanes.resize(block.n());
-        work.w.resize(lanes.groups() * k * line, T::Real::ZERO);
-        for groups in tiles(lanes.groups(), PART) {
-            dispatch(Turn { block, model, groups: groups.clone(), lanes: &mut lanes });
-            let here = groups.start * line..(groups.end * line).min(block.n());
-            let part = |of| match of {
-                Memberships::Given(u) => Memberships::Given(&u[(first + here.start) * k..(first + here.end) * k]),
+        workspace.w.resize(lanes.groups() * k * line, T::Real::ZERO);
+        for groups in tiles(lanes.groups(), GROUPS) {
+            dispatch(Transpose { block, model, groups: groups.clone(), lanes: &mut lanes });
+            let some = groups.start * line..(groups.end * line).min(block.n());
+            let of_some = |members| match members {
+                Memberships::Stored(u) => Memberships::Stored(&u[(first + some.start) * k..(first + some.end) * k]),
                 other => other,
             };
-            let (who, former) = (part(who), former.map(part));
+            let (members, former) = (of_some(members), former.map(of_some));
             let out = match &mut task {
-                Task::Write(out) => &mut out[(tile.start + here.start) * k..(tile.start + here.end) * k],
+                Task::Write(out) => &mut out[(tile.start + some.start) * k..(tile.start + some.end) * k],
                 _ => &mut [],
             };
-            let find = Find { x: &lanes, groups, rows: here.len(), model, who, former, out, work: &mut work };
-            let (objective, changed) = dispatch(find);
-            change = change.max(changed);
+            let (x, workspace) = (&lanes, &mut workspace);
+            let (objective, largest) =
+                dispatch(Compute { x, groups, rows: some.len(), model, members, former, out, workspace });
+            change = change.max(largest);
             if let Task::Sum(_, sums) = &mut task {
                 sums.objective += objective;
             }
         }
         if let Task::Sum(about, sums) = &mut task {
-            dispatch(Add { x: &lanes, model: about, work: &mut work, sums });
+            dispatch(Add { x: &lanes, model: about, workspace: &mut workspace, sums });
         }
     }
     change
 }
 
-/// Rows of any type to lanes.
-struct Turn<'a, T: Pixel> {
+/// Transposes rows of any type into lanes.
+struct Transpose<'a, T: Pixel> {
     block: Block<'a, T>,
     model: &'a Model<T::Real>,
     groups: Range<usize>,
     lanes: &'a mut Lanes<T::Real>,
 }
 
-impl<T: Pixel> WithSimd for Turn<'_, T> {
+impl<T: Pixel> WithSimd for Transpose<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -173,54 +110,54 @@ impl<T: Pixel> WithSimd for Turn<'_, T> {
 }
 
 /// Registers of a thread.
-struct Work<R> {
-    /// Of a tile: u^m, k of each group.
+struct Workspace<R> {
+    /// u^m of a tile, k registers for each group.
     w: Vec<R>,
-    /// Of a part: u.
+    /// u of a few groups.
     u: Vec<R>,
-    /// As they were.
+    /// The former u of these.
     old: Vec<R>,
     /// Powers, or x - v of one cluster.
     z: Vec<R>,
 }
 
-impl<R: Real> Work<R> {
+impl<R: Real> Workspace<R> {
     fn new(k: usize) -> Self {
-        let part = || vec![R::ZERO; PART * k * R::LINE];
-        Self { w: Vec::new(), u: part(), old: part(), z: part() }
+        let zeros = || vec![R::ZERO; GROUPS * k * R::LINE];
+        Self { w: Vec::new(), u: zeros(), old: zeros(), z: zeros() }
     }
 }
 
-/// u^m and u of a part, and `out`, if it is not empty, a row of u for each row; returns Σ u^m d² where they come from distances
-/// and the largest change.
-struct Find<'a, R> {
+/// Computes u^m and u of a few groups and, if `out` is not empty, writes a row of u for each row; returns Σ u^m d² where they
+/// come from distances, and the largest change.
+struct Compute<'a, R> {
     x: &'a Lanes<R>,
     groups: Range<usize>,
-    /// As many as there are in these groups.
+    /// Number of rows in these groups.
     rows: usize,
     model: &'a Model<R>,
-    who: Memberships<'a, R>,
+    members: Memberships<'a, R>,
     former: Option<Memberships<'a, R>>,
     out: &'a mut [R],
-    work: &'a mut Work<R>,
+    workspace: &'a mut Workspace<R>,
 }
 
-impl<R: Power> WithSimd for Find<'_, R> {
+impl<R: Power> WithSimd for Compute<'_, R> {
     type Output = (f64, f64);
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
-        let Self { x, groups, rows, model, who, former, out, work: Work { w, u, old, z } } = self;
+        let Self { x, groups, rows, model, members, former, out, workspace: Workspace { w, u, old, z } } = self;
         let size = model.k * R::LINE;
         let w = &mut w[groups.start * size..groups.end * size];
-        let alone = former.is_none() && out.is_empty() && matches!(who, Memberships::Of(_));
+        let alone = former.is_none() && out.is_empty() && matches!(members, Memberships::Of(_));
         let count = if alone { 0 } else { w.len() };
         let (mut u, mut old) = (&mut u[..count], &mut old[..count]);
         let x = &x.values()[groups.start * model.d * R::LINE..groups.end * model.d * R::LINE];
         let mut objective = 0.0;
-        for of in former.into_iter().chain([who]) {
+        for members in former.into_iter().chain([members]) {
             std::mem::swap(&mut u, &mut old);
-            objective = memberships(simd, of, x, rows, model, [&mut *w, &mut *u], z);
+            objective = memberships(simd, members, x, rows, model, [&mut *w, &mut *u], z);
         }
         for (rows, group) in out.chunks_mut(model.k * R::LINE).zip(u.chunks_exact(size)) {
             transpose(group, R::LINE, rows, model.k);
@@ -229,12 +166,12 @@ impl<R: Power> WithSimd for Find<'_, R> {
     }
 }
 
-/// `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; Σ u^m d² where these come from distances, in which
-/// case there may be no room for `u`.
+/// Computes `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; returns Σ u^m d² where these come from
+/// distances, in which case `u` may be empty.
 #[inline(always)]
 fn memberships<S: Simd, R: Power>(
     simd: S,
-    who: Memberships<'_, R>,
+    members: Memberships<'_, R>,
     x: &[R],
     n: usize,
     model: &Model<R>,
@@ -243,13 +180,13 @@ fn memberships<S: Simd, R: Power>(
 ) -> f64 {
     let (k, line) = (model.k, R::LINE);
     let mut objective = 0.0;
-    match who {
+    match members {
         Memberships::Full => {
             u.fill(R::ONE);
             w.fill(R::ONE);
         }
-        Memberships::Given(given) => {
-            for (group, rows) in u.chunks_exact_mut(k * line).zip(given.chunks(k * line)) {
+        Memberships::Stored(stored) => {
+            for (group, rows) in u.chunks_exact_mut(k * line).zip(stored.chunks(k * line)) {
                 transpose(rows, k, group, line);
                 // Beyond the rows there are the last one again, as in the lanes.
                 let last = rows.len() / k - 1;
@@ -279,7 +216,7 @@ fn memberships<S: Simd, R: Power>(
     objective
 }
 
-/// `w` = d² of every row to every centre.
+/// Computes `w` = d² of every row to every centre.
 #[inline(always)]
 fn distances<S: Simd, R: Real>(simd: S, model: &Model<R>, x: &[R], w: &mut [R], z: &mut Vec<R>) {
     let (k, d, line) = (model.k, model.d, R::LINE);
@@ -302,7 +239,7 @@ fn distances<S: Simd, R: Real>(simd: S, model: &Model<R>, x: &[R], w: &mut [R], 
     }
 }
 
-/// `w` = u^m of n rows from their d², and, if there is room for it, `u`; returns Σ u^m d².
+/// Computes `w` = u^m of n rows from their d² and, unless it is empty, `u`; returns Σ u^m d².
 #[inline(always)]
 fn from_distances<S: Simd, R: Power, const TWO: bool>(
     simd: S,
@@ -328,7 +265,7 @@ fn from_distances<S: Simd, R: Power, const TWO: bool>(
     objective.iter().map(|x| x.f64()).sum()
 }
 
-/// Between two of each lane.
+/// The largest difference between two of each lane.
 #[inline(always)]
 fn largest_difference<S: Simd, R: Real>(simd: S, u: &[R], old: &[R]) -> f64 {
     let mut most = R::splat(simd, R::ZERO);
@@ -342,12 +279,12 @@ fn largest_difference<S: Simd, R: Real>(simd: S, u: &[R], old: &[R]) -> f64 {
     each.iter().fold(0.0, |most, x| x.f64().max(most))
 }
 
-/// What the rows of a tile weigh, added to the sums.
+/// Adds what the rows of a tile weigh to the sums.
 struct Add<'a, R> {
     x: &'a Lanes<R>,
     model: &'a Model<R>,
-    work: &'a mut Work<R>,
-    sums: &'a mut Sums,
+    workspace: &'a mut Workspace<R>,
+    sums: &'a mut MembershipSums,
 }
 
 impl<R: Real> WithSimd for Add<'_, R> {
@@ -355,13 +292,13 @@ impl<R: Real> WithSimd for Add<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, model, work: Work { w, z, .. }, sums } = self;
+        let Self { x, model, workspace: Workspace { w, z, .. }, sums } = self;
         let (k, d, line, groups) = (model.k, model.d, R::LINE, x.groups());
         for (c, mass) in sums.mass.iter_mut().enumerate() {
             let mut total = [R::splat(simd, R::ZERO); 2];
             for w in w.chunks_exact(line).skip(c).step_by(k) {
-                for (at, part) in w.chunks_exact(R::lanes::<S>()).enumerate() {
-                    total[at % 2] = <R as Real>::add(simd, total[at % 2], R::load(simd, part));
+                for (at, w) in w.chunks_exact(R::lanes::<S>()).enumerate() {
+                    total[at % 2] = <R as Real>::add(simd, total[at % 2], R::load(simd, w));
                 }
             }
             *mass += <R as Real>::sum(simd, <R as Real>::add(simd, total[0], total[1])).f64();

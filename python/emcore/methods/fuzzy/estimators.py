@@ -9,7 +9,7 @@ from sklearn.base import ClusterMixin
 from emcore.core.documentation import documented
 from emcore.methods.estimator import Estimator
 from emcore.methods.fuzzy.fit import FuzzyResult, cluster
-from emcore.methods.fuzzy.membership import memberships
+from emcore.methods.fuzzy.membership import CovarianceSettings, memberships
 
 # Paragraphs of both docstrings.
 _ATTRIBUTES = {
@@ -200,5 +200,5 @@ class GustafsonKessel(_Fuzzy):
         self.checkpoint = checkpoint
 
     def _clusters(self, X: Any, seed: int) -> FuzzyResult:
-        shape, where = (self.gamma, self.beta, self.rho), (self.memory, self.checkpoint)
+        shape, where = CovarianceSettings(self.rho, self.gamma, self.beta), (self.memory, self.checkpoint)
         return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, shape, where)

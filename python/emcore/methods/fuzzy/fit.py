@@ -13,7 +13,14 @@ from emcore.core.documentation import documented
 from emcore.core.validation import as_pixels, as_rows, check_count, check_finite, check_number, check_option
 from emcore.core.warning import warn
 from emcore.methods.fuzzy import out_of_core as of_source
-from emcore.methods.fuzzy.membership import check_features, check_fuzziness, check_volumes, what_was_done
+from emcore.methods.fuzzy.membership import (
+    CovarianceSettings,
+    check_features,
+    check_fuzziness,
+    check_volumes,
+    in_clusters,
+    what_was_done,
+)
 from emcore.methods.kmeans.fit import check_clusters
 from emcore.methods.kmeans.out_of_core import seeds_bytes
 from emcore.methods.kmeans.starts import starting_centers
@@ -136,7 +143,7 @@ def fuzzy_c_means(
     """
     check_count(n_clusters, "n_clusters", 2)
     where = memory, checkpoint
-    return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, where=where))
+    return _with_warnings(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, where=where))
 
 
 def gustafson_kessel(
@@ -212,8 +219,8 @@ def gustafson_kessel(
     True
     """
     check_count(n_clusters, "n_clusters", 2)
-    where = memory, checkpoint
-    return _told(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, (gamma, beta, rho), where))
+    where, shape = (memory, checkpoint), CovarianceSettings(rho, gamma, beta)
+    return _with_warnings(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, shape, where))
 
 
 def cluster(
@@ -225,11 +232,11 @@ def cluster(
     n_init: int,
     init: Any,
     random_state: Any,
-    shape: tuple[float, float, Any] | None = None,
+    shape: CovarianceSettings | None = None,
     where: tuple[Any, Any] = (None, None),
 ) -> FuzzyResult:
     """
-    What `fuzzy_c_means` and, with ``shape = (gamma, beta, rho)``, `gustafson_kessel` do, without a warning; `where` is
+    What `fuzzy_c_means` and, with a `shape`, `gustafson_kessel` do, without a warning; `where` is
     ``(memory, checkpoint)``.
 
     One cluster is allowed here.
@@ -251,56 +258,73 @@ def cluster(
     covariances = None
     if shape is not None:
         check_features(d)
-        gamma, beta = check_number(shape[0], "gamma", 0, 1), check_number(shape[1], "beta", 1)
-        covariances = check_volumes(shape[2], k), gamma, beta
-    centers, given = np.zeros((k, d)), None
+        gamma, beta = check_number(shape.gamma, "gamma", 0, 1), check_number(shape.beta, "beta", 1)
+        covariances = CovarianceSettings(check_volumes(shape.rho, k), gamma, beta)
+    start = memberships = None
     if isinstance(init, str):
         init = check_option(init, INITS, "init")
     else:
         runs = 1
-        centers, given = _given(init, rows, k)
-    stream = np.random.default_rng(seed)
-    best: Any = None
+        start, memberships = _start(init, rows, k)
+    fits: Any = _InMemory(rows, memberships)
     if isinstance(rows, Source):
-        told: dict[str, Any] = {"n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
-        told.update(init=init if isinstance(init, str) else np.asarray(init), covariances=covariances)
+        settings: dict[str, Any] = {"n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
+        settings.update(init=init if isinstance(init, str) else np.asarray(init), covariances=covariances)
         drawn = seeds_bytes(k) if isinstance(init, str) and init == "k-means++" else 0
         per_row = of_source.row_bytes(k, rows.dtype) + drawn
-        passes = begin(rows, "fuzzy", *where, told, per_row, of_source.sums_bytes(d, k, covariances is not None))
-        checked_range(passes)
-        fuzzy = of_source.FuzzyPasses(passes, m, covariances)
-        best = fuzzy.runs(runs, centers, given, init, stream, max_iter, tol)
-    for _ in range(0 if isinstance(rows, Source) else runs):
+        rows = begin(rows, "fuzzy", *where, settings, per_row, of_source.sums_bytes(d, k, covariances is not None))
+        checked_range(rows)
+        fits = of_source.FuzzyPasses(rows, memberships)
+    options = {"m": m, "max_iter": max_iter, "tol": tol, "covariances": covariances}
+    stream, best = np.random.default_rng(seed), fits.best
+    for run in range(runs):
         if isinstance(init, str):
-            centers = starting_centers(rows, k, init, "euclidean", None, stream)
-        run = _emcore.cmeans(rows, centers, given, m=m, max_iter=max_iter, tol=tol, covariances=covariances)
-        if best is None or run[3][-1] < best[3][-1]:
-            best = run
-    u, centers, found, objective, converged, conditioned, empty = best
+            start = fits.start(k, init, stream)
+        if run >= fits.first_run:
+            fitted = fits.fit(run, best, k, start, options)
+            best = fitted if best is None or fitted["objective"][-1] < best["objective"][-1] else best
+    centers, matrices, objective = best["centers"], best["covariances"], best["objective"]
+    rho = None if covariances is None else covariances.rho
+    u = in_clusters(rows, centers, m, matrices, rho)
     # About objective * k^(m - 1) / n, whose factors leave the range of floats where m is large.
     size = math.exp(min(math.log(max(float(objective[-1]), 5e-324)) + (m - 1) * math.log(k) - math.log(n), 700.0))
-    notes = what_was_done(centers, found, size, conditioned, empty, len(objective))
+    notes = what_was_done(centers, matrices, size, best["conditioned"], best["empty"], len(objective))
     return FuzzyResult(
         u,
         centers,
-        found,
+        matrices,
         _emcore.cmeans_labels(u),
         objective,
         len(objective),
-        converged,
+        best["converged"],
         m,
-        None if covariances is None else np.array(covariances[0]),
+        None if rho is None else np.array(rho),
         notes,
     )
 
 
-def _told(result: FuzzyResult) -> FuzzyResult:
+class _InMemory:
+    """The runs of a fuzzy clustering of rows in memory, from a start or from memberships."""
+
+    first_run, best = 0, None
+
+    def __init__(self, rows: NDArray[Any], memberships: NDArray[Any] | None) -> None:
+        self.rows, self.memberships = rows, memberships
+
+    def start(self, k: int, init: str, stream: np.random.Generator) -> NDArray[np.float64]:
+        return starting_centers(self.rows, k, init, "euclidean", None, stream)
+
+    def fit(self, run: int, best: Any, k: int, start: NDArray[np.float64] | None, options: dict[str, Any]) -> Any:
+        return _emcore.cmeans(self.rows, centers=start, memberships=self.memberships, **options)
+
+
+def _with_warnings(result: FuzzyResult) -> FuzzyResult:
     for note in result.notes:
         warn(note)
     return result
 
 
-def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], NDArray[Any] | None]:
+def _start(init: Any, rows: Any, k: int) -> tuple[NDArray[np.float64] | None, NDArray[Any] | None]:
     """Starting centres, or memberships."""
     (n, d), array = rows.shape, as_pixels(init, "init", 2)
     if array.shape == (k, d):
@@ -316,4 +340,4 @@ def _given(init: Any, rows: NDArray[Any], k: int) -> tuple[NDArray[np.float64], 
     row, total = _emcore.cmeans_farthest_from_one(u)
     if abs(total - 1) > 1e-4:
         raise ValueError(f"memberships in init[{row}] sum to {total:.6g}; each row must sum to 1")
-    return np.zeros((k, d)), u
+    return None, u

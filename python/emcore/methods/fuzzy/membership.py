@@ -1,19 +1,36 @@
 """Memberships of rows in known fuzzy clusters; and what is checked and said of such clusters."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.validation import as_pixels, as_rows, check_finite, check_number
-from emcore.outofcore.engine import begin
+from emcore.methods.fuzzy import out_of_core as of_source
+from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.moments import checked_range
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.sources import Source
 
-MOST_FEATURES = 512
-"""Features up to which clusters may have covariances."""
+
+class CovarianceSettings(NamedTuple):
+    """
+    How Gustafson-Kessel clusters get their covariances.
+
+    Parameters
+    ----------
+    rho : float or sequence of k floats
+        Volumes of the clusters.
+    gamma : float
+        Between 0 and 1: the share of the covariance of all rows.
+    beta : float
+        Largest ratio of eigenvalues.
+    """
+
+    rho: Any = 1.0
+    gamma: float = 0.0
+    beta: float = 1e15
 
 
 def memberships(
@@ -54,27 +71,34 @@ def memberships(
     """
     rows = open_rows(X, memory=memory)
     rows = rows if isinstance(rows, Source) else as_rows(rows)
-    known = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
-    k, d = known.shape
+    points = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
+    k, d = points.shape
     if d != rows.shape[1]:
         raise ValueError(f"centers have {d} features and X has {rows.shape[1]}; they must be the same")
-    shapes = None
+    matrices = volumes = None
     if covariances is not None:
         matrices = np.ascontiguousarray(as_pixels(covariances, "covariances", 3), dtype=np.float64)
         check_finite(matrices, "covariances")
         if matrices.shape != (k, d, d):
             raise ValueError(f"covariances have shape {matrices.shape}; centers ask for {(k, d, d)}")
         check_features(d)
-        shapes = matrices, check_volumes(rho, k)
+        volumes = check_volumes(rho, k)
     m = check_fuzziness(m)
     if isinstance(rows, Source):
-        from emcore.methods.fuzzy import out_of_core as of_source
+        fixed = of_source.sums_bytes(d, k, matrices is not None)
+        rows = begin(rows, "memberships", memory, None, {}, of_source.row_bytes(k, rows.dtype), fixed, quiet=True)
+        checked_range(rows)
+    return in_clusters(rows, points, m, matrices, volumes)
 
-        fixed = of_source.sums_bytes(d, k, shapes is not None)
-        passes = begin(rows, "memberships", memory, None, {}, of_source.row_bytes(k, rows.dtype), fixed, quiet=True)
-        checked_range(passes)
-        return of_source.memberships(passes, known, m, shapes)
-    return _emcore.memberships(rows, known, m=m, covariances=shapes)
+
+def in_clusters(
+    rows: Any, centers: NDArray[np.float64], m: float, covariances: NDArray[np.float64] | None, rho: list[float] | None
+) -> NDArray[Any]:
+    """The memberships of rows in memory, or of those of passes, all checked."""
+    options = {"m": m, "covariances": covariances, "rho": rho}
+    if isinstance(rows, Passes):
+        return of_source.memberships(rows, centers, options)
+    return _emcore.memberships(rows, centers, m=m, covariances=covariances, rho=rho)
 
 
 def check_fuzziness(m: Any) -> float:
@@ -87,9 +111,9 @@ def check_fuzziness(m: Any) -> float:
 
 def check_features(d: int) -> None:
     """Refuse more features than clusters may have covariances of."""
-    if d > MOST_FEATURES:
+    if d > _emcore.CMEANS_MOST_FEATURES:
         raise ValueError(
-            f"X has {d} features; a covariance matrix for each cluster is limited to {MOST_FEATURES}. "
+            f"X has {d} features; a covariance matrix for each cluster is limited to {_emcore.CMEANS_MOST_FEATURES}. "
             "Reduce them first, for example with emcore.PCA"
         )
 
@@ -109,19 +133,19 @@ def what_was_done(
     centers: NDArray[np.float64],
     covariances: NDArray[np.float64] | None,
     size: float,
-    conditioned: list[int],
-    empty: list[int],
+    conditioned: NDArray[Any],
+    empty: NDArray[Any],
     n_iter: int,
 ) -> tuple[str, ...]:
     """What had to be done; `size` is about the mean squared distance of a row."""
     notes = []
-    if any(conditioned):
+    if conditioned.any():
         notes.append(
             f"the covariances of clusters {_named(np.flatnonzero(conditioned))} were (nearly) singular in up to "
-            f"{max(conditioned)} of {n_iter} iterations: their smallest eigenvalues were raised to the largest over "
+            f"{conditioned.max()} of {n_iter} iterations: their smallest eigenvalues were raised to the largest over "
             "beta. Constant or dependent features or too many clusters do this; leave them out, or use PCA first"
         )
-    if any(empty):
+    if empty.any():
         notes.append(
             f"clusters {_named(np.flatnonzero(empty))} lost all members; their centres stayed; use fewer clusters"
         )
