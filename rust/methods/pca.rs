@@ -6,7 +6,7 @@
 //!
 //! - *Exact*, where the short side is small: all eigenpairs of the Gram matrix of the short side, summed in f64 from
 //!   blocks converted one at a time. Cost: n d min(n, d) flops + 9 min(n, d)³.
-//! - *Randomised*, else: a block Krylov method ([`eigen`](crate::engine::eigen::largest)) on AᵀA, which is never formed; each step reads X once
+//! - *Randomised*, else: a block Krylov method (`engine/eigen.rs`) on AᵀA, which is never formed; each step reads X once
 //!   in its own type (`Xᵀ(X Q)`, fused) for 4 n d b flops with b columns, mostly 8.
 //!
 //! X is never copied or centred: products are taken of X - o, with o the means rounded to f32, subtracted in registers, and
@@ -20,7 +20,7 @@ use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::tiles;
 use crate::methods::moments::{Moments, moments};
-use crate::methods::products::{x_q, xt_x_q, xt_y};
+use crate::methods::products::packed::{x_q, xt_x_q, xt_y};
 use crate::{Control, Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
