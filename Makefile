@@ -23,7 +23,7 @@ test: $(VENV)/.emcore $(VENV)/.tools  ## Rust tests without Python, then Python 
 	$(BIN)/pytest -q -n 2 --pyargs emcore ./tests
 
 miri:  ## the engine's unsafe code under Miri, which rustup component add --toolchain nightly miri rust-src installs
-	cargo +nightly miri test --locked --lib engine::
+	cargo +nightly miri test --locked --lib -- $(addprefix engine::,rows lanes tiles panel simd prepare pass pool)
 
 lint: $(VENV)/.emcore $(VENV)/.tools  ## formatting, lints, types, stubs
 	cargo fmt --check
