@@ -24,6 +24,7 @@ test: $(VENV)/.emcore $(VENV)/.tools  ## Rust tests without Python, then Python 
 
 miri:  ## the engine's unsafe code under Miri, which rustup component add --toolchain nightly miri rust-src installs
 	cargo +nightly miri test --locked --lib -- $(addprefix engine::,rows lanes tiles panel simd prepare pass pool)
+	MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-ignore-leaks" cargo +nightly miri test --locked --lib -- --include-ignored $(addprefix engine::,pass pool)
 
 lint: $(VENV)/.emcore $(VENV)/.tools  ## formatting, lints, types, stubs
 	cargo fmt --check
