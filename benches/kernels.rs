@@ -3,9 +3,6 @@
 //! These figures follow one machine over time; what emcore is worth against other packages is measured in `benches/peers`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use emcore::engine::panel::Panel;
-use emcore::engine::rows::value_range;
-use emcore::engine::simd::Pixel;
 use emcore::methods::cmeans::{Covariances, Options, Start, cmeans};
 use emcore::methods::kmeans::{self, Metric, kmeans};
 use emcore::methods::moments::moments;
@@ -13,8 +10,8 @@ use emcore::methods::nmf::{Loss, Parameters, Penalty, Solver, nmf};
 use emcore::methods::pca::{self, pca};
 use emcore::methods::products::{x_q, xt_x_q};
 use emcore::methods::spectra::{Reduce, Scale, Settings, Taper, power_spectra};
-use emcore::{Control, Rows};
-use ndarray::ArrayView2;
+use emcore::{Control, Pixel, Rows, value_range};
+use ndarray::{Array2, ArrayView2};
 use std::hint::black_box;
 
 /// Numbers without a pattern that a kernel could profit from, the same in every run (xorshift).
@@ -32,7 +29,7 @@ fn noise<T>(count: usize, of: impl Fn(u32) -> T) -> Vec<T> {
 /// The shape of the spectra of 7000 windows of 128 × 128 pixels.
 const SPECTRA: (usize, usize) = (7000, 8320);
 
-fn one_type<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) -> T, one: T::Real) {
+fn one_type<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) -> T) {
     let ((n, d), control) = (SPECTRA, Control::new());
     let x = noise(n * d, of);
     let rows = || Rows::from_slice(&x, n, d);
@@ -40,18 +37,20 @@ fn one_type<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) ->
     group.sample_size(10).throughput(Throughput::Bytes(size_of_val(x.as_slice()) as u64));
     group.bench_function("value_range", |bench| bench.iter(|| black_box(value_range(rows(), &control))));
     for k in [4, 8, 20] {
-        let q = Panel::<T::Real>::from_fn(d, k, |_, _| one);
-        group.bench_function(format!("x_q/{k}"), |bench| bench.iter(|| black_box(x_q(rows(), None, &q, &control))));
+        let q = Array2::ones((d, k));
+        group.bench_function(format!("x_q/{k}"), |bench| {
+            bench.iter(|| black_box(x_q(rows(), None, q.view(), &control)));
+        });
         group.bench_function(format!("xt_x_q/{k}"), |bench| {
-            bench.iter(|| black_box(xt_x_q(rows(), None, &q, &control)));
+            bench.iter(|| black_box(xt_x_q(rows(), None, q.view(), &control)));
         });
     }
 }
 
 fn products(criterion: &mut Criterion) {
-    one_type(criterion, "f32", |x| x as f32, 1.0);
-    one_type(criterion, "u16", |x| x as u16, 1.0);
-    one_type(criterion, "u8", |x| x as u8, 1.0);
+    one_type(criterion, "f32", |x| x as f32);
+    one_type(criterion, "u16", |x| x as u16);
+    one_type(criterion, "u8", |x| x as u8);
 }
 
 /// Ten iterations from a flat start, and the loss.

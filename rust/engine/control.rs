@@ -8,6 +8,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 pub type Tick<'a> = dyn FnMut(u64, u64) -> bool + 'a;
 
 /// Shared between the thread that called a kernel and the threads that compute.
+///
+/// ```
+/// use emcore::methods::moments::moments;
+/// use emcore::{Control, Error, Rows};
+///
+/// let (data, control) = (vec![1u8; 1000], Control::new());
+/// moments(Rows::from_slice(&data, 100, 10), &control)?;
+/// assert_eq!(control.progress(), (100, 100));
+///
+/// control.cancel(); // from any thread, while a method runs or before
+/// assert_eq!(moments(Rows::from_slice(&data, 100, 10), &control), Err(Error::Cancelled));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Control {
     cancelled: AtomicBool,
@@ -16,12 +29,12 @@ pub struct Control {
 }
 
 impl Control {
-    /// Neither cancelled nor advanced.
+    /// A control that is neither cancelled nor advanced.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ask the computation to stop at its next [`check`](Self::check).
+    /// Asks the computation to stop at its next [`check`](Self::check).
     pub fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
     }
@@ -31,17 +44,17 @@ impl Control {
         if self.cancelled.load(Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    /// Announce `units` more of work; a kernel calls it before a pass or, if it knows, before all its passes.
+    /// Announces `units` more of work; a kernel calls it before a pass or, if it knows, before all its passes.
     pub fn expect(&self, units: u64) {
         self.total.fetch_add(units, Relaxed);
     }
 
-    /// `units` of the announced work are done.
+    /// Counts `units` of the announced work as done.
     pub fn advance(&self, units: u64) {
         self.done.fetch_add(units, Relaxed);
     }
 
-    /// Units of work `(done, announced)`.
+    /// Returns the units of work `(done, announced)`.
     pub fn progress(&self) -> (u64, u64) {
         (self.done.load(Relaxed), self.total.load(Relaxed))
     }

@@ -338,8 +338,8 @@ mod tests {
 
     fn check<T: Pixel>(of: impl Fn(usize) -> T) {
         let (line, real) = (T::Real::LINE, |x: usize| T::Real::of(x as f64));
-        let sizes = [(2, 1), (9, 8), (34, 3), (33, 10), (35, 4), (40, 5), (71, 71)];
-        for &(n, d) in if cfg!(miri) { &sizes[..3] } else { &sizes[..] } {
+        let sizes = [(9, 5), (2, 1), (34, 3), (33, 10), (35, 4), (40, 5), (9, 8), (71, 71)];
+        for &(n, d) in if cfg!(miri) { &sizes[..1] } else { &sizes[..] } {
             let data = Array2::from_shape_fn((2 * n, 3 * d), |(i, j)| of((i * 31 + j * 7) % 120));
             let (offset, factors) = (Vec::from_iter((0..d).map(real)), Vec::from_iter((0..d).map(|j| real(j % 3))));
             let views = [data.slice(s![..n, ..d]), data.slice(s![..;2, ..d]), data.slice(s![n..;-1, ..;3])];

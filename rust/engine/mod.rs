@@ -8,15 +8,15 @@
 //! 5. `eigen`: the leading eigenpairs of large symmetric operators, and all of small ones.
 
 pub(crate) mod aligned;
-pub mod control;
+pub(crate) mod control;
 pub(crate) mod eigen;
-pub mod error;
-pub mod lanes;
-pub mod logarithm;
-pub mod panel;
-pub mod pass;
-pub mod pool;
+pub(crate) mod error;
+pub(crate) mod lanes;
+pub(crate) mod logarithm;
+pub(crate) mod panel;
+pub(crate) mod pass;
+pub(crate) mod pool;
 pub mod prepare;
-pub mod rows;
-pub mod simd;
-pub mod tiles;
+pub(crate) mod rows;
+pub(crate) mod simd;
+pub(crate) mod tiles;

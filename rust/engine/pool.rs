@@ -30,18 +30,33 @@ thread_local! {
     static TICKER: RefCell<Option<Ticker>> = const { RefCell::new(None) };
 }
 
-/// Set the number of threads of every later call in this process.
+/// Sets the number of threads of every later call in this process; 0 is as if none had been set.
+///
+/// ```
+/// emcore::set_num_threads(3);
+/// assert_eq!(emcore::num_threads(), 3);
+/// ```
 pub fn set_num_threads(threads: usize) {
     DEFAULT.store(threads, Ordering::Relaxed);
 }
 
-/// Set the number of threads of later calls from this thread only (0 = as the process); returns the former setting.
+/// Sets the number of threads of later calls from this thread only (0 = as the process); returns the former setting.
+///
+/// ```
+/// let former = emcore::set_num_threads_here(1);
+/// assert_eq!(emcore::num_threads(), 1);
+/// emcore::set_num_threads_here(former);
+/// ```
 pub fn set_num_threads_here(threads: usize) -> usize {
     HERE.replace(threads)
 }
 
-/// Threads that a call from this thread would use: set here > set for the process > `EMCORE_NUM_THREADS` >
+/// Returns how many threads a call from this thread asks the system for: set here > set for the process > `EMCORE_NUM_THREADS` >
 /// `RAYON_NUM_THREADS` > available cores.
+///
+/// ```
+/// assert!(emcore::num_threads() > 0);
+/// ```
 pub fn num_threads() -> usize {
     let from_env = |name| std::env::var(name).ok()?.trim().parse().ok().filter(|&n: &usize| n > 0);
     let set = |n| (n > 0).then_some(n);
@@ -191,6 +206,20 @@ pub fn tick(control: &Control) {
 struct Ticker(*mut Tick<'static>, Instant);
 
 /// Runs `call` on this thread; while it waits for the pool, `tick` runs every 100 ms on this thread.
+///
+/// ```
+/// use emcore::methods::moments::moments;
+/// use emcore::{Control, Rows, with_tick};
+///
+/// let (data, control, mut result) = (vec![1u8; 1000], Control::new(), None);
+/// let mut tick = |done: u64, total: u64| {
+///     println!("{done} of {total} rows");
+///     true // go on
+/// };
+/// with_tick(&mut tick, &mut || result = Some(moments(Rows::from_slice(&data, 100, 10), &control)));
+/// assert_eq!(result.unwrap()?.n, 100);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn with_tick(tick: &mut Tick<'_>, call: &mut dyn FnMut()) {
     struct Restore(Option<Ticker>);
     impl Drop for Restore {
@@ -210,6 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri refuses the queues of rayon")]
     fn work_runs_on_as_many_threads_as_asked_for() {
         for threads in [1, 2, 3] {
             let former = set_num_threads_here(threads);
@@ -223,6 +253,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri refuses the queues of rayon")]
     fn where_the_system_refuses_threads_the_pool_has_fewer() {
         let limit = |most: usize| {
             let alive = Arc::new(AtomicUsize::new(0));
@@ -262,6 +293,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri refuses the queues of rayon")]
     fn a_tick_that_says_stop_cancels() {
         let control = Control::new();
         let mut ticks = 0;
@@ -296,6 +328,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri refuses the queues of rayon")]
     fn many_short_calls_are_ticked_like_a_long_one() {
         let control = Control::new();
         with_tick(&mut |_, _| false, &mut || {

@@ -30,6 +30,18 @@ pub enum Normalize {
 }
 
 /// One signal: stored rows, and what is done to them. A row that holds nothing but zeros stays so.
+///
+/// ```
+/// use emcore::methods::moments::moments;
+/// use emcore::prepare::{Normalize, Prepared, Signal};
+/// use emcore::{Control, Rows};
+///
+/// let counts = [1u16, 3, 7, 10, 30, 9]; // of each row, the last channel is left out
+/// let signal = Signal::new(Rows::from_slice(&counts, 2, 3), Some(vec![0..2]), Normalize::Sum, None, None)?;
+/// let prepared = Prepared::new(vec![Box::new(signal)])?;
+/// assert_eq!(moments(Rows::computed(&prepared), &Control::new())?.mean, [0.25, 0.75]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub struct Signal<'a, T: Pixel> {
     rows: Rows<'a, T>,
     /// Which rows, if not all.
@@ -52,8 +64,12 @@ impl<'a, T: Pixel> Signal<'a, T> {
     ) -> Result<Self> {
         let kept = kept.unwrap_or_else(|| std::iter::once(0..rows.d()).collect());
         let ends = kept.iter().flat_map(|run| [run.start, run.end]);
-        if !ends.clone().is_sorted() || ends.last().is_none_or(|end| end > rows.d()) {
-            return Err(Error::invalid("kept", "ascending runs of features of the data are needed, at least one"));
+        if !ends.clone().is_sorted() || ends.last().is_none_or(|end| end > rows.d()) || kept.iter().all(Range::is_empty)
+        {
+            return Err(Error::invalid(
+                "kept",
+                "ascending runs of features of the data are needed, and at least one feature",
+            ));
         }
         let d = kept.iter().map(Range::len).sum();
         if d == 0 {
@@ -295,7 +311,7 @@ mod tests {
         let rows = || Rows::from_slice(&data, 3, 4);
         let with = |kept| Signal::new(rows(), Some(kept), Normalize::None, None, None).is_ok();
         assert!(with(vec![0..2, 2..4]) && with(vec![0..1, 3..4]));
-        assert!(!with(vec![]) && !with(vec![1..2, 2..5]) && !with(vec![2..3, 0..1]));
+        assert!(!with(vec![]) && !with(vec![2..2, 3..3]) && !with(vec![1..2, 2..5]) && !with(vec![2..3, 0..1]));
         assert!(Signal::new(rows(), None, Normalize::None, Some(&[0.0; 3]), None).is_err());
         let short = Signal::new(Rows::from_slice(&data, 2, 6), None, Normalize::None, None, None).unwrap();
         let whole = Signal::new(rows(), None, Normalize::None, None, None).unwrap();

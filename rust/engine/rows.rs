@@ -9,7 +9,24 @@ use crate::{Control, Error, Result};
 use ndarray::{ArrayView2, Axis};
 use std::ops::Range;
 
-/// Rows that are nowhere stored.
+/// Rows that are nowhere stored, but written whenever a block of them is visited.
+///
+/// ```
+/// use emcore::{Computed, Control, Rows, value_range};
+/// use std::ops::Range;
+///
+/// struct Squares;
+/// impl Computed<f32> for Squares {
+///     fn shape(&self) -> (usize, usize) {
+///         (100, 1)
+///     }
+///     fn fill(&self, rows: Range<usize>, values: &mut [f32]) {
+///         rows.zip(values).for_each(|(i, value)| *value = (i * i) as f32);
+///     }
+/// }
+/// assert_eq!(value_range(Rows::computed(&Squares), &Control::new())?.max, 9801.0);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub trait Computed<T>: Sync {
     /// Numbers of rows and features.
     fn shape(&self) -> (usize, usize);
@@ -18,6 +35,15 @@ pub trait Computed<T>: Sync {
 }
 
 /// n rows (positions) of d features (pixels or channels).
+///
+/// ```
+/// use emcore::Rows;
+/// use ndarray::{Array2, s};
+///
+/// let scan = Array2::<u16>::zeros((100, 64));
+/// let every_other = Rows::new(scan.slice(s![..;2, ..]));
+/// assert_eq!((every_other.n(), every_other.d()), (50, 64));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Rows<'a, T> {
     n: usize,
@@ -43,7 +69,10 @@ impl<'a, T: Pixel> Rows<'a, T> {
         Self { n, d, source: Source::Computed(rows) }
     }
 
-    /// A view of `n` × `d` values in row-major order; panics when the length differs.
+    /// A view of `n` × `d` values in row-major order.
+    ///
+    /// # Panics
+    /// When there are not `n * d` values.
     pub fn from_slice(data: &'a [T], n: usize, d: usize) -> Self {
         Self::new(ArrayView2::from_shape((n, d), data).expect("n * d values"))
     }
@@ -59,7 +88,7 @@ impl<'a, T: Pixel> Rows<'a, T> {
     }
 
     /// The features as rows; none where rows are computed.
-    pub fn transposed(&self) -> Option<Self> {
+    pub(crate) fn transposed(&self) -> Option<Self> {
         match self.source {
             Source::Memory(view) => Some(Self::new(view.reversed_axes())),
             Source::Computed(_) => None,
@@ -67,13 +96,13 @@ impl<'a, T: Pixel> Rows<'a, T> {
     }
 
     /// Bytes of one row.
-    pub fn row_bytes(&self) -> usize {
+    pub(crate) fn row_bytes(&self) -> usize {
         self.d() * size_of::<T>()
     }
 
-    /// Some rows, each as a contiguous slice. `scratch` is used only where features are not contiguous in memory: take few
+    /// Returns some rows, each as a contiguous slice. `scratch` is used only where features are not contiguous in memory: take few
     /// rows at a time, that it stays in cache.
-    pub fn block<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<T>) -> Block<'s, T> {
+    pub(crate) fn block<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<T>) -> Block<'s, T> {
         let part = match &self.source {
             Source::Memory(view) => view.slice_axis(Axis(0), rows.into()),
             Source::Computed(source) => {
@@ -175,7 +204,7 @@ impl<'a, T> Block<'a, T> {
 /// Values whose range is found at a time where rows are shorter.
 const RANGE_VALUES: usize = 4096;
 
-/// What one pass over the data tells of its values.
+/// What [`value_range`] says of the values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ValueRange {
     /// Smallest finite value.
@@ -232,6 +261,15 @@ impl<T: Pixel> WithSimd for Extremes<'_, T> {
 }
 
 /// Smallest and largest value, and the first position of what may not be there.
+///
+/// ```
+/// use emcore::{Control, Rows, value_range};
+///
+/// let range = value_range(Rows::from_slice(&[1.0f32, f32::NAN, -2.0, 8.0], 2, 2), &Control::new())?;
+/// assert_eq!((range.min, range.max), (-2.0, 8.0));
+/// assert_eq!((range.not_finite, range.negative), (Some((0, 1)), Some((1, 0))));
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<ValueRange> {
     if rows.n() == 0 || rows.d() == 0 {
         return Err(Error::invalid("data", "no values; give at least one row and one feature"));

@@ -13,6 +13,7 @@ pub fn dispatch<B: WithSimd>(body: B) -> B::Output {
 }
 
 /// The widest instruction set of this machine, by name.
+#[cfg(feature = "python")]
 pub fn name() -> &'static str {
     struct Lanes;
     impl WithSimd for Lanes {
@@ -30,9 +31,15 @@ pub fn name() -> &'static str {
     }
 }
 
-/// A number in which a kernel computes: `f32` for pixels, `f64` for data that are `f64` already.
+mod sealed {
+    /// What only this crate can implement: its kernels read memory as the sizes of these types say.
+    pub trait Sealed {}
+}
+
+/// A number in which a kernel computes: `f32` for pixels, `f64` for data that are `f64` already. No other type can be one.
 pub trait Real:
-    Copy
+    sealed::Sealed
+    + Copy
     + Default
     + PartialOrd
     + Send
@@ -100,6 +107,7 @@ pub trait Real:
 
 macro_rules! real {
     ($t:ident, $lanes:ident, $line:expr, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $min:ident, $max:ident, $sqrt:ident, $less:ident, $select:ident, $mul_add:ident, $sum:ident, $transpose:ident) => {
+        impl sealed::Sealed for $t {}
         impl Real for $t {
             type Lanes<S: Simd> = S::$lanes;
             const LINE: usize = $line;
@@ -283,8 +291,14 @@ pub fn stream(from: &[f32], to: &mut [f32]) {
     to.copy_from_slice(from);
 }
 
-/// A type in which a detector writes, and the type in which kernels compute on it.
-pub trait Pixel: Copy + Default + PartialOrd + Send + Sync + std::fmt::Debug + 'static {
+/// A type in which a detector writes, and the type in which kernels compute on it: u8, u16, u32, i16, i32, f32 or f64.
+///
+/// ```compile_fail
+/// #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+/// struct Mine(f32);
+/// impl emcore::Pixel for Mine {} // no other type can be one
+/// ```
+pub trait Pixel: sealed::Sealed + Copy + Default + PartialOrd + Send + Sync + std::fmt::Debug + 'static {
     /// `f32`, or `f64` for `f64`.
     type Real: Real;
     /// The value in the type in which kernels compute.
@@ -309,6 +323,11 @@ macro_rules! pixel {
     )*};
 }
 
+macro_rules! seal {
+    ($($t:ident),*) => {$(impl sealed::Sealed for $t {})*};
+}
+
+seal!(u8, u16, u32, i16, i32);
 pixel!(u8 => f32 by widen, u16 => f32 by widen, u32 => f32 by widen, i16 => f32 by widen, i32 => f32 by widen);
 pixel!(f32 => f32 by plain, f64 => f64 by plain);
 

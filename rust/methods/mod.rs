@@ -1,7 +1,7 @@
 //! The methods: one file or folder each.
 
 pub mod cmeans;
-pub mod fft;
+pub(crate) mod fft;
 pub mod kmeans;
 pub mod moments;
 pub mod nmf;

@@ -36,6 +36,16 @@ impl Moments {
 }
 
 /// Mean and squared deviations of every feature.
+///
+/// ```
+/// use emcore::methods::moments::moments;
+/// use emcore::{Control, Rows};
+///
+/// let found = moments(Rows::from_slice(&[1u16, 10, 3, 30], 2, 2), &Control::new())?;
+/// assert_eq!(found.mean, [2.0, 20.0]);
+/// assert_eq!(found.squares, [2.0, 200.0]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Result<Moments> {
     check(&rows)?;
     let d = rows.d();
@@ -54,6 +64,16 @@ pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Re
 }
 
 /// [`moments`], and the smallest and the largest value of every feature, in the same read.
+///
+/// ```
+/// use emcore::methods::moments::moments_and_range;
+/// use emcore::{Control, Rows};
+///
+/// let (moments, low, high) = moments_and_range(Rows::from_slice(&[1u16, 10, 3, 30], 2, 2), &Control::new())?;
+/// assert_eq!(moments.mean, [2.0, 20.0]);
+/// assert_eq!((low, high), (vec![1.0, 10.0], vec![3.0, 30.0]));
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn moments_and_range<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     control: &Control,

@@ -6,7 +6,7 @@
 //!
 //! - *Exact*, where the short side is small: all eigenpairs of the Gram matrix of the short side, summed in f64 from
 //!   blocks converted one at a time. Cost: n d min(n, d) flops + 9 min(n, d)³.
-//! - *Randomised*, else: a block Krylov method ([`eigen`](crate::engine::eigen::largest)) on AᵀA, which is never formed; each step reads X once
+//! - *Randomised*, else: a block Krylov method (`engine/eigen.rs`) on AᵀA, which is never formed; each step reads X once
 //!   in its own type (`Xᵀ(X Q)`, fused) for 4 n d b flops with b columns, mostly 8.
 //!
 //! X is never copied or centred: products are taken of X - o, with o the means rounded to f32, subtracted in registers, and
@@ -20,7 +20,7 @@ use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::tiles;
 use crate::methods::moments::{Moments, moments};
-use crate::methods::products::{x_q, xt_x_q, xt_y};
+use crate::methods::products::packed::{COLUMNS, x_q, xt_x_q, xt_y};
 use crate::{Control, Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
@@ -32,8 +32,6 @@ const GRAM_ROWS: usize = 512;
 const CONVERT_ROWS: usize = 16;
 /// Rows of the Gram matrix that a thread takes at a time.
 const GRAM_PANEL: usize = 48;
-/// Columns in a product: more would cost memory for partial sums, and save next to nothing.
-const GROUP: usize = 8;
 /// Work up to which the exact solver is taken: there it takes below 0.1 s, or no longer than the randomised one.
 const QUICK: f64 = 2e9;
 
@@ -106,12 +104,7 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
     }
 
     fn xt_x_q(&self, offset: &[f64], q: &Panel<T::Real>, control: &Control) -> Result<Panel<f64, T::Real>> {
-        let part = |columns: Range<usize>| {
-            let q = Panel::from_fn(q.d(), columns.len(), |j, c| q.get(j, columns.start + c));
-            xt_x_q(*self, Some(offset), &q, control)
-        };
-        let parts = tiles(q.k(), GROUP).map(part).collect::<Result<Vec<_>>>()?;
-        Ok(Panel::from_fn(q.d(), q.k(), |j, c| parts[c / GROUP].get(j, c % GROUP)))
+        xt_x_q(*self, Some(offset), q, control)
     }
 
     fn triangle(&self, offset: &[f64], q: &Panel<T::Real>, shift: &[f64], control: &Control) -> Result<Mat<f64>> {
@@ -272,7 +265,7 @@ impl<T: Pixel + Into<f64>> Data<'_, Rows<'_, T>, T::Real> {
     fn right(&self, left: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
         let ((n, d), k) = (self.shape, left.ncols());
         let mut right = Mat::zeros(d, k);
-        for part in tiles(k, GROUP) {
+        for part in tiles(k, COLUMNS) {
             let left = left.subcols(part.start, part.len());
             let y = Vec::from_iter((0..n).flat_map(|i| left.row(i).iter().map(|&x| T::Real::of(x))));
             let product = xt_y(*self.source, Some(&self.offset), &y, part.len(), control)?;

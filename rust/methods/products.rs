@@ -5,97 +5,208 @@
 //! are widened in registers, an optional offset per feature (a mean) is subtracted there too, so that centring neither
 //! copies nor cancels; a tile that was just used for `X Q` is still in the second-level cache for `Xᵀ Y`.
 //!
-//! Cost: 2 n d k flops a product, n d values read. Arithmetic is f32 (f64 for f64 data) over at most [`BLOCK_ROWS`] rows;
+//! Cost: 2 n d k flops a product, n d values read. Arithmetic is f32 (f64 for f64 data) over at most 240 rows;
 //! sums over blocks are f64, merged in a fixed order.
 
-use crate::engine::panel::{Panel, Workspaces};
-use crate::engine::pass::pass;
-use crate::engine::rows::{Block, Rows};
+use crate::engine::panel::Panel;
 use crate::engine::simd::{Pixel, Real};
-use crate::engine::tiles::{BLOCK_ROWS, accumulate, pack_offset, project, tile_rows, tiles};
-use crate::{Control, Result};
-use std::ops::Range;
+use crate::{Control, Error, Result, Rows};
+use ndarray::{Array2, ArrayView2};
 
-/// `(X - offset) Q`, n × k row by row.
+/// `(X - offset) Q`, n × k, in the arithmetic of the pixels.
+///
+/// Fails where Q has not as many rows as X has features, or the offset not as many values.
+///
+/// ```
+/// use emcore::methods::products::x_q;
+/// use emcore::{Control, Rows};
+/// use ndarray::array;
+///
+/// let x = array![[1u8, 2, 3], [4, 5, 6]];
+/// let product = x_q(Rows::new(x.view()), None, array![[1.0], [0.0], [10.0]].view(), &Control::new())?;
+/// assert_eq!(product, array![[31.0], [64.0]]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn x_q<T: Pixel>(
     rows: Rows<'_, T>,
     offset: Option<&[f64]>,
-    q: &Panel<T::Real>,
+    q: ArrayView2<'_, f64>,
     control: &Control,
-) -> Result<Vec<T::Real>> {
-    let offset = pack_offset(offset, rows.d());
-    let tile = tile_rows::<T>(rows.d());
-    let mut out = vec![T::Real::ZERO; rows.n() * q.k()];
-    let block = |range: Range<usize>, out: &mut [T::Real]| {
-        let mut scratch = Vec::new();
-        for part in tiles(range.len(), tile) {
-            let block = rows.block(range.start + part.start..range.start + part.end, &mut scratch);
-            project(block, &offset, q, &mut out[part.start * q.k()..part.end * q.k()]);
-        }
-    };
-    control.expect(rows.n() as u64);
-    pass(rows.n(), BLOCK_ROWS, control, &mut out, block, |()| ())?;
-    Ok(out)
+) -> Result<Array2<T::Real>> {
+    let product = packed::x_q(rows, check(rows.d(), offset)?, &pack("q", q, rows.d())?, control)?;
+    Ok(Array2::from_shape_vec((rows.n(), q.ncols()), product).expect("n * k values"))
 }
 
-/// `(X - offset)ᵀ Y`; `y` holds n × k values row by row.
+/// `(X - offset)ᵀ Y`, d × k.
+///
+/// Fails where Y has not as many rows as X, or the offset not as many values as X has features.
+///
+/// ```
+/// use emcore::methods::products::xt_y;
+/// use emcore::{Control, Rows};
+/// use ndarray::array;
+///
+/// let x = array![[1u8, 2, 3], [4, 5, 6]];
+/// let product = xt_y(Rows::new(x.view()), Some(&[1.0, 0.0, 0.0]), array![[1.0], [2.0]].view(), &Control::new())?;
+/// assert_eq!(product, array![[6.0], [12.0], [15.0]]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn xt_y<T: Pixel>(
     rows: Rows<'_, T>,
     offset: Option<&[f64]>,
-    y: &[T::Real],
-    k: usize,
+    y: ArrayView2<'_, f64>,
     control: &Control,
-) -> Result<Panel<f64, T::Real>> {
-    assert_eq!(y.len(), rows.n() * k, "rows of X times columns of Y");
-    let offset = pack_offset(offset, rows.d());
-    sum_over_tiles(rows, k, control, |block, first, _, sum| {
-        accumulate(block, &offset, &y[first * k..(first + block.n()) * k], sum);
-    })
+) -> Result<Array2<f64>> {
+    if y.nrows() != rows.n() {
+        return Err(Error::invalid("y", format!("{} rows for {} of the data", y.nrows(), rows.n())));
+    }
+    let values = Vec::from_iter(y.iter().map(|&y| T::Real::of(y)));
+    Ok(unpack(&packed::xt_y(rows, check(rows.d(), offset)?, &values, y.ncols(), control)?))
 }
 
-/// `(X - offset)ᵀ (X - offset) Q` in one read of X.
+/// `(X - offset)ᵀ (X - offset) Q`, d × k, in one read of X for every few columns of Q.
+///
+/// Fails where Q has not as many rows as X has features, or the offset not as many values.
+///
+/// ```
+/// use emcore::methods::products::xt_x_q;
+/// use emcore::{Control, Rows};
+/// use ndarray::array;
+///
+/// let x = array![[1u8, 2], [3, 4]];
+/// let product = xt_x_q(Rows::new(x.view()), None, array![[1.0], [0.0]].view(), &Control::new())?;
+/// assert_eq!(product, array![[10.0], [14.0]]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn xt_x_q<T: Pixel>(
     rows: Rows<'_, T>,
     offset: Option<&[f64]>,
-    q: &Panel<T::Real>,
+    q: ArrayView2<'_, f64>,
     control: &Control,
-) -> Result<Panel<f64, T::Real>> {
-    let offset = pack_offset(offset, rows.d());
-    sum_over_tiles(rows, q.k(), control, |block, _, y, sum| {
-        y.resize(block.n() * q.k(), T::Real::ZERO);
-        project(block, &offset, q, y);
-        accumulate(block, &offset, y, sum);
-    })
+) -> Result<Array2<f64>> {
+    Ok(unpack(&packed::xt_x_q(rows, check(rows.d(), offset)?, &pack("q", q, rows.d())?, control)?))
 }
 
-/// One pass in which each tile of rows adds to a d × k sum; `tile(rows, index of the first row, scratch, sum)`.
-fn sum_over_tiles<T: Pixel>(
-    rows: Rows<'_, T>,
-    k: usize,
-    control: &Control,
-    tile: impl Fn(Block<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
-) -> Result<Panel<f64, T::Real>> {
-    let workspaces = Workspaces::new(rows.d(), k);
-    let mut total = Panel::zeros(rows.d(), k);
-    let sum_block = |range: Range<usize>, _: &mut [u8]| {
-        let (mut scratch, mut thin) = (Vec::new(), Vec::new());
-        let mut sum = workspaces.take();
-        for part in tiles(range.len(), tile_rows::<T>(rows.d())) {
-            let first = range.start + part.start;
-            tile(rows.block(first..range.start + part.end, &mut scratch), first, &mut thin, &mut sum);
+fn check(d: usize, offset: Option<&[f64]>) -> Result<Option<&[f64]>> {
+    match offset {
+        Some(offset) if offset.len() != d => {
+            Err(Error::invalid("offset", format!("{} values for {d} features", offset.len())))
         }
-        sum
-    };
-    control.expect(rows.n() as u64);
-    pass(rows.n(), BLOCK_ROWS, control, &mut [], sum_block, |sum| {
-        total.add(&sum);
-        workspaces.put(sum);
-    })?;
-    Ok(total)
+        _ => Ok(offset),
+    }
+}
+
+fn pack<R: Real>(name: &'static str, q: ArrayView2<'_, f64>, d: usize) -> Result<Panel<R>> {
+    if q.nrows() != d {
+        return Err(Error::invalid(name, format!("{} rows for {d} features", q.nrows())));
+    }
+    Ok(Panel::from_fn(d, q.ncols(), |j, c| R::of(q[(j, c)])))
+}
+
+fn unpack<R: Real>(panel: &Panel<f64, R>) -> Array2<f64> {
+    Array2::from_shape_fn((panel.d(), panel.k()), |(j, c)| panel.get(j, c))
+}
+
+/// The same of matrices that lie as the hot loops read them.
+pub(crate) mod packed {
+    use crate::engine::panel::{Panel, Workspaces};
+    use crate::engine::pass::pass;
+    use crate::engine::rows::{Block, Rows};
+    use crate::engine::simd::{Pixel, Real};
+    use crate::engine::tiles::{BLOCK_ROWS, accumulate, pack_offset, project, tile_rows, tiles};
+    use crate::{Control, Result};
+    use std::ops::Range;
+
+    /// Columns of a fused product: more would cost memory for partial sums, and save next to nothing.
+    pub const COLUMNS: usize = 8;
+
+    /// `(X - offset) Q`, n × k row by row.
+    pub fn x_q<T: Pixel>(
+        rows: Rows<'_, T>,
+        offset: Option<&[f64]>,
+        q: &Panel<T::Real>,
+        control: &Control,
+    ) -> Result<Vec<T::Real>> {
+        let offset = pack_offset(offset, rows.d());
+        let tile = tile_rows::<T>(rows.d());
+        let mut out = vec![T::Real::ZERO; rows.n() * q.k()];
+        let block = |range: Range<usize>, out: &mut [T::Real]| {
+            let mut scratch = Vec::new();
+            for part in tiles(range.len(), tile) {
+                let block = rows.block(range.start + part.start..range.start + part.end, &mut scratch);
+                project(block, &offset, q, &mut out[part.start * q.k()..part.end * q.k()]);
+            }
+        };
+        control.expect(rows.n() as u64);
+        pass(rows.n(), BLOCK_ROWS, control, &mut out, block, |()| ())?;
+        Ok(out)
+    }
+
+    /// `(X - offset)ᵀ Y`; `y` holds n × k values row by row.
+    pub fn xt_y<T: Pixel>(
+        rows: Rows<'_, T>,
+        offset: Option<&[f64]>,
+        y: &[T::Real],
+        k: usize,
+        control: &Control,
+    ) -> Result<Panel<f64, T::Real>> {
+        assert_eq!(y.len(), rows.n() * k, "rows of X times columns of Y");
+        let offset = pack_offset(offset, rows.d());
+        sum_over_tiles(rows, k, control, |block, first, _, sum| {
+            accumulate(block, &offset, &y[first * k..(first + block.n()) * k], sum);
+        })
+    }
+
+    /// `(X - offset)ᵀ (X - offset) Q` in one read of X for every [`COLUMNS`] columns of Q.
+    pub fn xt_x_q<T: Pixel>(
+        rows: Rows<'_, T>,
+        offset: Option<&[f64]>,
+        q: &Panel<T::Real>,
+        control: &Control,
+    ) -> Result<Panel<f64, T::Real>> {
+        let offset = pack_offset(offset, rows.d());
+        let parts = tiles(q.k(), COLUMNS).map(|columns| {
+            let q = &Panel::from_fn(q.d(), columns.len(), |j, c| q.get(j, columns.start + c));
+            sum_over_tiles(rows, q.k(), control, |block, _, y, sum| {
+                y.resize(block.n() * q.k(), T::Real::ZERO);
+                project(block, &offset, q, y);
+                accumulate(block, &offset, y, sum);
+            })
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        Ok(Panel::from_fn(q.d(), q.k(), |j, c| parts[c / COLUMNS].get(j, c % COLUMNS)))
+    }
+
+    /// One pass in which each tile of rows adds to a d × k sum; `tile(rows, index of the first row, scratch, sum)`.
+    fn sum_over_tiles<T: Pixel>(
+        rows: Rows<'_, T>,
+        k: usize,
+        control: &Control,
+        tile: impl Fn(Block<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
+    ) -> Result<Panel<f64, T::Real>> {
+        let workspaces = Workspaces::new(rows.d(), k);
+        let mut total = Panel::zeros(rows.d(), k);
+        let sum_block = |range: Range<usize>, _: &mut [u8]| {
+            let (mut scratch, mut thin) = (Vec::new(), Vec::new());
+            let mut sum = workspaces.take();
+            for part in tiles(range.len(), tile_rows::<T>(rows.d())) {
+                let first = range.start + part.start;
+                tile(rows.block(first..range.start + part.end, &mut scratch), first, &mut thin, &mut sum);
+            }
+            sum
+        };
+        control.expect(rows.n() as u64);
+        pass(rows.n(), BLOCK_ROWS, control, &mut [], sum_block, |sum| {
+            total.add(&sum);
+            workspaces.put(sum);
+        })?;
+        Ok(total)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::packed::{x_q, xt_x_q, xt_y};
     use super::*;
     use crate::engine::pool;
 
@@ -167,5 +278,18 @@ mod tests {
             sum
         });
         assert!(sums[0] == sums[1] && sums[1] == sums[2]);
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let data = [0u8; 12];
+        let (rows, control) = (Rows::from_slice(&data, 3, 4), Control::new());
+        let thin = |n| Array2::zeros((n, 2));
+        assert!(super::x_q(rows, None, thin(4).view(), &control).is_ok());
+        assert!(super::x_q(rows, None, thin(3).view(), &control).is_err());
+        assert!(super::x_q(rows, Some(&[0.0; 3]), thin(4).view(), &control).is_err());
+        assert!(super::xt_x_q(rows, None, thin(5).view(), &control).is_err());
+        assert!(super::xt_y(rows, None, thin(3).view(), &control).is_ok());
+        assert!(super::xt_y(rows, None, thin(4).view(), &control).is_err());
     }
 }

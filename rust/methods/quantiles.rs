@@ -11,6 +11,18 @@ use std::cmp::Ordering;
 const FEATURES: usize = 64;
 
 /// The `probabilities`-quantiles of every feature, feature by feature; the data must not hold NaN.
+///
+/// Fails without a row or a probability, where one is not from 0 to 1, and of rows that are computed.
+///
+/// ```
+/// use emcore::methods::quantiles::quantiles;
+/// use emcore::{Control, Rows};
+///
+/// let data = [1u8, 50, 2, 40, 4, 30];
+/// let quartiles = quantiles(Rows::from_slice(&data, 3, 2), &[0.25, 0.5], &Control::new())?;
+/// assert_eq!(quartiles, [1.5, 2.0, 35.0, 40.0]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn quantiles<T: Pixel>(rows: Rows<'_, T>, probabilities: &[f64], control: &Control) -> Result<Vec<f64>> {
     let (n, q) = (rows.n(), probabilities.len());
     let Some(features) = rows.transposed() else {
@@ -55,6 +67,14 @@ fn ascending<T: Pixel>(a: &T, b: &T) -> Ordering {
 mod tests {
     use super::*;
     use ndarray::Array2;
+
+    #[test]
+    fn no_probability_and_no_row_are_refused() {
+        let data = [0u8; 4];
+        assert!(quantiles(Rows::from_slice(&data, 2, 2), &[], &Control::new()).is_err());
+        assert!(quantiles(Rows::from_slice(&data, 2, 2), &[1.5], &Control::new()).is_err());
+        assert!(quantiles(Rows::from_slice(&data[..0], 0, 2), &[0.5], &Control::new()).is_err());
+    }
 
     #[test]
     fn quantiles_are_those_of_the_sorted_values() {

@@ -21,6 +21,16 @@ pub struct Residuals {
 }
 
 /// The residuals of `w` (n × k) times `h` (k × d).
+///
+/// ```
+/// use emcore::methods::residuals::residuals;
+/// use emcore::{Control, Rows};
+///
+/// let data = [2u8, 4, 3, 9];
+/// let left = residuals(Rows::from_slice(&data, 2, 2), &[1.0, 2.0], &[2.0, 4.0], &Control::new())?;
+/// assert_eq!((left.rows, left.features), (vec![0.0, 2.0], vec![1.0, 1.0]));
+/// # Ok::<(), emcore::Error>(())
+/// ```
 pub fn residuals<T: Pixel>(x: Rows<'_, T>, w: &[T::Real], h: &[f64], control: &Control) -> Result<Residuals> {
     let (n, d) = (x.n(), x.d());
     let k = h.len() / d.max(1);

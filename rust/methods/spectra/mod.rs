@@ -6,7 +6,7 @@
 //! Row transforms are shared: every row of a strip of windows is transformed once and serves the N / s windows that lie over
 //! it. Each row enters with its own mean m(y) removed, so that `f32` arithmetic loses nothing to a bright or sloping
 //! background; what the window needs comes back after the row transform, `R(y, kx) + (m(y) - μ) T(kx)`, T the taper's
-//! transform, exactly, and before the column taper. Column transforms are per window: [`crate::methods::fft`].
+//! transform, exactly, and before the column taper. Column transforms are per window: `methods/fft`.
 //!
 //! Cost: (N / 2) (1 + s / N) complex transforms of length N per window, instead of N.
 
