@@ -197,18 +197,18 @@ fn orthonormal(basis: MatRef<'_, f64>, mut block: Mat<f64>, control: &Control) -
 /// A large one is solved on a thread of its own, which is left behind when the caller asks it to stop.
 pub fn eigen(matrix: Mat<f64>, control: &Control) -> Result<Eigen> {
     const QUICK: usize = 400;
-    let solve = |matrix: &Mat<f64>| {
-        let m = matrix.nrows();
-        let message = "sums of products are not finite; look for values that are not, or are too large to square";
-        let not_finite = || Error::invalid("X", message);
+    let m = matrix.nrows();
+    let message = "sums of products are not finite; look for values that are not, or are too large to square";
+    let not_finite = move || Error::invalid("X", message);
+    if !(0..m).all(|j| (j..m).all(|i| matrix[(i, j)].is_finite())) {
+        return Err(not_finite());
+    }
+    let solve = move |matrix: &Mat<f64>| {
         let pairs = SelfAdjointEigen::new(matrix.as_ref(), Side::Lower).map_err(|_| not_finite())?;
         let values = Vec::from_iter((0..m).rev().map(|j| pairs.S()[j]));
-        if !values.iter().all(|x| x.is_finite()) {
-            return Err(not_finite());
-        }
         Ok(Eigen { values, vectors: Mat::from_fn(m, m, |i, j| pairs.U()[(i, m - 1 - j)]) })
     };
-    if matrix.nrows() <= QUICK {
+    if m <= QUICK {
         return solve(&matrix);
     }
     let (sender, receiver) = mpsc::channel();
