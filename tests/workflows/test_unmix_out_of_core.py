@@ -125,9 +125,9 @@ def test_no_pass_is_made_twice(stored, monkeypatch):
     monkeypatch.setattr(Passes, "__call__", counted)
     found = unmix(Signal(stored["memory map"], AXES), memory=MEMORY, navigation_mask=MASK)
     # Of the first channels for the strobe, of all, and of those at positions with enough counts.
-    assert made["emcore.outofcore.sums", "_sums"] == 3
+    assert made["emcore.outofcore.moments", "_sums"] == 3
     assert made["emcore.outofcore.moments", "_range"] == 1  # of the weighted rows
-    assert made["emcore.methods.nmf.out_of_core", "_maps"] == made["emcore.outofcore.sums", "_residuals"] == 1
+    assert made["emcore.methods.nmf.out_of_core", "_maps"] == made["emcore.methods.nmf.residuals", "_residuals"] == 1
     assert made["emcore.methods.nmf.out_of_core", "_visit"] > 10
     assert found.n_components == 3
 

@@ -74,7 +74,8 @@ class SpectrumImage:
             return self.source
         data = self.signal.data
         if block is not None:
-            rows = np.asarray(data[(*block, self.channels)]).reshape(-1, self.energy.size)
+            # What comes from another process may lie at any address.
+            rows = np.require(data[(*block, self.channels)], requirements="A").reshape(-1, self.energy.size)
             if self.job is not None:
                 self.job.compare(f"block {block}", rows)
             return rows
