@@ -69,6 +69,7 @@ pub fn check_weights(n: usize, weights: Option<&[f64]>) -> Result<()> {
 }
 
 /// One label below `k` for each of `n` rows.
+#[cfg(feature = "python")]
 pub fn check_labels(n: usize, labels: &[u32], k: usize) -> Result<()> {
     if labels.len() != n {
         return Err(Error::invalid("labels", format!("{} labels; one for each of {n} rows is needed", labels.len())));
