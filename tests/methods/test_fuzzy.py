@@ -363,7 +363,7 @@ def test_the_iterations_are_counted_by_the_row_that_changes_most_wherever_it_is(
         for n in (1, 2, 3, 5):
             method = gustafson_kessel if kessel else fuzzy_c_means
             for tol, n_iter in ((changes[n - 1] * 1.001, n), (changes[n - 1] * 0.999, n + 1)):
-                # With a checkpoint rows are visited as those outside memory are.
+                # With a checkpoint rows are visited as those out of core are.
                 kept = tmp_path / f"{len(list(tmp_path.iterdir()))}.npz" if source == "outside" else None
                 found = method(x, 3, init=u, tol=tol, max_iter=n + 1, checkpoint=kept)
                 assert (found.n_iter, found.converged) == (n_iter, bool(changes[n_iter - 1] <= tol))

@@ -1,4 +1,4 @@
-"""What is outside memory gives what it gives in memory, wherever it lies, and says what is wrong with it."""
+"""What is out of core gives what it gives in memory, wherever it lies, and says what is wrong with it."""
 
 import os
 import re

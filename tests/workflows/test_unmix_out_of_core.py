@@ -1,4 +1,4 @@
-"""Phases of spectrum images outside memory are those of memory, wherever the data lie."""
+"""Phases of spectrum images out of core are those of memory, wherever the data lie."""
 
 from collections import Counter
 

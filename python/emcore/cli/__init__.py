@@ -60,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, unknown = parser.parse_known_args(words)
     chosen = parsers.get(options.verb, parser)
     if unknown:
-        known = chosen._option_string_actions
-        chosen.error(f"there is no option {unknown[0]!r}{_nearest(unknown[0].split('=')[0], known)}")
+        accepted = chosen._option_string_actions
+        chosen.error(f"there is no option {unknown[0]!r}{_nearest(unknown[0].split('=')[0], accepted)}")
     if chosen is parser:
         parser.error(f"a verb is missing: {', '.join(VERBS)}")
     try:
@@ -81,9 +81,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f", did you mean {near[0]}?" if near else f", there are {', '.join(known)}"
+def _nearest(word: str, options: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(options), n=1, cutoff=0.5)
+    return f", did you mean {near[0]}?" if near else f", there are {', '.join(options)}"
 
 
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:

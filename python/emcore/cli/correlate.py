@@ -45,10 +45,10 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from emcore.workflows.correlate import COMPONENT_RULES, METHODS
 
     components = int(options.components) if options.components.isdecimal() else options.components
-    known: dict[str, tuple[str, ...]] = {"method": METHODS, "scaling": SCALINGS, "balance": BALANCES}
+    choices: dict[str, tuple[str, ...]] = {"method": METHODS, "scaling": SCALINGS, "balance": BALANCES}
     if isinstance(components, str):
-        known["components"] = COMPONENT_RULES
-    refuse_unknown(parser, options, known)
+        choices["components"] = COMPONENT_RULES
+    refuse_unknown(parser, options, choices)
     files = [options.first, *options.more]
 
     def work() -> "FuzzyClustering":

@@ -14,7 +14,7 @@ Failures = list[tuple[Path, str]]
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
-def expand(given: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
+def expand(paths: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
     """The files meant, each once, folders replaced by the files in them that may hold `content`; and what holds none.
 
     A file named on the command line may have any name; `content` is one of those in `emcore.io.registry`.
@@ -22,14 +22,14 @@ def expand(given: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
     """
     files: dict[Path, Path] = {}
     failures: Failures = []
-    for path in given:
+    for path in paths:
         with collected(path, failures):
-            found = [path]
+            here = [path]
             if path.is_dir() and not _meant(path, content):
-                found = sorted(p for p in path.iterdir() if _meant(p, content) and not _written(p))
-                if not found:
+                here = sorted(p for p in path.iterdir() if _meant(p, content) and not _written(p))
+                if not here:
                     raise ValueError(f"no {content} in this folder: looked for {', '.join(suffixes(content))}")
-            for file in found:
+            for file in here:
                 files.setdefault(file.resolve(), file)
     return list(files.values()), failures
 

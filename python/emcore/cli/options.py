@@ -36,13 +36,13 @@ def refuse_radius_without_mask(parser: argparse.ArgumentParser, options: argpars
 
 
 def refuse_unknown(
-    parser: argparse.ArgumentParser, options: argparse.Namespace, known: Mapping[str, Iterable[str]]
+    parser: argparse.ArgumentParser, options: argparse.Namespace, allowed: Mapping[str, Iterable[str]]
 ) -> None:
-    """Refuse words that are not among those known for an option of that name."""
+    """Refuse words that are not among those allowed for an option of that name."""
     from emcore.core.validation import check_option
 
     try:
-        for name, choices in known.items():
+        for name, choices in allowed.items():
             check_option(getattr(options, name.replace("-", "_")), choices, f"--{name}")
     except ValueError as error:
         parser.error(str(error))

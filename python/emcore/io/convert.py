@@ -34,12 +34,12 @@ def signal_of(obj: Any, title: str = "") -> Signal:
 
 def _from_hyperspy(obj: Any, title: str) -> Signal:
     axes = []
-    for found in obj.axes_manager._axes:
-        scale, offset, units = getattr(found, "scale", None), getattr(found, "offset", None), found.units
+    for axis in obj.axes_manager._axes:
+        scale, offset, units = getattr(axis, "scale", None), getattr(axis, "offset", None), axis.units
         if scale is None or offset is None:  # a non-uniform axis: its points are listed, in no fixed step
             scale, offset, units = 1.0, 0.0, "px"
-        name = found.name if isinstance(found.name, str) and found.name else ""
-        axes.append(Axis(name, int(found.size), float(scale), float(offset), tidy_units(units), bool(found.navigate)))
+        name = axis.name if isinstance(axis.name, str) and axis.name else ""
+        axes.append(Axis(name, int(axis.size), float(scale), float(offset), tidy_units(units), bool(axis.navigate)))
     data = plain_colour(obj.data)
     if data.ndim == len(axes) + 1:
         axes.append(Axis("colour", data.shape[-1]))
@@ -102,9 +102,9 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
         notes.append(first if frame is None else f"frame {where} of {sizes} (counted from 0) was analysed")
         picked = dict(zip(stack, index, strict=True))
         data = data[tuple(picked.get(i, slice(None)) for i in range(len(axes)))]
-        kept = [i for i in range(len(axes)) if i not in stack]
-        colour = None if colour is None else kept.index(colour)
-        axes = [axes[i] for i in kept]
+        remaining = [i for i in range(len(axes)) if i not in stack]
+        colour = None if colour is None else remaining.index(colour)
+        axes = [axes[i] for i in remaining]
     elif frame not in (None, 0, (0,)):
         raise ValueError(f"frame={frame} was asked for, but {signal.name} holds one image: leave frame out")
     data = computed(signal, data)

@@ -94,22 +94,23 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     ...     read(folder + "/a.npy").shape
     (4, 6)
     """
-    found = read_all(Path(path), lazy)
-    return found[_choose(str(path), found, dataset)]
+    datasets = read_all(Path(path), lazy)
+    return datasets[_choose(str(path), datasets, dataset)]
 
 
-def _choose(path: str, found: list[Signal], dataset: str | int | None) -> int:
-    listing = ", ".join(f"{i}: {s.title or 'untitled'} {s.shape}" for i, s in enumerate(found))
+def _choose(path: str, datasets: list[Signal], dataset: str | int | None) -> int:
+    listing = ", ".join(f"{i}: {s.title or 'untitled'} {s.shape}" for i, s in enumerate(datasets))
     if dataset is None:
         mixed = holds_arrays(Path(path))
-        return max(range(len(found)), key=lambda i: (_is_image(found[i]) and not mixed, math.prod(found[i].shape), -i))
+        sizes = [(_is_image(each) and not mixed, math.prod(each.shape), -i) for i, each in enumerate(datasets)]
+        return max(range(len(datasets)), key=sizes.__getitem__)
     if not isinstance(dataset, str | int | np.integer):
         raise TypeError(f"dataset must be the name or the number of a data set, found {dataset!r}")
     if not isinstance(dataset, str) or dataset.isdigit():
-        if not 0 <= int(dataset) < len(found):
+        if not 0 <= int(dataset) < len(datasets):
             raise ValueError(f"{path} has no data set {dataset}; it holds {listing}")
         return int(dataset)
-    matches = [i for i, s in enumerate(found) if s.title.lower() == dataset.lower()]
+    matches = [i for i, s in enumerate(datasets) if s.title.lower() == dataset.lower()]
     if not matches:
         raise ValueError(f"{path} has no data set {dataset!r}; it holds {listing}")
     return matches[0]
@@ -141,12 +142,12 @@ def describe(signal: Any) -> str:
       use emcore.analyze_image, or `emcore image`
     """
     if isinstance(signal, str | os.PathLike):
-        found = read_all(Path(signal), lazy=True)
-        default = _choose(str(signal), found, None)
-        head = f"{signal}: {len(found)} data set{'s' if len(found) > 1 else ''}"
-        marks = [" (read by default)" if len(found) > 1 and i == default else "" for i in range(len(found))]
+        datasets = read_all(Path(signal), lazy=True)
+        default = _choose(str(signal), datasets, None)
+        head = f"{signal}: {len(datasets)} data set{'s' if len(datasets) > 1 else ''}"
+        marks = [" (read by default)" if len(datasets) > 1 and i == default else "" for i in range(len(datasets))]
         return "\n".join(
-            [head, *(f"{i}{mark} {describe(s)}" for i, (s, mark) in enumerate(zip(found, marks, strict=True)))]
+            [head, *(f"{i}{mark} {describe(s)}" for i, (s, mark) in enumerate(zip(datasets, marks, strict=True)))]
         )
     signal = as_signal(signal)
     kind, use = _suits(signal)

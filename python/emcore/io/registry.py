@@ -76,20 +76,22 @@ def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signa
         See `emcore.read`.
     """
     try:
-        known = _identify(path)
+        file_format = _identify(path)
     except PermissionError as error:
         raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
     try:
-        found = known.load(path, lazy, **({"stored": True} if stored and known.stored else {}))
+        signals = file_format.load(path, lazy, **({"stored": True} if stored and file_format.stored else {}))
     except (BadFile, ImportError):
         raise
     except Exception as error:  # a decoder met bytes it did not expect; which exception it is says nothing
         said = str(error).strip() or type(error).__name__
-        raise ValueError(f"{path} cannot be read as {known.name}: truncated or damaged ({said[:200]})") from error
-    found = [replace(signal, source=str(path), title=signal.title or path.stem) for signal in found if signal.data.size]
-    if not found:
-        raise ValueError(f"{path} ({known.name}) holds no image, scan or spectrum")
-    return found
+        raise ValueError(f"{path} cannot be read as {file_format.name}: truncated or damaged ({said[:200]})") from error
+    signals = [
+        replace(signal, source=str(path), title=signal.title or path.stem) for signal in signals if signal.data.size
+    ]
+    if not signals:
+        raise ValueError(f"{path} ({file_format.name}) holds no image, scan or spectrum")
+    return signals
 
 
 def _identify(path: Path) -> _Format:
@@ -110,18 +112,18 @@ def _identify(path: Path) -> _Format:
     suffix, magic = path.suffix.lower(), _magic(head)
     if not head:
         raise ValueError(f"{path} is empty (0 bytes)")
-    known = FORMATS.get(suffix)
+    file_format = FORMATS.get(suffix)
     better = next((ending for ending, form in FORMATS.items() if form.magic == magic), None)
-    if known is None:
+    if file_format is None:
         kind = f"files ending in {suffix!r}" if suffix else "files without an ending"
         advice = f"it looks like {magic}: rename it to {path.stem}{better}" if better else f"{_endings()} are"
         raise ValueError(f"{path}: {kind} are not read; {advice}")
     if not magic:
-        raise ValueError(f"{path} is not {known.name}: damaged or mislabelled")
-    if magic != known.magic:
+        raise ValueError(f"{path} is not {file_format.name}: damaged or mislabelled")
+    if magic != file_format.magic:
         advice = f"rename it to {path.stem}{better}" if better else f"emcore reads {_endings()}"
-        raise ValueError(f"{path} holds {magic} data, not {known.name}: {advice}")
-    return known
+        raise ValueError(f"{path} holds {magic} data, not {file_format.name}: {advice}")
+    return file_format
 
 
 def _endings() -> str:
@@ -143,7 +145,7 @@ def _numpy(path: Path, lazy: bool) -> list[Signal]:
 
 
 def _numpy_archive(path: Path, lazy: bool) -> list[Signal]:
-    found = []
+    signals = []
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         for name in archive.files:
             try:
@@ -153,8 +155,8 @@ def _numpy_archive(path: Path, lazy: bool) -> list[Signal]:
                     continue
                 raise
             if data.dtype.kind in "biufc" and data.ndim:
-                found.append(signal_of(data, title=name))
-    return found
+                signals.append(signal_of(data, title=name))
+    return signals
 
 
 IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"

@@ -45,7 +45,7 @@ class Recipe:
     offset, scale : array-like, shape (number kept,), optional
         Per kept feature; default 0 and 1.
     rows : array-like of int, shape (m,), optional
-        The rows to keep, in that order, which of data outside memory must be rising; default all.
+        The rows to keep, in that order, which of data out of core must be rising; default all.
     """
 
     data: ArrayLike
@@ -69,7 +69,7 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
 
     Returns
     -------
-    PreparedRows, or Source where data are outside memory
+    PreparedRows, or Source where data are out of core
         With `shape`, `dtype` (float32), `take(indices)` for a few rows; ``np.asarray`` computes all of them. The stored
         data must not change while it is used.
 
@@ -93,18 +93,18 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
     """
     recipes = [signals] if isinstance(signals, Recipe) else list(signals)
     checked = [_checked(recipe, i, len(recipes), memory) for i, recipe in enumerate(recipes)]
-    outside = [rows for rows, *_ in checked if isinstance(rows, Source)]
-    if not outside:
+    sources = [rows for rows, *_ in checked if isinstance(rows, Source)]
+    if not sources:
         return PreparedRows(checked)
-    if any(rows.recipes is not None or len(rows.parts) > 1 for rows in outside):
+    if any(rows.recipes is not None or len(rows.parts) > 1 for rows in sources):
         raise ValueError("data are prepared already; give them as they are stored")
-    if len({rows.lazy for rows in outside}) > 1 or (outside[0].lazy and len(outside) < len(checked)):
+    if len({rows.lazy for rows in sources}) > 1 or (sources[0].lazy and len(sources) < len(checked)):
         raise ValueError("one signal is a Dask array and another is not; make all Dask arrays, or none")
     chosen = checked[0][1]
     if any(other != chosen for _, other, *_ in checked) or (chosen and any(b <= a for a, b in pairwise(chosen))):
-        raise ValueError("of data outside memory rows must be in rising order, and of all signals the same")
+        raise ValueError("of data out of core rows must be in rising order, and of all signals the same")
     parts: list[Any] = [rows.parts[0] if isinstance(rows, Source) else Stored(rows) for rows, *_ in checked]
-    if outside[0].lazy:
+    if sources[0].lazy:
         if len({part.shape[:-1] for part in parts}) > 1:
             raise ValueError(
                 f"signals have the navigation axes {[part.shape[:-1] for part in parts]}; they must be the same"
@@ -113,7 +113,7 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
     index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
     source = Source(parts, [preparation for *_, preparation in checked], "the prepared data", index)
     for name in ("budget", "beside", "job", "view"):
-        setattr(source, name, getattr(outside[0], name))
+        setattr(source, name, getattr(sources[0], name))
     return source
 
 

@@ -31,7 +31,7 @@ def array_fields(result: Any) -> list[tuple[str, tuple[Axis, ...], int]]:
     """Name, axes and number of signal axes of every array field that is not itself a coordinate."""
     fields = {f.name: f for f in dataclasses.fields(result)}
     arrays = {n: getattr(result, n) for n in fields if isinstance(getattr(result, n), np.ndarray)}
-    found = []
+    arrays_with_axes = []
     for name, array in arrays.items():
         declared, inside = (
             value(result) if callable(value) else value
@@ -46,8 +46,8 @@ def array_fields(result: Any) -> list[tuple[str, tuple[Axis, ...], int]]:
             _declared_axis(result, axis, size, i < array.ndim - inside)
             for i, (axis, size) in enumerate(zip(declared, array.shape, strict=True))
         )
-        found.append((name, axes, inside))
-    return found
+        arrays_with_axes.append((name, axes, inside))
+    return arrays_with_axes
 
 
 def field_text(result: Any, name: str, key: str) -> str:

@@ -132,14 +132,14 @@ class FuzzyClustering(Result):
         See `emcore.correlate`.
         """
         tau = check_number(self.threshold if threshold is None else threshold, "threshold", 0, 1)
-        given = on_one_grid(signals) if signals is not None else list(self._inputs)
-        if not given:
+        on_grid = on_one_grid(signals) if signals is not None else list(self._inputs)
+        if not on_grid:
             raise ValueError("a result from a file does not hold the measured signals: give them as signals=[...]")
         shapes = [(*self.labels.shape, *mean.shape) for mean in self.means]
-        if [signal.shape for signal in given] != shapes:
-            found = ", ".join(str(signal.shape) for signal in given)
-            raise ValueError(f"signals have shapes {found}; those that were clustered had {str(shapes)[1:-1]}")
-        return mean_signals(given, self.memberships.reshape(self.n_clusters, -1).T, tau)
+        if [signal.shape for signal in on_grid] != shapes:
+            observed = ", ".join(str(signal.shape) for signal in on_grid)
+            raise ValueError(f"signals have shapes {observed}; those that were clustered had {str(shapes)[1:-1]}")
+        return mean_signals(on_grid, self.memberships.reshape(self.n_clusters, -1).T, tau)
 
 
 def mean_signals(signals: Sequence[Signal], memberships: ArrayLike, threshold: float) -> ClusterSignals:

@@ -146,8 +146,12 @@ def _write_signal(entry: Any, values: Any, name: str, signal: Signal) -> None:
     _write_axes(group, signal.axes, None)
     group.attrs["signal"] = "data"
     group["title"] = name
-    known = {"axes": [dataclasses.asdict(axis) for axis in signal.axes], "source": signal.source, "title": signal.title}
-    _write_json(values, name, known | {"metadata": plain(signal.metadata, f"{name}.metadata")}, "signal")
+    fields = {
+        "axes": [dataclasses.asdict(axis) for axis in signal.axes],
+        "source": signal.source,
+        "title": signal.title,
+    }
+    _write_json(values, name, fields | {"metadata": plain(signal.metadata, f"{name}.metadata")}, "signal")
 
 
 def _write_provenance(entry: Any, name: str, provenance: Provenance) -> None:
@@ -250,21 +254,21 @@ class _NotOurs(ValueError):
 def _read_entry(entry: Any, cls: type[Any] | None) -> Any:
     if cls is None:
         raise _NotOurs(f"it holds a {entry.attrs['emcore_result']!r}, which this version does not know: update emcore")
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for f in dataclasses.fields(cls):
         if not f.init:
             continue
         if f.name in entry["values"]:
-            found[f.name] = _read_field(entry, f.name)
+            values[f.name] = _read_field(entry, f.name)
         elif f.name in entry["coordinates"]:
-            found[f.name] = _read_array(entry["coordinates"][f.name])
+            values[f.name] = _read_array(entry["coordinates"][f.name])
         elif f.name in entry:
             group = entry[f.name]
             process = group.attrs["NX_class"] == "NXprocess"
-            found[f.name] = _read_provenance(group) if process else _read_array(group["data"])
+            values[f.name] = _read_provenance(group) if process else _read_array(group["data"])
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise _NotOurs(f"it has no {f.name}: it was written by another version")
-    return cls(**found)
+    return cls(**values)
 
 
 def _read_field(entry: Any, name: str) -> Any:
@@ -282,9 +286,9 @@ def _read_array(dataset: Any) -> np.ndarray[Any, Any]:
 
 
 def _read_signal(group: Any, stored: Any) -> Signal:
-    known = _unpack(json.loads(stored.asstr()[()]))
-    axes = tuple(Axis(**axis) for axis in known["axes"])
-    return Signal(_read_array(group["data"]), axes, known["source"], known["title"], known["metadata"])
+    fields = _unpack(json.loads(stored.asstr()[()]))
+    axes = tuple(Axis(**axis) for axis in fields["axes"])
+    return Signal(_read_array(group["data"]), axes, fields["source"], fields["title"], fields["metadata"])
 
 
 def _read_provenance(group: Any) -> Provenance:

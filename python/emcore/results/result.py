@@ -113,7 +113,7 @@ class Result(Drawable):
         ImportError
             If the extra `hyperspy` is not installed.
         """
-        found = {n: to_hyperspy(getattr(self, n), axes, n, inside) for n, axes, inside in array_fields(self)}
+        signals_by_name = {n: to_hyperspy(getattr(self, n), axes, n, inside) for n, axes, inside in array_fields(self)}
         signals = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name, value in list(signals.items()):
             if isinstance(value, tuple):
@@ -121,8 +121,8 @@ class Result(Drawable):
         for name, signal in signals.items():
             if isinstance(signal, Signal):
                 inside = sum(not axis.navigation for axis in signal.axes)
-                found[name] = to_hyperspy(np.asarray(signal.data), signal.axes, signal.title or name, inside)
-        return found
+                signals_by_name[name] = to_hyperspy(np.asarray(signal.data), signal.axes, signal.title or name, inside)
+        return signals_by_name
 
 
 def load_result(path: "str | os.PathLike[str]") -> Any:

@@ -117,8 +117,8 @@ class Unmixing(Result):
             lines = spectra.get_lines_intensity(background_windows=windows)
             spectra.quantification(lines, method="CL", factors=[1.45, 5.08])
         """
-        found = super().to_hyperspy()
+        signals = super().to_hyperspy()
         counted = self.maps.any(axis=0)
         counts = self.fraction * float(np.sum(np.asarray(self.image.data)[counted], dtype=np.float64))
-        found["spectra"].data = self.spectra * counts[:, None]
-        return found
+        signals["spectra"].data = self.spectra * counts[:, None]
+        return signals

@@ -112,12 +112,12 @@ def correlate(
     Co/Fe 0.282, truth 0.277
     """
     started = time.perf_counter()
-    given = on_one_grid(signals)
-    if len(given) < 2:
+    on_grid = on_one_grid(signals)
+    if len(on_grid) < 2:
         raise ValueError(
             "signals holds one signal; two or more are correlated, for one there is emcore.GustafsonKessel"
         )
-    grid = tuple(axis.size for axis in given[0].axes if axis.navigation)
+    grid = tuple(axis.size for axis in on_grid[0].axes if axis.navigation)
     n = int(np.prod(grid))
     k = check_count(n_clusters, "n_clusters", 2, n, f"one scan position each at most, of {n}")
     tau = check_number(threshold, "threshold", 0, 1)
@@ -129,18 +129,18 @@ def correlate(
         check_count(random_state, "random_state", 0, 2**63 - 1 - _STARTS),
     )
     scale = {"scaling": scaling, "balance": balance, "iqr_zero": iqr_zero}
-    merged = merge_signals(given, **scale)
-    found = _clustered(merged, settings)
-    alone = [_clustered(merged.only(i), settings).memberships for i in range(len(given))]
-    maps = _maps(found.memberships, grid)
+    merged = merge_signals(on_grid, **scale)
+    groups = _clustered(merged, settings)
+    alone = [_clustered(merged.only(i), settings).memberships for i in range(len(on_grid))]
+    maps = _maps(groups.memberships, grid)
     labels = maps.argmax(axis=0).astype(np.int32)
-    signal_means = mean_signals(given, np.full((n, 1), 1.0), 0.0)
-    at_threshold = mean_signals(given, maps.reshape(k, n).T, tau)
-    parts = merged.split(found.pca.components[: found.choice.n])
-    places = found.scores.T.reshape(-1, *grid)
+    signal_means = mean_signals(on_grid, np.full((n, 1), 1.0), 0.0)
+    at_threshold = mean_signals(on_grid, maps.reshape(k, n).T, tau)
+    parts = merged.split(groups.pca.components[: groups.choice.n])
+    places = groups.scores.T.reshape(-1, *grid)
     counts = np.bincount(labels.ravel(), minlength=k)
-    titles = [signal.title or f"signal {i}" for i, signal in enumerate(given)]
-    inside = [tuple(axis for axis in signal.axes if not axis.navigation) for signal in given]
+    titles = [signal.title or f"signal {i}" for i, signal in enumerate(on_grid)]
+    inside = [tuple(axis for axis in signal.axes if not axis.navigation) for signal in on_grid]
 
     def each(name: str, values: Sequence[NDArray[Any]]) -> tuple[Signal, ...]:
         stacks = zip(values, inside, titles, strict=True)
@@ -150,31 +150,31 @@ def correlate(
         )
 
     parameters: dict[str, Any] = {"n_clusters": k, "method": method, **scale, "components": components}
-    parameters |= {"threshold": tau, "m": found.m, "random_state": settings.seed}
+    parameters |= {"threshold": tau, "m": groups.m, "random_state": settings.seed}
     result = FuzzyClustering(
         memberships=maps,
         labels=labels,
         area=counts / n,
         positions=at_threshold.positions,
-        validity=found.validity,
+        validity=groups.validity,
         n_clusters=k,
         threshold=tau,
         scores=np.ascontiguousarray(places, dtype=np.float32),
-        evr=found.pca.explained_variance_ratio,
-        n_components=found.choice.n,
-        rule=found.choice.rule,
-        reason=found.choice.reason,
-        alone=np.stack([_maps(_matched(one, found.memberships), grid) for one in alone]),
+        evr=groups.pca.explained_variance_ratio,
+        n_components=groups.choice.n,
+        rule=groups.choice.rule,
+        reason=groups.choice.reason,
+        alone=np.stack([_maps(_matched(one, groups.memberships), grid) for one in alone]),
         signals=each("cluster", at_threshold),
         components=each("component", parts),
         means=tuple(
             Signal(mean[0], axes, signal.source, title)
-            for mean, axes, signal, title in zip(signal_means, inside, given, titles, strict=True)
+            for mean, axes, signal, title in zip(signal_means, inside, on_grid, titles, strict=True)
         ),
-        image=_picture(given[0]),
-        provenance=_provenance(parameters, given, started, (*merged.notes, *found.notes)),
+        image=_picture(on_grid[0]),
+        provenance=_provenance(parameters, on_grid, started, (*merged.notes, *groups.notes)),
     )
-    object.__setattr__(result, "_inputs", tuple(given))
+    object.__setattr__(result, "_inputs", tuple(on_grid))
     return result
 
 
@@ -188,7 +188,7 @@ class _Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _Groups:
     """Clusters of a merged matrix, largest first."""
 
     memberships: Floats
@@ -200,14 +200,14 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _clustered(merged: MergedSignals, settings: _Settings) -> _Found:
+def _clustered(merged: MergedSignals, settings: _Settings) -> _Groups:
     n, d = merged.rows.shape
     asked = settings.components if isinstance(settings.components, int) else 0
     size = min(max(asked, _LOOKED_AT), n, d)
-    found = pca(merged.rows, size, random_state=settings.seed)
-    choice = _choose(found, merged, settings.components)
+    result = pca(merged.rows, size, random_state=settings.seed)
+    choice = _choose(result, merged, settings.components)
     p = choice.n
-    places = scores(merged.rows, replace(found, components=found.components[:p]))
+    places = scores(merged.rows, replace(result, components=result.components[:p]))
     deviation = places.std(axis=0)
     if not (deviation > 0).all():
         p = int(np.count_nonzero(deviation))
@@ -216,7 +216,7 @@ def _clustered(merged: MergedSignals, settings: _Settings) -> _Found:
     m = min(2.0, 1 + 2 / p) if settings.m is None else settings.m
     u, validity, notes = _memberships(white, settings, m)
     order = np.argsort(-np.bincount(u.argmax(axis=1), minlength=settings.k), kind="stable")
-    return _Found(u[:, order], found, places, choice, m, validity, notes)
+    return _Groups(u[:, order], result, places, choice, m, validity, notes)
 
 
 def _memberships(white: Floats, settings: _Settings, m: float) -> tuple[Floats, dict[str, float], tuple[str, ...]]:
@@ -246,26 +246,26 @@ def _memberships(white: Floats, settings: _Settings, m: float) -> tuple[Floats, 
     return u, validity._asdict(), notes
 
 
-def _choose(found: PCAResult, merged: MergedSignals, components: int | str) -> RankChoice:
+def _choose(result: PCAResult, merged: MergedSignals, components: int | str) -> RankChoice:
     if isinstance(components, int):
-        if components > len(found.singular_values):
+        if components > len(result.singular_values):
             raise ValueError(f"components={components} is too many for rows of shape {merged.rows.shape}")
         return RankChoice(components, "given", f"components={components} was asked for")
     n = merged.rows.shape[0]
-    values = found.singular_values**2 / n
-    evr = found.explained_variance_ratio
+    values = result.singular_values**2 / n
+    evr = result.explained_variance_ratio
     if components in ("threshold", "parallel"):
-        above = count_above_noise(values, found.components, np.concatenate(merged.variances), n)
+        above = count_above_noise(values, result.components, np.concatenate(merged.variances), n)
         share = f"{100 * float(evr[:above].sum()):.3g} % of all"
         most = "at least " if above == len(values) < min(merged.rows.shape) else ""
         if not above:
             return RankChoice(1, components, "nothing stands out from noise; at least 1 is kept")
         if components == "parallel":
             return RankChoice(above, components, f"{most}{above} stand out from noise; they carry {share}")
-        kept = int(np.count_nonzero(values[:above] >= _MINIMUM * values[:above].sum()))
-        carry = "carries" if kept == 1 else "carry"
-        said = f"{kept} {carry} at least 1 % of the variance above the noise, which is {share}"
-        return RankChoice(kept, components, said)
+        count = int(np.count_nonzero(values[:above] >= _MINIMUM * values[:above].sum()))
+        carry = "carries" if count == 1 else "carry"
+        said = f"{count} {carry} at least 1 % of the variance above the noise, which is {share}"
+        return RankChoice(count, components, said)
     options: dict[str, Any] = {"n_total": min(merged.rows.shape)} if components == "broken-stick" else {}
     return rank_by_rule(evr, components, **options)
 
@@ -295,11 +295,11 @@ def _picture(signal: Signal) -> Signal:
 
 
 def _provenance(
-    parameters: dict[str, Any], given: Sequence[Signal], started: float, notes: Sequence[str]
+    parameters: dict[str, Any], signals: Sequence[Signal], started: float, notes: Sequence[str]
 ) -> Provenance:
     elapsed = time.perf_counter() - started
     threads = get_num_threads()
     done: dict[str, Any] = {"elapsed": elapsed, "threads": threads, "notes": notes}
-    records = [Provenance.record("correlate", parameters, signal, **done) for signal in given]
+    records = [Provenance.record("correlate", parameters, signal, **done) for signal in signals]
     names, hashes = (" + ".join(getattr(r, key) for r in records) for key in ("input_name", "input_sha256"))
     return replace(records[0], input_name=names, input_sha256=hashes)

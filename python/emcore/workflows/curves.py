@@ -104,13 +104,13 @@ def cluster_curves(
     recipe = Recipe(rows, normalize=option) if option else centred
     prepared = prepare(recipe)
     k, rule, reason = _number(prepared, n_clusters, seed)
-    found = kmeans(prepared, k, n_init=_STARTS, random_state=seed)
-    counts = np.bincount(found.labels, minlength=k)
+    groups = kmeans(prepared, k, n_init=_STARTS, random_state=seed)
+    counts = np.bincount(groups.labels, minlength=k)
     if not counts.all():
         distinct = len(np.unique(rows, axis=0))
         raise ValueError(f"n_clusters={k} is too many: there are {distinct} distinct curves")
     order = np.argsort(-counts, kind="stable")
-    labels = np.argsort(order)[found.labels].astype(np.int32)
+    labels = np.argsort(order)[groups.labels].astype(np.int32)
     means, spread, (low, high) = group_statistics(rows, labels, k, PERCENTILES)
     slope, slope_spread, straight = group_slopes(rows, labels, means, places)
     linear = straight >= STRAIGHT
@@ -124,7 +124,7 @@ def cluster_curves(
         labels=labels.reshape(grid),
         signals=means,
         area=counts[order] / len(rows),
-        inertia=found.inertia * (1.0 if option else unit**2),
+        inertia=groups.inertia * (1.0 if option else unit**2),
         n_clusters=k,
         rule=rule,
         reason=reason,
@@ -147,12 +147,12 @@ def _read(curves: Any) -> tuple[Signal, Signal | None]:
     """The curves, and what else in their file is as long as one of them."""
     if not isinstance(curves, str | Path):
         return on_one_grid([curves])[0], None
-    found = [signal for signal in read_all(Path(curves)) if signal.dtype.kind in "biuf"]
-    stacks = [signal for signal in found if len(signal.shape) in (2, 3)]
+    datasets = [signal for signal in read_all(Path(curves)) if signal.dtype.kind in "biuf"]
+    stacks = [signal for signal in datasets if len(signal.shape) in (2, 3)]
     if not stacks:
         raise ValueError(f"{curves} holds no curves: an array (y, x, points) or (n, points) is needed")
     signal = max(stacks, key=lambda each: each.data.size)
-    vectors = [each for each in found if each.shape == signal.shape[-1:]]
+    vectors = [each for each in datasets if each.shape == signal.shape[-1:]]
     return on_one_grid([signal])[0], vectors[0] if len(vectors) == 1 else None
 
 
@@ -160,9 +160,9 @@ def _curve_axis(axis: Axis, along: Signal | None, x: ArrayLike | None) -> tuple[
     """The axis of a curve, and its values, which need not be evenly spaced."""
     if x is None and along is None:
         return (axis if axis.calibrated or axis.name != "channel" else replace(axis, name="point")), axis.values
-    given = as_pixels(along.data if x is None and along is not None else x, "x", 1)
-    check_finite(given, "x")
-    places = given.astype(np.float64)
+    values = as_pixels(along.data if x is None and along is not None else x, "x", 1)
+    check_finite(values, "x")
+    places = values.astype(np.float64)
     if places.shape != (axis.size,):
         raise ValueError(f"x has {places.size} values; one for each of the {axis.size} points of a curve is needed")
     if places.min() == places.max():

@@ -114,8 +114,10 @@ def cluster_diffraction(
         if not keep.any():
             change = "choose a smaller one" if beam_radius else "mask_beam=False keeps the beam"
             raise ValueError(f"a mask of radius {radius:g} px leaves none of the {keep.size} pixels: {change}")
-    shown, kept = virtual_images(matrix, [keep if radius is None else ~keep, keep])
-    empty = _empty(matrix, keep, kept) if normalize not in ("none", "log1p", "sqrt") else np.zeros(count, dtype=bool)
+    shown, compared = virtual_images(matrix, [keep if radius is None else ~keep, keep])
+    empty = (
+        _empty(matrix, keep, compared) if normalize not in ("none", "log1p", "sqrt") else np.zeros(count, dtype=bool)
+    )
     if empty.any():
         where = "" if radius is None else " outside the mask"
         said_empty = f"{int(empty.sum())} of {count} patterns have nothing but zeros{where}"
@@ -123,12 +125,12 @@ def cluster_diffraction(
             raise ValueError(f"{said_empty}: too few are left for n_clusters={n_clusters}")
         notes += (f"{said_empty}: their label is -1",)
     prepared = prepare(Recipe(matrix.rows, matrix.features(keep), normalize))
-    found = _cluster(prepared, asked, reduce, ~empty, seed)
-    order = np.argsort(-np.bincount(found.labels[~empty], minlength=found.k), kind="stable")
-    labels = np.argsort(order)[found.labels].astype(np.int32)
+    groups = _cluster(prepared, asked, reduce, ~empty, seed)
+    order = np.argsort(-np.bincount(groups.labels[~empty], minlength=groups.k), kind="stable")
+    labels = np.argsort(order)[groups.labels].astype(np.int32)
     labels[empty] = -1
-    counts = np.bincount(labels[~empty], minlength=found.k)
-    signals = sum_by_label(matrix, labels, found.k) / np.maximum(counts, 1)[:, None, None]
+    counts = np.bincount(labels[~empty], minlength=groups.k)
+    signals = sum_by_label(matrix, labels, groups.k) / np.maximum(counts, 1)[:, None, None]
 
     y, x, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
     parameters = {
@@ -144,10 +146,10 @@ def cluster_diffraction(
         labels=labels.reshape(matrix.scan),
         signals=signals,
         area=counts / max(int(counts.sum()), 1),
-        inertia=found.inertia,
-        n_clusters=found.k,
-        rule=found.rule,
-        reason=found.reason,
+        inertia=groups.inertia,
+        n_clusters=groups.k,
+        rule=groups.rule,
+        reason=groups.reason,
         image=Signal(shown, (y, x), title="virtual bright field" if radius is not None else "sum of every pattern"),
         mean=Signal(mean, (ky, kx), title="PACBED"),
         beam_center=center,
@@ -158,7 +160,7 @@ def cluster_diffraction(
             scan,
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
-            notes=notes + found.notes,
+            notes=notes + groups.notes,
         ),
     )
 
@@ -233,8 +235,8 @@ def _scores(prepared: PreparedRows, reduce: int | str, seed: int) -> tuple[NDArr
         size = check_count(reduce, "reduce", 1, most, f"{n} patterns of {d} kept pixels")
         return scores(prepared, pca(prepared, size, random_state=seed)), ()
     check_option(reduce, ("pca",), "reduce")
-    found = pca(prepared, min(_LOOKED_AT, most), random_state=seed)
-    ratios = found.explained_variance_ratio
+    result = pca(prepared, min(_LOOKED_AT, most), random_state=seed)
+    ratios = result.explained_variance_ratio
     choice = n_components(ratios, "elbow") if len(ratios) > 2 else RankChoice(len(ratios), "all", "there are no more")
     note = f"{count_of(choice.n, 'principal component')} clustered: {choice.reason}"
-    return np.ascontiguousarray(scores(prepared, found)[:, : choice.n]), (note,)
+    return np.ascontiguousarray(scores(prepared, result)[:, : choice.n]), (note,)

@@ -110,11 +110,11 @@ def segment_grains(
     with hashed(scan) as digest:
         pixels = _statistics(matrix)
         center, radius, said = masked_beam(pixels.mean, mask_beam, beam_radius)
-        outside = np.ones(matrix.shape, dtype=bool)
+        unmasked = np.ones(matrix.shape, dtype=bool)
         if center is not None and radius is not None:
-            outside = ~disc(matrix.shape, center, radius)
-        kept = _kept(pixels, outside, detector_pixels, keep)
-        values, image = _compared(matrix, kept, pixels)
+            unmasked = ~disc(matrix.shape, center, radius)
+        chosen = _kept(pixels, unmasked, detector_pixels, keep)
+        values, image = _compared(matrix, chosen, pixels)
         grid = values.reshape(*matrix.scan, -1)
         segments, reason = _segments(grid, n_segments, compactness)
         labels, history, least, why = _grains(segments, grid, min_correlation)
@@ -147,7 +147,7 @@ def segment_grains(
         confidence=(sure[:, 0] - sure[:, 1]).reshape(matrix.scan),
         segments=segments,
         history=history,
-        kept=kept,
+        kept=chosen,
         n_segments=int(segments.max()) + 1,
         n_grains=len(order),
         min_correlation=least,
@@ -182,30 +182,30 @@ def _statistics(matrix: PatternRows) -> _Pixels:
     return _Pixels(*(matrix.pictures(values) for values in (mean, squares / len(matrix.rows), high - low)))
 
 
-def _kept(pixels: _Pixels, outside: NDArray[np.bool_], by: str, part: float) -> NDArray[np.bool_]:
+def _kept(pixels: _Pixels, unmasked: NDArray[np.bool_], by: str, part: float) -> NDArray[np.bool_]:
     """The detector pixels to compare: outside the mask, and among those that vary the first by what is asked for."""
-    if not outside.any():
+    if not unmasked.any():
         raise ValueError("the mask over the beam leaves no pixel: choose a smaller one, or mask_beam=False")
-    varying = outside & (pixels.range > 0)
+    varying = unmasked & (pixels.range > 0)
     if not varying.any():
         raise ValueError("all patterns are the same where they are compared: there are no grains to find")
     if by == "all":
         return varying
     over_mean = np.divide(pixels.variance, pixels.mean, out=pixels.variance.copy(), where=pixels.mean > 0)
     ranks = (pixels.range, over_mean) if by == "range" else (over_mean, pixels.range)
-    count = min(max(math.ceil(part * int(outside.sum())), _LEAST), int(varying.sum()))
+    count = min(max(math.ceil(part * int(unmasked.sum())), _LEAST), int(varying.sum()))
     places = np.flatnonzero(varying)
     first, second = (rank.ravel()[places] for rank in ranks)
-    kept = np.zeros(varying.size, dtype=bool)
-    kept[places[np.lexsort((-second, -first))[:count]]] = True
-    return kept.reshape(varying.shape)
+    chosen = np.zeros(varying.size, dtype=bool)
+    chosen[places[np.lexsort((-second, -first))[:count]]] = True
+    return chosen.reshape(varying.shape)
 
 
 def _compared(
-    matrix: PatternRows, kept: NDArray[np.bool_], pixels: _Pixels
+    matrix: PatternRows, compared: NDArray[np.bool_], pixels: _Pixels
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Kept pixels of all patterns, scaled, and their plain sums."""
-    columns = matrix.features(kept)
+    columns = matrix.features(compared)
     mean, variance = (matrix.features(picture)[columns] for picture in (pixels.mean, pixels.variance))
     # Counting noise is the root of the mean; where values are no counts, their own deviation.
     scale = 1 / np.sqrt(mean if (mean > 0).all() else variance)
@@ -217,16 +217,19 @@ def _segments(grid: NDArray[np.float32], asked: int | str, compactness: float) -
     """Segments of the scan, and why so many."""
     scan = (grid.shape[0], grid.shape[1])
     if not isinstance(asked, str):
-        found = slic(grid, asked, compactness=compactness)
-        return found, f"{asked} segments were asked for"
+        segments = slic(grid, asked, compactness=compactness)
+        return segments, f"{asked} segments were asked for"
     alike = extent(grid.reshape(scan[0] * scan[1], -1), scan)
     if not alike.certain:
         return np.zeros(scan, dtype=np.int32), "neighbouring patterns are no more alike than noise: one segment"
     side = segment_side(alike, scan)
     count = max(round(scan[0] * scan[1] / side**2), 1)
     far = "over the whole scan" if math.isinf(alike.half) else f"to half over {alike.half:.1f} positions"
-    found = slic(grid, count, compactness=compactness)
-    return found, f"patterns stay alike {far}: {count_of(int(found.max()) + 1, 'segment')} of a side of {side:.1f}"
+    segments = slic(grid, count, compactness=compactness)
+    return (
+        segments,
+        f"patterns stay alike {far}: {count_of(int(segments.max()) + 1, 'segment')} of a side of {side:.1f}",
+    )
 
 
 def _grains(

@@ -103,8 +103,8 @@ def analyze_image(
     (2, [np.float64(7.0), np.float64(12.0)])
     """
     started = time.perf_counter()
-    given = as_signal(image)
-    selected, notes = select_image(given, frame)
+    measurement = as_signal(image)
+    selected, notes = select_image(measurement, frame)
     pixels = as_image(selected.data, "image")
     window = check_count(window, "window", SMALLEST_WINDOW)
     bar = 0 if include_info_bar else info_bar_height(pixels)
@@ -121,10 +121,10 @@ def analyze_image(
     weights = np.broadcast_to(half_plane_weights(window), spectra.shape[2:]).ravel()
     asked = _checked_number(n_components, rows.shape, window, step)
     size = min(max(asked, _LOOKED_AT), *rows.shape)
-    found = pca(rows, size, center=False, weights=np.sqrt(weights), random_state=random_state)
+    principal = pca(rows, size, center=False, weights=np.sqrt(weights), random_state=random_state)
     apart = min((picture.shape[0] // window) * (picture.shape[1] // window), ny * nx)
-    choice = _choose(found.explained_variance_ratio, asked, rule, min(rows.shape), apart)
-    w0, h0 = from_pure_scores(rows, found, choice.n)
+    choice = _choose(principal.explained_variance_ratio, asked, rule, min(rows.shape), apart)
+    w0, h0 = from_pure_scores(rows, principal, choice.n)
     # Of one component the start, a singular vector, is the solution.
     limits: dict[str, Any] = {"max_iter": _ITERATIONS if choice.n > 1 else 1, "tol": _TOLERANCE}
     factors = nmf(rows, choice.n, init="custom", W0=w0, H0=h0, weights=weights, inner_sweeps=SWEEPS, **limits)
@@ -164,13 +164,13 @@ def analyze_image(
         area=counts / max(int(counts.sum()), 1),
         spacing=peaks[:, 0],
         direction=peaks[:, 1],
-        evr=found.explained_variance_ratio,
+        evr=principal.explained_variance_ratio,
         n_components=choice.n,
         rule=choice.rule,
         reason=choice.reason,
         image=replace(selected, data=pixels, axes=axes),
         provenance=Provenance.record(
-            "analyze_image", parameters, given, elapsed=elapsed, threads=get_num_threads(), notes=notes
+            "analyze_image", parameters, measurement, elapsed=elapsed, threads=get_num_threads(), notes=notes
         ),
     )
 

@@ -164,9 +164,9 @@ def unmix(
     scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
     notes = [*image.notes, *_notes(parts, joined, settings)]
-    outside = is_outside(image.signal, memory)
-    if outside:
-        notes.append(f"data outside memory, visited in blocks with a budget of {in_words(check_memory(memory))}")
+    out_of_core = is_outside(image.signal, memory)
+    if out_of_core:
+        notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
     return Unmixing(
         maps=np.ascontiguousarray(maps[:, order].T, dtype=np.float32).reshape(-1, *image.grid),
         spectra=joined.spectra[order],
@@ -181,19 +181,19 @@ def unmix(
         above_edge=max(part.found.above_edge for part in parts),
         image=total,
         mean=Signal(sums / max(int((~masked).sum()), 1), (image.energy,), image.signal.source, image.signal.title),
-        provenance=_provenance(parameters, image.signal, outside, total, started, notes),
+        provenance=_provenance(parameters, image.signal, out_of_core, total, started, notes),
         **({} if cut is None else block_fields(parts, joined, order)),
     )
 
 
 def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mask: Any) -> Job:
     """Where an unmixing with these parameters goes on."""
-    told = {"method": "unmix", "version of emcore": __version__, "memory": check_memory(memory), **parameters}
+    identity = {"method": "unmix", "version of emcore": __version__, "memory": check_memory(memory), **parameters}
     if not isinstance(mask, str | None):
-        told["navigation_mask"] = np.asarray(mask.data if hasattr(mask, "axes_manager") else mask)
+        identity["navigation_mask"] = np.asarray(mask.data if hasattr(mask, "axes_manager") else mask)
     energy = signal.axes[-1]
-    told["energies"] = [energy.offset, energy.scale, energy.units]
-    return Job(path, rows_outside(signal, slice(None), "spectrum_image", memory).cut(), told)
+    identity["energies"] = [energy.offset, energy.scale, energy.units]
+    return Job(path, rows_outside(signal, slice(None), "spectrum_image", memory).cut(), identity)
 
 
 def _predicted(source: Source, n_components: int | str) -> str:
@@ -239,8 +239,8 @@ def _choice(parts: list[Part], joined: Joint, n_components: int | str) -> RankCh
     if parts[0].block is None:
         return parts[0].found.choice
     k = len(joined.spectra)
-    found = len(joined.groups)
-    blocks = f"{found} spectra of {count_of(len(parts), 'block')}"
+    count = len(joined.groups)
+    blocks = f"{count} spectra of {count_of(len(parts), 'block')}"
     if not isinstance(n_components, str):
         return RankChoice(k, "given", f"n_components={n_components} was asked for; joined from {blocks}")
     return RankChoice(k, "joined", f"{blocks} joined where their angle is below {ANGLE:g} degrees")
@@ -268,10 +268,10 @@ def _divided(squares: Floats, by: Floats) -> Floats:
 
 
 def _provenance(
-    parameters: dict[str, Any], signal: Signal, outside: bool, total: Signal, started: float, notes: list[str]
+    parameters: dict[str, Any], signal: Signal, out_of_core: bool, total: Signal, started: float, notes: list[str]
 ) -> Provenance:
     # What is left where it is stored is not read once more for its hash: that of its counts tells it as well.
-    here = isinstance(signal.data, np.ndarray) and not outside
-    known = signal if here or source_file(signal) else replace(total, title=signal.name, source="")
+    here = isinstance(signal.data, np.ndarray) and not out_of_core
+    recorded = signal if here or source_file(signal) else replace(total, title=signal.name, source="")
     elapsed = time.perf_counter() - started
-    return Provenance.record("unmix", parameters, known, elapsed=elapsed, threads=get_num_threads(), notes=notes)
+    return Provenance.record("unmix", parameters, recorded, elapsed=elapsed, threads=get_num_threads(), notes=notes)

@@ -82,10 +82,10 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
     parts = []
     for block, places in _blocks(image, cut):
         searched = partial(_searched, image, block, places, settings)
-        counts[places], totals, *found = step(image, _named("search", block), searched)
-        if found:
+        counts[places], totals, *values = step(image, _named("search", block), searched)
+        if values:
             sums += totals
-            spectra, *choice, evr, above_edge, settled, of_spectra = found
+            spectra, *choice, evr, above_edge, settled, of_spectra = values
             endmembers = Endmembers(spectra, RankChoice(*choice), evr, above_edge, settled)
             parts.append(Part(block, endmembers, of_spectra))
     if not parts:
@@ -108,17 +108,26 @@ def _searched(
     if not own.sum() > 0:
         return counts, totals
     wanted = settings.n_components if block is None else "auto"
-    found = find_endmembers(
+    endmembers = find_endmembers(
         rows, wanted, settings.weighting, settings.loss, settings.counting, allowed, (counts, totals)
     )
     of_spectra = np.array([own.sum()])
     if block is not None:
         weights = channel_weights(totals, own, settings.counting) if settings.weighting == "poisson" else None
-        maps = nmf_maps(rows, found.spectra, weights=weights)
+        maps = nmf_maps(rows, endmembers.spectra, weights=weights)
         of_spectra = (maps if allowed is None else maps[allowed]).sum(axis=0, dtype=np.float64)
-    choice = found.choice
+    choice = endmembers.choice
     chosen = choice.n, choice.rule, choice.reason
-    return counts, totals, found.spectra, *chosen, found.evr, found.above_edge, found.settled, of_spectra
+    return (
+        counts,
+        totals,
+        endmembers.spectra,
+        *chosen,
+        endmembers.evr,
+        endmembers.above_edge,
+        endmembers.settled,
+        of_spectra,
+    )
 
 
 def _allowed(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[np.intp] | None:
@@ -134,8 +143,8 @@ def join(parts: list[Part], sums: Floats, settings: Settings) -> Joint:
     spectra = np.concatenate([part.found.spectra for part in parts])
     counts = np.concatenate([part.counts for part in parts])
     floor = max(_PART * float(sums.sum()), float(len(sums)) if settings.counting else 0.0)
-    known = settings.n_components if isinstance(settings.n_components, int) else None
-    return join_spectra(spectra, counts, floor, known)
+    number = settings.n_components if isinstance(settings.n_components, int) else None
+    return join_spectra(spectra, counts, floor, number)
 
 
 def map_spectra(
@@ -159,16 +168,16 @@ def _mapped(
     squares, features = np.zeros(n), np.zeros(image.energy.size)
     for block, places in _blocks(image, cut):
         rows = image.rows(block)
-        found: Any = np.zeros((len(places), len(spectra)), dtype=maps.dtype)
+        of_block: Any = np.zeros((len(places), len(spectra)), dtype=maps.dtype)
         if weights is not None:
-            (found,) = step(rows, "maps", partial(_maps, rows, spectra, weights, loss))
+            (of_block,) = step(rows, "maps", partial(_maps, rows, spectra, weights, loss))
         allowed = _allowed(image, places)
         if allowed is None:
-            maps[places] = found
-            squares[places], over = residuals(rows, found, spectra)
+            maps[places] = of_block
+            squares[places], over = residuals(rows, of_block, spectra)
         elif allowed.size:
-            maps[places[allowed]] = found[allowed]
-            squares[places[allowed]], over = residuals(selected(rows, allowed), found[allowed], spectra)
+            maps[places[allowed]] = of_block[allowed]
+            squares[places[allowed]], over = residuals(selected(rows, allowed), of_block[allowed], spectra)
         else:
             continue
         features += over
@@ -192,8 +201,8 @@ def block_fields(parts: list[Part], joined: Joint, order: NDArray[np.intp]) -> d
     owner = np.repeat(np.arange(len(parts)), ranks)
     counts = np.concatenate([part.counts for part in parts])
     shares = np.zeros((len(parts), len(joined.spectra)))
-    kept = joined.groups >= 0
-    np.add.at(shares, (owner[kept], joined.groups[kept]), counts[kept])
+    joint = joined.groups >= 0
+    np.add.at(shares, (owner[joint], joined.groups[joint]), counts[joint])
     return {
         "blocks": np.array(corners, dtype=np.int32),
         "block_ranks": np.array(ranks, dtype=np.int32),

@@ -93,7 +93,7 @@ def fuzzy_c_means(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
         axes.
     n_clusters : int
         k, between 2 and n.

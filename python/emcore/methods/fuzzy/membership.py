@@ -56,7 +56,7 @@ def memberships(
     rho : float or array-like of shape (k,)
         With `covariances`: the volumes.
     memory : int or str, optional
-        How much may be used for data outside memory, see `emcore.methods.fuzzy.fit.fuzzy_c_means`.
+        How much may be used for data out of core, see `emcore.methods.fuzzy.fit.fuzzy_c_means`.
 
     Returns
     -------

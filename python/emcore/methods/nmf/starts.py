@@ -54,7 +54,7 @@ def start(
     return w, h if weights is None else h / np.sqrt(weights)
 
 
-def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[Floats, Floats]:
+def from_pure_scores(rows: NDArray[Any], decomposition: PCAResult, k: int) -> tuple[Floats, Floats]:
     """
     Maps and spectra from the purest rows, freed from noise by a PCA, and all others as their mixtures.
 
@@ -65,7 +65,7 @@ def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[Floa
     ----------
     rows : ndarray, shape (n, d)
         Not negative.
-    found : PCAResult
+    decomposition : PCAResult
         Of these rows, not centred, with weights that are not zero.
     k : int
         How many of its components count.
@@ -82,8 +82,8 @@ def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[Floa
     >>> bool(np.allclose(W @ H, rows))
     True
     """
-    found = replace(found, components=found.components[:k])
-    places = scores(rows, found)
+    decomposition = replace(decomposition, components=decomposition.components[:k])
+    places = scores(rows, decomposition)
     # Scores are of either sign: they must not be scaled to sum 1, as the kernel scales rows. One more feature brings
     # every sum to 1, and with so large a weight adds nothing to distances.
     heavy = 1e30
@@ -91,7 +91,9 @@ def from_pure_scores(rows: NDArray[Any], found: PCAResult, k: int) -> tuple[Floa
     chosen = _emcore.pure_rows(whole, k, np.append(np.ones(k), heavy))
     pure = places[np.resize(chosen, k)]  # where rows are mixtures of fewer, some stand twice
     mixture = np.einsum("ij,jk->ik", places, np.linalg.pinv(pure, rcond=1e-6))
-    spectra = np.einsum("ij,jd->id", pure, found.components) / (1.0 if found.weights is None else found.weights)
+    spectra = np.einsum("ij,jd->id", pure, decomposition.components) / (
+        1.0 if decomposition.weights is None else decomposition.weights
+    )
     return np.maximum(mixture, 0), np.maximum(spectra, 0)
 
 

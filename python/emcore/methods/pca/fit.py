@@ -75,7 +75,7 @@ def pca(
     Parameters
     ----------
     X : array-like, shape (n, d)
-        Any pixel type, any strides; neither converted nor copied. What is outside memory may have several navigation
+        Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
         axes.
     n_components : int
         k, at most min(n, d).
@@ -118,13 +118,13 @@ def pca(
     >>> from emcore.datasets import lattice_micrograph
     >>> from emcore.methods.pca.fit import pca
     >>> rows = lattice_micrograph(shape=(200, 300), dtype="uint8").image
-    >>> found = pca(rows, 3)
-    >>> found.components.shape, bool(found.explained_variance_ratio.sum() < 1)
+    >>> result = pca(rows, 3)
+    >>> result.components.shape, bool(result.explained_variance_ratio.sum() < 1)
     ((3, 300), True)
     """
     rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
-    outside = isinstance(rows, Source)
-    rows = rows if outside else as_rows(rows)
+    out_of_core = isinstance(rows, Source)
+    rows = rows if out_of_core else as_rows(rows)
     n, d = rows.shape
     k = check_count(n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
@@ -132,7 +132,7 @@ def pca(
     if factors is not None and factors.shape != (d,):
         raise ValueError(f"weights has shape {factors.shape}; one factor for each of the {d} features is needed")
     solver = check_option(solver, SOLVERS, "solver")
-    if outside:
+    if out_of_core:
         settings = {"n_components": k, "center": bool(center), "solver": solver, "seed": seed, "weights": factors}
         fixed = sums_bytes((n, d), k, solver)
         passes = begin(rows, "pca", memory, checkpoint, settings, 0, fixed)
@@ -155,7 +155,7 @@ def pca(
     )
 
 
-def scores(X: ArrayLike, found: PCAResult) -> NDArray[np.float64]:
+def scores(X: ArrayLike, result: PCAResult) -> NDArray[np.float64]:
     """
     What every row of `X` holds of every component: ``(X - mean) * weights @ components.T``.
 
@@ -163,27 +163,27 @@ def scores(X: ArrayLike, found: PCAResult) -> NDArray[np.float64]:
     ----------
     X : array-like, shape (n, d)
         Any pixel type; neither converted nor copied.
-    found : PCAResult
+    result : PCAResult
         Of these or of other rows with as many features.
 
     Returns
     -------
     ndarray, shape (n, k), float64
-        For the rows of the fit, columns of norm ``found.singular_values``: the left singular vectors times these.
+        For the rows of the fit, columns of norm ``result.singular_values``: the left singular vectors times these.
 
     Examples
     --------
     >>> from emcore.datasets import lattice_micrograph
     >>> from emcore.methods.pca.fit import pca, scores
     >>> rows = lattice_micrograph(shape=(200, 300), dtype="uint8").image
-    >>> found = pca(rows, 3)
-    >>> bool(np.allclose(np.linalg.norm(scores(rows, found), axis=0), found.singular_values))
+    >>> result = pca(rows, 3)
+    >>> bool(np.allclose(np.linalg.norm(scores(rows, result), axis=0), result.singular_values))
     True
     """
     rows = open_rows(X)
     if isinstance(rows, Source):
-        return scores_outside(rows, found.components, found.mean, found.center, found.weights)
-    return project(as_rows(rows), found.components, found.mean, found.center, found.weights)
+        return scores_outside(rows, result.components, result.mean, result.center, result.weights)
+    return project(as_rows(rows), result.components, result.mean, result.center, result.weights)
 
 
 def scores_outside(
@@ -194,7 +194,7 @@ def scores_outside(
     weights: NDArray[np.float64] | None = None,
     memory: int | str | None = None,
 ) -> NDArray[np.float64]:
-    """`scores` of rows outside memory."""
+    """`scores` of rows out of core."""
     k, d = components.shape
     passes = begin(rows, "scores", memory, None, {}, 8 * k, 8 * k * d * 4, quiet=True)
     checked_range(passes)

@@ -56,7 +56,7 @@ def rough_scores(rows: NDArray[Any] | PreparedRows, k: int, seed: int) -> NDArra
     image = _emcore.xt_x_q(rows, rng.standard_normal((rows.shape[1], min(k, *rows.shape))))
     # Made orthonormal by way of a small matrix, without threaded libraries, whose results depend on their number.
     values, vectors = np.linalg.eigh(np.einsum("ij,ik->jk", image, image))
-    kept = values >= 1e-12 * values[-1]
-    lengths = np.sqrt(np.maximum(values[kept], np.finfo(np.float64).tiny))
-    basis = np.einsum("ij,jk->ik", image, vectors[:, kept] / lengths)
+    nonzero = values >= 1e-12 * values[-1]
+    lengths = np.sqrt(np.maximum(values[nonzero], np.finfo(np.float64).tiny))
+    basis = np.einsum("ij,jk->ik", image, vectors[:, nonzero] / lengths)
     return _emcore.x_q(rows, np.ascontiguousarray(basis)).astype(np.float32)

@@ -151,8 +151,8 @@ def choose_n_clusters(
         raise ValueError("data has rows that are all the same; there is nothing to cluster")
     size = min(n, sample, max(200, _SAMPLE_VALUES // d))
 
-    found = [_judge(rows, k, fit, seeds, total, size, rng) for k in tried]
-    inertia, bouldin, harabasz, silhouette, stability = (np.array(values) for values in zip(*found, strict=True))
+    indices = [_judge(rows, k, fit, seeds, total, size, rng) for k in tried]
+    inertia, bouldin, harabasz, silhouette, stability = (np.array(values) for values in zip(*indices, strict=True))
     gap, error = _gap(_take(rows, np.sort(rng.choice(n, size, replace=False))), tried, fit, seeds[0], n_references, rng)
 
     numbers = np.array(tried)
@@ -194,10 +194,10 @@ def _fit(estimator: Any) -> tuple[Fit, str]:
     if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
         raise TypeError(f"estimator={estimator!r} cannot be fitted; give emcore.KMeans, emcore.FuzzyCMeans or a name")
     kind = estimator if isinstance(estimator, type) else type(estimator)
-    given = {} if isinstance(estimator, type) else estimator.get_params()
+    parameters = {} if isinstance(estimator, type) else estimator.get_params()
 
     def fit(rows: Any, k: int, seed: int) -> NDArray[np.int32]:
-        labels = kind(**{**given, "n_clusters": k, "random_state": seed}).fit(rows).labels_
+        labels = kind(**{**parameters, "n_clusters": k, "random_state": seed}).fit(rows).labels_
         return np.ascontiguousarray(labels, dtype=np.int32)
 
     return fit, kind.__name__

@@ -162,7 +162,7 @@ def find_endmembers(
     loss: str,
     counting: bool,
     positions: NDArray[np.intp] | None = None,
-    known: tuple[Floats, Floats] | None = None,
+    sums_of_rows: tuple[Floats, Floats] | None = None,
 ) -> Endmembers:
     """
     The spectra that the rows are mixed from.
@@ -179,7 +179,7 @@ def find_endmembers(
         Whether the values are numbers of events, the noise of which is known.
     positions : ndarray of int, optional
         The rows that take part; default all.
-    known : (ndarray, ndarray), optional
+    sums_of_rows : (ndarray, ndarray), optional
         What `sums_of` gives of them.
 
     Returns
@@ -196,11 +196,11 @@ def find_endmembers(
     >>> from emcore.datasets import eds_phases
     >>> from emcore.methods.unmixing.endmembers import find_endmembers
     >>> rows = eds_phases(shape=(30, 30)).signal.data.reshape(900, -1)
-    >>> found = find_endmembers(rows, "auto", "poisson", "frobenius", True)
-    >>> found.choice.n, found.spectra.shape, found.spectra.sum(axis=1).round(6).tolist()
+    >>> result = find_endmembers(rows, "auto", "poisson", "frobenius", True)
+    >>> result.choice.n, result.spectra.shape, result.spectra.sum(axis=1).round(6).tolist()
     (3, (3, 1000), [1.0, 1.0, 1.0])
     """
-    counts, sums = known or sums_of(rows, positions)
+    counts, sums = sums_of_rows or sums_of(rows, positions)
     taken = np.flatnonzero(counts > 0) if positions is None else positions[counts[positions] > 0]
     if weighting == "poisson":
         if counting:
@@ -220,11 +220,11 @@ def find_endmembers(
         raise ValueError(f"n_components={n_components} is too many for {n} positions and {d} channels with counts")
     full = n_components == "auto" and weighting == "poisson" and not counting and most <= _ALL
     looked_at = min(weighted.shape) if full else min(MOST, most)
-    found = pca(weighted, max(looked_at, n_components if isinstance(n_components, int) else 1), center=False)
+    decomposition = pca(weighted, max(looked_at, n_components if isinstance(n_components, int) else 1), center=False)
     total = float(sums.sum()) if weighting == "poisson" and counting else 0.0
-    choice = _choice(found, n_components, weighting, (n, d), total, full)
+    choice = _choice(decomposition, n_components, weighting, (n, d), total, full)
     if total and n_components == "auto":
-        choice = _above_rare(choice, found, weighted, counts[taken], scale)
+        choice = _above_rare(choice, decomposition, weighted, counts[taken], scale)
     # Of one component the start, a singular vector, is the solution.
     most = _ITERATIONS if choice.n > 1 else 1
     h, n_iter = step(
@@ -238,17 +238,17 @@ def find_endmembers(
     whole = spectra.sum(axis=1, keepdims=True)
     spectra = (spectra / np.where(whole > 0, whole, 1))[whole[:, 0] > 0]
     edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(total) if total else math.inf
-    singular = found.singular_values / max(float(found.singular_values[0]), 1e-300)
-    evr = found.explained_variance_ratio[:MOST]
+    singular = decomposition.singular_values / max(float(decomposition.singular_values[0]), 1e-300)
+    evr = decomposition.explained_variance_ratio[:MOST]
     return Endmembers(spectra, choice, evr, int(np.count_nonzero(singular > edge)), settled)
 
 
 def _choice(
-    found: PCAResult, n_components: int | str, weighting: str, shape: tuple[int, int], total: float, full: bool
+    decomposition: PCAResult, n_components: int | str, weighting: str, shape: tuple[int, int], total: float, full: bool
 ) -> RankChoice:
     if isinstance(n_components, int):
         return RankChoice(n_components, "given", f"n_components={n_components} was asked for")
-    evr = found.explained_variance_ratio
+    evr = decomposition.explained_variance_ratio
     if total:
         return rank_by_rule(evr, "gavish-donoho", shape=shape, total_counts=total)
     if full:
@@ -256,12 +256,14 @@ def _choice(
     return rank_by_rule(evr, "gap")
 
 
-def _above_rare(choice: RankChoice, found: PCAResult, weighted: Any, counts: Floats, scale: Floats) -> RankChoice:
+def _above_rare(
+    choice: RankChoice, decomposition: PCAResult, weighted: Any, counts: Floats, scale: Floats
+) -> RankChoice:
     """The components that are above the noise of those before them."""
     k = choice.n
     while k > 2:
         (edge,) = step(weighted, f"reach of {k - 1} phases", partial(_reach, weighted, k - 1, counts, scale))
-        if float(found.singular_values[k - 1]) > edge * float(found.singular_values[0]):
+        if float(decomposition.singular_values[k - 1]) > edge * float(decomposition.singular_values[0]):
             break
         k -= 1
     if k == choice.n:
@@ -275,9 +277,9 @@ def _reach(weighted: Any, k: int, counts: Floats, scale: Floats) -> tuple[float]
     fit, filled = nmf(weighted, k, max_iter=_ROUGH, tol=1e-3, inner_sweeps=SWEEPS), scale > 0
     spectra = fit.H[:, filled] / scale[filled]
     whole = spectra.sum(axis=1)
-    kept = whole > 0
-    maps = fit.W[:, kept] * np.sqrt(counts)[:, None] * whole[kept]
-    return (rare_edge(maps, spectra[kept] / whole[kept, None], counts, 1 / scale[filled] ** 2),)
+    present = whole > 0
+    maps = fit.W[:, present] * np.sqrt(counts)[:, None] * whole[present]
+    return (rare_edge(maps, spectra[present] / whole[present, None], counts, 1 / scale[filled] ** 2),)
 
 
 def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
@@ -286,7 +288,7 @@ def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
     (maps,) = step(rows, "maps to start from", lambda: (nmf_maps(rows, start),))
     # A multiplicative update cannot leave zero.
     start, maps = start + 1e-3 / start.shape[1], maps + 1e-3 * maps.mean()
-    found = nmf(
+    factors = nmf(
         rows,
         len(start),
         solver="mu",
@@ -297,4 +299,4 @@ def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
         max_iter=2 * _ITERATIONS,
         tol=1e-5,
     )
-    return np.asarray(found.H, dtype=np.float64), found.n_iter < 2 * _ITERATIONS
+    return np.asarray(factors.H, dtype=np.float64), factors.n_iter < 2 * _ITERATIONS
