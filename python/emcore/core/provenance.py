@@ -62,7 +62,9 @@ class Provenance:
         notes: Sequence[str] = (),
         sha256: str = "",
     ) -> Self:
-        """Provenance of work that has just been done on `signal`; finds the versions itself, and the hash if not given.
+        """Provenance of work that has just been done on `signal`, whose notes come first.
+
+        It finds the versions itself, and the hash if not given.
 
         Examples
         --------
@@ -80,7 +82,7 @@ class Provenance:
             datetime.now(UTC).isoformat(timespec="seconds"),
             float(elapsed),
             int(threads),
-            tuple(notes),
+            tuple(dict.fromkeys((*signal.notes, *notes))),
         )
 
 

@@ -5,34 +5,23 @@ Calibration is kept and never invented: an axis about which nothing is known is 
 
 import hashlib
 import math
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# How each length unit is spelled here, and what it is in metres.
-LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10, "pm": 1e-12}
-_SPELLINGS = {
-    **dict.fromkeys(("meter", "meters", "metre", "metres"), "m"),
-    **dict.fromkeys(("μm", "micron", "microns", "micrometer", "micrometre", "\\u00b5m", "um."), "um"),
-    **dict.fromkeys(("nanometer", "nanometre", "nanometers", "nanometres"), "nm"),
-    **dict.fromkeys(("å", "angstrom", "angstroms", "ang"), "A"),
-    **dict.fromkeys(("inches", "in"), "inch"),
-    **dict.fromkeys(("degree", "degrees", "°"), "deg"),
-    **dict.fromkeys(("pixel", "pixels", "", "none", "<undefined>", "undefined"), "px"),
-}
+from emcore.core.units import LENGTHS, factor, tidy_units
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a measurement: point i lies at offset + i * scale.
+    """One axis of a measurement: point i lies at offset + i * scale, or where `points` says.
 
     Attributes
     ----------
@@ -41,11 +30,18 @@ class Axis:
     size : int
         Number of points.
     scale, offset : float
-        Step between points and position of the first one, in `units`.
+        Step between points and position of the first one, in `units`; on average where steps are not even.
     units : str
         "m", "um", "nm", "A", "1/nm", "eV", ...; "px" where nothing is known, "" where only the unit is not.
     navigation : bool
         True for an axis along which measurements are repeated (scan, frame), False inside one measurement.
+    points : tuple of float, optional
+        The position of every point, in `units`, where steps are not even; see `from_values`.
+
+    Raises
+    ------
+    ValueError
+        If there is another number of points than `size` says.
 
     Examples
     --------
@@ -59,10 +55,79 @@ class Axis:
     offset: float = 0.0
     units: str = "px"
     navigation: bool = False
+    points: tuple[float, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.points is not None and len(self.points) != self.size:
+            raise ValueError(f"axis {self.name!r} has {self.size} points, but values for {len(self.points)}")
+
+    @classmethod
+    def from_values(cls, name: str, values: ArrayLike, units: str = "px", navigation: bool = False) -> Self:
+        """An axis whose points lie at these values: a scale and an offset where they are even, else point by point.
+
+        Raises
+        ------
+        ValueError
+            If they are not all finite, or there are none.
+
+        Examples
+        --------
+        >>> Axis.from_values("energy", [2.0, 2.5, 3.0], "eV")
+        Axis(name='energy', size=3, scale=0.5, offset=2.0, units='eV', navigation=False)
+        >>> Axis.from_values("delay", [0.0, 1.0, 10.0], "ps").values
+        array([ 0.,  1., 10.])
+        """
+        places = np.asarray(values, dtype=np.float64).ravel()
+        if not places.size or not np.isfinite(places).all():
+            raise ValueError(f"axis {name!r} needs finite values, one for each point")
+        step = float(places[-1] - places[0]) / max(places.size - 1, 1)
+        even = places + 0.0 if places.size < 2 else places[0] + step * np.arange(places.size)
+        # Single precision, and decimals in a text, leave steps that differ a little.
+        regular = bool(step) and np.abs(places - even).max() <= 1e-2 * abs(step)
+        points = None if regular or places.size == 1 else tuple(places.tolist())
+        scale = float(f"{step:.12g}") or 1.0
+        return cls(name, places.size, scale, float(places[0]), units, navigation, points)
+
+    @property
+    def even(self) -> bool:
+        """Whether the steps between points are all the same."""
+        return self.points is None
+
+    def crop(self, first: int, last: int) -> Self:
+        """The axis of the points `first` to `last` - 1.
+
+        Examples
+        --------
+        >>> Axis("energy", 100, 0.5, 10.0, "eV").crop(20, 30).offset
+        20.0
+        """
+        start = float(f"{self.values[first]:.12g}") if last > first else self.offset
+        points = None if self.points is None else self.points[first:last]
+        return replace(self, size=last - first, offset=start, points=points)
+
+    def to(self, units: str) -> Self | None:
+        """The axis in other units; None where they measure something else.
+
+        Examples
+        --------
+        >>> Axis("x", 3, 2.0, units="A").to("nm").scale
+        0.2
+        """
+        times = factor(self.units, units)
+        if times is None:
+            return None
+        if times == 1.0:
+            return replace(self, units=units)
+        # 15 digits: 1.82505e-06 m is 1.82505 um, not 1.8250499999999998 um.
+        scale, offset = (float(f"{value * times:.15g}") for value in (self.scale, self.offset))
+        points = None if self.points is None else tuple(value * times for value in self.points)
+        return replace(self, scale=scale, offset=offset, units=units, points=points)
 
     @property
     def values(self) -> NDArray[np.float64]:
         """Position of every point, in `units`."""
+        if self.points is not None:
+            return np.array(self.points)
         return self.offset + self.scale * np.arange(self.size, dtype=np.float64)
 
     @property
@@ -87,6 +152,10 @@ class Signal:
         Name of the data set in its file.
     metadata : dict
         What else is known and was asked for, as plain Python values.
+    notes : tuple of str
+        What was left out or put right when it was read, to be said with every result.
+    flagged : bool
+        Whether its maker says which axes are navigation; otherwise that was only assumed, from their order.
 
     Raises
     ------
@@ -105,6 +174,8 @@ class Signal:
     source: str = ""
     title: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    flagged: bool = False
 
     def __post_init__(self) -> None:
         sizes = tuple(axis.size for axis in self.axes)
@@ -207,48 +278,45 @@ def array_sha256(array: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def tidy_units(units: Any) -> str:
-    """One spelling for a unit as files write it; "px" where there is none.
-
-    Examples
-    --------
-    >>> [tidy_units(u) for u in ("µm", "Angstrom", "1 / nm", "nm^-1", None)]
-    ['um', 'A', '1/nm', '1/nm', 'px']
-    """
-    text = unicodedata.normalize("NFKC", units).replace("\0", "").strip() if isinstance(units, str) else ""
-    compact = text.replace(" ", "").replace("−", "-").replace("**", "^")
-    if compact.endswith("-1"):
-        compact = "1/" + compact[:-2].removesuffix("^")
-    if compact.startswith("1/"):
-        below = tidy_units(compact[2:])
-        return "px" if below == "px" else f"1/{below}"
-    return _SPELLINGS.get(compact.lower(), text)
-
-
 def tidy_axes(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """Axes in units that read well: metres become mm, um or nm; a scale that is no number is dropped.
+    """Axes in units that read well: metres become mm, um or nm; what is no calibration is dropped.
 
-    A scale whose unit is not given is kept, with the unit "".
+    No calibration is a scale that is not a number, or of a length that no microscope steps (below 10 fm, or half a
+    metre and more: what programs write where they know nothing). A scale whose unit is not given is kept, with the
+    unit "".
     """
     axes = tuple(_tidy_axis(axis) for axis in axes)
     metres = [abs(axis.scale) for axis in axes if axis.units == "m"]
     if not metres:
         return axes
     units = next((u for u, largest in (("nm", 1e-7), ("um", 1e-4), ("mm", 1e-1)) if min(metres) < largest), "m")
-    return tuple(axis if axis.units != "m" else _in_units(axis, units) for axis in axes)
+    return tuple(axis.to(units) or axis if axis.units == "m" else axis for axis in axes)
 
 
 def _tidy_axis(axis: Axis) -> Axis:
-    if not (math.isfinite(axis.scale) and axis.scale != 0 and math.isfinite(axis.offset)):
-        return Axis(axis.name, axis.size, navigation=axis.navigation)
     units = tidy_units(axis.units)
-    return replace(axis, units="" if units == "px" and (axis.scale, axis.offset) != (1.0, 0.0) else units)
+    number = math.isfinite(axis.scale) and axis.scale != 0 and math.isfinite(axis.offset)
+    if not number or (units in LENGTHS and not _SHORTEST < abs(axis.scale) * LENGTHS[units] < _LONGEST):
+        return Axis(axis.name, axis.size, navigation=axis.navigation)
+    known = units != "px" or (axis.scale, axis.offset, axis.points) == (1.0, 0.0, None)
+    return replace(axis, units=units if known else "")
 
 
-def _in_units(axis: Axis, units: str) -> Axis:
-    # 15 digits: 1.82505e-06 m is 1.82505 um, not 1.8250499999999998 um.
-    scale, offset = (float(f"{value / LENGTHS[units]:.15g}") for value in (axis.scale, axis.offset))
-    return replace(axis, scale=scale, offset=offset, units=units)
+# Steps in metres between which a calibrated length lies.
+_SHORTEST, _LONGEST = 1e-14, 0.5
+
+
+def in_common_units(axes: Sequence[Axis]) -> tuple[Axis, ...] | None:
+    """The axes in the unit of the last one; None where they measure different things.
+
+    Examples
+    --------
+    >>> y, x = in_common_units((Axis("y", 4, 2.0, units="A"), Axis("x", 4, 0.5, units="nm")))
+    >>> y.scale, y.units
+    (0.2, 'nm')
+    """
+    same = tuple(axis.to(axes[-1].units) for axis in axes)
+    return None if None in same else tuple(axis for axis in same if axis is not None)
 
 
 def default_axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
@@ -285,6 +353,3 @@ def plain_colour(data: Any) -> Any:
         return data
     data = np.asarray(data)
     return np.stack([data[name] for name in fields], axis=-1)
-
-
-ENERGIES = {"eV": 1.0, "keV": 1e3}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from emcore.core.signals import LENGTHS
+from emcore.core.units import LENGTHS
 
 
 def quantity(value: float, units: str, digits: int = 3) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.signals import Axis, Signal, default_axes, name_axes, plain_colour, tidy_axes, tidy_units
+from emcore.core.signals import Axis, Signal, default_axes, name_axes, plain_colour, tidy_axes
+from emcore.core.units import tidy_units
 
 # Rec. 709 luminance of red, green and blue.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -35,16 +36,18 @@ def signal_of(obj: Any, title: str = "") -> Signal:
 def _from_hyperspy(obj: Any, title: str) -> Signal:
     axes = []
     for axis in obj.axes_manager._axes:
-        scale, offset, units = getattr(axis, "scale", None), getattr(axis, "offset", None), axis.units
-        if scale is None or offset is None:  # a non-uniform axis: its points are listed, in no fixed step
-            scale, offset, units = 1.0, 0.0, "px"
         name = axis.name if isinstance(axis.name, str) and axis.name else ""
-        axes.append(Axis(name, int(axis.size), float(scale), float(offset), tidy_units(units), bool(axis.navigate)))
+        units, navigation = tidy_units(axis.units), bool(axis.navigate)
+        scale, offset = getattr(axis, "scale", None), getattr(axis, "offset", None)
+        if scale is None or offset is None:  # its points are listed, in no fixed step
+            axes.append(Axis.from_values(name, axis.axis, units, navigation))
+        else:
+            axes.append(Axis(name, int(axis.size), float(scale), float(offset), units, navigation))
     data = plain_colour(obj.data)
     if data.ndim == len(axes) + 1:
         axes.append(Axis("colour", data.shape[-1]))
     general = obj.metadata.get_item("General.title", default="") if hasattr(obj, "metadata") else ""
-    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general or title))
+    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general or title), flagged=True)
 
 
 def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> tuple[Signal, tuple[str, ...]]:

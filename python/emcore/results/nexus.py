@@ -131,7 +131,7 @@ def _write_axes(group: Any, axes: tuple[Axis, ...], loose: Any) -> None:
             group[name] = loose[axis.name]  # the coordinate itself, under a second link
             group[name].attrs["target"] = loose[axis.name].name
             continue
-        counting = not axis.calibrated and axis.scale == 1.0 and axis.offset == 0.0
+        counting = not axis.calibrated and (axis.scale, axis.offset, axis.points) == (1.0, 0.0, None)
         stored = group.create_dataset(name, data=np.arange(axis.size) if counting else axis.values)
         _annotate(stored, axis.units, axis.name)
     group.attrs["axes"] = names
@@ -147,11 +147,18 @@ def _write_signal(entry: Any, values: Any, name: str, signal: Signal) -> None:
     group.attrs["signal"] = "data"
     group["title"] = name
     fields = {
-        "axes": [dataclasses.asdict(axis) for axis in signal.axes],
+        "axes": [_axis_fields(axis) for axis in signal.axes],
         "source": signal.source,
         "title": signal.title,
     }
     _write_json(values, name, fields | {"metadata": plain(signal.metadata, f"{name}.metadata")}, "signal")
+
+
+def _axis_fields(axis: Axis) -> dict[str, Any]:
+    fields = dataclasses.asdict(axis)
+    if axis.even:  # as versions that knew even steps only have it
+        del fields["points"]
+    return fields
 
 
 def _write_provenance(entry: Any, name: str, provenance: Provenance) -> None:

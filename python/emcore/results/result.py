@@ -168,18 +168,14 @@ def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], title: str = "", sign
     except ImportError as error:
         raise ImportError("HyperSpy signals need hyperspy: pip install emcore[hyperspy]") from error
     kind = {1: signals.Signal1D, 2: signals.Signal2D}.get(signal_axes, signals.BaseSignal)
-    described = [
-        {
-            "name": axis.name,
-            "size": axis.size,
-            "scale": axis.scale,
-            "offset": axis.offset,
-            "navigate": i < len(axes) - signal_axes,
-        }
-        | ({"units": axis.units} if axis.units else {})
-        for i, axis in enumerate(axes)
-    ]
+    described = [_described(axis, navigate=i < len(axes) - signal_axes) for i, axis in enumerate(axes)]
     return kind(array, axes=described, metadata={"General": {"title": title}})
+
+
+def _described(axis: Axis, navigate: bool) -> dict[str, Any]:
+    where = {"scale": axis.scale, "offset": axis.offset} if axis.even else {"axis": axis.values}
+    units = {"units": axis.units} if axis.units else {}
+    return {"name": axis.name, "size": axis.size, "navigate": navigate} | where | units
 
 
 def _same(a: Any, b: Any) -> bool:

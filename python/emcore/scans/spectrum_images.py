@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.core.signals import ENERGIES, Axis, Signal, default_axes
+from emcore.core.signals import Axis, Signal, default_axes
+from emcore.core.units import ENERGIES
 from emcore.core.validation import Floats, as_pixels, check_finite
 from emcore.io.formats.rosetta import from_rosetta
 from emcore.io.read import as_signal

@@ -10,7 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
+from emcore.core.units import tidy_units
 from emcore.io.convert import BadFile
 
 
@@ -60,7 +63,8 @@ def from_rosetta(item: dict[str, Any]) -> Signal:
         axes = [*axes, Axis("colour", data.shape[-1])]
     general = item.get("metadata", {}).get("General", {})
     metadata = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
-    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general.get("title") or ""), metadata=metadata)
+    title, flagged = str(general.get("title") or ""), any("navigate" in axis for axis in item["axes"])
+    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=title, metadata=metadata, flagged=flagged)
 
 
 def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
@@ -70,13 +74,15 @@ def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
         listed.sort(key=lambda axis: axis["index_in_array"])
     axes = []
     for axis, size in zip(listed, item["data"].shape, strict=False):
-        regular = "scale" in axis  # not so for an axis given point by point
-        scale, offset = (
-            float(axis.get(key, 1.0 - i)) if regular else 1.0 - i for i, key in enumerate(("scale", "offset"))
-        )
         name = axis.get("name") if isinstance(axis.get("name"), str) else ""
-        units = axis.get("units") if regular else None
-        axes.append(Axis(name or "", size, scale, offset, units or "px", bool(axis.get("navigate", False))))
+        units, navigation = tidy_units(axis.get("units")), bool(axis.get("navigate", False))
+        points = axis.get("axis")  # of an axis given point by point
+        if points is not None and np.size(points) == size and np.isfinite(points).all():
+            axes.append(Axis.from_values(name or "", points, units, navigation))
+            continue
+        regular = axis.get("scale") is not None
+        scale, offset = (float(axis.get(key, default) or 0) for key, default in (("scale", 1.0), ("offset", 0.0)))
+        axes.append(Axis(name or "", size, scale if regular else 1.0, offset, units if regular else "px", navigation))
     return axes
 
 

@@ -9,7 +9,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from emcore.core.signals import Axis, Signal, tidy_axes, tidy_units
+from emcore.core.signals import Axis, Signal, tidy_axes
+from emcore.core.units import tidy_units
 from emcore.io.formats.rosetta import quiet, rosetta, rosetta_axes
 
 _NAMES = {"Y": "y", "X": "x", "S": "colour", "Z": "z", "T": "time", "C": "channel", "R": "tile"}

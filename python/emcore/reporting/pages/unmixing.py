@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.signals import ENERGIES
+from emcore.core.units import ENERGIES
 from emcore.core.wording import count_of, number, quantity
 from emcore.reporting.pages.layout import LEFT, draw_table, folded, frame, new_page, place, write
 from emcore.reporting.plotting import component_color, draw_map, draw_memberships, draw_scree, shown_size

@@ -1,0 +1,507 @@
+"""What the axes of a measurement mean: scan, spectrum, pattern, picture, frames, colour.
+
+The makers of files name, scale and flag axes each in another way. Here, for every verb, it is decided which axis is
+what; by the unit first (eV is no place on a sample), then by the name, then by what the maker flags as navigation, then
+by what is left beside two spatial axes that are alike, and last, of an array about which nothing is known, by the order
+that NumPy users have: scan, then signal. What was decided and why is said; `signal_axis` overrules it; what cannot be
+decided is refused with a list of the axes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from emcore.core.signals import Axis, Signal, default_axes
+from emcore.core.units import ANGLE, ENERGY, FREQUENCY, LENGTH, OTHER, RECIPROCAL, TIME, VOLTAGE, WAVENUMBER, kind_of
+
+SignalAxis = int | str | Sequence[int | str] | None
+"""Which axes are the signal, as users say it: the number or the name of one, or those of two of a pattern."""
+
+SCAN, SPECTRAL, DETECTOR, PICTURE, FRAME, COLOUR = "scan", "spectral", "detector", "picture", "frame", "colour"
+
+# Along none of these does a scan go.
+_SPECTRAL_KINDS = (ENERGY, WAVENUMBER, VOLTAGE, FREQUENCY)
+_SPECTRAL_NAMES = frozenset(
+    [
+        "energy",
+        "energy loss",
+        "energyloss",
+        "energy_loss",
+        "eloss",
+        "e",
+        "ev",
+        "loss",
+        "wavelength",
+        "lambda",
+        "wavenumber",
+        "raman shift",
+        "bias",
+        "voltage",
+        "potential",
+        "spectrum",
+        "spectral",
+        "spectra",
+        "channel",
+        "channels",
+        "signal",
+        "eds",
+        "edx",
+        "eels",
+        "photon energy",
+        "binding energy",
+        "bias voltage",
+        "sample bias",
+        "dc bias",
+        "bias (v)",
+        "frequency",
+        "hv",
+    ]
+)
+_WEAK_NAMES = frozenset(
+    ["time", "delay", "t", "time delay", "angle", "temperature", "field", "distance", "depth", "point", "points"]
+)
+_COLOUR_NAMES = frozenset(["rgb", "rgba", "bgr", "bgra", "colour", "color", "colours", "colors", "rgb(a)"])
+_DETECTOR_NAMES = frozenset(
+    [
+        "kx",
+        "ky",
+        "qx",
+        "qy",
+        "q_x",
+        "q_y",
+        "dx",
+        "dy",
+        "k_x",
+        "k_y",
+        "detector_x",
+        "detector_y",
+        "det_x",
+        "det_y",
+        "detx",
+        "dety",
+        "kx_rec",
+        "ky_rec",
+        "theta_x",
+        "theta_y",
+        "q1",
+        "q2",
+        "kikuchi_x",
+        "kikuchi_y",
+        "diff_x",
+        "diff_y",
+        "u",
+        "v",
+        "diffraction_x",
+        "diffraction_y",
+    ]
+)
+_SPATIAL_NAMES = frozenset(
+    [
+        "x",
+        "y",
+        "scan_x",
+        "scan_y",
+        "width",
+        "height",
+        "position",
+        "scan",
+        "row",
+        "rows",
+        "column",
+        "columns",
+        "line",
+        "rx",
+        "ry",
+        "r_x",
+        "r_y",
+        "x position",
+        "y position",
+        "probe_x",
+        "probe_y",
+        "scan x",
+        "scan y",
+    ]
+)
+# A signal so much shorter than a side of its scan has perhaps been exchanged with it.
+_SHORT, _SHORTER = 64, 4
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Which axes are the positions of a scan and which are the signal at each of them.
+
+    Attributes
+    ----------
+    scan, inside : tuple of int
+        Numbers of the axes, in the order of the file.
+    why : str
+        What told them apart: "its unit eV", "its name", "the file", "the order of the axes".
+    certain : bool
+        Whether more than the order of the axes told it.
+    """
+
+    scan: tuple[int, ...]
+    inside: tuple[int, ...]
+    why: str
+    certain: bool = True
+
+
+def listing(signal: Signal) -> str:
+    """The axes of a signal, for a message.
+
+    Examples
+    --------
+    >>> listing(Signal(np.zeros((9, 4)), (Axis("Energy", 9, 0.5, units="eV"), Axis("x", 4))))
+    "axis 0 'Energy', 9 points in eV; axis 1 'x', 4 points"
+    """
+    return "; ".join(
+        f"axis {i} {axis.name!r}, {axis.size} point{'s' * (axis.size != 1)}"
+        + (f" in {axis.units}" if axis.calibrated else "")
+        for i, axis in enumerate(signal.axes)
+    )
+
+
+def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = "data") -> Arrangement:
+    """Which axis is the spectrum or curve at every position.
+
+    Parameters
+    ----------
+    signal : Signal
+    signal_axis : int or str, optional
+        Number or name of the axis, where the user says it.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    Arrangement
+        With one axis inside.
+
+    Raises
+    ------
+    ValueError
+        A picture, or several axes that may be meant; the message lists the axes.
+
+    Examples
+    --------
+    >>> axes = Axis("Wavelength", 90, 0.2, 470.0, "nm"), Axis("y", 4, 0.5, units="um"), Axis("x", 5, 0.5, units="um")
+    >>> one_signal_axis(Signal(np.zeros((90, 4, 5)), axes))
+    Arrangement(scan=(1, 2), inside=(0,), why='its name', certain=True)
+    """
+    if signal_axis is not None:
+        return _asked(signal, signal_axis, 1, name)
+    axes = signal.axes
+    if len(axes) < 2:
+        raise ValueError(
+            f"{name} has shape {signal.shape}: a signal at every position is needed, (y, x, channels) or (n, channels)"
+        )
+    if _colour(signal) is not None:
+        raise ValueError(f"{name} is a picture in colour, without a spectrum at every position: {listing(signal)}")
+    candidates, why = _spectral(signal)
+    if len(candidates) > 1:
+        raise ValueError(
+            f"{name} has several axes that may be the signal: {listing(signal)}; say which with signal_axis=, "
+            "and take one point or the sum of the others first"
+        )
+    if candidates:
+        return _rest(signal, candidates, why)
+    free = [i for i, axis in enumerate(axes) if axis.size > 1] or list(range(len(axes)))
+    if signal.flagged:
+        inside = [i for i, axis in enumerate(axes) if not axis.navigation]
+        if len(inside) == 1 and len(axes) > 1:
+            return _rest(signal, inside, "the file")
+        if len(inside) == 2 and len(free) == 2:
+            raise ValueError(
+                f"{name} is a picture, without a spectrum at every position: {listing(signal)}; "
+                "signal_axis= says it where one of them is a signal"
+            )
+        if len(inside) != 1 and len(inside) != len(axes):
+            raise ValueError(
+                f"{name} has {len(inside)} signal axes where one is needed: {listing(signal)}; "
+                "signal_axis= takes one axis as the signal and the others as the scan"
+            )
+    elif not _bare(signal):
+        spatial = [i for i in free if _spatial(axes[i])]
+        left = [i for i in free if i not in spatial]
+        if len(spatial) == 2 and len(left) == 1 and _alike(axes[spatial[0]], axes[spatial[1]]):
+            return _rest(signal, left, "two spatial axes beside it")
+        if len(spatial) == 2 and not left and len(free) == 2:
+            raise ValueError(
+                f"{name} is a picture, without a spectrum at every position: {listing(signal)}; "
+                "signal_axis= says it where one of them is a signal"
+            )
+    return _rest(signal, [len(axes) - 1], "the order of the axes", certain=False)
+
+
+def two_signal_axes(signal: Signal, signal_axis: SignalAxis = None, name: str = "patterns") -> Arrangement:
+    """Which two axes are the pattern at every position.
+
+    Raises
+    ------
+    ValueError
+        One picture, or spectra; the message lists the axes.
+
+    Examples
+    --------
+    >>> axes = tuple(Axis(n, 5, 0.1, units=u) for n, u in (("kx", "1/nm"), ("ky", "1/nm"), ("x", "nm"), ("y", "nm")))
+    >>> two_signal_axes(Signal(np.zeros((5, 5, 5, 5)), axes)).inside
+    (0, 1)
+    """
+    if signal_axis is not None:
+        return _asked(signal, signal_axis, 2, name)
+    axes = signal.axes
+    if len(axes) < 3:
+        raise ValueError(f"{name} has shape {signal.shape}: one picture is no scan, (y, x, ky, kx) is needed")
+    strong = [i for i, axis in enumerate(axes) if _strong(axis) and axis.size > 1]
+    if strong:
+        axis = axes[strong[0]]
+        raise ValueError(
+            f"{name} holds a spectrum or curve of {axis.size} points along {axis.name!r} at every position, "
+            f"no patterns: a pattern has two axes; {listing(signal)}"
+        )
+    for kinds in ((RECIPROCAL,), (ANGLE,)):
+        inside = [i for i, axis in enumerate(axes) if kind_of(axis.units) in kinds]
+        if len(inside) == 2:
+            return _rest(signal, inside, f"their unit {axes[inside[0]].units}")
+    inside = [i for i, axis in enumerate(axes) if axis.name.lower() in _DETECTOR_NAMES]
+    if len(inside) == 2:
+        return _rest(signal, inside, "their names")
+    inside = [i for i, axis in enumerate(axes) if not axis.navigation]
+    if signal.flagged and len(inside) == 1 and len(axes) > 2:
+        raise ValueError(
+            f"{name} holds a spectrum or curve of {axes[inside[0]].size} points at every position, no patterns: "
+            f"a pattern has two axes; {listing(signal)}"
+        )
+    if signal.flagged and len(inside) == 2:
+        return _rest(signal, inside, "the file")
+    return _rest(signal, [len(axes) - 2, len(axes) - 1], "the order of the axes", certain=False)
+
+
+def picture_axes(signal: Signal, framed: bool = False) -> tuple[Arrangement, int | None]:
+    """Which two axes are a picture, which others count pictures, and which is colour (None if none is).
+
+    Parameters
+    ----------
+    signal : Signal
+    framed : bool
+        Whether the user has said which picture of a stack is meant: then one channel of a spectrum image is a picture.
+
+    Raises
+    ------
+    ValueError
+        Spectra, or a single axis.
+    """
+    axes, colour = signal.axes, _colour(signal)
+    free = [i for i in range(len(axes)) if i != colour]
+    if len(free) < 2:
+        raise ValueError(f"{signal.name} has shape {signal.shape}: an image needs two dimensions")
+    candidates = [i for i in free if _strong(axes[i]) and axes[i].size > 1]
+    lengths = [i for i in free if _spatial(axes[i]) and i not in candidates]
+    inside = [i for i in free if not axes[i].navigation]
+    if not candidates and len(free) == 3 and signal.flagged and len(inside) == 1:
+        candidates = inside
+    if candidates and (not framed or len(free) - len(candidates) < 2):
+        axis = axes[candidates[0]]
+        raise ValueError(
+            f"{signal.name} holds a spectrum of {axis.size} points along {axis.name!r} at every position, not an "
+            f"image: {listing(signal)}. Choose another data set of the file with dataset=, one channel with frame=, or "
+            "sum over the spectrum first"
+        )
+    if candidates:
+        planes, why = [i for i in free if i not in candidates][-2:], "what is no spectrum"
+    elif signal.flagged and len(inside) == 2:
+        planes, why = inside, "the file"
+    elif len(lengths) == 2 and _alike(axes[lengths[0]], axes[lengths[1]]) and not _bare(signal):
+        planes, why = lengths, "two spatial axes"
+    else:
+        planes, why = free[-2:], "the order of the axes"
+    stack = tuple(i for i in free if i not in planes)
+    return Arrangement(stack, tuple(planes), why, why != "the order of the axes"), colour
+
+
+def scan_and_signal(signal: Signal, name: str, signal_axis: SignalAxis = None) -> Arrangement:
+    """Scan axes and signal axes, one or two of them, of a signal of any kind."""
+    axes = signal.axes
+    if signal_axis is not None:
+        count = 1 if isinstance(signal_axis, int | str | np.integer) else len(signal_axis)
+        return _asked(signal, signal_axis, count, name)
+    if len(axes) < 2:
+        raise ValueError(f"{name} has shape {signal.shape}: a signal at every scan position is needed, (y, x, ...)")
+    if _spectral(signal)[0] or len(axes) < 3 or (len(axes) == 3 and not _two_inside(signal)):
+        return one_signal_axis(signal, name=name)
+    inside = [i for i, axis in enumerate(axes) if not axis.navigation]
+    if signal.flagged and len(inside) == 1:
+        return _rest(signal, inside, "the file")
+    return two_signal_axes(signal, name=name)
+
+
+def roles(signal: Signal) -> tuple[str, ...]:
+    """What each axis is taken for where no verb has been named: SCAN, SPECTRAL, DETECTOR, PICTURE, FRAME or COLOUR.
+
+    Examples
+    --------
+    >>> roles(Signal(np.zeros((9, 4, 5)), (Axis("Energy", 9, 0.5, units="eV"), Axis("y", 4), Axis("x", 5))))
+    ('spectral', 'scan', 'scan')
+    """
+    axes, colour = signal.axes, _colour(signal)
+    named = ["" for _ in axes]
+    candidates, _ = _spectral(signal)
+    inside = [i for i, axis in enumerate(axes) if not axis.navigation and i != colour]
+    if colour is not None:
+        named[colour] = COLOUR
+        planes = [i for i in range(len(axes)) if i != colour][-2:]
+        return tuple(name or (PICTURE if i in planes else FRAME) for i, name in enumerate(named))
+    if len(axes) == 1:
+        return (SPECTRAL,)
+    if candidates:
+        return tuple(SPECTRAL if i in candidates else SCAN for i in range(len(axes)))
+    if signal.flagged and len(inside) == 1:
+        return tuple(SPECTRAL if i in inside else SCAN for i in range(len(axes)))
+    if len(axes) >= 3 and (len(axes) >= 4 or _reciprocal_pair(signal)):
+        arrangement = two_signal_axes(signal)
+        return tuple(DETECTOR if i in arrangement.inside else SCAN for i in range(len(axes)))
+    planes = list(picture_axes(signal)[0].inside)
+    return tuple(PICTURE if i in planes else FRAME for i in range(len(axes)))
+
+
+def scan_first(signal: Signal, arrangement: Arrangement, name: str) -> Signal:
+    """The signal with its scan axes first, those of its signal last, flagged so; its data are a view.
+
+    Raises
+    ------
+    ValueError
+        If data that are left in a file would have to be transposed.
+    """
+    order = (*arrangement.scan, *arrangement.inside)
+    data: Any = signal.data
+    if order != tuple(range(len(order))):
+        if not hasattr(data, "transpose"):
+            raise ValueError(
+                f"{name} has its signal not along the last axes ({listing(signal)}), and is left in the file: store it "
+                "with the signal last, or allow more memory"
+            )
+        data = data.transpose(order)
+    axes = tuple(replace(signal.axes[i], navigation=i in arrangement.scan) for i in order)
+    return replace(signal, data=data, axes=axes, flagged=True)
+
+
+def said(signal: Signal, arrangement: Arrangement) -> tuple[str, ...]:
+    """What was decided and why, for the notes of a result; a warning where signal and scan may be exchanged."""
+    axes = signal.axes
+    inside = " and ".join(_spoken(axes[i]) for i in arrangement.inside)
+    scan = " x ".join(str(axes[i].size) for i in arrangement.scan)
+    notes: tuple[str, ...] = (f"axes: signal along {inside}, by {arrangement.why}; scan of {scan} positions",)
+    sizes = [axes[i].size for i in arrangement.scan]
+    short = int(np.prod([axes[i].size for i in arrangement.inside]))
+    if not arrangement.why.startswith(("its", "their", "signal_axis")) and short < _SHORT and sizes:
+        longest = max(sizes)
+        if longest > _SHORTER * short and int(np.prod(sizes)) > _SHORT * short:
+            notes += (
+                f"the signal has {short} points, a side of the scan {longest}: if signal and scan are exchanged, "
+                "signal_axis= says which axis is the signal",
+            )
+    return notes
+
+
+def _spoken(axis: Axis) -> str:
+    return f"{axis.name!r} ({axis.size} points{f' in {axis.units}' if axis.calibrated else ''})"
+
+
+def _rest(signal: Signal, inside: Sequence[int], why: str, certain: bool = True) -> Arrangement:
+    scan = tuple(i for i in range(len(signal.axes)) if i not in inside)
+    return Arrangement(scan, tuple(inside), why, certain)
+
+
+def _asked(signal: Signal, signal_axis: SignalAxis, count: int, name: str) -> Arrangement:
+    single = isinstance(signal_axis, int | str | np.integer) and not isinstance(signal_axis, bool)
+    asked = [signal_axis] if single else list(signal_axis) if isinstance(signal_axis, list | tuple) else None
+    if asked is None:
+        raise TypeError(f"signal_axis must be the number or the name of an axis, found {signal_axis!r}")
+    found = []
+    for one in asked:
+        matches = [i for i, axis in enumerate(signal.axes) if isinstance(one, str) and axis.name.lower() == one.lower()]
+        if isinstance(one, str) and one.lstrip("-").isdigit() and not matches:
+            one = int(one)
+        if isinstance(one, int | np.integer) and -len(signal.axes) <= one < len(signal.axes):
+            matches = [int(one) % len(signal.axes)]
+        if len(matches) != 1:
+            raise ValueError(f"signal_axis={one!r} is not an axis of {name}; there are {listing(signal)}")
+        found.append(matches[0])
+    if len(set(found)) != count:
+        needed = "one axis is" if count == 1 else f"{count} axes are"
+        raise ValueError(f"signal_axis={signal_axis!r} names {len(set(found))}, {needed} needed of {listing(signal)}")
+    if len(found) == len(signal.axes):
+        raise ValueError(f"signal_axis={signal_axis!r} leaves no scan: {name} has {listing(signal)}")
+    return _rest(signal, sorted(found) if count > 1 else found, "signal_axis")
+
+
+def _bare(signal: Signal) -> bool:
+    """Whether nothing is known of the axes but their order."""
+    return not signal.flagged and signal.axes == default_axes(signal.shape)
+
+
+def _colour(signal: Signal) -> int | None:
+    named = [i for i, a in enumerate(signal.axes) if a.size in (3, 4) and a.name.lower() in _COLOUR_NAMES]
+    return named[0] if len(named) == 1 else None
+
+
+def _strong(axis: Axis) -> bool:
+    """Whether no scan goes along it, by its unit or its name."""
+    kind = kind_of(axis.units)
+    if kind in _SPECTRAL_KINDS:
+        return True
+    return axis.name.lower() in _SPECTRAL_NAMES and kind in ("", OTHER, LENGTH, TIME) and axis.name != "channel"
+
+
+def _spectral(signal: Signal) -> tuple[list[int], str]:
+    """The axes that may be a spectrum by what is known of them, and what that is."""
+    axes = [(i, axis) for i, axis in enumerate(signal.axes) if axis.size > 1]
+    by_unit = [i for i, axis in axes if kind_of(axis.units) in _SPECTRAL_KINDS]
+    if by_unit:
+        return by_unit, f"its unit {signal.axes[by_unit[0]].units}"
+    bare = _bare(signal)
+    by_name = [i for i, axis in axes if axis.name.lower() in _SPECTRAL_NAMES and not bare]
+    if len(by_name) == 1:
+        return by_name, "its name"
+    others = [axis for i, axis in axes]
+    # A length in other units than two that are alike, or one that is no length, beside them.
+    for kind in (TIME, ANGLE, RECIPROCAL, OTHER):
+        odd = [i for i, axis in axes if kind_of(axis.units) == kind]
+        frames = signal.flagged and sum(not axis.navigation for axis in others) == 2
+        if len(odd) == 1 and len(axes) > 1 and not frames and signal.axes[odd[0]].name.lower() not in ("frame",):
+            beside = [axis for i, axis in axes if i != odd[0]]
+            if all(kind_of(axis.units) in ("", LENGTH) for axis in beside) and len(beside) < 3:
+                return odd, f"its unit {signal.axes[odd[0]].units}"
+    weak = [i for i, axis in axes if axis.name.lower() in _WEAK_NAMES]
+    if len(weak) == 1 and not bare and not signal.flagged:
+        return weak, "its name"
+    lengths = [(i, axis) for i, axis in axes if kind_of(axis.units) == LENGTH]
+    if len(lengths) == len(axes) == 3:
+        units = [axis.units for _, axis in lengths]
+        odd = [i for i, axis in lengths if units.count(axis.units) == 1]
+        if len(odd) == 1 and signal.axes[odd[0]].name.lower() not in (*_SPATIAL_NAMES, "z"):
+            return odd, f"its unit {signal.axes[odd[0]].units} beside a scan in others"
+    return [], ""
+
+
+def _spatial(axis: Axis) -> bool:
+    kind = kind_of(axis.units)
+    return kind == LENGTH or (kind == "" and axis.name.lower() in _SPATIAL_NAMES)
+
+
+def _alike(a: Axis, b: Axis) -> bool:
+    return kind_of(a.units) == kind_of(b.units) and (a.calibrated == b.calibrated)
+
+
+def _reciprocal_pair(signal: Signal) -> bool:
+    kinds = [kind_of(axis.units) for axis in signal.axes]
+    named = sum(axis.name.lower() in _DETECTOR_NAMES for axis in signal.axes)
+    return kinds.count(RECIPROCAL) == 2 or kinds.count(ANGLE) == 2 or named == 2
+
+
+def _two_inside(signal: Signal) -> bool:
+    """Whether three axes are a series of patterns, by what is known of them."""
+    inside = sum(not axis.navigation for axis in signal.axes)
+    return _reciprocal_pair(signal) or (signal.flagged and inside == 2)
