@@ -472,11 +472,6 @@ def test_metres_become_a_unit_that_reads_well_and_nonsense_scales_are_dropped():
         return axis.scale, axis.units
 
     assert [tidy(s) for s in (2e-11, 1.82505e-6, 5e-4)] == [(0.02, "nm"), (1.82505, "um"), (0.5, "mm")]
-        (0.02, "nm"),
-        (1.82505, "um"),
-        (0.5, "mm"),
-        (1.0, "px"),
-    ]
     for scale in (np.nan, np.inf, 0.0, 1.0, 3.0, 1e-20):
         assert tidy(scale) == (1.0, "px")
 
