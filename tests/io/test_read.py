@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from emcore.core.signals import Axis, Signal, array_sha256, tidy_axes
-from emcore.io.convert import select_image
 from emcore.io.formats.tiff import _fei, _zeiss
 from emcore.io.read import as_signal, describe, read
 from emcore.io.registry import FOLDERS, FORMATS
+from emcore.scans.images import select_image
 
 pytest.importorskip("rsciio", reason="reading microscope files needs the extra io")
 tifffile = pytest.importorskip("tifffile", reason="reading TIFF needs the extra io")
@@ -417,7 +417,7 @@ def test_data_without_an_image_are_refused():
     with pytest.raises(ValueError, match="an image needs two dimensions"):
         select_image(as_signal(np.arange(5.0)))
     axes = (Axis("y", 3, navigation=True), Axis("x", 4, navigation=True), Axis("energy", 9))
-    with pytest.raises(ValueError, match="holds a spectrum of 9 points at every position"):
+    with pytest.raises(ValueError, match="holds a spectrum of 9 points along 'energy' at every position"):
         select_image(Signal(np.zeros((3, 4, 9)), axes))
 
 
@@ -565,7 +565,8 @@ def test_hyperspy_colour_and_uneven_axes_are_understood(hs):
     assert as_signal(colour).axes[-1].name == "colour"
     uneven = hs.signals.Signal1D(np.zeros(3), axes=[{"axis": np.array([1.0, 2.0, 4.0]), "units": "eV", "name": "E"}])
     (axis,) = as_signal(uneven).axes
-    assert axis.values.tolist() == [1.0, 2.0, 4.0] and (axis.name, axis.units) == ("E", "eV")
+    assert axis.values.tolist() == [1.0, 2.0, 4.0]
+    assert (axis.name, axis.units) == ("E", "eV")
 
 
 def test_a_scale_without_a_unit_is_kept_but_no_image_is_measured_with_it():

@@ -376,6 +376,7 @@ def test_a_result_knows_where_it_came_from(sample, result):
         "step": 32,
         "n_components": "auto",
         "rule": "gap",
+        "dataset": None,
         "frame": None,
         "include_info_bar": False,
         "random_state": 0,

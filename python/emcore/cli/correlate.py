@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import Failures, collected, report_failures
-from emcore.cli.options import add_output_options, refuse_unknown, whole_number
+from emcore.cli.options import add_output_options, refuse_unknown, signal_axis, whole_number
 from emcore.cli.run import one_result, prepare
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--balance", default="equal", help="between the signals: or ratio, none (%(default)s)")
     parser.add_argument("--components", default="threshold", metavar="RULE|K", help="how many, or a rule (%(default)s)")
     parser.add_argument("--threshold", type=_part, default=0.5, help="membership from which on a position counts (0.5)")
+    parser.add_argument(
+        "--dataset", action="append", metavar="NAME|N", help="which data set, once for each file in turn (as found)"
+    )
+    parser.add_argument(
+        "--signal-axis", action="append", type=signal_axis, metavar="AXIS", help="the same of the signal's axis or axes"
+    )
     add_output_options(parser)
 
 
@@ -50,6 +56,12 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         choices["components"] = COMPONENT_RULES
     refuse_unknown(parser, options, choices)
     files = [options.first, *options.more]
+    for name in ("dataset", "signal_axis"):
+        given = getattr(options, name)
+        if given and len(given) != len(files):
+            parser.error(
+                f"--{name.replace('_', '-')} is given {len(given)} times for {len(files)} files: give one each"
+            )
 
     def work() -> "FuzzyClustering":
         result: FuzzyClustering = emcore.correlate(
@@ -60,6 +72,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             balance=options.balance,
             components=components,
             threshold=options.threshold,
+            signal_axis=options.signal_axis,
+            dataset=options.dataset,
         )
         return result
 

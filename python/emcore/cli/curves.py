@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.options import add_files, add_output_options, auto_or_count, refuse_unknown
+from emcore.cli.options import add_files, add_output_options, add_signal_options, auto_or_count, refuse_unknown
 from emcore.cli.run import each_file
 from emcore.io.registry import CURVES
 
@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_files(parser, "curves at every position, or a folder of such files")
     parser.add_argument("--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument("--normalize", help="what each curve is divided by: max or l2 (nothing)")
+    add_signal_options(parser)
     add_output_options(parser)
 
 
@@ -34,7 +35,14 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
 
     def work(file: Path) -> "Clustering":
-        result: Clustering = emcore.cluster_curves(file, options.clusters, normalize=options.normalize)
+        result: Clustering = emcore.cluster_curves(
+            file,
+            options.clusters,
+            normalize=options.normalize,
+            signal_axis=options.signal_axis,
+            scan_shape=options.scan,
+            dataset=options.dataset,
+        )
         return result
 
     return each_file(options, CURVES, work, tell)

@@ -46,7 +46,6 @@ def _reduce(text: str) -> int | str:
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Cluster every file."""
     from emcore.methods.preprocessing import NORMALIZATIONS
-    from emcore.scans.patterns import read_patterns
 
     refuse_unknown(parser, options, {"normalize": NORMALIZATIONS})
     refuse_radius_without_mask(parser, options)
@@ -55,13 +54,15 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     def work(file: Path) -> "Clustering":
         result: Clustering = emcore.cluster_diffraction(
-            read_patterns(file, options.dataset),
+            file,
             options.clusters,
             mask_beam=options.mask_beam,
             beam_radius=options.beam_radius,
             normalize=options.normalize,
             reduce=options.reduce,
             scan_shape=options.scan,
+            signal_axis=options.signal_axis,
+            dataset=options.dataset,
         )
         return result
 

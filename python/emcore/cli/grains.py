@@ -65,7 +65,6 @@ def _part(text: str) -> float:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Segment every file."""
-    from emcore.scans.patterns import read_patterns
     from emcore.workflows.grains import PIXELS
 
     refuse_unknown(parser, options, {"detector-pixels": PIXELS})
@@ -73,7 +72,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     def work(file: Path, *stack: Path) -> "Segmentation":
         result: Segmentation = emcore.segment_grains(
-            read_patterns(file, options.dataset),
+            file,
             options.segments,
             detector_pixels=options.detector_pixels,
             keep=options.keep,
@@ -82,6 +81,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             min_correlation=options.min_correlation,
             compactness=options.compactness,
             scan_shape=options.scan,
+            signal_axis=options.signal_axis,
+            dataset=options.dataset,
         )
         if stack:
             result.export_patterns(stack[0], overwrite=options.force)

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.options import add_files, add_output_options, auto_or_count, frame, refuse_unknown, whole_number
+from emcore.cli.options import (
+    add_dataset_option,
+    add_files,
+    add_output_options,
+    auto_or_count,
+    frame,
+    refuse_unknown,
+    whole_number,
+)
 from emcore.cli.run import each_file
 from emcore.io.registry import IMAGE
 
@@ -24,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument("--rule", help="rule that chooses how many (gap)")
     parser.add_argument("--frame", type=frame, metavar="I[,J]", help="which image of a stack, from 0 on (0)")
+    add_dataset_option(parser)
     parser.add_argument("--include-info-bar", action="store_true", help="analyse the bar below the picture, too")
     add_output_options(parser)
 
@@ -39,11 +48,12 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     def work(file: Path) -> "ImageAnalysis":
         result: ImageAnalysis = emcore.analyze_image(
-            emcore.read(file),
+            file,
             window=options.window,
             step=options.step,
             n_components=options.components,
             rule=options.rule,
+            dataset=options.dataset,
             frame=options.frame,
             include_info_bar=options.include_info_bar,
         )

@@ -21,12 +21,35 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
+def add_dataset_option(parser: argparse.ArgumentParser) -> None:
+    """Which data set of a file."""
+    parser.add_argument(
+        "--dataset", metavar="NAME|N", help="which data set of the file, see emcore info (the largest that suits)"
+    )
+
+
+def add_signal_options(parser: argparse.ArgumentParser, axes: str = "the signal axis") -> None:
+    """Which data set of a file, and what its axes mean where they do not say."""
+    add_dataset_option(parser)
+    parser.add_argument("--signal-axis", type=signal_axis, metavar="AXIS", help=f"name or number of {axes} (as found)")
+    parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
+
+
+def signal_axis(text: str) -> int | str | tuple[int | str, ...]:
+    """Reads the number or name of an axis, or those of two, "2,3"."""
+    parts = [int(part) if part.lstrip("-").isdecimal() else part for part in (p.strip() for p in text.split(","))]
+    if not 1 <= len(parts) <= 2 or "" in parts:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} names no axis: give a name or number, of a pattern two, as in 2,3"
+        )
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
 def add_scan_options(parser: argparse.ArgumentParser) -> None:
     """Which patterns of a file, and the mask over their beam."""
+    add_signal_options(parser, "the two axes of a pattern, as in 2,3")
     parser.add_argument("--no-mask-beam", dest="mask_beam", action="store_false", help="keep the direct beam")
     parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="mask so many pixels (as found)")
-    parser.add_argument("--scan", type=scan_shape, metavar="Y,X", help="lines of the scan and positions in each")
-    parser.add_argument("--dataset", help="which data set of the file, see emcore info (the largest scan)")
 
 
 def refuse_radius_without_mask(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

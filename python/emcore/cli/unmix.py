@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import expand
-from emcore.cli.options import add_files, add_output_options, auto_or_count
+from emcore.cli.options import add_files, add_output_options, add_signal_options, auto_or_count
 from emcore.cli.run import each_file
 from emcore.io.registry import SPECTRA
 
@@ -30,6 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="keep there what is known: a job that was killed goes on"
     )
+    add_signal_options(parser)
     add_output_options(parser)
 
 
@@ -86,6 +87,9 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             navigation_mask="vacuum" if options.mask_vacuum else None,
             signal_range=options.range,
             blocks=options.blocks,
+            signal_axis=options.signal_axis,
+            scan_shape=options.scan,
+            dataset=options.dataset,
             memory=options.memory,
             checkpoint=options.checkpoint,
         )

@@ -26,6 +26,16 @@ random_state : int, RandomState or None
     "scan_shape": """\
 scan_shape : (int, int), optional
     Lines of the scan and positions in each, where the data do not say.""",
+    "signal_axis": """\
+signal_axis : int or str, optional
+    Number or name of the axis along which the signal lies, in place of what the axes' units, names and flags say.""",
+    "pattern_axes": """\
+signal_axis : (int or str, int or str), optional
+    Numbers or names of the two axes of a pattern, in place of what the axes' units, names and flags say.""",
+    "dataset": """\
+dataset : str or int, optional
+    Which data set of a file that holds several, by name or number as `emcore.describe` lists them. By default the
+    largest that suits, and the result says which.""",
     "mask_beam": """\
 mask_beam : bool, default True
     Leave the direct beam out. Its centre and radius are found in the mean pattern; where no bright disc stands out,

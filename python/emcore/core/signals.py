@@ -83,7 +83,7 @@ class Axis:
         step = float(places[-1] - places[0]) / max(places.size - 1, 1)
         even = places + 0.0 if places.size < 2 else places[0] + step * np.arange(places.size)
         # Single precision, and decimals in a text, leave steps that differ a little.
-        regular = bool(step) and np.abs(places - even).max() <= 1e-2 * abs(step)
+        regular = bool(step) and np.abs(places - even).max() <= 1e-3 * abs(step)
         points = None if regular or places.size == 1 else tuple(places.tolist())
         scale = float(f"{step:.12g}") or 1.0
         return cls(name, places.size, scale, float(places[0]), units, navigation, points)

@@ -1,13 +1,13 @@
 """How measurements come in: `read` a file, or make a `Signal` of an array or a HyperSpy signal with `as_signal`.
 
-`select_image` takes out of it the one grey image that an image analysis needs, and says what it did; `describe` tells a
-person what is in a file. The file formats are decoded in `emcore.io.registry`.
+`describe` tells a person what is in a file. The file formats are decoded in `emcore.io.registry`.
 
 Nothing read from a file is executed or unpickled.
 """
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +95,35 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     (4, 6)
     """
     datasets = read_all(Path(path), lazy)
-    return datasets[_choose(str(path), datasets, dataset)]
+    return datasets[find_dataset(str(path), datasets, dataset)]
 
 
-def _choose(path: str, datasets: list[Signal], dataset: str | int | None) -> int:
+def find_dataset(path: str, datasets: Sequence[Signal], dataset: str | int | None) -> int:
+    """The number of the data set of that name or number; None is the largest image, else the largest of all.
+
+    Examples
+    --------
+    >>> find_dataset("a.h5", [as_signal(np.eye(3), title="left"), as_signal(np.eye(4), title="right")], "left")
+    0
+    """
     listing = ", ".join(f"{i}: {s.title or 'untitled'} {s.shape}" for i, s in enumerate(datasets))
     if dataset is None:
         mixed = holds_arrays(Path(path))
         sizes = [(_is_image(each) and not mixed, math.prod(each.shape), -i) for i, each in enumerate(datasets)]
         return max(range(len(datasets)), key=sizes.__getitem__)
-    if not isinstance(dataset, str | int | np.integer):
+    if not isinstance(dataset, str | int | np.integer) or isinstance(dataset, bool):
         raise TypeError(f"dataset must be the name or the number of a data set, found {dataset!r}")
+    named = [i for i, s in enumerate(datasets) if isinstance(dataset, str) and s.title.lower() == dataset.lower()]
+    if named:
+        return named[0]
     if not isinstance(dataset, str) or dataset.isdigit():
         if not 0 <= int(dataset) < len(datasets):
             raise ValueError(f"{path} has no data set {dataset}; it holds {listing}")
         return int(dataset)
-    matches = [i for i, s in enumerate(datasets) if s.title.lower() == dataset.lower()]
-    if not matches:
+    ends = [i for i, s in enumerate(datasets) if s.title.lower().endswith("/" + dataset.lower())]
+    if len(ends) != 1:
         raise ValueError(f"{path} has no data set {dataset!r}; it holds {listing}")
-    return matches[0]
+    return ends[0]
 
 
 def _is_image(signal: Signal) -> bool:
@@ -143,7 +153,7 @@ def describe(signal: Any) -> str:
     """
     if isinstance(signal, str | os.PathLike):
         datasets = read_all(Path(signal), lazy=True)
-        default = _choose(str(signal), datasets, None)
+        default = find_dataset(str(signal), datasets, None)
         head = f"{signal}: {len(datasets)} data set{'s' if len(datasets) > 1 else ''}"
         marks = [" (read by default)" if len(datasets) > 1 and i == default else "" for i in range(len(datasets))]
         return "\n".join(

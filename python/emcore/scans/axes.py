@@ -208,7 +208,7 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
     if candidates:
         return _rest(signal, candidates, why)
     free = [i for i, axis in enumerate(axes) if axis.size > 1] or list(range(len(axes)))
-    if signal.flagged:
+    if _flagged(signal):
         inside = [i for i, axis in enumerate(axes) if not axis.navigation]
         if len(inside) == 1 and len(axes) > 1:
             return _rest(signal, inside, "the file")
@@ -269,12 +269,12 @@ def two_signal_axes(signal: Signal, signal_axis: SignalAxis = None, name: str = 
     if len(inside) == 2:
         return _rest(signal, inside, "their names")
     inside = [i for i, axis in enumerate(axes) if not axis.navigation]
-    if signal.flagged and len(inside) == 1 and len(axes) > 2:
+    if _flagged(signal) and len(inside) == 1 and len(axes) > 2:
         raise ValueError(
             f"{name} holds a spectrum or curve of {axes[inside[0]].size} points at every position, no patterns: "
             f"a pattern has two axes; {listing(signal)}"
         )
-    if signal.flagged and len(inside) == 2:
+    if _flagged(signal) and len(inside) == 2:
         return _rest(signal, inside, "the file")
     return _rest(signal, [len(axes) - 2, len(axes) - 1], "the order of the axes", certain=False)
 
@@ -300,7 +300,7 @@ def picture_axes(signal: Signal, framed: bool = False) -> tuple[Arrangement, int
     candidates = [i for i in free if _strong(axes[i]) and axes[i].size > 1]
     lengths = [i for i in free if _spatial(axes[i]) and i not in candidates]
     inside = [i for i in free if not axes[i].navigation]
-    if not candidates and len(free) == 3 and signal.flagged and len(inside) == 1:
+    if not candidates and len(free) == 3 and _flagged(signal) and len(inside) == 1:
         candidates = inside
     if candidates and (not framed or len(free) - len(candidates) < 2):
         axis = axes[candidates[0]]
@@ -311,7 +311,7 @@ def picture_axes(signal: Signal, framed: bool = False) -> tuple[Arrangement, int
         )
     if candidates:
         planes, why = [i for i in free if i not in candidates][-2:], "what is no spectrum"
-    elif signal.flagged and len(inside) == 2:
+    elif _flagged(signal) and len(inside) == 2:
         planes, why = inside, "the file"
     elif len(lengths) == 2 and _alike(axes[lengths[0]], axes[lengths[1]]) and not _bare(signal):
         planes, why = lengths, "two spatial axes"
@@ -332,7 +332,7 @@ def scan_and_signal(signal: Signal, name: str, signal_axis: SignalAxis = None) -
     if _spectral(signal)[0] or len(axes) < 3 or (len(axes) == 3 and not _two_inside(signal)):
         return one_signal_axis(signal, name=name)
     inside = [i for i, axis in enumerate(axes) if not axis.navigation]
-    if signal.flagged and len(inside) == 1:
+    if _flagged(signal) and len(inside) == 1:
         return _rest(signal, inside, "the file")
     return two_signal_axes(signal, name=name)
 
@@ -357,7 +357,7 @@ def roles(signal: Signal) -> tuple[str, ...]:
         return (SPECTRAL,)
     if candidates:
         return tuple(SPECTRAL if i in candidates else SCAN for i in range(len(axes)))
-    if signal.flagged and len(inside) == 1:
+    if _flagged(signal) and len(inside) == 1:
         return tuple(SPECTRAL if i in inside else SCAN for i in range(len(axes)))
     if len(axes) >= 3 and (len(axes) >= 4 or _reciprocal_pair(signal)):
         arrangement = two_signal_axes(signal)
@@ -392,7 +392,7 @@ def said(signal: Signal, arrangement: Arrangement) -> tuple[str, ...]:
     axes = signal.axes
     inside = " and ".join(_spoken(axes[i]) for i in arrangement.inside)
     scan = " x ".join(str(axes[i].size) for i in arrangement.scan)
-    notes: tuple[str, ...] = (f"axes: signal along {inside}, by {arrangement.why}; scan of {scan} positions",)
+    notes: tuple[str, ...] = (f"{_SAID}{inside}, by {arrangement.why}; scan of {scan} positions",)
     sizes = [axes[i].size for i in arrangement.scan]
     short = int(np.prod([axes[i].size for i in arrangement.inside]))
     if not arrangement.why.startswith(("its", "their", "signal_axis")) and short < _SHORT and sizes:
@@ -403,6 +403,16 @@ def said(signal: Signal, arrangement: Arrangement) -> tuple[str, ...]:
                 "signal_axis= says which axis is the signal",
             )
     return notes
+
+
+def with_said(signal: Signal, arrangement: Arrangement) -> Signal:
+    """The signal with `said` among its notes; of one that was arranged before, as it is."""
+    if any(note.startswith(_SAID) for note in signal.notes):
+        return signal
+    return replace(signal, notes=(*signal.notes, *said(signal, arrangement)))
+
+
+_SAID = "axes: signal along "
 
 
 def _spoken(axis: Axis) -> str:
@@ -442,6 +452,11 @@ def _bare(signal: Signal) -> bool:
     return not signal.flagged and signal.axes == default_axes(signal.shape)
 
 
+def _flagged(signal: Signal) -> bool:
+    """Whether its maker says what is navigation: the file, or who made a signal with axes of its own."""
+    return signal.flagged or (not signal.source and not _bare(signal))
+
+
 def _colour(signal: Signal) -> int | None:
     named = [i for i, a in enumerate(signal.axes) if a.size in (3, 4) and a.name.lower() in _COLOUR_NAMES]
     return named[0] if len(named) == 1 else None
@@ -469,13 +484,13 @@ def _spectral(signal: Signal) -> tuple[list[int], str]:
     # A length in other units than two that are alike, or one that is no length, beside them.
     for kind in (TIME, ANGLE, RECIPROCAL, OTHER):
         odd = [i for i, axis in axes if kind_of(axis.units) == kind]
-        frames = signal.flagged and sum(not axis.navigation for axis in others) == 2
+        frames = _flagged(signal) and sum(not axis.navigation for axis in others) == 2
         if len(odd) == 1 and len(axes) > 1 and not frames and signal.axes[odd[0]].name.lower() not in ("frame",):
             beside = [axis for i, axis in axes if i != odd[0]]
             if all(kind_of(axis.units) in ("", LENGTH) for axis in beside) and len(beside) < 3:
                 return odd, f"its unit {signal.axes[odd[0]].units}"
     weak = [i for i, axis in axes if axis.name.lower() in _WEAK_NAMES]
-    if len(weak) == 1 and not bare and not signal.flagged:
+    if len(weak) == 1 and not bare and not _flagged(signal):
         return weak, "its name"
     lengths = [(i, axis) for i, axis in axes if kind_of(axis.units) == LENGTH]
     if len(lengths) == len(axes) == 3:
@@ -504,4 +519,4 @@ def _reciprocal_pair(signal: Signal) -> bool:
 def _two_inside(signal: Signal) -> bool:
     """Whether three axes are a series of patterns, by what is known of them."""
     inside = sum(not axis.navigation for axis in signal.axes)
-    return _reciprocal_pair(signal) or (signal.flagged and inside == 2)
+    return _reciprocal_pair(signal) or (_flagged(signal) and inside == 2)

@@ -1,23 +1,34 @@
 """Signals that were taken on one scan: checked to be so, their scan axes first, as one row for each position."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.signals import Signal, default_axes
-from emcore.core.validation import as_pixels, check_magnitude
-from emcore.io.read import as_signal
-from emcore.io.registry import read_all
+from emcore.core.signals import Axis, Signal, default_axes
+from emcore.core.validation import as_pixels, check_count, check_magnitude
+from emcore.scans.axes import SignalAxis, said, scan_and_signal, scan_first
+from emcore.scans.choosing import measurement
+from emcore.scans.images import plane_axes
 
 
-def on_one_grid(signals: Sequence[Any]) -> list[Signal]:
+def on_one_grid(
+    signals: Sequence[Any],
+    signal_axis: Sequence[SignalAxis] | None = None,
+    dataset: Sequence[str | int | None] | None = None,
+) -> list[Signal]:
     """Signals with navigation axes before the others, on one scan grid.
+
+    Parameters
+    ----------
+    signals : sequence of array-like, Signal, HyperSpy signal or path
+        Of a file with several data sets the largest that has something at every position.
+    signal_axis, dataset : sequence, optional
+        Of each signal, which axis is the signal's (two of patterns), and which data set of a file; None for what is
+        found by itself.
 
     Raises
     ------
@@ -28,7 +39,15 @@ def on_one_grid(signals: Sequence[Any]) -> list[Signal]:
         raise TypeError("signals must be a list of signals, one for each detector, for example [diffraction, eds]")
     if not signals:
         raise ValueError("signals is empty: give one signal for each detector")
-    on_grid = [_with_scan(_read(signal), i, hasattr(signal, "axes_manager")) for i, signal in enumerate(signals)]
+    axes = list(signal_axis or [None] * len(signals))
+    numbers = list(dataset or [None] * len(signals))
+    for text, count in (("signal_axis", len(axes)), ("dataset", len(numbers))):
+        if count != len(signals):
+            raise ValueError(f"{text} has {count} entries for {len(signals)} signals: give one for each, or None")
+    on_grid = [
+        _with_scan(measurement(signal, suits_scan, number), i, axis)
+        for i, (signal, axis, number) in enumerate(zip(signals, axes, numbers, strict=True))
+    ]
     grids = [tuple(axis.size for axis in signal.axes if axis.navigation) for signal in on_grid]
     if len(set(grids)) > 1:
         sizes = [" x ".join(map(str, grid)) for grid in grids]
@@ -37,13 +56,22 @@ def on_one_grid(signals: Sequence[Any]) -> list[Signal]:
     return on_grid
 
 
-def _read(signal: Any) -> Signal:
-    """A signal; of a file with several data sets the largest that has something at every position, not a picture."""
-    if not isinstance(signal, str | os.PathLike):
-        return as_signal(signal)
-    datasets = read_all(Path(signal))
-    scans = [each for each in datasets if len(each.shape) > 2 or any(axis.navigation for axis in each.axes)]
-    return max(scans or datasets, key=lambda each: each.data.size)
+def suits_scan(signal: Signal) -> int:
+    """How well a data set has something at every position of a scan: 0 is a picture or a spectrum.
+
+    Examples
+    --------
+    >>> from emcore.io.read import as_signal
+    >>> suits_scan(as_signal(np.zeros((3, 4, 9)))), suits_scan(as_signal(np.zeros(9)))
+    (2, 0)
+    """
+    if signal.dtype.kind not in "biuf":
+        return 0
+    try:
+        arrangement = scan_and_signal(signal, signal.name)
+    except ValueError:
+        return 0
+    return 2 if arrangement.certain or len(signal.axes) > 2 else 1
 
 
 def as_matrices(signals: Sequence[Signal]) -> tuple[tuple[int, ...], list[NDArray[Any]], list[str]]:
@@ -64,24 +92,82 @@ def _name(signal: Signal, index: int) -> str:
     return signal.title or (signal.name if signal.source else f"signal {index}")
 
 
-def _with_scan(signal: Signal, index: int, trusted: bool) -> Signal:
-    """The same with its scan axes named; what a bare array does not say of its axes is taken from their order."""
-    axes = list(signal.axes)
-    has_axes = trusted or signal.axes != default_axes(signal.shape)
-    count = sum(axis.navigation for axis in axes) if has_axes else min(2, len(axes) - 1)
-    if not 0 < count < len(axes):
-        raise ValueError(
-            f"{_name(signal, index)} has shape {signal.shape}: a signal at every scan position is needed, (y, x, ...)"
-        )
-    if not all(axis.navigation for axis in axes[:count]) and has_axes:
-        raise ValueError(f"{_name(signal, index)} has its scan axes not first: transpose it to (y, x, ...)")
-    scan = {1: ["position"], 2: ["y", "x"]}.get(count, [axis.name for axis in axes[:count]])
-    inside = [axis.name for axis in axes[count:]]
-    if not has_axes:
-        inside = {1: ["channel"], 2: ["ky", "kx"]}.get(len(inside), inside)
-    named = tuple(
-        replace(axis, name=name, navigation=i < count)
-        for i, (axis, name) in enumerate(zip(axes, [*scan, *inside], strict=True))
-    )
-    data = signal.data if isinstance(signal.data, np.ndarray) else np.asarray(signal.data)
-    return replace(signal, data=data, axes=named)
+def _with_scan(signal: Signal, index: int, signal_axis: SignalAxis) -> Signal:
+    """The same with its scan axes first and named."""
+    name = _name(signal, index)
+    arrangement = scan_and_signal(signal, name, signal_axis)
+    notes = tuple(f"{name}: {note}" for note in said(signal, arrangement))
+    ordered = scan_first(replace(signal, notes=(*signal.notes, *notes)), arrangement, name)
+    ordered = without_single_axes(ordered)
+    count = sum(axis.navigation for axis in ordered.axes)
+    inside = list(ordered.axes[count:])
+    if len(inside) == 2:
+        named = plane_axes(inside, ("ky", "kx"))
+        inside = inside if signal.axes != default_axes(signal.shape) else list(named)
+    elif signal.axes == default_axes(signal.shape):
+        inside = [replace(inside[0], name="channel")]
+    data = ordered.data if isinstance(ordered.data, np.ndarray) else np.asarray(ordered.data)
+    return replace(ordered, data=data, axes=(*scan_axes(ordered.axes[:count]), *inside))
+
+
+def scan_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """The axes of a scan as they are called: position, or y and x in one unit.
+
+    Examples
+    --------
+    >>> [axis.name for axis in scan_axes([Axis("height", 4), Axis("width", 5)])]
+    ['y', 'x']
+    """
+    if len(axes) == 2:
+        return tuple(replace(axis, navigation=True) for axis in plane_axes(axes))
+    names = ["position"] if len(axes) == 1 else [axis.name or f"axis_{i}" for i, axis in enumerate(axes)]
+    return tuple(replace(axis, name=text, navigation=True) for axis, text in zip(axes, names, strict=True))
+
+
+def without_single_axes(signal: Signal) -> Signal:
+    """Without scan axes of a single point, as long as there are more than two.
+
+    Examples
+    --------
+    >>> axes = tuple(Axis(f"a{i}", n, navigation=i < 4) for i, n in enumerate((1, 1, 3, 4, 9)))
+    >>> without_single_axes(Signal(np.zeros((1, 1, 3, 4, 9)), axes)).shape
+    (3, 4, 9)
+    """
+    data, axes = signal.data, list(signal.axes)
+    for i in reversed(range(len(axes))):
+        if axes[i].navigation and axes[i].size == 1 and sum(axis.navigation for axis in axes) > 2:
+            data, _ = data.reshape(data.shape[:i] + data.shape[i + 1 :]), axes.pop(i)
+    return replace(signal, data=data, axes=tuple(axes))
+
+
+def in_scan_shape(signal: Signal, scan_shape: tuple[int, int] | None, name: str, what: str = "positions") -> Signal:
+    """The signal with its positions, scan axes first, in lines and positions in each.
+
+    Raises
+    ------
+    ValueError
+        If there is another number of positions.
+
+    Examples
+    --------
+    >>> series = Signal(np.zeros((6, 9)), (Axis("position", 6, navigation=True), Axis("energy", 9, units="eV")))
+    >>> in_scan_shape(series, (2, 3), "spectra").shape
+    (2, 3, 9)
+    """
+    if scan_shape is None:
+        return signal
+    sides = scan_shape if isinstance(scan_shape, tuple | list | np.ndarray) else ()
+    if len(sides) != 2:
+        raise ValueError(f"scan_shape={scan_shape!r}: give lines and positions in each, for example (32, 64)")
+    shape = check_count(sides[0], "scan_shape[0]", 1), check_count(sides[1], "scan_shape[1]", 1)
+    scan = [axis for axis in signal.axes if axis.navigation]
+    inside = signal.axes[len(scan) :]
+    count = math.prod(axis.size for axis in scan)
+    if math.prod(shape) != count:
+        raise ValueError(f"scan_shape={shape} does not fit: {name} holds {count} {what}")
+    if tuple(axis.size for axis in scan) == shape:
+        return signal
+    if not hasattr(signal.data, "reshape"):
+        raise ValueError(f"scan_shape={shape} reshapes {name}, which is left in the file: allow more memory")
+    axes = (Axis("y", shape[0], navigation=True), Axis("x", shape[1], navigation=True), *inside)
+    return replace(signal, data=signal.data.reshape(*shape, *(axis.size for axis in inside)), axes=axes)

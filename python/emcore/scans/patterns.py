@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from emcore.core.documentation import documented
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import as_pixels, check_count, check_magnitude
+from emcore.core.validation import as_pixels, check_magnitude
 from emcore.io.convert import computed
-from emcore.io.read import as_signal, read
+from emcore.io.read import as_signal
 from emcore.io.registry import is_mapped, read_all
+from emcore.scans.axes import SignalAxis, said, scan_first, two_signal_axes
+from emcore.scans.choosing import measurement
+from emcore.scans.grids import in_scan_shape
+from emcore.scans.images import plane_axes
 
 # What is prepared of patterns is in single precision, and so are its squares.
 _LARGEST = 1e15
@@ -106,16 +110,35 @@ def read_patterns(path: "str | os.PathLike[str]", dataset: str | int | None = No
     FileNotFoundError, ValueError, ImportError
         See `emcore.read`.
     """
-    path = Path(path)
-    lazy = is_mapped(path)
-    if dataset is not None:
-        return read(path, lazy, dataset)
-    datasets = read_all(path, lazy)
-    return max(datasets, key=lambda signal: (min(len(signal.axes), 4), signal.data.size))
+    return measurement(Path(path), suits_patterns, dataset, lambda file: read_all(file, is_mapped(file)))
+
+
+def suits_patterns(signal: Signal) -> int:
+    """How well a data set is a scan of patterns: 2 with two axes of scan, 1 a series of pictures, 0 not at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> suits_patterns(as_signal(np.zeros((2, 2, 8, 8)))), suits_patterns(as_signal(np.zeros((8, 8))))
+    (2, 0)
+    """
+    if signal.dtype.kind not in "biuf":
+        return 0
+    try:
+        arrangement = two_signal_axes(signal)
+    except ValueError:
+        return 0
+    return min(len(arrangement.scan), 2)
 
 
 @documented()
-def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> tuple[Signal, tuple[str, ...]]:
+def select_patterns(
+    signal: Any,
+    scan_shape: tuple[int, int] | None = None,
+    *,
+    signal_axis: SignalAxis = None,
+    dataset: str | int | None = None,
+) -> tuple[Signal, tuple[str, ...]]:
     """The scan of patterns in a signal, and what was done to get it.
 
     Parameters
@@ -124,6 +147,10 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
         Two axes of scan and two of a pattern; or patterns one after another, which become one line. Of a path what
         `read_patterns` finds there.
     %(scan_shape)s
+    signal_axis : (int or str, int or str), optional
+        The two axes of a pattern, by number or name; default: see `emcore.scans.axes`.
+    dataset : str or int, optional
+        Which data set of a file.
 
     Returns
     -------
@@ -141,54 +168,33 @@ def select_patterns(signal: Any, scan_shape: tuple[int, int] | None = None) -> t
     >>> import numpy as np
     >>> from emcore.scans.patterns import select_patterns
     >>> scan, notes = select_patterns(np.zeros((6, 16, 16)), scan_shape=(2, 3))
-    >>> scan.shape, [axis.name for axis in scan.axes], notes
-    ((2, 3, 16, 16), ['y', 'x', 'ky', 'kx'], ())
+    >>> scan.shape, [axis.name for axis in scan.axes]
+    ((2, 3, 16, 16), ['y', 'x', 'ky', 'kx'])
     """
-    signal = read_patterns(signal) if isinstance(signal, str | os.PathLike) else as_signal(signal)
+    path = isinstance(signal, str | os.PathLike)
+    signal = read_patterns(signal, dataset) if path else measurement(signal, suits_patterns, dataset)
     data, axes = computed(signal, signal.data), list(signal.axes)
     for i in reversed(range(len(axes))):  # axes of one point say nothing
         if axes[i].size == 1 and len(axes) > 4:
             data, _ = data.reshape(data.shape[:i] + data.shape[i + 1 :]), axes.pop(i)
-    inside = [i for i, axis in enumerate(axes) if not axis.navigation]
-    if len(inside) == 1 and len(axes) > 2:
-        raise ValueError(
-            f"{signal.name} holds a spectrum or curve of {axes[inside[0]].size} points at every position, no patterns: "
-            "a pattern has two axes"
-        )
-    if len(axes) < 3:
-        raise ValueError(f"{signal.name} has shape {signal.shape}: one picture is no scan, (y, x, ky, kx) is needed")
-    if len(inside) != 2:  # nothing tells patterns from positions: the last two axes are the pattern
-        inside = [len(axes) - 2, len(axes) - 1]
-    positions = [i for i in range(len(axes)) if i not in inside]
+    signal = replace(signal, data=data, axes=tuple(axes))
+    arrangement = two_signal_axes(signal, signal_axis, signal.name)
+    positions = arrangement.scan
     if len(positions) > 2:
         raise ValueError(
             f"{signal.name} has shape {signal.shape}, {len(positions)} axes of positions. A scan has two: "
             "give one of them, for example data[0]"
         )
-    order = [*positions, *inside]
-    data, axes = (data if order == sorted(order) else data.transpose(order)), [axes[i] for i in order]
-    notes: tuple[str, ...] = ()
+    notes = said(signal, arrangement)
+    ordered = scan_first(signal, arrangement, signal.name)
+    data, axes = ordered.data, list(ordered.axes)
     count = data.size // max(data.shape[-1] * data.shape[-2], 1)
     if scan_shape is not None:
-        lines, width = _lines_and_width(scan_shape)
-        if lines * width != count:
-            raise ValueError(f"scan_shape={lines, width} does not fit: {signal.name} holds {count} patterns")
-        data = data.reshape(lines, width, *data.shape[-2:])
-        scan = [Axis("y", lines), Axis("x", width)] if len(axes) == 3 or axes[0].size != lines else axes[:2]
-        axes = [*scan, *axes[-2:]]
+        ordered = in_scan_shape(ordered, scan_shape, signal.name, "patterns")
+        data, axes = ordered.data, list(ordered.axes)
     elif len(axes) == 3:
-        notes = (f"{count} patterns in one series were taken as one line: scan_shape=(y, x) makes more of them",)
+        notes += (f"{count} patterns in one series were taken as one line: scan_shape=(y, x) makes more of them",)
         data = data.reshape(1, *data.shape)
         axes = [Axis("y", 1, axes[0].scale, 0.0, axes[0].units), *axes]
-    named = tuple(
-        replace(axis, name=name, navigation=i < 2) if axis.calibrated else Axis(name, axis.size, navigation=i < 2)
-        for i, (name, axis) in enumerate(zip(("y", "x", "ky", "kx"), axes, strict=True))
-    )
-    return replace(signal, data=data, axes=named), notes
-
-
-def _lines_and_width(scan_shape: Any) -> tuple[int, int]:
-    sides = scan_shape if isinstance(scan_shape, tuple | list | np.ndarray) else ()
-    if len(sides) != 2:
-        raise ValueError(f"scan_shape={scan_shape!r}: give lines and positions in each, for example (32, 64)")
-    return check_count(sides[0], "scan_shape[0]", 1), check_count(sides[1], "scan_shape[1]", 1)
+    scan = tuple(replace(axis, navigation=True) for axis in plane_axes(axes[:2]))
+    return replace(signal, data=data, axes=(*scan, *plane_axes(axes[2:], ("ky", "kx"))), flagged=True), notes

@@ -1,27 +1,22 @@
 """A spectrum image: what of a signal is scan and what is spectrum, which channels and which positions count."""
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.core.signals import Axis, Signal, default_axes
-from emcore.core.units import ENERGIES
+from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, as_pixels, check_finite
-from emcore.io.formats.rosetta import from_rosetta
-from emcore.io.read import as_signal
 from emcore.methods.preprocessing import sums_of
 from emcore.outofcore.checkpoint import Job, step
 from emcore.outofcore.moments import check_values, row_and_column_sums
 from emcore.outofcore.sources import Source
-from emcore.scans.spectrum_rows import is_outside, loaded, read_within, rows_outside
+from emcore.scans.spectra import as_spectrum_image
+from emcore.scans.spectrum_rows import is_outside, loaded, rows_outside
 
-_NAMES = ("energy", "energy loss", "eloss", "e", "channel", "spectrum", "signal")
 # A scan position with less than this part of the counts of a bright one is vacuum.
 _VACUUM = 0.1
 # Counts around 0 are no X-rays: as far as this in eV a strobe may lie from 0, and reach.
@@ -84,113 +79,6 @@ class SpectrumImage:
         return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
 
 
-def as_spectrum_image(obj: Any, name: str = "spectrum_image", memory: int | str | None = None) -> Signal:
-    """A signal with its energy axis last.
-
-    Parameters
-    ----------
-    obj : array-like, Signal, HyperSpy signal, dictionary of RosettaSciIO or path
-        The energy is the axis in eV or keV, else the one called so, else the only one that is no scan axis, else the
-        last. Of a file with several data sets the largest with a spectrum at every position; a vector in it as long as
-        one axis says where the channels lie. What is stored is neither copied nor converted.
-    name : str
-        The argument's name, for the message.
-    memory : int or str, optional
-        What a file holds is left there if it is larger; default 1 GiB.
-
-    Returns
-    -------
-    Signal
-        The scan axes are named y and x, or position; the energy is "energy" where it is calibrated, "channel" where
-        nothing is known of it.
-
-    Raises
-    ------
-    ValueError
-        If there is no spectrum at several positions.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.core.signals import Axis, Signal
-    >>> from emcore.scans.spectrum_images import as_spectrum_image
-    >>> axes = (Axis("E", 50, 0.01, 0.0, "keV"), Axis("y", 3), Axis("x", 4))
-    >>> as_spectrum_image(Signal(np.zeros((50, 3, 4)), axes)).axes[-1]
-    Axis(name='energy', size=50, scale=10.0, offset=0.0, units='eV', navigation=False)
-    """
-    signal = _read(obj, memory)
-    axes = list(signal.axes)
-    if len(axes) < 2:
-        raise ValueError(f"{name} has shape {signal.shape}: a spectrum at every position is needed, (y, x, channels)")
-    at = _energy_axis(signal)
-    data = signal.data
-    order = [*(i for i in range(len(axes)) if i != at), at]
-    if at != len(axes) - 1:
-        if not hasattr(data, "transpose"):
-            raise ValueError(f"{name} has its energy along axis {at} of {len(axes)}: store it along the last axis")
-        data = data.transpose(order)
-    scan = [axes[i] for i in order[:-1]]
-    names = {1: ["position"], 2: ["y", "x"]}.get(len(scan), [axis.name or f"axis_{i}" for i, axis in enumerate(scan)])
-    named = tuple(replace(axis, name=text, navigation=True) for axis, text in zip(scan, names, strict=True))
-    energy = replace(axes[at], navigation=False)
-    factor = ENERGIES.get(energy.units)
-    if factor is None:
-        energy = replace(energy, name="channel" if energy.units == "px" else energy.name)
-    else:
-        scale, offset = (float(f"{value * factor:.12g}") for value in (energy.scale, energy.offset))
-        energy = replace(energy, name="energy", scale=scale, offset=offset, units="eV")
-    return replace(signal, data=data, axes=(*named, energy))
-
-
-def _read(obj: Any, memory: Any) -> Signal:
-    if isinstance(obj, Signal):
-        return obj
-    if isinstance(obj, dict) and "data" in obj and "axes" in obj:
-        return from_rosetta(obj)
-    if not isinstance(obj, str | os.PathLike):
-        stored = hasattr(obj, "shape") and hasattr(obj, "dtype") and not isinstance(obj, np.ndarray)
-        if stored and not hasattr(obj, "axes_manager") and not hasattr(obj, "dask") and len(obj.shape) > 1:
-            return Signal(obj, default_axes(tuple(obj.shape)))  # left where it is
-        return as_signal(obj)
-    path = Path(obj)
-    datasets = read_within(path, memory)
-    if not datasets:
-        raise ValueError(f"{path} holds no numbers")
-    signal = max(datasets, key=lambda each: (_has_spectra(each), math.prod(each.shape)))
-    vectors = [each for each in datasets if len(each.shape) == 1 and each.shape[0] in signal.shape]
-    if len(vectors) == 1 and not any(axis.units in ENERGIES for axis in signal.axes):
-        return _placed(signal, vectors[0])
-    return signal
-
-
-def _has_spectra(signal: Signal) -> bool:
-    """Whether it may hold a spectrum at every position: no picture, no colour."""
-    if len(signal.axes) < 2 or any(axis.name == "colour" for axis in signal.axes):
-        return False
-    return len(signal.axes) > 2 or any(axis.navigation for axis in signal.axes)
-
-
-def _placed(signal: Signal, along: Signal) -> Signal:
-    """The signal with the axis of that length where the vector says; that it is energy, its name or its values tell."""
-    values = np.asarray(along.data, dtype=np.float64)
-    step = float(values[-1] - values[0]) / max(len(values) - 1, 1)
-    if not (step > 0 and np.allclose(np.diff(values), step, rtol=1e-3, atol=0)):
-        return signal
-    units = next((unit for unit in ENERGIES if along.title.lower().endswith(unit.lower())), "")
-    at = max(i for i, size in enumerate(signal.shape) if size == len(values))
-    placed = Axis("energy", len(values), step, float(values[0]), units)
-    axes = tuple(placed if i == at else replace(axis, navigation=True) for i, axis in enumerate(signal.axes))
-    return replace(signal, axes=axes)
-
-
-def _energy_axis(signal: Signal) -> int:
-    axes = signal.axes
-    by_unit = [i for i, axis in enumerate(axes) if axis.units in ENERGIES]
-    by_name = [i for i, axis in enumerate(axes) if axis.name.lower() in _NAMES]
-    inside = [i for i, axis in enumerate(axes) if not axis.navigation]
-    return next((candidates[0] for candidates in (by_unit, by_name, inside) if len(candidates) == 1), len(axes) - 1)
-
-
 def select(
     obj: Any,
     navigation_mask: ArrayLike | str | None = None,
@@ -208,7 +96,7 @@ def select(
     navigation_mask : array-like of bool, shape of the scan, or "vacuum", optional
         True for positions to leave out.
     signal_range : (float, float), optional
-        First and last energy, in eV; where the energy is not calibrated as its axis counts it, by default in channels.
+        First and last energy, in eV; of another quantity as its axis counts it, where nothing is known in channels.
         Default: all, without a strobe at 0.
     name : str
     memory : int or str, optional
@@ -253,12 +141,11 @@ def select(
     if wanted is None:
         first, last = _without_strobe(signal, out_of_core, memory, job), energy.size
         if first:
-            start = energy.offset + first * energy.scale
+            start = energy.values[first]
             notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
     else:
         first, last = _range(energy, *wanted)
-    energies = replace(energy, size=last - first, offset=float(f"{energy.offset + first * energy.scale:.12g}"))
-    image = SpectrumImage(signal, energies, slice(first, last), None, notes, job=job)
+    image = SpectrumImage(signal, energy.crop(first, last), slice(first, last), None, notes, job=job)
     if out_of_core and (whole or isinstance(navigation_mask, str)):
         source = rows_outside(signal, image.channels, name, memory, job)
         _check_values(lambda: check_values(source, None, nonnegative=True), name)
@@ -302,8 +189,10 @@ def check_range(signal_range: Any) -> tuple[float, float] | None:
 def _range(energy: Axis, low: float, high: float) -> tuple[int, int]:
     inside = np.flatnonzero((energy.values >= low) & (energy.values <= high))
     if len(inside) < 2:
-        ends = f"{energy.values[0]:.6g} to {energy.values[-1]:.6g} {energy.units}"
-        raise ValueError(f"signal_range={low:g}, {high:g} holds {len(inside)} channels; the energies are {ends}")
+        ends = f"{energy.values.min():.6g} to {energy.values.max():.6g} {energy.units if energy.calibrated else ''}"
+        raise ValueError(
+            f"signal_range={low:g}, {high:g} holds {len(inside)} channels; the {energy.name} axis is {ends.rstrip()}"
+        )
     return int(inside[0]), int(inside[-1]) + 1
 
 

@@ -32,6 +32,7 @@ from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.noise import count_above_noise
 from emcore.methods.selection.rules import RankChoice
 from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
+from emcore.scans.axes import SignalAxis
 from emcore.scans.grids import on_one_grid
 from emcore.scans.merging import MergedSignals, merge_signals
 
@@ -54,6 +55,8 @@ def correlate(
     components: int | str = "threshold",
     threshold: float = 0.5,
     m: float | None = None,
+    signal_axis: Sequence[SignalAxis] | None = None,
+    dataset: Sequence[str | int | None] | None = None,
     random_state: int = 0,
 ) -> FuzzyClustering:
     """Find the phases of a scan from two or more signals taken at the same positions.
@@ -77,6 +80,11 @@ def correlate(
         In [0, 1]: positions with a larger membership make up the mean signals of a cluster.
     m : float, optional
         Fuzziness, above 1; default 1 + 2/p for p components, at most 2.
+    signal_axis : sequence, optional
+        For each signal the axis along which it lies, by number or name, the two of a pattern, or None for what the
+        axes' units, names and flags say.
+    dataset : sequence of str, int or None, optional
+        For each signal which data set of its file, by name or number as `emcore.describe` lists them.
     random_state : int, default 0
         Seed of the PCA and of the starts of clustering.
 
@@ -112,7 +120,7 @@ def correlate(
     Co/Fe 0.282, truth 0.277
     """
     started = time.perf_counter()
-    on_grid = on_one_grid(signals)
+    on_grid = on_one_grid(signals, signal_axis, dataset)
     if len(on_grid) < 2:
         raise ValueError(
             "signals holds one signal; two or more are correlated, for one there is emcore.GustafsonKessel"
@@ -302,4 +310,5 @@ def _provenance(
     done: dict[str, Any] = {"elapsed": elapsed, "threads": threads, "notes": notes}
     records = [Provenance.record("correlate", parameters, signal, **done) for signal in signals]
     names, hashes = (" + ".join(getattr(r, key) for r in records) for key in ("input_name", "input_sha256"))
-    return replace(records[0], input_name=names, input_sha256=hashes)
+    said = tuple(dict.fromkeys(note for record in records for note in record.notes))
+    return replace(records[0], input_name=names, input_sha256=hashes, notes=said)

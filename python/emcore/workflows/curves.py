@@ -6,7 +6,6 @@ straight, the conductance: the slope by least squares.
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,32 +13,39 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
+from emcore.core.documentation import documented
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, as_pixels, check_count, check_finite, check_magnitude, check_option
-from emcore.io.registry import read_all
 from emcore.methods.groups import group_slopes, group_statistics, mean_moduli
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare
 from emcore.methods.selection.clusters import choose_n_clusters
 from emcore.results.clustering import Clustering
-from emcore.scans.grids import on_one_grid
+from emcore.scans.spectra import as_spectrum_image
+from emcore.scans.spectrum_rows import loaded
 
 NORMALIZATIONS = ("max", "l2")
 # A mean curve of which a line explains so much is called straight.
 STRAIGHT = 0.99
 PERCENTILES = (0.05, 0.95)
 _STARTS = 10
+# Curves are held in memory, however many.
+_ALL = 1 << 62
 # As many groups are tried at most.
 _MOST = 10
 
 
+@documented()
 def cluster_curves(
     curves: Any,
     n_clusters: int | str = "auto",
     *,
     x: ArrayLike | None = None,
     normalize: str | None = None,
+    signal_axis: int | str | None = None,
+    scan_shape: tuple[int, int] | None = None,
+    dataset: str | int | None = None,
     random_state: int = 0,
 ) -> Clustering:
     """Group the positions of a scan by their curves.
@@ -56,6 +62,9 @@ def cluster_curves(
     normalize : {"max", "l2"}, optional
         What each curve is divided by before clustering, its largest modulus or its Euclidean norm, so that shapes alone
         count. By default curves are clustered as they are. The mean curves are always of the measured ones.
+    %(signal_axis)s
+    %(scan_shape)s
+    %(dataset)s
     random_state : int, default 0
         Seed of the starts.
 
@@ -84,7 +93,7 @@ def cluster_curves(
     (array([1.02,  nan,  nan]), array([1.  , 0.97, 0.68]))
     """
     started = time.perf_counter()
-    signal, along = _read(curves)
+    signal = _read(curves, signal_axis, scan_shape, dataset)
     option = None if normalize is None else check_option(normalize, NORMALIZATIONS, "normalize")
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     data = as_pixels(signal.data, "curves", (2, 3))
@@ -94,7 +103,7 @@ def cluster_curves(
     if points < 2:
         raise ValueError(f"curves have shape {data.shape}: a curve needs at least 2 points, along the last axis")
     rows = data.reshape(-1, points)
-    axis, places = _curve_axis(signal.axes[-1], along, x)
+    axis, places = _curve_axis(signal.axes[-1], x)
     mean, variance = mean_and_variance(rows)
     if not (variance > (1e-12 * mean) ** 2).any():
         raise ValueError(f"curves are all the same, {len(rows)} of them: there is nothing to tell apart")
@@ -143,36 +152,28 @@ def cluster_curves(
     )
 
 
-def _read(curves: Any) -> tuple[Signal, Signal | None]:
-    """The curves, and what else in their file is as long as one of them."""
-    if not isinstance(curves, str | Path):
-        return on_one_grid([curves])[0], None
-    datasets = [signal for signal in read_all(Path(curves)) if signal.dtype.kind in "biuf"]
-    stacks = [signal for signal in datasets if len(signal.shape) in (2, 3)]
-    if not stacks:
-        raise ValueError(f"{curves} holds no curves: an array (y, x, points) or (n, points) is needed")
-    signal = max(stacks, key=lambda each: each.data.size)
-    vectors = [each for each in datasets if each.shape == signal.shape[-1:]]
-    return on_one_grid([signal])[0], vectors[0] if len(vectors) == 1 else None
+def _read(
+    curves: Any, signal_axis: int | str | None, scan_shape: tuple[int, int] | None, dataset: str | int | None
+) -> Signal:
+    """The curves, along the last axis, with the points of that axis where the file says them."""
+    signal = as_spectrum_image(
+        curves, "curves", memory=_ALL, signal_axis=signal_axis, scan_shape=scan_shape, dataset=dataset
+    )
+    return loaded(signal)
 
 
-def _curve_axis(axis: Axis, along: Signal | None, x: ArrayLike | None) -> tuple[Axis, Floats]:
+def _curve_axis(axis: Axis, x: ArrayLike | None) -> tuple[Axis, Floats]:
     """The axis of a curve, and its values, which need not be evenly spaced."""
-    if x is None and along is None:
+    if x is None:
         return (axis if axis.calibrated or axis.name != "channel" else replace(axis, name="point")), axis.values
-    values = as_pixels(along.data if x is None and along is not None else x, "x", 1)
+    values = as_pixels(x, "x", 1)
     check_finite(values, "x")
     places = values.astype(np.float64)
     if places.shape != (axis.size,):
         raise ValueError(f"x has {places.size} values; one for each of the {axis.size} points of a curve is needed")
     if places.min() == places.max():
         raise ValueError(f"x is constant, every value is {places[0]:g}")
-    name = along.title if x is None and along is not None else "x"
-    step = float(places[-1] - places[0]) / (axis.size - 1)
-    even = step != 0 and np.allclose(np.diff(places), step, rtol=1e-3, atol=0)
-    if not even:
-        return Axis("point", axis.size), places
-    return Axis(name, axis.size, step, float(places[0]), ""), places
+    return Axis.from_values("x", places, ""), places
 
 
 def _number(prepared: PreparedRows, n_clusters: int | str, seed: int) -> tuple[int, str, str]:

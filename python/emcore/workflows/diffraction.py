@@ -30,6 +30,7 @@ from emcore.methods.selection.components import n_components
 from emcore.methods.selection.rules import RankChoice
 from emcore.methods.superpixels.slic import label_means
 from emcore.results.clustering import Clustering
+from emcore.scans.axes import SignalAxis
 from emcore.scans.detectors import disc, masked_beam, sum_by_label, virtual_images
 from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
 
@@ -52,6 +53,8 @@ def cluster_diffraction(
     normalize: str = "sum",
     reduce: int | str | None = None,
     scan_shape: tuple[int, int] | None = None,
+    signal_axis: SignalAxis = None,
+    dataset: str | int | None = None,
     random_state: int = 0,
 ) -> Clustering:
     """Group the positions of a scan by their diffraction patterns.
@@ -71,6 +74,8 @@ def cluster_diffraction(
         Cluster so many principal components of the prepared patterns, or as many as stand apart (rule "elbow"), instead
         of all pixels.
     %(scan_shape)s
+    %(pattern_axes)s
+    %(dataset)s
     random_state : int, default 0
 
     Returns
@@ -96,7 +101,7 @@ def cluster_diffraction(
     ((3, 64, 64), True)
     """
     started = time.perf_counter()
-    scan, notes = select_patterns(patterns, scan_shape)
+    scan, notes = select_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset)
     normalize = check_option(normalize, NORMALIZATIONS, "normalize")
     matrix = as_pattern_rows(scan)
     count = len(matrix.rows)

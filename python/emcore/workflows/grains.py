@@ -25,6 +25,7 @@ from emcore.methods.preprocessing import Recipe, prepare
 from emcore.methods.superpixels.choices import choose_correlation, extent, segment_side
 from emcore.methods.superpixels.slic import label_means, merge_similar, merged_to, slic
 from emcore.results.segmentation import Segmentation, equivalent_diameter
+from emcore.scans.axes import SignalAxis
 from emcore.scans.detectors import disc, masked_beam
 from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
 
@@ -46,6 +47,8 @@ def segment_grains(
     min_correlation: float | str = "auto",
     compactness: float = 0.3,
     scan_shape: tuple[int, int] | None = None,
+    signal_axis: SignalAxis = None,
+    dataset: str | int | None = None,
 ) -> Segmentation:
     """Find the grains of a scan of diffraction patterns, and the mean pattern of each.
 
@@ -67,6 +70,8 @@ def segment_grains(
     compactness : float, default 0.3
         Of segments, see `emcore.slic`.
     %(scan_shape)s
+    %(pattern_axes)s
+    %(dataset)s
 
     Returns
     -------
@@ -91,7 +96,7 @@ def segment_grains(
     ((6, 64, 64), True)
     """
     started = time.perf_counter()
-    scan, notes = select_patterns(patterns, scan_shape)
+    scan, notes = select_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset)
     matrix = as_pattern_rows(scan)
     check_option(detector_pixels, PIXELS, "detector_pixels")
     keep = check_number(keep, "keep", 0, 1)

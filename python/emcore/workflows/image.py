@@ -17,8 +17,6 @@ from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis
 from emcore.core.validation import as_image, check_count, check_option
-from emcore.io.convert import select_image
-from emcore.io.read import as_signal
 from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
@@ -36,6 +34,8 @@ from emcore.methods.selection.components import RULES
 from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.rules import RankChoice
 from emcore.results.image_analysis import ImageAnalysis
+from emcore.scans.choosing import measurement
+from emcore.scans.images import select_image, suits_image
 
 SMALLEST_WINDOW = 8
 # The rules look at the first 20 components and the one after.
@@ -53,6 +53,7 @@ def analyze_image(
     n_components: int | str = "auto",
     *,
     rule: str | None = None,
+    dataset: str | int | None = None,
     frame: int | tuple[int, ...] | None = None,
     include_info_bar: bool = False,
     random_state: int = 0,
@@ -72,8 +73,11 @@ def analyze_image(
         How many components; "auto" leaves it to `rule`.
     rule : {"gap", "elbow", "jany", "threshold", "broken-stick"}, optional
         Rule of `emcore.n_components` for "auto", default "gap".
+    dataset : str or int, optional
+        Which data set of a file that holds several, by its name or number; see `emcore.describe`. Default: the largest
+        single picture, else the largest stack.
     frame : int or tuple of int, optional
-        Which image of a stack, counted from 0.
+        Which image of a stack, counted from 0; also which channel of a spectrum image.
     include_info_bar : bool, default False
         Analyse an information bar below the picture, too, as electron microscopes write it. By default it is left out,
         which the result says.
@@ -103,8 +107,8 @@ def analyze_image(
     (2, [np.float64(7.0), np.float64(12.0)])
     """
     started = time.perf_counter()
-    measurement = as_signal(image)
-    selected, notes = select_image(measurement, frame)
+    found = measurement(image, suits_image, dataset)
+    selected, notes = select_image(found, frame)
     pixels = as_image(selected.data, "image")
     window = check_count(window, "window", SMALLEST_WINDOW)
     bar = 0 if include_info_bar else info_bar_height(pixels)
@@ -148,6 +152,7 @@ def analyze_image(
         "step": step,
         "n_components": n_components,
         "rule": rule,
+        "dataset": dataset,
         "frame": frame,
         "include_info_bar": include_info_bar,
         "random_state": random_state,
@@ -170,7 +175,7 @@ def analyze_image(
         reason=choice.reason,
         image=replace(selected, data=pixels, axes=axes),
         provenance=Provenance.record(
-            "analyze_image", parameters, measurement, elapsed=elapsed, threads=get_num_threads(), notes=notes
+            "analyze_image", parameters, found, elapsed=elapsed, threads=get_num_threads(), notes=notes
         ),
     )
 

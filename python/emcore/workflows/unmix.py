@@ -34,7 +34,8 @@ from emcore.methods.unmixing.joining import ANGLE, Joint
 from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.sources import Source
 from emcore.results.unmixing import ENERGY, NOISE, Unmixing
-from emcore.scans.spectrum_images import SpectrumImage, as_spectrum_image, check_range, select
+from emcore.scans.spectra import as_spectrum_image
+from emcore.scans.spectrum_images import SpectrumImage, check_range, select
 from emcore.scans.spectrum_rows import is_outside, predicted, rows_outside, source_file
 from emcore.workflows.unmix_blocks import (
     Part,
@@ -62,6 +63,9 @@ def unmix(
     navigation_mask: ArrayLike | str | None = None,
     signal_range: tuple[float, float] | None = None,
     blocks: tuple[int, int] | str | None = None,
+    signal_axis: int | str | None = None,
+    scan_shape: tuple[int, int] | None = None,
+    dataset: str | int | None = None,
     memory: int | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Unmixing:
@@ -71,7 +75,8 @@ def unmix(
     ----------
     spectrum_image : array_like, Signal, HyperSpy signal or path
         Of shape (y, x, channels), or (n, channels) for positions without a grid, not negative, in the detector's own
-        type; in a file the energy may be any axis. It is neither written to nor copied as a float. A memory map, an
+        type; the energy may be any axis that its unit or name tells.
+        It is neither written to nor copied as a float. A memory map, an
         HDF5 or Zarr array, a lazy signal or a Dask array (on whichever scheduler is active) is visited in blocks, with
         the same result.
     n_components : int or "auto", default "auto"
@@ -90,6 +95,9 @@ def unmix(
     blocks : (int, int) or "auto", optional
         Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them as large as 128 MiB and
         at most a quarter of the scan's sides. By default the scan is searched as a whole.
+    %(signal_axis)s
+    %(scan_shape)s
+    %(dataset)s
     %(memory)s
         What takes less than half of it is held in memory; of a file, what takes less than all of it.
     %(checkpoint)s
@@ -137,10 +145,12 @@ def unmix(
     parameters |= {"navigation_mask": navigation_mask if isinstance(navigation_mask, str | None) else "given"}
     parameters |= {"signal_range": check_range(signal_range)}
     job = None
+    signal = as_spectrum_image(
+        spectrum_image, memory=memory, signal_axis=signal_axis, scan_shape=scan_shape, dataset=dataset
+    )
     if checkpoint is not None:
-        spectrum_image = as_spectrum_image(spectrum_image, memory=memory)
-        job = _job(checkpoint, spectrum_image, memory, {**parameters, "blocks": blocks}, navigation_mask)
-    image = select(spectrum_image, navigation_mask, signal_range, memory=memory, whole=blocks is None, job=job)
+        job = _job(checkpoint, signal, memory, {**parameters, "blocks": blocks}, navigation_mask)
+    image = select(signal, navigation_mask, signal_range, memory=memory, whole=blocks is None, job=job)
     cut = _cut(image, blocks, memory)
     if image.source is not None and memory is not None and cut is None:
         print(_predicted(image.source, n_components), file=sys.stderr)
@@ -192,7 +202,7 @@ def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mas
     if not isinstance(mask, str | None):
         identity["navigation_mask"] = np.asarray(mask.data if hasattr(mask, "axes_manager") else mask)
     energy = signal.axes[-1]
-    identity["energies"] = [energy.offset, energy.scale, energy.units]
+    identity["energies"] = [energy.offset, energy.scale, energy.units, energy.points]
     return Job(path, rows_outside(signal, slice(None), "spectrum_image", memory).cut(), identity)
 
 
