@@ -137,16 +137,24 @@ def test_a_tiff_whose_directory_at_the_end_is_cut_off_is_an_error(tmp_path, data
         read(copy(data_folder / "fei_sem.tif", tmp_path / "cut.tif", 1_000_000))
 
 
-@pytest.mark.parametrize(
-    "name", ["fei_sem.tif", "high_entropy_alloy.npy", "sto_lattice.ser", "tilt_series.dm3", "test1.blo"]
-)
-@pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".ser", ".tif", ".bcf"])
-def test_a_mislabelled_file_is_named_with_what_it_is(name, ending, tmp_path, data_folder):
-    if name.endswith(ending):
+@pytest.mark.parametrize("name", ["fei_sem.tif", "high_entropy_alloy.npy", "tilt_series.dm3", "test1.blo"])
+@pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".ser", ".tif", ".bcf", ".img", ""])
+def test_a_mislabelled_file_is_read_as_what_it_holds_with_a_note(name, ending, tmp_path, data_folder):
+    if name.endswith(ending or "."):
         return
-    path = copy(data_folder / name, tmp_path / f"x{ending}")
-    with pytest.raises(ValueError, match=rf"x\{ending} holds .* data, not .*: rename it to x\{Path(name).suffix}"):
+    found, expected = read(copy(data_folder / name, tmp_path / f"x{ending}"), lazy=True), read(data_folder / name)
+    np.testing.assert_array_equal(np.asarray(found.data), expected.data)
+    assert found.axes == expected.axes
+    assert found.notes[0].startswith(f"x{ending} holds ")
+    assert found.notes[0].endswith(" data, unlike its ending, and was read as that")
+
+
+@pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".tif", ".bcf", ".txt"])
+def test_a_file_whose_decoder_looks_at_the_ending_is_to_be_renamed_which_helps(ending, tmp_path, data_folder):
+    path = copy(data_folder / "sto_lattice.ser", tmp_path / f"x{ending}")
+    with pytest.raises(ValueError, match=rf"x\{ending} holds TIA .ser data, .*: rename it to x\.ser"):
         read(path)
+    assert read(path.rename(tmp_path / "x.ser")).shape == (1024, 1024)
 
 
 def test_text_with_the_name_of_an_image_is_an_error(tmp_path):
@@ -159,7 +167,7 @@ def test_text_with_the_name_of_an_image_is_an_error(tmp_path):
 
 def test_a_picture_format_that_is_not_read_is_named(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
-    with pytest.raises(ValueError, match=r"holds PNG data, not TIFF: emcore reads .tif"):
+    with pytest.raises(ValueError, match=r"holds PNG data, not TIFF: save the picture as TIFF; emcore reads .tif"):
         read(tmp_path / "a.tif")
 
 
@@ -176,10 +184,9 @@ def test_missing_empty_folder_and_unknown_ending_are_clear_errors(tmp_path):
         read(tmp_path)
     with pytest.raises(ValueError, match=r"files ending in '.txt' are not read; .tif"):
         read(tmp_path / "notes.txt")
-    with pytest.raises(ValueError, match=r"it looks like NumPy .npy: rename it to a.npy"):
-        read(tmp_path / "a.dat")
-    with pytest.raises(ValueError, match=r"files without an ending are not read; it looks like NumPy"):
-        read(shutil.copy(tmp_path / "a.npy", tmp_path / "plain"))
+    assert "was read as that" in read(tmp_path / "a.dat").notes[0]
+    with pytest.raises(ValueError, match=r"files without an ending are not read; .tif"):
+        read(shutil.copy(tmp_path / "notes.txt", tmp_path / "plain"))
 
 
 def test_a_file_without_read_permission_is_a_permission_error(tmp_path, monkeypatch):

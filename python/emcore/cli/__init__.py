@@ -12,9 +12,11 @@ import argparse
 import difflib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NoReturn, Protocol
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
 
 import emcore
 from emcore.cli import correlate, curves, demo, diffraction, grains, image, info, unmix
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser, parsers = _parsers()
     if words and not words[0].startswith("-") and words[0] not in VERBS:
         parser.error(f"there is no verb {words[0]!r}{_nearest(words[0], VERBS)}")
-    options, unknown = parser.parse_known_args(words)
+    options, unknown = parser.parse_known_args([_file_or_option(word, parsers.get(words[0])) for word in words])
     chosen = parsers.get(options.verb, parser)
     if unknown:
         accepted = chosen._option_string_actions
@@ -77,8 +79,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
+    """A parser for which words that begin as a negative number are values and files: -40.bcf, -20,300."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._negative_number_matcher = re.compile(r"-\.?\d")
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
+
+
+def _file_or_option(word: str, chosen: _Parser | None) -> str:
+    """The word, of a file whose name begins as an option one that does not."""
+    option = chosen is None or not word.startswith("-") or word.split("=")[0] in chosen._option_string_actions
+    return word if option or not Path(word).exists() else f".{os.sep}{word}"
 
 
 def _nearest(word: str, options: Iterable[str]) -> str:

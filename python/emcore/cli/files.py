@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from emcore.io.recognise import store_of
 from emcore.io.registry import suffixes
 
 Failures = list[tuple[Path, str]]
@@ -25,7 +26,7 @@ def expand(paths: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
     for path in paths:
         with collected(path, failures):
             here = [path]
-            if path.is_dir() and not _meant(path, content):
+            if path.is_dir() and not store_of(path):
                 here = sorted(p for p in path.iterdir() if _meant(p, content) and not _written(p))
                 if not here:
                     raise ValueError(f"no {content} in this folder: looked for {', '.join(suffixes(content))}")
@@ -36,8 +37,7 @@ def expand(paths: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
 
 def _meant(path: Path, content: str) -> bool:
     """Whether it is a file that may hold that, or a store that is a folder."""
-    suffix = path.suffix.lower()
-    return suffix in suffixes(content) and (path.is_file() or suffix == ".zarr")
+    return path.suffix.lower() in suffixes(content) and (path.is_file() or bool(store_of(path)))
 
 
 def _written(path: Path) -> bool:

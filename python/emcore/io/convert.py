@@ -7,10 +7,7 @@ from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, default_axes, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
-
-
-class BadFile(ValueError):
-    """A finding about a file, said in our words already."""
+from emcore.io.errors import explained
 
 
 def signal_of(obj: Any, title: str = "") -> Signal:
@@ -50,4 +47,4 @@ def computed(signal: Signal, values: Any) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except Exception as error:  # values that were left in the file are decoded only now
-        raise ValueError(f"{signal.source or signal.name} cannot be read: truncated or damaged ({error})") from error
+        raise explained(error, signal.source or signal.name) from error

@@ -1,9 +1,8 @@
-"""The file formats: what a file is, by its name and by its bytes, and every data set in it as a `Signal`.
+"""The file formats: what a file is, and every data set in it as a `Signal`.
 
-A file is decoded only when both agree, so that a mislabelled file is named as such instead of confusing a decoder;
-whatever a decoder then says about a damaged file becomes one ValueError that names the file. TIFF is decoded in
-`emcore.io.formats.tiff`, HDF5 and Zarr in `emcore.io.formats.hdf5_zarr`, NumPy here, the microscopes' own formats by
-RosettaSciIO, in `emcore.io.formats.rosetta` or by way of `emcore.io.formats.scans`.
+What a file holds decides how it is read (`emcore.io.recognise`); its ending decides only where a format has no sign of
+its own. What a decoder then says becomes one error that names the file (`emcore.io.errors`). The decoders are in
+`emcore.io.formats`, one file a family.
 """
 
 import difflib
@@ -11,47 +10,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from emcore.core.signals import Signal
-from emcore.io.convert import BadFile, signal_of
+from emcore.io.errors import explained
 from emcore.io.formats.hdf5_zarr import read_hdf5, read_zarr, read_zspy
+from emcore.io.formats.numpy_files import read_npy, read_npz
 from emcore.io.formats.rosetta import read_bcf, read_emd, read_tia, reader
 from emcore.io.formats.scans import read_blockfile, read_merlin
 from emcore.io.formats.tiff import read_tiff
-
-
-def _magic(head: bytes) -> str:
-    """What the first bytes of a file say it is; "" where they say nothing."""
-    starts = {
-        "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        "NumPy .npy": (b"\x93NUMPY",),
-        "zip": (b"PK\3\4", b"PK\5\6"),
-        "HDF5": (b"\x89HDF\r\n\x1a\n",),
-        "TIA .ser": (b"II\x97\x01",),
-        "TIA .emi": (b"JK\0\2",),
-        "DigitalMicrograph": (b"\0\0\0\3", b"\0\0\0\4"),
-        "blockfile": (b"IMGBLO",),
-        "Merlin .mib": (b"MQ1,",),
-        "Bruker .bcf": (b"AAMVHFSS",),
-        "PNG": (b"\x89PNG",),
-        "JPEG": (b"\xff\xd8\xff",),
-        "GIF": (b"GIF8",),
-        "BMP": (b"BM",),
-        "PDF": (b"%PDF",),
-    }
-    return next((name for name, magics in starts.items() if head.startswith(magics)), "")
+from emcore.io.recognise import kind_of, store_of
 
 
 @dataclass(frozen=True)
 class _Format:
     name: str  # for people
-    magic: str  # what `_magic` must find
+    kind: str  # what `kind_of` says of its files; "" where only the ending tells
     load: Callable[..., list[Signal]]  # of the path, and whether lazily
     contents: tuple[str, ...] = ()  # for which of IMAGE, SCAN, SPECTRA, CURVES a folder is searched for it
     stored: bool = False  # whether it can also leave arrays as they are stored
     mapped: bool = False  # whether lazily it is a memory map, however large the scan in it
     arrays: bool = False  # whether it holds arrays of any kind
+    by_ending: bool = False  # whether its decoder looks at the ending of the file
 
 
 def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signal]:
@@ -68,7 +46,7 @@ def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signa
     Returns
     -------
     list of Signal
-        At least one, none of them empty.
+        At least one, none of them empty, no two of one title.
 
     Raises
     ------
@@ -76,120 +54,109 @@ def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signa
         See `emcore.read`.
     """
     try:
-        file_format = _identify(path)
+        file_format, notes = _identify(path)
     except PermissionError as error:
         raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
     try:
         signals = file_format.load(path, lazy, **({"stored": True} if stored and file_format.stored else {}))
-    except (BadFile, ImportError):
-        raise
-    except Exception as error:  # a decoder met bytes it did not expect; which exception it is says nothing
-        said = str(error).strip() or type(error).__name__
-        raise ValueError(f"{path} cannot be read as {file_format.name}: truncated or damaged ({said[:200]})") from error
-    signals = [
-        replace(signal, source=str(path), title=signal.title or path.stem) for signal in signals if signal.data.size
-    ]
+    except Exception as error:
+        raise explained(error, str(path), file_format.name) from error
+    signals = [signal for signal in signals if signal.data.size]
     if not signals:
         raise ValueError(f"{path} ({file_format.name}) holds no image, scan or spectrum")
-    return signals
+    titles = _distinct([signal.title or path.stem for signal in signals])
+    return [
+        replace(signal, source=str(path), title=title, notes=(*notes, *signal.notes))
+        for signal, title in zip(signals, titles, strict=True)
+    ]
 
 
-def _identify(path: Path) -> _Format:
+def _distinct(titles: list[str]) -> list[str]:
+    found: list[str] = []
+    for title in titles:
+        number = 1 + titles[: len(found)].count(title)
+        while title in found:
+            title, number = f"{titles[len(found)]} {number}", number + 1
+        found.append(title)
+    return found
+
+
+def _identify(path: Path) -> tuple[_Format, tuple[str, ...]]:
+    """The format of a file or a store, and what its name has wrong."""
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside)
         raise FileNotFoundError(f"{path} does not exist" + (f"; did you mean {near[0]}?" if near else ""))
-    if path.is_dir() and path.suffix.lower() in FOLDERS:
-        if any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")):
-            return FOLDERS[path.suffix.lower()]
-        raise ValueError(f"{path} is not {FOLDERS[path.suffix.lower()].name}: damaged or mislabelled")
+    suffix = path.suffix.lower()
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file in it")
+        kind, named = store_of(path), FOLDERS.get(suffix)
+        if not kind and named:
+            raise ValueError(f"{path} is not {named.name}: damaged or mislabelled")
+        if not kind:
+            raise ValueError(f"{path} is a folder: name a file in it")
+        return next(form for form in FOLDERS.values() if form.kind == kind), ()
     if not path.is_file():
         raise ValueError(f"{path} is not a regular file")
-    with path.open("rb") as file:
-        head = file.read(16)
-    suffix, magic = path.suffix.lower(), _magic(head)
-    if not head:
+    if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes)")
-    file_format = FORMATS.get(suffix)
-    better = next((ending for ending, form in FORMATS.items() if form.magic == magic), None)
-    if file_format is None:
-        kind = f"files ending in {suffix!r}" if suffix else "files without an ending"
-        advice = f"it looks like {magic}: rename it to {path.stem}{better}" if better else f"{_endings()} are"
-        raise ValueError(f"{path}: {kind} are not read; {advice}")
-    if not magic:
-        raise ValueError(f"{path} is not {file_format.name}: damaged or mislabelled")
-    if magic != file_format.magic:
-        advice = f"rename it to {path.stem}{better}" if better else f"emcore reads {_endings()}"
-        raise ValueError(f"{path} holds {magic} data, not {file_format.name}: {advice}")
-    return file_format
-
-
-def _endings() -> str:
-    return " ".join(FORMATS)
-
-
-def _numpy(path: Path, lazy: bool) -> list[Signal]:
-    try:
-        data = np.load(path, mmap_mode="r" if lazy else None, allow_pickle=False)
-    except ValueError as error:
-        if "allow_pickle" in str(error) or "Python objects" in str(error):
-            raise BadFile(f"{path} holds Python objects, which are never unpickled: save it as numbers") from error
-        raise
-    if data.dtype.kind not in "biufc":
-        raise BadFile(f"{path} holds dtype {data.dtype}: only numbers are read")
-    if data.ndim == 0:
-        raise BadFile(f"{path} holds a single number: no measurement")
-    return [signal_of(data)]
-
-
-def _numpy_archive(path: Path, lazy: bool) -> list[Signal]:
-    signals = []
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        for name in archive.files:
-            try:
-                data = archive[name]
-            except ValueError as error:
-                if "allow_pickle" in str(error):
-                    continue
-                raise
-            if data.dtype.kind in "biufc" and data.ndim:
-                signals.append(signal_of(data, title=name))
-    return signals
+    kind, named = kind_of(path), FORMATS.get(suffix)
+    if named and (named.kind in (kind, "") or (kind == "zip" and named.kind in _ZIPPED)):
+        return named, ()
+    held = next((form for form in FORMATS.values() if kind and form.kind == kind), None)
+    if held is None and kind:
+        which = f"not {named.name}" if named else "which are not read"
+        advice = "save the picture as TIFF; " if kind in _PICTURES else ""
+        raise ValueError(f"{path} holds {kind} data, {which}: {advice}emcore reads {' '.join(FORMATS)}")
+    if held is None and named:
+        raise ValueError(f"{path} is not {named.name}: damaged or mislabelled")
+    if held is None:
+        kinds = f"files ending in {path.suffix!r}" if suffix else "files without an ending"
+        raise ValueError(f"{path}: {kinds} are not read; {' '.join(FORMATS)} are")
+    if held.by_ending:
+        ending = next(ending for ending, form in FORMATS.items() if form is held)
+        raise ValueError(f"{path} holds {kind} data, which are read by their ending: rename it to {path.stem}{ending}")
+    return held, (f"{path.name} holds {held.name} data, unlike its ending, and was read as that",)
 
 
 IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
 """What may be in a file: an image, a scan of diffraction patterns, one of spectra, or curves."""
 
 _ALL_SCANS = (SCAN, SPECTRA, CURVES)
+_PICTURES = ("PNG", "JPEG", "GIF")
+_ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz")
 _HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", reader("hspy"), _ALL_SCANS)
 _TIFF = _Format("TIFF", "TIFF", read_tiff, (IMAGE,))
 _DM = _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph"), (IMAGE, SCAN, SPECTRA))
 _HDF5 = _Format("HDF5", "HDF5", read_hdf5, _ALL_SCANS, stored=True, arrays=True)
+_ZSPY = _Format("HyperSpy (Zarr)", "HyperSpy (Zarr)", read_zspy, _ALL_SCANS)
 
 FORMATS: dict[str, _Format] = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".npy": _Format("NumPy .npy", "NumPy .npy", _numpy, (IMAGE, *_ALL_SCANS), mapped=True),
-    ".npz": _Format("NumPy .npz", "zip", _numpy_archive, _ALL_SCANS, arrays=True),
-    ".ser": _Format("TIA .ser", "TIA .ser", read_tia, (IMAGE,)),
-    ".emi": _Format("TIA .emi", "TIA .emi", read_tia),
+    ".npy": _Format("NumPy .npy", "NumPy .npy", read_npy, (IMAGE, *_ALL_SCANS), mapped=True),
+    ".npz": _Format("NumPy .npz", "NumPy .npz", read_npz, _ALL_SCANS, arrays=True),
+    ".ser": _Format("TIA .ser", "TIA .ser", read_tia, (IMAGE, SCAN, SPECTRA), by_ending=True),
+    ".emi": _Format("TIA .emi", "TIA .emi", read_tia, by_ending=True),
     ".dm3": _DM,
     ".dm4": _DM,
-    ".emd": _Format("EMD (HDF5)", "HDF5", read_emd, (IMAGE, SCAN, SPECTRA)),
-    ".hspy": _HYPERSPY,
     ".h5": _HDF5,
     ".hdf5": _HDF5,
+    ".hf5": _HDF5,
+    ".nxs": _HDF5,
+    ".de5": _HDF5,
+    ".edaxh5": replace(_HDF5, contents=(SCAN,)),
+    ".oh5": replace(_HDF5, contents=(SCAN,)),
+    ".emd": _Format("EMD (HDF5)", "HDF5", read_emd, (IMAGE, SCAN, SPECTRA)),
+    ".hspy": _HYPERSPY,
     ".blo": _Format("blockfile", "blockfile", read_blockfile, (SCAN,), mapped=True),
     ".mib": _Format("Merlin .mib", "Merlin .mib", read_merlin, (SCAN,), mapped=True),
-    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", read_bcf, (SPECTRA,)),
-    ".zspy": _Format("HyperSpy (Zarr)", "zip", read_zspy),
+    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", read_bcf, (SPECTRA,), by_ending=True),
+    ".zspy": _ZSPY,
 }
 
 FOLDERS: dict[str, _Format] = {
-    ".zarr": _Format("Zarr", "", read_zarr, (SPECTRA,), stored=True),
-    ".zspy": _Format("HyperSpy (Zarr)", "", read_zspy),
+    ".zarr": _Format("Zarr", "Zarr", read_zarr, _ALL_SCANS, stored=True),
+    ".zspy": _ZSPY,
 }
 """Stores that are folders."""
 
@@ -199,19 +166,26 @@ def suffixes(content: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> suffixes(CURVES)
-    ('.npy', '.npz', '.hspy', '.h5', '.hdf5')
+    >>> suffixes(IMAGE)[:3]
+    ('.tif', '.tiff', '.npy')
     """
     return tuple(ending for ending, form in (FORMATS | FOLDERS).items() if content in form.contents)
 
 
 def is_mapped(path: Path) -> bool:
     """Whether the file holds a whole scan that `lazy=True` maps into memory instead of reading it."""
-    form = FORMATS.get(path.suffix.lower())
+    form = _format_of(path)
     return form is not None and form.mapped
 
 
 def holds_arrays(path: Path) -> bool:
     """Whether the file holds arrays of any kind, the largest of which is meant, image or not."""
-    form = FORMATS.get(path.suffix.lower())
+    form = _format_of(path)
     return form is not None and form.arrays
+
+
+def _format_of(path: Path) -> _Format | None:
+    try:
+        return _identify(path)[0]
+    except (OSError, ValueError):
+        return None

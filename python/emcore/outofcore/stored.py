@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.io.errors import explained
 from emcore.io.formats.hdf5_zarr import mapped
 from emcore.outofcore.packed import is_packed, read_packed
 
@@ -58,7 +59,7 @@ class Stored:
                 part = self.data[where]
             rows = (np.asarray if self.map is None else np.array)(part).reshape(stop - start, self.d)
         except Exception as error:
-            raise ValueError(f"rows {start} to {stop} cannot be read: truncated or damaged ({error})") from error
+            raise explained(error, f"rows {start} to {stop}") from error
         if self.map is not None:  # frames with something between them, of which a copy was made
             self.release(part)
         return rows
@@ -74,7 +75,7 @@ class Stored:
         try:
             return np.asarray(self.data[np.unravel_index(index, self.navigation)]).reshape(-1)[self.channels]
         except Exception as error:
-            raise ValueError(f"row {index} cannot be read: truncated or damaged ({error})") from error
+            raise explained(error, f"row {index}") from error
 
     def check(self) -> None:
         """Refuse a mapped file that has become too short: reading beyond its end would kill the process."""

@@ -23,6 +23,7 @@ import numpy as np
 from emcore.core.files import new_file
 from emcore.core.provenance import Provenance, plain, versions
 from emcore.core.signals import Axis, Signal
+from emcore.io.errors import explained
 from emcore.results.fields import array_fields, field_text, result_class
 
 FORMAT = 1
@@ -250,8 +251,10 @@ def read_result(path: str | os.PathLike[str]) -> Any:
         raise
     except _NotOurs as error:
         raise ValueError(f"{path} is not an emcore result that can be read: {error}") from error
-    except Exception as error:  # HDF5 and JSON met bytes they did not expect; which exception it is says nothing
-        raise ValueError(f"{path} is a damaged emcore result: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"{path} is a damaged emcore result: {error.args[0]}") from error
+    except Exception as error:
+        raise explained(error, str(path), "an emcore result") from error
 
 
 class _NotOurs(ValueError):

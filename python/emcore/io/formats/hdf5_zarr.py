@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Signal, default_axes
-from emcore.io.convert import BadFile, signal_of
+from emcore.io.convert import signal_of
+from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import from_rosetta
 from emcore.io.optional import dask_array, zarr_module
 

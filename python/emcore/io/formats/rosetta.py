@@ -14,7 +14,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 
 
 def reader(plugin: str) -> Callable[[Path, bool], list[Signal]]:
@@ -26,18 +26,20 @@ def reader(plugin: str) -> Callable[[Path, bool], list[Signal]]:
     return read
 
 
-def rosetta(plugin: str, path: Path, lazy: bool) -> list[dict[str, Any]]:
+def rosetta(plugin: str, path: Path, lazy: bool, **settings: Any) -> list[dict[str, Any]]:
     """What RosettaSciIO's reader `plugin` finds in a file, without its log messages and warnings."""
     try:
         read = importlib.import_module(f"rsciio.{plugin}").file_reader
     except ImportError as error:
+        if (error.name or "rsciio").split(".")[0] != "rsciio":  # a package that only this plugin needs
+            raise
         raise ImportError(f"reading {path.suffix} files needs RosettaSciIO: pip install emcore[io]") from error
     if lazy:
         from emcore.io.optional import dask_array
 
         dask_array()
     with quiet("rsciio"):
-        items: list[dict[str, Any]] = read(str(path), lazy=lazy)
+        items: list[dict[str, Any]] = read(str(path), lazy=lazy, **settings)
     return items
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from emcore.core.signals import Signal
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import from_rosetta, quiet, rosetta
 
 
