@@ -21,7 +21,7 @@ PUBLIC = [name for name in emcore.__all__ if not name.startswith("_")]
 NAMES_0_1_0 = {
     "emcore": """Axis Clustering FuzzyCMeans FuzzyClustering GustafsonKessel ImageAnalysis KMeans MergedSignals
         NMF PCA Segmentation Signal Unmixing __version__ analyze_image as_signal choose_n_clusters
-        cluster_curves cluster_diffraction correlate describe full_plane get_num_threads
+        cluster_curves cluster_diffraction correlate describe full_plane get_num_threads inspect
         half_plane_weights load_result mean_signals merge_signals merge_similar n_components num_threads
         progress read segment_grains set_num_threads slic unmix window_centers windowed_power_spectra""",
     "emcore.datasets": """CorrelatedScan LabelledCurves LabelledGrains LabelledImage LabelledPatterns LabelledSpectra

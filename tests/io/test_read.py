@@ -13,8 +13,9 @@ import pytest
 
 from emcore.core.signals import Axis, Signal, array_sha256, tidy_axes
 from emcore.io.formats.tiff import _fei, _zeiss
-from emcore.io.read import as_signal, describe, read
+from emcore.io.read import as_signal, read
 from emcore.io.registry import FOLDERS, FORMATS
+from emcore.scans.describe import describe
 from emcore.scans.images import select_image
 
 pytest.importorskip("rsciio", reason="reading microscope files needs the extra io")
@@ -509,9 +510,10 @@ def test_describe_names_data_sets_axes_range_and_function(data_folder):
     ):
         assert part in text
     text = describe(data_folder / "rock.bcf")
-    for part in ("3 data sets", "0 (read by default) BSE", "2 EDX: (75, 100, 2048)", "spectrum or curve"):
+    for part in ("3 data sets", "0 BSE", "2 EDX: (75, 100, 2048)", "spectral", "emcore unmix"):
         assert part in text
-    assert "frame=" in describe(data_folder / "tilt_series.dm3")
+    assert "emcore curves" in describe(data_folder / "iv_grid.npz")
+    assert "--frame 0" in describe(data_folder / "tilt_series.dm3")
 
 
 @pytest.fixture(scope="module")

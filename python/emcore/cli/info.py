@@ -1,17 +1,19 @@
 """`emcore info`: say what is in a file."""
 
 import argparse
+from typing import Any
 
 import emcore
 from emcore.cli.files import Failures, collected, report_failures
 from emcore.cli.options import add_files
 
-TEXT = "Say what is in a file."
+TEXT = "Say what is in a file: shape, meaning of its axes, calibration, values, gaps, and which verb takes it."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The files."""
+    """The files, and the form."""
     add_files(parser, "a file of any kind that emcore reads")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each file, for programs")
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -19,5 +21,11 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     failures: Failures = []
     for file in options.files:
         with collected(file, failures):
-            print(emcore.describe(file), flush=True)
+            print(_json(file) if options.json else emcore.describe(file), flush=True)
     return report_failures(failures)
+
+
+def _json(file: Any) -> str:
+    import json
+
+    return json.dumps({"file": str(file), "datasets": emcore.inspect(file)}, allow_nan=False)

@@ -39,9 +39,7 @@ def signal_axis(text: str) -> int | str | tuple[int | str, ...]:
     """Reads the number or name of an axis, or those of two, "2,3"."""
     parts = [int(part) if part.lstrip("-").isdecimal() else part for part in (p.strip() for p in text.split(","))]
     if not 1 <= len(parts) <= 2 or "" in parts:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} names no axis: give a name or number, of a pattern two, as in 2,3"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} names no axis: give a name or number, of a pattern two, as in 2,3")
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 

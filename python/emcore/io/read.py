@@ -1,6 +1,6 @@
 """How measurements come in: `read` a file, or make a `Signal` of an array or a HyperSpy signal with `as_signal`.
 
-`describe` tells a person what is in a file. The file formats are decoded in `emcore.io.registry`.
+The file formats are decoded in `emcore.io.registry`.
 
 Nothing read from a file is executed or unpickled.
 """
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from emcore.core.documentation import documented
-from emcore.core.signals import Axis, Signal
-from emcore.io.convert import computed, signal_of
+from emcore.core.signals import Signal
+from emcore.io.convert import signal_of
 from emcore.io.registry import FOLDERS, FORMATS, holds_arrays, read_all
 
 
@@ -128,70 +128,3 @@ def find_dataset(path: str, datasets: Sequence[Signal], dataset: str | int | Non
 
 def _is_image(signal: Signal) -> bool:
     return len(signal.axes) == 2 and not any(axis.navigation for axis in signal.axes)
-
-
-def describe(signal: Any) -> str:
-    """What is in a file or a signal, for a person to read.
-
-    Parameters
-    ----------
-    signal : str, Path, Signal or anything `as_signal` takes
-
-    Returns
-    -------
-    str
-        Several lines: data sets, shape, type, calibrated axes, range of values, and the function that suits.
-
-    Examples
-    --------
-    >>> print(describe(Signal(np.arange(6, dtype=np.uint8).reshape(2, 3), (Axis("y", 2), Axis("x", 3)), title="ramp")))
-    ramp: (2, 3) uint8, image
-      y     2 points, uncalibrated
-      x     3 points, uncalibrated
-      values 0 to 5
-      use emcore.analyze_image, or `emcore image`
-    """
-    if isinstance(signal, str | os.PathLike):
-        datasets = read_all(Path(signal), lazy=True)
-        default = find_dataset(str(signal), datasets, None)
-        head = f"{signal}: {len(datasets)} data set{'s' if len(datasets) > 1 else ''}"
-        marks = [" (read by default)" if len(datasets) > 1 and i == default else "" for i in range(len(datasets))]
-        return "\n".join(
-            [head, *(f"{i}{mark} {describe(s)}" for i, (s, mark) in enumerate(zip(datasets, marks, strict=True)))]
-        )
-    signal = as_signal(signal)
-    kind, use = _suits(signal)
-    lines = [f"{signal.title or signal.name}: {signal.shape} {signal.dtype}, {kind}"]
-    for axis in signal.axes:
-        lines.append(f"  {axis.name:<5} {axis.size} points, {_step(axis)}{' (navigation)' if axis.navigation else ''}")
-    if signal.data.size and signal.dtype.kind in "biuf":
-        low, high = (computed(signal, value).item() for value in (signal.data.min(), signal.data.max()))
-        lines.append(f"  values {low:.6g} to {high:.6g}")
-    return "\n".join([*lines, f"  {use}"])
-
-
-def _step(axis: Axis) -> str:
-    if axis.calibrated:
-        return f"{axis.scale:.6g} {axis.units} per point, {abs(axis.scale) * axis.size:.4g} {axis.units} in all"
-    if axis.units == "px":
-        return "uncalibrated"
-    return f"{axis.scale:.6g} per point from {axis.offset:.6g}, unit not given"
-
-
-def _suits(signal: Signal) -> tuple[str, str]:
-    image = "use emcore.analyze_image, or `emcore image`"
-    navigation = sum(axis.navigation for axis in signal.axes)
-    inside = len(signal.axes) - navigation
-    if any(axis.name == "colour" for axis in signal.axes):
-        return "colour image", f"{image}: its luminance is analysed"
-    if navigation == 0 and inside == 2:
-        return "image", image
-    if navigation == 1 and inside == 2:
-        return "stack of images", f"{image} with frame="
-    if navigation and inside == 1:
-        use = "use emcore.unmix, or `emcore unmix`, on spectra; emcore.cluster_curves, or `emcore curves`, on curves"
-        return "spectrum or curve at every position", use
-    if navigation and inside == 2:
-        use = "use emcore.segment_grains or cluster_diffraction, `emcore grains` or `emcore diffraction`, on patterns"
-        return "image or pattern at every position", use
-    return f"{len(signal.axes)}-dimensional data", "use emcore.PCA or emcore.NMF on the rows"

@@ -222,7 +222,7 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
                 f"{name} has {len(inside)} signal axes where one is needed: {listing(signal)}; "
                 "signal_axis= takes one axis as the signal and the others as the scan"
             )
-    elif not _bare(signal):
+    elif not is_bare(signal):
         spatial = [i for i in free if _spatial(axes[i])]
         left = [i for i in free if i not in spatial]
         if len(spatial) == 2 and len(left) == 1 and _alike(axes[spatial[0]], axes[spatial[1]]):
@@ -313,7 +313,7 @@ def picture_axes(signal: Signal, framed: bool = False) -> tuple[Arrangement, int
         planes, why = [i for i in free if i not in candidates][-2:], "what is no spectrum"
     elif _flagged(signal) and len(inside) == 2:
         planes, why = inside, "the file"
-    elif len(lengths) == 2 and _alike(axes[lengths[0]], axes[lengths[1]]) and not _bare(signal):
+    elif len(lengths) == 2 and _alike(axes[lengths[0]], axes[lengths[1]]) and not is_bare(signal):
         planes, why = lengths, "two spatial axes"
     else:
         planes, why = free[-2:], "the order of the axes"
@@ -362,7 +362,9 @@ def roles(signal: Signal) -> tuple[str, ...]:
     if len(axes) >= 3 and (len(axes) >= 4 or _reciprocal_pair(signal)):
         arrangement = two_signal_axes(signal)
         return tuple(DETECTOR if i in arrangement.inside else SCAN for i in range(len(axes)))
-    planes = list(picture_axes(signal)[0].inside)
+    planes = [i for i in range(len(axes)) if not _strong(axes[i])][-2:]
+    if len(planes) == 2:
+        planes = list(picture_axes(signal, framed=True)[0].inside)
     return tuple(PICTURE if i in planes else FRAME for i in range(len(axes)))
 
 
@@ -447,14 +449,14 @@ def _asked(signal: Signal, signal_axis: SignalAxis, count: int, name: str) -> Ar
     return _rest(signal, sorted(found) if count > 1 else found, "signal_axis")
 
 
-def _bare(signal: Signal) -> bool:
+def is_bare(signal: Signal) -> bool:
     """Whether nothing is known of the axes but their order."""
     return not signal.flagged and signal.axes == default_axes(signal.shape)
 
 
 def _flagged(signal: Signal) -> bool:
     """Whether its maker says what is navigation: the file, or who made a signal with axes of its own."""
-    return signal.flagged or (not signal.source and not _bare(signal))
+    return signal.flagged or (not signal.source and not is_bare(signal))
 
 
 def _colour(signal: Signal) -> int | None:
@@ -476,9 +478,9 @@ def _spectral(signal: Signal) -> tuple[list[int], str]:
     by_unit = [i for i, axis in axes if kind_of(axis.units) in _SPECTRAL_KINDS]
     if by_unit:
         return by_unit, f"its unit {signal.axes[by_unit[0]].units}"
-    bare = _bare(signal)
+    bare = is_bare(signal)
     by_name = [i for i, axis in axes if axis.name.lower() in _SPECTRAL_NAMES and not bare]
-    if len(by_name) == 1:
+    if by_name:
         return by_name, "its name"
     others = [axis for i, axis in axes]
     # A length in other units than two that are alike, or one that is no length, beside them.

@@ -1,0 +1,84 @@
+"""What is said of a file: that it is true, and that what is recommended runs."""
+
+import json
+import shlex
+
+import numpy as np
+import pytest
+
+import emcore
+from emcore.cli import main
+from emcore.core.signals import Axis, Signal
+from emcore.io.read import read
+from emcore.scans.describe import describe, inspect
+
+
+def test_axes_say_what_they_mean_and_gaps_are_counted():
+    data = np.ones((4, 5, 30), dtype=np.float32)
+    data[1, 2:] = 0
+    data[0, 0, 3], data[3, 3, 1] = np.nan, -np.inf
+    data[2, 2] = np.nan
+    axes = (Axis("y", 4, 0.5, units="nm"), Axis("x", 5, 0.5, units="nm"), Axis("Energy", 30, 0.01, 0.2, "keV"))
+    (found,) = inspect(Signal(data, axes))
+    assert [axis["role"] for axis in found["axes"]] == ["scan", "scan", "spectral"]
+    assert (found["minimum"], found["maximum"], found["nan"], found["infinite"]) == (0.0, 1.0, 31, 1)
+    assert (found["positions"], found["empty_positions"]) == (20, 4)
+    moved = Signal(np.moveaxis(data, 2, 0), (axes[2], *axes[:2]))
+    assert inspect(moved)[0]["empty_positions"] == 4
+    text = describe(moved)
+    assert "4 of 20 positions are empty (20 %)" in text
+    assert "31 values NaN, 1 infinite" in text
+    assert "0.01 keV per point, 0.2 to 0.49 keV, spectral" in text
+
+
+def test_blocks_add_up_to_the_whole(monkeypatch):
+    data = np.random.default_rng(0).integers(0, 2, (9, 4, 7)).astype(np.int16)
+    axes = (Axis("y", 9, navigation=True), Axis("x", 4, navigation=True), Axis("bias", 7, 0.1, units="V"))
+    for signal in (Signal(data, axes), Signal(data.transpose(2, 0, 1), (axes[2], *axes[:2]))):
+        monkeypatch.setattr("emcore.scans.describe._TOGETHER", 1 << 26)
+        whole = inspect(signal)
+        monkeypatch.setattr("emcore.scans.describe._TOGETHER", 64)
+        assert inspect(signal) == whole
+        assert whole[0]["empty_positions"] == int((~data.any(axis=2)).sum())
+
+
+def test_uneven_axes_and_lists_beside_the_data_are_told(tmp_path):
+    np.savez(tmp_path / "a.npz", current=np.ones((3, 4, 5)), bias_V=np.array([0.0, 0.1, 0.3, 0.7, 1.5]))
+    said = describe(tmp_path / "a.npz")
+    assert "0 to 1.5 V, steps not even, spectral" in said
+    assert "curve at every position" in said
+
+
+def test_json_is_what_inspect_gives(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.full((20, 20), np.nan))
+    assert main(["info", "--json", str(tmp_path / "a.npy")]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["datasets"] == inspect(tmp_path / "a.npy")
+    assert said["datasets"][0]["minimum"] is None
+    assert said["datasets"][0]["nan"] == 400
+
+
+FILES = ["test1.blo", "iv_grid.npz", "eds_two_particles_map_p1.npy", "cases/eds_large_counts.bcf", "tilt_series.dm3"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_recommended_runs(name, data_folder, tmp_path, monkeypatch):
+    pytest.importorskip("h5py")
+    pytest.importorskip("matplotlib")
+    if not (data_folder / name).exists():
+        pytest.skip("this real file is not at hand")
+    monkeypatch.chdir(tmp_path)
+    commands = [command for each in inspect(data_folder / name) for command in each["use"]]
+    assert commands
+    for i, command in enumerate(commands):
+        assert main([*shlex.split(command)[1:], "--output", str(i), "--quiet"]) == 0, command
+
+
+def test_every_real_file_is_described_as_it_is_read(data_folder):
+    for name in ("fei_sem.tif", "rock.bcf", "test1.blo", "haadf_particles.emd", "eels_si.npz"):
+        for number, found in enumerate(inspect(data_folder / name)):
+            signal = read(data_folder / name, dataset=number)
+            assert tuple(found["shape"]) == signal.shape
+            assert found["minimum"] == signal.data.min()
+            assert [axis["name"] for axis in found["axes"]] != []
+    assert emcore.describe is describe
