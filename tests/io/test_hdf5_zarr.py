@@ -49,7 +49,7 @@ def test_zarr_arrays_and_groups_are_read(version, cube, tmp_path):
         found = emcore.read(tmp_path / "many.zarr", lazy=lazy, dataset="inner/cube")
         assert np.array_equal(np.asarray(found.data), cube)
     assert emcore.read(tmp_path / "one.zarr", lazy=True).data.chunks[-1] == (60,)
-    assert "2 data sets" in emcore.describe(tmp_path / "many.zarr")
+    assert "3 data sets" in emcore.describe(tmp_path / "many.zarr")
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from emcore.core.signals import Signal
 from emcore.io.errors import explained
-from emcore.io.formats.hdf5_zarr import read_hdf5, read_zarr, read_zspy
+from emcore.io.formats.hdf5_zarr import read_hdf5, read_zarr
 from emcore.io.formats.numpy_files import read_npy, read_npz
-from emcore.io.formats.rosetta import read_bcf, read_emd, read_tia, reader
+from emcore.io.formats.rosetta import read_bcf, read_tia, reader
 from emcore.io.formats.scans import read_blockfile, read_merlin
 from emcore.io.formats.tiff import read_tiff
 from emcore.io.recognise import kind_of, store_of
@@ -124,11 +124,11 @@ IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
 _ALL_SCANS = (SCAN, SPECTRA, CURVES)
 _PICTURES = ("PNG", "JPEG", "GIF")
 _ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz")
-_HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", reader("hspy"), _ALL_SCANS)
+_HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", read_hdf5, _ALL_SCANS, stored=True)
 _TIFF = _Format("TIFF", "TIFF", read_tiff, (IMAGE,))
 _DM = _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph"), (IMAGE, SCAN, SPECTRA))
 _HDF5 = _Format("HDF5", "HDF5", read_hdf5, _ALL_SCANS, stored=True, arrays=True)
-_ZSPY = _Format("HyperSpy (Zarr)", "HyperSpy (Zarr)", read_zspy, _ALL_SCANS)
+_ZSPY = _Format("HyperSpy (Zarr)", "HyperSpy (Zarr)", read_zarr, _ALL_SCANS, stored=True)
 
 FORMATS: dict[str, _Format] = {
     ".tif": _TIFF,
@@ -146,7 +146,7 @@ FORMATS: dict[str, _Format] = {
     ".de5": _HDF5,
     ".edaxh5": replace(_HDF5, contents=(SCAN,)),
     ".oh5": replace(_HDF5, contents=(SCAN,)),
-    ".emd": _Format("EMD (HDF5)", "HDF5", read_emd, (IMAGE, SCAN, SPECTRA)),
+    ".emd": _Format("EMD (HDF5)", "HDF5", read_hdf5, (IMAGE, SCAN, SPECTRA), stored=True),
     ".hspy": _HYPERSPY,
     ".blo": _Format("blockfile", "blockfile", read_blockfile, (SCAN,), mapped=True),
     ".mib": _Format("Merlin .mib", "Merlin .mib", read_merlin, (SCAN,), mapped=True),

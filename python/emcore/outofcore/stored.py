@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.io.errors import explained
-from emcore.io.formats.hdf5_zarr import mapped
+from emcore.io.formats.hdf5.arrays import mapped
 from emcore.outofcore.packed import is_packed, read_packed
 
 

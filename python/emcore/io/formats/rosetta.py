@@ -88,24 +88,6 @@ def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
     return axes
 
 
-def read_emd(path: Path, lazy: bool) -> list[Signal]:
-    """EMD, of Berkeley or Velox."""
-    return [_upright(from_rosetta(item)) for item in rosetta("emd", path, lazy)]
-
-
-_ACROSS = ("x", "kx", "qx", "dx")
-
-
-def _upright(signal: Signal) -> Signal:
-    # RosettaSciIO reverses the axes of Berkeley EMD files; where their names tell that x was last, it is so again.
-    data, axes = signal.data, signal.axes
-    if len(axes) > 1 and axes[0].name.lower() in _ACROSS and axes[-1].name.lower() not in _ACROSS:
-        data, axes = data.T, tuple(replace(axis, navigation=False) for axis in axes[::-1])
-    if not any(axis.navigation for axis in axes):
-        axes = tuple(replace(axis, navigation=i < len(axes) - 2) for i, axis in enumerate(axes))
-    return replace(signal, data=data, axes=axes)
-
-
 def read_tia(path: Path, lazy: bool) -> list[Signal]:
     """TIA .ser, and .emi, whose data are in .ser files beside it."""
     items = rosetta("tia", path, lazy)

@@ -1,0 +1,62 @@
+"""Maps of patterns and spectra as EDAX (OIM, .oh5), Bruker (h5) and Oxford Instruments (.h5oina) write them.
+
+A group has a `Header`, with rows, columns and steps in micrometres, and `Data`, in which everything of which there is
+one for each position lies flat.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emcore.core.signals import Axis, Signal
+from emcore.io.formats.hdf5.arrays import Access, is_numeric, made, number, text, walk
+
+# By maker: rows, columns, step along rows, step along columns.
+_GRIDS = (
+    ("nRows", "nColumns", "Step Y", "Step X"),
+    ("NROWS", "NCOLS", "YSTEP", "XSTEP"),
+    ("Y Cells", "X Cells", "Y Step", "X Step"),
+)
+
+
+def grids(file: Any) -> list[tuple[str, Any, tuple[int, int], tuple[float, float]]]:
+    """The path and the group of each map, its rows and columns, and its steps."""
+    found = []
+    for path, group in walk(file):
+        if hasattr(group, "dtype") or "Header" not in group or "Data" not in group:
+            continue
+        header = group["Header"]
+        keys = next((keys for keys in _GRIDS if all(key in header for key in keys)), None)
+        if keys and "hex" not in text(header["Grid Type"][()] if "Grid Type" in header else "").lower():
+            rows, columns, dy, dx = (number(header[key][()]) for key in keys)
+            found.append((path, group, (int(rows), int(columns)), (dy, dx)))
+    return found
+
+
+def read_ebsd(file: Any, path: Path, access: Access) -> list[Signal]:
+    """Every array with one entry for each position: patterns, spectra, and maps of one number."""
+    signals = []
+    for place, group, shape, steps in grids(file):
+        scan = [Axis(name, n, step, units="um") for name, n, step in zip("yx", shape, steps, strict=True)]
+        for name, array in walk(group["Data"]):
+            if not is_numeric(array) or array.shape[0] != shape[0] * shape[1]:
+                continue
+            inner = array.shape[1:]
+            names = ("pattern_y", "pattern_x") if len(inner) == 2 else ("",) * len(inner)
+            inside = [Axis(each, n) for each, n in zip(names, inner, strict=True)]
+            if len(inner) == 1:
+                inside = [_energies(group["Header"], inner[0])]
+            axes = [replace(axis, navigation=bool(inner)) for axis in scan] + inside
+            data = access.movable(array, max(len(inner), 1)).reshape((*shape, *inner))
+            signals.append(made(axes, data, f"{place}/Data/{name}", flagged=True))
+    return signals
+
+
+def _energies(header: Any, size: int) -> Axis:
+    """The energy axis of Oxford's spectra, in eV."""
+    if "Channel Width" not in header:
+        return Axis("", size)
+    start = number(header["Start Channel"][()], 0.0) if "Start Channel" in header else 0.0
+    return Axis("Energy", size, number(header["Channel Width"][()], 1.0), float(np.nan_to_num(start)), "eV")

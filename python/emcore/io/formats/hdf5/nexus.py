@@ -1,0 +1,115 @@
+"""NeXus: groups of the class NXdata, each a signal with the axes that it names."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emcore.core.signals import Axis, Signal
+from emcore.io.convert import BadFile
+from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, left_out, text, texts, walk
+from emcore.io.formats.hdf5.plain import is_scale, plain_signal, units_of
+
+# What is inside one measurement: how many of the last axes, by the attribute `interpretation`.
+_INSIDE = {"scalar": 0, "scaler": 0, "spectrum": 1, "image": 2, "rgb-image": 3, "rgba-image": 3, "vertex": 1}
+
+
+def data_groups(file: Any) -> list[tuple[str, Any]]:
+    """The groups of the class NXdata, the default one first."""
+    groups = [(path, item) for path, item in walk(file) if text(item.attrs.get("NX_class")) == "NXdata"]
+    default = file
+    while text(default.attrs.get("default")) in default:
+        default = default[text(default.attrs["default"])]
+        if hasattr(default, "dtype"):
+            break
+    return sorted(groups, key=lambda pair: pair[1].name != default.name)
+
+
+def read_nexus(file: Any, path: Path, access: Access) -> list[Signal]:
+    """The signals of every NXdata group; one whose file is missing is named."""
+    signals: list[Signal] = []
+    missing: list[str] = []
+    seen: set[str] = set()
+    for place, group in data_groups(file):
+        for name in _signal_names(group):
+            try:
+                dataset = group[name]
+            except (KeyError, OSError):
+                link = group.get(name, getlink=True)
+                missing.append(f"{place}/{name}" + (f" ({link.filename})" if hasattr(link, "filename") else ""))
+                continue
+            if not is_numeric(dataset):
+                missing += [said] if (said := left_out(dataset)) else []
+            elif f"{dataset.file.filename}{dataset.name}" not in seen:
+                seen.add(f"{dataset.file.filename}{dataset.name}")
+                signals.append(_read(group, dataset, f"{place}/{name}", access))
+    if missing and not signals:
+        raise BadFile(f"{path} names data that are not there, or are no numbers: {missing[0]}; put the file beside it")
+    return signals
+
+
+def _signal_names(group: Any) -> list[str]:
+    named = text(group.attrs.get("signal"))
+    if named:
+        return [named, *texts(group.attrs.get("auxiliary_signals", ()))]
+    links = {name: group.get(name, getlink=True) for name in group}
+    members = {name: group.get(name) for name in group}
+    arrays = {name: item for name, item in members.items() if is_numeric(item) and not is_scale(item)}
+    marked = [name for name, item in arrays.items() if text(str(np.ravel(item.attrs.get("signal", 0))[0])) == "1"]
+    most = max((len(item.shape) for item in arrays.values()), default=0)
+    lost = [name for name, item in members.items() if item is None and hasattr(links[name], "filename")]
+    return marked or [name for name, item in arrays.items() if len(item.shape) == most] or lost
+
+
+def _read(group: Any, dataset: Any, title: str, access: Access) -> Signal:
+    names = _axis_names(group, dataset)
+    if not any(names):
+        return plain_signal(dataset, title, access)
+    shape = dataset.shape
+    said = text(dataset.attrs.get("interpretation")) or text(group.attrs.get("interpretation"))
+    inside = _INSIDE.get(said.lower())
+    outer = len(shape) - (inside if inside is not None else 2)
+    axes = []
+    for i, (name, size) in enumerate(zip(names, shape, strict=True)):
+        if said.lower().startswith("rgb") and i == len(shape) - 1:
+            axes.append(Axis("colour", size))
+            continue
+        item = group.get(name) if name else None
+        scale = item if hasattr(item, "dtype") else None
+        axes.append(_axis(name, size, scale, i < outer))
+    return access.signal(dataset, axes, title, inside is not None)
+
+
+def _axis(name: str, size: int, scale: Any, navigation: bool) -> Axis:
+    if scale is None or scale.dtype.kind not in "iuf" or scale.ndim > 1:
+        return Axis(name, size, units=(units_of(scale) if scale is not None else "") or "px", navigation=navigation)
+    values = np.asarray(scale[()], dtype=np.float64)
+    if values.shape == (size + 1,) and size > 1:  # the edges of a histogram
+        values = (values[1:] + values[:-1]) / 2
+    if values.ndim == 0 or values.shape != (size,):
+        return Axis(name, size, navigation=navigation)
+    return axis_of_values(name, size, values, units_of(scale), navigation)
+
+
+def _axis_names(group: Any, dataset: Any) -> list[str]:
+    """The name of the scale of each dimension, "" where there is none."""
+    names = [""] * len(dataset.shape)
+    listed = group.attrs.get("axes", dataset.attrs.get("axes"))
+    if listed is None:
+        for name in group:  # before 2014 each scale said itself which dimension is its own
+            item = group.get(name)
+            if hasattr(item, "dtype") and "axis" in item.attrs:
+                place = int(np.ravel(item.attrs["axis"])[0])
+                if 0 < place <= len(names) and (not names[place - 1] or "primary" in item.attrs):
+                    names[place - 1] = name
+        return names
+    written = texts(listed)
+    if len(written) == 1:
+        written = [part.strip() for part in re.split(r"[:,]", written[0].strip("[]"))]
+    for i, name in enumerate(written):
+        places = np.ravel(group.attrs.get(f"{name}_indices", i))
+        place = int(places[0])
+        if name != "." and places.size == 1 and place < len(names) and not names[place]:
+            names[place] = name
+    return names

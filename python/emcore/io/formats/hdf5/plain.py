@@ -1,0 +1,96 @@
+"""HDF5 files of no one's convention, and NSID's: every array, with the scales and labels that HDF5 gives dimensions.
+
+NSID (pycroscopy's) adds to each scale what kind of dimension it is: spatial, spectral, reciprocal, temporal.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emcore.core.signals import Axis, Signal, default_axes
+from emcore.io.convert import BadFile
+from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, left_out, text, walk
+
+_UNITS = ("units", "unit", "Units", "UNITS", "UNIT", "Unit")
+_NSID_SIGNALS = ("SPECTRAL", "RECIPROCAL")
+_NETCDF = "This is a netCDF dimension but not a netCDF variable"
+
+
+def read_plain(file: Any, path: Path, access: Access) -> list[Signal]:
+    """Every array of numbers in a file that is not itself the scale of another's dimension."""
+    broken: list[str] = []
+    items = [(name, item) for name, item in walk(file, broken) if hasattr(item, "dtype")]
+    arrays = {name: item for name, item in items if is_numeric(item) and not is_scale(item)}
+    if broken and not arrays:
+        raise BadFile(f"{path} links to a file that is missing: {broken[0]}; put it beside it")
+    others = [said for _, item in items if (said := left_out(item))]
+    if others and not arrays:
+        raise BadFile(f"{path} holds no array of numbers: {'; '.join(others[:3])}")
+    return [plain_signal(item, name, access) for name, item in arrays.items()]
+
+
+def is_scale(dataset: Any) -> bool:
+    """Whether a data set is the scale of a dimension."""
+    return text(dataset.attrs.get("CLASS")) == "DIMENSION_SCALE"
+
+
+def plain_signal(dataset: Any, title: str, access: Access) -> Signal:
+    """A data set with the axes that HDF5's dimensions, or its attributes, tell."""
+    axes, kinds = _dimensions(dataset)
+    if not axes:
+        data = access.take(dataset)
+        return Signal(data, default_axes(tuple(data.shape)), title=title)
+    flagged = all(kinds)
+    if flagged:
+        signals = [kind in _NSID_SIGNALS for kind in kinds]
+        if not any(signals):  # an image, or a stack of them
+            signals = [kind == "SPATIAL" for kind in kinds]
+        if not any(signals):
+            signals = [True] * len(axes)
+    else:
+        signals = [i >= len(axes) - 2 for i in range(len(axes))]
+    axes = [replace(axis, navigation=not signal) for axis, signal in zip(axes, signals, strict=True)]
+    return access.signal(dataset, axes, title, flagged)
+
+
+def units_of(item: Any) -> str:
+    """The unit of a scale, however its attribute is written."""
+    return next((text(item.attrs[key]) for key in _UNITS if key in item.attrs), "")
+
+
+def _dimensions(dataset: Any) -> tuple[list[Axis], list[str]]:
+    """One axis for each dimension and its kind by NSID; none where nothing is said about any of them."""
+    axes, kinds, said = [], [], False
+    steps = np.ravel(dataset.attrs.get("element_size_um", ()))  # ilastik's and ImageJ's
+    for i, size in enumerate(dataset.shape):
+        label, scale = text(dataset.dims[i].label), _scale(dataset, i)
+        said |= bool(label) or scale is not None
+        if scale is not None:
+            named = text(scale.attrs.get("NAME"))
+            blank = named.startswith(_NETCDF)
+            name = label or ("" if blank else named.rsplit("/")[-1]) or scale.name.rsplit("/")[-1]
+            values = None if blank else np.asarray(scale[()])
+            axes.append(axis_of_values(name, size, values, units_of(scale)))
+            kinds.append(text(scale.attrs.get("dimension_type")).upper())
+        elif len(steps) == len(dataset.shape):
+            axes.append(Axis(label, size, float(steps[i]), 0.0, "um"))
+            kinds.append("")
+            said = True
+        else:
+            axes.append(Axis(label, size))
+            kinds.append("")
+    return (axes, kinds) if said else ([], [])
+
+
+def _scale(dataset: Any, i: int) -> Any:
+    """The scale of a dimension; where the reference is lost, as in a group that was copied, the one of its name."""
+    try:
+        if len(dataset.dims[i]):
+            return dataset.dims[i][0]
+    except (RuntimeError, KeyError, ValueError):
+        pass
+    beside = dataset.parent.get(text(dataset.dims[i].label) or "?")
+    fits = beside is not None and hasattr(beside, "dtype") and beside.shape == (dataset.shape[i],)
+    return beside if fits and beside != dataset else None

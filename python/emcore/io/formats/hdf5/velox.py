@@ -1,0 +1,64 @@
+"""Velox (Thermo Fisher): images, maps, spectra and spectrum images, decoded by RosettaSciIO."""
+
+import importlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emcore.core.signals import Signal
+from emcore.io.formats.rosetta import from_rosetta, quiet, rosetta
+
+
+def is_velox(file: Any) -> bool:
+    """Whether Velox wrote a file, which it says in JSON."""
+    if "Version" not in file or not hasattr(file["Version"], "dtype"):
+        return False
+    try:
+        said = json.loads(file["Version"][0])
+    except (ValueError, TypeError):
+        return False
+    return isinstance(said, dict) and said.get("format") in ("Velox", "DevelopersKit")
+
+
+def read_velox(path: Path, lazy: bool) -> list[Signal]:
+    """Everything in a Velox file; where the package that decodes streams of EDS is missing, all else, which is said."""
+    try:
+        return [_signal(item) for item in rosetta("emd", path, lazy)]
+    except ImportError as error:
+        if "sparse" not in str(error):
+            raise
+    note = "the EDS spectrum image was left out: to read it, pip install emcore[io]"
+    return [replace(_signal(item), notes=(note,)) for item in _without_streams(path, lazy)]
+
+
+def _signal(item: dict[str, Any]) -> Signal:
+    # EELS spectrum images have their axes in order, and indices that say otherwise.
+    listed = tuple(axis["size"] for axis in item["axes"])
+    if listed == tuple(item["data"].shape):
+        axes = [{key: value for key, value in axis.items() if key != "index_in_array"} for axis in item["axes"]]
+        item = item | {"axes": axes}
+    return replace(from_rosetta(item), flagged=True)
+
+
+def _without_streams(path: Path, lazy: bool) -> list[dict[str, Any]]:
+    """The images, maps and single spectra of a file with a spectrum image."""
+    import h5py
+
+    reader = importlib.import_module("rsciio.emd._emd_velox").FeiEMDReader(lazy=lazy)
+
+    def read_data(select_type: str | None) -> None:
+        reader.load_images, reader.load_SI, reader.load_single_spectrum = True, False, True
+        reader._read_single_spectrum()
+        reader._read_images()
+
+    reader._read_data = read_data
+    file = h5py.File(path, "r")
+    try:
+        with quiet("rsciio"):
+            reader.read_file(file)
+    finally:
+        if not lazy:
+            file.close()
+    items: list[dict[str, Any]] = reader.dictionaries
+    return items
