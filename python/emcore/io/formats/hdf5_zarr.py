@@ -6,7 +6,7 @@ from typing import Any
 from emcore.core.signals import Signal, default_axes
 from emcore.io.convert import BadFile
 from emcore.io.formats.hdf5 import dectris, delmic, ebsd, emd, hyperspy, nexus, plain, usid, velox
-from emcore.io.formats.hdf5.arrays import Access, is_numeric, walk
+from emcore.io.formats.hdf5.arrays import Access, contents, is_numeric
 from emcore.io.optional import zarr_module
 
 
@@ -59,11 +59,12 @@ def _read(file: Any, path: Path, access: Access) -> list[Signal]:
         return dectris.read_dectris(file, path, access)
     if delmic.acquisitions(file):
         return delmic.read_delmic(file, path, access)
+    found = contents(file, path)
     for read in (usid.read_usid, emd.read_emd, ebsd.read_ebsd, nexus.read_nexus):
-        signals = read(file, path, access)
+        signals = read(found, access)
         if signals:
             return signals
-    return plain.read_plain(file, path, access)
+    return plain.read_plain(found, access)
 
 
 def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
@@ -73,7 +74,7 @@ def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
     access = Access(lazy, stored)
     if not hasattr(store, "dtype") and hyperspy.is_hyperspy(store):
         return hyperspy.read_hyperspy(store, path, access)
-    arrays = {path.stem: store} if hasattr(store, "dtype") else dict(walk(store))
+    arrays = {path.stem: store} if hasattr(store, "dtype") else contents(store, path).arrays
     return [_plain(array, name, access) for name, array in arrays.items() if is_numeric(array)]
 
 

@@ -1,7 +1,6 @@
 """Arrays in HDF5 files and Zarr stores: which there are, and how they are read, mapped, or left where they are."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,7 +112,7 @@ def made(
 def is_numeric(item: Any) -> bool:
     """Whether something in a file is an array of numbers, complex numbers or colours, more than one of them."""
     shape: Any = getattr(item, "shape", None)
-    return bool(shape) and hasattr(item, "dtype") and math.prod(shape) > 1 and _fields(item.dtype) is not None
+    return bool(shape) and math.prod(shape) > 1 and _fields(item.dtype) is not None
 
 
 def _fields(dtype: np.dtype[Any]) -> tuple[str, ...] | None:
@@ -191,24 +190,41 @@ def _plugins() -> bool:
     return True
 
 
-def walk(group: Any, broken: list[str] | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """
-    Everything below an HDF5 group or a Zarr group, with its path, groups before what is in them; each only once.
+@dataclass(frozen=True)
+class Contents:
+    """What is in an HDF5 file or a Zarr store: its groups and arrays by their paths, each only once."""
 
-    Links that lead to missing files are told to `broken`.
-    """
-    yield from _walk(group, [] if broken is None else broken, prefix, set())
+    root: Any
+    path: Path
+    groups: dict[str, Any]
+    arrays: dict[str, Any]
+    broken: list[str]
+    """Links whose files are missing, with the names of those."""
+
+    def below(self, place: str) -> dict[str, Any]:
+        """The arrays of numbers below a group, by their paths from there."""
+        start = f"{place}/"
+        found = {name: item for name, item in self.arrays.items() if name.startswith(start) and is_numeric(item)}
+        return {name.removeprefix(start): item for name, item in found.items()}
 
 
-def _walk(group: Any, broken: list[str], prefix: str, seen: set[Any]) -> Iterator[tuple[str, Any]]:
+def contents(root: Any, path: Path) -> Contents:
+    """Everything in a file, also behind links; a group before what is in it."""
+    found = Contents(root, path, {}, {}, [])
+    _visit(root, "", found, set())
+    return found
+
+
+def _visit(group: Any, prefix: str, found: Contents, seen: set[Any]) -> None:
+    of_hdf5 = type(group).__module__.startswith("h5py")
     for name in sorted(group):
         try:
             item = group[name]
         except (KeyError, OSError):
-            link: Any = group.get(name, getlink=True)
-            broken += [f"{prefix}{name}: {link.filename}"] if hasattr(link, "filename") else []
+            link: Any = group.get(name, getlink=True) if of_hdf5 else None
+            found.broken.extend([f"{prefix}{name} is in {link.filename}"] if hasattr(link, "filename") else [])
             continue
-        if hasattr(item, "id"):
+        if of_hdf5:
             import h5py
 
             if not isinstance(item, h5py.Group | h5py.Dataset):
@@ -217,9 +233,11 @@ def _walk(group: Any, broken: list[str], prefix: str, seen: set[Any]) -> Iterato
             if (info.fileno, info.addr) in seen:
                 continue
             seen.add((info.fileno, info.addr))
-        yield prefix + name, item
-        if not hasattr(item, "dtype"):
-            yield from _walk(item, broken, f"{prefix}{name}/", seen)
+        if hasattr(item, "shape"):
+            found.arrays[prefix + name] = item
+        else:
+            found.groups[prefix + name] = item
+            _visit(item, f"{prefix}{name}/", found, seen)
 
 
 def mapped(data: Any) -> Any:

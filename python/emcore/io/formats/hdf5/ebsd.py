@@ -5,13 +5,12 @@ one for each position lies flat.
 """
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.formats.hdf5.arrays import Access, is_numeric, made, number, text, walk
+from emcore.io.formats.hdf5.arrays import Access, Contents, made, number, text
 
 # By maker: rows, columns, step along rows, step along columns.
 _GRIDS = (
@@ -21,27 +20,27 @@ _GRIDS = (
 )
 
 
-def grids(file: Any) -> list[tuple[str, Any, tuple[int, int], tuple[float, float]]]:
+def _grids(found: Contents) -> list[tuple[str, Any, tuple[int, int], tuple[float, float]]]:
     """The path and the group of each map, its rows and columns, and its steps."""
-    found = []
-    for path, group in walk(file):
-        if hasattr(group, "dtype") or "Header" not in group or "Data" not in group:
+    grids = []
+    for path, group in found.groups.items():
+        if "Header" not in group or "Data" not in group:
             continue
         header = group["Header"]
         keys = next((keys for keys in _GRIDS if all(key in header for key in keys)), None)
         if keys and "hex" not in text(header["Grid Type"][()] if "Grid Type" in header else "").lower():
             rows, columns, dy, dx = (number(header[key][()]) for key in keys)
-            found.append((path, group, (int(rows), int(columns)), (dy, dx)))
-    return found
+            grids.append((path, group, (int(rows), int(columns)), (dy, dx)))
+    return grids
 
 
-def read_ebsd(file: Any, path: Path, access: Access) -> list[Signal]:
+def read_ebsd(found: Contents, access: Access) -> list[Signal]:
     """Every array with one entry for each position: patterns, spectra, and maps of one number."""
     signals = []
-    for place, group, shape, steps in grids(file):
+    for place, group, shape, steps in _grids(found):
         scan = [Axis(name, n, step, units="um") for name, n, step in zip("yx", shape, steps, strict=True)]
-        for name, array in walk(group["Data"]):
-            if not is_numeric(array) or array.shape[0] != shape[0] * shape[1]:
+        for name, array in found.below(f"{place}/Data").items():
+            if array.shape[0] != shape[0] * shape[1]:
                 continue
             inner = array.shape[1:]
             names = ("pattern_y", "pattern_x") if len(inner) == 2 else ("",) * len(inner)

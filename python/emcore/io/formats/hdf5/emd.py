@@ -5,24 +5,24 @@ A group that is marked has an array and, for each of its axes, a data set `dim`:
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, number, text, walk
+from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, number, text
 
 # What the array of a group is called, by program.
 _ARRAYS = ("data", "datacube", "realslice", "diffractionslice", "array")
 _DIMENSION = re.compile(r"dim\d+$")
 
 
-def arrays_of(file: Any) -> dict[str, tuple[Any, list[Any]]]:
+def _arrays(found: Contents) -> dict[str, tuple[Any, list[Any]]]:
     """The arrays in marked groups by their title, with the data sets of their dimensions."""
-    found: dict[str, tuple[Any, list[Any]]] = {}
-    for path, group in walk(file):
-        if hasattr(group, "dtype") or "emd_group_type" not in group.attrs:
+    arrays: dict[str, tuple[Any, list[Any]]] = {}
+    marked = "version_major" in found.root.attrs
+    for path, group in found.groups.items():
+        if not marked and "emd_group_type" not in group.attrs:
             continue
         first = 0 if "dim0" in group else 1
         for name in group:
@@ -32,17 +32,17 @@ def arrays_of(file: Any) -> dict[str, tuple[Any, list[Any]]]:
             dims = [group.get(f"dim{first + i}") for i in range(len(item.shape))]
             if all(hasattr(dim, "dtype") for dim in dims):
                 # The array is what its group is called, unless there are several in it.
-                found[path if name in _ARRAYS else f"{path}/{name}"] = (item, dims)
-    last = [path.rsplit("/")[-1] for path in found]
-    return {each if last.count(each) == 1 else path: found[path] for path, each in zip(found, last, strict=True)}
+                arrays[path if name in _ARRAYS else f"{path}/{name}"] = (item, dims)
+    last = [path.rsplit("/")[-1] for path in arrays]
+    return {each if last.count(each) == 1 else path: arrays[path] for path, each in zip(arrays, last, strict=True)}
 
 
-def read_emd(file: Any, path: Path, access: Access) -> list[Signal]:
+def read_emd(found: Contents, access: Access) -> list[Signal]:
     """Every array of a Berkeley EMD file, its axes in the file's order."""
     signals = []
-    for title, (array, dims) in arrays_of(file).items():
+    for title, (array, dims) in _arrays(found).items():
         axes = [_axis(dim, size) for dim, size in zip(dims, array.shape, strict=True)]
-        axes = _calibrated(axes, file)
+        axes = _calibrated(axes, found)
         scanned = _scan_axes(array, axes)
         flagged = scanned is not None
         outer = max(len(axes) - 2, 0) if scanned is None else scanned
@@ -78,11 +78,11 @@ def _scan_axes(array: Any, axes: list[Axis]) -> int | None:
     return None
 
 
-def _calibrated(axes: list[Axis], file: Any) -> list[Axis]:
+def _calibrated(axes: list[Axis], found: Contents) -> list[Axis]:
     """The axes of a py4DSTEM data cube whose dimensions are pixels, with the sizes that its calibration has."""
     if [axis.name for axis in axes] not in (["Rx", "Ry", "Qx", "Qy"], ["R_x", "R_y", "Q_x", "Q_y"]):
         return axes
-    said: Any = next((item for path, item in walk(file) if path.endswith("metadatabundle/calibration")), {})
+    said: Any = next((item for path, item in found.groups.items() if path.endswith("metadatabundle/calibration")), {})
     calibrated = []
     for axis in axes:
         size, units = said.get(f"{axis.name[0]}_pixel_size"), said.get(f"{axis.name[0]}_pixel_units")

@@ -1,43 +1,43 @@
 """NeXus: groups of the class NXdata, each a signal with the axes that it names."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.io.convert import BadFile
-from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, left_out, text, texts, walk
+from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, left_out, text, texts
 from emcore.io.formats.hdf5.plain import is_scale, plain_signal, units_of
 
 # What is inside one measurement: how many of the last axes, by the attribute `interpretation`.
 _INSIDE = {"scalar": 0, "scaler": 0, "spectrum": 1, "image": 2, "rgb-image": 3, "rgba-image": 3, "vertex": 1}
 
 
-def data_groups(file: Any) -> list[tuple[str, Any]]:
+def _data_groups(found: Contents) -> list[tuple[str, Any]]:
     """The groups of the class NXdata, the default one first."""
-    groups = [(path, item) for path, item in walk(file) if text(item.attrs.get("NX_class")) == "NXdata"]
-    default = file
+    groups = [(path, item) for path, item in found.groups.items() if text(item.attrs.get("NX_class")) == "NXdata"]
+    default = found.root
     while text(default.attrs.get("default")) in default:
         default = default[text(default.attrs["default"])]
-        if hasattr(default, "dtype"):
+        if hasattr(default, "shape"):
             break
     return sorted(groups, key=lambda pair: pair[1].name != default.name)
 
 
-def read_nexus(file: Any, path: Path, access: Access) -> list[Signal]:
+def read_nexus(found: Contents, access: Access) -> list[Signal]:
     """The signals of every NXdata group; one whose file is missing is named."""
     signals: list[Signal] = []
     missing: list[str] = []
     seen: set[str] = set()
-    for place, group in data_groups(file):
+    for place, group in _data_groups(found):
         for name in _signal_names(group):
             try:
                 dataset = group[name]
             except (KeyError, OSError):
                 link = group.get(name, getlink=True)
-                missing.append(f"{place}/{name}" + (f" ({link.filename})" if hasattr(link, "filename") else ""))
+                where = f" is in {link.filename}, which must lie beside it" if hasattr(link, "filename") else ""
+                missing.append(f"{place}/{name}{where}")
                 continue
             if not is_numeric(dataset):
                 missing += [said] if (said := left_out(dataset)) else []
@@ -45,7 +45,7 @@ def read_nexus(file: Any, path: Path, access: Access) -> list[Signal]:
                 seen.add(f"{dataset.file.filename}{dataset.name}")
                 signals.append(_read(group, dataset, f"{place}/{name}", access))
     if missing and not signals:
-        raise BadFile(f"{path} names data that are not there, or are no numbers: {missing[0]}; put the file beside it")
+        raise BadFile(f"{found.path} names data that are not in it, or are no numbers: {missing[0]}")
     return signals
 
 

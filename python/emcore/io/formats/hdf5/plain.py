@@ -4,30 +4,27 @@ NSID (pycroscopy's) adds to each scale what kind of dimension it is: spatial, sp
 """
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.io.convert import BadFile
-from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, left_out, text, walk
+from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, left_out, text
 
 _UNITS = ("units", "unit", "Units", "UNITS", "UNIT", "Unit")
 _NSID_SIGNALS = ("SPECTRAL", "RECIPROCAL")
 _NETCDF = "This is a netCDF dimension but not a netCDF variable"
 
 
-def read_plain(file: Any, path: Path, access: Access) -> list[Signal]:
+def read_plain(found: Contents, access: Access) -> list[Signal]:
     """Every array of numbers in a file that is not itself the scale of another's dimension."""
-    broken: list[str] = []
-    items = [(name, item) for name, item in walk(file, broken) if hasattr(item, "dtype")]
-    arrays = {name: item for name, item in items if is_numeric(item) and not is_scale(item)}
-    if broken and not arrays:
-        raise BadFile(f"{path} links to a file that is missing: {broken[0]}; put it beside it")
-    others = [said for _, item in items if (said := left_out(item))]
+    arrays = {name: item for name, item in found.arrays.items() if is_numeric(item) and not is_scale(item)}
+    if found.broken and not arrays:
+        raise BadFile(f"{found.path} holds no data: {found.broken[0]}, which must lie beside it")
+    others = [said for item in found.arrays.values() if (said := left_out(item))]
     if others and not arrays:
-        raise BadFile(f"{path} holds no array of numbers: {'; '.join(others[:3])}")
+        raise BadFile(f"{found.path} holds no array of numbers: {'; '.join(others[:3])}")
     return [plain_signal(item, name, access) for name, item in arrays.items()]
 
 

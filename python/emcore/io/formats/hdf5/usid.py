@@ -1,28 +1,26 @@
 """USID (pycroscopy's, before NSID): a matrix of positions by spectroscopic values, and matrices of what these are."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, made, texts, walk
+from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, made, texts
 
 _ANCILLARY = ("Position_Indices", "Position_Values", "Spectroscopic_Indices", "Spectroscopic_Values")
 
 
-def main_datasets(file: Any) -> dict[str, Any]:
+def _main_datasets(found: Contents) -> dict[str, Any]:
     """The matrices that refer to the matrices of their positions and spectroscopic values, by their path."""
-    items = {path: item for path, item in walk(file) if hasattr(item, "dtype")}
-    return {path: item for path, item in items.items() if all(key in item.attrs for key in _ANCILLARY)}
+    return {path: item for path, item in found.arrays.items() if all(key in item.attrs for key in _ANCILLARY)}
 
 
-def read_usid(file: Any, path: Path, access: Access) -> list[Signal]:
+def read_usid(found: Contents, access: Access) -> list[Signal]:
     """Every main data set in its full dimensions; one of records is one signal for each of their fields."""
     signals = []
-    for title, dataset in main_datasets(file).items():
-        inds, values, spec_inds, spec_values = (file[dataset.attrs[key]] for key in _ANCILLARY)
+    for title, dataset in _main_datasets(found).items():
+        inds, values, spec_inds, spec_values = (found.root[dataset.attrs[key]] for key in _ANCILLARY)
         positions = _dimensions(np.asarray(inds[()]).T, np.asarray(values[()]).T, inds, values)
         spectral = _dimensions(np.asarray(spec_inds[()]), np.asarray(spec_values[()]), spec_inds, spec_values)
         if positions is None:
@@ -57,7 +55,8 @@ def _dimensions(indices: Any, values: Any, said: Any, scaled: Any) -> list[Axis]
     shape = tuple(sizes[i] for i in order)
     if int(np.prod(shape)) != indices.shape[1]:
         return None
-    for i, grid in zip(order, np.indices(shape).reshape(len(shape), -1), strict=True):
+    grids = np.indices(shape).reshape(len(shape), indices.shape[1])
+    for i, grid in zip(order, grids, strict=True):
         if not np.array_equal(np.unique(indices[i], return_inverse=True)[1].ravel(), grid):
             return None
     axes = []

@@ -1,0 +1,488 @@
+"""What programs lay out in HDF5, each in its own way, comes with the axes that they meant; written here by h5py."""
+
+from pathlib import Path
+
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+
+import emcore
+from emcore.core.signals import Axis
+from emcore.io.convert import BadFile
+from emcore.io.formats.hdf5_zarr import read_hdf5
+
+
+@pytest.fixture
+def cube():
+    """A spectrum image of 3 x 4 positions."""
+    return np.random.default_rng(0).poisson(3, (3, 4, 7)).astype("u2")
+
+
+def read_both(path: Path, title: str | None = None):
+    """A data set of a file, after checking that it is the same in memory, lazily, and left as it is stored."""
+    found = []
+    for lazy, stored in ((False, False), (True, False), (True, True)):
+        signals = read_hdf5(path, lazy, stored)
+        found.append(signals[0] if title is None else next(each for each in signals if each.title == title))
+    first = found[0]
+    for other in found[1:]:
+        assert other.axes == first.axes
+        assert (other.title, other.flagged) == (first.title, first.flagged)
+        np.testing.assert_array_equal(np.asarray(other.data[...]), first.data)
+        assert other.data.dtype == first.data.dtype
+    return first
+
+
+def axes_of(signal):
+    return [(axis.name, axis.size, axis.scale, axis.offset, axis.units, axis.navigation) for axis in signal.axes]
+
+
+MEANT = [
+    ("y", 3, 2.0, 0.0, "nm", True),
+    ("x", 4, 2.0, 1.0, "nm", True),
+    ("Energy", 7, 10.0, -100.0, "eV", False),
+]
+ENDINGS = (".h5", ".hdf5", ".hf5", ".emd", ".hspy", ".nxs")
+
+
+def scale_of(axis):
+    return axis[3] + axis[2] * np.arange(axis[1])
+
+
+def write_hyperspy(file: h5py.File, data, axes=MEANT):
+    file.attrs.update({"file_format": "HyperSpy", "file_format_version": "3.3"})
+    group = file.create_group("Experiments/__unnamed__")
+    group["data"] = data
+    for i, (name, size, scale, offset, units, navigate) in enumerate(axes):
+        said = {"name": name, "size": size, "scale": scale, "offset": offset, "units": units, "navigate": navigate}
+        group.create_group(f"axis-{i}").attrs.update(said | {"_type": "UniformDataAxis"})
+    group.create_group("metadata/General").attrs["title"] = "map"
+    return group
+
+
+def write_scales(file: h5py.File, data, axes=MEANT):
+    file["map"] = data
+    for i, axis in enumerate(axes):
+        scale = file.create_dataset(axis[0], data=scale_of(axis))
+        scale.make_scale(axis[0])
+        scale.attrs["units"] = axis[4]
+        file["map"].dims[i].attach_scale(scale)
+        file["map"].dims[i].label = axis[0]
+
+
+def write_berkeley(file: h5py.File, data, axes=MEANT):
+    file.attrs.update({"version_major": 0, "version_minor": 2})
+    group = file.create_group("data/map")
+    group.attrs["emd_group_type"] = 1
+    group["data"] = data
+    for i, axis in enumerate(axes, 1):
+        group[f"dim{i}"] = scale_of(axis)
+        group[f"dim{i}"].attrs.update({"name": axis[0], "units": f"[{'_'.join(axis[4])}]"})
+
+
+def write_nexus(file: h5py.File, data, axes=MEANT):
+    file.attrs["default"] = "entry"
+    entry = file.create_group("entry")
+    entry.attrs.update({"NX_class": "NXentry", "default": "map"})
+    group = entry.create_group("map")
+    group.attrs.update({"NX_class": "NXdata", "signal": "map", "axes": [axis[0] for axis in axes]})
+    group["map"] = data
+    for axis in axes:
+        group[axis[0]] = scale_of(axis)
+        group[axis[0]].attrs["units"] = axis[4]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("write", [write_hyperspy, write_scales, write_berkeley, write_nexus])
+def test_the_same_scan_comes_out_of_every_layout_whatever_the_ending(write, ending, cube, tmp_path):
+    path = tmp_path / f"map{ending}"
+    with h5py.File(path, "w") as file:
+        write(file, cube)
+    found = read_both(path)
+    assert found.title.rsplit("/")[-1] == "map"
+    np.testing.assert_array_equal(found.data, cube)
+    assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT]
+    assert found.flagged == (write is write_hyperspy)
+    if found.flagged:
+        assert axes_of(found) == MEANT
+
+
+@pytest.mark.parametrize("write", [write_hyperspy, write_scales, write_berkeley, write_nexus])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_axes_come_in_the_order_of_the_file(write, order, cube, tmp_path):
+    with h5py.File(tmp_path / "map.emd", "w") as file:
+        write(file, cube.transpose(order), [MEANT[i] for i in order])
+    found = read_both(tmp_path / "map.emd")
+    assert [each[:5] for each in axes_of(found)] == [MEANT[i][:5] for i in order]
+    np.testing.assert_array_equal(found.data, cube.transpose(order))
+
+
+@pytest.mark.parametrize("write", [write_scales, write_berkeley, write_nexus])
+def test_an_uneven_axis_keeps_its_points_and_its_unit(write, cube, tmp_path):
+    points = np.array([0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        write(file, cube)
+        place = {write_scales: "Energy", write_berkeley: "data/map/dim3", write_nexus: "entry/map/Energy"}[write]
+        file[place][...] = points
+    energy = read_both(tmp_path / "a.h5").axes[2]
+    assert energy.units == "eV"
+    np.testing.assert_array_equal(energy.values, points)
+
+
+# HyperSpy
+
+
+def test_the_oldest_files_of_hyperspy_say_which_axes_are_the_signal_in_one_word(cube, tmp_path):
+    for record_by, inside in (("spectrum", 1), ("image", 2)):
+        with h5py.File(tmp_path / "a.hdf5", "w") as file:
+            group = file.create_group("Experiments/sample")
+            group["data"] = cube
+            group.create_group("mapped_parameters").attrs.update({"record_by": record_by, "title": "old"})
+            for i, axis in enumerate(MEANT):
+                said = {"name": axis[0], "scale": axis[2], "offset": axis[3], "units": axis[4], "size": axis[1]}
+                group.create_group(f"_list_3_axes/{i}").attrs.update(said)
+        found = read_both(tmp_path / "a.hdf5")
+        assert found.title == "old"
+        assert found.flagged
+        assert [axis.navigation for axis in found.axes] == [i < 3 - inside for i in range(3)]
+        assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT]
+
+
+def test_a_functional_axis_of_hyperspy_is_computed_and_never_executed(cube, tmp_path):
+    with h5py.File(tmp_path / "a.hspy", "w") as file:
+        group = write_hyperspy(file, cube)
+        axis = group["axis-2"]
+        axis.attrs.update({"expression": "a / (x + 1) ** b", "a": 1239.84, "b": 1.0, "name": "Energy"})
+        axis.create_group("x").attrs.update({"scale": 2.0, "offset": 3.0, "size": 7})
+    expected = 1239.84 / (3.0 + 2.0 * np.arange(7) + 1)
+    np.testing.assert_allclose(read_both(tmp_path / "a.hspy").axes[2].values, expected)
+    with h5py.File(tmp_path / "a.hspy", "a") as file:
+        file["Experiments/__unnamed__/axis-2"].attrs["expression"] = "__import__('os').getpid() + x"
+    with pytest.raises(BadFile, match="which is not arithmetic"):
+        read_hdf5(tmp_path / "a.hspy", False)
+
+
+def test_hyperspy_itself_agrees(cube, tmp_path):
+    hs = pytest.importorskip("hyperspy.api")
+    with h5py.File(tmp_path / "a.hspy", "w") as file:
+        group = write_hyperspy(file, cube)
+        group["axis-2"].attrs.update({"_type": "DataAxis"})
+        del group["axis-2"].attrs["scale"], group["axis-2"].attrs["offset"]
+        group["axis-2"]["axis"] = np.arange(7.0) ** 2
+        group.create_group("original_metadata")
+        group["metadata"].create_group("Signal").attrs["signal_type"] = ""
+    theirs = emcore.read(tmp_path / "a.hspy")
+    ours = emcore.io.read.as_signal(hs.load(tmp_path / "a.hspy"))
+    assert ours.axes == theirs.axes
+    np.testing.assert_array_equal(ours.data, theirs.data)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_ragged_signals_are_named(stored, tmp_path):
+    with h5py.File(tmp_path / "a.hspy", "w") as file:
+        group = file.create_group("Experiments/peaks")
+        group.create_dataset("data", shape=(4,), dtype=h5py.vlen_dtype("f8"))
+    with pytest.raises(BadFile, match="peaks are ragged"):
+        read_hdf5(tmp_path / "a.hspy", stored, stored)
+
+
+# Berkeley
+
+
+def test_rosettasciio_writes_berkeley_files_that_are_read_in_their_order(cube, tmp_path):
+    writer = pytest.importorskip("rsciio.emd").file_writer
+    keys = ("name", "size", "scale", "offset", "units", "navigate")
+    axes = [dict(zip(keys, axis, strict=True)) for axis in MEANT]
+    metadata = {"General": {"title": "map"}, "Signal": {}}
+    writer(tmp_path / "a.emd", {"data": cube, "axes": axes, "metadata": metadata, "original_metadata": {}})
+    found = read_both(tmp_path / "a.emd", "map")
+    with h5py.File(tmp_path / "a.emd") as file:
+        np.testing.assert_array_equal(found.data, file["signals/map/data"][()])
+    assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT[::-1]]
+
+
+def test_py4dstem_says_which_axes_are_the_scan_and_its_calibration_is_used(tmp_path):
+    data = np.arange(2 * 3 * 5 * 6, dtype="f4").reshape(2, 3, 5, 6)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs.update({"emd_group_type": "file", "version_major": 1, "version_minor": 0})
+        group = file.create_group("root/datacube")
+        group.attrs.update({"emd_group_type": "array", "python_class": "DataCube"})
+        group["data"] = data
+        for i, name in enumerate(("Rx", "Ry", "Qx", "Qy")):
+            group[f"dim{i}"] = [0, 1]
+            group[f"dim{i}"].attrs.update({"name": name, "units": "pixels"})
+        image = file.create_group("root/datacube/virtual")
+        image.attrs.update({"emd_group_type": "array", "python_class": "VirtualImage"})
+        image["data"], image["dim0"], image["dim1"] = data[..., 0, 0], [0.0, 0.5], [0.0, 0.5]
+        points = file.create_group("root/peaks")
+        points.attrs.update({"emd_group_type": "pointlist"})
+        points["qx/data"] = np.arange(4.0)
+        calibration = file.create_group("root/metadatabundle/calibration")
+        for letter, size, units in (("R", 2.0, "nm"), ("Q", 0.02, "A^-1")):
+            calibration[f"{letter}_pixel_size"], calibration[f"{letter}_pixel_units"] = size, units
+    found = read_both(tmp_path / "a.h5", "datacube")
+    assert axes_of(found) == [
+        ("Rx", 2, 2.0, 0.0, "nm", True),
+        ("Ry", 3, 2.0, 0.0, "nm", True),
+        ("Qx", 5, 0.02, 0.0, "1/A", False),
+        ("Qy", 6, 0.02, 0.0, "1/A", False),
+    ]
+    assert [signal.title for signal in read_hdf5(tmp_path / "a.h5", False)] == ["datacube", "virtual"]
+
+
+def test_the_patterns_of_an_fpd_file_are_a_scan(tmp_path):
+    data = np.arange(2 * 3 * 5 * 6, dtype="u2").reshape(2, 3, 1, 5, 6)
+    names = ("scanY", "scanX", "colour", "detY", "detX")
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file.attrs.update({"version_major": 0, "version_minor": 2, "fpd_version": "0.64"})
+        for place, array in (("fpd_data", data), ("fpd_sum_im", data.sum((2, 3, 4)))):
+            group = file.create_group(f"fpd_expt/{place}")
+            group.attrs["emd_group_type"] = 1
+            group["data"] = array
+            for i, (name, size) in enumerate(zip(names, array.shape, strict=False), 1):
+                group[f"dim{i}"] = np.arange(size) * 0.5
+                group[f"dim{i}"].attrs.update({"name": name, "units": "[u_m]" if "scan" in name else "[pix]"})
+    found = read_both(tmp_path / "a.hdf5", "fpd_data")
+    assert [(axis.name, axis.navigation) for axis in found.axes] == [(n, n[:3] != "det") for n in names]
+    assert (found.axes[0].scale, found.axes[0].units) == (0.5, "um")
+    assert found.flagged
+
+
+# NeXus
+
+
+def test_rosettasciio_writes_nexus_files_that_come_back(cube, tmp_path):
+    writer = pytest.importorskip("rsciio.nexus").file_writer
+    keys = ("name", "size", "scale", "offset", "units", "navigate")
+    axes = [dict(zip(keys, axis, strict=True)) | {"_type": "UniformDataAxis"} for axis in MEANT]
+    metadata = {"General": {"title": "map"}, "Signal": {}}
+    signal = {"data": cube, "axes": axes, "metadata": metadata, "original_metadata": {}, "learning_results": {}}
+    writer(str(tmp_path / "a.nxs"), signal)
+    found = read_both(tmp_path / "a.nxs")
+    assert axes_of(found) == MEANT
+    assert found.flagged
+    np.testing.assert_array_equal(found.data, cube)
+
+
+def test_the_default_nxdata_comes_first_and_old_ways_of_naming_axes_are_known(cube, tmp_path):
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        write_nexus(file, cube)
+        before = file.create_group("entry/before")
+        before.attrs["NX_class"] = "NXdata"
+        before["counts"] = cube
+        before["counts"].attrs.update({"signal": 1, "axes": "v:h:E"})
+        for name, axis in zip("vhE", MEANT, strict=True):
+            before[name] = scale_of(axis)
+            before[name].attrs["units"] = axis[4]
+        edges = file.create_group("entry/edges")
+        edges.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": "E"})
+        edges["counts"], edges["E"] = cube[0, 0], np.arange(8.0)
+        edges["E"].attrs["units"] = "keV"
+    assert [each.title for each in read_hdf5(tmp_path / "a.nxs", False)] == [
+        "entry/map/map",
+        "entry/before/counts",
+        "entry/edges/counts",
+    ]
+    assert [each[1:5] for each in axes_of(read_both(tmp_path / "a.nxs", "entry/before/counts"))] == [
+        each[1:5] for each in MEANT
+    ]
+    assert axes_of(read_both(tmp_path / "a.nxs", "entry/edges/counts")) == [("E", 7, 1.0, 0.5, "keV", False)]
+
+
+def test_nexus_data_behind_a_link_are_followed_and_a_missing_file_is_named(cube, tmp_path):
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        file["frames"] = cube
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"NX_class": "NXdata", "signal": "data"})
+        group["data"] = h5py.ExternalLink("frames.h5", "frames")
+        file["entry/instrument/mask"] = np.ones((4, 7))
+    np.testing.assert_array_equal(read_both(tmp_path / "a.nxs").data, cube)
+    (tmp_path / "frames.h5").rename(tmp_path / "other.h5")
+    with pytest.raises(BadFile, match=r"entry/data/data is in frames\.h5, which must lie beside it"):
+        read_hdf5(tmp_path / "a.nxs", False)
+
+
+# NSID and USID
+
+
+def test_nsid_says_what_kind_of_dimension_each_is(cube, tmp_path):
+    kinds = {"x": "SPATIAL", "y": "SPATIAL", "Energy": "SPECTRAL", "Time": "TEMPORAL"}
+    for names, flags in (
+        (("Energy", "y", "x"), [False, True, True]),
+        (("y", "x", "Energy"), [True, True, False]),
+        (("Time", "y", "x"), [True, False, False]),
+    ):
+        with h5py.File(tmp_path / "a.hf5", "w") as file:
+            group = file.create_group("Measurement_000/Channel_000/map")
+            group["map"] = cube
+            for i, name in enumerate(names):
+                scale = group.create_dataset(name, data=0.5 * np.arange(cube.shape[i]))
+                scale.make_scale(name)
+                scale.attrs.update({"dimension_type": kinds[name], "units": "nm" if name in "xy" else "eV"})
+                group["map"].dims[i].attach_scale(scale)
+                group["map"].dims[i].label = name
+        found = read_both(tmp_path / "a.hf5")
+        assert found.flagged
+        assert [axis.name for axis in found.axes] == list(names)
+        assert [axis.navigation for axis in found.axes] == flags
+
+
+def write_usid(file: h5py.File, main, positions, spectral):
+    """Each dimension as name, unit and values, the fastest first."""
+    group = file.create_group("Measurement_000/Channel_000")
+    group["Raw_Data"] = main
+    for kind, dims in (("Position", positions), ("Spectroscopic", spectral)):
+        sizes = [len(values) for _, _, values in dims]
+        grid = np.indices(sizes[::-1]).reshape(len(sizes), -1)[::-1]
+        values = np.stack([dims[i][2][grid[i]] for i in range(len(dims))])
+        for what, array in (("Indices", grid), ("Values", values)):
+            made = group.create_dataset(f"{kind}_{what}", data=array.T if kind == "Position" else array)
+            made.attrs.update({"labels": [dim[0] for dim in dims], "units": [dim[1] for dim in dims]})
+            group["Raw_Data"].attrs[f"{kind}_{what}"] = made.ref
+
+
+def test_usid_matrices_come_in_all_their_dimensions(cube, tmp_path):
+    energies = -100 + 10 * np.arange(7.0)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        positions = [("x", "nm", 1 + 2 * np.arange(4.0)), ("y", "nm", 2 * np.arange(3.0))]
+        write_usid(file, cube.reshape(12, 7), positions, [("Energy", "eV", energies)])
+    found = read_both(tmp_path / "a.h5")
+    assert axes_of(found) == MEANT
+    np.testing.assert_array_equal(found.data, cube)
+
+
+def test_usid_records_are_one_signal_for_each_field(tmp_path):
+    records = np.zeros((12, 1), [("Amplitude [V]", "f4"), ("Phase [rad]", "f4"), ("Q", "f4")])
+    records["Q"] = np.arange(12).reshape(12, 1)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        positions = [("x", "nm", 2 * np.arange(4.0)), ("y", "nm", 2 * np.arange(3.0))]
+        write_usid(file, records, positions, [("Nothing", "", np.arange(1.0))])
+    found = read_both(tmp_path / "a.h5", "Measurement_000/Channel_000/Raw_Data/Q")
+    np.testing.assert_array_equal(found.data, np.arange(12).reshape(3, 4))
+    assert [(axis.name, axis.navigation) for axis in found.axes] == [("y", False), ("x", False)]
+
+
+# EBSD
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        (("nRows", "nColumns", "Step Y", "Step X"), "Scan 1/EBSD"),
+        (("NROWS", "NCOLS", "YSTEP", "XSTEP"), "Scan 0/EBSD"),
+        (("Y Cells", "X Cells", "Y Step", "X Step"), "1/EBSD"),
+    ],
+    ids=["EDAX", "Bruker", "Oxford"],
+)
+def test_maps_of_patterns_have_rows_and_columns(keys, place, tmp_path):
+    patterns = np.random.default_rng(0).integers(0, 255, (6, 5, 4), dtype="u1")
+    with h5py.File(tmp_path / "a.oh5", "w") as file:
+        group = file.create_group(place)
+        group["Data/Pattern"] = patterns
+        group["Data/Quality"] = np.arange(6.0)
+        group["Header/Static background"] = np.ones((5, 4))
+        for key, value in zip(keys, (2, 3, 0.5, 0.25), strict=True):
+            group[f"Header/{key}"] = [value]
+    found = read_both(tmp_path / "a.oh5", f"{place}/Data/Pattern")
+    assert axes_of(found) == [
+        ("y", 2, 0.5, 0.0, "um", True),
+        ("x", 3, 0.25, 0.0, "um", True),
+        ("pattern_y", 5, 1.0, 0.0, "px", False),
+        ("pattern_x", 4, 1.0, 0.0, "px", False),
+    ]
+    np.testing.assert_array_equal(found.data, patterns.reshape(2, 3, 5, 4))
+    quality = read_both(tmp_path / "a.oh5", f"{place}/Data/Quality")
+    assert [(axis.name, axis.size, axis.navigation) for axis in quality.axes] == [("y", 2, False), ("x", 3, False)]
+
+
+# Plain
+
+
+def test_short_axes_and_vectors_are_read_and_scales_are_not_data(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        write_scales(
+            file, np.ones((2, 3, 4)), [("a", 2, 1.0, 0.0, "nm"), ("b", 3, 1.0, 0.0, "nm"), ("c", 4, 1, 0, "V")]
+        )
+        file["vector"] = np.arange(3.0)
+        file["one"], file["text"], file["number"] = [1.0], "x", 2.0
+    assert [(each.title, each.shape) for each in read_hdf5(tmp_path / "a.h5", False)] == [
+        ("map", (2, 3, 4)),
+        ("vector", (3,)),
+    ]
+
+
+def test_labels_alone_name_axes_and_unnamed_arrays_have_default_axes(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["named"] = np.zeros((5, 2, 3))
+        for i, label in enumerate("CYX"):
+            file["named"].dims[i].label = label
+        file["bare"] = np.zeros((5, 6, 7))
+    assert [axis.name for axis in read_both(tmp_path / "a.h5", "named").axes] == list("CYX")
+    assert read_both(tmp_path / "a.h5", "bare").axes == (Axis("frame", 5, navigation=True), Axis("y", 6), Axis("x", 7))
+
+
+@pytest.mark.parametrize(
+    ("names", "axis"),
+    [("rgb", "colour"), ("RGBA", "colour"), (("red", "green", "blue"), "colour"), (("re", "im"), "")],
+)
+def test_records_are_colours_or_complex_numbers(names, axis, tmp_path):
+    records = np.zeros((6, 7), [(name, "u1" if axis else "f4") for name in names])
+    for i, name in enumerate(names):
+        records[name] = i + 1
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("picture", data=records, chunks=(3, 7))
+    found = read_both(tmp_path / "a.h5")
+    if axis:
+        assert found.axes == (Axis("y", 6), Axis("x", 7), Axis("colour", len(names)))
+        assert (found.data == 1 + np.arange(len(names))).all()
+    else:
+        assert found.shape == (6, 7)
+        assert (found.data == 1 + 2j).all()
+
+
+def test_other_records_are_named_and_do_not_hide_what_can_be_read(tmp_path):
+    table = np.zeros(5, [("x", "f4"), ("name", "S3")])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["table"] = table
+    with pytest.raises(BadFile, match=r"/table \(5,\) holds records of x, name"):
+        read_hdf5(tmp_path / "a.h5", False)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["picture"] = np.zeros((6, 7))
+    assert [each.title for each in read_hdf5(tmp_path / "a.h5", False)] == ["picture"]
+
+
+def test_an_array_that_two_names_have_is_read_once_and_groups_may_contain_themselves(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = np.zeros((6, 7))
+        file["b"] = file["a"]
+        file["c"] = h5py.SoftLink("/a")
+        file["group/up"] = file["/"]
+    assert [each.title for each in read_hdf5(tmp_path / "a.h5", False)] == ["a"]
+
+
+def test_a_virtual_data_set_whose_source_is_missing_is_no_array_of_zeros(tmp_path):
+    with h5py.File(tmp_path / "source.h5", "w") as file:
+        file["data"] = np.ones((6, 7))
+    layout = h5py.VirtualLayout((6, 7), "f8")
+    layout[...] = h5py.VirtualSource("source.h5", "data", (6, 7))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_virtual_dataset("data", layout)
+    assert read_both(tmp_path / "a.h5").data.min() == 1
+    (tmp_path / "source.h5").unlink()
+    with pytest.raises(BadFile, match=r"/data lies in source\.h5, which must lie beside it"):
+        read_hdf5(tmp_path / "a.h5", True)
+
+
+def test_a_pattern_is_not_split_when_it_is_left_in_the_file(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = write_hyperspy(file, np.zeros((1, 1, 1, 1)), [])
+        del group["data"]
+        group.create_dataset("data", (4, 4, 256, 256), "u2", chunks=(1, 1, 64, 64))
+        for i in range(4):
+            said = {"name": "", "scale": 1.0, "offset": 0.0, "navigate": i < 2, "size": 4}
+            group.create_group(f"axis-{i}").attrs.update(said)
+    (signal,) = read_hdf5(tmp_path / "a.h5", True)
+    assert isinstance(signal.data, da.Array)
+    assert signal.data.chunks[2:] == ((256,), (256,))
