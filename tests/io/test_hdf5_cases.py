@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5_zarr import read_hdf5
 
 # File, title (or number) of the data set, shape, and name, scale, offset, unit, navigation of each axis.

@@ -9,7 +9,7 @@ import pytest
 
 import emcore
 from emcore.core.signals import Axis
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5_zarr import read_hdf5
 
 

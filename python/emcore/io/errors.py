@@ -17,7 +17,7 @@ EXTRAS = {
     "sparse": "io",
     "mrcz": "mrcz",
     "h5py": "hdf5",
-    "hdf5plugin": "hdf5",
+    "hdf5plugin": "hdf5plugin",
     "dask": "dask",
     "zarr": "zarr",
     "hyperspy": "hyperspy",

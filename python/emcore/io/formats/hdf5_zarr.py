@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from emcore.core.signals import Signal, default_axes
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5 import dectris, delmic, ebsd, emd, hyperspy, nexus, plain, usid, velox
 from emcore.io.formats.hdf5.arrays import Access, contents, is_numeric
 from emcore.io.optional import zarr_module

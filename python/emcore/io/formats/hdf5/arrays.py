@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, name_axes, tidy_axes
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.optional import dask_array
 
 # Filters that come with neither HDF5 nor h5py, by their registered number.

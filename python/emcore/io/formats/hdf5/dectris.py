@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5.arrays import Access, check_readable, made
 from emcore.io.optional import dask_array
 

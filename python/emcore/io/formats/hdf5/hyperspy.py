@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, number, text
 
 # The newest version of the format that is known here.

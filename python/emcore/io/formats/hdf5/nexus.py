@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, left_out, text, texts
 from emcore.io.formats.hdf5.plain import is_scale, plain_signal, units_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Axis, Signal, default_axes
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, left_out, text
 
 _UNITS = ("units", "unit", "Units", "UNITS", "UNIT", "Unit")
