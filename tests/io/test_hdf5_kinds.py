@@ -244,7 +244,8 @@ def test_the_patterns_of_an_fpd_file_are_a_scan(tmp_path):
                 group[f"dim{i}"] = np.arange(size) * 0.5
                 group[f"dim{i}"].attrs.update({"name": name, "units": "[u_m]" if "scan" in name else "[pix]"})
     found = read_both(tmp_path / "a.hdf5", "fpd_data")
-    assert [(axis.name, axis.navigation) for axis in found.axes] == [(n, n[:3] != "det") for n in names]
+    meant = [("scanY", True), ("scanX", True), ("counter", True), ("detY", False), ("detX", False)]
+    assert [(axis.name, axis.navigation) for axis in found.axes] == meant
     assert (found.axes[0].scale, found.axes[0].units) == (0.5, "um")
     assert found.flagged
 
@@ -395,6 +396,94 @@ def test_maps_of_patterns_have_rows_and_columns(keys, place, tmp_path):
     np.testing.assert_array_equal(found.data, patterns.reshape(2, 3, 5, 4))
     quality = read_both(tmp_path / "a.oh5", f"{place}/Data/Quality")
     assert [(axis.name, axis.size, axis.navigation) for axis in quality.axes] == [("y", 2, False), ("x", 3, False)]
+
+
+def test_the_part_of_a_map_that_was_measured_has_its_own_rows_and_columns(tmp_path):
+    rows, columns = np.indices((2, 3)).reshape(2, -1)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("Scan 0/EBSD")
+        group["Data/RawPatterns"] = np.zeros((6, 5, 4), "u1")
+        group["SEM/IY"], group["SEM/IX"] = rows + 7, columns + 2
+        for key, value in {"NROWS": 9, "NCOLS": 8, "YSTEP": 1.5, "XSTEP": 1.5}.items():
+            group[f"Header/{key}"] = value
+    assert read_both(tmp_path / "a.h5", "Scan 0/EBSD/Data/RawPatterns").shape == (2, 3, 5, 4)
+
+
+# Delmic
+
+
+def write_acquisition(file: h5py.File, number, data, labels, title, **physical):
+    group = file.create_group(f"Acquisition{number}")
+    image = group.create_dataset("ImageData/Image", data=data)
+    for i, label in enumerate(labels):
+        image.dims[i].label = label
+    group["ImageData/TOffset"] = 100.0 - number
+    group["PhysicalData/Title"] = title
+    for name, value in physical.items():
+        group[f"PhysicalData/{name}"] = value
+        group[f"PhysicalData/{name}"].attrs["State"] = [114]
+    return group["ImageData"]
+
+
+def test_images_of_angles_at_all_positions_are_one_scan(tmp_path):
+    angles = np.arange(6 * 5 * 4, dtype="u2").reshape(6, 5, 4)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        survey = write_acquisition(file, 0, np.zeros((1, 1, 1, 2, 3)), "CTZYX", "Secondary electrons concurrent")
+        for label, step, middle in (("Y", 2e-6, 1e-6), ("X", 1e-6, 0.0)):
+            survey[f"DimensionScale{label}"], survey[f"{label}Offset"] = step, middle
+            survey[f"DimensionScale{label}"].attrs.update({"UNIT": "m", "State": 114})
+        for i in range(6):  # written in the reverse order
+            data = angles[5 - i].reshape(1, 1, 1, 5, 4)
+            write_acquisition(file, i + 1, data, "CTZYX", "Angle-resolved", PolePosition=[[1.0, 2.0]])
+    assert len(read_hdf5(tmp_path / "a.h5", False)) == 2
+    found = read_both(tmp_path / "a.h5", "Angle-resolved")
+    np.testing.assert_array_equal(found.data, angles.reshape(2, 3, 5, 4))
+    assert axes_of(found) == [
+        ("y", 2, 2.0, 0.0, "um", True),
+        ("x", 3, 1.0, -1.0, "um", True),
+        ("angle_y", 5, 1.0, 0.0, "px", False),
+        ("angle_x", 4, 1.0, 0.0, "px", False),
+    ]
+
+
+def test_times_and_wavelengths_of_delmic_are_two_axes_of_the_signal(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        within = write_acquisition(file, 0, np.zeros((7, 6, 1, 2, 3), "u2"), "CTZYX", "Temporal Spectrum")
+        for label, values, units in (("C", 4e-7 + 1e-9 * np.arange(7), "m"), ("T", 1e-9 * np.arange(6), "s")):
+            within[f"DimensionScale{label}"] = values
+            within[f"DimensionScale{label}"].attrs.update({"UNIT": units, "State": 114})
+    found = read_both(tmp_path / "a.h5")
+    assert [(axis.name, axis.units, axis.navigation) for axis in found.axes] == [
+        ("Wavelength", "nm", False),
+        ("Time", "s", False),
+        ("y", "px", True),
+        ("x", "px", True),
+    ]
+    np.testing.assert_allclose(found.axes[0].values, 400 + np.arange(7))
+
+
+# Dectris
+
+
+def write_master(folder: Path, parts):
+    for i, part in enumerate(parts, 1):
+        with h5py.File(folder / f"s_data_{i:06d}.h5", "w") as file:
+            file.create_dataset("entry/data/data", data=part, chunks=(1, *part.shape[1:]))
+    with h5py.File(folder / "s_master.h5", "w") as file:
+        file["entry/instrument/detector/detectorSpecific/flatfield"] = np.ones((500, 500))
+        for i in range(1, len(parts) + 1):
+            file[f"entry/data/data_{i:06d}"] = h5py.ExternalLink(f"s_data_{i:06d}.h5", "entry/data/data")
+    return folder / "s_master.h5"
+
+
+def test_a_series_in_several_files_is_one(tmp_path):
+    patterns = np.arange(5 * 6 * 7, dtype="u4").reshape(5, 6, 7)
+    found = read_both(write_master(tmp_path, [patterns[:3], patterns[3:]]))
+    np.testing.assert_array_equal(found.data, patterns)
+    assert [(axis.name, axis.navigation) for axis in found.axes] == [("pattern", True), ("y", False), ("x", False)]
+    (tmp_path / "s_data_000002.h5").unlink()
+    with pytest.raises(BadFile, match=r"they are in s_data_000002\.h5, which must lie beside it"):
+        read_hdf5(tmp_path / "s_master.h5", True)
 
 
 # Plain

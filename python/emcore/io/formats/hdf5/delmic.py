@@ -3,6 +3,7 @@
 X, Y and Z have a step and the position of their middle; wavelengths and times are listed.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from emcore.core.signals import Axis, Signal
 from emcore.io.formats.hdf5.arrays import Access, axis_of_values, made, number, text
 from emcore.io.formats.hdf5.plain import units_of
+from emcore.io.optional import dask_array
 
 _NAMES = {"C": "Wavelength", "T": "Time", "A": "Angle", "Z": "z", "Y": "y", "X": "x"}
 _INVALID = 111  # the state of a value that means nothing
@@ -24,8 +26,56 @@ def acquisitions(file: Any) -> list[Any]:
 
 
 def read_delmic(file: Any, path: Path, access: Access) -> list[Signal]:
-    """Every acquisition: spectra, angles or times at each position, and the images of secondary electrons."""
-    return [_read(group, access) for group in acquisitions(file)]
+    """Every acquisition: spectra, angles or times at each position, and the images of secondary electrons.
+
+    Images of the angles of emission, which are one acquisition for each position, become one scan.
+    """
+    groups = acquisitions(file)
+    angular: dict[str, list[Any]] = {}
+    for group in groups:
+        if (
+            _is_valid(group["PhysicalData"].get("PolePosition"))
+            and int(np.prod(group["ImageData/Image"].shape[:-2])) == 1
+        ):
+            angular.setdefault(_physical(group, "Polarization"), []).append(group)
+    scans = []
+    for polarization, images in angular.items():
+        scan = next((group for group in groups if _is_scan_of(group, images)), None)
+        if scan is not None and len(images) > 1:
+            scans.append(_angular_scan(scan, images, polarization, access))
+            groups = [group for group in groups if group not in images]
+    return [_read(group, access) for group in groups] + scans
+
+
+def _is_valid(value: Any) -> bool:
+    return value is not None and int(np.ravel(value.attrs.get("State", 0))[0]) != _INVALID
+
+
+def _physical(group: Any, name: str) -> str:
+    value = group["PhysicalData"].get(name)
+    return text(np.asarray(value[()])) if value is not None else ""
+
+
+def _is_scan_of(group: Any, images: list[Any]) -> bool:
+    """Whether an acquisition is the image of secondary electrons with a point for each of these images."""
+    shape = group["ImageData/Image"].shape
+    return group not in images and int(np.prod(shape)) == int(np.prod(shape[-2:])) == len(images)
+
+
+def _angular_scan(scan: Any, images: list[Any], polarization: str, access: Access) -> Signal:
+    """The images of angles at all positions, in the order in which they were taken, (y, x, angles)."""
+    images = sorted(images, key=lambda group: number(group["ImageData/TOffset"][()], 0.0))
+    places = [replace(axis, navigation=True) for axis in _read(scan, access).axes]
+    shape = images[0]["ImageData/Image"].shape[-2:]
+    stack = dask_array().stack if access.lazy else np.stack
+    data = stack([access.movable(group["ImageData/Image"]).reshape(shape) for group in images])
+    axes = [*places, Axis("angle_y", shape[0]), Axis("angle_x", shape[1])]
+    title = f"{_title(images[0])} {polarization}".strip()
+    return made(axes, data.reshape(tuple(axis.size for axis in axes)), title, flagged=True)
+
+
+def _title(group: Any) -> str:
+    return _physical(group, "Title") or group.name.strip("/")
 
 
 def _read(group: Any, access: Access) -> Signal:
@@ -40,14 +90,13 @@ def _read(group: Any, access: Access) -> Signal:
     # The format has five axes whatever was measured: those of one point are not of the measurement.
     measured = [axis for axis in axes if axis.size > 1] or axes[-1:]
     data = access.movable(image).reshape(tuple(axis.size for axis in measured))
-    title = text(group["PhysicalData"]["Title"][()]) if "Title" in group["PhysicalData"] else ""
-    return made(measured, data, title or group.name.strip("/"), flagged=True)
+    return made(measured, data, _title(group), flagged=True)
 
 
 def _axis(within: Any, label: str, size: int, navigation: bool) -> Axis:
     name = _NAMES.get(label, label)
     scale = within.get(f"DimensionScale{label}")
-    if scale is None or np.ravel(scale.attrs.get("State", 0))[0] == _INVALID or scale.dtype.kind not in "iuf":
+    if not _is_valid(scale) or scale.dtype.kind not in "iuf":
         return Axis("Channel" if label == "C" else name, size, navigation=navigation)
     units = units_of(scale)
     values = np.asarray(scale[()], dtype=np.float64)

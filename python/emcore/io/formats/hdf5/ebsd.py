@@ -30,8 +30,21 @@ def _grids(found: Contents) -> list[tuple[str, Any, tuple[int, int], tuple[float
         keys = next((keys for keys in _GRIDS if all(key in header for key in keys)), None)
         if keys and "hex" not in text(header["Grid Type"][()] if "Grid Type" in header else "").lower():
             rows, columns, dy, dx = (number(header[key][()]) for key in keys)
-            grids.append((path, group, (int(rows), int(columns)), (dy, dx)))
+            shape = _measured(group) or (int(rows), int(columns))
+            grids.append((path, group, shape, (dy, dx)))
     return grids
+
+
+def _measured(group: Any) -> tuple[int, int] | None:
+    """Rows and columns of the part of a map that Bruker measured, where the positions fill a rectangle line by line."""
+    places = [group.get(f"SEM/{name}") for name in ("IY", "IX")]
+    if any(not hasattr(place, "shape") or not place.shape for place in places):
+        return None
+    y, x = (np.asarray(place[()]) for place in places)
+    y, x = y - y.min(), x - x.min()
+    shape = (int(y.max()) + 1, int(x.max()) + 1)
+    filled = y.size == shape[0] * shape[1] and np.array_equal(y * shape[1] + x, np.arange(y.size))
+    return shape if filled else None
 
 
 def read_ebsd(found: Contents, access: Access) -> list[Signal]:

@@ -42,6 +42,8 @@ def read_emd(found: Contents, access: Access) -> list[Signal]:
     signals = []
     for title, (array, dims) in _arrays(found).items():
         axes = [_axis(dim, size) for dim, size in zip(dims, array.shape, strict=True)]
+        if "fpd_expt" in array.name:  # its colours are the counters of a detector
+            axes = [replace(axis, name="counter") if axis.name.lower().startswith("colo") else axis for axis in axes]
         axes = _calibrated(axes, found)
         scanned = _scan_axes(array, axes)
         flagged = scanned is not None

@@ -14,6 +14,7 @@ from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_n
 
 _UNITS = ("units", "unit", "Units", "UNITS", "UNIT", "Unit")
 _NSID_SIGNALS = ("SPECTRAL", "RECIPROCAL")
+_NSID_KINDS = (*_NSID_SIGNALS, "SPATIAL", "TEMPORAL", "FRAME", "TIME", "CHANNEL", "POINT_CLOUD")
 _NETCDF = "This is a netCDF dimension but not a netCDF variable"
 
 
@@ -70,7 +71,8 @@ def _dimensions(dataset: Any) -> tuple[list[Axis], list[str]]:
             name = label or ("" if blank else named.rsplit("/")[-1]) or scale.name.rsplit("/")[-1]
             values = None if blank else np.asarray(scale[()])
             axes.append(axis_of_values(name, size, values, units_of(scale)))
-            kinds.append(text(scale.attrs.get("dimension_type")).upper())
+            kind = text(scale.attrs.get("dimension_type")).upper().rpartition(".")[2]
+            kinds.append(kind if kind in _NSID_KINDS else "")
         elif len(steps) == len(dataset.shape):
             axes.append(Axis(label, size, float(steps[i]), 0.0, "um"))
             kinds.append("")

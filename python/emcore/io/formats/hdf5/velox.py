@@ -23,13 +23,17 @@ def is_velox(file: Any) -> bool:
 
 def read_velox(path: Path, lazy: bool) -> list[Signal]:
     """Everything in a Velox file; where the package that decodes streams of EDS is missing, all else, which is said."""
+    notes: tuple[str, ...] = ()
     try:
-        return [_signal(item) for item in rosetta("emd", path, lazy)]
+        items = rosetta("emd", path, lazy)
     except ImportError as error:
         if "sparse" not in str(error):
             raise
-    note = "the EDS spectrum image was left out: to read it, pip install emcore[io]"
-    return [replace(_signal(item), notes=(note,)) for item in _without_streams(path, lazy)]
+        items = _without_streams(path, lazy)
+        notes = ("the EDS spectrum image was left out: to read it, pip install emcore[io]",)
+    signals = [replace(_signal(item), notes=notes) for item in items]
+    # What was counted comes before what was computed of it: maps of elements, differential phase contrast.
+    return sorted(signals, key=lambda signal: signal.dtype.kind not in "iu")
 
 
 def _signal(item: dict[str, Any]) -> Signal:
