@@ -1,5 +1,6 @@
 """Plain HDF5 files and Zarr stores are read, or stay where they are."""
 
+import json
 import warnings
 
 import dask.array as da
@@ -10,6 +11,7 @@ import zarr
 
 import emcore
 from emcore import NMF
+from emcore.io.formats.hdf5_zarr import read_zarr
 from emcore.outofcore.open import as_source
 
 
@@ -73,6 +75,51 @@ def test_hyperspy_stores_keep_their_calibration_and_are_not_loaded(packed, cube,
         assert found.title == "two phases"
         assert [(a.name, a.units, a.scale, a.offset, a.navigation) for a in found.axes] == axes
     assert emcore.unmix(path, 2).mean.axes[0].offset == -100
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_named_dimensions_of_a_zarr_store_have_the_positions_beside_them(version, cube, tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=version)
+    dims = ["y", "x", "Energy"]
+    y, x, energy = 2.0 * np.arange(12), 2.0 * np.arange(10), np.arange(60.0) ** 2
+    positions = {"y": (y, "nm"), "x": (x, "nm"), "Energy": (energy, "eV")}
+    for name, data, names, units in (
+        ("map", cube, dims, "counts"),
+        *((name, values, [name], units) for name, (values, units) in positions.items()),
+    ):
+        named = {"dimension_names": names} if version == 3 else {"attributes": {"_ARRAY_DIMENSIONS": names}}
+        made = group.create_array(f"scan/{name}", shape=data.shape, dtype=data.dtype, **named)
+        made[...] = data
+        made.attrs["units"] = units
+    for lazy in (False, True):
+        (found,) = read_zarr(tmp_path / "a.zarr", lazy)
+        np.testing.assert_array_equal(np.asarray(found.data), cube)
+        assert [axis.name for axis in found.axes] == dims
+        for axis in found.axes:
+            assert axis.units == positions[axis.name][1]
+            np.testing.assert_array_equal(axis.values, positions[axis.name][0])
+
+
+def test_a_hyperspy_store_is_read_whatever_else_is_in_it(cube, tmp_path):
+    root = zarr.open_group(tmp_path / "a.zspy", mode="w", zarr_format=2, attributes={"file_format": "ZSpy"})
+    kept = root.create_group("Experiments/map")
+    kept.create_array("data", shape=cube.shape, dtype="u2")[...] = cube
+    for i, size in enumerate(cube.shape):
+        said = {"name": "yxE"[i], "units": "nm", "scale": 1.0, "offset": 0.0, "size": size, "navigate": i < 2}
+        kept.create_group(f"axis-{i}", attributes=said)
+    kept.create_group("metadata")
+    # A list of texts, which Zarr 3 has no type for; it stands also in the metadata of the whole store.
+    texts = {"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|O", "fill_value": 0, "order": "C"}
+    texts |= {"compressor": None, "filters": [{"id": "msgpack"}]}
+    (tmp_path / "a.zspy/Experiments/map/metadata/_list_names").mkdir()
+    whole = {}
+    (tmp_path / "a.zspy/Experiments/map/metadata/_list_names/.zarray").write_text(json.dumps(texts))
+    for path in (tmp_path / "a.zspy").rglob(".z*"):
+        whole[path.relative_to(tmp_path / "a.zspy").as_posix()] = json.loads(path.read_text())
+    (tmp_path / "a.zspy/.zmetadata").write_text(json.dumps({"zarr_consolidated_format": 1, "metadata": whole}))
+    found = emcore.read(tmp_path / "a.zspy")
+    np.testing.assert_array_equal(found.data, cube)
+    assert [axis.navigation for axis in found.axes] == [True, True, False]
 
 
 def test_hyperspy_files_keep_their_calibration_and_are_not_loaded(cube, tmp_path):

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from emcore.core.signals import Signal, default_axes
+import numpy as np
+
+from emcore.core.signals import Axis, Signal, default_axes
 from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5 import dectris, delmic, ebsd, emd, hyperspy, nexus, plain, usid, velox
-from emcore.io.formats.hdf5.arrays import Access, contents, is_numeric
+from emcore.io.formats.hdf5.arrays import Access, axis_of_values, contents, is_numeric, texts
+from emcore.io.formats.hdf5.plain import units_of
 from emcore.io.optional import zarr_module
 
 
@@ -70,14 +73,41 @@ def _read(file: Any, path: Path, access: Access) -> list[Signal]:
 def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
     """A Zarr array, every array of a group, or HyperSpy's signals in one; lazily as of `read_hdf5`."""
     zarr = zarr_module()
-    store = zarr.open(zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
+    place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
     access = Access(lazy, stored)
-    if not hasattr(store, "dtype") and hyperspy.is_hyperspy(store):
+    try:
+        # Metadata of all its arrays at once would have to be understood, also of those that nobody wants.
+        store = zarr.open_group(place, mode="r", use_consolidated=False)
+    except (zarr.errors.ContainsArrayError, FileNotFoundError):
+        array = zarr.open_array(place, mode="r")
+        return [access.signal(array, _axes(array, {}, ""), path.stem)]
+    if hyperspy.is_hyperspy(store):
         return hyperspy.read_hyperspy(store, path, access)
-    arrays = {path.stem: store} if hasattr(store, "dtype") else contents(store, path).arrays
-    return [_plain(array, name, access) for name, array in arrays.items() if is_numeric(array)]
+    found = contents(store, path)
+    arrays = {name: array for name, array in found.arrays.items() if is_numeric(array) and not _is_scale(array, name)}
+    if found.broken and not arrays:
+        raise BadFile(f"{path} holds no data that can be read: {found.broken[0]}")
+    return [access.signal(array, _axes(array, found.arrays, name), name) for name, array in arrays.items()]
 
 
-def _plain(array: Any, title: str, access: Access) -> Signal:
-    data = access.take(array)
-    return Signal(data, default_axes(tuple(data.shape)), title=title)
+def _names(array: Any) -> list[str]:
+    """The names of the dimensions of a Zarr array: of Zarr 3, or as xarray notes them in Zarr 2."""
+    return texts(getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ())
+
+
+def _is_scale(array: Any, name: str) -> bool:
+    return _names(array) == [name.rpartition("/")[2]]
+
+
+def _axes(array: Any, arrays: dict[str, Any], name: str) -> list[Axis]:
+    """The axes of a Zarr array; their positions are in arrays of their names beside it."""
+    names, shape = _names(array), tuple(array.shape)
+    if len(names) != len(shape) or not any(names):
+        return list(default_axes(shape))
+    axes = []
+    for i, (each, size) in enumerate(zip(names, shape, strict=True)):
+        scale: Any = arrays.get(f"{name[: name.rfind('/') + 1]}{each}")
+        fits = scale is not None and tuple(scale.shape) == (size,) and scale.dtype.kind in "iuf"
+        values = np.asarray(scale[...]) if fits else None
+        axes.append(axis_of_values(each, size, values, units_of(scale) if fits else "", i < len(shape) - 2))
+    return axes

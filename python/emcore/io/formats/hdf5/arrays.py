@@ -199,7 +199,7 @@ class Contents:
     groups: dict[str, Any]
     arrays: dict[str, Any]
     broken: list[str]
-    """Links whose files are missing, with the names of those."""
+    """What could not be opened: links whose files are missing, arrays of a type that is not known."""
 
     def below(self, place: str) -> dict[str, Any]:
         """The arrays of numbers below a group, by their paths from there."""
@@ -220,9 +220,12 @@ def _visit(group: Any, prefix: str, found: Contents, seen: set[Any]) -> None:
     for name in sorted(group):
         try:
             item = group[name]
-        except (KeyError, OSError):
+        except (KeyError, OSError, ValueError, TypeError, NotImplementedError) as error:
             link: Any = group.get(name, getlink=True) if of_hdf5 else None
-            found.broken.extend([f"{prefix}{name} is in {link.filename}"] if hasattr(link, "filename") else [])
+            if hasattr(link, "filename"):
+                found.broken.append(f"{prefix}{name} is in {link.filename}, which must lie beside it")
+            elif not of_hdf5:
+                found.broken.append(f"{prefix}{name} cannot be opened ({error})")
             continue
         if of_hdf5:
             import h5py

@@ -22,7 +22,7 @@ def read_plain(found: Contents, access: Access) -> list[Signal]:
     """Every array of numbers in a file that is not itself the scale of another's dimension."""
     arrays = {name: item for name, item in found.arrays.items() if is_numeric(item) and not is_scale(item)}
     if found.broken and not arrays:
-        raise BadFile(f"{found.path} holds no data: {found.broken[0]}, which must lie beside it")
+        raise BadFile(f"{found.path} holds no data: {found.broken[0]}")
     others = [said for item in found.arrays.values() if (said := left_out(item))]
     if others and not arrays:
         raise BadFile(f"{found.path} holds no array of numbers: {'; '.join(others[:3])}")

@@ -1,6 +1,4 @@
-"""What programs lay out in HDF5, each in its own way, comes with the axes that they meant; written here by h5py."""
-
-from pathlib import Path
+"""The same scan comes out of every layout of an HDF5 file, whatever its ending: HyperSpy, Berkeley, NeXus, plain."""
 
 import dask.array as da
 import h5py
@@ -11,27 +9,6 @@ import emcore
 from emcore.core.signals import Axis
 from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5_zarr import read_hdf5
-
-
-@pytest.fixture
-def cube():
-    """A spectrum image of 3 x 4 positions."""
-    return np.random.default_rng(0).poisson(3, (3, 4, 7)).astype("u2")
-
-
-def read_both(path: Path, title: str | None = None):
-    """A data set of a file, after checking that it is the same in memory, lazily, and left as it is stored."""
-    found = []
-    for lazy, stored in ((False, False), (True, False), (True, True)):
-        signals = read_hdf5(path, lazy, stored)
-        found.append(signals[0] if title is None else next(each for each in signals if each.title == title))
-    first = found[0]
-    for other in found[1:]:
-        assert other.axes == first.axes
-        assert (other.title, other.flagged) == (first.title, first.flagged)
-        np.testing.assert_array_equal(np.asarray(other.data[...]), first.data)
-        assert other.data.dtype == first.data.dtype
-    return first
 
 
 def axes_of(signal):
@@ -95,7 +72,7 @@ def write_nexus(file: h5py.File, data, axes=MEANT):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("write", [write_hyperspy, write_scales, write_berkeley, write_nexus])
-def test_the_same_scan_comes_out_of_every_layout_whatever_the_ending(write, ending, cube, tmp_path):
+def test_the_same_scan_comes_out_of_every_layout_whatever_the_ending(write, ending, cube, tmp_path, read_both):
     path = tmp_path / f"map{ending}"
     with h5py.File(path, "w") as file:
         write(file, cube)
@@ -110,7 +87,7 @@ def test_the_same_scan_comes_out_of_every_layout_whatever_the_ending(write, endi
 
 @pytest.mark.parametrize("write", [write_hyperspy, write_scales, write_berkeley, write_nexus])
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
-def test_axes_come_in_the_order_of_the_file(write, order, cube, tmp_path):
+def test_axes_come_in_the_order_of_the_file(write, order, cube, tmp_path, read_both):
     with h5py.File(tmp_path / "map.emd", "w") as file:
         write(file, cube.transpose(order), [MEANT[i] for i in order])
     found = read_both(tmp_path / "map.emd")
@@ -119,7 +96,7 @@ def test_axes_come_in_the_order_of_the_file(write, order, cube, tmp_path):
 
 
 @pytest.mark.parametrize("write", [write_scales, write_berkeley, write_nexus])
-def test_an_uneven_axis_keeps_its_points_and_its_unit(write, cube, tmp_path):
+def test_an_uneven_axis_keeps_its_points_and_its_unit(write, cube, tmp_path, read_both):
     points = np.array([0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0])
     with h5py.File(tmp_path / "a.h5", "w") as file:
         write(file, cube)
@@ -133,7 +110,7 @@ def test_an_uneven_axis_keeps_its_points_and_its_unit(write, cube, tmp_path):
 # HyperSpy
 
 
-def test_the_oldest_files_of_hyperspy_say_which_axes_are_the_signal_in_one_word(cube, tmp_path):
+def test_the_oldest_files_of_hyperspy_say_which_axes_are_the_signal_in_one_word(cube, tmp_path, read_both):
     for record_by, inside in (("spectrum", 1), ("image", 2)):
         with h5py.File(tmp_path / "a.hdf5", "w") as file:
             group = file.create_group("Experiments/sample")
@@ -149,7 +126,7 @@ def test_the_oldest_files_of_hyperspy_say_which_axes_are_the_signal_in_one_word(
         assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT]
 
 
-def test_a_functional_axis_of_hyperspy_is_computed_and_never_executed(cube, tmp_path):
+def test_a_functional_axis_of_hyperspy_is_computed_and_never_executed(cube, tmp_path, read_both):
     with h5py.File(tmp_path / "a.hspy", "w") as file:
         group = write_hyperspy(file, cube)
         axis = group["axis-2"]
@@ -190,7 +167,7 @@ def test_ragged_signals_are_named(stored, tmp_path):
 # Berkeley
 
 
-def test_rosettasciio_writes_berkeley_files_that_are_read_in_their_order(cube, tmp_path):
+def test_rosettasciio_writes_berkeley_files_that_are_read_in_their_order(cube, tmp_path, read_both):
     writer = pytest.importorskip("rsciio.emd").file_writer
     keys = ("name", "size", "scale", "offset", "units", "navigate")
     axes = [dict(zip(keys, axis, strict=True)) for axis in MEANT]
@@ -202,7 +179,7 @@ def test_rosettasciio_writes_berkeley_files_that_are_read_in_their_order(cube, t
     assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT[::-1]]
 
 
-def test_py4dstem_says_which_axes_are_the_scan_and_its_calibration_is_used(tmp_path):
+def test_py4dstem_says_which_axes_are_the_scan_and_its_calibration_is_used(tmp_path, read_both):
     data = np.arange(2 * 3 * 5 * 6, dtype="f4").reshape(2, 3, 5, 6)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.attrs.update({"emd_group_type": "file", "version_major": 1, "version_minor": 0})
@@ -231,7 +208,7 @@ def test_py4dstem_says_which_axes_are_the_scan_and_its_calibration_is_used(tmp_p
     assert [signal.title for signal in read_hdf5(tmp_path / "a.h5", False)] == ["datacube", "virtual"]
 
 
-def test_the_patterns_of_an_fpd_file_are_a_scan(tmp_path):
+def test_the_patterns_of_an_fpd_file_are_a_scan(tmp_path, read_both):
     data = np.arange(2 * 3 * 5 * 6, dtype="u2").reshape(2, 3, 1, 5, 6)
     names = ("scanY", "scanX", "colour", "detY", "detX")
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
@@ -253,7 +230,7 @@ def test_the_patterns_of_an_fpd_file_are_a_scan(tmp_path):
 # NeXus
 
 
-def test_rosettasciio_writes_nexus_files_that_come_back(cube, tmp_path):
+def test_rosettasciio_writes_nexus_files_that_come_back(cube, tmp_path, read_both):
     writer = pytest.importorskip("rsciio.nexus").file_writer
     keys = ("name", "size", "scale", "offset", "units", "navigate")
     axes = [dict(zip(keys, axis, strict=True)) | {"_type": "UniformDataAxis"} for axis in MEANT]
@@ -266,7 +243,7 @@ def test_rosettasciio_writes_nexus_files_that_come_back(cube, tmp_path):
     np.testing.assert_array_equal(found.data, cube)
 
 
-def test_the_default_nxdata_comes_first_and_old_ways_of_naming_axes_are_known(cube, tmp_path):
+def test_the_default_nxdata_comes_first_and_old_ways_of_naming_axes_are_known(cube, tmp_path, read_both):
     with h5py.File(tmp_path / "a.nxs", "w") as file:
         write_nexus(file, cube)
         before = file.create_group("entry/before")
@@ -291,7 +268,7 @@ def test_the_default_nxdata_comes_first_and_old_ways_of_naming_axes_are_known(cu
     assert axes_of(read_both(tmp_path / "a.nxs", "entry/edges/counts")) == [("E", 7, 1.0, 0.5, "keV", False)]
 
 
-def test_nexus_data_behind_a_link_are_followed_and_a_missing_file_is_named(cube, tmp_path):
+def test_nexus_data_behind_a_link_are_followed_and_a_missing_file_is_named(cube, tmp_path, read_both):
     with h5py.File(tmp_path / "frames.h5", "w") as file:
         file["frames"] = cube
     with h5py.File(tmp_path / "a.nxs", "w") as file:
@@ -303,187 +280,6 @@ def test_nexus_data_behind_a_link_are_followed_and_a_missing_file_is_named(cube,
     (tmp_path / "frames.h5").rename(tmp_path / "other.h5")
     with pytest.raises(BadFile, match=r"entry/data/data is in frames\.h5, which must lie beside it"):
         read_hdf5(tmp_path / "a.nxs", False)
-
-
-# NSID and USID
-
-
-def test_nsid_says_what_kind_of_dimension_each_is(cube, tmp_path):
-    kinds = {"x": "SPATIAL", "y": "SPATIAL", "Energy": "SPECTRAL", "Time": "TEMPORAL"}
-    for names, flags in (
-        (("Energy", "y", "x"), [False, True, True]),
-        (("y", "x", "Energy"), [True, True, False]),
-        (("Time", "y", "x"), [True, False, False]),
-    ):
-        with h5py.File(tmp_path / "a.hf5", "w") as file:
-            group = file.create_group("Measurement_000/Channel_000/map")
-            group["map"] = cube
-            for i, name in enumerate(names):
-                scale = group.create_dataset(name, data=0.5 * np.arange(cube.shape[i]))
-                scale.make_scale(name)
-                scale.attrs.update({"dimension_type": kinds[name], "units": "nm" if name in "xy" else "eV"})
-                group["map"].dims[i].attach_scale(scale)
-                group["map"].dims[i].label = name
-        found = read_both(tmp_path / "a.hf5")
-        assert found.flagged
-        assert [axis.name for axis in found.axes] == list(names)
-        assert [axis.navigation for axis in found.axes] == flags
-
-
-def write_usid(file: h5py.File, main, positions, spectral):
-    """Each dimension as name, unit and values, the fastest first."""
-    group = file.create_group("Measurement_000/Channel_000")
-    group["Raw_Data"] = main
-    for kind, dims in (("Position", positions), ("Spectroscopic", spectral)):
-        sizes = [len(values) for _, _, values in dims]
-        grid = np.indices(sizes[::-1]).reshape(len(sizes), -1)[::-1]
-        values = np.stack([dims[i][2][grid[i]] for i in range(len(dims))])
-        for what, array in (("Indices", grid), ("Values", values)):
-            made = group.create_dataset(f"{kind}_{what}", data=array.T if kind == "Position" else array)
-            made.attrs.update({"labels": [dim[0] for dim in dims], "units": [dim[1] for dim in dims]})
-            group["Raw_Data"].attrs[f"{kind}_{what}"] = made.ref
-
-
-def test_usid_matrices_come_in_all_their_dimensions(cube, tmp_path):
-    energies = -100 + 10 * np.arange(7.0)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        positions = [("x", "nm", 1 + 2 * np.arange(4.0)), ("y", "nm", 2 * np.arange(3.0))]
-        write_usid(file, cube.reshape(12, 7), positions, [("Energy", "eV", energies)])
-    found = read_both(tmp_path / "a.h5")
-    assert axes_of(found) == MEANT
-    np.testing.assert_array_equal(found.data, cube)
-
-
-def test_usid_records_are_one_signal_for_each_field(tmp_path):
-    records = np.zeros((12, 1), [("Amplitude [V]", "f4"), ("Phase [rad]", "f4"), ("Q", "f4")])
-    records["Q"] = np.arange(12).reshape(12, 1)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        positions = [("x", "nm", 2 * np.arange(4.0)), ("y", "nm", 2 * np.arange(3.0))]
-        write_usid(file, records, positions, [("Nothing", "", np.arange(1.0))])
-    found = read_both(tmp_path / "a.h5", "Measurement_000/Channel_000/Raw_Data/Q")
-    np.testing.assert_array_equal(found.data, np.arange(12).reshape(3, 4))
-    assert [(axis.name, axis.navigation) for axis in found.axes] == [("y", False), ("x", False)]
-
-
-# EBSD
-
-
-@pytest.mark.parametrize(
-    ("keys", "place"),
-    [
-        (("nRows", "nColumns", "Step Y", "Step X"), "Scan 1/EBSD"),
-        (("NROWS", "NCOLS", "YSTEP", "XSTEP"), "Scan 0/EBSD"),
-        (("Y Cells", "X Cells", "Y Step", "X Step"), "1/EBSD"),
-    ],
-    ids=["EDAX", "Bruker", "Oxford"],
-)
-def test_maps_of_patterns_have_rows_and_columns(keys, place, tmp_path):
-    patterns = np.random.default_rng(0).integers(0, 255, (6, 5, 4), dtype="u1")
-    with h5py.File(tmp_path / "a.oh5", "w") as file:
-        group = file.create_group(place)
-        group["Data/Pattern"] = patterns
-        group["Data/Quality"] = np.arange(6.0)
-        group["Header/Static background"] = np.ones((5, 4))
-        for key, value in zip(keys, (2, 3, 0.5, 0.25), strict=True):
-            group[f"Header/{key}"] = [value]
-    found = read_both(tmp_path / "a.oh5", f"{place}/Data/Pattern")
-    assert axes_of(found) == [
-        ("y", 2, 0.5, 0.0, "um", True),
-        ("x", 3, 0.25, 0.0, "um", True),
-        ("pattern_y", 5, 1.0, 0.0, "px", False),
-        ("pattern_x", 4, 1.0, 0.0, "px", False),
-    ]
-    np.testing.assert_array_equal(found.data, patterns.reshape(2, 3, 5, 4))
-    quality = read_both(tmp_path / "a.oh5", f"{place}/Data/Quality")
-    assert [(axis.name, axis.size, axis.navigation) for axis in quality.axes] == [("y", 2, False), ("x", 3, False)]
-
-
-def test_the_part_of_a_map_that_was_measured_has_its_own_rows_and_columns(tmp_path):
-    rows, columns = np.indices((2, 3)).reshape(2, -1)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        group = file.create_group("Scan 0/EBSD")
-        group["Data/RawPatterns"] = np.zeros((6, 5, 4), "u1")
-        group["SEM/IY"], group["SEM/IX"] = rows + 7, columns + 2
-        for key, value in {"NROWS": 9, "NCOLS": 8, "YSTEP": 1.5, "XSTEP": 1.5}.items():
-            group[f"Header/{key}"] = value
-    assert read_both(tmp_path / "a.h5", "Scan 0/EBSD/Data/RawPatterns").shape == (2, 3, 5, 4)
-
-
-# Delmic
-
-
-def write_acquisition(file: h5py.File, number, data, labels, title, **physical):
-    group = file.create_group(f"Acquisition{number}")
-    image = group.create_dataset("ImageData/Image", data=data)
-    for i, label in enumerate(labels):
-        image.dims[i].label = label
-    group["ImageData/TOffset"] = 100.0 - number
-    group["PhysicalData/Title"] = title
-    for name, value in physical.items():
-        group[f"PhysicalData/{name}"] = value
-        group[f"PhysicalData/{name}"].attrs["State"] = [114]
-    return group["ImageData"]
-
-
-def test_images_of_angles_at_all_positions_are_one_scan(tmp_path):
-    angles = np.arange(6 * 5 * 4, dtype="u2").reshape(6, 5, 4)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        survey = write_acquisition(file, 0, np.zeros((1, 1, 1, 2, 3)), "CTZYX", "Secondary electrons concurrent")
-        for label, step, middle in (("Y", 2e-6, 1e-6), ("X", 1e-6, 0.0)):
-            survey[f"DimensionScale{label}"], survey[f"{label}Offset"] = step, middle
-            survey[f"DimensionScale{label}"].attrs.update({"UNIT": "m", "State": 114})
-        for i in range(6):  # written in the reverse order
-            data = angles[5 - i].reshape(1, 1, 1, 5, 4)
-            write_acquisition(file, i + 1, data, "CTZYX", "Angle-resolved", PolePosition=[[1.0, 2.0]])
-    assert len(read_hdf5(tmp_path / "a.h5", False)) == 2
-    found = read_both(tmp_path / "a.h5", "Angle-resolved")
-    np.testing.assert_array_equal(found.data, angles.reshape(2, 3, 5, 4))
-    assert axes_of(found) == [
-        ("y", 2, 2.0, 0.0, "um", True),
-        ("x", 3, 1.0, -1.0, "um", True),
-        ("angle_y", 5, 1.0, 0.0, "px", False),
-        ("angle_x", 4, 1.0, 0.0, "px", False),
-    ]
-
-
-def test_times_and_wavelengths_of_delmic_are_two_axes_of_the_signal(tmp_path):
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        within = write_acquisition(file, 0, np.zeros((7, 6, 1, 2, 3), "u2"), "CTZYX", "Temporal Spectrum")
-        for label, values, units in (("C", 4e-7 + 1e-9 * np.arange(7), "m"), ("T", 1e-9 * np.arange(6), "s")):
-            within[f"DimensionScale{label}"] = values
-            within[f"DimensionScale{label}"].attrs.update({"UNIT": units, "State": 114})
-    found = read_both(tmp_path / "a.h5")
-    assert [(axis.name, axis.units, axis.navigation) for axis in found.axes] == [
-        ("Wavelength", "nm", False),
-        ("Time", "s", False),
-        ("y", "px", True),
-        ("x", "px", True),
-    ]
-    np.testing.assert_allclose(found.axes[0].values, 400 + np.arange(7))
-
-
-# Dectris
-
-
-def write_master(folder: Path, parts):
-    for i, part in enumerate(parts, 1):
-        with h5py.File(folder / f"s_data_{i:06d}.h5", "w") as file:
-            file.create_dataset("entry/data/data", data=part, chunks=(1, *part.shape[1:]))
-    with h5py.File(folder / "s_master.h5", "w") as file:
-        file["entry/instrument/detector/detectorSpecific/flatfield"] = np.ones((500, 500))
-        for i in range(1, len(parts) + 1):
-            file[f"entry/data/data_{i:06d}"] = h5py.ExternalLink(f"s_data_{i:06d}.h5", "entry/data/data")
-    return folder / "s_master.h5"
-
-
-def test_a_series_in_several_files_is_one(tmp_path):
-    patterns = np.arange(5 * 6 * 7, dtype="u4").reshape(5, 6, 7)
-    found = read_both(write_master(tmp_path, [patterns[:3], patterns[3:]]))
-    np.testing.assert_array_equal(found.data, patterns)
-    assert [(axis.name, axis.navigation) for axis in found.axes] == [("pattern", True), ("y", False), ("x", False)]
-    (tmp_path / "s_data_000002.h5").unlink()
-    with pytest.raises(BadFile, match=r"they are in s_data_000002\.h5, which must lie beside it"):
-        read_hdf5(tmp_path / "s_master.h5", True)
 
 
 # Plain
@@ -502,7 +298,7 @@ def test_short_axes_and_vectors_are_read_and_scales_are_not_data(tmp_path):
     ]
 
 
-def test_labels_alone_name_axes_and_unnamed_arrays_have_default_axes(tmp_path):
+def test_labels_alone_name_axes_and_unnamed_arrays_have_default_axes(tmp_path, read_both):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["named"] = np.zeros((5, 2, 3))
         for i, label in enumerate("CYX"):
@@ -516,7 +312,7 @@ def test_labels_alone_name_axes_and_unnamed_arrays_have_default_axes(tmp_path):
     ("names", "axis"),
     [("rgb", "colour"), ("RGBA", "colour"), (("red", "green", "blue"), "colour"), (("re", "im"), "")],
 )
-def test_records_are_colours_or_complex_numbers(names, axis, tmp_path):
+def test_records_are_colours_or_complex_numbers(names, axis, tmp_path, read_both):
     records = np.zeros((6, 7), [(name, "u1" if axis else "f4") for name in names])
     for i, name in enumerate(names):
         records[name] = i + 1
@@ -551,7 +347,7 @@ def test_an_array_that_two_names_have_is_read_once_and_groups_may_contain_themse
     assert [each.title for each in read_hdf5(tmp_path / "a.h5", False)] == ["a"]
 
 
-def test_a_virtual_data_set_whose_source_is_missing_is_no_array_of_zeros(tmp_path):
+def test_a_virtual_data_set_whose_source_is_missing_is_no_array_of_zeros(tmp_path, read_both):
     with h5py.File(tmp_path / "source.h5", "w") as file:
         file["data"] = np.ones((6, 7))
     layout = h5py.VirtualLayout((6, 7), "f8")
