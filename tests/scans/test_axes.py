@@ -30,6 +30,7 @@ SPECTRA = {
     "bias in V": (("bias", "V", 0.01), (("y", "nm", 0.1), ("x", "nm", 0.1))),
     "Raman shift": (("Raman shift", "1/cm", 1.5), (("y", "um", 1.0), ("x", "um", 1.0))),
     "radial profile": (("k", "1/nm", 0.1), (("y", "nm", 1.0), ("x", "nm", 1.0))),
+    "C of five dimensions": (("C", "px", 1.0), (("Y", "px", 1.0), ("X", "px", 1.0))),
     "what is left beside two lengths": (("", "px", 1.0), (("y", "nm", 1.0), ("x", "nm", 1.0))),
     "frequency": (("f", "kHz", 1.5), (("y", "um", 1.0), ("x", "um", 1.0))),
 }
@@ -86,6 +87,7 @@ PATTERNS = {
     "by angles": ({"y": ("y", "nm"), "x": ("x", "nm"), "ky": ("ty", "mrad"), "kx": ("tx", "mrad")}, False),
     "by their names": ({"y": ("y", "px"), "x": ("x", "px"), "ky": ("ky", "px"), "kx": ("kx", "px")}, False),
     "by flags": ({"y": ("a", "px"), "x": ("b", "px"), "ky": ("c", "px"), "kx": ("d", "px")}, True),
+    "beside a scan in lengths": ({"y": ("p", "nm"), "x": ("q", "nm"), "ky": ("r", "px"), "kx": ("s", "px")}, False),
     "in lengths of the camera": ({"y": ("y", "nm"), "x": ("x", "nm"), "ky": ("dy", "cm"), "kx": ("dx", "cm")}, False),
 }
 
@@ -123,6 +125,9 @@ def test_a_picture_is_no_spectrum_image():
     for use in (as_spectrum_image, one_signal_axis):
         with pytest.raises(ValueError, match=r"is a picture.*axis 0 'y', 30 points in nm.*signal_axis="):
             use(picture)
+    pattern = Signal(np.eye(30), (Axis("a", 30, 0.1, units="1/nm"), Axis("b", 30, 0.1, units="1/nm")), "a.dm3")
+    with pytest.raises(ValueError, match="is a picture"):
+        as_spectrum_image(pattern)
     stack = Signal(
         np.zeros((5, 30, 30)), (Axis("frame", 5, navigation=True), Axis("y", 30), Axis("x", 30)), "a.tif", flagged=True
     )

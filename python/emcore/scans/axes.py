@@ -13,117 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from emcore.core.signals import Axis, Signal, default_axes
-from emcore.core.units import ANGLE, ENERGY, FREQUENCY, LENGTH, OTHER, RECIPROCAL, TIME, VOLTAGE, WAVENUMBER, kind_of
+from emcore.core.signals import Axis, Signal
+from emcore.core.units import ANGLE, LENGTH, RECIPROCAL, kind_of
+from emcore.scans.axis_kinds import (
+    DETECTOR_NAMES,
+    are_alike,
+    colour_axis,
+    has_detector_pair,
+    has_two_inside,
+    is_bare,
+    is_flagged,
+    is_spatial,
+    is_spectral,
+    spectral_axes,
+)
 
 SignalAxis = int | str | Sequence[int | str] | None
 """Which axes are the signal, as users say it: the number or the name of one, or those of two of a pattern."""
 
 SCAN, SPECTRAL, DETECTOR, PICTURE, FRAME, COLOUR = "scan", "spectral", "detector", "picture", "frame", "colour"
 
-# Along none of these does a scan go.
-_SPECTRAL_KINDS = (ENERGY, WAVENUMBER, VOLTAGE, FREQUENCY)
-_SPECTRAL_NAMES = frozenset(
-    [
-        "energy",
-        "energy loss",
-        "energyloss",
-        "energy_loss",
-        "eloss",
-        "e",
-        "ev",
-        "loss",
-        "wavelength",
-        "lambda",
-        "wavenumber",
-        "raman shift",
-        "bias",
-        "voltage",
-        "potential",
-        "spectrum",
-        "spectral",
-        "spectra",
-        "channel",
-        "channels",
-        "signal",
-        "eds",
-        "edx",
-        "eels",
-        "photon energy",
-        "binding energy",
-        "bias voltage",
-        "sample bias",
-        "dc bias",
-        "bias (v)",
-        "frequency",
-        "hv",
-    ]
-)
-_WEAK_NAMES = frozenset(
-    ["time", "delay", "t", "time delay", "angle", "temperature", "field", "distance", "depth", "point", "points"]
-)
-_COLOUR_NAMES = frozenset(["rgb", "rgba", "bgr", "bgra", "colour", "color", "colours", "colors", "rgb(a)"])
-_DETECTOR_NAMES = frozenset(
-    [
-        "kx",
-        "ky",
-        "qx",
-        "qy",
-        "q_x",
-        "q_y",
-        "dx",
-        "dy",
-        "k_x",
-        "k_y",
-        "detector_x",
-        "detector_y",
-        "det_x",
-        "det_y",
-        "detx",
-        "dety",
-        "kx_rec",
-        "ky_rec",
-        "theta_x",
-        "theta_y",
-        "q1",
-        "q2",
-        "kikuchi_x",
-        "kikuchi_y",
-        "diff_x",
-        "diff_y",
-        "u",
-        "v",
-        "diffraction_x",
-        "diffraction_y",
-    ]
-)
-_SPATIAL_NAMES = frozenset(
-    [
-        "x",
-        "y",
-        "scan_x",
-        "scan_y",
-        "width",
-        "height",
-        "position",
-        "scan",
-        "row",
-        "rows",
-        "column",
-        "columns",
-        "line",
-        "rx",
-        "ry",
-        "r_x",
-        "r_y",
-        "x position",
-        "y position",
-        "probe_x",
-        "probe_y",
-        "scan x",
-        "scan y",
-    ]
-)
 # A signal so much shorter than a side of its scan has perhaps been exchanged with it.
 _SHORT, _SHORTER = 64, 4
 
@@ -197,9 +106,9 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
         raise ValueError(
             f"{name} has shape {signal.shape}: a signal at every position is needed, (y, x, channels) or (n, channels)"
         )
-    if _colour(signal) is not None:
+    if colour_axis(signal) is not None:
         raise ValueError(f"{name} is a picture in colour, without a spectrum at every position: {listing(signal)}")
-    candidates, why = _spectral(signal)
+    candidates, why = spectral_axes(signal)
     if len(candidates) > 1:
         raise ValueError(
             f"{name} has several axes that may be the signal: {listing(signal)}; say which with signal_axis=, "
@@ -208,7 +117,7 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
     if candidates:
         return _rest(signal, candidates, why)
     free = [i for i, axis in enumerate(axes) if axis.size > 1] or list(range(len(axes)))
-    if _flagged(signal):
+    if is_flagged(signal):
         inside = [i for i, axis in enumerate(axes) if not axis.navigation]
         if len(inside) == 1 and len(axes) > 1:
             return _rest(signal, inside, "the file")
@@ -223,11 +132,12 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
                 "signal_axis= takes one axis as the signal and the others as the scan"
             )
     elif not is_bare(signal):
-        spatial = [i for i in free if _spatial(axes[i])]
+        spatial = [i for i in free if is_spatial(axes[i])]
         left = [i for i in free if i not in spatial]
-        if len(spatial) == 2 and len(left) == 1 and _alike(axes[spatial[0]], axes[spatial[1]]):
+        if len(spatial) == 2 and len(left) == 1 and are_alike(axes[spatial[0]], axes[spatial[1]]):
             return _rest(signal, left, "two spatial axes beside it")
-        if len(spatial) == 2 and not left and len(free) == 2:
+        one, other = axes[free[0]], axes[free[-1]]
+        if len(free) == 2 and are_alike(one, other) and (len(spatial) == 2 or kind_of(one.units)):
             raise ValueError(
                 f"{name} is a picture, without a spectrum at every position: {listing(signal)}; "
                 "signal_axis= says it where one of them is a signal"
@@ -254,7 +164,7 @@ def two_signal_axes(signal: Signal, signal_axis: SignalAxis = None, name: str = 
     axes = signal.axes
     if len(axes) < 3:
         raise ValueError(f"{name} has shape {signal.shape}: one picture is no scan, (y, x, ky, kx) is needed")
-    strong = [i for i, axis in enumerate(axes) if _strong(axis) and axis.size > 1]
+    strong = [i for i, axis in enumerate(axes) if is_spectral(axis) and axis.size > 1]
     if strong:
         axis = axes[strong[0]]
         raise ValueError(
@@ -265,17 +175,20 @@ def two_signal_axes(signal: Signal, signal_axis: SignalAxis = None, name: str = 
         inside = [i for i, axis in enumerate(axes) if kind_of(axis.units) in kinds]
         if len(inside) == 2:
             return _rest(signal, inside, f"their unit {axes[inside[0]].units}")
-    inside = [i for i, axis in enumerate(axes) if axis.name.lower() in _DETECTOR_NAMES]
+    inside = [i for i, axis in enumerate(axes) if axis.name.lower() in DETECTOR_NAMES]
     if len(inside) == 2:
         return _rest(signal, inside, "their names")
     inside = [i for i, axis in enumerate(axes) if not axis.navigation]
-    if _flagged(signal) and len(inside) == 1 and len(axes) > 2:
+    if is_flagged(signal) and len(inside) == 1 and len(axes) > 2:
         raise ValueError(
             f"{name} holds a spectrum or curve of {axes[inside[0]].size} points at every position, no patterns: "
             f"a pattern has two axes; {listing(signal)}"
         )
-    if _flagged(signal) and len(inside) == 2:
+    if is_flagged(signal) and len(inside) == 2:
         return _rest(signal, inside, "the file")
+    beside = [i for i, axis in enumerate(axes) if kind_of(axis.units) != LENGTH]
+    if not is_flagged(signal) and len(axes) == 4 and len(beside) == 2:
+        return _rest(signal, beside, "two lengths beside them")
     return _rest(signal, [len(axes) - 2, len(axes) - 1], "the order of the axes", certain=False)
 
 
@@ -293,14 +206,14 @@ def picture_axes(signal: Signal, framed: bool = False) -> tuple[Arrangement, int
     ValueError
         Spectra, or a single axis.
     """
-    axes, colour = signal.axes, _colour(signal)
+    axes, colour = signal.axes, colour_axis(signal)
     free = [i for i in range(len(axes)) if i != colour]
     if len(free) < 2:
         raise ValueError(f"{signal.name} has shape {signal.shape}: an image needs two dimensions")
-    candidates = [i for i in free if _strong(axes[i]) and axes[i].size > 1]
-    lengths = [i for i in free if _spatial(axes[i]) and i not in candidates]
+    candidates = [i for i in free if is_spectral(axes[i]) and axes[i].size > 1]
+    lengths = [i for i in free if is_spatial(axes[i]) and i not in candidates]
     inside = [i for i in free if not axes[i].navigation]
-    if not candidates and len(free) == 3 and _flagged(signal) and len(inside) == 1:
+    if not candidates and len(free) == 3 and is_flagged(signal) and len(inside) == 1:
         candidates = inside
     if candidates and (not framed or len(free) - len(candidates) < 2):
         axis = axes[candidates[0]]
@@ -311,9 +224,9 @@ def picture_axes(signal: Signal, framed: bool = False) -> tuple[Arrangement, int
         )
     if candidates:
         planes, why = [i for i in free if i not in candidates][-2:], "what is no spectrum"
-    elif _flagged(signal) and len(inside) == 2:
+    elif is_flagged(signal) and len(inside) == 2:
         planes, why = inside, "the file"
-    elif len(lengths) == 2 and _alike(axes[lengths[0]], axes[lengths[1]]) and not is_bare(signal):
+    elif len(lengths) == 2 and are_alike(axes[lengths[0]], axes[lengths[1]]) and not is_bare(signal):
         planes, why = lengths, "two spatial axes"
     else:
         planes, why = free[-2:], "the order of the axes"
@@ -329,10 +242,10 @@ def scan_and_signal(signal: Signal, name: str, signal_axis: SignalAxis = None) -
         return _asked(signal, signal_axis, count, name)
     if len(axes) < 2:
         raise ValueError(f"{name} has shape {signal.shape}: a signal at every scan position is needed, (y, x, ...)")
-    if _spectral(signal)[0] or len(axes) < 3 or (len(axes) == 3 and not _two_inside(signal)):
+    if spectral_axes(signal)[0] or len(axes) < 3 or (len(axes) == 3 and not has_two_inside(signal)):
         return one_signal_axis(signal, name=name)
     inside = [i for i, axis in enumerate(axes) if not axis.navigation]
-    if _flagged(signal) and len(inside) == 1:
+    if is_flagged(signal) and len(inside) == 1:
         return _rest(signal, inside, "the file")
     return two_signal_axes(signal, name=name)
 
@@ -345,9 +258,9 @@ def roles(signal: Signal) -> tuple[str, ...]:
     >>> roles(Signal(np.zeros((9, 4, 5)), (Axis("Energy", 9, 0.5, units="eV"), Axis("y", 4), Axis("x", 5))))
     ('spectral', 'scan', 'scan')
     """
-    axes, colour = signal.axes, _colour(signal)
+    axes, colour = signal.axes, colour_axis(signal)
     named = ["" for _ in axes]
-    candidates, _ = _spectral(signal)
+    candidates, _ = spectral_axes(signal)
     inside = [i for i, axis in enumerate(axes) if not axis.navigation and i != colour]
     if colour is not None:
         named[colour] = COLOUR
@@ -357,12 +270,12 @@ def roles(signal: Signal) -> tuple[str, ...]:
         return (SPECTRAL,)
     if candidates:
         return tuple(SPECTRAL if i in candidates else SCAN for i in range(len(axes)))
-    if _flagged(signal) and len(inside) == 1:
+    if is_flagged(signal) and len(inside) == 1:
         return tuple(SPECTRAL if i in inside else SCAN for i in range(len(axes)))
-    if len(axes) >= 3 and (len(axes) >= 4 or _reciprocal_pair(signal)):
+    if len(axes) >= 3 and (len(axes) >= 4 or has_detector_pair(signal)):
         arrangement = two_signal_axes(signal)
         return tuple(DETECTOR if i in arrangement.inside else SCAN for i in range(len(axes)))
-    planes = [i for i in range(len(axes)) if not _strong(axes[i])][-2:]
+    planes = [i for i in range(len(axes)) if not is_spectral(axes[i])][-2:]
     if len(planes) == 2:
         planes = list(picture_axes(signal, framed=True)[0].inside)
     return tuple(PICTURE if i in planes else FRAME for i in range(len(axes)))
@@ -447,78 +360,3 @@ def _asked(signal: Signal, signal_axis: SignalAxis, count: int, name: str) -> Ar
     if len(found) == len(signal.axes):
         raise ValueError(f"signal_axis={signal_axis!r} leaves no scan: {name} has {listing(signal)}")
     return _rest(signal, sorted(found) if count > 1 else found, "signal_axis")
-
-
-def is_bare(signal: Signal) -> bool:
-    """Whether nothing is known of the axes but their order."""
-    return not signal.flagged and signal.axes == default_axes(signal.shape)
-
-
-def _flagged(signal: Signal) -> bool:
-    """Whether its maker says what is navigation: the file, or who made a signal with axes of its own."""
-    return signal.flagged or (not signal.source and not is_bare(signal))
-
-
-def _colour(signal: Signal) -> int | None:
-    named = [i for i, a in enumerate(signal.axes) if a.size in (3, 4) and a.name.lower() in _COLOUR_NAMES]
-    return named[0] if len(named) == 1 else None
-
-
-def _strong(axis: Axis) -> bool:
-    """Whether no scan goes along it, by its unit or its name."""
-    kind = kind_of(axis.units)
-    if kind in _SPECTRAL_KINDS:
-        return True
-    return axis.name.lower() in _SPECTRAL_NAMES and kind in ("", OTHER, LENGTH, TIME) and axis.name != "channel"
-
-
-def _spectral(signal: Signal) -> tuple[list[int], str]:
-    """The axes that may be a spectrum by what is known of them, and what that is."""
-    axes = [(i, axis) for i, axis in enumerate(signal.axes) if axis.size > 1]
-    by_unit = [i for i, axis in axes if kind_of(axis.units) in _SPECTRAL_KINDS]
-    if by_unit:
-        return by_unit, f"its unit {signal.axes[by_unit[0]].units}"
-    bare = is_bare(signal)
-    by_name = [i for i, axis in axes if axis.name.lower() in _SPECTRAL_NAMES and not bare]
-    if by_name:
-        return by_name, "its name"
-    others = [axis for i, axis in axes]
-    # A length in other units than two that are alike, or one that is no length, beside them.
-    for kind in (TIME, ANGLE, RECIPROCAL, OTHER):
-        odd = [i for i, axis in axes if kind_of(axis.units) == kind]
-        frames = _flagged(signal) and sum(not axis.navigation for axis in others) == 2
-        if len(odd) == 1 and len(axes) > 1 and not frames and signal.axes[odd[0]].name.lower() not in ("frame",):
-            beside = [axis for i, axis in axes if i != odd[0]]
-            if all(kind_of(axis.units) in ("", LENGTH) for axis in beside) and len(beside) < 3:
-                return odd, f"its unit {signal.axes[odd[0]].units}"
-    weak = [i for i, axis in axes if axis.name.lower() in _WEAK_NAMES]
-    if len(weak) == 1 and not bare and not _flagged(signal):
-        return weak, "its name"
-    lengths = [(i, axis) for i, axis in axes if kind_of(axis.units) == LENGTH]
-    if len(lengths) == len(axes) == 3:
-        units = [axis.units for _, axis in lengths]
-        odd = [i for i, axis in lengths if units.count(axis.units) == 1]
-        if len(odd) == 1 and signal.axes[odd[0]].name.lower() not in (*_SPATIAL_NAMES, "z"):
-            return odd, f"its unit {signal.axes[odd[0]].units} beside a scan in others"
-    return [], ""
-
-
-def _spatial(axis: Axis) -> bool:
-    kind = kind_of(axis.units)
-    return kind == LENGTH or (kind == "" and axis.name.lower() in _SPATIAL_NAMES)
-
-
-def _alike(a: Axis, b: Axis) -> bool:
-    return kind_of(a.units) == kind_of(b.units) and (a.calibrated == b.calibrated)
-
-
-def _reciprocal_pair(signal: Signal) -> bool:
-    kinds = [kind_of(axis.units) for axis in signal.axes]
-    named = sum(axis.name.lower() in _DETECTOR_NAMES for axis in signal.axes)
-    return kinds.count(RECIPROCAL) == 2 or kinds.count(ANGLE) == 2 or named == 2
-
-
-def _two_inside(signal: Signal) -> bool:
-    """Whether three axes are a series of patterns, by what is known of them."""
-    inside = sum(not axis.navigation for axis in signal.axes)
-    return _reciprocal_pair(signal) or (_flagged(signal) and inside == 2)

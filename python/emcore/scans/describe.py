@@ -15,7 +15,8 @@ from emcore.core.wording import count_of, number
 from emcore.io.convert import computed
 from emcore.io.read import as_signal
 from emcore.io.registry import read_all
-from emcore.scans.axes import COLOUR, DETECTOR, FRAME, PICTURE, SCAN, SPECTRAL, is_bare, roles
+from emcore.scans.axes import COLOUR, DETECTOR, FRAME, PICTURE, SCAN, SPECTRAL, roles
+from emcore.scans.axis_kinds import is_bare
 from emcore.scans.choosing import Suits
 from emcore.scans.images import suits_image
 from emcore.scans.patterns import suits_patterns
