@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from emcore.core.signals import Axis, Signal, array_sha256, tidy_axes
-from emcore.io.formats.tiff import _fei, _zeiss
 from emcore.io.read import as_signal, read
 from emcore.io.registry import FOLDERS, FORMATS
 from emcore.scans.describe import describe
@@ -224,72 +223,6 @@ def test_arrays_that_are_no_measurement_are_errors(tmp_path):
         np.save(tmp_path / "a.npy", array)
         with pytest.raises(ValueError, match=message):
             read(tmp_path / "a.npy")
-
-
-@pytest.mark.parametrize(
-    ("unit", "per_unit", "expected", "units"),
-    [("micron", 50.0, 0.02, "um"), ("nm", 4.0, 0.25, "nm"), ("\\u00B5m", 50.0, 0.02, "um"), ("pixel", 1.0, 1.0, "px")],
-)
-def test_the_unit_imagej_writes_is_kept(unit, per_unit, expected, units, tmp_path):
-    path = tmp_path / "imagej.tif"
-    stack = np.arange(5 * 8 * 9, dtype=np.uint16).reshape(5, 8, 9)
-    tifffile.imwrite(
-        path,
-        stack,
-        imagej=True,
-        resolution=(per_unit, per_unit / 2),
-        metadata={"axes": "ZYX", "unit": unit, "spacing": 3.0},
-    )
-    for lazy in (False, True):
-        z, y, x = read(path, lazy=lazy).axes
-        assert (x.name, x.units, y.units, z.units) == ("x", units, units, units)
-        assert x.scale == pytest.approx(expected)
-        assert y.scale == pytest.approx(expected * (2 if units != "px" else 1))
-        assert (z.name, z.navigation) == ("z", True)
-        assert z.scale == (3.0 if units != "px" else 1.0)
-
-
-def test_the_pixel_size_zeiss_writes_is_that_of_the_picture():
-    exact = ("", 0, 0, 4e-9)  # of a picture 1024 pixels wide
-    assert _zeiss({"": exact, "ap_image_pixel_size": ("Image Pixel Size", 2.0, "nm")}, 2048)["X"] == (2e-9, "m")
-    assert _zeiss({"": exact}, 2048)["Y"] == (2e-9, "m")
-    # Where the exact one is something else, the one with a name is right.
-    assert _zeiss({"": exact, "ap_pixel_size": ("Pixel Size", 7.0, "µm")}, 1024)["X"] == (pytest.approx(7e-6), "m")
-
-
-def test_the_pixel_size_fei_writes_is_that_of_the_beam_that_made_the_picture():
-    scans = {"EScan": {"PixelWidth": 3e-9, "PixelHeight": 3e-9}, "IScan": {"PixelWidth": 5e-9, "PixelHeight": 6e-9}}
-    assert _fei({"Beam": {"Scan": "IScan"}, **scans}) == {"X": (5e-9, "m"), "Y": (6e-9, "m")}
-    size = {"ResolutionX": 1024, "ResolutionY": 512}
-    beams = {"EBeam": {"HFW": 4.0, "VFW": 4.0}, "IBeam": {"HFW": 1.0, "VFW": 1.0}}
-    assert _fei({"Beam": {"Beam": "IBeam"}, "Image": size, **beams}) == {"X": (2**-10, "m"), "Y": (2**-9, "m")}
-    assert _fei({"Image": {}}) == {}
-
-
-def test_a_print_resolution_is_no_calibration_but_a_fine_one_is(tmp_path):
-    for unit, density, expected in (
-        ("INCH", 300, (1.0, "px")),
-        ("CENTIMETER", 1e6, (10.0, "nm")),
-        ("NONE", 5, (1.0, "px")),
-    ):
-        tifffile.imwrite(
-            tmp_path / "a.tif", np.eye(9, dtype=np.uint8), resolution=(density, density), resolutionunit=unit
-        )
-        axis = read(tmp_path / "a.tif").axis("x")
-        assert (axis.scale, axis.units) == (pytest.approx(expected[0]), expected[1])
-
-
-def test_ome_tiff_is_calibrated(tmp_path):
-    metadata = {
-        "axes": "YX",
-        "PhysicalSizeX": 0.25,
-        "PhysicalSizeXUnit": "nm",
-        "PhysicalSizeY": 0.5,
-        "PhysicalSizeYUnit": "nm",
-    }
-    tifffile.imwrite(tmp_path / "a.ome.tif", np.eye(9, dtype=np.float32), metadata=metadata)
-    y, x = read(tmp_path / "a.ome.tif").axes
-    assert (y.scale, y.units, x.scale, x.units) == (0.5, "nm", 0.25, "nm")
 
 
 def test_a_compressed_tiff_is_read_and_a_cut_one_is_an_error(tmp_path):

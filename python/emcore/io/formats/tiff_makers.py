@@ -38,10 +38,7 @@ def metres_per_pixel(page: Any) -> Steps:
 
 def fei(page: Any, path: Path) -> Steps:
     """FEI and Thermo Fisher: the scan of the beam that made the picture, else its field of view."""
-    metadata: dict[str, Any] = {}
-    for tag in (34680, 34682):
-        found = page.tags.valueof(tag)
-        metadata |= found if isinstance(found, dict) else {}
+    metadata = _fei_metadata(page)
     used = metadata.get("Beam", {})  # the names of the parts that belong to the beam that made the picture
     for part in (used.get("Scan"), "Scan"):
         scan = metadata.get(part, {})
@@ -54,6 +51,11 @@ def fei(page: Any, path: Path) -> Steps:
             width, height = float(beam["HFW"]) / image["ResolutionX"], float(beam["VFW"]) / image["ResolutionY"]
             return {"X": (width, "m"), "Y": (height, "m")}
     return {}
+
+
+def _fei_metadata(page: Any) -> dict[str, Any]:
+    found = [page.tags.valueof(tag) for tag in (34680, 34682)]
+    return {key: part for each in found if isinstance(each, dict) for key, part in each.items()}
 
 
 def fei_xml(page: Any, path: Path) -> Steps:
@@ -244,25 +246,19 @@ def _reduction(page: Any, scan: re.Match[str] | None) -> float:
     """How many pixels of the scan one of the picture is, which may have been saved smaller."""
     if scan is None or int(scan[1]) == page.imagewidth:
         return 1.0
-    across, down = int(scan[1]) / page.imagewidth, int(scan[2]) / page.imagelength
+    width, height = int(page.imagewidth), int(page.imagelength)
+    across, down = int(scan[1]) / width, int(scan[2]) / height
     if abs(across / down - 1) > 0.02:
-        raise ValueError(
-            f"it is that of {scan[1]} x {scan[2]} pixels, of which these {page.imagewidth} x {page.imagelength} are a part"
-        )
+        raise ValueError(f"it is that of {scan[1]} x {scan[2]} pixels, of which these {width} x {height} are a part")
     return across
 
 
 def bar_height(page: Any, path: Path) -> int:
     """Rows of the information bar below a picture, where its maker tells; 0 where there is none or nothing is said."""
-    fei_private = next(
-        (m["PrivateFei"] for m in map(page.tags.valueof, (34682, 34680)) if isinstance(m, dict) and "PrivateFei" in m), {}
-    )
-    phenom = re.search(r"<databarHeight>\s*(\d+)", _text_of(page, 34683))
-    rows = (
-        int(fei_private.get("DatabarHeight") or 0)
-        or int(phenom[1] if phenom else 0)
-        or int(_tescan(page, path, "ImageStripSize"))
-    )
+    said: list[Any] = [_fei_metadata(page).get("PrivateFei", {}).get("DatabarHeight")]
+    said += re.findall(r"<databarHeight>\s*(\d+)", _text_of(page, 34683))
+    said.append(_tescan(page, path, "ImageStripSize"))
+    rows = next((int(each) for each in said if each), 0)
     return rows if 0 < rows < page.imagelength / 2 else 0
 
 
@@ -270,7 +266,9 @@ def beside(path: Path, name: str) -> str:
     """The text of a file that lies beside the picture, in whatever case its name is; "" where there is none."""
     found = path.with_name(name)
     if not found.is_file():
-        other = [each for each in (path.with_name(name.upper()), found.with_suffix(found.suffix.upper())) if each.is_file()]
+        other = [
+            each for each in (path.with_name(name.upper()), found.with_suffix(found.suffix.upper())) if each.is_file()
+        ]
         if not other:
             return ""
         found = other[0]

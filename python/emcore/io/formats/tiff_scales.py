@@ -5,6 +5,8 @@ below 10 um per pixel, which no printer reaches.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +32,14 @@ def steps(tiff: Any, number: int, path: Path) -> tuple[Steps, tuple[str, ...]]:
         Axis letter of TIFF -> (step, units); "*" is any axis that is neither x nor y. Only what is known.
     notes : tuple of str
     """
-    series = tiff.series[number]
-    page, notes = series.keyframe, []
-    sources = [
-        *((name, lambda ask=ask: ask(page, path)) for name, ask in MAKERS.items()),
-        ("OME", lambda: _ome(tiff, number)),
-        ("ImageJ", lambda: _imagej(tiff, page)),
-        *((name, lambda ask=ask: ask(page, path)) for name, ask in BESIDE.items()),
-        ("the description", lambda: _described(page)),
-        ("TIFF", lambda: _resolution(page)),
+    page, notes = tiff.series[number].keyframe, []
+    sources: list[tuple[str, Callable[[], Steps]]] = [
+        *((name, partial(ask, page, path)) for name, ask in MAKERS.items()),
+        ("OME", partial(_ome, tiff, number)),
+        ("ImageJ", partial(_imagej, tiff, page)),
+        *((name, partial(ask, page, path)) for name, ask in BESIDE.items()),
+        ("the description", partial(_described, page)),
+        ("TIFF", partial(_resolution, page)),
     ]
     for name, ask in sources:
         try:

@@ -44,38 +44,35 @@ def info_bar_height(image: NDArray[Any], stated: int = 0) -> int:
     if image.dtype.kind not in "ui" or image.shape[0] < 5 * _LEAST_ROWS:
         return 0
     height = image.shape[0]
-    rows = image[-(height // 5 + 1 + _ODD_ROWS) :]
+    rows = image[-(height // 5 + 1 + _FRAME_ROWS) :]
     ground = _share(rows[-_LEAST_ROWS:])[0]
     shares = np.count_nonzero(rows == ground, axis=1) / image.shape[1]
-    lines = np.array([_share(row)[1] for row in rows]) >= _CLEAN
-    tops = [_first_of_text(shares, lines), *np.flatnonzero(lines & (shares < 1 - _CLEAN))]
-    for top in sorted(tops):
+    # A value that fills a row is the median of a few of its pixels.
+    most = np.sort(rows[:, :: max(image.shape[1] // 31, 1)], axis=1)
+    filled = rows == most[:, most.shape[1] // 2, np.newaxis]
+    lines = np.count_nonzero(filled, axis=1) >= _CLEAN * image.shape[1]
+    for top in 1 + np.flatnonzero(lines[1:] & ~lines[:-1]):
         bar = len(rows) - int(top)
-        if _LEAST_ROWS <= bar <= height // 5 and lines[top] and _differs(shares, int(top)):
-            if _is_written(rows[top:] != ground, shares[top:]):
-                return bar
+        if not _LEAST_ROWS <= bar <= height // 5 or not _is_below(shares, int(top)):
+            continue
+        if _is_text(shares[top:]) and _is_written(rows[top:] != ground, shares[top:]):
+            return bar
     return 0
 
 
-def _first_of_text(shares: NDArray[np.float64], lines: NDArray[np.bool_]) -> int:
-    """The first of the rows that are mostly ground up from the bottom, with the lines of the frame above them."""
-    top, odd = len(shares) - 1, 0
-    for row in reversed(range(len(shares))):
-        if shares[row] >= _TEXT:
-            top, odd = row, 0
-        else:
-            odd += 1
-            if odd > (_FRAME_ROWS if row >= len(shares) - _FRAME_ROWS else _ODD_ROWS):
-                break
-    frame = top
-    while frame > 0 and lines[frame - 1]:
-        frame -= 1
-    return frame if top - frame <= _FRAME_ROWS else top
-
-
-def _differs(shares: NDArray[np.float64], top: int) -> bool:
+def _is_below(shares: NDArray[np.float64], top: int) -> bool:
     """Whether the picture above is not of the bar's ground, or a line of another value divides them."""
     return shares[top] < 1 - _CLEAN or bool(np.median(shares[max(top - _FRAME_ROWS, 0) : top]) < 0.5)
+
+
+def _is_text(shares: NDArray[np.float64]) -> bool:
+    """Whether rows are mostly ground, but for a frame and odd ones."""
+    run = 0
+    for share in shares[_FRAME_ROWS:-_FRAME_ROWS]:
+        run = 0 if share >= _TEXT else run + 1
+        if run > _ODD_ROWS:
+            return False
+    return True
 
 
 def _is_written(other: NDArray[np.bool_], shares: NDArray[np.float64]) -> bool:
