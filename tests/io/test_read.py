@@ -237,10 +237,10 @@ def test_a_compressed_tiff_is_read_and_a_cut_one_is_an_error(tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "name", "extra"),
-    [("rsciio.tia", "a.ser", "io"), ("tifffile", "a.tif", "io"), ("h5py", "a.h5", "hdf5")],
+    [("rsciio.digitalmicrograph", "a.dm3", "io"), ("tifffile", "a.tif", "io"), ("h5py", "a.h5", "hdf5")],
 )
 def test_a_missing_package_is_an_import_error_that_names_the_extra(module, name, extra, tmp_path, monkeypatch):
-    heads = {".ser": b"II\x97\x01", ".tif": b"II*\0", ".h5": b"\x89HDF\r\n\x1a\n"}
+    heads = {".dm3": b"\0\0\0\3", ".tif": b"II*\0", ".h5": b"\x89HDF\r\n\x1a\n"}
     (tmp_path / name).write_bytes(heads[Path(name).suffix] + bytes(60))
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"pip install emcore\[{extra}\]"):

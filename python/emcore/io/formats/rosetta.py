@@ -88,32 +88,6 @@ def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
     return axes
 
 
-def read_tia(path: Path, lazy: bool) -> list[Signal]:
-    """TIA .ser, and .emi, whose data are in .ser files beside it."""
-    items = rosetta("tia", path, lazy)
-    if not items and path.suffix.lower() == ".emi":
-        beside = [p for p in path.parent.glob("*") if p.suffix.lower() == ".ser" and p.stem == path.stem]
-        if not beside:
-            raise BadFile(f"{path} names no data: they are in {path.stem}_1.ser, which must lie beside it")
-        items = rosetta("tia", beside[0], lazy)
-    signals = []
-    for item, signal in zip(items, map(from_rosetta, items), strict=True):
-        header = item.get("original_metadata", {}).get("ser_header_parameters", {})
-        axes = [_ser_axis(axis, header) for axis in signal.axes]
-        signals.append(replace(signal, axes=tuple(axes)))
-    return signals
-
-
-def _ser_axis(axis: Axis, header: dict[str, Any]) -> Axis:
-    letter = axis.name.upper()
-    step = header.get(f"CalibrationDelta{letter}")
-    if axis.navigation or letter not in ("X", "Y") or not step:
-        return axis
-    # RosettaSciIO leaves the offset in metres when it turns the scale into nm, and takes diffraction patterns for
-    # images; the header is in SI units without a name, and no image has a pixel of more than a metre.
-    start = header[f"CalibrationOffset{letter}"] - header[f"CalibrationElement{letter}"] * step
-    units, factor = ("nm", 1e9) if abs(step) < 1 else ("1/nm", 1e-9)
-    return replace(axis, scale=float(step * factor), offset=float(start * factor), units=units)
 
 
 def read_bcf(path: Path, lazy: bool) -> list[Signal]:
