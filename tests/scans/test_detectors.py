@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from emcore.datasets import polycrystal_scan
-from emcore.scans.detectors import annulus, disc, find_beam, pacbed, sum_by_label, virtual_images
+from emcore.io.read import read
+from emcore.scans.detectors import annulus, disc, find_beam, masked_beam, pacbed, sum_by_label, virtual_images
 from emcore.scans.patterns import as_pattern_rows, read_patterns, select_patterns
 
 TYPES = ["u1", "u2", "u4", "i2", "i4", "f4", "f8"]
@@ -94,6 +95,39 @@ def test_a_pattern_without_contrast_has_no_beam():
         find_beam(np.full((9, 9), 3))
     with pytest.raises(ValueError, match=r"NaN or infinity, first at \[2, 1\]"):
         find_beam(np.where(np.arange(9).reshape(3, 3) == 7, np.nan, 1.0))
+
+
+@pytest.mark.parametrize("dose", [1e-4, 1e-2, 0.1, 1.0, 100.0])
+def test_hot_pixels_in_empty_or_noisy_patterns_are_no_beam(dose):
+    rng = np.random.default_rng(0)
+    for shape in ((64, 96), (5, 5), (2, 9)):
+        for _ in range(5):
+            pattern = rng.poisson(dose, shape).astype(np.float64)
+            pattern[1, 4] += 100 * dose + 50
+            with pytest.raises(ValueError, match="no bright disc stands out of the pattern"):
+                find_beam(pattern)
+            center, radius, said = masked_beam(pattern, True, None)
+            assert center is radius is None
+            assert said == ("no bright disc stands out of the mean pattern: nothing was masked",)
+
+
+@pytest.mark.parametrize("name", ["cases/merlin_hot_pixel.mib", "cases/tia/line_patterns_EDS_2.ser", "test2.blo"])
+def test_real_patterns_without_a_beam_have_none(name, data_folder):
+    data = np.asarray(read(data_folder / name).data)
+    mean = data.reshape(-1, *data.shape[-2:]).mean(axis=0)
+    assert masked_beam(mean, True, None)[:2] == (None, None)
+
+
+@pytest.mark.parametrize(("name", "radius"), [("merlin/001_4x2_6bit.mib", 26.64), ("test1.blo", 4.63)])
+def test_real_beams_are_found(name, radius, data_folder):
+    data = np.asarray(read(data_folder / name).data)
+    assert find_beam(data.reshape(-1, *data.shape[-2:]).mean(axis=0)).radius == pytest.approx(radius, abs=0.01)
+
+
+def test_a_faint_beam_of_few_counts_is_a_beam():
+    ky, kx = np.ogrid[:64, :64]
+    truth = 0.02 + 1.5 * (np.hypot(ky - 30, kx - 33) <= 8)
+    assert find_beam(np.random.default_rng(0).poisson(truth)).radius == pytest.approx(8, abs=0.7)
 
 
 def test_a_disc_holds_the_pixels_whose_middle_is_no_farther_than_its_radius():

@@ -24,6 +24,9 @@ _LEVELS = np.linspace(0.1, 0.9, 65)
 _EDGE = 17
 # A pixel so many times brighter than the third brightest of its neighbours is a fault of the detector.
 _HOT = 3.0
+# So many standard deviations of its mean a disc must be above what is around it: the brightest of noise is up to 27, beams above 190.
+_ABOVE_NOISE = 40.0
+_NO_BEAM = "no bright disc stands out of the pattern, but for single pixels and noise"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def find_beam(pattern: ArrayLike) -> Beam:
     Raises
     ------
     ValueError
-        A pattern that is constant, or has NaN or infinity.
+        A pattern that is constant, but for hot pixels, out of whose noise no disc stands, or with NaN or infinity.
 
     Examples
     --------
@@ -87,7 +90,7 @@ def find_beam(pattern: ArrayLike) -> Beam:
     low, high = check_finite(values, "pattern")
     if low == high:
         raise ValueError(f"pattern is constant, every pixel is {low:g}: there is no beam in it")
-    values = _without_hot_pixels(values)
+    raw, values = values, _without_hot_pixels(values)
     smooth = ndimage.uniform_filter(values, 3, mode="nearest")
     peak_y, peak_x = (int(i) for i in np.unravel_index(int(smooth.argmax()), values.shape))
     # The disc's height, not its single brightest pixel.
@@ -95,6 +98,8 @@ def find_beam(pattern: ArrayLike) -> Beam:
     background = float(np.median(values))
     if top <= background:
         background = float(values.min())
+    if top <= background:
+        raise ValueError(_NO_BEAM)
     levels = background + _LEVELS * (top - background)
     rough = _edge(values, levels, (peak_y, peak_x))
     # Once more around it and, where it is small, on a finer grid, so that its edge is not rounded to pixels.
@@ -105,7 +110,23 @@ def find_beam(pattern: ArrayLike) -> Beam:
     fine = ndimage.map_coordinates(part, grid, order=1)
     beam = _edge(fine, levels, ((peak_y - first[0]) * finer, (peak_x - first[1]) * finer))
     center = beam.center[0] / finer + first[0], beam.center[1] / finer + first[1]
-    return Beam(center, beam.radius / finer, beam.edge / finer)
+    beam = Beam(center, beam.radius / finer, beam.edge / finer)
+    if not _stands_out(values, beam, np.minimum(raw, top)):
+        raise ValueError(_NO_BEAM)
+    return beam
+
+
+def _stands_out(values: NDArray[np.float64], beam: Beam, noisy: NDArray[np.float64]) -> bool:
+    """Whether a disc is brighter than what is around it by more than noise can make the brightest of many places."""
+    inside = _disc(values.shape, beam.center, max(beam.radius, 1.0))
+    reach = beam.mask_radius
+    around = _disc(values.shape, beam.center, 1.5 * reach + 1) & ~_disc(values.shape, beam.center, reach)
+    if not around.any():
+        return False
+    steps = np.abs(np.concatenate([np.diff(noisy, axis=axis).ravel() for axis in (0, 1)]))
+    noise = float(steps.mean()) * math.sqrt(math.pi) / 2  # few differences of neighbours are more than noise
+    contrast = float(values[inside].mean() - values[around].mean())
+    return contrast * math.sqrt(np.count_nonzero(inside)) > _ABOVE_NOISE * noise
 
 
 def _edge(values: NDArray[np.float64], levels: NDArray[np.float64], seed: tuple[int, int]) -> Beam:
@@ -208,13 +229,13 @@ def masked_beam(
         return None, None, ()
     if mean.min() == mean.max():
         return None, None, ("the mean pattern is constant: there is no beam to mask",)
-    beam = find_beam(mean)
+    try:
+        beam = find_beam(mean)
+    except ValueError:
+        return None, None, ("no bright disc stands out of the mean pattern: nothing was masked",)
     if beam_radius is None and not beam.is_disc(mean.shape):
-        return (
-            None,
-            None,
-            ("no bright disc stands out of the mean pattern: nothing was masked (beam_radius masks one)",),
-        )
+        said = "no bright disc stands out of the mean pattern: nothing was masked (beam_radius masks one)"
+        return None, None, (said,)
     return beam.center, beam.mask_radius if beam_radius is None else beam_radius, ()
 
 
