@@ -137,7 +137,9 @@ def test_a_tiff_whose_directory_at_the_end_is_cut_off_is_an_error(tmp_path, data
         read(copy(data_folder / "fei_sem.tif", tmp_path / "cut.tif", 1_000_000))
 
 
-@pytest.mark.parametrize("name", ["fei_sem.tif", "high_entropy_alloy.npy", "tilt_series.dm3", "test1.blo"])
+@pytest.mark.parametrize(
+    "name", ["fei_sem.tif", "high_entropy_alloy.npy", "sto_lattice.ser", "tilt_series.dm3", "test1.blo"]
+)
 @pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".ser", ".tif", ".bcf", ".img", ""])
 def test_a_mislabelled_file_is_read_as_what_it_holds_with_a_note(name, ending, tmp_path, data_folder):
     if name.endswith(ending or "."):
@@ -149,12 +151,12 @@ def test_a_mislabelled_file_is_read_as_what_it_holds_with_a_note(name, ending, t
     assert found.notes[0].endswith(" data, unlike its ending, and was read as that")
 
 
-@pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".tif", ".bcf", ".txt"])
+@pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".tif", ".ser", ".txt"])
 def test_a_file_whose_decoder_looks_at_the_ending_is_to_be_renamed_which_helps(ending, tmp_path, data_folder):
-    path = copy(data_folder / "sto_lattice.ser", tmp_path / f"x{ending}")
-    with pytest.raises(ValueError, match=rf"x\{ending} holds TIA .ser data, .*: rename it to x\.ser"):
+    path = copy(data_folder / "rock.bcf", tmp_path / f"x{ending}")
+    with pytest.raises(ValueError, match=rf"x\{ending} holds Bruker .bcf data, .*: rename it to x\.bcf"):
         read(path)
-    assert read(path.rename(tmp_path / "x.ser")).shape == (1024, 1024)
+    assert read(path.rename(tmp_path / "x.bcf")).shape == (75, 100)
 
 
 def test_text_with_the_name_of_an_image_is_an_error(tmp_path):

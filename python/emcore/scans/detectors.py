@@ -24,7 +24,8 @@ _LEVELS = np.linspace(0.1, 0.9, 65)
 _EDGE = 17
 # A pixel so many times brighter than the third brightest of its neighbours is a fault of the detector.
 _HOT = 3.0
-# So many standard deviations of its mean a disc must be above what is around it: the brightest of noise is up to 27, beams above 190.
+# So many standard deviations of its mean a disc must be above what is around it: the brightest of noise is up to 27,
+# beams are above 190.
 _ABOVE_NOISE = 40.0
 _NO_BEAM = "no bright disc stands out of the pattern, but for single pixels and noise"
 

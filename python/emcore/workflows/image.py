@@ -111,7 +111,7 @@ def analyze_image(
     selected, notes = select_image(found, frame)
     pixels = as_image(selected.data, "image")
     window = check_count(window, "window", SMALLEST_WINDOW)
-    stated = measurement.metadata.get("information_bar", 0)
+    stated = found.metadata.get("information_bar", 0)
     bar = 0 if include_info_bar else info_bar_height(pixels, stated)
     picture = pixels[: pixels.shape[0] - bar]
     step = _checked_step(picture, window, step)

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, name_axes, tidy_axes
-from emcore.io.convert import BadFile
+from emcore.io.errors import BadFile
 
+_SER = b"II\x97\x01"
 _SPECTRA, _PICTURES = 0x4120, 0x4122
 _POSITIONS = 0x4142  # tags that say where; 0x4152 are those that only say when
 _TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8", "c8", "c16")
@@ -58,8 +59,9 @@ def read_tia(path: Path, lazy: bool) -> list[Signal]:
     ValueError
         A file that is cut, holds no element, or an .emi without any of its .ser files beside it.
     """
-    if path.suffix.lower() != ".emi":
-        return [_read_ser(path, lazy)]
+    with path.open("rb") as opened:
+        if opened.read(4) == _SER:
+            return [_read_ser(path, lazy)]
     data = path.read_bytes()
     files, missing = _partners(path, data)
     if not files:
