@@ -13,9 +13,10 @@ from pathlib import Path
 from emcore.core.signals import Signal
 from emcore.io.errors import explained
 from emcore.io.formats.hdf5_zarr import read_hdf5, read_zarr
+from emcore.io.formats.merlin import read_merlin
 from emcore.io.formats.numpy_files import read_npy, read_npz
 from emcore.io.formats.rosetta import read_bcf, reader
-from emcore.io.formats.scans import read_blockfile, read_merlin
+from emcore.io.formats.scans import read_blockfile
 from emcore.io.formats.tia import read_tia
 from emcore.io.formats.tiff import read_tiff
 from emcore.io.recognise import kind_of, store_of

@@ -143,10 +143,13 @@ def without_single_axes(signal: Signal) -> Signal:
 def in_scan_shape(signal: Signal, scan_shape: tuple[int, int] | None, name: str, what: str = "positions") -> Signal:
     """The signal with its positions, scan axes first, in lines and positions in each.
 
+    Of more lines, or more positions in each, the first are taken, and of a series with more positions: its notes say
+    so.
+
     Raises
     ------
     ValueError
-        If there is another number of positions.
+        If there are fewer positions, or others in lines that do not fit.
 
     Examples
     --------
@@ -162,12 +165,35 @@ def in_scan_shape(signal: Signal, scan_shape: tuple[int, int] | None, name: str,
     shape = check_count(sides[0], "scan_shape[0]", 1), check_count(sides[1], "scan_shape[1]", 1)
     scan = [axis for axis in signal.axes if axis.navigation]
     inside = signal.axes[len(scan) :]
-    count = math.prod(axis.size for axis in scan)
-    if math.prod(shape) != count:
-        raise ValueError(f"scan_shape={shape} does not fit: {name} holds {count} {what}")
+    sizes = tuple(axis.size for axis in scan)
+    count = math.prod(sizes)
+    if sizes == shape:
+        return signal
+    if math.prod(shape) < count and len(sizes) <= 2:
+        signal = _cropped(signal, shape if len(sizes) == 2 else (math.prod(shape),), what)
+        scan = list(signal.axes[: len(sizes)])
+    if math.prod(shape) != math.prod(axis.size for axis in scan):
+        raise ValueError(f"scan_shape={shape} does not fit: {name} holds {count} {what}" + _in_lines(sizes))
     if tuple(axis.size for axis in scan) == shape:
         return signal
     if not hasattr(signal.data, "reshape"):
         raise ValueError(f"scan_shape={shape} reshapes {name}, which is left in the file: allow more memory")
     axes = (Axis("y", shape[0], navigation=True), Axis("x", shape[1], navigation=True), *inside)
     return replace(signal, data=signal.data.reshape(*shape, *(axis.size for axis in inside)), axes=axes)
+
+
+def _in_lines(sizes: tuple[int, ...]) -> str:
+    return f" in {sizes[0]} lines of {sizes[1]}" if len(sizes) == 2 else ""
+
+
+def _cropped(signal: Signal, shape: tuple[int, ...], what: str) -> Signal:
+    """The first lines, and the first positions in each; the signal itself where there are not so many."""
+    sizes = tuple(axis.size for axis in signal.axes[: len(shape)])
+    if any(wanted > size for wanted, size in zip(shape, sizes, strict=True)):
+        return signal
+    names = ("lines", "positions in each line") if len(shape) == 2 else (what,)
+    left = [(size - n, size, name) for n, size, name in zip(shape, sizes, names, strict=True) if n < size]
+    note = "scan_shape: " + " and ".join(f"the last {n} of {size} {name}" for n, size, name in left) + " were left out"
+    axes = tuple(axis.crop(0, n) for axis, n in zip(signal.axes, shape, strict=False)) + signal.axes[len(shape) :]
+    data = signal.data[tuple(slice(n) for n in shape)]
+    return replace(signal, data=data, axes=axes, notes=(*signal.notes, note))

@@ -197,4 +197,5 @@ def select_patterns(
         data = data.reshape(1, *data.shape)
         axes = [Axis("y", 1, axes[0].scale, 0.0, axes[0].units), *axes]
     scan = tuple(replace(axis, navigation=True) for axis in plane_axes(axes[:2]))
-    return replace(signal, data=data, axes=(*scan, *plane_axes(axes[2:], ("ky", "kx"))), flagged=True), notes
+    axes = [*scan, *plane_axes(axes[2:], ("ky", "kx"))]
+    return replace(ordered, data=data, axes=tuple(axes), flagged=True), notes

@@ -6,7 +6,6 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +85,6 @@ def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
         scale, offset = (float(axis.get(key, default) or 0) for key, default in (("scale", 1.0), ("offset", 0.0)))
         axes.append(Axis(name or "", size, scale if regular else 1.0, offset, units if regular else "px", navigation))
     return axes
-
-
 
 
 def read_bcf(path: Path, lazy: bool) -> list[Signal]:
