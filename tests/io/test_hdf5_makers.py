@@ -1,5 +1,6 @@
 """What makers and programs lay out in HDF5 comes with the axes that they meant; written here by h5py."""
 
+import json
 from pathlib import Path
 
 import h5py
@@ -199,3 +200,41 @@ def test_a_series_in_several_files_is_one(tmp_path, read_both):
     (tmp_path / "s_data_000002.h5").unlink()
     with pytest.raises(BadFile, match=r"they are in s_data_000002\.h5, which must lie beside it"):
         read_hdf5(tmp_path / "s_master.h5", True)
+
+
+# Velox
+
+
+def write_json(group: h5py.Group, name: str, said):
+    written = np.frombuffer(json.dumps(said).encode(), "u1")
+    group.create_dataset(name, data=written[:, None])
+
+
+def test_a_velox_map_of_eels_has_its_rows_along_y(tmp_path):
+    spectra = np.arange(16 * 20 * 9, dtype="f4").reshape(16, 20, 9)
+    with h5py.File(tmp_path / "a.emd", "w") as file:
+        file["Version"] = [json.dumps({"format": "Velox", "version": "10"})]
+        file.create_group("Presentation/Displays/ImageDisplay")
+        file.create_group("Data/Image")
+        place = {"Offset": {"x": 0, "y": 0}, "PixelSize": {"width": 2e-9, "height": 3e-9}}
+        place |= {"PixelUnitX": "m", "PixelUnitY": "m"}
+        write_json(file.create_group("Data/SpectrumImage/a"), "Metadata", {"BinaryResult": place})
+        eels = file.create_group("Data/EelsSpectrumImage/b")
+        eels["Data"] = spectra.transpose(1, 2, 0)
+        write_json(eels, "Metadata", {})
+        write_json(eels, "AcquisitionMetadata", {"Data": {"offset": 100.0, "dispersion": 0.5}})
+    for lazy in (False, True):
+        (found,) = read_hdf5(tmp_path / "a.emd", lazy)
+        np.testing.assert_array_equal(np.asarray(found.data), spectra)
+        assert [(axis.name, axis.size, axis.units, axis.navigation) for axis in found.axes] == [
+            ("y", 16, "nm", True),
+            ("x", 20, "nm", True),
+            ("Energy-loss", 9, "eV", False),
+        ]
+        assert [axis.scale for axis in found.axes] == pytest.approx([3.0, 2.0, 0.5])
+        assert found.flagged
+        assert not found.notes
+    with h5py.File(tmp_path / "a.emd", "a") as file:
+        del file["Data/EelsSpectrumImage/b"]
+    with pytest.raises(BadFile, match="the spectrum image was left out: it is kept in a form that only Velox reads"):
+        read_hdf5(tmp_path / "a.emd", False)

@@ -57,7 +57,7 @@ def _read(file: Any, path: Path, access: Access) -> list[Signal]:
     if hyperspy.is_hyperspy(file):
         return hyperspy.read_hyperspy(file, path, access)
     if velox.is_velox(file):
-        return velox.read_velox(path, access.lazy)
+        return velox.read_velox(file, path, access.lazy)
     if dectris.is_dectris(file):
         return dectris.read_dectris(file, path, access)
     if delmic.acquisitions(file):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emcore.core.signals import Signal
+from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import from_rosetta, quiet, rosetta
 
 
@@ -21,7 +22,7 @@ def is_velox(file: Any) -> bool:
     return isinstance(said, dict) and said.get("format") in ("Velox", "DevelopersKit")
 
 
-def read_velox(path: Path, lazy: bool) -> list[Signal]:
+def read_velox(file: Any, path: Path, lazy: bool) -> list[Signal]:
     """Everything in a Velox file; where the package that decodes streams of EDS is missing, all else, which is said."""
     notes: tuple[str, ...] = ()
     try:
@@ -31,9 +32,18 @@ def read_velox(path: Path, lazy: bool) -> list[Signal]:
             raise
         items = _without_streams(path, lazy)
         notes = ("the EDS spectrum image was left out: to read it, pip install emcore[io]",)
+    if not notes and "Data/SpectrumImage" in file and not any(map(_is_spectrum_image, items)):
+        notes = ("the spectrum image was left out: it is kept in a form that only Velox reads",)
+        if not items:
+            raise BadFile(f"{path} holds nothing that can be read; {notes[0]}")
     signals = [replace(_signal(item), notes=notes) for item in items]
     # What was counted comes before what was computed of it: maps of elements, differential phase contrast.
     return sorted(signals, key=lambda signal: signal.dtype.kind not in "iu")
+
+
+def _is_spectrum_image(item: dict[str, Any]) -> bool:
+    flags = [bool(axis.get("navigate")) for axis in item["axes"]]
+    return any(flags) and flags.count(False) == 1
 
 
 def _signal(item: dict[str, Any]) -> Signal:
