@@ -4,8 +4,11 @@ import errno
 import json
 import re
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
+from importlib import import_module
 from pathlib import Path
 
 import h5py
@@ -182,3 +185,14 @@ def test_an_unexpected_error_is_one_line_in_the_terminal(tmp_path, monkeypatch, 
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "unexpected KeyError" in said
+
+
+def test_every_decoder_is_there_and_is_imported_only_for_its_files():
+    source = Path(registry.__file__).read_text(encoding="utf-8")
+    for module, name in re.findall(r'_decoder\("(\w+)", "(\w+)"\)', source):
+        assert callable(getattr(import_module(f"emcore.io.formats.{module}"), name))
+    for plugin in re.findall(r'_rosetta\("(\w+)"', source):
+        assert callable(import_module(f"rsciio.{plugin}").file_reader)
+    code = "import sys, emcore.cli; print([name for name in sys.modules if name.startswith('emcore.io.formats.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in ("[]", "['emcore.io.formats.hdf5_zarr']")

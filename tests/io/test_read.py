@@ -198,7 +198,7 @@ def test_a_file_without_read_permission_is_a_permission_error(tmp_path, monkeypa
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(PermissionError, match=r"a.npy cannot be opened"):
+    with pytest.raises(PermissionError, match=r"a.npy cannot be read: no permission"):
         read(tmp_path / "a.npy")
 
 

@@ -1,7 +1,6 @@
 """What a file or a folder holds, by its first bytes or its members, whatever its name says."""
 
 import struct
-import zipfile
 from pathlib import Path
 
 _STARTS = {
@@ -46,7 +45,7 @@ def kind_of(path: Path) -> str:
         return _packed(path)
     if any(head.startswith(_HDF5, start) for start in (0, 512, 1024, 2048)):  # what stands before is the user's
         return "HDF5"
-    if head[208:212] in (b"MAP ", b"MAP\0"):
+    if _is_mrc(head, path.stat().st_size):
         return "MRC"
     if _is_igor(head):
         return "Igor .ibw"
@@ -54,23 +53,49 @@ def kind_of(path: Path) -> str:
 
 
 def store_of(path: Path) -> str:
-    """What a folder is: "Zarr", "HyperSpy (Zarr)", or "" where it is no store."""
+    """What a folder is: "OME-Zarr", "HyperSpy (Zarr)", "Zarr", or "" where it is no store."""
     if not any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")):
         return ""
-    return "HyperSpy (Zarr)" if (path / "Experiments").is_dir() else "Zarr"
+    about = [(path / name).read_bytes() for name in ("zarr.json", ".zattrs") if (path / name).is_file()]
+    return _zarr_kind(about, (path / "Experiments").is_dir())
+
+
+_OF_OME = (b'"multiscales"', b'"plate"', b'"well"', b'"bioformats2raw.layout"', b'"ome"')
+
+
+def _zarr_kind(about: list[bytes], hyperspy: bool) -> str:
+    """Of a store, by the attributes of its root."""
+    if hyperspy:
+        return "HyperSpy (Zarr)"
+    return "OME-Zarr" if any(word in text for text in about for word in _OF_OME) else "Zarr"
 
 
 def _packed(path: Path) -> str:
+    import zipfile
+    import zlib
+
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:  # which of them it is stands at its end
-        return "zip"
+            about = [archive.read(name) for name in ("zarr.json", ".zattrs") if name in names]
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError):
+        return "zip"  # damaged, or of a kind that Python's zip files do not have
     if {"meta_data.npy", "meta_data_json.npy"} & set(names):
         return "Panta Rhei .prz"
     if any(name.split("/")[-1] in ("zarr.json", ".zgroup", ".zarray") for name in names):
-        return "HyperSpy (Zarr)" if any(name.startswith("Experiments/") for name in names) else "Zarr"
+        return _zarr_kind(about, any(name.startswith("Experiments/") for name in names))
     return "NumPy .npz" if not names or any(name.endswith(".npy") for name in names) else "zip"
+
+
+def _is_mrc(head: bytes, size: int) -> bool:
+    if head[208:212] in (b"MAP ", b"MAP\0"):
+        return True
+    if len(head) < 1024:
+        return False
+    # Before 2000 nothing said so, but that the file is as long as its header has it.
+    (nx, ny, nz, mode), (extended,) = struct.unpack_from("<4i", head), struct.unpack_from("<i", head, 92)
+    width = {0: 1, 1: 2, 2: 4, 4: 8, 6: 2}.get(mode, 0)
+    return bool(min(nx, ny, nz) > 0 and width and size == 1024 + extended + nx * ny * nz * width)
 
 
 def _is_igor(head: bytes) -> bool:

@@ -8,25 +8,21 @@ its own. What a decoder then says becomes one error that names the file (`emcore
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from emcore.core.signals import Signal
-from emcore.io.errors import explained
-from emcore.io.formats.hdf5_zarr import read_hdf5, read_zarr
-from emcore.io.formats.merlin import read_merlin
-from emcore.io.formats.numpy_files import read_npy, read_npz
-from emcore.io.formats.rosetta import read_bcf, reader
-from emcore.io.formats.scans import read_blockfile
-from emcore.io.formats.tia import read_tia
-from emcore.io.formats.tiff import read_tiff
+from emcore.io.errors import BadFile, explained
 from emcore.io.recognise import kind_of, store_of
+
+_Decoder = Callable[..., list[Signal]]
 
 
 @dataclass(frozen=True)
 class _Format:
     name: str  # for people
     kind: str  # what `kind_of` says of its files; "" where only the ending tells
-    load: Callable[..., list[Signal]]  # of the path, and whether lazily
+    load: _Decoder  # of the path, and whether lazily
     contents: tuple[str, ...] = ()  # for which of IMAGE, SCAN, SPECTRA, CURVES a folder is searched for it
     stored: bool = False  # whether it can also leave arrays as they are stored
     mapped: bool = False  # whether lazily it is a memory map, however large the scan in it
@@ -57,8 +53,10 @@ def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signa
     """
     try:
         file_format, notes = _identify(path)
-    except PermissionError as error:
-        raise PermissionError(f"{path} cannot be opened: no permission to read it") from error
+    except (BadFile, FileNotFoundError):
+        raise
+    except Exception as error:
+        raise explained(error, str(path)) from error
     try:
         signals = file_format.load(path, lazy, **({"stored": True} if stored and file_format.stored else {}))
     except Exception as error:
@@ -93,31 +91,52 @@ def _identify(path: Path) -> tuple[_Format, tuple[str, ...]]:
     if path.is_dir():
         kind, named = store_of(path), FOLDERS.get(suffix)
         if not kind and named:
-            raise ValueError(f"{path} is not {named.name}: damaged or mislabelled")
+            raise BadFile(f"{path} is not {named.name}: damaged or mislabelled")
         if not kind:
-            raise ValueError(f"{path} is a folder: name a file in it")
-        return next(form for form in FOLDERS.values() if form.kind == kind), ()
+            raise BadFile(f"{path} is a folder: name a file in it")
+        return next(form for form in (*FOLDERS.values(), _OME) if form.kind == kind), ()
     if not path.is_file():
-        raise ValueError(f"{path} is not a regular file")
+        raise BadFile(f"{path} is not a regular file")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes)")
+        raise BadFile(f"{path} is empty (0 bytes)")
     kind, named = kind_of(path), FORMATS.get(suffix)
-    if named and (named.kind in (kind, "") or (kind == "zip" and named.kind in _ZIPPED)):
+    unsigned = named is not None and named.kind == "" and kind in ("", "DigitalMicrograph")  # whose sign is a number
+    if named and (unsigned or named.kind == kind or (kind == "zip" and named.kind in _ZIPPED)):
         return named, ()
     held = next((form for form in FORMATS.values() if kind and form.kind == kind), None)
     if held is None and kind:
         which = f"not {named.name}" if named else "which are not read"
         advice = "save the picture as TIFF; " if kind in _PICTURES else ""
-        raise ValueError(f"{path} holds {kind} data, {which}: {advice}emcore reads {' '.join(FORMATS)}")
+        raise BadFile(f"{path} holds {kind} data, {which}: {advice}emcore reads {' '.join(FORMATS)}")
     if held is None and named:
-        raise ValueError(f"{path} is not {named.name}: damaged or mislabelled")
+        raise BadFile(f"{path} is not {named.name}: damaged or mislabelled")
     if held is None:
         kinds = f"files ending in {path.suffix!r}" if suffix else "files without an ending"
-        raise ValueError(f"{path}: {kinds} are not read; {' '.join(FORMATS)} are")
+        raise BadFile(f"{path}: {kinds} are not read; {' '.join(FORMATS)} are")
     if held.by_ending:
         ending = next(ending for ending, form in FORMATS.items() if form is held)
-        raise ValueError(f"{path} holds {kind} data, which are read by their ending: rename it to {path.stem}{ending}")
+        raise BadFile(f"{path} holds {kind} data, which are read by their ending: rename it to {path.stem}{ending}")
     return held, (f"{path.name} holds {held.name} data, unlike its ending, and was read as that",)
+
+
+def _decoder(module: str, name: str) -> _Decoder:
+    """A function of `emcore.io.formats`, which is imported when a file needs it."""
+
+    def load(path: Path, lazy: bool, **settings: bool) -> list[Signal]:
+        signals: list[Signal] = getattr(import_module(f"emcore.io.formats.{module}"), name)(path, lazy, **settings)
+        return signals
+
+    return load
+
+
+def _rosetta(plugin: str, eager: bool = False) -> _Decoder:
+    """A reader of RosettaSciIO, whose signals are taken as they are; `eager` where it cannot leave data in a file."""
+
+    def load(path: Path, lazy: bool) -> list[Signal]:
+        rosetta = import_module("emcore.io.formats.rosetta")
+        return [rosetta.from_rosetta(item) for item in rosetta.rosetta(plugin, path, lazy and not eager)]
+
+    return load
 
 
 IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
@@ -125,20 +144,28 @@ IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
 
 _ALL_SCANS = (SCAN, SPECTRA, CURVES)
 _PICTURES = ("PNG", "JPEG", "GIF")
-_ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz")
-_HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", read_hdf5, _ALL_SCANS, stored=True)
-_TIFF = _Format("TIFF", "TIFF", read_tiff, (IMAGE,))
-_DM = _Format("DigitalMicrograph", "DigitalMicrograph", reader("digitalmicrograph"), (IMAGE, SCAN, SPECTRA))
-_HDF5 = _Format("HDF5", "HDF5", read_hdf5, _ALL_SCANS, stored=True, arrays=True)
-_ZSPY = _Format("HyperSpy (Zarr)", "HyperSpy (Zarr)", read_zarr, _ALL_SCANS, stored=True)
+_ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz", "OME-Zarr")
+_HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True)
+_TIFF = _Format("TIFF", "TIFF", _decoder("tiff", "read_tiff"), (IMAGE,))
+_DM = _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph"), (IMAGE, SCAN, SPECTRA))
+_HDF5 = _Format("HDF5", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True, arrays=True)
+_MRC = _Format("MRC", "MRC", _decoder("microscopes", "read_mrc"), (IMAGE, SCAN))
+_RIPPLE = _Format("Ripple", "", _decoder("microscopes", "read_ripple"), (SCAN, SPECTRA))
+_UP = _Format("EDAX .up1 or .up2", "", _decoder("edax_patterns", "read_up"), (SCAN,), mapped=True)
+_SPD = _Format("EDAX .spd", "EDAX .spd", _decoder("microscopes", "read_edax"), (SPECTRA,), by_ending=True)
+_JEOL = _Format("JEOL .pts or .asw", "", _decoder("microscopes", "read_jeol"), (SPECTRA,))
+_SURF = _Format("Digital Surf", "Digital Surf", _rosetta("digitalsurf", eager=True), (IMAGE, SPECTRA))
+_MSA = _Format("EMSA/MAS .msa", "EMSA/MAS .msa", _rosetta("msa", eager=True))
+_OME = _Format("OME-Zarr", "OME-Zarr", _decoder("ome_zarr", "read_ome_zarr"), (IMAGE,))
+_ZSPY = _Format("HyperSpy (Zarr)", "HyperSpy (Zarr)", _decoder("hdf5_zarr", "read_zarr"), _ALL_SCANS, stored=True)
 
 FORMATS: dict[str, _Format] = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".npy": _Format("NumPy .npy", "NumPy .npy", read_npy, (IMAGE, *_ALL_SCANS), mapped=True),
-    ".npz": _Format("NumPy .npz", "NumPy .npz", read_npz, _ALL_SCANS, arrays=True),
-    ".ser": _Format("TIA .ser", "TIA .ser", read_tia, (IMAGE, SCAN, SPECTRA), mapped=True),
-    ".emi": _Format("TIA .emi", "TIA .emi", read_tia, mapped=True),
+    ".npy": _Format("NumPy .npy", "NumPy .npy", _decoder("numpy_files", "read_npy"), (IMAGE, *_ALL_SCANS), mapped=True),
+    ".npz": _Format("NumPy .npz", "NumPy .npz", _decoder("numpy_files", "read_npz"), _ALL_SCANS, arrays=True),
+    ".ser": _Format("TIA .ser", "TIA .ser", _decoder("tia", "read_tia"), (IMAGE, SCAN, SPECTRA), mapped=True),
+    ".emi": _Format("TIA .emi", "TIA .emi", _decoder("tia", "read_tia"), mapped=True),
     ".dm3": _DM,
     ".dm4": _DM,
     ".h5": _HDF5,
@@ -148,16 +175,52 @@ FORMATS: dict[str, _Format] = {
     ".de5": _HDF5,
     ".edaxh5": replace(_HDF5, contents=(SCAN,)),
     ".oh5": replace(_HDF5, contents=(SCAN,)),
-    ".emd": _Format("EMD (HDF5)", "HDF5", read_hdf5, (IMAGE, SCAN, SPECTRA), stored=True),
+    ".emd": replace(_HDF5, name="EMD (HDF5)", contents=(IMAGE, SCAN, SPECTRA), arrays=False),
     ".hspy": _HYPERSPY,
-    ".blo": _Format("blockfile", "blockfile", read_blockfile, (SCAN,), mapped=True),
-    ".mib": _Format("Merlin .mib", "Merlin .mib", read_merlin, (SCAN,), mapped=True),
-    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", read_bcf, (SPECTRA,), by_ending=True),
+    ".mrc": _MRC,
+    ".mrcs": _MRC,
+    ".mrcz": _MRC,
+    ".map": _MRC,
+    ".st": _MRC,
+    ".rec": _MRC,
+    ".ali": _MRC,
+    ".rpl": _RIPPLE,
+    ".raw": replace(_RIPPLE, contents=()),
+    ".xml": _Format("EMPAD or Jobin Yvon .xml", "", _decoder("microscopes", "read_empad"), (SCAN,)),
+    ".tvips": _Format("TVIPS", "", _decoder("microscopes", "read_tvips"), (SCAN,)),
+    ".prz": _Format(
+        "Panta Rhei .prz",
+        "Panta Rhei .prz",
+        _decoder("microscopes", "read_prz"),
+        (IMAGE, SCAN, SPECTRA),
+        by_ending=True,
+    ),
+    ".up1": _UP,
+    ".up2": _UP,
+    ".spd": _SPD,
+    ".lsd": _SPD,
+    ".pts": _JEOL,
+    ".asw": _JEOL,
+    ".wdf": _Format("Renishaw .wdf", "Renishaw .wdf", _rosetta("renishaw", eager=True), (SPECTRA,)),
+    ".sur": _SURF,
+    ".pro": _SURF,
+    ".sxm": _Format("Nanonis .sxm", "Nanonis .sxm", _decoder("nanonis", "read_sxm"), (IMAGE,)),
+    ".3ds": _Format("Nanonis .3ds", "Nanonis .3ds", _decoder("nanonis", "read_3ds"), (CURVES,)),
+    ".ibw": _Format("Igor .ibw", "Igor .ibw", _decoder("igor", "read_ibw"), (IMAGE, CURVES)),
+    ".unf": _Format("Semper", "", _rosetta("semper"), (IMAGE,)),
+    ".elid": _Format("Phenom .elid", "", _rosetta("phenom", eager=True), (SPECTRA,)),
+    ".tvf": _Format("TriVista .tvf", "", _rosetta("trivista", eager=True), (SPECTRA,)),
+    ".msa": _MSA,
+    ".emsa": _MSA,
+    ".blo": _Format("blockfile", "blockfile", _decoder("scans", "read_blockfile"), (SCAN,), mapped=True),
+    ".mib": _Format("Merlin .mib", "Merlin .mib", _decoder("merlin", "read_merlin"), (SCAN,), mapped=True),
+    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _decoder("rosetta", "read_bcf"), (SPECTRA,), by_ending=True),
     ".zspy": _ZSPY,
+    ".ozx": _OME,
 }
 
 FOLDERS: dict[str, _Format] = {
-    ".zarr": _Format("Zarr", "Zarr", read_zarr, _ALL_SCANS, stored=True),
+    ".zarr": _Format("Zarr", "Zarr", _decoder("hdf5_zarr", "read_zarr"), _ALL_SCANS, stored=True),
     ".zspy": _ZSPY,
 }
 """Stores that are folders."""

@@ -124,6 +124,49 @@ class Result(Drawable):
                 signals_by_name[name] = to_hyperspy(np.asarray(signal.data), signal.axes, signal.title or name, inside)
         return signals_by_name
 
+    def to_ome_zarr(self, path: "str | os.PathLike[str]", version: str = "0.5", overwrite: bool = False) -> Path:
+        """Write the picture that was analysed, with labels and maps, as OME-Zarr, which napari and Fiji open.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder that is written, usually ending in .ome.zarr. Label images lie in its group `labels`, counted
+            from 1 on with 0 for no label; maps in groups of the names that they have here.
+        version : {"0.5", "0.4"}, default "0.5"
+            Of the specification: on Zarr 3 or, for programs that do not read that yet, on Zarr 2.
+        overwrite : bool, default False
+            Replace an existing Zarr store.
+
+        Returns
+        -------
+        Path
+            The store. It appears whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            If the result has no picture of two axes, or `version` is another one.
+        FileExistsError
+            If the folder exists and `overwrite` is not set, or it is no Zarr store.
+        ImportError
+            If the extra `zarr` is not installed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import emcore
+        >>> from emcore.datasets import lattice_micrograph
+        >>> result = emcore.analyze_image(lattice_micrograph(shape=(256, 256)).image, window=64)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = result.to_ome_zarr(f"{folder}/regions.ome.zarr")
+        ...     labels = emcore.read(store, dataset="labels/regions").data
+        >>> bool((labels == result.regions + 1).all())
+        True
+        """
+        from emcore.results.ome_zarr import write_maps
+
+        return write_maps(self, Path(path), version, overwrite)
+
 
 def load_result(path: "str | os.PathLike[str]") -> Any:
     """Read back a result that `.save` wrote.

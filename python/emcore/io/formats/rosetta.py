@@ -4,7 +4,7 @@ import importlib
 import logging
 import struct
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,6 @@ import numpy as np
 from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
 from emcore.io.errors import BadFile
-
-
-def reader(plugin: str) -> Callable[[Path, bool], list[Signal]]:
-    """Reads all signals of a file with RosettaSciIO's reader `plugin`, as they are."""
-
-    def read(path: Path, lazy: bool) -> list[Signal]:
-        return [from_rosetta(item) for item in rosetta(plugin, path, lazy)]
-
-    return read
 
 
 def rosetta(plugin: str, path: Path, lazy: bool, **settings: Any) -> list[dict[str, Any]]:
