@@ -26,6 +26,7 @@ from emcore.scans.axis_kinds import (
     is_spatial,
     is_spectral,
     spectral_axes,
+    upright,
 )
 
 SignalAxis = int | str | Sequence[int | str] | None
@@ -44,7 +45,7 @@ class Arrangement:
     Attributes
     ----------
     scan, inside : tuple of int
-        Numbers of the axes, in the order of the file.
+        Numbers of the axes, in the order of the file; of two that are called x and y, y first.
     why : str
         What told them apart: "its unit eV", "its name", "the file", "the order of the axes".
     certain : bool
@@ -155,7 +156,7 @@ def two_signal_axes(signal: Signal, signal_axis: SignalAxis = None, name: str = 
 
     Examples
     --------
-    >>> axes = tuple(Axis(n, 5, 0.1, units=u) for n, u in (("kx", "1/nm"), ("ky", "1/nm"), ("x", "nm"), ("y", "nm")))
+    >>> axes = tuple(Axis(n, 5, 0.1, units=u) for n, u in (("ky", "1/nm"), ("kx", "1/nm"), ("y", "nm"), ("x", "nm")))
     >>> two_signal_axes(Signal(np.zeros((5, 5, 5, 5)), axes)).inside
     (0, 1)
     """
@@ -231,7 +232,7 @@ def picture_axes(signal: Signal, framed: bool = False) -> tuple[Arrangement, int
     else:
         planes, why = free[-2:], "the order of the axes"
     stack = tuple(i for i in free if i not in planes)
-    return Arrangement(stack, tuple(planes), why, why != "the order of the axes"), colour
+    return Arrangement(stack, upright(signal, planes), why, why != "the order of the axes"), colour
 
 
 def scan_and_signal(signal: Signal, name: str, signal_axis: SignalAxis = None) -> Arrangement:
@@ -335,8 +336,8 @@ def _spoken(axis: Axis) -> str:
 
 
 def _rest(signal: Signal, inside: Sequence[int], why: str, certain: bool = True) -> Arrangement:
-    scan = tuple(i for i in range(len(signal.axes)) if i not in inside)
-    return Arrangement(scan, tuple(inside), why, certain)
+    scan = [i for i in range(len(signal.axes)) if i not in inside]
+    return Arrangement(upright(signal, scan), upright(signal, inside), why, certain)
 
 
 def _asked(signal: Signal, signal_axis: SignalAxis, count: int, name: str) -> Arrangement:

@@ -1,5 +1,7 @@
 """What can be told of an axis by its unit, its name and its maker's flag."""
 
+from collections.abc import Sequence
+
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.core.units import ANGLE, ENERGY, FREQUENCY, LENGTH, OTHER, RECIPROCAL, TIME, VOLTAGE, WAVENUMBER, kind_of
 
@@ -34,6 +36,13 @@ SPATIAL_NAMES = frozenset((
     "line", "rx", "ry", "r_x", "r_y", "x position", "y position", "probe_x", "probe_y", "scan x", "scan y",
 ))
 """The two axes of a picture or a scan."""
+ACROSS = frozenset((
+    "x", "width", "column", "columns", "scan_x", "scan x", "rx", "r_x", "x position", "probe_x", "kx", "qx", "q_x",
+    "k_x", "dx", "detector_x", "det_x", "detx", "theta_x", "diff_x", "diffraction_x", "kikuchi_x", "u",
+))
+"""The one of two axes along which a line runs."""
+DOWN = frozenset(name.replace("x", "y") for name in ACROSS) | frozenset(("height", "row", "rows", "line", "v"))
+"""The other."""
 # fmt: on
 # Letters and words that mean other things, too.
 _VAGUE = ("c", "e", "channel", "channels", "signal")
@@ -96,6 +105,21 @@ def spectral_axes(signal: Signal) -> tuple[list[int], str]:
         if len(odd) == 1 and signal.axes[odd[0]].name.lower() not in (*SPATIAL_NAMES, "z"):
             return odd, f"its unit {signal.axes[odd[0]].units} beside a scan in others"
     return [], ""
+
+
+def upright(signal: Signal, pair: Sequence[int]) -> tuple[int, ...]:
+    """Two axes in the order y, x where their names tell which is which; others as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> upright(Signal(np.zeros((2, 3)), (Axis("x", 2), Axis("y", 3))), (0, 1))
+    (1, 0)
+    """
+    names = [signal.axes[i].name.lower() for i in pair]
+    if len(names) == 2 and names[0] in ACROSS and names[1] in DOWN:
+        return (pair[1], pair[0])
+    return tuple(pair)
 
 
 def is_spatial(axis: Axis) -> bool:

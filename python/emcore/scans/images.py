@@ -92,6 +92,8 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
         data, said = _luminance(np.moveaxis(data, colour, -1))
         notes.append(said)
         axes.pop(colour)
+    if arrangement.inside[0] > arrangement.inside[1]:  # x is stored first
+        data, axes = data.T, axes[::-1]
     return replace(signal, data=data, axes=plane_axes(axes)), tuple(notes)
 
 

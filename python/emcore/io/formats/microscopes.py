@@ -123,9 +123,7 @@ def read_tvips(path: Path, lazy: bool) -> list[Signal]:
         head = file.read(52)
     size, version, nx, ny, bits = struct.unpack_from("<5I", head) if len(head) == 52 else (0,) * 5
     if size != 256 or not nx * ny or path.stat().st_size <= size:
-        raise BadFile(
-            f"{path} cannot be read as TVIPS: damaged or mislabelled (no recording has such a header)"
-        )
+        raise BadFile(f"{path} cannot be read as TVIPS: damaged or mislabelled (no recording has such a header)")
     if version not in (1, 2) or bits not in (8, 16, 32):
         raise BadFile(f"{path} is a TVIPS recording of version {version}, {bits} bits: 1 and 2, 8 to 32 bits are read")
     frame = (12 if version == 1 else struct.unpack_from("<I", head, 48)[0]) + nx * ny * bits // 8
