@@ -1,11 +1,11 @@
-"""The strongest periodicity of a power spectrum is found where it is, and nowhere where there is none."""
+"""The strongest periodicities of a power spectrum are found where they are, and nowhere where there are none."""
 
 import math
 
 import numpy as np
 import pytest
 
-from emcore.methods.power_spectra.periodicity import strongest_peak
+from emcore.methods.power_spectra.periodicity import angle_between, strongest_peak, strongest_peaks
 
 N = 128
 
@@ -99,3 +99,73 @@ def test_the_flank_of_a_streak_through_zero_is_not_a_peak():
     for sign in (1, -1):
         spectrum[N // 2 + sign * 10, N // 2 + sign * 24] = 60.0
     assert strongest_peak(spectrum)[0] == pytest.approx(N / 26, rel=1e-6)
+
+
+def noisy(image, seed=0, much=0.3):
+    return image + much * np.random.default_rng(seed).normal(size=image.shape)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("between", "ratio"), [(60.0, 1.0), (90.0, 1.0), (71.0, 1.25)])
+def test_a_lattice_has_two_peaks_and_the_angle_between_them(between, ratio, seed):
+    rng = np.random.default_rng(seed)
+    spacing, direction = rng.uniform(5, 14), rng.uniform(0, 180)
+    true = [(spacing, direction), (ratio * spacing, (direction + between) % 180)]
+    waves = [fringes(*true[0]), 0.8 * fringes(*true[1])]
+    if between == 60.0:
+        waves.append(0.6 * fringes(spacing, direction + 120.0))
+    first, second = strongest_peaks(power(noisy(sum(waves), seed)))
+    for found, (period, turn) in zip((first, second), true, strict=True):
+        assert found[0] == pytest.approx(period, rel=0.01)
+        assert off(found[1], turn) < 0.7
+        assert found[2] > 10
+    assert angle_between(first[1], second[1]) == pytest.approx(between, abs=1)
+
+
+@pytest.mark.parametrize("direction", [0.0, 17.0, 45.0, 90.0, 133.0])
+@pytest.mark.parametrize("spacing", [2.7, 5.3, 11.0])
+def test_fringes_have_no_second_peak_whatever_their_profile(spacing, direction):
+    for image in (fringes(spacing, direction), np.sign(fringes(spacing, direction))):
+        first, second = strongest_peaks(power(noisy(image)))
+        assert first[0] == pytest.approx(spacing, rel=0.01)
+        assert math.isnan(second[0])
+        assert math.isnan(second[1])
+        assert math.isnan(angle_between(first[1], second[1]))
+
+
+def test_a_second_peak_is_not_a_harmonic_however_strong_that_is():
+    image = fringes(12.0, 30.0) + 0.9 * fringes(6.0, 30.0) + 0.8 * fringes(4.0, 30.0) + 0.4 * fringes(9.0, 110.0)
+    _, second = strongest_peaks(power(noisy(image)))
+    assert second[0] == pytest.approx(9.0, rel=0.01)
+
+
+def test_the_second_peak_too_takes_pixels_that_are_not_square_into_account():
+    first, second = strongest_peaks(power(fringes(8.0, 0.0) + 0.8 * fringes(8.0, 45.0)), scale=(0.5, 0.25))
+    assert (first[0], off(first[1], 0.0) < 0.5) == (pytest.approx(2.0, rel=0.01), True)
+    assert angle_between(first[1], second[1]) == pytest.approx(math.degrees(math.atan2(1, 2)), abs=0.5)
+
+
+@pytest.mark.parametrize("along", [0, 1])
+def test_noise_that_differs_from_scan_line_to_scan_line_is_no_lattice(along):
+    def lines(seed):
+        rng = np.random.default_rng(seed)
+        return noisy(np.repeat(np.cumsum(rng.normal(size=N)) + 2 * rng.normal(size=N), N).reshape(N, N), seed)
+
+    images = [image if along == 0 else image.T for image in map(lines, range(20))]
+    assert math.isnan(strongest_peak(np.mean([power(image) for image in images], axis=0))[0])
+    lattice = 3 * fringes(7.0, 25.0) + 3 * fringes(7.0, 85.0)
+    first, second = strongest_peaks(np.mean([power(image + lattice) for image in images], axis=0))
+    assert [first[0], second[0]] == pytest.approx([7.0, 7.0], rel=0.01)
+
+
+def test_an_edge_is_no_lattice():
+    y, x = np.mgrid[:N, :N]
+    images = [noisy(10 / (1 + np.exp(60 + 4 * seed - y - 0.5 * x)), seed, 0.05) for seed in range(20)]
+    assert math.isnan(strongest_peak(np.mean([power(image) for image in images], axis=0))[0])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "between"), [(0, 60, 60), (0, 120, 60), (179, 1, 2), (10, 100, 90), (30, 30, 0)]
+)
+def test_the_angle_between_directions_is_at_most_a_right_one(first, second, between):
+    assert angle_between(first, second) == angle_between(second, first) == between

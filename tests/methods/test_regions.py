@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emcore.methods.power_spectra.regions import comparable, strongest_in_pixels, strongest_in_windows
+from emcore.methods.power_spectra.regions import comparable, strongest_in_pixels, strongest_in_windows, well_inside
 
 
 def test_regions_are_the_argmax_of_maps_interpolated_linearly_and_extended_to_the_edges():
@@ -53,3 +53,18 @@ def test_a_component_has_level_one_in_its_region_however_small_that_is(area):
 def test_an_absent_component_is_nowhere_the_strongest():
     maps = np.stack([np.ones((3, 3)), np.zeros((3, 3))]).astype(np.float32)
     assert np.all(strongest_in_windows(comparable(maps)) == 0)
+
+
+@pytest.mark.parametrize("reach", [(0, 0), (1, 1), (2, 1), (0, 3), (9, 9)])
+def test_windows_are_well_inside_where_all_around_them_are_alike(reach):
+    labels = np.kron(np.array([[0, 0, 1], [2, 0, 1], [2, -1, 1]]), np.ones((4, 5), dtype=int))
+    labels[7, 8] = 3
+    near = [
+        labels[max(i - reach[0], 0) : i + reach[0] + 1, max(j - reach[1], 0) : j + reach[1] + 1]
+        for i, j in np.ndindex(labels.shape)
+    ]
+    alone = np.array([np.ptp(each) == 0 for each in near]).reshape(labels.shape)
+    inside = np.where(alone, labels, -1)
+    expected = np.where(np.isin(labels, inside), inside, labels)
+    assert np.array_equal(well_inside(labels, reach), expected)
+    assert set(np.unique(expected)) == set(np.unique(labels))

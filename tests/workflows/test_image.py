@@ -78,6 +78,9 @@ def test_every_field_has_the_shape_and_type_that_is_promised(sample, result):
         "area": ((k,), np.float64),
         "spacing": ((k,), np.float64),
         "direction": ((k,), np.float64),
+        "second_spacing": ((k,), np.float64),
+        "second_direction": ((k,), np.float64),
+        "angle": ((k,), np.float64),
         "evr": ((21,), np.float64),
     }
     for name, (shape, dtype) in expected.items():
@@ -415,6 +418,28 @@ def test_one_perfect_lattice_is_one_region_with_the_spacing_of_strontium_titanat
     assert result.image.axes[1].units == "nm"
     # d(110) = 0.3905 nm / sqrt 2, the scale of the microscope is good to a few per cent.
     assert result.spacing[0] == pytest.approx(0.3905 / np.sqrt(2), rel=0.04)
+
+    assert result.second_spacing[0] == pytest.approx(result.spacing[0], rel=0.04)
+    assert result.angle[0] == pytest.approx(90, abs=2)
+
+
+def test_two_lattices_of_graphene_are_hexagonal_and_the_blob_on_them_has_no_spacing(data_folder):
+    result = analyze_image(data_folder / "cases/graphene_boundary.npy")
+    assert result.n_components == 3
+    blob = int(result.regions[490, 450])
+    lattices = [i for i in range(3) if i != blob]
+    for spacing in (result.spacing, result.second_spacing):
+        assert np.all((spacing[lattices] > 17) & (spacing[lattices] < 18.6))
+        assert np.isnan(spacing[blob])
+    assert result.angle[lattices] == pytest.approx(60, abs=2)
+    turned = abs(np.diff(result.direction[lattices]))[0] % 60
+    assert 25 < min(turned, 60 - turned) <= 30
+
+
+def test_noise_of_scan_lines_is_no_lattice(data_folder):
+    result = analyze_image(data_folder / "cases/tvips_line_noise.tif")
+    assert np.isnan(result.spacing).all()
+    assert np.isnan(result.angle).all()
 
 
 @pytest.mark.parametrize("name", ["fei_sem.tif", "zeiss_sem.tif", "haadf_particles.emd"])

@@ -64,15 +64,16 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "ImageAnalysis") -> Iterator[str]:
     """What was decided, and the regions."""
-    from emcore.core.wording import column, count_of, direction
+    from emcore.core.wording import count_of
+    from emcore.reporting.pages.image import peak_cells
 
     record = result.provenance
-    spacings = column(result.spacing, result.image.axes[1].units)
     yield f"{record.input_name}: {count_of(result.n_components, 'component')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
     yield f"  windows   {record.parameters['window']} px, step {record.parameters['step']} px"
-    for index in range(result.n_components):
+    for index, (spacing, direction, second, turned, angle) in enumerate(peak_cells(result)):
+        also = f"  second {second} at {turned}  angle {angle}" if angle != "–" else ""
         yield (
             f"  region {index + 1:<3}{100 * float(result.area[index]):5.1f} %  "
-            f"spacing {spacings[index]}  direction {direction(float(result.direction[index]))}"
+            f"spacing {spacing}  direction {direction}{also}"
         )

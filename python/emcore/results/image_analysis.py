@@ -42,6 +42,11 @@ class ImageAnalysis(Result):
         stands out or the region is empty.
     direction : ndarray, shape (k,), float64
         Direction of that peak, across the fringes: degrees in [0, 180), counter-clockwise from +x with y up.
+    second_spacing, second_direction : ndarray, shape (k,), float64, optional
+        The same of the strongest peak that is independent of the first, neither on its line nor a harmonic; NaN where
+        there is none, as of fringes. None in results of earlier versions.
+    angle : ndarray, shape (k,), float64, optional
+        Between the two directions, in degrees, in (0, 90]; NaN where there is no second peak.
     evr : ndarray, shape (up to 21,), float64
         Explained-variance ratios of the uncentred PCA, of all variance.
     n_components : int
@@ -73,3 +78,12 @@ class ImageAnalysis(Result):
     reason: str
     image: Signal
     provenance: Provenance
+    second_spacing: NDArray[np.float64] | None = field(
+        default=None, metadata={"axes": ("component",), "units": _length(1), "long_name": "spacing, second peak"}
+    )
+    second_direction: NDArray[np.float64] | None = field(
+        default=None, metadata={"axes": ("component",), "units": "deg", "long_name": "direction, second peak"}
+    )
+    angle: NDArray[np.float64] | None = field(
+        default=None, metadata={"axes": ("component",), "units": "deg", "long_name": "angle between the two peaks"}
+    )

@@ -2,8 +2,8 @@
 
 Power spectra of moving windows are decomposed into a few that explain all (Jany, Janas & Krok, Micron 130 (2020)
 102800): a PCA tells how many, a non-negative factorisation X ~ W H gives their spectra H and maps W. Every pixel
-belongs to the component that is strongest there; spacing and direction are those of the strongest peak in the mean
-power spectrum of the windows of a region.
+belongs to the component that is strongest there; spacings and directions are those of the two strongest independent
+peaks in the mean power spectrum of the windows of a region, of those within it where there are any.
 """
 
 import time
@@ -21,8 +21,14 @@ from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.infobar import info_bar_height
-from emcore.methods.power_spectra.periodicity import LEAST_CONTRAST, strongest_peak
-from emcore.methods.power_spectra.regions import comparable, mean_powers, strongest_in_pixels, strongest_in_windows
+from emcore.methods.power_spectra.periodicity import LEAST_CONTRAST, angle_between, strongest_peaks
+from emcore.methods.power_spectra.regions import (
+    comparable,
+    mean_powers,
+    strongest_in_pixels,
+    strongest_in_windows,
+    well_inside,
+)
 from emcore.methods.power_spectra.windows import (
     frequencies,
     full_plane,
@@ -142,9 +148,11 @@ def analyze_image(
     regions[: picture.shape[0]] = strongest_in_pixels(strength, y, x, picture.shape)
     counts = np.array([np.count_nonzero(regions == i) for i in range(choice.n)])
     scale = (abs(axes[0].scale), abs(axes[1].scale))
-    powers = mean_powers(rows, strongest_in_windows(strength).ravel(), choice.n).reshape(choice.n, *spectra.shape[2:])
-    peaks = np.array([strongest_peak(full_plane(power), scale) for power in powers])
-    notes += axes_notes + _remarks(counts, peaks[:, 2])
+    half = (window - 1) // (2 * step)
+    labels = well_inside(strongest_in_windows(strength), (half, half))
+    powers = mean_powers(rows, labels.ravel(), choice.n).reshape(choice.n, *spectra.shape[2:])
+    peaks = np.array([strongest_peaks(full_plane(power), scale) for power in powers])
+    notes += axes_notes + _remarks(counts, peaks[:, 0, 2])
     if choice.n > 1 and factors.n_iter == _ITERATIONS:
         notes += (f"the factorisation was still improving after {_ITERATIONS} iterations: maps may be a little off",)
 
@@ -168,8 +176,8 @@ def analyze_image(
         frequency_x=frequencies(window, scale[1]),
         regions=regions,
         area=counts / max(int(counts.sum()), 1),
-        spacing=peaks[:, 0],
-        direction=peaks[:, 1],
+        spacing=peaks[:, 0, 0],
+        direction=peaks[:, 0, 1],
         evr=principal.explained_variance_ratio,
         n_components=choice.n,
         rule=choice.rule,
@@ -178,6 +186,9 @@ def analyze_image(
         provenance=Provenance.record(
             "analyze_image", parameters, found, elapsed=elapsed, threads=get_num_threads(), notes=notes
         ),
+        second_spacing=peaks[:, 1, 0],
+        second_direction=peaks[:, 1, 1],
+        angle=np.array([angle_between(*directions) for directions in peaks[:, :, 1]]),
     )
 
 

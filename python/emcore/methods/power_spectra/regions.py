@@ -104,6 +104,45 @@ def _between(centres: NDArray[np.float64], size: int) -> tuple[NDArray[np.intp],
     return before, np.minimum(before + 1, len(centres) - 1), (place - before).astype(np.float32)
 
 
+def well_inside(labels: NDArray[np.intp], reach: tuple[int, int]) -> NDArray[np.intp]:
+    """The labels of windows that have only their like around them, by which a neighbour's lattice is kept out.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (ny, nx)
+    reach : (int, int)
+        How many windows to all sides must be alike, along y and x.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        -1 elsewhere; a label that is nowhere well inside is left as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> well_inside(np.array([[0, 0, 0, 1, 2, 2]]), (1, 1)).tolist()
+    [[0, 0, -1, 1, -1, 2]]
+    """
+    differ = np.zeros((2, *labels.shape), dtype=np.int64)
+    differ[0, 1:] = labels[1:] != labels[:-1]
+    differ[1, :, 1:] = labels[:, 1:] != labels[:, :-1]
+    sums = np.pad(differ, ((0, 0), (1, 0), (1, 0))).cumsum(axis=1).cumsum(axis=2)
+    (top, bottom), (left, right) = (
+        (np.maximum(np.arange(size) - far, 0), np.minimum(np.arange(size) + far + 1, size))
+        for size, far in zip(labels.shape, reach, strict=True)
+    )
+    # A border between two windows belongs to the second of them.
+    inner = np.minimum(top + 1, bottom), np.minimum(left + 1, right)
+    alone = np.ones(labels.shape, dtype=bool)
+    for each, first, before in ((sums[0], inner[0], left), (sums[1], top, inner[1])):
+        changes = each[np.ix_(bottom, right)] - each[np.ix_(first, right)] - each[np.ix_(bottom, before)]
+        alone &= changes + each[np.ix_(first, before)] == 0
+    inside = np.where(alone, labels, -1)
+    missing = np.setdiff1d(labels, inside)
+    return np.where(np.isin(labels, missing), labels, inside)
+
+
 def mean_powers(rows: NDArray[np.float32], labels: NDArray[np.intp], k: int) -> NDArray[np.float64]:
     """Mean power spectrum of the windows with each of k labels.
 

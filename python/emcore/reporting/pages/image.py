@@ -18,22 +18,28 @@ if TYPE_CHECKING:
 
 _STRIP = 2.38
 _KEY_LINES = 10
-_TABLE_ROWS = 25
+# Lines of a table, and how high each is, on the first page; lines on a page of its own.
+_ROWS, _ROW, _TABLE_ROWS = 7, 0.2375, 25
 _CAPTION = (
     "Each component has a spectrum, zero frequency in the middle, and a map of its strength in the window around each "
     "point. Circles mark the strongest peak in the mean spectrum of the component's region: spacing and direction, "
-    "across the fringes and counter-clockwise from the right, are those of this peak."
+    "across the fringes and counter-clockwise from the right, are those of this peak. Diamonds mark the strongest one "
+    "that is independent of it, by which a lattice differs from fringes."
 )
 
 
 def overview(result: Any) -> "Figure":
     """One page with everything."""
     lines = -(-result.n_components // 2)
-    figure = new_page(6.9 + _STRIP * lines)
+    blocks = 1 if _has_second(result) else 2
+    rows = max(7, -(-result.n_components // blocks))
+    below = 5.0 + _ROW * (rows + 1)
+    figure = new_page(below + _STRIP * lines)
     _draw_images(figure, result, 0.45, 3.6)
-    _draw_regions_table(place(figure, LEFT, 4.45, 6.0, 1.9), result, _listed(result), rows=7, blocks=2)
-    _draw_scree(place(figure, 7.2, 4.6, 4.0, 1.55), result)
-    _draw_components(figure, result, range(result.n_components), 6.9)
+    table = place(figure, LEFT, 4.45, 6.3, _ROW * (rows + 1))
+    _draw_regions_table(table, result, range(result.n_components), rows, blocks)
+    _draw_scree(place(figure, 7.6, 4.6, 3.6, 1.55), result)
+    _draw_components(figure, result, range(result.n_components), below)
     return figure
 
 
@@ -42,14 +48,19 @@ def pages(result: Any) -> "Iterator[Figure]":
     figure = new_page()
     _draw_images(figure, result, 1.0, 4.4)
     write(figure, LEFT, 6.0, _key_numbers(result), linespacing=1.6)
-    _draw_regions_table(place(figure, 4.7, 5.95, 6.5, 1.9), result, _listed(result), rows=7, blocks=2)
+    second = _has_second(result)
+    # So many have room; a report has a page for all where there are more.
+    whole, listed = (_ROWS, 2 * _ROWS) if second else (3 * _ROWS, 3 * _ROWS)
+    chosen = range(min(result.n_components, listed))
+    blocks = 1 if second and result.n_components <= whole else 2
+    _draw_regions_table(place(figure, 4.7, 5.95, 6.5, 1.9), result, chosen, _ROWS, blocks)
     yield figure
-    if len(_listed(result)) < result.n_components:
-        for start in range(0, result.n_components, 3 * _TABLE_ROWS):
-            figure = new_page()
-            chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_components))
-            _draw_regions_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks=3)
-            yield figure
+    blocks = 2 if second else 3
+    for start in range(0, result.n_components if result.n_components > whole else 0, blocks * _TABLE_ROWS):
+        figure = new_page()
+        chosen = range(start, min(start + blocks * _TABLE_ROWS, result.n_components))
+        _draw_regions_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks, full=True)
+        yield figure
 
     figure = new_page()
     _draw_scree(place(figure, 1.1, 1.05, 4.6, 1.6), result)
@@ -64,9 +75,20 @@ def pages(result: Any) -> "Iterator[Figure]":
         yield figure
 
 
-def _listed(result: Any) -> Sequence[int]:
-    """The components that the first page has room for; a report has a page for all where there are more."""
-    return range(min(result.n_components, 21))
+def peak_cells(result: Any) -> list[tuple[str, str, str, str, str]]:
+    """Of every region spacing and direction of its first peak, of its second, the angle between; dashes where none."""
+    count = result.n_components
+    second, turned, angle = (
+        np.full(count, np.nan) if values is None else values
+        for values in (result.second_spacing, result.second_direction, result.angle)
+    )
+    spacings = column([*map(float, result.spacing), *map(float, second)], result.image.axes[1].units)
+    directions, turned, angles = ([direction(float(v)) for v in each] for each in (result.direction, turned, angle))
+    return list(zip(spacings[:count], directions, spacings[count:], turned, angles, strict=True))
+
+
+def _has_second(result: Any) -> bool:
+    return result.second_spacing is not None and bool(np.isfinite(result.second_spacing).any())
 
 
 def _chosen(result: Any) -> str:
@@ -81,7 +103,9 @@ def _key_numbers(result: Any) -> str:
         size += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
         size += f" ({quantity(abs(x.scale), x.units, 4)} per pixel)"
     parameters = result.provenance.parameters
-    windows = f"{len(result.x)} × {len(result.y)} windows of {parameters['window']} px, step {parameters['step']} px"
+    many = len(result.x) * len(result.y)
+    windows = "1 window" if many == 1 else f"{len(result.x)} × {len(result.y)} windows"
+    windows += f" of {parameters['window']} px, step {parameters['step']} px"
     notes = [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", 62)]
     lines = [size, windows, *textwrap.wrap(_chosen(result), 62), *notes]
     if len(lines) > _KEY_LINES:
@@ -153,14 +177,26 @@ def _draw_spectrum(axes: "Axes", result: Any, index: int, part: float) -> None:
     units = symbol(f"1/{result.image.axes[1].units}")
     axes.set_xlabel(f"kx ({units})")
     axes.set_ylabel(f"ky ({units})")
-    period, angle = float(result.spacing[index]), math.radians(float(result.direction[index]))
-    if math.isfinite(period) and period > 0 and math.isfinite(angle):
-        # Directions count with y upwards, the picture's y points down.
-        kx, ky = math.cos(angle) / period, -math.sin(angle) / period
-        axes.plot([kx, -kx], [ky, -ky], "o", color="#00E5FF", markersize=9, fillstyle="none", markeredgewidth=1.1)
+    _mark_peak(axes, result.spacing[index], result.direction[index], "o", 11.0)
+    if result.second_spacing is not None:
+        _mark_peak(axes, result.second_spacing[index], result.second_direction[index], "D", 8.5)
     axes.set_xlim(*(part * edge for edge in axes.get_xlim()))
     axes.set_ylim(*(part * edge for edge in axes.get_ylim()))
     frame(axes, index, f"Spectrum {index + 1}" + ("" if part == 1 else " (centre)"))
+
+
+def _mark_peak(axes: "Axes", spacing: float, degrees: float, marker: str, size: float) -> None:
+    """Both twins of a peak, none where there is none."""
+    from matplotlib.patheffects import withStroke
+
+    period, angle = float(spacing), math.radians(float(degrees))
+    if math.isfinite(period) and period > 0 and math.isfinite(angle):
+        # Directions count with y upwards, the picture's y points down.
+        kx, ky = math.cos(angle) / period, -math.sin(angle) / period
+        look: Any = {"color": "#00E5FF", "markersize": size, "fillstyle": "none", "markeredgewidth": 1.2}
+        (twins,) = axes.plot([kx, -kx], [ky, -ky], marker, **look)
+        # Seen on white too.
+        twins.set_path_effects([withStroke(linewidth=2.4, foreground="black")])
 
 
 def _draw_component_map(figure: "Figure", left: float, top: float, result: Any, index: int) -> None:
@@ -177,17 +213,21 @@ def _draw_component_map(figure: "Figure", left: float, top: float, result: Any, 
     frame(axes, index, f"Map {index + 1}")
 
 
-def _draw_regions_table(axes: "Axes", result: Any, chosen: Sequence[int], rows: int, blocks: int) -> None:
-    """Colour, area, spacing and direction of the chosen regions."""
-    spacings = column(result.spacing, result.image.axes[1].units)
+def _draw_regions_table(
+    axes: "Axes", result: Any, chosen: Sequence[int], rows: int, blocks: int, full: bool = False
+) -> None:
+    """Colour, area, spacings and directions of the chosen regions; in two blocks beside a text no second direction."""
+    heads, columns = {"region": 0.22, "area": 0.45, "spacing": 0.73, "direction": 1.0}, [0, 1]
+    if _has_second(result) and (full or blocks == 1):
+        heads = {"region": 0.11, "area": 0.24, "spacing": 0.4, "direction": 0.55}
+        heads |= {"2nd spacing": 0.73, "2nd direction": 0.9, "angle": 1.0}
+        columns = [0, 1, 2, 3, 4]
+    elif _has_second(result):
+        heads = {"region": 0.17, "area": 0.35, "spacing": 0.54, "direction": 0.7, "2nd": 0.87, "angle": 1.0}
+        columns = [0, 1, 2, 4]
+    cells = peak_cells(result)
     lines = {
-        index: (
-            str(index + 1),
-            f"{100 * float(result.area[index]):.1f} %",
-            spacings[index],
-            direction(float(result.direction[index])),
-        )
-        for index in chosen
+        i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", *(cells[i][column] for column in columns))
+        for i in chosen
     }
-    heads = {"region": 0.22, "area": 0.45, "spacing": 0.73, "direction": 1.0}
     draw_table(axes, heads, lines, rows, blocks)
