@@ -12,7 +12,7 @@ from emcore.core.wording import column, direction, quantity
 from emcore.reporting import pages, plotting
 from emcore.results import RESULT_CLASSES
 
-METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10, "px": 1.0}
+METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10}
 
 
 def drawn(values, y, x, size=(4, 3), **options):
@@ -35,7 +35,6 @@ def pixels(figure):
         (0.01, "nm", (1024, 1024)),
         (1.82505, "um", (1103, 1536)),
         (0.0053, "um", (512, 512)),
-        (1.0, "px", (200, 3000)),
         (0.2, "A", (4000, 130)),
         (3e-9, "m", (300, 400)),
         (1e-4, "nm", (128, 128)),
@@ -57,6 +56,13 @@ def test_a_scale_bar_is_as_long_as_its_label_says(scale, units, size):
     assert box.x0 == pytest.approx(ends[0, 0])
     assert float(number) / 10 ** np.floor(np.log10(float(number))) == pytest.approx(1, abs=4.01)
     assert float(f"{float(number):.0e}") == float(number)
+
+
+@pytest.mark.parametrize("units", ["px", ""])
+def test_where_no_length_is_known_there_is_no_scale_bar(units):
+    axes = drawn(np.zeros((30, 40)), np.arange(30), np.arange(40), units=units, ticks=False, scale_bar=True)
+    assert not axes.lines
+    assert not axes.texts
 
 
 @pytest.mark.parametrize("size", [(50, 50), (30, 300), (300, 30), (1500, 700)])

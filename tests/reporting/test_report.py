@@ -71,7 +71,7 @@ def test_the_first_page_says_size_scale_choice_and_notes(make_analysis):
 def test_an_uncalibrated_image_gets_no_invented_unit(make_analysis):
     words = "".join(text_of(page) for page in pages(make_analysis(scale=1.0, units="px")))
     assert not re.search(r"\d [munpµ]?m\b|Å", words)
-    assert "50 px" in words
+    assert "300 × 200 px" in words
 
 
 def test_a_region_without_a_lattice_has_a_dash_and_no_circle(make_analysis):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from emcore.core.signals import Axis
 from emcore.core.units import LENGTHS
 
 
@@ -37,6 +38,24 @@ def column(values: Iterable[float], units: str, digits: int = 3) -> list[str]:
     return [f"{number(value * factor, digits)} {symbol(units)}" if math.isfinite(value) else "–" for value in values]
 
 
+def readable(axis: Axis) -> Axis:
+    """An axis of lengths in the unit in which its largest value reads well, any other axis as it is.
+
+    Examples
+    --------
+    >>> from emcore.core.signals import Axis
+    >>> from emcore.core.wording import readable
+    >>> readable(Axis("x", 40, 0.0032, units="um"))
+    Axis(name='x', size=40, scale=3.2, offset=0.0, units='nm', navigation=False)
+    """
+    largest = float(max(abs(axis.values[0]), abs(axis.values[-1])))
+    if axis.units not in LENGTHS or largest == 0 or 0.5 <= largest < 2000:
+        return axis
+    metres = largest * LENGTHS[axis.units] * (1 + 1e-9)
+    better = next((name for name in ("m", "mm", "um", "nm") if LENGTHS[name] <= metres), "pm")
+    return axis.to(better) or axis
+
+
 def number(value: float, digits: int = 3) -> str:
     """A number to so many digits, without an exponent where it can be read without.
 
@@ -48,6 +67,21 @@ def number(value: float, digits: int = 3) -> str:
     """
     rounded = float(f"{value:.{digits}g}")
     return f"{rounded:.0f}" if 10**digits <= abs(rounded) < 1e6 else f"{rounded:.{digits}g}"
+
+
+def in_thousands(largest: float) -> tuple[float, str]:
+    """The power of a thousand in which values up to `largest` read well at an axis, and how its label says it.
+
+    Examples
+    --------
+    >>> from emcore.core.wording import in_thousands
+    >>> in_thousands(1.2e-10), in_thousands(350.0)
+    ((1e-12, ' (10⁻¹²)'), (1.0, ''))
+    """
+    power = 3 * math.floor(math.log10(largest) / 3) if 0 < largest < math.inf else 0
+    if -3 <= power <= 3:
+        return 1.0, ""
+    return 10.0**power, f" (10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))})"
 
 
 def count_of(count: int, noun: str) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emcore.core.wording import count_of, quantity
+from emcore.core.wording import count_of
 from emcore.reporting.pages import curves, patterns
-from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, folded, new_page, place, write
-from emcore.reporting.plotting import draw_labels, draw_map
+from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, new_page, place, wrapped, write
+from emcore.reporting.pages.scan import draw_groups, draw_values, size_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,15 +62,14 @@ def _part(result: Any) -> Any:
 
 
 def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
-    """The scan as a picture, its labels, the mean signal."""
-    picture, y, x = folded(np.asarray(result.image.data), result.image.axes)
-    labels, _, _ = folded(result.labels, result.image.axes, fill=-1)
+    """The scan, its labels, the mean signal."""
+    scan = result.image.axes
     wide = (WIDTH - 2 * LEFT - 2 * 0.75) / 3
     axes = place(figure, LEFT, top, wide, _PICTURES)
-    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    draw_values(axes, np.asarray(result.image.data), scan, label=result.image.title)
     axes.set_title(result.image.title.capitalize(), loc="left")
     axes = place(figure, LEFT + wide + 0.45, top, wide, _PICTURES)
-    draw_labels(axes, labels, y.values, x.values, result.n_clusters, units=x.units)
+    draw_groups(axes, result.labels, scan, result.n_clusters)
     axes.set_title(count_of(result.n_clusters, "cluster").capitalize(), loc="left")
     _part(result).draw_mean(place(figure, LEFT + 2 * wide + 1.5, top, wide, _PICTURES), result)
 
@@ -86,19 +85,11 @@ def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int
 
 
 def _key_numbers(result: Any) -> str:
-    *before, x = result.image.axes
-    y = before[0] if before else x
-    size = f"scan: {x.size} × {y.size} positions" if before else f"{x.size} positions without a grid, line by line"
-    if x.calibrated and before:
-        size += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
-    chosen = f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}."
-    lines = [
-        size,
+    texts = [
+        f"scan: {size_of(result.image.axes)}",
         *(f"{name}: {text}" for name, text in _part(result).key_numbers(result).items()),
-        *textwrap.wrap(chosen, 76),
+        f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}.",
+        *(f"Note: {note}" for note in result.provenance.notes),
     ]
-    lines += [line for note in result.provenance.notes for line in textwrap.wrap(f"Note: {note}", 76)]
-    if len(lines) > _KEY_LINES:
-        lines[_KEY_LINES - 1 :] = ["… (all notes stand on the last page)"]
-    return "\n".join(lines)
+    return "\n".join(wrapped(texts, 76, _KEY_LINES))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emcore.core.wording import number, symbol
+from emcore.core.wording import in_thousands, number, symbol
 from emcore.reporting.pages.layout import LEFT, frame, place
 from emcore.reporting.plotting import component_color
 
@@ -85,11 +85,7 @@ def _label(axes: "Axes", result: Any) -> None:
 
 def _scale(result: Any) -> tuple[float, str]:
     """The power of a thousand in which the curves read well, and how an axis says it."""
-    largest = max(abs(float(result.low.min())), abs(float(result.high.max())))
-    power = 3 * math.floor(math.log10(largest) / 3) if largest > 0 else 0
-    if -3 <= power <= 3:
-        return 1.0, ""
-    return 10.0**power, f" (10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))})"
+    return in_thousands(max(abs(float(result.low.min())), abs(float(result.high.max()))))
 
 
 def _name(axis: Any) -> str:

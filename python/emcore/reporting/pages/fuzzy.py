@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from emcore.core.signals import Axis, Signal
 from emcore.core.wording import count_of, number, symbol
 from emcore.methods.selection.agreement import adjusted_rand_index
-from emcore.reporting.pages.layout import LEFT, draw_table, folded, frame, new_page, place, write
-from emcore.reporting.plotting import component_color, draw_map, draw_memberships, draw_scree
+from emcore.reporting.pages.layout import LEFT, draw_table, frame, new_page, place, wrapped, write
+from emcore.reporting.pages.scan import draw_shares, draw_values, size_of
+from emcore.reporting.plotting import component_color, draw_map, draw_scree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,12 +76,11 @@ def _wrapped(text: str) -> str:
 
 
 def _draw_summary(figure: "Figure", result: Any, top: float) -> None:
-    picture, y, x = folded(np.asarray(result.image.data), result.image.axes)
     axes = place(figure, LEFT, top, 3.1, 3.2)
-    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    draw_values(axes, np.asarray(result.image.data), result.image.axes, label="mean")
     axes.set_title(f"Mean of {result.image.title or 'the first signal'}", loc="left")
     axes = place(figure, LEFT + 3.4, top, 3.1, 3.2)
-    _draw_map(axes, result, result.memberships, legend=True)
+    draw_shares(axes, result.memberships, result.image.axes)
     axes.set_title(count_of(result.n_clusters, "cluster").capitalize(), loc="left")
     axes = place(figure, LEFT + 7.85, top + 0.05, 2.75, 2.6)
     draw_scree(axes, result.evr, result.n_components)
@@ -95,34 +95,25 @@ def _draw_summary(figure: "Figure", result: Any, top: float) -> None:
 def key_lines(result: Any, width: int) -> list[str]:
     """What was clustered, how, and how distinct the clusters are."""
     parameters = result.provenance.parameters
-    scan = " × ".join(str(axis.size) for axis in reversed(result.image.axes))
     inputs = [f"{mean.title} {' × '.join(map(str, mean.shape))}" for mean in result.means]
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     validity = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in result.validity.items())
     texts = [
-        f"scan: {scan} positions; signals: {', '.join(inputs)}",
+        f"scan: {size_of(result.image.axes)}; signals: {', '.join(inputs)}",
         f"merged: {parameters['scaling']} scaling, balance {parameters['balance']}",
         f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
         f"clustered: {parameters['method']}, m = {parameters['m']:.3g}",
         f"validity: {validity}",
         *(f"Note: {note}" for note in result.provenance.notes),
     ]
-    lines = [line for text in texts for line in textwrap.wrap(text, width)]
-    return lines if len(lines) <= 13 else [*lines[:12], "… (all notes stand on the last page)"]
-
-
-def _draw_map(axes: "Axes", result: Any, memberships: NDArray[Any], legend: bool) -> None:
-    stacked = [folded(each, result.image.axes) for each in memberships]
-    _, y, x = stacked[0]
-    maps = np.stack([values for values, _, _ in stacked])
-    draw_memberships(axes, maps, y.values, x.values, units=x.units, legend="cluster" if legend else "")
+    return wrapped(texts, width, 13)
 
 
 def _draw_cluster(figure: "Figure", result: Any, index: int, top: float) -> None:
     """A row: the membership map of a cluster and its signals."""
     axes = place(figure, LEFT, top, 1.6, 1.6)
-    values, y, x = folded(result.memberships[index], result.image.axes)
-    draw_map(axes, values, y.values, x.values, units=x.units, limits=(0.0, 1.0), ticks=False)
+    style: Any = {"label": "membership", "color": component_color(index), "limits": (0.0, 1.0)}
+    draw_values(axes, result.memberships[index], result.image.axes, **style)
     frame(axes, index, f"Cluster {index + 1}, {100 * float(result.area[index]):.1f} %")
     for spot, (signals, mean) in enumerate(zip(result.signals, result.means, strict=True)):
         axes = _signal_axes(figure, result, top, spot)
@@ -134,10 +125,8 @@ def _draw_cluster(figure: "Figure", result: Any, index: int, top: float) -> None
 def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> None:
     """A row: the scores of a component and the part that each signal has in it."""
     axes = place(figure, LEFT, top, 1.6, 1.6)
-    values, y, x = folded(result.scores[index], result.image.axes)
-    draw_map(
-        axes, values, y.values, x.values, units=x.units, limits=_symmetric(values, 0.995), cmap="RdBu_r", ticks=False
-    )
+    values = result.scores[index]
+    draw_values(axes, values, result.image.axes, label="score", limits=_symmetric(values, 0.995), cmap="RdBu_r")
     axes.set_title(f"Component {index + 1}, {100 * float(result.evr[index]):.3g} %", loc="left")
     for spot, part in enumerate(result.components):
         axes = _signal_axes(figure, result, top, spot)
@@ -163,7 +152,7 @@ def _draw_alone(figure: "Figure", result: Any) -> None:
         line, column = divmod(spot, per_line)
         high = 5.0 if len(drawn) <= 3 else 2.5
         axes = place(figure, LEFT + 3.7 * column, 1.1 + 3.2 * line, 3.1, high)
-        _draw_map(axes, result, memberships, legend=spot == min(len(drawn), per_line) - 1)
+        draw_shares(axes, memberships, result.image.axes, legend=spot == min(len(drawn), per_line) - 1)
         if spot:
             agreement = adjusted_rand_index(result.labels, memberships.argmax(axis=0))
             title = f"{title} alone, adjusted Rand index {agreement:.2f}"

@@ -1,13 +1,9 @@
 """A page and what stands where on it: positions count in inches from the page's top left corner."""
 
-import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from emcore.core.signals import Axis
 from emcore.reporting.plotting import component_color
 
 if TYPE_CHECKING:
@@ -81,14 +77,21 @@ def draw_table(
             axes.text(stop, row + 1.5, cell, ha="right", va="center")
 
 
-def folded(values: NDArray[Any], axes: Sequence[Axis], fill: float | None = None) -> tuple[NDArray[Any], Axis, Axis]:
-    """A map of the scan as a picture with its axes y and x: positions without a grid are laid out line by line.
+def whole(axes: "Axes") -> "Figure":
+    """The page on which `axes` are."""
+    page: Any = axes.figure
+    return page  # type: ignore[no-any-return]
 
-    What is missing in the last line is `fill`, by default the smallest value.
-    """
-    if values.ndim == 2:
-        return values, axes[0], axes[1]
-    width = math.ceil(math.sqrt(1.3 * values.size)) if values.ndim == 1 else values.shape[-1]
-    rest = np.full(-values.size % width, values.min() if fill is None else fill, dtype=values.dtype)
-    picture = np.append(values.ravel(), rest).reshape(-1, width)
-    return picture, Axis("y", len(picture)), Axis("x", width)
+
+def inset(axes: "Axes", beside: float, below: float, high: float) -> None:
+    """Make room inside the box of `axes` for what stands at its left and below it, in inches; of a limited height."""
+    wide, tall = whole(axes).get_size_inches()
+    box = axes.get_position(original=True)
+    height = min(high, box.height * tall - below)
+    axes.set_position((box.x0 + beside / wide, box.y1 - height / tall, box.width - beside / wide, height / tall))
+
+
+def wrapped(texts: Sequence[str], width: int, most: int) -> list[str]:
+    """The texts in lines of so many letters; where there are more lines than `most` the last says where to look."""
+    lines = [line for text in texts for line in textwrap.wrap(text, width)]
+    return lines if len(lines) <= most else [*lines[: most - 1], "… (all notes stand on the last page)"]

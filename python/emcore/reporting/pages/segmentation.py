@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emcore.core.wording import count_of, number, quantity, symbol
-from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
+from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, wrapped, write
 from emcore.reporting.pages.patterns import brightest, draw_mask, draw_pattern, size_and_beam
-from emcore.reporting.plotting import draw_borders, draw_grains, draw_map, draw_mergings, draw_sizes
+from emcore.reporting.pages.scan import as_picture, draw_borders_over, draw_groups, draw_values, line_of, size_of
+from emcore.reporting.plotting import draw_grains, draw_mergings, draw_sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,14 +71,16 @@ def _column(index: int) -> float:
 
 def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     """The scan as a picture, the kept pixels over the mean pattern, segments before merging."""
-    y, x = result.image.axes
-    picture = np.asarray(result.image.data)
+    scan = result.image.axes
     axes = place(figure, _column(0), top, _PICTURE, _PICTURE)
-    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    draw_values(axes, np.asarray(result.image.data), scan, label="intensity")
     axes.set_title("Virtual image of the kept pixels", loc="left")
     axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
-    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
-    draw_borders(axes, result.segments, y.values, x.values, (0.0, 0.9, 1.0))
+    if line_of(scan) is None:
+        draw_values(axes, np.asarray(result.image.data), scan)
+        draw_borders_over(axes, result.segments, scan, (0.0, 0.9, 1.0))
+    else:
+        draw_groups(axes, result.segments, scan, result.n_segments, "segment")
     axes.set_title(f"{count_of(result.n_segments, 'segment')} before merging", loc="left")
     _draw_kept(place(figure, _column(2) + 0.3, top, _PICTURE, _PICTURE - 0.25), result)
 
@@ -91,44 +94,31 @@ def _draw_kept(axes: "Axes", result: Any) -> None:
     bottom, top = axes.get_ylim()
     axes.imshow(tint, extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect())
     draw_mask(axes, result)
-    axes.set_title(f"{int(result.kept.sum())} kept pixels over the mean", loc="left")
+    axes.set_title(f"{count_of(int(result.kept.sum()), 'kept pixel')} over the mean", loc="left")
 
 
 def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
     """Grains, and how sure each position is of its own."""
-    y, x = result.image.axes
+    scan = result.image.axes
     axes = place(figure, _column(0), top, _PICTURE, _PICTURE)
-    draw_grains(axes, result.labels, y.values, x.values, _SHOWN, x.units)
+    if line_of(scan) is None:
+        labels, y, x = as_picture(result.labels, scan)
+        draw_grains(axes, labels, y.values, x.values, _SHOWN, x.units)
+    else:
+        draw_groups(axes, result.labels, scan, result.n_grains, "grain")
     axes.set_title(count_of(result.n_grains, "grain").capitalize(), loc="left")
     axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
     if result.n_grains == 1:
         axes.set_axis_off()
         axes.set_title("Confidence: there is no other grain", loc="left")
     else:
-        _draw_confidence(figure, axes, result, top)
+        limits = (0.0, max(float(np.quantile(result.confidence, 0.995)), 1e-3))
+        draw_values(axes, result.confidence, scan, label="confidence", cmap="viridis", limits=limits, bar=True)
+        draw_borders_over(axes, result.labels, scan, (1.0, 1.0, 1.0))
+        axes.set_title("Confidence: own grain less the next best", loc="left")
     axes = place(figure, _column(2) + 0.75, top, _PICTURE - 0.7, _PICTURE - 0.5)
     draw_sizes(axes, result.diameter, symbol(result.length_units))
     axes.set_title("Grain sizes, median dashed", loc="left")
-
-
-def _draw_confidence(figure: "Figure", axes: "Axes", result: Any, top: float) -> None:
-    y, x = result.image.axes
-    high = max(float(np.quantile(result.confidence, 0.995)), 1e-3)
-    image = draw_map(
-        axes,
-        result.confidence,
-        y.values,
-        x.values,
-        units=x.units,
-        ticks=False,
-        scale_bar=True,
-        cmap="viridis",
-        limits=(0, high),
-    )
-    draw_borders(axes, result.labels, y.values, x.values, (1.0, 1.0, 1.0))
-    axes.set_title("Confidence: own grain less the next best", loc="left")
-    bar = place(figure, _column(1) + _PICTURE + 0.08, top + 0.1, 0.12, _PICTURE - 0.6)
-    figure.colorbar(image, cax=bar)
 
 
 def _draw_choices(figure: "Figure", result: Any, top: float) -> None:
@@ -155,7 +145,7 @@ def _draw_patterns(figure: "Figure", result: Any, top: float, start: int = 0, mo
         if index % _PER_LINE or line:
             axes.set_xticks([])
             axes.set_yticks([])
-        frame(axes, index, f"Grain {index + 1}, {int(result.size[index])} positions")
+        frame(axes, index, f"Grain {index + 1}, {count_of(int(result.size[index]), 'position')}")
 
 
 def key_numbers(result: Any) -> dict[str, str]:
@@ -163,7 +153,7 @@ def key_numbers(result: Any) -> dict[str, str]:
     how = {"range": "the largest range", "variance": "the largest variance over mean", "all": "any variation"}
     by = how[str(result.provenance.parameters["detector_pixels"])]
     low, middle, high = (quantity(float(q), result.length_units) for q in np.quantile(result.diameter, (0.1, 0.5, 0.9)))
-    table = size_and_beam(result) | {"compared": f"{int(result.kept.sum())} detector pixels of {by}"}
+    table = size_and_beam(result) | {"compared": f"{count_of(int(result.kept.sum()), 'detector pixel')} of {by}"}
     if result.n_grains == 1:
         return table | {"grains": f"1, equivalent diameter {middle}"}
     sure = 100 * float((result.confidence > 0).mean())
@@ -174,13 +164,6 @@ def key_numbers(result: Any) -> dict[str, str]:
 
 
 def _key_numbers(result: Any) -> list[str]:
-    y, x = result.image.axes
-    scan = f"scan: {x.size} × {y.size} positions"
-    if x.calibrated:
-        scan += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
-    lines = [scan, *(f"{name}: {text}" for name, text in key_numbers(result).items()), f"why: {result.reason}."]
-    lines += [f"Note: {note}" for note in result.provenance.notes]
-    wrapped = [part for line in lines for part in textwrap.wrap(line, 88)]
-    if len(wrapped) > _KEY_LINES:
-        wrapped[_KEY_LINES - 1 :] = ["… (all notes stand on the last page)"]
-    return wrapped
+    texts = [f"{name}: {text}" for name, text in key_numbers(result).items()]
+    texts = [f"scan: {size_of(result.image.axes)}", *texts, f"why: {result.reason}."]
+    return wrapped([*texts, *(f"Note: {note}" for note in result.provenance.notes)], 88, _KEY_LINES)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.units import ENERGIES
-from emcore.core.wording import count_of, number, quantity
-from emcore.reporting.pages.layout import LEFT, draw_table, folded, frame, new_page, place, write
-from emcore.reporting.plotting import component_color, draw_map, draw_memberships, draw_scree, shown_size
+from emcore.core.wording import count_of, number
+from emcore.reporting.pages.layout import LEFT, draw_table, frame, new_page, place, wrapped, write
+from emcore.reporting.pages.scan import draw_shares, draw_values, line_of, size_of
+from emcore.reporting.plotting import component_color, draw_scree
 from emcore.results.unmixing import NOISE
 
 if TYPE_CHECKING:
@@ -62,12 +63,8 @@ def pages(result: Any) -> "Iterator[Figure]":
 
 def key_lines(result: Any, width: int) -> list[str]:
     """What was unmixed, how, and what is left."""
-    *scan, x = result.image.axes
     (energy,) = result.mean.axes
     parameters = result.provenance.parameters
-    size = " × ".join(str(axis.size) for axis in reversed(result.image.axes)) + " positions"
-    if scan and x.calibrated:
-        size += ", " + " × ".join(quantity(axis.size * abs(axis.scale), axis.units) for axis in (x, scan[-1]))
     values = energy.values
     span = f"{energy.size} channels"
     if energy.units in ENERGIES:
@@ -78,7 +75,7 @@ def key_lines(result: Any, width: int) -> list[str]:
     weighting = "weighted for counting noise" if parameters["weighting"] == "poisson" else "not weighted"
     loss = "least squares" if parameters["loss"] == "frobenius" else "Poisson likelihood"
     texts = [
-        f"scan: {size}; {span}; {counts}",
+        f"scan: {size_of(result.image.axes)}; {span}; {counts}",
         f"spectra: {weighting}, {loss}"
         + (f", blocks of {_sides(parameters['blocks'])}" if parameters["blocks"] else ""),
         f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
@@ -87,8 +84,7 @@ def key_lines(result: Any, width: int) -> list[str]:
         texts.append(f"above the bare edge of counting noise: {result.above_edge}")
     texts.append(f"residual, {result.residual_unit}: {number(float(np.mean(result.residual_map)))} on average")
     texts += [f"Note: {note}" for note in result.provenance.notes]
-    lines = [line for text in texts for line in textwrap.wrap(text, width)]
-    return lines if len(lines) <= 12 else [*lines[:11], "… (all notes stand on the last page)"]
+    return wrapped(texts, width, 12)
 
 
 def amount(result: Any) -> str:
@@ -101,25 +97,26 @@ def _sides(blocks: Sequence[int]) -> str:
 
 
 def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
-    picture, y, x = folded(np.asarray(result.image.data), result.image.axes)
+    scan = result.image.axes
     axes = place(figure, LEFT, top, 3.3, _PICTURES)
-    draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+    draw_values(axes, np.asarray(result.image.data), scan, label=amount(result))
     axes.set_title(amount(result).capitalize(), loc="left")
     axes = place(figure, LEFT + 3.55, top, 3.3, _PICTURES)
     if result.n_components > 1:
         tops = np.quantile(result.maps.reshape(result.n_components, -1), 0.999, axis=1)
-        parts = np.stack([(m / (top if top > 0 else 1)) ** 2 for m, top in zip(result.maps, tops, strict=True)])
-        parts /= np.maximum(parts.sum(axis=0), 1e-30)
-        parts = np.stack([folded(each, result.image.axes)[0] for each in parts])
-        draw_memberships(axes, parts, y.values, x.values, units=x.units, legend="phase")
+        parts = np.stack([m / (top if top > 0 else 1) for m, top in zip(result.maps, tops, strict=True)])
+        if line_of(scan) is None:
+            parts **= 2
+            parts /= np.maximum(parts.sum(axis=0), 1e-30)
+        draw_shares(axes, parts, scan, noun="phase", label="part of its largest")
         axes.set_title("Phases", loc="left")
     else:
-        draw_map(axes, folded(result.maps[0], result.image.axes)[0], y.values, x.values, units=x.units, ticks=False)
+        draw_values(axes, result.maps[0], scan, label=amount(result), color=component_color(0))
         axes.set_title("The only component", loc="left")
     axes = place(figure, LEFT + 7.5, top, 2.75, _PICTURES)
-    values = folded(result.residual_map, result.image.axes)[0]
+    values = result.residual_map
     limits = (0.0, max(2.0, float(np.quantile(values, 0.999)))) if result.residual_unit == NOISE else None
-    _with_bar(figure, axes, values, y, x, cmap="magma", limits=limits)
+    draw_values(axes, values, scan, label="residual", cmap="magma", limits=limits, bar=True)
     axes.set_title("Residual", loc="left")
 
 
@@ -167,10 +164,11 @@ def _draw_blocks(axes: "Axes", result: Any) -> None:
 
 def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> None:
     """A row: map and spectrum of a component."""
-    values, y, x = folded(result.maps[index], result.image.axes)
+    values = result.maps[index]
     axes = place(figure, LEFT, top, 2.1, 1.7)
     limits = (0.0, max(float(np.quantile(values, 0.9999)), 1e-30))
-    _with_bar(figure, axes, values, y, x, cmap="viridis", limits=limits)
+    style: Any = {"color": component_color(index), "cmap": "viridis", "limits": limits}
+    draw_values(axes, values, result.image.axes, label=amount(result), bar=True, **style)
     frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the {amount(result)}")
     axes = place(figure, LEFT + 3.4, top, 7.2, 1.55)
     energy, units = _shown_energy(result)
@@ -240,16 +238,3 @@ def _line_axes(axes: "Axes", result: Any, energy: NDArray[Any], units: str) -> N
     axes.set_xlabel(f"energy ({units})" if units in ENERGIES else result.mean.axes[0].name)
     axes.set_xlim(energy[0], energy[_last(result) - 1])
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _with_bar(figure: "Figure", axes: "Axes", values: NDArray[Any], y: Any, x: Any, **colors: Any) -> None:
-    image = draw_map(axes, values, y.values, x.values, units=x.units, ticks=False, **colors)
-    box = axes.get_position(original=True)
-    wide, high = shown_size(axes)
-    width, height = figure.get_size_inches()
-    left, top = box.x0 * width + wide + 0.08, height - box.y1 * height
-    bar = place(figure, left, top, 0.1, max(high, 0.6))
-    low, most = image.get_clim()
-    figure.colorbar(image, cax=bar, ticks=[low, most])
-    bar.set_yticklabels([number(level, 2) for level in (low, most)])
-    bar.tick_params(length=2, labelsize=6)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from emcore.reporting.plotting.colors import component_color
 from emcore.reporting.plotting.graphs import draw_mergings, draw_scree, draw_sizes
+from emcore.reporting.plotting.legends import draw_legend
 from emcore.reporting.plotting.maps import draw_map, scale_bar_length, shown_size
 from emcore.reporting.plotting.memberships import draw_memberships
+from emcore.reporting.plotting.profiles import draw_labels_along, draw_profiles
 from emcore.reporting.plotting.regions import draw_borders, draw_grains, draw_labels, draw_regions
 
 if TYPE_CHECKING:
@@ -21,9 +23,12 @@ __all__ = [
     "draw_borders",
     "draw_grains",
     "draw_labels",
+    "draw_labels_along",
+    "draw_legend",
     "draw_map",
     "draw_memberships",
     "draw_mergings",
+    "draw_profiles",
     "draw_regions",
     "draw_scree",
     "draw_sizes",

@@ -24,7 +24,26 @@ def draw_scree(axes: "Axes", evr: NDArray[Any], n_components: int) -> None:
     axes.set_ylabel("explained variance ratio")
     axes.set_xlim(0.4, max(len(shown), 2) + 0.6)
     axes.locator_params(axis="x", integer=True)
+    _decades(axes, shown)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _decades(axes: "Axes", values: NDArray[np.float64]) -> None:
+    """Few labels on a logarithmic scale: of decades, or of 1, 2 and 5 times them where there is no room for a third."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = float(values.min()), float(values.max())
+    if high < 1.05 * low:
+        low, high = low / 2, high * 2
+    axes.set_ylim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
+    if high > 30 * low:
+        axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    elif high > 3 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    else:
+        axes.set_yticks([low, high], [f"{value:.3g}" for value in (low, high)])
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def draw_mergings(axes: "Axes", history: NDArray[np.float64], n_segments: int, limit: float) -> None:

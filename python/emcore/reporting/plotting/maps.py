@@ -58,7 +58,7 @@ def draw_map(
     ticks : bool, default True
         Draw calibrated axes.
     scale_bar : bool, default False
-        Draw a scale bar of round length below the picture.
+        Draw a scale bar of round length below the picture, where `units` are of a length.
 
     Returns
     -------
@@ -102,9 +102,11 @@ def show(
 
 
 def draw_scale_bar(axes: "Axes", units: str) -> None:
-    """A bar of round length with its label below the picture in `axes`."""
+    """A bar of round length with its label below the picture in `axes`; none where a length is not known."""
     from matplotlib.transforms import blended_transform_factory
 
+    if units in ("px", ""):
+        return
     # In data units along x, so that it is right at any zoom; in points below the picture, so that it hides nothing.
     left, right = axes.get_xlim()
     length = scale_bar_length(abs(right - left))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.reporting.plotting.colors import component_color
+from emcore.reporting.plotting.legends import draw_legend
 from emcore.reporting.plotting.maps import draw_scale_bar, reduction, show, thinned
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ def draw_memberships(
     legend : str, default "cluster"
         What the numbers at the right count, which say which colour is which; none where it is empty.
     """
-    from matplotlib.patches import Patch
-
     count = len(memberships)
     steps = reduction(memberships.shape[1:])
     labels = thinned(memberships.argmax(axis=0), steps)
@@ -47,13 +46,4 @@ def draw_memberships(
     axes.set_yticks([])
     draw_scale_bar(axes, units)
     if legend:
-        axes.legend(
-            handles=[Patch(color=component_color(i), label=str(i + 1)) for i in range(count)],
-            title=legend,
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.03),
-            frameon=False,
-            handlelength=0.9,
-            handleheight=0.9,
-            ncols=-(-count // 14),
-        )
+        draw_legend(axes, count, legend)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.reporting.plotting.colors import component_color
+from emcore.reporting.plotting.legends import draw_legend
 from emcore.reporting.plotting.maps import draw_scale_bar, middles, reduction, show, thinned
 
 if TYPE_CHECKING:
@@ -146,8 +147,6 @@ def draw_labels(
     noun : str, default "cluster"
     units : str, default "px"
     """
-    from matplotlib.patches import Patch
-
     colors = np.array([component_color(i) for i in range(count)] + [(1.0, 1.0, 1.0)])
     steps = reduction(labels.shape)
     shown = thinned(labels, steps)
@@ -155,16 +154,4 @@ def draw_labels(
     axes.set_xticks([])
     axes.set_yticks([])
     draw_scale_bar(axes, units)
-    patches = [Patch(color=component_color(i), label=str(i + 1)) for i in range(count)]
-    if (labels < 0).any():
-        patches.append(Patch(facecolor="white", edgecolor="0.4", label="–"))
-    axes.legend(
-        handles=patches,
-        title=noun,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.03),
-        frameon=False,
-        handlelength=0.9,
-        handleheight=0.9,
-        ncols=-(-len(patches) // 14),
-    )
+    draw_legend(axes, count, noun, empty=bool((labels < 0).any()))
