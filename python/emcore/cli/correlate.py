@@ -89,11 +89,11 @@ def tell(result: "FuzzyClustering") -> Iterator[str]:
     """What was decided, and the clusters."""
     from emcore.core.wording import count_of, number
     from emcore.methods.selection.agreement import adjusted_rand_index
+    from emcore.reporting.pages.scan import size_of
 
     parameters = result.provenance.parameters
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
-    scan = " × ".join(str(axis.size) for axis in reversed(result.image.axes))
-    yield f"  scan      {scan} positions"
+    yield f"  scan      {size_of(result.image.axes)}"
     rule = "" if result.rule == "given" else f"rule {result.rule}: "
     yield f"  reduced   {count_of(result.n_components, 'component')}, {rule}{result.reason}"
     yield f"  clustered {parameters['method']}, m = {parameters['m']:.3g}"

@@ -52,11 +52,11 @@ def tell(result: "Clustering") -> Iterator[str]:
     """What was decided, and the groups."""
     from emcore.core.wording import count_of
     from emcore.reporting.pages.curves import cells, key_numbers
+    from emcore.reporting.pages.scan import size_of
 
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
-    shape = " × ".join(str(axis.size) for axis in reversed(result.image.axes))
-    yield f"  scan      {shape} positions"
+    yield f"  scan      {size_of(result.image.axes)}"
     for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
     for index in range(result.n_clusters):

@@ -73,11 +73,11 @@ def tell(result: "Clustering") -> Iterator[str]:
     """What was decided, and the clusters."""
     from emcore.core.wording import count_of
     from emcore.reporting.pages.patterns import key_numbers
+    from emcore.reporting.pages.scan import size_of
 
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
-    y, x = result.image.axes
-    yield f"  scan      {x.size} × {y.size} positions"
+    yield f"  scan      {size_of(result.image.axes)}"
     for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
     for index in range(result.n_clusters):

@@ -95,16 +95,16 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 def tell(result: "Segmentation") -> Iterator[str]:
     """What was decided, and the largest grains."""
     from emcore.core.wording import count_of, quantity
+    from emcore.reporting.pages.scan import size_of
     from emcore.reporting.pages.segmentation import key_numbers
 
     yield f"{result.provenance.input_name}: {count_of(result.n_grains, 'grain')}"
     yield f"  why       {result.reason}"
-    y, x = result.image.axes
-    yield f"  scan      {x.size} × {y.size} positions, {count_of(result.n_segments, 'segment')} before merging"
+    yield f"  scan      {size_of(result.image.axes)}; {count_of(result.n_segments, 'segment')} before merging"
     for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
     for index in range(min(result.n_grains, 10)):
         diameter = quantity(float(result.diameter[index]), result.length_units)
-        yield f"  grain {index + 1:<5}{int(result.size[index]):7d} positions  {diameter}"
+        yield f"  grain {index + 1:<5}{count_of(int(result.size[index]), 'position'):>18}  {diameter}"
     if result.n_grains > 10:
         yield f"  … {result.n_grains - 10} smaller"

@@ -101,15 +101,15 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 def tell(result: "Unmixing") -> Iterator[str]:
     """What was decided, and the components."""
     from emcore.core.wording import count_of, number
+    from emcore.reporting.pages.scan import size_of
     from emcore.reporting.pages.unmixing import amount
 
     (energy,) = result.mean.axes
     yield f"{result.provenance.input_name}: {count_of(result.n_components, 'component')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
-    scan = " × ".join(str(axis.size) for axis in reversed(result.image.axes))
     values = energy.values
     ends = f", {values[0]:.5g} to {values[-1]:.5g} {energy.units}" if energy.calibrated else ""
-    yield f"  scan      {scan} positions, {energy.size} channels{ends}"
+    yield f"  scan      {size_of(result.image.axes)}; {count_of(energy.size, 'channel')}{ends}"
     if result.above_edge:
         yield f"  edge      {result.above_edge} above the bare edge of counting noise"
     left = number(float(result.residual_map.mean()))
