@@ -147,7 +147,9 @@ _PICTURES = ("PNG", "JPEG", "GIF")
 _ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz", "OME-Zarr")
 _HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True)
 _TIFF = _Format("TIFF", "TIFF", _decoder("tiff", "read_tiff"), (IMAGE,))
-_DM = _Format("DigitalMicrograph", "DigitalMicrograph", _rosetta("digitalmicrograph"), (IMAGE, SCAN, SPECTRA))
+_DM = _Format(
+    "DigitalMicrograph", "DigitalMicrograph", _decoder("digitalmicrograph", "read_dm"), (IMAGE, SCAN, SPECTRA)
+)
 _HDF5 = _Format("HDF5", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True, arrays=True)
 _MRC = _Format("MRC", "MRC", _decoder("microscopes", "read_mrc"), (IMAGE, SCAN))
 _RIPPLE = _Format("Ripple", "", _decoder("microscopes", "read_ripple"), (SCAN, SPECTRA))
@@ -214,7 +216,7 @@ FORMATS: dict[str, _Format] = {
     ".emsa": _MSA,
     ".blo": _Format("blockfile", "blockfile", _decoder("scans", "read_blockfile"), (SCAN,), mapped=True),
     ".mib": _Format("Merlin .mib", "Merlin .mib", _decoder("merlin", "read_merlin"), (SCAN,), mapped=True),
-    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _decoder("rosetta", "read_bcf"), (SPECTRA,), by_ending=True),
+    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _decoder("bruker", "read_bcf"), (SPECTRA,), by_ending=True),
     ".zspy": _ZSPY,
     ".ozx": _OME,
 }

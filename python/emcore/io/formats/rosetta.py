@@ -1,8 +1,7 @@
-"""Files that RosettaSciIO decodes, and what it leaves to be put right: axes, and files that were cut."""
+"""Files that RosettaSciIO decodes, and what it leaves to be put right: their axes."""
 
 import importlib
 import logging
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
-from emcore.io.errors import BadFile
 
 
 def rosetta(plugin: str, path: Path, lazy: bool, **settings: Any) -> list[dict[str, Any]]:
@@ -76,20 +74,3 @@ def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
         scale, offset = (float(axis.get(key, default) or 0) for key, default in (("scale", 1.0), ("offset", 0.0)))
         axes.append(Axis(name or "", size, scale if regular else 1.0, offset, units if regular else "px", navigation))
     return axes
-
-
-def read_bcf(path: Path, lazy: bool) -> list[Signal]:
-    """Bruker .bcf."""
-    _check_bcf(path)
-    return [from_rosetta(item) for item in rosetta("bruker", path, lazy)]
-
-
-def _check_bcf(path: Path) -> None:
-    # RosettaSciIO's parser reads beyond the end of a cut file and takes the process with it: count the chunks first.
-    with path.open("rb") as file:
-        head = file.read(0x14C)
-    if len(head) == 0x14C:
-        (chunk,), (chunks,) = struct.unpack_from("<I", head, 0x128), struct.unpack_from("<I", head, 0x148)
-        if path.stat().st_size >= 0x118 + chunk * chunks:
-            return
-    raise BadFile(f"{path} cannot be read as Bruker .bcf: truncated")

@@ -1,0 +1,79 @@
+"""Bruker .bcf: pictures and a spectrum image in a container of small files (AidAim's Single File System).
+
+RosettaSciIO decodes them. Its decoder of counts reads beyond the end of a cut file and takes the process with it, so
+that every chunk that a file in the container uses is looked for first. Chunks that none uses may be missing: Bruker's
+programs leave them out.
+"""
+
+import struct
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from emcore.core.signals import Signal
+from emcore.io.errors import BadFile
+from emcore.io.formats.rosetta import from_rosetta, rosetta
+
+_MAGIC = b"AAMVHFSS"
+# Where chunks are counted from, bytes before what a chunk holds, and the size of an entry in the table of files.
+_FIRST, _HEAD, _ENTRY = 0x118, 0x20, 0x200
+
+
+def read_bcf(path: Path, lazy: bool) -> list[Signal]:
+    """Every picture and the spectrum image of a Bruker .bcf.
+
+    Raises
+    ------
+    ValueError
+        If chunks that are used are missing.
+    """
+    with path.open("rb") as file:
+        try:
+            needed = max(_ends(file), default=0)
+        except struct.error as error:
+            raise _cut(path, "its table of files is incomplete") from error
+    there = path.stat().st_size
+    if needed > there:
+        raise _cut(path, f"its files need {needed} bytes, it has {there}")
+    return [from_rosetta(item) for item in rosetta("bruker", path, lazy)]
+
+
+def _cut(path: Path, why: str) -> BadFile:
+    return BadFile(f"{path} cannot be read as Bruker .bcf: truncated ({why})")
+
+
+def _ends(file: BinaryIO) -> Iterator[int]:
+    """Where each chunk ends that a file in the container uses, in bytes from the beginning."""
+    (chunk,) = _unpacked(file, 0x128, "<I")
+    tree, entries = _unpacked(file, 0x140, "<II")
+    usable = chunk - _HEAD
+    if usable < _ENTRY:
+        raise struct.error("no chunk holds an entry")
+    places = _chain(file, chunk, tree, ceil(entries / (usable // _ENTRY)))
+    for i in range(entries):
+        at = places[i // (usable // _ENTRY)] + i % (usable // _ENTRY) * _ENTRY
+        (table, size), (folder,) = _unpacked(file, at, "<iQ"), _unpacked(file, at + 220, "<?")
+        if folder or not size:
+            continue
+        count = ceil(size / usable)
+        for k, start in enumerate(_chain(file, chunk, table, ceil(count / (usable // 4)))):
+            numbers = min(count - k * (usable // 4), usable // 4)
+            for j, number in enumerate(_unpacked(file, start, f"<{numbers}I")):
+                used = min(usable, size - (k * (usable // 4) + j) * usable)
+                yield _FIRST + number * chunk + _HEAD + used
+
+
+def _chain(file: BinaryIO, chunk: int, number: int, count: int) -> list[int]:
+    """Where the contents of chunks begin of which each names the next."""
+    places = []
+    for _ in range(count):
+        places.append(_FIRST + number * chunk + _HEAD)
+        if len(places) < count:
+            (number,) = _unpacked(file, _FIRST + number * chunk, "<I")
+    return places
+
+
+def _unpacked(file: BinaryIO, at: int, form: str) -> tuple[Any, ...]:
+    file.seek(max(at, 0))
+    return struct.unpack(form, file.read(struct.calcsize(form)))
