@@ -33,9 +33,9 @@ def test_pixels_that_are_not_square_keep_their_two_sizes(data_folder):
     assert ((y.scale, y.units), (x.scale, x.units)) == ((2.0, "A"), (1.0, "nm"))
 
 
-def test_a_series_of_images_is_not_flagged_but_assumed(data_folder):
+def test_a_tilt_series_is_pictures_one_after_another(data_folder):
     series = read(data_folder / "tilt_series.dm3")
-    assert not series.flagged
+    assert [axis.navigation for axis in series.axes] == [True, False, False]
     assert roles(series) == ("frame", "picture", "picture")
 
 
@@ -88,6 +88,25 @@ def test_only_what_is_a_spectrum_by_the_file_is_flagged(sizes, units, form, spec
     assert signal.flagged == (spectrum is not None)
     if spectrum is not None:
         assert [axis.navigation for axis in signal.axes] == [i != spectrum for i in range(len(sizes))]
+
+
+@pytest.mark.parametrize(
+    ("units", "flagged"),
+    [
+        (("s", "nm", "nm"), True),
+        (("deg", "nm", "nm"), True),
+        (("", "1/nm", "1/nm"), True),
+        (("nm", "um", "um"), False),  # perhaps a wavelength
+        (("eV", "nm", "nm"), False),
+        (("", "", ""), False),
+        (("nm", "nm", "s"), False),
+    ],
+)
+def test_a_series_of_pictures_is_flagged_where_units_tell(units, flagged, monkeypatch, tmp_path):
+    monkeypatch.setattr(digitalmicrograph, "rosetta", lambda *_: [item((9, 4, 5), units, "Image")])
+    (signal,) = digitalmicrograph.read_dm(tmp_path, False)
+    assert signal.flagged == flagged
+    assert [axis.navigation for axis in signal.axes] == [True, False, False]
 
 
 def test_the_tag_of_a_plugin_tells_of_a_spectrum_image_too(monkeypatch, tmp_path):

@@ -507,6 +507,7 @@ def test_hyperspy_colour_and_uneven_axes_are_understood(hs):
     colour.change_dtype("rgb8")
     np.testing.assert_array_equal(as_signal(colour).data, rgb)
     assert as_signal(colour).axes[-1].name == "colour"
+    assert [axis.name for axis in as_signal(colour.as_signal2D((0, 1))).axes] == ["y", "x", "colour"]
     uneven = hs.signals.Signal1D(np.zeros(3), axes=[{"axis": np.array([1.0, 2.0, 4.0]), "units": "eV", "name": "E"}])
     (axis,) = as_signal(uneven).axes
     assert axis.values.tolist() == [1.0, 2.0, 4.0]

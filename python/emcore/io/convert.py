@@ -36,11 +36,11 @@ def _from_hyperspy(obj: Any, title: str) -> Signal:
             axes.append(Axis.from_values(name, axis.axis, units, navigation))
         else:
             axes.append(Axis(name, int(axis.size), float(scale), float(offset), units, navigation))
-    data = plain_colour(obj.data)
-    if data.ndim == len(axes) + 1:
-        axes.append(Axis("colour", data.shape[-1]))
+    data, named = plain_colour(obj.data), name_axes(tuple(axes))
+    if data.ndim == len(named) + 1:
+        named = (*named, Axis("colour", data.shape[-1]))
     general = obj.metadata.get_item("General.title", default="") if hasattr(obj, "metadata") else ""
-    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=str(general or title), flagged=True)
+    return Signal(data, tidy_axes(named), title=str(general or title), flagged=True)
 
 
 def computed(signal: Signal, values: Any) -> NDArray[Any]:

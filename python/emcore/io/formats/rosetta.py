@@ -48,13 +48,13 @@ def quiet(logger: str) -> Iterator[None]:
 def from_rosetta(item: dict[str, Any]) -> Signal:
     """One of RosettaSciIO's dictionaries as a Signal."""
     data = plain_colour(item["data"])
-    axes = rosetta_axes(item)
+    axes = name_axes(tuple(rosetta_axes(item)))
     if data.ndim == len(axes) + 1:
-        axes = [*axes, Axis("colour", data.shape[-1])]
+        axes = (*axes, Axis("colour", data.shape[-1]))
     general = item.get("metadata", {}).get("General", {})
     metadata = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
     title, flagged = str(general.get("title") or ""), any("navigate" in axis for axis in item["axes"])
-    return Signal(data, tidy_axes(name_axes(tuple(axes))), title=title, metadata=metadata, flagged=flagged)
+    return Signal(data, tidy_axes(axes), title=title, metadata=metadata, flagged=flagged)
 
 
 def rosetta_axes(item: dict[str, Any]) -> list[Axis]:
