@@ -46,3 +46,12 @@ def test_a_store_that_is_a_folder_is_a_file_to_a_verb(tmp_path):
 def test_every_format_is_searched_for_in_folders_or_lies_beside_one_that_is():
     searched = {ending for content in (IMAGE, SCAN, SPECTRA, CURVES) for ending in suffixes(content)}
     assert {*FORMATS, *FOLDERS} - searched == {".emi", ".raw", ".msa", ".emsa"}  # of these the last are single spectra
+
+
+def test_a_file_that_goes_with_another_names_it(tmp_path, capsys):
+    (tmp_path / "scan.hdr").write_text("HDR,")
+    (tmp_path / "scan.mib").write_bytes(b"MQ1,")
+    assert main(["info", str(tmp_path / "scan.hdr")]) == 1
+    said = capsys.readouterr().err
+    assert "files ending in '.hdr' are not read; scan.mib beside it is" in said
+    assert len(said) < 400

@@ -184,10 +184,10 @@ def test_missing_empty_folder_and_unknown_ending_are_clear_errors(tmp_path):
         read(tmp_path / "image.tif")
     with pytest.raises(ValueError, match="is a folder"):
         read(tmp_path)
-    with pytest.raises(ValueError, match=r"files ending in '.txt' are not read; .tif"):
+    with pytest.raises(ValueError, match=r"files ending in '.txt' are not read; .*\.tif"):
         read(tmp_path / "notes.txt")
     assert "was read as that" in read(tmp_path / "a.dat").notes[0]
-    with pytest.raises(ValueError, match=r"files without an ending are not read; .tif"):
+    with pytest.raises(ValueError, match=r"files without an ending are not read; .*\.tif"):
         read(shutil.copy(tmp_path / "notes.txt", tmp_path / "plain"))
 
 

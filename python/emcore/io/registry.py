@@ -107,16 +107,27 @@ def _identify(path: Path) -> tuple[_Format, tuple[str, ...]]:
     if held is None and kind:
         which = f"not {named.name}" if named else "which are not read"
         advice = "save the picture as TIFF; " if kind in _PICTURES else ""
-        raise BadFile(f"{path} holds {kind} data, {which}: {advice}emcore reads {' '.join(FORMATS)}")
+        raise BadFile(f"{path} holds {kind} data, {which}: {advice}emcore reads {_endings()}")
     if held is None and named:
         raise BadFile(f"{path} is not {named.name}: damaged or mislabelled")
     if held is None:
         kinds = f"files ending in {path.suffix!r}" if suffix else "files without an ending"
-        raise BadFile(f"{path}: {kinds} are not read; {' '.join(FORMATS)} are")
+        partner = next((p.name for p in path.parent.glob("*") if p.stem == path.stem and _told_by(p)), "")
+        better = f"{partner} beside it is, and " if partner else ""
+        raise BadFile(f"{path}: {kinds} are not read; {better}{_endings()} are")
     if held.by_ending:
         ending = next(ending for ending, form in FORMATS.items() if form is held)
         raise BadFile(f"{path} holds {kind} data, which are read by their ending: rename it to {path.stem}{ending}")
     return held, (f"{path.name} holds {held.name} data, unlike its ending, and was read as that",)
+
+
+def _endings() -> str:
+    most = list(FORMATS)[:16]
+    return f"{' '.join(most)} and {len(FORMATS) - len(most)} more, which help(emcore.read) lists"
+
+
+def _told_by(path: Path) -> bool:
+    return path.suffix.lower() in FORMATS
 
 
 def _decoder(module: str, name: str) -> _Decoder:
@@ -172,14 +183,17 @@ FORMATS: dict[str, _Format] = {
     ".dm4": _DM,
     ".h5": _HDF5,
     ".hdf5": _HDF5,
+    ".emd": replace(_HDF5, name="EMD (HDF5)", contents=(IMAGE, SCAN, SPECTRA), arrays=False),
+    ".hspy": _HYPERSPY,
+    ".blo": _Format("blockfile", "blockfile", _decoder("scans", "read_blockfile"), (SCAN,), mapped=True),
+    ".mib": _Format("Merlin .mib", "Merlin .mib", _decoder("merlin", "read_merlin"), (SCAN,), mapped=True),
+    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _decoder("bruker", "read_bcf"), (SPECTRA,), by_ending=True),
+    ".mrc": _MRC,
     ".hf5": _HDF5,
     ".nxs": _HDF5,
     ".de5": _HDF5,
     ".edaxh5": replace(_HDF5, contents=(SCAN,)),
     ".oh5": replace(_HDF5, contents=(SCAN,)),
-    ".emd": replace(_HDF5, name="EMD (HDF5)", contents=(IMAGE, SCAN, SPECTRA), arrays=False),
-    ".hspy": _HYPERSPY,
-    ".mrc": _MRC,
     ".mrcs": _MRC,
     ".mrcz": _MRC,
     ".map": _MRC,
@@ -214,9 +228,6 @@ FORMATS: dict[str, _Format] = {
     ".tvf": _Format("TriVista .tvf", "", _rosetta("trivista", eager=True), (SPECTRA,)),
     ".msa": _MSA,
     ".emsa": _MSA,
-    ".blo": _Format("blockfile", "blockfile", _decoder("scans", "read_blockfile"), (SCAN,), mapped=True),
-    ".mib": _Format("Merlin .mib", "Merlin .mib", _decoder("merlin", "read_merlin"), (SCAN,), mapped=True),
-    ".bcf": _Format("Bruker .bcf", "Bruker .bcf", _decoder("bruker", "read_bcf"), (SPECTRA,), by_ending=True),
     ".zspy": _ZSPY,
     ".ozx": _OME,
 }
