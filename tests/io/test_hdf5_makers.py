@@ -125,6 +125,50 @@ def test_the_part_of_a_map_that_was_measured_has_its_own_rows_and_columns(tmp_pa
     assert read_both(tmp_path / "a.h5", "Scan 0/EBSD/Data/RawPatterns").shape == (2, 3, 5, 4)
 
 
+def test_maps_of_apex_have_the_energies_of_the_sum_spectrum_beside_them(tmp_path, read_both):
+    counts = np.random.default_rng(0).poisson(2, (3, 4, 7)).astype("i2")
+    spectrum = np.zeros(1, [("eVOffset", "f4"), ("evPch", "f4"), ("SpectrumCounts", "i4", (7,))])
+    spectrum["eVOffset"], spectrum["evPch"], spectrum["SpectrumCounts"] = 5.0, 10.0, counts.sum((0, 1))
+    cells = np.zeros((3, 4), [("Spectrum", "i2", (7,))])
+    cells["Spectrum"] = counts
+    with h5py.File(tmp_path / "a.edaxh5", "w") as file:
+        area = file.create_group("Project/Sample/Area 1")
+        area["FOVIMAGE"] = np.arange(30, dtype="u1")
+        area["FOVIMAGE"].attrs.update({"PixelHeight": [5], "PixelWidth": [6]})
+        area["FOVIPR"] = np.array([(0.5, 0.25)], [("MicronsPerPixelX", "f4"), ("MicronsPerPixelY", "f4")])
+        live = area.create_group("Live Map 1")
+        live["SPC"], live["SPD"] = spectrum, cells
+        said = {"MicronPerPixelX": 2.0, "MicronPerPixelY": 3.0, "NumberOfLines": 3, "NumberOfPoints": 4}
+        live["SPD"].attrs.update(said | {"NumberofChannels": 7})
+    found = read_both(tmp_path / "a.edaxh5", "Project/Sample/Area 1/Live Map 1/SPD")
+    np.testing.assert_array_equal(found.data, counts)
+    assert axes_of(found) == [
+        ("y", 3, 3.0, 0.0, "um", True),
+        ("x", 4, 2.0, 0.0, "um", True),
+        ("Energy", 7, 10.0, 5.0, "eV", False),
+    ]
+    image = read_both(tmp_path / "a.edaxh5", "Project/Sample/Area 1/FOVIMAGE")
+    assert [axis[:5] for axis in axes_of(image)] == [("y", 5, 0.25, 0.0, "um"), ("x", 6, 0.5, 0.0, "um")]
+    whole = read_both(tmp_path / "a.edaxh5", "Project/Sample/Area 1/Live Map 1/SPC")
+    np.testing.assert_array_equal(whole.data, counts.sum((0, 1)))
+
+
+# Nion
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_nion_swift_says_in_json_what_its_axes_are(below, cube, tmp_path, read_both):
+    calibrations = [{"offset": axis[3], "scale": axis[2], "units": axis[4]} for axis in MEANT]
+    said = {"dimensional_calibrations": calibrations, "collection_dimension_count": 2, "datum_dimension_count": 1}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = cube
+        written = {"title": "map", "data_sources": [said]} if below else {"title": "map", **said}
+        file["data"].attrs["properties"] = json.dumps(written)
+    found = read_both(tmp_path / "a.h5", "map")
+    assert found.flagged
+    assert [axis[1:] for axis in axes_of(found)] == [axis[1:] for axis in MEANT]
+
+
 # Delmic
 
 

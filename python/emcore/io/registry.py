@@ -194,6 +194,7 @@ FORMATS: dict[str, _Format] = {
     ".de5": _HDF5,
     ".edaxh5": replace(_HDF5, contents=(SCAN,)),
     ".oh5": replace(_HDF5, contents=(SCAN,)),
+    ".h5oina": replace(_HDF5, contents=(SCAN,)),
     ".mrcs": _MRC,
     ".mrcz": _MRC,
     ".map": _MRC,

@@ -7,7 +7,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.io.errors import BadFile
-from emcore.io.formats.hdf5 import dectris, delmic, ebsd, emd, hyperspy, nexus, plain, usid, velox
+from emcore.io.formats.hdf5 import apex, dectris, delmic, ebsd, emd, hyperspy, nexus, nion, plain, usid, velox
 from emcore.io.formats.hdf5.arrays import Access, axis_of_values, contents, is_numeric, texts
 from emcore.io.formats.hdf5.plain import units_of
 from emcore.io.optional import zarr_module
@@ -63,7 +63,7 @@ def _read(file: Any, path: Path, access: Access) -> list[Signal]:
     if delmic.acquisitions(file):
         return delmic.read_delmic(file, path, access)
     found = contents(file, path)
-    for read in (usid.read_usid, emd.read_emd, ebsd.read_ebsd, nexus.read_nexus):
+    for read in (usid.read_usid, emd.read_emd, ebsd.read_ebsd, apex.read_apex, nion.read_nion, nexus.read_nexus):
         signals = read(found, access)
         if signals:
             return signals

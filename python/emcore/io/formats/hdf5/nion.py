@@ -1,0 +1,43 @@
+"""Nion Swift: a data set whose attribute says in JSON how its axes are calibrated and which are of one measurement."""
+
+import json
+from typing import Any
+
+from emcore.core.signals import Axis, Signal
+from emcore.io.formats.hdf5.arrays import Access, Contents, is_numeric, number, text
+
+_CALIBRATIONS = "dimensional_calibrations"
+
+
+def read_nion(found: Contents, access: Access) -> list[Signal]:
+    """Every data item of Nion Swift in a file."""
+    signals = []
+    for path, array in found.arrays.items():
+        said = _said(array) if is_numeric(array) and "properties" in array.attrs else {}
+        listed, shape = said.get(_CALIBRATIONS), array.shape
+        inside = said.get("datum_dimension_count", min(len(shape), 2))
+        if isinstance(listed, list) and len(listed) == len(shape) and isinstance(inside, int):
+            outer = len(shape) - inside
+            axes = [_axis(each, size, i < outer) for i, (each, size) in enumerate(zip(listed, shape, strict=True))]
+            flagged = "datum_dimension_count" in said
+            signals.append(access.signal(array, axes, text(said.get("title")) or path, flagged))
+    return signals
+
+
+def _said(array: Any) -> dict[str, Any]:
+    """What the attribute says, also where what is of the array stands one level below."""
+    try:
+        said = json.loads(text(array.attrs["properties"]))
+    except ValueError:
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    sources = said.get("data_sources")
+    below = sources[0] if isinstance(sources, list) and sources and isinstance(sources[0], dict) else {}
+    return said | below
+
+
+def _axis(said: Any, size: int, navigation: bool) -> Axis:
+    known = said if isinstance(said, dict) else {}
+    scale, offset = number(known.get("scale"), 1.0), number(known.get("offset"), 0.0)
+    return Axis("", size, scale, offset, text(known.get("units")) or "px", navigation)
