@@ -35,6 +35,7 @@ def test_mrc_is_read_in_either_byte_order_with_its_pixel_size(order, mode, lazy,
     (tmp_path / "a.mrc").write_bytes(mrc(values, mode, order, extended=256))
     found = emcore.read(tmp_path / "a.mrc", lazy=lazy)
     np.testing.assert_array_equal(np.asarray(found.data), values)
+    assert isinstance(found.data, np.memmap) == (lazy and order == "<")
     assert [(a.name, a.size, a.navigation) for a in found.axes] == [("z", 3, True), ("y", 6, False), ("x", 7, False)]
     assert [(a.scale, a.units) for a in found.axes[1:]] == [(0.5, "nm")] * 2
 
@@ -111,6 +112,30 @@ def test_patterns_of_an_empad_are_known_by_their_size_which_is_said(count, shape
         np.testing.assert_array_equal(found.data.reshape(count, 128, 128), values[:, :128])
         assert found.shape == (*shape, 128, 128)
         assert "scan.xml is missing: taken for EMPAD patterns" in found.notes[0]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["scan.xml", "scan.raw"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_empad_is_read_by_either_of_its_files(name, lazy, tmp_path):
+    values = RNG.random((6, 130, 128)).astype("<f4")
+    values.tofile(tmp_path / "scan.raw")
+    scale = "<iom_measurements><calibrated_pixelsize>1e-2</calibrated_pixelsize></iom_measurements>"
+    grid = "<pix_x>3</pix_x><pix_y>2</pix_y>"
+    (tmp_path / "scan.xml").write_text(f'<root><raw_file filename="scan.raw"/>{grid}{scale}</root>')
+    found = emcore.read(tmp_path / name, lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(found.data), values[:, :128].reshape(2, 3, 128, 128))
+    assert [axis.navigation for axis in found.axes] == [True, True, False, False]
+    assert found.axes[-1].units == "1/nm"
+
+
+def test_an_empad_whose_patterns_are_missing_names_them(tmp_path):
+    (tmp_path / "scan.xml").write_text('<root><raw_file filename="scan.raw"/><pix_x>3</pix_x><pix_y>2</pix_y></root>')
+    with pytest.raises(FileNotFoundError, match=r"scan\.raw is missing, which holds part of it"):
+        emcore.read(tmp_path / "scan.xml")
+    (tmp_path / "notes.xml").write_text("<notes/>")
+    with pytest.raises(ValueError, match=r"notes\.xml is an \.xml of another kind"):
+        emcore.read(tmp_path / "notes.xml")
 
 
 def signal(data: np.ndarray, *axes: tuple[str, float, float, str, bool]) -> dict:

@@ -168,9 +168,37 @@ def test_text_with_the_name_of_an_image_is_an_error(tmp_path):
 
 
 def test_a_picture_format_that_is_not_read_is_named(tmp_path):
-    (tmp_path / "a.tif").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
-    with pytest.raises(ValueError, match=r"holds PNG data, not TIFF: save the picture as TIFF; emcore reads .tif"):
+    (tmp_path / "a.tif").write_bytes(b"GIF89a" + bytes(30))
+    with pytest.raises(ValueError, match=r"holds GIF data, not TIFF: save the picture as TIFF; emcore reads .tif"):
         read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("depth", ["u1", "u2"])
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3), (20, 30, 4)])
+def test_a_png_is_read_without_its_transparency(depth, shape, tmp_path):
+    imagecodecs = pytest.importorskip("imagecodecs", reason="needs the extra io")
+    values = np.random.default_rng(0).integers(0, 200, shape).astype(depth)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(values))
+    for name in ("a.png", "a.tif"):
+        found = read((tmp_path / "a.png").rename(tmp_path / name))
+        np.testing.assert_array_equal(found.data, values[..., :3] if len(shape) == 3 else values)
+        assert [axis.name for axis in found.axes] == ["y", "x", "colour"][: len(shape)]
+        (tmp_path / name).rename(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as PNG: truncated or damaged"):
+        read(tmp_path / "a.png")
+
+
+def test_a_jpeg_is_read_with_a_warning_of_what_it_lost(tmp_path):
+    imagecodecs = pytest.importorskip("imagecodecs", reason="needs the extra io")
+    values = np.full((24, 32), 90, dtype=np.uint8)
+    (tmp_path / "a.jpg").write_bytes(imagecodecs.jpeg_encode(values))
+    found = read(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(found.data, values)
+    assert "blocks of 8 px" in found.notes[0]
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"a\.jpg cannot be read as JPEG: truncated"):
+        read(tmp_path / "a.jpg")
 
 
 def test_missing_empty_folder_and_unknown_ending_are_clear_errors(tmp_path):

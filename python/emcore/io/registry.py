@@ -100,13 +100,13 @@ def _identify(path: Path) -> tuple[_Format, tuple[str, ...]]:
     if path.stat().st_size == 0:
         raise BadFile(f"{path} is empty (0 bytes)")
     kind, named = kind_of(path), FORMATS.get(suffix)
-    unsigned = named is not None and named.kind == "" and kind in ("", "DigitalMicrograph")  # whose sign is a number
+    unsigned = named is not None and named.kind == "" and kind in _WEAK
     if named and (unsigned or named.kind == kind or (kind == "zip" and named.kind in _ZIPPED)):
         return named, ()
     held = next((form for form in FORMATS.values() if kind and form.kind == kind), None)
     if held is None and kind:
         which = f"not {named.name}" if named else "which are not read"
-        advice = "save the picture as TIFF; " if kind in _PICTURES else ""
+        advice = _ADVICE.get(kind, "")
         raise BadFile(f"{path} holds {kind} data, {which}: {advice}emcore reads {_endings()}")
     if held is None and named:
         raise BadFile(f"{path} is not {named.name}: damaged or mislabelled")
@@ -154,7 +154,8 @@ IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
 """What may be in a file: an image, a scan of diffraction patterns, one of spectra, or curves."""
 
 _ALL_SCANS = (SCAN, SPECTRA, CURVES)
-_PICTURES = ("PNG", "JPEG", "GIF")
+_WEAK = ("", "DigitalMicrograph", "gzip")  # signs that the content of another format may have, too
+_ADVICE = {"GIF": "save the picture as TIFF; ", "gzip": "unpack it first; ", "zip": "unpack it first; "}
 _ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz", "OME-Zarr")
 _HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True)
 _TIFF = _Format("TIFF", "TIFF", _decoder("tiff", "read_tiff"), (IMAGE,))
@@ -162,7 +163,7 @@ _DM = _Format(
     "DigitalMicrograph", "DigitalMicrograph", _decoder("digitalmicrograph", "read_dm"), (IMAGE, SCAN, SPECTRA)
 )
 _HDF5 = _Format("HDF5", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True, arrays=True)
-_MRC = _Format("MRC", "MRC", _decoder("microscopes", "read_mrc"), (IMAGE, SCAN))
+_MRC = _Format("MRC", "MRC", _decoder("microscopes", "read_mrc"), (IMAGE, SCAN), mapped=True)
 _RIPPLE = _Format("Ripple", "", _decoder("microscopes", "read_ripple"), (SCAN, SPECTRA))
 _UP = _Format("EDAX .up1 or .up2", "", _decoder("edax_patterns", "read_up"), (SCAN,), mapped=True)
 _SPD = _Format("EDAX .spd", "EDAX .spd", _decoder("microscopes", "read_edax"), (SPECTRA,), by_ending=True)
@@ -170,6 +171,7 @@ _JEOL = _Format("JEOL .pts or .asw", "", _decoder("microscopes", "read_jeol"), (
 _SURF = _Format("Digital Surf", "Digital Surf", _rosetta("digitalsurf", eager=True), (IMAGE, SPECTRA))
 _MSA = _Format("EMSA/MAS .msa", "EMSA/MAS .msa", _rosetta("msa", eager=True))
 _OME = _Format("OME-Zarr", "OME-Zarr", _decoder("ome_zarr", "read_ome_zarr"), (IMAGE,))
+_JPEG = _Format("JPEG", "JPEG", _decoder("pictures", "read_picture"), (IMAGE,))
 _ZSPY = _Format("HyperSpy (Zarr)", "HyperSpy (Zarr)", _decoder("hdf5_zarr", "read_zarr"), _ALL_SCANS, stored=True)
 
 FORMATS: dict[str, _Format] = {
@@ -231,6 +233,9 @@ FORMATS: dict[str, _Format] = {
     ".emsa": _MSA,
     ".zspy": _ZSPY,
     ".ozx": _OME,
+    ".png": _Format("PNG", "PNG", _decoder("pictures", "read_picture"), (IMAGE,)),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
 }
 
 FOLDERS: dict[str, _Format] = {

@@ -36,12 +36,12 @@ def read_mrc(path: Path, lazy: bool) -> list[Signal]:
     needed, there = 1024 + extended + nx * ny * nz * size, path.stat().st_size
     if min(nx, ny, nz) < 1 or extended < 0 or there < needed:
         raise BadFile(f"{path} cannot be read as MRC: truncated or damaged ({there} bytes, its header says {needed})")
-    signals = [from_rosetta(item) for item in rosetta("mrc", path, lazy, endianness=order)]
-    if order == "<":
-        return signals
+    (signal,) = (from_rosetta(item) for item in rosetta("mrc", path, True, endianness=order))
+    if math.prod(signal.shape) != nx * ny * nz:  # a scan whose positions are told beside it
+        return [signal] if lazy else [replace(signal, data=np.asarray(signal.data))]
     # RosettaSciIO reads the header in that order, the values not.
-    values = np.memmap(path, f">{_MRC_TYPES[mode]}", "r", 1024 + extended).reshape(-1)[: nx * ny * nz]
-    return [replace(s, data=values.reshape(s.shape).astype(_MRC_TYPES[mode])) for s in signals]
+    values = np.memmap(path, f"{order}{_MRC_TYPES[mode]}", "r", 1024 + extended, signal.shape)
+    return [replace(signal, data=values if lazy and order == "<" else np.array(values, dtype=_MRC_TYPES[mode]))]
 
 
 def read_ripple(path: Path, lazy: bool) -> list[Signal]:

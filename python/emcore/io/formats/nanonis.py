@@ -104,6 +104,7 @@ def read_3ds(path: Path, lazy: bool) -> list[Signal]:
     grid = values.reshape(ny, nx, length)
     fixed = {name: grid[..., i] for i, name in enumerate(names[:parameters]) if name}
     scan, (sweep, said) = _grid_axes(header, nx, ny), _sweep(header, fixed, points)
+    (sweep,) = tidy_axes((sweep,))
     curves = grid[..., parameters:].reshape(ny, nx, len(channels), points)
     signals = []
     for i, channel in enumerate(channels):
