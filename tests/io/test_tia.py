@@ -138,6 +138,16 @@ def test_a_map_follows_the_positions_in_its_tags(patterns, order, tmp_path):
     assert len({axis.name for axis in signal.axes}) == len(signal.axes)
 
 
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 10.0])
+def test_the_fastest_axis_is_told_by_positions_whatever_the_steps(ratio, tmp_path):
+    ny, nx = 3, 4
+    places = grid(ny, nx).reshape(ny, nx, 2) * [1.0, ratio]
+    spectra = np.arange(60, dtype=np.uint16).reshape(12, 5)
+    for dims in ([(4, 2e-9, METRES), (3, 2e-9, METRES)], [(3, 2e-9, METRES), (4, 2e-9, METRES)]):
+        signal = read(write_ser(tmp_path / "a.ser", spectra, dims, 10.0, positions=places.reshape(-1, 2)))
+        assert [(axis.name, axis.size) for axis in signal.axes[:2]] == [("y", 3), ("x", 4)]
+
+
 def test_only_elements_that_were_recorded_are_read(tmp_path):
     series = np.arange(36, dtype=np.float32).reshape(3, 3, 4)
     signal = read(write_ser(tmp_path / "a.ser", series, [(7, 1.0, NUMBER)], total=7))

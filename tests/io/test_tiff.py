@@ -123,6 +123,7 @@ LENGTH = (
         ([(50431, b'<Meta PixelSizeX="2.5E-9"/>')], None, 2.5, 2.5),
         ([], json.dumps(FIBSEM), 3.0, 2.0),
         ([], json.dumps({"image": FIBSEM["image"]}), 10.0, 10.0),
+        ([], json.dumps({"hfw": 8e-7, "resolution": "80x60", "pixel_size": {"x": 0.0, "y": 0.0}}), 10.0, 10.0),
         ([], AMT, 40.0, 20.0),
         ([], "JEM-1400 XpixCal=50.0YpixCal=25.0Unit=um ", 40.0, 20.0),
         ([], LENGTH, 0.125, 0.125),

@@ -238,9 +238,10 @@ def _fastest(sides: list[_Dimension], positions: NDArray[np.float64] | None) -> 
     """The dimension along which elements follow each other, which is the first unless positions tell otherwise."""
     if positions is None or len(positions) < 2:
         return sides[0], "x"
-    steps = np.abs(np.diff(positions, axis=0))
-    along = int(steps[0].argmax())
-    turns = np.flatnonzero(steps[:, 1 - along] > 0.5 * steps[0, along])
+    steps = np.diff(positions, axis=0)
+    along = int(np.abs(steps[0]).argmax())
+    # Where the next line begins, the step is another one.
+    turns = np.flatnonzero(np.abs(steps[:, along] - steps[0, along]) > 0.5 * abs(steps[0, along]))
     line = int(turns[0]) + 1 if turns.size else len(positions)
     fast = next((side for side in sides if side.size == line), sides[0])
     return fast, "xy"[along]

@@ -145,11 +145,12 @@ def _tescan(page: Any, path: Path, key: str) -> float:
 def openfibsem(page: Any, path: Path) -> Steps:
     """OpenFIBSEM: JSON in the description, with pixel size or width of field in metres."""
     metadata = described(page)
-    size, image = metadata.get("pixel_size"), metadata.get("image")
+    size, image = metadata.get("pixel_size"), metadata.get("image", metadata)  # which older versions did not keep apart
     if isinstance(size, dict) and size.get("x"):
         return _metres(size["x"], size.get("y") or size["x"])
     if isinstance(image, dict) and image.get("hfw") and image.get("resolution"):
-        step = float(image["hfw"]) / float(image["resolution"][0])
+        across = re.findall(r"\d+", str(image["resolution"]))[0]  # [1536, 1024], or "1536x1024"
+        step = float(image["hfw"]) / float(across)
         return _metres(step, step)
     return {}
 
