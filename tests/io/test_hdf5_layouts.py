@@ -160,7 +160,7 @@ def test_ragged_signals_are_named(stored, tmp_path):
     with h5py.File(tmp_path / "a.hspy", "w") as file:
         group = file.create_group("Experiments/peaks")
         group.create_dataset("data", shape=(4,), dtype=h5py.vlen_dtype("f8"))
-    with pytest.raises(BadFile, match="peaks are ragged"):
+    with pytest.raises(BadFile, match="what is in it is ragged"):
         read_hdf5(tmp_path / "a.hspy", stored, stored)
 
 
@@ -336,6 +336,22 @@ def test_other_records_are_named_and_do_not_hide_what_can_be_read(tmp_path):
     with h5py.File(tmp_path / "a.h5", "a") as file:
         file["picture"] = np.zeros((6, 7))
     assert [each.title for each in read_hdf5(tmp_path / "a.h5", False)] == ["picture"]
+
+
+def test_what_is_missing_is_said_and_not_made_up_for_by_something_smaller(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["picture"] = np.zeros((6, 7))
+        file["frames"] = h5py.ExternalLink("frames.h5", "data")
+        file.create_dataset("small", data=np.zeros((2, 3)), compression="gzip")
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: False)
+    (found,) = read_hdf5(tmp_path / "a.h5", False)
+    assert found.title == "picture"
+    assert found.notes[0] == "frames is in frames.h5, which must lie beside it; it was left out"
+    assert "/small is compressed with deflate" in found.notes[1]
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file.create_dataset("large", data=np.zeros((20, 30)), compression="gzip")
+    with pytest.raises(ImportError, match=r"/large is compressed .*pip install emcore\[hdf5plugin\]"):
+        read_hdf5(tmp_path / "a.h5", False)
 
 
 def test_an_array_that_two_names_have_is_read_once_and_groups_may_contain_themselves(tmp_path):

@@ -11,7 +11,7 @@ import zarr
 
 import emcore
 from emcore import NMF
-from emcore.io.formats.hdf5_zarr import read_zarr
+from emcore.io.formats.hdf5_zarr import read_hdf5, read_zarr
 from emcore.outofcore.open import as_source
 
 
@@ -133,6 +133,33 @@ def test_hyperspy_files_keep_their_calibration_and_are_not_loaded(cube, tmp_path
     assert isinstance(found.data, da.Array)
     assert (found.axes[-1].scale, found.axes[-1].units) == (10, "eV")
     assert as_source(found).shape == (120, 60)
+
+
+@pytest.mark.parametrize("kind", ["colour", "functional", "marked", "big endian", "complex"])
+def test_what_hyperspy_saves_comes_back_as_it_was(kind, cube, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hs = pytest.importorskip("hyperspy.api")
+        if kind == "colour":
+            signal = hs.signals.Signal1D(cube[:, :, :3].astype("u1"))
+            signal.change_dtype("rgb8")
+        elif kind == "functional":
+            inner = {"scale": 2.0, "offset": 3.0, "size": 60}
+            energy = {"expression": "a / (x + 1) + b", "a": 100.0, "b": 2.0, "x": inner, "name": "E", "navigate": False}
+            places = [{"size": size, "name": name, "navigate": True} for name, size in (("y", 12), ("x", 10))]
+            signal = hs.signals.Signal1D(cube, axes=[*places, energy])
+        else:
+            signal = hs.signals.Signal2D(cube.astype({"big endian": ">f4", "complex": "c8"}.get(kind, "u2")))
+        if kind == "marked":
+            signal.add_marker(hs.plot.markers.Points(offsets=np.ones((2, 2))), permanent=True)
+            signal.metadata.set_item("Sample.elements", ["Fe", "Pt"])
+        signal.save(tmp_path / "a.hspy")
+    expected = emcore.io.read.as_signal(signal)
+    for lazy in (False, True):
+        (found,) = read_hdf5(tmp_path / "a.hspy", lazy)
+        assert found.axes == expected.axes
+        assert found.flagged
+        np.testing.assert_array_equal(np.asarray(found.data), expected.data)
 
 
 def test_folders_that_are_no_stores_are_named(tmp_path):

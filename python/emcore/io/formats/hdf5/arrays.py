@@ -1,6 +1,7 @@
 """Arrays in HDF5 files and Zarr stores: which there are, and how they are read, mapped, or left where they are."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,30 @@ def _visit(group: Any, prefix: str, found: Contents, seen: set[Any]) -> None:
         else:
             found.groups[prefix + name] = item
             _visit(item, f"{prefix}{name}/", found, seen)
+
+
+def each_signal(arrays: dict[str, Any], read: Callable[[str, Any], Signal], broken: Sequence[str] = ()) -> list[Signal]:
+    """
+    A signal of each array; what is missing, links or the means to read one, is said with all of them.
+
+    It is an error if nothing can be read, or only what is smaller than an array that cannot.
+    """
+    signals: list[Signal] = []
+    refused: dict[int, Exception] = {}
+    for name, array in arrays.items():
+        try:
+            signals.append(read(name, array))
+        except (ImportError, BadFile) as error:
+            refused[math.prod(array.shape)] = error
+    if refused and max(refused) >= max((math.prod(signal.shape) for signal in signals), default=0):
+        raise refused[max(refused)]
+    said = [f"{each}; it was left out" for each in (*broken, *map(str, refused.values()))]
+    more = [f"and {len(said) - _SAID} others are missing"] if len(said) > _SAID else []
+    return [replace(signal, notes=(*signal.notes, *said[:_SAID], *more)) for signal in signals]
+
+
+# So much of what is missing is said one by one.
+_SAID = 3
 
 
 def mapped(data: Any) -> Any:

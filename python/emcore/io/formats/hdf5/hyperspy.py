@@ -59,7 +59,7 @@ def read_hyperspy(root: Any, path: Any, access: Access) -> list[Signal]:
     if newer and not signals:
         raise BadFile(f"{path} is {said}, in which no signal is found: save it with HyperSpy as another format")
     if experiments and not signals:
-        raise BadFile(f"{path} holds no regular signal: {', '.join(experiments)} are ragged, or hold no numbers")
+        raise BadFile(f"{path} holds no signal that can be read: what is in it is ragged, or holds no numbers")
     if newer:
         return [replace(signal, notes=(*signal.notes, f"the file was {said}")) for signal in signals]
     return signals

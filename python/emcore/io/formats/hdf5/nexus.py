@@ -7,7 +7,16 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.io.errors import BadFile
-from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, left_out, text, texts
+from emcore.io.formats.hdf5.arrays import (
+    Access,
+    Contents,
+    axis_of_values,
+    each_signal,
+    is_numeric,
+    left_out,
+    text,
+    texts,
+)
 from emcore.io.formats.hdf5.plain import is_scale, plain_signal, units_of
 
 # What is inside one measurement: how many of the last axes, by the attribute `interpretation`.
@@ -26,27 +35,28 @@ def _data_groups(found: Contents) -> list[tuple[str, Any]]:
 
 
 def read_nexus(found: Contents, access: Access) -> list[Signal]:
-    """The signals of every NXdata group; one whose file is missing is named."""
-    signals: list[Signal] = []
+    """The signals of every NXdata group; what is missing is said."""
+    arrays: dict[str, tuple[Any, Any]] = {}
     missing: list[str] = []
-    seen: set[str] = set()
     for place, group in _data_groups(found):
         for name in _signal_names(group):
             try:
                 dataset = group[name]
             except (KeyError, OSError):
                 link = group.get(name, getlink=True)
-                where = f" is in {link.filename}, which must lie beside it" if hasattr(link, "filename") else ""
-                missing.append(f"{place}/{name}{where}")
+                where = (
+                    f"in {link.filename}, which must lie beside it" if hasattr(link, "filename") else "not in the file"
+                )
+                missing.append(f"{place}/{name} is {where}")
                 continue
             if not is_numeric(dataset):
                 missing += [said] if (said := left_out(dataset)) else []
-            elif f"{dataset.file.filename}{dataset.name}" not in seen:
-                seen.add(f"{dataset.file.filename}{dataset.name}")
-                signals.append(_read(group, dataset, f"{place}/{name}", access))
-    if missing and not signals:
-        raise BadFile(f"{found.path} names data that are not in it, or are no numbers: {missing[0]}")
-    return signals
+            elif all(dataset != other for _, other in arrays.values()):
+                arrays[f"{place}/{name}"] = (group, dataset)
+    if missing and not arrays:
+        raise BadFile(f"{found.path} names data that are not there, or are no numbers: {missing[0]}")
+    datasets = {path: dataset for path, (_, dataset) in arrays.items()}
+    return each_signal(datasets, lambda path, dataset: _read(arrays[path][0], dataset, path, access), missing)
 
 
 def _signal_names(group: Any) -> list[str]:

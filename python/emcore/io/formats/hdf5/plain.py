@@ -10,7 +10,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.io.errors import BadFile
-from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, left_out, text
+from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, each_signal, is_numeric, left_out, text
 
 _UNITS = ("units", "unit", "Units", "UNITS", "UNIT", "Unit")
 _NSID_SIGNALS = ("SPECTRAL", "RECIPROCAL")
@@ -26,7 +26,7 @@ def read_plain(found: Contents, access: Access) -> list[Signal]:
     others = [said for item in found.arrays.values() if (said := left_out(item))]
     if others and not arrays:
         raise BadFile(f"{found.path} holds no array of numbers: {'; '.join(others[:3])}")
-    return [plain_signal(item, name, access) for name, item in arrays.items()]
+    return each_signal(arrays, lambda name, item: plain_signal(item, name, access), found.broken)
 
 
 def is_scale(dataset: Any) -> bool:
