@@ -17,7 +17,7 @@ def test_a_file_is_whole_with_the_chunks_that_are_used(name, tmp_path, data_fold
     """The last chunk that is used is read to its last byte, so that one byte less is refused before it is decoded."""
     data = (data_folder / name).read_bytes()
     with (data_folder / name).open("rb") as file:
-        needed = max(_ends(file))
+        needed = max(_ends(file, len(data)))
     assert needed <= len(data)
     (tmp_path / "a.bcf").write_bytes(data[:needed])
     whole, cut = read_all(data_folder / name), read_all(tmp_path / "a.bcf")
@@ -33,7 +33,7 @@ def test_every_chunk_of_a_scattered_file_is_looked_for(tmp_path, data_folder):
     """Chunks need not lie in order: one that lies at the end of the container is missed although it is not the last."""
     path = data_folder / "rock.bcf"
     with path.open("rb") as file:
-        ends = list(_ends(file))
+        ends = list(_ends(file, path.stat().st_size))
     sizes = path.stat().st_size
     assert len(ends) > 300
     assert max(ends) <= sizes
@@ -48,3 +48,11 @@ def test_pixels_as_a_unit_are_no_calibration(data_folder):
     picture, spectra = read_all(data_folder / "cases/hitachi.bcf")
     assert [(axis.scale, axis.units) for axis in (*picture.axes, *spectra.axes[:2])] == [(1.0, "px")] * 4
     assert (spectra.axes[2].scale, spectra.axes[2].units) == (pytest.approx(0.01), "keV")
+
+
+def test_pixels_of_a_spectrum_image_need_not_be_square(data_folder):
+    picture, spectra = read_all(data_folder / "cases/eds_stopped.bcf")
+    for signal in (picture, spectra):
+        found = {axis.name: (axis.scale, axis.units) for axis in signal.axes}
+        assert found["y"] == (pytest.approx(0.4168974972), "um")
+        assert found["x"] == (pytest.approx(0.4145152257), "um")

@@ -185,6 +185,7 @@ JEOL_SEM = "$CM_FORMAT JEOL\n$CM_FULL_SIZE {size}\n$CM_MAG 5000\n$$SM_MICRON_BAR
         ("a.txt", HITACHI.format(size="160x120") + "Comment=µ", "latin-1", 49.6),  # saved with half of its pixels
         ("a.txt", JEOL_SEM.format(size="80 60"), "utf-8", 31.25),
         ("a.txt", JEOL_SEM.format(size="160 120"), "utf-8", 62.5),
+        ("a.txt", JEOL_SEM.format(size="160 112"), "utf-8", 62.5),  # with a bar below
         ("a.hdr", "[MAIN]\nPixelSizeX=1.5e-9\nPixelSizeY=1.5e-9\n", "utf-8", 1.5),
         ("a-tif.hdr", "[MAIN]\nPixelSizeX=1.5e-9\nPixelSizeY=1.5e-9\n", "utf-8", 1.5),
         ("a.txt", "A diary: PixelSize=3, and other things.\n", "utf-8", None),

@@ -7,6 +7,7 @@ programs leave them out.
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,34 +29,46 @@ def read_bcf(path: Path, lazy: bool) -> list[Signal]:
     ValueError
         If chunks that are used are missing.
     """
+    there = path.stat().st_size
     with path.open("rb") as file:
         try:
-            needed = max(_ends(file), default=0)
+            needed = max(_ends(file, there), default=0)
         except struct.error as error:
             raise _cut(path, "its table of files is incomplete") from error
-    there = path.stat().st_size
     if needed > there:
         raise _cut(path, f"its files need {needed} bytes, it has {there}")
-    return [from_rosetta(item) for item in rosetta("bruker", path, lazy)]
+    return [_across(from_rosetta(item), item) for item in rosetta("bruker", path, lazy)]
+
+
+def _across(signal: Signal, item: dict[str, Any]) -> Signal:
+    """With the width of a pixel along x: RosettaSciIO gives x of a spectrum image the step of y."""
+    width = item.get("original_metadata", {}).get("Microscope", {}).get("DX")
+    if not isinstance(width, int | float) or not width > 0:
+        return signal
+    axes = (replace(a, scale=float(width)) if a.name == "x" and a.units == "um" else a for a in signal.axes)
+    return replace(signal, axes=tuple(axes))
 
 
 def _cut(path: Path, why: str) -> BadFile:
     return BadFile(f"{path} cannot be read as Bruker .bcf: truncated ({why})")
 
 
-def _ends(file: BinaryIO) -> Iterator[int]:
-    """Where each chunk ends that a file in the container uses, in bytes from the beginning."""
+def _ends(file: BinaryIO, there: int) -> Iterator[int]:
+    """Where each chunk ends that a file in the container uses, in bytes from the beginning; it has `there` bytes."""
     (chunk,) = _unpacked(file, 0x128, "<I")
     tree, entries = _unpacked(file, 0x140, "<II")
     usable = chunk - _HEAD
-    if usable < _ENTRY:
-        raise struct.error("no chunk holds an entry")
+    if usable < _ENTRY or entries * _ENTRY > there:
+        raise struct.error("no chunk holds an entry, or none all of them")
     places = _chain(file, chunk, tree, ceil(entries / (usable // _ENTRY)))
     for i in range(entries):
         at = places[i // (usable // _ENTRY)] + i % (usable // _ENTRY) * _ENTRY
         (table, size), (folder,) = _unpacked(file, at, "<iQ"), _unpacked(file, at + 220, "<?")
         if folder or not size:
             continue
+        if size > there:
+            yield size
+            return
         count = ceil(size / usable)
         for k, start in enumerate(_chain(file, chunk, table, ceil(count / (usable // 4)))):
             numbers = min(count - k * (usable // 4), usable // 4)
@@ -75,5 +88,5 @@ def _chain(file: BinaryIO, chunk: int, number: int, count: int) -> list[int]:
 
 
 def _unpacked(file: BinaryIO, at: int, form: str) -> tuple[Any, ...]:
-    file.seek(max(at, 0))
+    file.seek(min(max(at, 0), 1 << 62))
     return struct.unpack(form, file.read(struct.calcsize(form)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emcore.core.signals import Axis, Signal, tidy_axes
+from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import quiet
 from emcore.io.formats.tiff_makers import NOT_UNDERSTOOD, Steps, bar_height
 from emcore.io.formats.tiff_scales import steps
@@ -47,6 +48,8 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
         for number, series in enumerate(tiff.series):
             data = _memory_map(tifffile, path, number) if lazy else None
             data = _decode(path, series) if data is None else data
+            if data.ndim != len(series.axes):
+                raise BadFile(f"{path} cannot be read as TIFF: damaged, its pages do not have the shape that it says")
             scales, notes = steps(tiff, number, path)
             axes = [_axis(letter, size, scales) for letter, size in zip(series.axes, data.shape, strict=True)]
             metadata = _information_bar(series.keyframe, path)

@@ -9,6 +9,7 @@ of another size, they are converted.
 import json
 import math
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from emcore.core.units import tidy_units
 # Axis letter -> (step, units); "*" is an axis that is neither x nor y.
 Steps = dict[str, tuple[float, str]]
 # What may be wrong in metadata that nobody checked when it was written.
-NOT_UNDERSTOOD = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
+NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, struct.error)
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 
 
@@ -249,7 +250,7 @@ def _reduction(page: Any, scan: re.Match[str] | None) -> float:
         return 1.0
     width, height = int(page.imagewidth), int(page.imagelength)
     across, down = int(scan[1]) / width, int(scan[2]) / height
-    if abs(across / down - 1) > 0.02:
+    if not 0.98 < across / down < 1.15:  # below the scan there may be an information bar
         raise ValueError(f"it is that of {scan[1]} x {scan[2]} pixels, of which these {width} x {height} are a part")
     return across
 
