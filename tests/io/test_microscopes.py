@@ -36,8 +36,17 @@ def test_mrc_is_read_in_either_byte_order_with_its_pixel_size(order, mode, lazy,
     found = emcore.read(tmp_path / "a.mrc", lazy=lazy)
     np.testing.assert_array_equal(np.asarray(found.data), values)
     assert isinstance(found.data, np.memmap) == (lazy and order == "<")
-    assert [(a.name, a.size, a.navigation) for a in found.axes] == [("z", 3, True), ("y", 6, False), ("x", 7, False)]
+    assert found.axes[0] == Axis("frame", 3, navigation=True)
+    assert [(a.name, a.size, a.navigation) for a in found.axes[1:]] == [("y", 6, False), ("x", 7, False)]
     assert [(a.scale, a.units) for a in found.axes[1:]] == [(0.5, "nm")] * 2
+
+
+def test_the_third_axis_of_a_volume_is_a_length(tmp_path):
+    raw = bytearray(mrc(RNG.random((3, 6, 7)), 2))
+    struct.pack_into("<i", raw, 88, 1)
+    (tmp_path / "a.mrc").write_bytes(raw)
+    z = emcore.read(tmp_path / "a.mrc").axes[0]
+    assert (z.name, z.scale, z.units) == ("z", 0.5, "nm")
 
 
 def test_one_picture_of_mrc_is_an_image_whatever_its_ending_and_age(tmp_path):

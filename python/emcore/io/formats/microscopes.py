@@ -37,11 +37,18 @@ def read_mrc(path: Path, lazy: bool) -> list[Signal]:
     if min(nx, ny, nz) < 1 or extended < 0 or there < needed:
         raise BadFile(f"{path} cannot be read as MRC: truncated or damaged ({there} bytes, its header says {needed})")
     (signal,) = (from_rosetta(item) for item in rosetta("mrc", path, True, endianness=order))
+    (group,) = struct.unpack_from(f"{order}i", head, 88)  # the space group of a volume; a stack of pictures has none
+    axes = tuple(_depth(axis, volume=group > 0) if axis.name == "z" else axis for axis in signal.axes)
+    signal = replace(signal, axes=axes)
     if math.prod(signal.shape) != nx * ny * nz:  # a scan whose positions are told beside it
         return [signal] if lazy else [replace(signal, data=np.asarray(signal.data))]
     # RosettaSciIO reads the header in that order, the values not.
     values = np.memmap(path, f"{order}{_MRC_TYPES[mode]}", "r", 1024 + extended, signal.shape)
     return [replace(signal, data=values if lazy and order == "<" else np.array(values, dtype=_MRC_TYPES[mode]))]
+
+
+def _depth(axis: Axis, volume: bool) -> Axis:
+    return replace(axis, units="nm") if volume else Axis("frame", axis.size, navigation=True)
 
 
 def read_ripple(path: Path, lazy: bool) -> list[Signal]:
