@@ -29,6 +29,23 @@ def raised(action) -> Exception:
     return caught.value
 
 
+def test_what_hdf5_itself_cannot_follow_is_damage_and_what_is_not_there_is_our_fault(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = np.zeros(10)
+    with h5py.File(tmp_path / "a.h5") as file:
+        missing = raised(lambda: file["b"])
+    assert isinstance(explained(missing, "a.h5"), UnexpectedError)
+    raw = (tmp_path / "a.h5").read_bytes()
+    for place in range(600, len(raw), 8):  # the tree of its members, somewhere
+        (tmp_path / "b.h5").write_bytes(raw[:place] + bytes(8 * [255]) + raw[place + 8 :])
+        try:
+            with h5py.File(tmp_path / "b.h5") as file:
+                file["a"][...]
+        except Exception as error:
+            if "doesn't exist" not in str(error):
+                assert "truncated or damaged" in str(explained(error, "b.h5")), error  # noqa: PT017
+
+
 @pytest.mark.parametrize(
     "action",
     [

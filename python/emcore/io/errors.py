@@ -29,7 +29,7 @@ EXTRAS = {
 _NAMES = {"rsciio": "RosettaSciIO", "dask": "Dask", "zarr": "Zarr", "hyperspy": "HyperSpy", "skimage": "scikit-image"}
 _DAMAGE = {
     "builtins.EOFError",
-    "builtins.UnicodeDecodeError",
+    "builtins.UnicodeError",
     "struct.error",
     "zlib.error",
     "zipfile.BadZipFile",
@@ -51,6 +51,7 @@ _SIGNS = re.compile(
     r"|expected \d+ bytes|requested \d+ bytes|header (is|has)|not a (valid|recogni[sz]ed)",
     re.IGNORECASE,
 )
+_LIBRARIES = ("imagecodecs.", "rsciio.exceptions.")  # whose own exceptions are of damage
 _PLUGIN = re.compile(r"required filter|plugin|dlopen|filter .*not (available|registered)", re.IGNORECASE)
 _PARTNER = re.compile(r"external (file|link|raw)", re.IGNORECASE)
 _COMPRESSION = 1100  # how many times as large as a deflated file what is in it can be
@@ -144,17 +145,27 @@ def _in_decoder(error: Exception, what: str, said: str) -> Exception:
     kinds = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__}
     from_library = isinstance(error, OSError | ValueError | RuntimeError)
     if from_library and _PLUGIN.search(said):
-        return ImportError(f"{what}: its compression needs a plugin of HDF5, pip install hdf5plugin ({said})")
+        return ImportError(f"{what}: its compression needs hdf5plugin: pip install emcore[hdf5plugin] ({said})")
     if _PARTNER.search(said):
         return BadFile(f"{what}: a file that holds part of it is missing ({said})")
-    if kinds & _DAMAGE or any(kind.startswith("imagecodecs.") for kind in kinds):
-        return BadFile(f"{what}: truncated or damaged ({said})")
-    if from_library and _SIGNS.search(said):
+    if (
+        kinds & _DAMAGE
+        or any(kind.startswith(_LIBRARIES) for kind in kinds)
+        or (from_library and _SIGNS.search(said))
+        or _in_hdf5(error, said)
+    ):
         return BadFile(f"{what}: truncated or damaged ({said})")
     return UnexpectedError(
         f"{what}: unexpected {type(error).__name__}: {said} ({_where(error)}); "
         "if other programs open it, please report this error of emcore"
     )
+
+
+def _in_hdf5(error: Exception, said: str) -> bool:
+    """Whether HDF5 itself met what it did not expect; of what merely is not there it says so."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = bool(frames) and "h5py" in Path(frames[-1].filename).parts
+    return inside and isinstance(error, KeyError | RuntimeError | ValueError | OSError) and "doesn't exist" not in said
 
 
 def _where(error: Exception) -> str:
