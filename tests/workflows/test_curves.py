@@ -218,7 +218,7 @@ def test_bad_curves_are_told(sample):
         cluster_curves(curves, 2, normalize="maximum")
     with pytest.raises(ValueError, match="did you mean 'auto'"):
         cluster_curves(curves, "automatic")
-    with pytest.raises(ValueError, match=r"curves has shape \(200,\): a signal at every position is needed"):
+    with pytest.raises(ValueError, match=r"curves has shape \(200,\): a spectrum or curve at every position is needed"):
         cluster_curves(curves[0, 0], 2)
     with pytest.raises(TypeError, match="complex"):
         cluster_curves(curves * 1j, 2)
@@ -260,7 +260,7 @@ def test_a_file_without_curves_is_told_and_leaves_nothing(sample, tmp_path, monk
     np.save("one.npy", np.ones((4, 5, 6)))
     assert main(["curves", "line.npy", "one.npy", "--clusters", "2"]) == 1
     said = capsys.readouterr().err
-    assert "line.npy: curves has shape (5,): a signal at every position is needed" in said
+    assert "line.npy: curves has shape (5,): a spectrum or curve at every position is needed" in said
     assert "one.npy: curves are all the same" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["line.npy", "one.npy"]
     for words in (["--clusters", "1"], ["--normalize", "maxx"], ["--clusters", "few"]):

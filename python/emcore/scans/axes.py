@@ -105,7 +105,7 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
     axes = signal.axes
     if len(axes) < 2:
         raise ValueError(
-            f"{name} has shape {signal.shape}: a signal at every position is needed, (y, x, channels) or (n, channels)"
+            f"{name} has shape {signal.shape}: a spectrum or curve at every position is needed, (y, x, channels) or (n, channels)"
         )
     if colour_axis(signal) is not None:
         raise ValueError(f"{name} is a picture in colour, without a spectrum at every position: {listing(signal)}")
@@ -306,7 +306,8 @@ def scan_first(signal: Signal, arrangement: Arrangement, name: str) -> Signal:
 def said(signal: Signal, arrangement: Arrangement) -> tuple[str, ...]:
     """What was decided and why, for the notes of a result; a warning where signal and scan may be exchanged."""
     axes = signal.axes
-    inside = " and ".join(_spoken(axes[i]) for i in arrangement.inside)
+    bare = is_bare(signal)
+    inside = " and ".join(f"axis {i} ({axes[i].size} points)" if bare else _spoken(axes[i]) for i in arrangement.inside)
     scan = " x ".join(str(axes[i].size) for i in arrangement.scan)
     notes: tuple[str, ...] = (f"{_SAID}{inside}, by {arrangement.why}; scan of {scan} positions",)
     sizes = [axes[i].size for i in arrangement.scan]

@@ -202,7 +202,7 @@ def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mas
     if not isinstance(mask, str | None):
         identity["navigation_mask"] = np.asarray(mask.data if hasattr(mask, "axes_manager") else mask)
     energy = signal.axes[-1]
-    identity["energies"] = [energy.offset, energy.scale, energy.units, energy.points]
+    identity["energies"] = [energy.offset, energy.scale, energy.units, *(energy.points or ())]
     return Job(path, rows_outside(signal, slice(None), "spectrum_image", memory).cut(), identity)
 
 
