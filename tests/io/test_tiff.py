@@ -84,6 +84,7 @@ def test_of_the_pixel_sizes_that_zeiss_writes_that_of_the_picture_is_taken(width
             5,
         ),
         ("[Scan]\nPixelWidth=5e-9\nPixelHeight=6e-9\n", 6, 5),
+        ("[Scan]\nHorFieldsize=8e-7\nVerFieldsize=6e-7\n", 10, 10),
         ("[Beam]\nBeam=IBeam\n[IBeam]\nHFW=8e-7\nVFW=3e-7\n[Image]\nResolutionX=80\nResolutionY=60\n", 5, 10),
     ],
 )
@@ -124,6 +125,8 @@ LENGTH = (
         ([], json.dumps(FIBSEM), 3.0, 2.0),
         ([], json.dumps({"image": FIBSEM["image"]}), 10.0, 10.0),
         ([], json.dumps({"hfw": 8e-7, "resolution": "80x60", "pixel_size": {"x": 0.0, "y": 0.0}}), 10.0, 10.0),
+        ([(40000, "[SemImageFile]\r\nPixelSize=24.8\r\n")], None, 24.8, 24.8),
+        ([], "$CM_FORMAT JEOL\n$$SM_MICRON_BAR 160\n$$SM_MICRON_MARKER 100nm\n", 0.625, 0.625),
         ([], AMT, 40.0, 20.0),
         ([], "JEM-1400 XpixCal=50.0YpixCal=25.0Unit=um ", 40.0, 20.0),
         ([], LENGTH, 0.125, 0.125),

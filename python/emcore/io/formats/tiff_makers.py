@@ -45,7 +45,10 @@ def fei(page: Any, path: Path) -> Steps:
         scan = metadata.get(part, {})
         if scan.get("PixelWidth") and scan.get("PixelHeight"):
             return {"X": (float(scan["PixelWidth"]), "m"), "Y": (float(scan["PixelHeight"]), "m")}
-    image = metadata.get("Image", {})
+    scan, image = metadata.get("Scan", {}), metadata.get("Image", {})
+    if scan.get("HorFieldsize"):  # of XL and early Quanta, whose pixels are square
+        step = float(scan["HorFieldsize"]) / page.imagewidth
+        return _metres(step, step)
     for part in (used.get("Beam"), "IRBeam"):
         beam = metadata.get(part, {})
         if beam.get("HFW") and beam.get("VFW") and image.get("ResolutionX") and image.get("ResolutionY"):
@@ -220,8 +223,8 @@ def gatan(page: Any, path: Path) -> Steps:
 
 
 def hitachi(page: Any, path: Path) -> Steps:
-    """Hitachi: PixelSize in nm of a scan of DataSize pixels, in a text file of the same name or in the description."""
-    for text in (page.description, beside(path, path.stem + ".txt")):
+    """Hitachi: PixelSize in nm of a scan of DataSize pixels, in a text file of the same name or in a tag."""
+    for text in (*_texts(page), beside(path, path.stem + ".txt")):
         if not re.search(r"\[[ST]emImageFile\]", text):
             continue
         size = re.search(rf"^\s*PixelSize\s*=\s*{_NUMBER}", text, re.MULTILINE)
@@ -234,7 +237,8 @@ def hitachi(page: Any, path: Path) -> Steps:
 
 def jeol_sem(page: Any, path: Path) -> Steps:
     """JEOL's scanning electron microscopes: a scale bar of so many pixels, in a text file of the same name."""
-    text = beside(path, path.stem + ".txt")
+    texts = (*_texts(page), beside(path, path.stem + ".txt"))
+    text = next((each for each in texts if "$$SM_MICRON_BAR" in each), "")
     bar = re.search(rf"^\$\$SM_MICRON_BAR\s+{_NUMBER}", text, re.MULTILINE)
     marker = re.search(rf"^\$\$SM_MICRON_MARKER\s+{_NUMBER}\s*(\w+)", text, re.MULTILINE)
     if not bar or not marker or float(bar[1]) <= 0:
@@ -276,6 +280,11 @@ def beside(path: Path, name: str) -> str:
         found = other[0]
     with found.open("rb") as file:
         return _decoded(file.read(1 << 20))
+
+
+def _texts(page: Any) -> list[str]:
+    """The texts of all tags, without those of another structure."""
+    return [text for tag in page.tags if tag.count < 1 << 20 and (text := _text_of(page, tag.code))]
 
 
 def _text_of(page: Any, tag: int) -> str:
