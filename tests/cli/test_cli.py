@@ -38,10 +38,11 @@ def quick(monkeypatch, make_analysis):
     calls = []
 
     def analyze_image(image, **options):
-        calls.append((Path(image.source).name, options))
-        if "bad" in image.source:
+        emcore.read(image)  # what is no file is told as it is
+        calls.append((Path(image).name, options))
+        if "bad" in Path(image).name:
             raise ValueError("image is constant")
-        return make_analysis(k=2, name=Path(image.source).name)
+        return make_analysis(k=2, name=Path(image).name)
 
     def write_report(result, path, overwrite):
         with new_file(path, overwrite) as temporary:
@@ -68,13 +69,14 @@ def test_a_file_gives_a_report_and_a_results_file_and_says_what_was_decided(imag
 
 
 def test_options_reach_the_analysis(images, quick):
-    words = "--window 64 --step 7 --components 5 --frame 1,2 --include-info-bar --quiet"
+    words = "--window 64 --step 7 --components 5 --frame 1,2 --dataset stack --include-info-bar --quiet"
     assert main(["image", "a.npy", *words.split()]) == 0
     assert quick[0][1] == {
         "window": 64,
         "step": 7,
         "n_components": 5,
         "rule": None,
+        "dataset": "stack",
         "frame": (1, 2),
         "include_info_bar": True,
     }
@@ -95,7 +97,7 @@ def test_a_bad_file_is_told_at_the_end_and_the_others_are_done(images, quick, ca
 
 def test_an_error_inside_emcore_is_shown_and_does_not_stop_the_others(images, make_analysis, monkeypatch, capsys):
     def analyze_image(image, **options):
-        if "bad" in image.source:
+        if "bad" in Path(image).name:
             raise ZeroDivisionError("a bug")
         return make_analysis()
 

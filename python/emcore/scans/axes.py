@@ -105,7 +105,8 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
     axes = signal.axes
     if len(axes) < 2:
         raise ValueError(
-            f"{name} has shape {signal.shape}: a spectrum or curve at every position is needed, (y, x, channels) or (n, channels)"
+            f"{name} has shape {signal.shape}: a spectrum or curve at every position is needed, (y, x, channels) "
+            "or (n, channels)"
         )
     if colour_axis(signal) is not None:
         raise ValueError(f"{name} is a picture in colour, without a spectrum at every position: {listing(signal)}")
