@@ -222,6 +222,18 @@ def test_times_and_wavelengths_of_delmic_are_two_axes_of_the_signal(tmp_path, re
     np.testing.assert_allclose(found.axes[0].values, 400 + np.arange(7))
 
 
+def test_a_colour_picture_beside_them_is_one(tmp_path, read_both):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        image = write_acquisition(file, 0, np.zeros((3, 1, 1, 5, 6), "u1"), "CTZYX", "Overview")["Image"]
+        image.attrs.update({"CLASS": "IMAGE", "IMAGE_SUBCLASS": np.bytes_("IMAGE_TRUECOLOR")})
+    found = read_both(tmp_path / "a.h5")
+    assert [(axis.name, axis.size, axis.navigation) for axis in found.axes] == [
+        ("colour", 3, False),
+        ("y", 5, False),
+        ("x", 6, False),
+    ]
+
+
 # Dectris
 
 

@@ -12,6 +12,7 @@ import zarr
 import emcore
 from emcore import NMF
 from emcore.io.formats.hdf5_zarr import read_hdf5, read_zarr
+from emcore.io.registry import read_all
 from emcore.outofcore.open import as_source
 
 
@@ -120,6 +121,23 @@ def test_a_hyperspy_store_is_read_whatever_else_is_in_it(cube, tmp_path):
     found = emcore.read(tmp_path / "a.zspy")
     np.testing.assert_array_equal(found.data, cube)
     assert [axis.navigation for axis in found.axes] == [True, True, False]
+
+
+def test_the_same_signal_comes_out_of_hyperspys_hdf5_and_zarr(cube, tmp_path):
+    with h5py.File(tmp_path / "a.hspy", "w") as file:
+        for root in (file, zarr.open_group(tmp_path / "a.zspy", mode="w", zarr_format=2)):
+            root.attrs["file_format"] = "HyperSpy"
+            group = root.create_group("Experiments/__unnamed__")
+            group.create_group("metadata/General").attrs["title"] = "map"
+            for i, (name, size) in enumerate(zip(("y", "x", "Energy"), cube.shape, strict=True)):
+                said = {"name": name, "size": size, "scale": 2.0, "offset": 1.0, "units": "nm" if i < 2 else "eV"}
+                group.create_group(f"axis-{i}").attrs.update(said | {"navigate": i < 2})
+            made = group.create_dataset if root is file else group.create_array
+            made("data", shape=cube.shape, dtype="u2")[...] = cube
+    (packed,), (store,) = (read_all(tmp_path / name) for name in ("a.hspy", "a.zspy"))
+    assert packed.axes == store.axes
+    assert (packed.title, packed.flagged) == (store.title, store.flagged) == ("map", True)
+    np.testing.assert_array_equal(packed.data, store.data)
 
 
 def test_hyperspy_files_keep_their_calibration_and_are_not_loaded(cube, tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.io.formats.hdf5.arrays import Access, axis_of_values, made, number, text
-from emcore.io.formats.hdf5.plain import units_of
+from emcore.io.formats.hdf5.plain import colour_axis, units_of
 from emcore.io.optional import dask_array
 
 _NAMES = {"C": "Wavelength", "T": "Time", "A": "Angle", "Z": "z", "Y": "y", "X": "x"}
@@ -85,8 +85,11 @@ def _read(group: Any, access: Access) -> Signal:
     if not all(labels):
         labels = list("CTZYX")[-image.ndim :]
     sizes = dict(zip(labels, image.shape, strict=True))
-    spectral = any(sizes.get(label, 1) > 1 for label in "CTA")
+    colour = colour_axis(image)
+    spectral = colour is None and any(sizes.get(label, 1) > 1 for label in "CTA")
     axes = [_axis(within, label, size, spectral and label in "XYZ") for label, size in sizes.items()]
+    if colour is not None:
+        axes[colour] = Axis("colour", image.shape[colour])
     # The format has five axes whatever was measured: those of one point are not of the measurement.
     measured = [axis for axis in axes if axis.size > 1] or axes[-1:]
     data = access.movable(image).reshape(tuple(axis.size for axis in measured))

@@ -14,6 +14,7 @@ from emcore.io.formats.hdf5.arrays import (
     each_signal,
     is_numeric,
     left_out,
+    number,
     text,
     texts,
 )
@@ -66,7 +67,7 @@ def _signal_names(group: Any) -> list[str]:
     links = {name: group.get(name, getlink=True) for name in group}
     members = {name: group.get(name) for name in group}
     arrays = {name: item for name, item in members.items() if is_numeric(item) and not is_scale(item)}
-    marked = [name for name, item in arrays.items() if text(str(np.ravel(item.attrs.get("signal", 0))[0])) == "1"]
+    marked = [name for name, item in arrays.items() if number(item.attrs.get("signal")) == 1]
     most = max((len(item.shape) for item in arrays.values()), default=0)
     lost = [name for name, item in members.items() if item is None and hasattr(links[name], "filename")]
     return marked or [name for name, item in arrays.items() if len(item.shape) == most] or lost
@@ -110,7 +111,7 @@ def _axis_names(group: Any, dataset: Any) -> list[str]:
         for name in group:  # before 2014 each scale said itself which dimension is its own
             item = group.get(name)
             if hasattr(item, "dtype") and "axis" in item.attrs:
-                place = int(np.ravel(item.attrs["axis"])[0])
+                place = int(number(item.attrs["axis"], 0.0))
                 if 0 < place <= len(names) and (not names[place - 1] or "primary" in item.attrs):
                     names[place - 1] = name
         return names

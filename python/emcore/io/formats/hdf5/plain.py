@@ -48,7 +48,8 @@ def plain_signal(dataset: Any, title: str, access: Access) -> Signal:
         if not any(signals):
             signals = [True] * len(axes)
     else:
-        signals = [i >= len(axes) - 2 for i in range(len(axes))]
+        inside = [i for i, axis in enumerate(axes) if axis.name != "colour"][-2:]
+        signals = [i in inside or axis.name == "colour" for i, axis in enumerate(axes)]
     axes = [replace(axis, navigation=not signal) for axis, signal in zip(axes, signals, strict=True)]
     return access.signal(dataset, axes, title, flagged)
 
@@ -58,11 +59,27 @@ def units_of(item: Any) -> str:
     return next((text(item.attrs[key]) for key in _UNITS if key in item.attrs), "")
 
 
+def colour_axis(dataset: Any) -> int | None:
+    """Which axis of a picture is its colour, by HDF5's convention for images."""
+    if text(dataset.attrs.get("IMAGE_SUBCLASS")) != "IMAGE_TRUECOLOR" or len(dataset.shape) < 3:
+        return None
+    order = {"INTERLACE_PLANE": -3, "INTERLACE_LINE": -2}.get(text(dataset.attrs.get("INTERLACE_MODE")), -1)
+    labels = [text(dim.label) for dim in dataset.dims]
+    place = labels.index("C") if "C" in labels else len(labels) + order
+    return place if dataset.shape[place] in (3, 4) else None
+
+
 def _dimensions(dataset: Any) -> tuple[list[Axis], list[str]]:
     """One axis for each dimension and its kind by NSID; none where nothing is said about any of them."""
     axes, kinds, said = [], [], False
     steps = np.ravel(dataset.attrs.get("element_size_um", ()))  # ilastik's and ImageJ's
+    colour = colour_axis(dataset)
     for i, size in enumerate(dataset.shape):
+        if i == colour:
+            axes.append(Axis("colour", size))
+            kinds.append("")
+            said = True
+            continue
         label, scale = text(dataset.dims[i].label), _scale(dataset, i)
         said |= bool(label) or scale is not None
         if scale is not None:
