@@ -50,6 +50,15 @@ def test_the_full_resolution_is_read_with_names_units_scales_and_places(version,
     assert isinstance(found.data, np.ndarray) != lazy
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_axes_of_one_point_beside_the_picture_are_left_out(lazy, tmp_path):
+    axes = [{"name": "t", "type": "time", "unit": "second"}, *AXES]
+    path = store(tmp_path / "a.zarr", "0.4", STACK[None, :1, :1], axes, [])
+    found = emcore.read(path, lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(found.data), STACK[0, 0])
+    assert [axis.name for axis in found.axes] == ["y", "x"]
+
+
 def test_the_transformations_of_the_whole_follow_those_of_the_level(tmp_path):
     whole = {"coordinateTransformations": [{"type": "scale", "scale": [1, 1, 0.5, 10]}]}
     found = emcore.read(store(tmp_path / "a.zarr", "0.4", whole=whole))

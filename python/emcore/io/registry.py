@@ -100,7 +100,8 @@ def _identify(path: Path) -> tuple[_Format, tuple[str, ...]]:
     if path.stat().st_size == 0:
         raise BadFile(f"{path} is empty (0 bytes)")
     kind, named = kind_of(path), FORMATS.get(suffix)
-    unsigned = named is not None and named.kind == "" and kind in _WEAK
+    # Bare values may begin as anything, and what is packed may be a part of another format.
+    unsigned = named is not None and named.kind == "" and (kind in ("", "gzip") or suffix == ".raw")
     if named and (unsigned or named.kind == kind or (kind == "zip" and named.kind in _ZIPPED)):
         return named, ()
     held = next((form for form in FORMATS.values() if kind and form.kind == kind), None)
@@ -154,7 +155,6 @@ IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
 """What may be in a file: an image, a scan of diffraction patterns, one of spectra, or curves."""
 
 _ALL_SCANS = (SCAN, SPECTRA, CURVES)
-_WEAK = ("", "DigitalMicrograph", "gzip")  # signs that the content of another format may have, too
 _ADVICE = {"GIF": "save the picture as TIFF; ", "gzip": "unpack it first; ", "zip": "unpack it first; "}
 _ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz", "OME-Zarr")
 _HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True)

@@ -79,6 +79,8 @@ def _picture(path: Path, group: Any, about: dict[str, Any], name: str, lazy: boo
     colour = _is_colour(about, axes, array)
     if colour:
         axes = [Axis("colour", axis.size) if axis.name == "channel" else axis for axis in axes]
+    single = tuple(i for i, axis in enumerate(axes) if axis.navigation and axis.size == 1)  # there are mostly five axes
+    data, axes = data.squeeze(single), [axis for i, axis in enumerate(axes) if i not in single]
     title = name if name else str(scales.get("name") or "").strip("/")
     return Signal(data, tidy_axes(name_axes(tuple(axes))), title=title, notes=notes, flagged=True)
 
