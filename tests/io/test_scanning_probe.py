@@ -146,7 +146,7 @@ def test_a_wave_of_igor_keeps_its_scales_and_units(order, tmp_path):
     found = emcore.read(tmp_path / "a.ibw")
     np.testing.assert_array_equal(found.data, values)
     assert [(a.size, a.scale, a.units) for a in found.axes] == [(3, 2.0, "nm"), (5, 0.5, "V")]
-    assert found.metadata == {"quantity": "A"}
+    assert found.metadata == {"units": "A"}
 
 
 def test_named_layers_are_the_channels_of_a_picture(tmp_path):

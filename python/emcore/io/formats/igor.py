@@ -38,32 +38,33 @@ def read_ibw(path: Path, lazy: bool) -> list[Signal]:
         raise BadFile(f"{path} cannot be read as Igor .ibw: truncated ({len(raw)} bytes for a wave of {shape} values)")
     # The first dimension varies fastest.
     data = np.frombuffer(raw, dtype, count, begin).reshape(shape[::-1]).astype(dtype.newbyteorder("="))
-    labels = _labels(raw, order, begin + count * dtype.itemsize) if version == 5 else {}
-    names = [labels.get(i, ("",))[0] for i in range(len(shape))]
+    labels: list[tuple[str, ...]] = [()] * 4
+    if version == 5:
+        long_quantity, long_units, labels = _after_data(raw, order, begin + count * dtype.itemsize)
+        quantity, units = long_quantity or quantity, [a or b for a, b in zip(long_units, units, strict=True)]
+    names = [each[0] if each else "" for each in labels]
     axes = [
         Axis(n, size, scale, offset, unit or "px", navigation=i > 1)
         for i, (n, size, scale, offset, unit) in enumerate(zip(names, shape, scales, offsets, units, strict=False))
     ]
-    about = {"quantity": quantity} if quantity else {}
-    layers = labels.get(2, ("",))[1:]
+    about = {"units": quantity} if quantity else {}
+    layers = labels[2][1:]
     if len(shape) == 3 and len(layers) == shape[2] and all(layers):  # channels of one scan, y upwards
         plane = tidy_axes(name_axes((axes[1], axes[0])))
         return [Signal(data[i, ::-1], plane, "", label, about) for i, label in enumerate(layers)]
     return [Signal(data, tidy_axes(name_axes(tuple(axes[::-1]))), "", name, about)]
 
 
-def _labels(raw: bytes, order: str, start: int) -> dict[int, tuple[str, ...]]:
-    """The labels of each dimension that has some: its own, then those of its points."""
+def _after_data(raw: bytes, order: str, start: int) -> tuple[str, list[str], list[tuple[str, ...]]]:
+    """What stands behind the values: long units of them and of each dimension; its label, then those of its points."""
     formula, note, data_units = struct.unpack_from(f"{order}3i", raw, 8)
-    dim_units, sizes = struct.unpack_from(f"{order}4i", raw, 20), struct.unpack_from(f"{order}4i", raw, 36)
-    at = start + formula + note + data_units + sum(dim_units)
-    found = {}
-    for i, size in enumerate(sizes):
-        if size:
-            part = raw[at : at + size]
-            found[i] = tuple(_text(part[j : j + 32]) for j in range(0, len(part), 32))
+    sizes = struct.unpack_from(f"{order}8i", raw, 20)
+    at, parts = start + formula + note, []
+    for size in (data_units, *sizes):
+        parts.append(raw[at : at + size])
         at += size
-    return found
+    labels = [tuple(_text(part[j : j + 32]) for j in range(0, len(part), 32)) for part in parts[5:]]
+    return _text(parts[0]), [_text(part) for part in parts[1:5]], labels
 
 
 def _text(raw: bytes) -> str:
