@@ -16,7 +16,7 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 
 def suits_image(signal: Signal) -> int:
-    """How well a data set is an image: 2 a single picture, 1 a stack of them, 0 no picture.
+    """How well a data set is an image: 3 a calibrated picture, 2 another one, 1 a stack of them, 0 no picture.
 
     Examples
     --------
@@ -32,7 +32,9 @@ def suits_image(signal: Signal) -> int:
         return 0
     if any(signal.axes[i].size < 2 for i in arrangement.inside):
         return 0
-    return 1 if any(signal.axes[i].size > 1 for i in arrangement.scan) else 2
+    if any(signal.axes[i].size > 1 for i in arrangement.scan):
+        return 1
+    return 3 if all(signal.axes[i].calibrated for i in arrangement.inside) else 2
 
 
 def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> tuple[Signal, tuple[str, ...]]:
