@@ -25,6 +25,19 @@ def test_short_axes_and_vectors_are_read_and_scales_are_not_data(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_holds_no_numbers_is_passed_over(lazy, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w", userblock_size=1024) as file:
+        file["picture"] = np.arange(42, dtype=">i2").reshape(6, 7)
+        file["half"] = np.ones((6, 7), "f2")
+        file["empty"], file["mask"], file["texts"] = h5py.Empty("f4"), np.ones((6, 7), bool), ["a", "b"]
+        file.create_dataset("ragged", (6,), h5py.vlen_dtype("f4"))
+        file.create_dataset("cells", (6, 7), np.dtype(("u1", (3,))))
+    half, picture = read_hdf5(tmp_path / "a.h5", lazy)
+    assert (half.title, half.dtype) == ("half", np.float16)
+    np.testing.assert_array_equal(np.asarray(picture.data), np.arange(42).reshape(6, 7))
+
+
 def test_labels_alone_name_axes_and_unnamed_arrays_have_default_axes(tmp_path, read_both):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["named"] = np.zeros((5, 2, 3))

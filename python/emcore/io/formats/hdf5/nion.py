@@ -13,8 +13,10 @@ def read_nion(found: Contents, access: Access) -> list[Signal]:
     """Every data item of Nion Swift in a file."""
     signals = []
     for path, array in found.arrays.items():
-        said = _said(array) if is_numeric(array) and "properties" in array.attrs else {}
-        listed, shape = said.get(_CALIBRATIONS), array.shape
+        if not is_numeric(array) or "properties" not in array.attrs:
+            continue
+        said, shape = _said(array), array.shape
+        listed = said.get(_CALIBRATIONS)
         inside = said.get("datum_dimension_count", min(len(shape), 2))
         if isinstance(listed, list) and len(listed) == len(shape) and isinstance(inside, int):
             outer = len(shape) - inside
