@@ -10,6 +10,7 @@ import tomllib
 from importlib import import_module, metadata, resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import emcore
@@ -129,12 +130,15 @@ def test_the_readmes_examples_out_of_core_run(tmp_path, monkeypatch):
     h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
     pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
-    on_disk, on_dask = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    overruled, on_disk, on_dask = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     counts = eds_phases((16, 16), channels=300, counts=200.0).signal.data
     with h5py.File("map.h5", "w") as file:
         file["map"] = counts
+    with h5py.File("scan.h5", "w") as file:
+        file["EDX"], file["HAADF"] = counts.reshape(-1, 300).T, np.ones((512, 512))
+    exec(overruled.replace("(64, 80)", "(16, 16)"), {"emcore": emcore})
     exec(on_disk, {"emcore": emcore})
-    assert {path.name for path in tmp_path.iterdir()} == {"map.h5", "fit.npz", "job.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"map.h5", "scan.h5", "fit.npz", "job.npz"}
     names = {"emcore": emcore, "dask_array": da.from_array(counts, chunks=(8, 16, -1))}
     smaller = {"n_workers=8": "n_workers=1, processes=False, dashboard_address=None", "NMF(6)": "NMF(6, max_iter=3)"}
     for said, tried in smaller.items():
