@@ -1,0 +1,1 @@
+"""Peaks of X-ray spectra, and the elements and lines that they may be."""
