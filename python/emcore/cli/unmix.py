@@ -102,6 +102,7 @@ def tell(result: "Unmixing") -> Iterator[str]:
     """What was decided, and the components."""
     from emcore.core.wording import count_of, number
     from emcore.reporting.pages.scan import size_of
+    from emcore.reporting.pages.spectra import peaks_of, peaks_said
     from emcore.reporting.pages.unmixing import amount
 
     (energy,) = result.mean.axes
@@ -114,7 +115,9 @@ def tell(result: "Unmixing") -> Iterator[str]:
         yield f"  edge      {result.above_edge} above the bare edge of counting noise"
     left = number(float(result.residual_map.mean()))
     yield f"  residual  {left} {result.residual_unit} on average, at most {number(float(result.residual_map.max()))}"
-    for index in range(result.n_components):
+    for index, peaks in enumerate(peaks_of(result)):
         strongest = values[int(result.spectra[index].argmax())]
         at = f"  strongest at {strongest:.5g} {energy.units}" if energy.calibrated else ""
+        if any(peak.lines for peak in peaks):
+            at = f"  peaks {peaks_said(peaks, energy, 6)}"
         yield f"  component {index + 1:<3}{100 * float(result.fraction[index]):6.2f} % of the {amount(result)}{at}"

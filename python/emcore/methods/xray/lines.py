@@ -46,16 +46,47 @@ _WEAKER = {
 }
 # What else an element must have: a line that is seen apart from the strongest of a shell, and how much of its counts it
 # has at least; of inner shells as much as there is at low overvoltage.
-_COMPANIONS = {"Lα": (("Lβ", 0.3), ("Kα", 0.3)), "Mα": (("Lα", 0.04),)}
+_COMPANIONS = {"Kα": (("Kβ", 0.06),), "Lα": (("Lβ", 0.3), ("Kα", 0.3)), "Mα": (("Lα", 0.04),)}
 # M lines of lighter elements are too weak and too soft; heavier elements than uranium are not met.
 _FIRST_M, _LAST = 57, 92
 # What is not met in a specimen, and what is seldom met there.
-_NEVER = frozenset("He Ne Kr Rn Tc Pm Po At Fr Ra Ac Pa".split())
-_SELDOM = frozenset("Li Be Ar Sc Br Rb Ru Rh Te I Xe Cs Pr Eu Tb Dy Ho Er Tm Yb Lu Re Os Ir Tl Th".split())
+_NEVER = frozenset(["He", "Ne", "Kr", "Rn", "Tc", "Pm", "Po", "At", "Fr", "Ra", "Ac", "Pa"])
+_SELDOM = frozenset(
+    [
+        "Li",
+        "Be",
+        "Ar",
+        "Sc",
+        "Br",
+        "Rb",
+        "Ru",
+        "Rh",
+        "Te",
+        "I",
+        "Xe",
+        "Cs",
+        "Pr",
+        "Eu",
+        "Tb",
+        "Dy",
+        "Ho",
+        "Er",
+        "Tm",
+        "Yb",
+        "Lu",
+        "Re",
+        "Os",
+        "Ir",
+        "Tl",
+        "Th",
+    ]
+)
 # Farther from a line than this part of the resolution no peak is.
 _NEAR = 0.3
 # Whose Kα is believed in a weak peak, too.
-_OFTEN = frozenset("C N O F Na Mg Al Si P S Cl K Ca Ti Cr Mn Fe Ni Cu Zn".split())
+_OFTEN = frozenset(
+    ["C", "N", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "Cr", "Mn", "Fe", "Ni", "Cu", "Zn"]
+)
 # A peak of so few deviations, or of so small a part of the strongest one, is named only after these and what is there
 # anyway; the larger part where an M line alone or an element that is seldom met is the proposal.
 _WEAK, _WEAK_PART, _DOUBTED_PART = 12.0, 0.02, 0.1
@@ -63,9 +94,10 @@ _WEAK, _WEAK_PART, _DOUBTED_PART = 12.0, 0.02, 0.1
 _EXPECTED = 5.0
 # The electrons' energy must exceed that of a line by so much for it to be strong enough to be missed.
 _OVERVOLTAGE = 1.6
-# Scores: what an element gains by being there anyway or by a line that confirms it, and loses by being seldom met or by
-# being proposed by an outer shell alone. Those of alternatives differ by no more than the last.
-_KNOWN, _CONFIRMED, _RARITY, _OUTER, _ALTERNATIVES = 0.8, 1.0, 0.8, {"L": 0.2, "M": 0.5}, 0.6
+# Scores: what an element gains by being there anyway or by a line that confirms it, and loses by being seldom met, by
+# being proposed by an outer shell alone, or by a Kβ that is missing, which an unmixed spectrum may lack. Those of
+# alternatives differ by no more than the last.
+_KNOWN, _CONFIRMED, _RARITY, _OUTER, _NO_BETA, _ALTERNATIVES = 0.8, 1.0, 0.8, {"L": 0.2, "M": 0.5}, 1.2, 0.6
 
 
 @dataclass(frozen=True)
@@ -202,10 +234,10 @@ class _Spectrum:
         doubted = line.element in _SELDOM or line.name == "Mα"
         part = _DOUBTED_PART if doubted else _WEAK_PART
         weak = peak.deviations < _WEAK or peak.counts < part * self.peaks[0].counts
-        believed = known or confirmed or (line.name == "Kα" and line.element in _OFTEN)
-        if missing or (weak and not believed):
+        k = line.name == "Kα"
+        if (missing and not k) or (weak and not (known or confirmed or (k and line.element in _OFTEN))):
             return math.inf
-        score = _RARITY * (line.element in _SELDOM) - _KNOWN * known - _CONFIRMED * confirmed
+        score = _RARITY * (line.element in _SELDOM) + _NO_BETA * missing - _KNOWN * known - _CONFIRMED * confirmed
         return score + _OUTER.get(line.name[0], 0.0) * (not confirmed)
 
     def _companions(self, peak: Peak, line: Line) -> tuple[bool, bool]:
@@ -213,20 +245,21 @@ class _Spectrum:
         confirmed = missing = False
         for name, part in _COMPANIONS.get(line.name, ()):
             other = self.of.get((line.element, name))
-            if other is None or not self._testable(other, line):
+            wide = float(resolution(max(other.energy, line.energy))) if other else 0.0
+            apart = abs(other.energy - line.energy) / wide if other else 0.0
+            if other is None or apart < 1.2 or not self._seen(other, line):
                 continue
             at = np.array([other.energy])
             net, deviation = (float(value[0]) for value in net_counts(self.counts, self.energy, at))
             expected = part * peak.counts
-            wide = float(resolution(other.energy))
             hidden = any(abs(each.energy - other.energy) < 1.5 * wide and each.counts > expected for each in self.peaks)
             if net > max(4 * deviation, expected):
                 confirmed = True
-            elif expected > _EXPECTED * deviation and net < 0.5 * expected and not hidden:
+            elif apart > 2 and expected > _EXPECTED * deviation and net < 0.5 * expected and not hidden:
                 missing = True
         return confirmed, missing
 
-    def _testable(self, other: Line, line: Line) -> bool:
-        """Whether the other line is seen apart, lies in the spectrum, and is excited."""
-        apart = abs(other.energy - line.energy) > 1.2 * float(resolution(max(other.energy, line.energy)))
-        return apart and self.energy[0] < other.energy < self.energy[-1] and other.energy * _OVERVOLTAGE < self.end
+    def _seen(self, other: Line, line: Line) -> bool:
+        """Whether the other line lies in the spectrum, and is excited where it is of an inner shell."""
+        excited = other.name[0] == line.name[0] or other.energy * _OVERVOLTAGE < self.end
+        return excited and bool(self.energy[0] < other.energy < self.energy[-1])

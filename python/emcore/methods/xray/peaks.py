@@ -24,13 +24,13 @@ LEAST_DEVIATIONS, _LEAST_PART = 6.0, 0.004
 _HALF, _GAP, _SIDE = 0.6, 0.3, 0.5
 
 
-# Channels of such spectra are so wide, in eV, and the last lies beyond so much: those of electrons' losses are narrower.
+# Channels are so wide, in eV, and the last lies beyond so much: those of spectra of electrons' losses are narrower.
 _CHANNELS, _LAST = (2.4, 50.0), 2000.0
 
 
 @dataclass(frozen=True)
 class Peak:
-    """A peak: its channel, its centroid in eV, its counts above what is around it, and how many deviations these are."""
+    """A peak: its channel, its centroid in eV, its counts above what is around it, how many deviations these are."""
 
     channel: int
     energy: float

@@ -54,7 +54,8 @@ def draw_table(
     axes : Axes
         Filled by the table.
     heads : dict of str to float
-        Head of each column and where it ends on the right, as a part of the block's width.
+        Head of each column and where it ends on the right, as a part of the block's width; negative where it starts on
+        the left.
     lines : dict of int to sequence of str
         The cells of each component, by its index.
     rows, blocks : int
@@ -67,14 +68,14 @@ def draw_table(
     for spot, (index, cells) in enumerate(lines.items()):
         block, row = divmod(spot, rows)
         left, wide = block / blocks, 0.92 / blocks
-        stops = [left + wide * stop for stop in heads.values()]
+        stops = [(left + wide * abs(stop), "left" if stop < 0 else "right") for stop in heads.values()]
         if row == 0:
-            for stop, head in zip(stops, heads, strict=True):
-                axes.text(stop, 0.5, head, ha="right", va="center", color="0.35")
+            for (stop, side), head in zip(stops, heads, strict=True):
+                axes.text(stop, 0.5, head, ha=side, va="center", color="0.35")
             axes.plot([left, left + wide], [0.95, 0.95], color="0.35", linewidth=0.6)
         axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
-        for stop, cell in zip(stops, cells, strict=True):
-            axes.text(stop, row + 1.5, cell, ha="right", va="center")
+        for (stop, side), cell in zip(stops, cells, strict=True):
+            axes.text(stop, row + 1.5, cell, ha=side, va="center")
 
 
 def whole(axes: "Axes") -> "Figure":

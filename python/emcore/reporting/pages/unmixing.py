@@ -6,12 +6,19 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from emcore.core.units import ENERGIES
-from emcore.core.wording import count_of, number
+from emcore.core.wording import count_of, number, symbol
+from emcore.methods.xray.peaks import xray_energies
 from emcore.reporting.pages.layout import LEFT, draw_table, frame, new_page, place, wrapped, write
 from emcore.reporting.pages.scan import draw_shares, draw_values, line_of, size_of
+from emcore.reporting.pages.spectra import (
+    NamedPeak,
+    draw_spectrum,
+    label_of,
+    peaks_of,
+    peaks_said,
+    shown_axis,
+)
 from emcore.reporting.plotting import component_color, draw_scree
 from emcore.results.unmixing import NOISE
 
@@ -19,16 +26,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LISTED = 10
-_ROWS = 3
+# Components in the table of the first page, on a page with spectra, in the table of their peaks; a line of the first.
+_LISTED, _COMPONENTS, _TABLE_ROWS, _ROW = 10, 3, 25, 0.18
 _STRIP = 2.2
 _PICTURES = 3.2
 # Spectra are drawn up to where this part of all counts is.
 _SHOWN = 0.998
-_LABELS = 8
 _CAPTION = (
-    "Map: counts of the component. Spectrum: what it holds of every channel, on a square-root scale, on which counting "
-    "noise is the same everywhere; numbers are the energies of its peaks. Grey: mean over the scan, to the same sum."
+    "Map: counts of the component. Spectrum: all its counts, on a square-root scale, on which counting noise is the "
+    "same everywhere; peaks have their energies and, of X-rays, the lines that they may be. Grey: mean over the scan, "
+    "to the same sum."
 )
 _FIRST = (
     "Phases: the colour of the component that is strongest, each measured by its own largest counts; darker where "
@@ -38,27 +45,52 @@ _FIRST = (
 
 def overview(result: Any) -> "Figure":
     """One page with everything."""
-    figure = new_page(7.3 + _STRIP * result.n_components)
+    peaks = peaks_of(result)
+    more = max(_rows(result.n_components) - 5, 0) * _ROW
+    figure = new_page(7.3 + more + _STRIP * result.n_components)
     _draw_scan(figure, result, 0.45)
-    _draw_choice(figure, result, 4.35)
+    _draw_choice(figure, result, 4.35, result.n_components)
     for index in range(result.n_components):
-        _draw_component(figure, result, index, 7.3 + _STRIP * index)
+        _draw_component(figure, result, index, 7.3 + more + _STRIP * index, peaks[index])
     return figure
 
 
 def pages(result: Any) -> "Iterator[Figure]":
-    """The scan, then components."""
+    """The scan, then components, then a table of their peaks."""
+    peaks = peaks_of(result)
     figure = new_page()
     _draw_scan(figure, result, 0.95)
-    _draw_choice(figure, result, 4.75)
+    _draw_choice(figure, result, 4.75, _LISTED)
     write(figure, LEFT, 7.55, "\n".join(textwrap.wrap(_FIRST, 165)), color="0.35")
     yield figure
-    for start in range(0, result.n_components, _ROWS):
+    for start in range(0, result.n_components, _COMPONENTS):
         figure = new_page()
-        for index in range(start, min(start + _ROWS, result.n_components)):
-            _draw_component(figure, result, index, 0.95 + _STRIP * (index - start))
+        for index in range(start, min(start + _COMPONENTS, result.n_components)):
+            _draw_component(figure, result, index, 0.95 + _STRIP * (index - start), peaks[index])
         write(figure, LEFT, 7.5, "\n".join(textwrap.wrap(_CAPTION, 165)), color="0.35")
         yield figure
+    if any(peaks) or result.n_components > _LISTED:
+        for start in range(0, result.n_components, _TABLE_ROWS):
+            figure = new_page()
+            _draw_table(figure, result, range(start, min(start + _TABLE_ROWS, result.n_components)), peaks)
+            yield figure
+
+
+def _draw_table(figure: "Figure", result: Any, chosen: Sequence[int], peaks: Sequence[Sequence[NamedPeak]]) -> None:
+    """Every component with its counts and its peaks."""
+    (axis,) = result.mean.axes
+    lines = {}
+    for i in chosen:
+        said = peaks_said(peaks[i], axis, len(peaks[i]))
+        cut = textwrap.wrap(said, 130) or ["–"]
+        lines[i] = (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %", cut[0] + (" …" if len(cut) > 1 else ""))
+    heads = {"component": 0.1, amount(result): 0.17, "peaks": -0.19}
+    draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), heads, lines, _TABLE_ROWS)
+
+
+def _rows(listed: int) -> int:
+    """Lines of the table beside the scree, which has two blocks."""
+    return min(max(listed, 3), max(5, -(-listed // 2)))
 
 
 def key_lines(result: Any, width: int) -> list[str]:
@@ -66,9 +98,9 @@ def key_lines(result: Any, width: int) -> list[str]:
     (energy,) = result.mean.axes
     parameters = result.provenance.parameters
     values = energy.values
-    span = f"{energy.size} channels"
-    if energy.units in ENERGIES:
-        span += f", {values[0]:.5g} to {values[-1]:.5g} {energy.units}"
+    span = count_of(energy.size, "channel")
+    if energy.calibrated:
+        span += f", {values[0]:.5g} to {values[-1]:.5g} {symbol(energy.units)}"
     counts = f"{number(float(np.sum(result.image.data, dtype=np.float64)), 4)}"
     counts += " counts" if result.residual_unit == NOISE else " in all"
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
@@ -83,6 +115,8 @@ def key_lines(result: Any, width: int) -> list[str]:
     if result.above_edge:
         texts.append(f"above the bare edge of counting noise: {result.above_edge}")
     texts.append(f"residual, {result.residual_unit}: {number(float(np.mean(result.residual_map)))} on average")
+    if not energy.calibrated and xray_energies(energy) is not None:
+        texts.append("energies have no unit: taken as keV to name lines")
     texts += [f"Note: {note}" for note in result.provenance.notes]
     return wrapped(texts, width, 12)
 
@@ -120,7 +154,7 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     axes.set_title("Residual", loc="left")
 
 
-def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
+def _draw_choice(figure: "Figure", result: Any, top: float, listed: int) -> None:
     write(figure, LEFT, top, "\n".join(key_lines(result, 64)), linespacing=1.5)
     axes = place(figure, 5.35, top + 0.15, 2.4, 1.9)
     if result.blocks is None:
@@ -129,18 +163,20 @@ def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
     else:
         _draw_blocks(axes, result)
     axes = place(figure, 8.55, top + 0.15, 2.6, 1.0)
-    energy, units = _shown_energy(result)
-    axes.plot(energy, result.residual_spectrum, color="0.3", linewidth=0.6)
+    axis = shown_axis(result.mean.axes[0])
+    axes.plot(axis.values, result.residual_spectrum, color="0.3", linewidth=0.6)
     if result.residual_unit == NOISE:
         axes.axhline(1, color="#D55E00", linewidth=0.8, linestyle="--")
-    _line_axes(axes, result, energy, units)
+    axes.set_xlabel(label_of(axis))
+    axes.set_xlim(axis.values[0], axis.values[_last(result) - 1])
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(0, max(1.15 * float(np.max(result.residual_spectrum)), 1e-6))
     axes.set_title(f"Residual, {result.residual_unit}", loc="left")
-    chosen = range(min(result.n_components, _LISTED))
+    chosen = range(min(result.n_components, listed))
     lines = {i: (str(i + 1), f"{100 * float(result.fraction[i]):.3g} %") for i in chosen}
     heads = {"component": 0.55, amount(result): 1.0}
-    rows = min(max(len(lines), 3), 5)
-    draw_table(place(figure, 8.35, top + 1.65, 3.0, 0.18 * (rows + 1)), heads, lines, rows)
+    rows = _rows(len(lines))
+    draw_table(place(figure, 8.35, top + 1.65, 3.0, _ROW * (rows + 1)), heads, lines, rows)
 
 
 def _draw_blocks(axes: "Axes", result: Any) -> None:
@@ -159,10 +195,10 @@ def _draw_blocks(axes: "Axes", result: Any) -> None:
             axes.text(
                 (left + right) / 2, (first + last) / 2, str(rank), ha="center", va="center", color=shade, fontsize=6
             )
-    axes.set_title(f"Components of each of {len(result.blocks)} blocks", loc="left")
+    axes.set_title(f"Components of each of {count_of(len(result.blocks), 'block')}", loc="left")
 
 
-def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> None:
+def _draw_component(figure: "Figure", result: Any, index: int, top: float, peaks: Sequence[NamedPeak]) -> None:
     """A row: map and spectrum of a component."""
     values = result.maps[index]
     axes = place(figure, LEFT, top, 2.1, 1.7)
@@ -171,52 +207,19 @@ def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> No
     draw_values(axes, values, result.image.axes, label=amount(result), bar=True, **style)
     frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the {amount(result)}")
     axes = place(figure, LEFT + 3.4, top, 7.2, 1.55)
-    energy, units = _shown_energy(result)
-    spectrum = result.spectra[index]
+    counts = float(values.sum(dtype=np.float64))
     mean = np.asarray(result.mean.data)
-    axes.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0)), np.square))
-    axes.plot(energy, mean / max(float(mean.sum()), 1e-300), color="0.75", linewidth=0.8)
-    axes.plot(energy, spectrum, color=component_color(index), linewidth=1.0)
-    _line_axes(axes, result, energy, units)
-    top_value = float(spectrum[: _last(result)].max()) or 1.0
-    axes.set_ylim(0, 1.5 * top_value)
-    axes.set_yticks([0, *(float(f"{top_value * part:.1g}") for part in (0.1, 1.0))])
+    draw_spectrum(
+        axes,
+        result.spectra[index] * counts,
+        result.mean.axes[0],
+        component_color(index),
+        behind=mean * (counts / max(float(mean.sum()), 1e-300)),
+        peaks=peaks,
+        last=_last(result),
+        label=amount(result),
+    )
     axes.set_title(f"Spectrum {index + 1}", loc="left")
-    counts = float(result.maps[index].sum(dtype=np.float64))
-    if units:
-        for place_, text in _peaks(spectrum[: _last(result)], energy, counts, units):
-            axes.annotate(
-                text,
-                (energy[place_], spectrum[place_]),
-                xytext=(0, 3),
-                textcoords="offset points",
-                rotation=90,
-                ha="center",
-                va="bottom",
-                fontsize=6,
-            )
-
-
-def _peaks(spectrum: NDArray[Any], energy: NDArray[Any], counts: float, units: str) -> list[tuple[int, str]]:
-    """The channel of each of the strongest peaks and how its energy is said, none beside another's label."""
-    from scipy.signal import find_peaks
-
-    # The root of counts has a deviation of a half everywhere.
-    roots = np.sqrt(spectrum * counts)
-    smooth = np.convolve(np.pad(roots, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-    noise = 1.48 * float(np.median(np.abs(roots - smooth)))
-    peaks, about = find_peaks(smooth, prominence=max(3 * noise, 0.04 * float(smooth.max()), 1e-30))
-    chosen: list[int] = []
-    gap = 0.022 * (energy[-1] - energy[0])
-    # Behind a dip the continuum seems a peak.
-    around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(smooth, 60, mode="edge"), 121), axis=1)
-    above = smooth[peaks] > 1.2 * around[peaks]
-    for spot in peaks[above][np.argsort(-about["prominences"][above], kind="stable")]:
-        if len(chosen) < _LABELS and all(abs(energy[spot] - energy[other]) > gap for other in chosen):
-            chosen.append(int(spot))
-    chosen = [low + int(np.argmax(spectrum[low : spot + 3])) for spot in chosen for low in [max(spot - 2, 0)]]
-    digits = 2 if units == "keV" else 0
-    return [(spot, f"{energy[spot]:.{digits}f}") for spot in chosen]
 
 
 def _last(result: Any) -> int:
@@ -224,17 +227,3 @@ def _last(result: Any) -> int:
     sums = np.cumsum(np.asarray(result.mean.data))
     behind = int(np.searchsorted(sums, _SHOWN * sums[-1])) + 1
     return int(np.clip(math.ceil(1.05 * behind), min(20, len(sums)), len(sums)))
-
-
-def _shown_energy(result: Any) -> tuple[NDArray[np.float64], str]:
-    """Energies as they are drawn: of EDS in keV; without a unit where they have none."""
-    (axis,) = result.mean.axes
-    if axis.units != "eV":
-        return axis.values, axis.units if axis.calibrated else ""
-    return (axis.values / 1e3, "keV") if axis.values[-1] > 3000 else (axis.values, "eV")
-
-
-def _line_axes(axes: "Axes", result: Any, energy: NDArray[Any], units: str) -> None:
-    axes.set_xlabel(f"energy ({units})" if units in ENERGIES else result.mean.axes[0].name)
-    axes.set_xlim(energy[0], energy[_last(result) - 1])
-    axes.spines[["top", "right"]].set_visible(False)
