@@ -125,8 +125,9 @@ def test_a_series_with_more_frames_than_the_scan_is_taken_from_its_start(tmp_pat
     scan, _ = select_patterns(path, scan_shape=(3, 4))
     np.testing.assert_array_equal(scan.data, numbered(12).reshape(3, 4, 3, 5))
     assert scan.notes == ("scan_shape: the last 1 of 13 patterns were left out",)
-    with pytest.raises(ValueError, match=r"scan_shape=\(4, 4\) does not fit: a.mib holds 13 patterns"):
-        select_patterns(path, scan_shape=(4, 4))
+    for shape in ((4, 4), (2, 4), (4, 1), (3, 3)):  # fewer, and more by a line: which of them is meant?
+        with pytest.raises(ValueError, match=r"scan_shape=\(\d, \d\) does not fit: a.mib holds 13 patterns"):
+            select_patterns(path, scan_shape=shape)
 
 
 def test_a_scan_of_too_few_lines_says_how_many_there_are(tmp_path):
@@ -134,6 +135,8 @@ def test_a_scan_of_too_few_lines_says_how_many_there_are(tmp_path):
     with pytest.raises(ValueError, match=r"scan_shape=\(2, 5\) does not fit: a.mib holds 12 patterns in 3 lines of 4"):
         select_patterns(path, scan_shape=(2, 5))
     assert select_patterns(path, scan_shape=(2, 6))[0].shape == (2, 6, 3, 5)
+    with pytest.raises(ValueError, match="does not fit"):  # a corner of the scan is hardly what is meant
+        select_patterns(path, scan_shape=(1, 2))
 
 
 def test_raw_is_refused_by_name(data_folder):

@@ -122,8 +122,8 @@ def _stands_out(values: NDArray[np.float64], beam: Beam, noisy: NDArray[np.float
     inside = _disc(values.shape, beam.center, max(beam.radius, 1.0))
     reach = beam.mask_radius
     around = _disc(values.shape, beam.center, 1.5 * reach + 1) & ~_disc(values.shape, beam.center, reach)
-    if not around.any():
-        return False
+    if not around.any():  # of a disc that fills the pattern only corners are left
+        return not inside.all() and bool(values[inside].min() > values[~inside].max())
     steps = np.abs(np.concatenate([np.diff(noisy, axis=axis).ravel() for axis in (0, 1)]))
     noise = float(steps.mean()) * math.sqrt(math.pi) / 2  # few differences of neighbours are more than noise
     contrast = float(values[inside].mean() - values[around].mean())

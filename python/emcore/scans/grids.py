@@ -143,13 +143,13 @@ def without_single_axes(signal: Signal) -> Signal:
 def in_scan_shape(signal: Signal, scan_shape: tuple[int, int] | None, name: str, what: str = "positions") -> Signal:
     """The signal with its positions, scan axes first, in lines and positions in each.
 
-    Of more lines, or more positions in each, the first are taken, and of a series with more positions: its notes say
-    so.
+    Of some more lines, or positions in each, the first are taken, and of a series with less than a line more: its
+    notes say so.
 
     Raises
     ------
     ValueError
-        If there are fewer positions, or others in lines that do not fit.
+        If there are fewer positions, far more, or others in lines that do not fit.
 
     Examples
     --------
@@ -169,8 +169,9 @@ def in_scan_shape(signal: Signal, scan_shape: tuple[int, int] | None, name: str,
     count = math.prod(sizes)
     if sizes == shape:
         return signal
-    if math.prod(shape) < count and len(sizes) <= 2:
-        signal = _cropped(signal, shape if len(sizes) == 2 else (math.prod(shape),), what)
+    some_more = len(sizes) == 2 and all(n <= size < 2 * n for n, size in zip(shape, sizes, strict=True))
+    if some_more or (len(sizes) == 1 and 0 < count - math.prod(shape) < shape[1]):
+        signal = _cropped(signal, shape if some_more else (math.prod(shape),), what)
         scan = list(signal.axes[: len(sizes)])
     if math.prod(shape) != math.prod(axis.size for axis in scan):
         raise ValueError(f"scan_shape={shape} does not fit: {name} holds {count} {what}" + _in_lines(sizes))
@@ -187,10 +188,8 @@ def _in_lines(sizes: tuple[int, ...]) -> str:
 
 
 def _cropped(signal: Signal, shape: tuple[int, ...], what: str) -> Signal:
-    """The first lines, and the first positions in each; the signal itself where there are not so many."""
+    """The first lines, and the first positions in each."""
     sizes = tuple(axis.size for axis in signal.axes[: len(shape)])
-    if any(wanted > size for wanted, size in zip(shape, sizes, strict=True)):
-        return signal
     names = ("lines", "positions in each line") if len(shape) == 2 else (what,)
     left = [(size - n, size, name) for n, size, name in zip(shape, sizes, names, strict=True) if n < size]
     note = "scan_shape: " + " and ".join(f"the last {n} of {size} {name}" for n, size, name in left) + " were left out"
