@@ -41,6 +41,16 @@ def test_mrc_is_read_in_either_byte_order_with_its_pixel_size(order, mode, lazy,
     assert [(a.scale, a.units) for a in found.axes[1:]] == [(0.5, "nm")] * 2
 
 
+@pytest.mark.parametrize(("cell", "scale", "units"), [(5.0, 0.5, "nm"), (0.0, 1.0, "px")])
+def test_mrc_without_a_sampling_has_the_pixels_of_its_cell_or_none(cell, scale, units, tmp_path):
+    raw = bytearray(mrc(RNG.random((1, 6, 7)), 2, cell=cell))
+    for sampling in (0, 1):
+        if not sampling:
+            struct.pack_into("<3i", raw, 28, 0, 0, 0)
+        (tmp_path / "a.mrc").write_bytes(raw)
+        assert [(a.scale, a.units) for a in emcore.read(tmp_path / "a.mrc").axes] == [(scale, units)] * 2
+
+
 def test_the_third_axis_of_a_volume_is_a_length(tmp_path):
     raw = bytearray(mrc(RNG.random((3, 6, 7)), 2))
     struct.pack_into("<i", raw, 88, 1)

@@ -15,6 +15,7 @@ from emcore.core.signals import Axis, Signal
 from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import from_rosetta, rosetta
 
+_OF_FEI = 1024 * 128  # bytes of the header in which FEI has the pixel size
 _MRC_TYPES = {0: "u1", 1: "i2", 2: "f4", 4: "c8", 6: "u2", 12: "f2"}
 
 
@@ -29,7 +30,7 @@ def read_mrc(path: Path, lazy: bool) -> list[Signal]:
     nx, ny, nz, mode = struct.unpack_from(f"{order}4i", head)
     (extended,) = struct.unpack_from(f"{order}i", head, 92)
     if mode >= 1000:  # MRCZ adds its codec, in thousands
-        return [from_rosetta(item) for item in rosetta("mrcz", path, lazy)]
+        return [from_rosetta(item) for item in rosetta("mrcz", path, False)]
     if mode not in _MRC_TYPES:
         raise BadFile(f"{path} is MRC of mode {mode}, which is not supported: {', '.join(map(str, _MRC_TYPES))} are")
     size = np.dtype(_MRC_TYPES[mode]).itemsize
@@ -38,17 +39,23 @@ def read_mrc(path: Path, lazy: bool) -> list[Signal]:
         raise BadFile(f"{path} cannot be read as MRC: truncated or damaged ({there} bytes, its header says {needed})")
     (signal,) = (from_rosetta(item) for item in rosetta("mrc", path, True, endianness=order))
     (group,) = struct.unpack_from(f"{order}i", head, 88)  # the space group of a volume; a stack of pictures has none
-    axes = tuple(_depth(axis, volume=group > 0) if axis.name == "z" else axis for axis in signal.axes)
-    signal = replace(signal, axes=axes)
+    sampling, cell = struct.unpack_from(f"{order}3i", head, 28), struct.unpack_from(f"{order}3f", head, 40)
+    axes = []
+    for axis in signal.axes:
+        if axis.name == "z":
+            axis = replace(axis, units="nm") if group > 0 else Axis("frame", axis.size, navigation=True)
+        elif (
+            axis.name in ("y", "x") and extended != _OF_FEI and sampling["xy".index(axis.name)] == 0
+        ):  # as MRCZ leaves it
+            length = cell["xy".index(axis.name)] / 10
+            axis = replace(axis, scale=length / axis.size) if length > 0 else Axis(axis.name, axis.size)
+        axes.append(axis)
+    signal = replace(signal, axes=tuple(axes))
     if math.prod(signal.shape) != nx * ny * nz:  # a scan whose positions are told beside it
         return [signal] if lazy else [replace(signal, data=np.asarray(signal.data))]
     # RosettaSciIO reads the header in that order, the values not.
     values = np.memmap(path, f"{order}{_MRC_TYPES[mode]}", "r", 1024 + extended, signal.shape)
     return [replace(signal, data=values if lazy and order == "<" else np.array(values, dtype=_MRC_TYPES[mode]))]
-
-
-def _depth(axis: Axis, volume: bool) -> Axis:
-    return replace(axis, units="nm") if volume else Axis("frame", axis.size, navigation=True)
 
 
 def read_ripple(path: Path, lazy: bool) -> list[Signal]:
