@@ -193,6 +193,8 @@ def test_a_recording_of_tvips_is_a_stack_of_patterns(lazy, tmp_path):
     found = emcore.read(tmp_path / "a_000.tvips", lazy=lazy)
     np.testing.assert_array_equal(np.asarray(found.data), values)
     assert [axis.navigation for axis in found.axes] == [True, False, False]
+    assert [axis.units for axis in found.axes[1:]] == ["px", "px"]
+    assert "the pixel size of the camera only" in found.notes[0]
     raw = (tmp_path / "a_000.tvips").read_bytes()
     (tmp_path / "a_000.tvips").write_bytes(raw[:-7])
     with pytest.raises(ValueError, match="truncated inside frame 5"):

@@ -143,7 +143,14 @@ def read_tvips(path: Path, lazy: bool) -> list[Signal]:
     frame = (12 if version == 1 else struct.unpack_from("<I", head, 48)[0]) + nx * ny * bits // 8
     if (path.stat().st_size - size) % frame:
         raise BadFile(f"{path} cannot be read as TVIPS: truncated inside frame {(path.stat().st_size - size) // frame}")
-    return [from_rosetta(item) for item in rosetta("tvips", path, lazy)]
+    (signal,) = (from_rosetta(item) for item in rosetta("tvips", path, lazy))
+    # Most recordings have the pixel of the camera there, in whole nanometres.
+    bare = [axis.units == "1/nm" or (axis.units == "nm" and axis.scale >= 1000) for axis in signal.axes]
+    axes = tuple(
+        Axis(a.name, a.size, navigation=a.navigation) if b else a for a, b in zip(signal.axes, bare, strict=True)
+    )
+    note = "the header has the pixel size of the camera only: pixels of the patterns are not calibrated"
+    return [replace(signal, axes=axes, notes=(*signal.notes, *(note,) * any(bare)))]
 
 
 def read_edax(path: Path, lazy: bool) -> list[Signal]:
