@@ -8,12 +8,14 @@ from functools import partial
 from importlib import import_module, util
 from pathlib import Path
 from threading import Thread
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import emcore
 from emcore.cli.files import collected, expand, output_names, report_failures, result_paths
 from emcore.cli.progress import progress_bar
-from emcore.results.result import Result
+
+if TYPE_CHECKING:
+    from emcore.results.result import Result
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -37,7 +39,7 @@ def _stop(message: str) -> NoReturn:
 def each_file(
     options: argparse.Namespace,
     content: str,
-    work: Callable[..., Result],
+    work: "Callable[..., Result]",
     tell: Callable[[Any], Iterable[str]],
     also: Sequence[str] = (),
 ) -> int:
@@ -73,7 +75,7 @@ def one_result(
     options: argparse.Namespace,
     name: str,
     inputs: Sequence[Path],
-    work: Callable[..., Result],
+    work: "Callable[..., Result]",
     tell: Callable[[Any], Iterable[str]],
     shown: str = "",
     also: Sequence[str] = (),
