@@ -38,24 +38,31 @@ def read_mrc(path: Path, lazy: bool) -> list[Signal]:
     if min(nx, ny, nz) < 1 or extended < 0 or there < needed:
         raise BadFile(f"{path} cannot be read as MRC: truncated or damaged ({there} bytes, its header says {needed})")
     (signal,) = (from_rosetta(item) for item in rosetta("mrc", path, True, endianness=order))
-    (group,) = struct.unpack_from(f"{order}i", head, 88)  # the space group of a volume; a stack of pictures has none
-    sampling, cell = struct.unpack_from(f"{order}3i", head, 28), struct.unpack_from(f"{order}3f", head, 40)
-    axes = []
-    for axis in signal.axes:
-        if axis.name == "z":
-            axis = replace(axis, units="nm") if group > 0 else Axis("frame", axis.size, navigation=True)
-        elif (
-            axis.name in ("y", "x") and extended != _OF_FEI and sampling["xy".index(axis.name)] == 0
-        ):  # as MRCZ leaves it
-            length = cell["xy".index(axis.name)] / 10
-            axis = replace(axis, scale=length / axis.size) if length > 0 else Axis(axis.name, axis.size)
-        axes.append(axis)
-    signal = replace(signal, axes=tuple(axes))
+    signal = replace(signal, axes=tuple(_mrc_axis(axis, head, order) for axis in signal.axes))
     if math.prod(signal.shape) != nx * ny * nz:  # a scan whose positions are told beside it
         return [signal] if lazy else [replace(signal, data=np.asarray(signal.data))]
     # RosettaSciIO reads the header in that order, the values not.
     values = np.memmap(path, f"{order}{_MRC_TYPES[mode]}", "r", 1024 + extended, signal.shape)
     return [replace(signal, data=values if lazy and order == "<" else np.array(values, dtype=_MRC_TYPES[mode]))]
+
+
+def _mrc_axis(axis: Axis, head: bytes, order: str) -> Axis:
+    """An axis with the calibration that the header has, where RosettaSciIO supposes one."""
+    if axis.name == "z":
+        (group,) = struct.unpack_from(
+            f"{order}i", head, 88
+        )  # the space group of a volume; a stack of pictures has none
+        return replace(axis, units="nm") if group > 0 else Axis("frame", axis.size, navigation=True)
+    if axis.name not in ("x", "y") or struct.unpack_from(f"{order}i", head, 92)[0] == _OF_FEI:
+        return axis
+    at = 4 * "xy".index(axis.name)
+    (sampling,), (cell,) = (
+        struct.unpack_from(f"{order}i", head, 28 + at),
+        struct.unpack_from(f"{order}f", head, 40 + at),
+    )
+    if sampling:
+        return axis
+    return replace(axis, scale=cell / 10 / axis.size) if cell > 0 else Axis(axis.name, axis.size)  # as MRCZ leaves it
 
 
 def read_ripple(path: Path, lazy: bool) -> list[Signal]:
