@@ -205,7 +205,7 @@ FORMATS: dict[str, _Format] = {
     ".ali": _MRC,
     ".rpl": _RIPPLE,
     ".raw": replace(_RIPPLE, contents=()),
-    ".xml": _Format("EMPAD or Jobin Yvon .xml", "", _decoder("microscopes", "read_empad"), (SCAN,)),
+    ".xml": _Format("EMPAD or Jobin Yvon .xml", "", _decoder("microscopes", "read_empad")),
     ".tvips": _Format("TVIPS", "", _decoder("microscopes", "read_tvips"), (SCAN,)),
     ".prz": _Format(
         "Panta Rhei .prz",
