@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import emcore
+from emcore.core.signals import Axis, Signal
 from emcore.core.wording import column, direction, quantity
 from emcore.reporting import pages, plotting
 from emcore.results import RESULT_CLASSES
@@ -269,3 +270,13 @@ def test_numbers_to_be_compared_share_a_unit():
 
 def test_directions_stay_below_180_degrees():
     assert [direction(v) for v in (0.0, 44.96, 179.97, float("nan"))] == ["0.0°", "45.0°", "0.0°", "–"]
+
+
+def test_a_dollar_in_the_name_of_an_axis_is_no_mathematics(tmp_path):
+    axes = (Axis("y", 4, navigation=True), Axis("x", 5, navigation=True), Axis(r"$\sqrt E$", 30, 0.5, 0.0, "V"))
+    curves = Signal(np.random.default_rng(0).normal(size=(4, 5, 30)), axes, title="cost $ per $", flagged=True)
+    result = emcore.cluster_curves(curves, 2)
+    figure = result.plot()
+    pixels(figure)
+    assert any(r"$\sqrt E$" in axes.get_xlabel() for axes in figure.axes)
+    result.report(tmp_path / "a.pdf")

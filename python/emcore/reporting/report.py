@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emcore.core.files import new_file
 from emcore.reporting.pages import pages
 from emcore.reporting.pages.layout import HEIGHT, WIDTH, new_page, write
-from emcore.reporting.plotting import style
+from emcore.reporting.plotting import as_written, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def write_report(result: Any, path: str | os.PathLike[str], overwrite: bool = Fa
                 with warnings.catch_warnings():
                     # A name in a script that the font lacks is drawn as boxes; the PDF's title has it in full.
                     warnings.filterwarnings("ignore", "Glyph .* missing from")
-                    pdf.savefig(figure)
+                    pdf.savefig(as_written(figure))
 
 
 def _metadata(result: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "as_written",
     "component_color",
     "draw_borders",
     "draw_grains",
@@ -87,7 +88,17 @@ def plot(result: object) -> "Figure":
     from emcore.reporting.pages import overview
 
     with style():
-        return overview(result)
+        return as_written(overview(result))
+
+
+def as_written(figure: "Figure") -> "Figure":
+    """The figure, in which a dollar in a name from a file is a dollar and begins no mathematics."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if "$" in text.get_text() and "mathdefault" not in text.get_text():  # as matplotlib writes powers of ten
+            text.set_parse_math(False)
+    return figure
 
 
 def style() -> AbstractContextManager[None]:
