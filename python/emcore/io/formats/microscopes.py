@@ -49,17 +49,13 @@ def read_mrc(path: Path, lazy: bool) -> list[Signal]:
 def _mrc_axis(axis: Axis, head: bytes, order: str) -> Axis:
     """An axis with the calibration that the header has, where RosettaSciIO supposes one."""
     if axis.name == "z":
-        (group,) = struct.unpack_from(
-            f"{order}i", head, 88
-        )  # the space group of a volume; a stack of pictures has none
+        (group,) = struct.unpack_from(f"{order}i", head, 88)  # the space group of a volume, 0 for a stack of pictures
         return replace(axis, units="nm") if group > 0 else Axis("frame", axis.size, navigation=True)
     if axis.name not in ("x", "y") or struct.unpack_from(f"{order}i", head, 92)[0] == _OF_FEI:
         return axis
     at = 4 * "xy".index(axis.name)
-    (sampling,), (cell,) = (
-        struct.unpack_from(f"{order}i", head, 28 + at),
-        struct.unpack_from(f"{order}f", head, 40 + at),
-    )
+    (sampling,) = struct.unpack_from(f"{order}i", head, 28 + at)
+    (cell,) = struct.unpack_from(f"{order}f", head, 40 + at)
     if sampling:
         return axis
     return replace(axis, scale=cell / 10 / axis.size) if cell > 0 else Axis(axis.name, axis.size)  # as MRCZ leaves it
