@@ -201,6 +201,16 @@ def test_a_recording_of_tvips_is_a_stack_of_patterns(lazy, tmp_path):
         emcore.read(tmp_path / "a_000.tvips")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_recording_of_one_frame_is_an_image(tmp_path):
+    from rsciio.tvips import file_writer
+
+    values = RNG.integers(0, 100, (1, 8, 9)).astype("u2")
+    axes = ("frame", 1.0, 0.0, "s", True), ("y", 2.0, 0.0, "1/nm", False), ("x", 2.0, 0.0, "1/nm", False)
+    file_writer(str(tmp_path / "a_000.tvips"), signal(values, *axes))
+    np.testing.assert_array_equal(emcore.read(tmp_path / "a_000.tvips").data, values[0])
+
+
 def test_another_part_or_name_of_a_recording_says_which_is_read(tmp_path):
     for name, advice in (("a_003.tvips", r"from its first, a_000\.tvips"), ("a.tvips", r"rename it to a_000\.tvips")):
         (tmp_path / name).write_bytes(bytes(1000))

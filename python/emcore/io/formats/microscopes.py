@@ -143,9 +143,15 @@ def read_tvips(path: Path, lazy: bool) -> list[Signal]:
         raise BadFile(f"{path} cannot be read as TVIPS: damaged or mislabelled (no recording has such a header)")
     if version not in (1, 2) or bits not in (8, 16, 32):
         raise BadFile(f"{path} is a TVIPS recording of version {version}, {bits} bits: 1 and 2, 8 to 32 bits are read")
-    frame = (12 if version == 1 else struct.unpack_from("<I", head, 48)[0]) + nx * ny * bits // 8
-    if (path.stat().st_size - size) % frame:
-        raise BadFile(f"{path} cannot be read as TVIPS: truncated inside frame {(path.stat().st_size - size) // frame}")
+    between = 12 if version == 1 else struct.unpack_from("<I", head, 48)[0]
+    count, over = divmod(path.stat().st_size - size, between + nx * ny * bits // 8)
+    if over:
+        raise BadFile(f"{path} cannot be read as TVIPS: truncated inside frame {count}")
+    if (
+        count == 1 and not path.with_name(f"{part[1]}_001{path.suffix}").exists()
+    ):  # RosettaSciIO asks for the next's time
+        data = np.fromfile(path, f"<u{bits // 8}", nx * ny, offset=size + between).reshape(ny, nx)
+        return [Signal(data, (Axis("y", ny), Axis("x", nx)))]
     (signal,) = (from_rosetta(item) for item in rosetta("tvips", path, lazy))
     # Most recordings have the pixel of the camera there, in whole nanometres.
     bare = [axis.units == "1/nm" or (axis.units == "nm" and axis.scale >= 1000) for axis in signal.axes]
