@@ -132,6 +132,7 @@ LENGTH = (
         ([], LENGTH, 0.125, 0.125),
         ([(65003, "nm"), (65004, "um"), (65009, 2.0), (65010, 0.5)], None, 500.0, 2.0),
         ([(65003, b"nm\0"), (65004, b"nm\0"), (65009, 2.0), (65010, 4.0)], None, 4.0, 2.0),
+        ([(65003, b"n\0m\0\0\0"), (65004, b"n\0m\0\0\0"), (65009, 2.0), (65010, 4.0)], None, 4.0, 2.0),
     ],
 )
 def test_every_maker_is_understood(tags, description, y, x, tmp_path):
@@ -232,6 +233,9 @@ def test_the_rows_of_an_information_bar_are_known_where_its_maker_tells(data_fol
         assert read(data_folder / name).metadata.get("information_bar") == rows
     phenom = write(tmp_path / "a.tif", [(34683, PHENOM + "<databarHeight>14</databarHeight></FeiImage>")])
     assert read(phenom).metadata == {"information_bar": 14}
+    for rows, bar in ((46, {"information_bar": 14}), (60, {})):  # saved without its bar
+        text = f"[Image]\nResolutionY={rows}\n[PrivateFei]\nDatabarHeight=14\n"
+        assert read(write(tmp_path / "b.tif", [(34682, text)])).metadata == bar
 
 
 def test_imagej_may_have_another_unit_for_every_axis(tmp_path):

@@ -216,9 +216,10 @@ def gatan(page: Any, path: Path) -> Steps:
     steps: Steps = {}
     for letter, step, units in (("X", 65009, 65003), ("Y", 65010, 65004), ("*", 65011, 65005)):
         size, unit = page.tags.valueof(step), page.tags.valueof(units)
-        unit = unit.decode("latin-1") if isinstance(unit, bytes) else unit
-        if isinstance(size, float) and isinstance(unit, str):
-            steps[letter] = (size, unit.strip("\0 "))
+        if isinstance(unit, bytes):
+            unit = unit.decode("utf-16-le" if unit[1:2] == b"\0" else "latin-1", "ignore")
+        if isinstance(size, int | float) and isinstance(unit, str):
+            steps[letter] = (float(size), unit.strip("\0 "))
     return steps
 
 
@@ -261,7 +262,9 @@ def _reduction(page: Any, scan: re.Match[str] | None) -> float:
 
 def bar_height(page: Any, path: Path) -> int:
     """Rows of the information bar below a picture, where its maker tells; 0 where there is none or nothing is said."""
-    said: list[Any] = [_fei_metadata(page).get("PrivateFei", {}).get("DatabarHeight")]
+    metadata = _fei_metadata(page)
+    bar, scan = metadata.get("PrivateFei", {}).get("DatabarHeight"), metadata.get("Image", {}).get("ResolutionY")
+    said: list[Any] = [bar if not scan or page.imagelength == scan + (bar or 0) else None]
     said += re.findall(r"<databarHeight>\s*(\d+)", _text_of(page, 34683))
     said.append(_tescan(page, path, "ImageStripSize"))
     rows = next((int(each) for each in said if each), 0)
