@@ -70,6 +70,13 @@ def test_usid_matrices_come_in_all_their_dimensions(cube, tmp_path, read_both):
     np.testing.assert_array_equal(found.data, cube)
 
 
+def test_a_usid_matrix_without_what_it_refers_to_is_an_array(cube, tmp_path, read_both):
+    with h5py.File(tmp_path / "all.h5", "w") as file, h5py.File(tmp_path / "a.h5", "w") as copy:
+        write_usid(file, cube.reshape(12, 7), [("x", "nm", np.arange(12.0))], [("Energy", "eV", np.arange(7.0))])
+        file.copy("Measurement_000/Channel_000/Raw_Data", copy)
+    assert read_both(tmp_path / "a.h5", "Raw_Data").shape == (12, 7)
+
+
 def test_usid_records_are_one_signal_for_each_field(tmp_path, read_both):
     records = np.zeros((12, 1), [("Amplitude [V]", "f4"), ("Phase [rad]", "f4"), ("Q", "f4")])
     records["Q"] = np.arange(12).reshape(12, 1)

@@ -64,7 +64,7 @@ def _is_scan_of(group: Any, images: list[Any]) -> bool:
 
 def _angular_scan(scan: Any, images: list[Any], polarization: str, access: Access) -> Signal:
     """The images of angles at all positions, in the order in which they were taken, (y, x, angles)."""
-    images = sorted(images, key=lambda group: number(group["ImageData/TOffset"][()], 0.0))
+    images = sorted(images, key=lambda group: number(group["ImageData"].get("TOffset"), 0.0))
     places = [replace(axis, navigation=True) for axis in _read(scan, access).axes]
     shape = images[0]["ImageData/Image"].shape[-2:]
     stack = dask_array().stack if access.lazy else np.stack

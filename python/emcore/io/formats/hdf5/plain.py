@@ -38,7 +38,7 @@ def plain_signal(dataset: Any, title: str, access: Access) -> Signal:
     """A data set with the axes that HDF5's dimensions, or its attributes, tell."""
     axes, kinds = _dimensions(dataset)
     if not axes:
-        data = access.take(dataset)
+        data = access.take(dataset, 2 if len(dataset.shape) > 3 else 1)
         return Signal(data, default_axes(tuple(data.shape)), title=title)
     flagged = all(kinds)
     if flagged:

@@ -7,6 +7,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, made, texts
+from emcore.io.formats.hdf5.plain import plain_signal
 
 _ANCILLARY = ("Position_Indices", "Position_Values", "Spectroscopic_Indices", "Spectroscopic_Values")
 
@@ -20,7 +21,11 @@ def read_usid(found: Contents, access: Access) -> list[Signal]:
     """Every main data set in its full dimensions; one of records is one signal for each of their fields."""
     signals = []
     for title, dataset in _main_datasets(found).items():
-        inds, values, spec_inds, spec_values = (found.root[dataset.attrs[key]] for key in _ANCILLARY)
+        try:
+            inds, values, spec_inds, spec_values = (found.root[dataset.attrs[key]] for key in _ANCILLARY)
+        except (ValueError, KeyError, RuntimeError):  # references are lost when a data set is copied alone
+            signals += [plain_signal(dataset, title, access)] if is_numeric(dataset) else []
+            continue
         positions = _dimensions(np.asarray(inds[()]).T, np.asarray(values[()]).T, inds, values)
         spectral = _dimensions(np.asarray(spec_inds[()]), np.asarray(spec_values[()]), spec_inds, spec_values)
         if positions is None:
