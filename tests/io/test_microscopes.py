@@ -318,7 +318,7 @@ def test_a_single_spectrum_is_described(tmp_path):
     values = RNG.random(50)
     file_writer(str(tmp_path / "a.msa"), signal(values, ("Energy", 0.5, 100.0, "eV", False)))
     found = emcore.read(tmp_path / "a.msa")
-    np.testing.assert_allclose(found.data, values, rtol=1e-4)
+    np.testing.assert_allclose(found.data, values, atol=1e-5)
     assert (found.axes[0].scale, found.axes[0].offset, found.axes[0].units) == (0.5, 100.0, "eV")
     assert "(50,)" in emcore.describe(tmp_path / "a.msa")
 
