@@ -222,9 +222,65 @@ def test_bad_curves_are_told(sample):
         cluster_curves(curves[0, 0], 2)
     with pytest.raises(TypeError, match="complex"):
         cluster_curves(curves * 1j, 2)
-    curves[2, 3, 50] = np.inf
-    with pytest.raises(ValueError, match=r"curves contains NaN or infinity, first at \[2, 3, 50\]"):
+    curves[..., 50] = np.inf
+    with pytest.raises(ValueError, match=r"curves contains NaN or infinity at every position, first at \[0, 0, 50\]"):
         cluster_curves(curves, 2)
+    with pytest.raises(ValueError, match="did you mean 'common'"):
+        cluster_curves(sample.curves, 2, crop="comon")
+
+
+def test_a_grid_that_was_stopped_is_grouped_by_what_was_measured(data_folder, same):
+    file = np.load(data_folder / "cases" / "sts_stopped.npz")
+    curves = file["current"].reshape(900, 200)
+    result = cluster_curves(data_folder / "cases" / "sts_stopped.npz", 3)
+    there = curves.any(axis=1)
+    assert result.n_empty == 378 == np.count_nonzero(result.labels == -1)
+    assert np.array_equal(result.labels.ravel() >= 0, there)
+    assert "378 of 900 positions are empty (378 zero throughout): they take no part" in result.provenance.notes
+    alone = cluster_curves(curves[there], 3, x=file["bias"])
+    assert np.array_equal(result.labels.ravel()[there], alone.labels)
+    assert same(result, alone, but=("provenance", "labels", "image", "n_empty", "mean"))
+
+
+def test_curves_that_end_early_are_told_and_cropped_to_what_is_common(data_folder):
+    path = data_folder / "cases" / "z_curves_nan_tails.npz"
+    file = np.load(path)
+    with pytest.raises(ValueError, match=r"88 of 88 curves end early.*the 134 points that all .* crop='common'"):
+        cluster_curves(path, 2)
+    result = cluster_curves(path, 2, crop="common")
+    alone = cluster_curves(file["df"][:, :134], 2, x=file["z"][:134])
+    assert np.array_equal(result.labels, alone.labels)
+    assert np.array_equal(result.signals, alone.signals)
+    assert np.array_equal(result.x, file["z"][:134].astype(float))
+    assert result.n_empty == 0
+    assert any("134 of 256 points were taken" in note for note in result.provenance.notes)
+
+
+def test_a_few_curves_that_end_early_are_empty_and_many_are_not(sample):
+    curves = sample.curves[:6, :7].copy()
+    curves[0, :3, :9] = np.nan
+    curves[1, 1, 20] = np.nan  # no end
+    result = cluster_curves(curves, 2)
+    assert np.array_equal(result.labels == -1, np.isnan(curves).any(axis=-1))
+    cropped = cluster_curves(curves, 2, crop="common", x=sample.bias)
+    assert (cropped.n_empty, cropped.signals.shape) == (1, (2, 191))
+    assert np.array_equal(cropped.x, sample.bias[9:])
+    curves[:4, :, :9] = np.nan
+    with pytest.raises(ValueError, match=r"27 of 42 curves end early.*the 191 points"):
+        cluster_curves(curves, 2)
+    curves[:2, :, :150], curves[2:4, :, 100:] = np.nan, np.nan
+    with pytest.raises(ValueError, match="no two points are common"):
+        cluster_curves(curves, 2)
+    with pytest.raises(ValueError, match="crop='common' leaves 0 of 200 points"):
+        cluster_curves(curves, 2, crop="common")
+
+
+def test_a_constant_curve_is_measured_and_one_of_zeros_is_not(sample):
+    curves = sample.curves[:6, :7].copy()
+    curves[0, 0], curves[0, 1] = 2.0, 0.0
+    result = cluster_curves(curves, 2)
+    assert result.labels[0, 0] >= 0
+    assert np.argwhere(result.labels < 0).tolist() == [[0, 1]]
 
 
 def test_the_generator_is_seeded_and_refuses_nonsense():
@@ -250,6 +306,25 @@ def test_the_command_writes_a_report_and_a_results_file_and_says_what_it_found(s
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.h5", "film.npz", "film.pdf"]
     assert main(["curves", "film.npz", "--clusters", "3"]) == 1
     assert "--force" in capsys.readouterr().err
+
+
+def test_the_command_tells_empty_positions_and_crops_curves_that_end_early(sample, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("h5py")
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    curves = sample.curves[:6, :7].copy()
+    curves[4:] = 0
+    curves[:4, :, -5:] = np.nan
+    np.savez("film.npz", current=curves, bias=sample.bias)
+    assert main(["curves", "film.npz", "--clusters", "2"]) == 1
+    assert "the 195 points that all curves have in common can be asked for with" in capsys.readouterr().err
+    assert main(["curves", "film.npz", "--clusters", "2", "--crop", "common"]) == 0
+    said = capsys.readouterr().out
+    assert "scan      7 × 6 positions, 14 of them empty" in said
+    assert "note      14 of 42 positions are empty (14 zero throughout)" in said
+    assert load_result("film.h5").n_empty == 14
+    with pytest.raises(SystemExit):
+        main(["curves", "film.npz", "--crop", "commn"])
 
 
 def test_a_file_without_curves_is_told_and_leaves_nothing(sample, tmp_path, monkeypatch, capsys):
@@ -281,6 +356,22 @@ def test_the_pages_show_every_group_with_its_spread(sample, grid):
     assert titles[:3] == ["Mean modulus", "3 clusters", "Mean curves"]
     assert [title[:9] for title in titles if title.startswith("Cluster ")] == ["Cluster 1", "Cluster 2", "Cluster 3"]
     assert "3 clusters" in [axes.get_title("left") for axes in result.plot().axes]
+
+
+def test_the_pages_hatch_positions_without_a_measurement(sample):
+    pytest.importorskip("matplotlib")
+    curves = sample.curves[:6, :7].copy()
+    curves[3:] = 0
+    picture, groups, *_ = cluster_curves(curves, 2).plot().axes
+    for axes in (picture, groups):
+        assert axes.patch.get_hatch()
+    assert np.array_equal(np.isnan(np.ma.filled(picture.images[0].get_array(), np.nan)), ~curves.any(axis=-1))
+    assert np.array_equal(groups.images[0].get_array()[..., 3] == 0, ~curves.any(axis=-1))
+    legends = [
+        text.get_text() for child in groups.get_children() if hasattr(child, "get_texts") for text in child.get_texts()
+    ]
+    assert "not measured" in legends
+    assert not cluster_curves(sample.curves[:6, :7], 2).plot().axes[0].patch.get_hatch()
 
 
 def test_tiny_units_are_written_as_a_power_of_ten(sample):

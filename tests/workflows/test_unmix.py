@@ -389,8 +389,9 @@ def bad(where, value):
 @pytest.mark.parametrize(
     ("call", "error", "said"),
     [
-        (lambda: unmix(bad((1, 2, 3), -1)), ValueError, r"negative values, first at \[1, 2, 3\].*numpy.clip"),
-        (lambda: unmix(bad((1, 2, 3), np.nan)), ValueError, r"NaN or infinity, first at \[1, 2, 3\]"),
+        (lambda: unmix(bad((1, 2, 3), -1)), ValueError, r"negative values, first at \[1, 2, 3\].*negative='clip'"),
+        (lambda: unmix(bad((1, 2), -1)), ValueError, r"negative values, first at \[1, 2, 0\].*numpy.clip"),
+        (lambda: unmix(bad((..., 3), np.nan)), ValueError, r"NaN or infinity at every position, first at \[0, 0, 3\]"),
         (lambda: unmix(np.zeros((6, 7, 40))), ValueError, "no counts"),
         (lambda: unmix(DATA[0, 0]), ValueError, "a spectrum or curve at every position"),
         (lambda: unmix(DATA[:1, :1]), ValueError, "several positions"),

@@ -162,8 +162,9 @@ def test_a_prediction_is_told_before_and_a_budget_that_is_too_little_named(store
 
 def test_bad_values_are_found_outside_memory(tmp_path):
     data = np.random.default_rng(0).poisson(3, (6, 7, 40)).astype("f4")
-    for value, said in ((-1, r"negative values, first at \[4, 2, 3\].*numpy.clip"), (np.nan, r"NaN .* \[4, 2, 3\]")):
-        data[4, 2, 3] = value
+    negative = r"negative values, first at \[4, 2, 3\], 1 of 1680, the smallest -1: .*negative='clip'"
+    for place, value, said in (((4, 2, 3), -1, negative), ((..., 3), np.nan, r"NaN .* every position, .* \[0, 0, 3\]")):
+        data[place] = value
         for stored in (da.from_array(data.copy(), chunks=(2, 3, -1)), _mapped(tmp_path, data)):
             with pytest.raises(ValueError, match=said):
                 unmix(stored, memory="9 kB" if isinstance(stored, np.ndarray) else None)

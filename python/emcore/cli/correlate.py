@@ -87,13 +87,13 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "FuzzyClustering") -> Iterator[str]:
     """What was decided, and the clusters."""
-    from emcore.core.wording import count_of, number
+    from emcore.core.wording import count_of, empty, number
     from emcore.methods.selection.agreement import adjusted_rand_index
     from emcore.reporting.pages.scan import size_of
 
     parameters = result.provenance.parameters
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
-    yield f"  scan      {size_of(result.image.axes)}"
+    yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}"
     rule = "" if result.rule == "given" else f"rule {result.rule}: "
     yield f"  reduced   {count_of(result.n_components, 'component')}, {rule}{result.reason}"
     yield f"  clustered {parameters['method']}, m = {parameters['m']:.3g}"
@@ -102,6 +102,7 @@ def tell(result: "FuzzyClustering") -> Iterator[str]:
     for index in range(result.n_clusters):
         above = count_of(int(result.positions[index]), "position")
         yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %  {above} above {result.threshold:g}"
+    there = result.labels >= 0
     for mean, memberships in zip(result.means, result.alone, strict=True):
-        agreement = adjusted_rand_index(result.labels, memberships.argmax(axis=0))
+        agreement = adjusted_rand_index(result.labels[there], memberships.argmax(axis=0)[there])
         yield f"  alone     {mean.title}: adjusted Rand index {agreement:.2f} with all together"

@@ -21,16 +21,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_files(parser, "curves at every position, or a folder of such files")
     parser.add_argument("--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument("--normalize", help="what each curve is divided by: max or l2 (nothing)")
+    parser.add_argument("--crop", help="common: the points that all curves have, where curves end early (all points)")
     add_signal_options(parser)
     add_output_options(parser)
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Cluster every file."""
-    if options.normalize is not None:
-        from emcore.workflows.curves import NORMALIZATIONS
+    from emcore.workflows.curves import CROPS, NORMALIZATIONS
 
-        refuse_unknown(parser, options, {"normalize": NORMALIZATIONS})
+    choices = {"normalize": NORMALIZATIONS, "crop": CROPS}
+    refuse_unknown(
+        parser, options, {name: each for name, each in choices.items() if getattr(options, name) is not None}
+    )
     if options.clusters == 1:
         parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
 
@@ -39,6 +42,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             file,
             options.clusters,
             normalize=options.normalize,
+            crop=options.crop,
             signal_axis=options.signal_axis,
             scan_shape=options.scan,
             dataset=options.dataset,
@@ -50,13 +54,13 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Clustering") -> Iterator[str]:
     """What was decided, and the groups."""
-    from emcore.core.wording import count_of
+    from emcore.core.wording import count_of, empty
     from emcore.reporting.pages.curves import cells, key_numbers
     from emcore.reporting.pages.scan import size_of
 
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
-    yield f"  scan      {size_of(result.image.axes)}"
+    yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}"
     for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
     for index in range(result.n_clusters):

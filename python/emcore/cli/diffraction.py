@@ -71,13 +71,13 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Clustering") -> Iterator[str]:
     """What was decided, and the clusters."""
-    from emcore.core.wording import count_of
+    from emcore.core.wording import count_of, empty
     from emcore.reporting.pages.patterns import key_numbers
     from emcore.reporting.pages.scan import size_of
 
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
-    yield f"  scan      {size_of(result.image.axes)}"
+    yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}"
     for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
     for index in range(result.n_clusters):

@@ -94,13 +94,14 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Segmentation") -> Iterator[str]:
     """What was decided, and the largest grains."""
-    from emcore.core.wording import count_of, quantity
+    from emcore.core.wording import count_of, empty, quantity
     from emcore.reporting.pages.scan import size_of
     from emcore.reporting.pages.segmentation import key_numbers
 
     yield f"{result.provenance.input_name}: {count_of(result.n_grains, 'grain')}"
     yield f"  why       {result.reason}"
-    yield f"  scan      {size_of(result.image.axes)}; {count_of(result.n_segments, 'segment')} before merging"
+    before = f"{count_of(result.n_segments, 'segment')} before merging"
+    yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}; {before}"
     for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
     for index in range(min(result.n_grains, 10)):

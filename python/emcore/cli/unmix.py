@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loss", default="frobenius", help="or kullback-leibler, which is slower (frobenius)")
     parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="energies in eV (all, without a strobe at 0)")
     parser.add_argument("--mask-vacuum", action="store_true", help="leave out positions with next to no counts")
+    parser.add_argument("--negative", help="clip: set to zero what is negative, if it is under 0.1 %% (refused)")
     parser.add_argument("--blocks", type=_blocks, metavar="auto|Y,X", help="search blocks of the scan by themselves")
     parser.add_argument("--memory", type=_memory, help="as in '2 GiB'; a larger file is visited in blocks (1 GiB)")
     parser.add_argument(
@@ -68,10 +69,13 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from emcore.core.validation import check_option
     from emcore.methods.nmf.fit import LOSSES
     from emcore.methods.unmixing.endmembers import WEIGHTINGS
+    from emcore.scans.spectrum_values import NEGATIVES
 
     try:
         check_option(options.weighting, WEIGHTINGS, "--weighting")
         check_option(options.loss, LOSSES, "--loss")
+        if options.negative is not None:
+            check_option(options.negative, NEGATIVES, "--negative")
     except ValueError as error:
         parser.error(str(error))
 
@@ -86,6 +90,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             loss=options.loss,
             navigation_mask="vacuum" if options.mask_vacuum else None,
             signal_range=options.range,
+            negative=options.negative,
             blocks=options.blocks,
             signal_axis=options.signal_axis,
             scan_shape=options.scan,
@@ -100,21 +105,22 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Unmixing") -> Iterator[str]:
     """What was decided, and the components."""
-    from emcore.core.wording import count_of, number
+    from emcore.core.wording import count_of, empty, number
     from emcore.reporting.pages.scan import size_of
     from emcore.reporting.pages.spectra import peaks_of, peaks_said
-    from emcore.reporting.pages.unmixing import amount
+    from emcore.reporting.pages.unmixing import amount, residuals
 
     (energy,) = result.mean.axes
     yield f"{result.provenance.input_name}: {count_of(result.n_components, 'component')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
     values = energy.values
     ends = f", {values[0]:.5g} to {values[-1]:.5g} {energy.units}" if energy.calibrated else ""
-    yield f"  scan      {size_of(result.image.axes)}; {count_of(energy.size, 'channel')}{ends}"
+    yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}; {count_of(energy.size, 'channel')}{ends}"
     if result.above_edge:
         yield f"  edge      {result.above_edge} above the bare edge of counting noise"
-    left = number(float(result.residual_map.mean()))
-    yield f"  residual  {left} {result.residual_unit} on average, at most {number(float(result.residual_map.max()))}"
+    left = residuals(result)
+    mean, most = number(float(left.mean())), number(float(left.max()))
+    yield f"  residual  {mean} {result.residual_unit} on average, at most {most}"
     for index, peaks in enumerate(peaks_of(result)):
         strongest = values[int(result.spectra[index].argmax())]
         at = f"  strongest at {strongest:.5g} {energy.units}" if energy.calibrated else ""

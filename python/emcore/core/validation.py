@@ -237,8 +237,17 @@ def check_magnitude(pixels: NDArray[Any], name: str, limit: float = 1e100) -> No
     --------
     >>> check_magnitude(np.array([[1e-12, 0.0]]), "curves")
     """
-    if pixels.dtype.kind != "f":
-        return
-    largest = max(abs(value) for value in check_finite(pixels, name))
+    if pixels.dtype.kind == "f":
+        check_range(*check_finite(pixels, name), name, limit)
+
+
+def check_range(low: float, high: float, name: str, limit: float = 1e100) -> None:
+    """Refuse a smallest and a largest value as `check_magnitude` does those of an array.
+
+    Examples
+    --------
+    >>> check_range(-2.0, 1.5, "curves")
+    """
+    largest = max(abs(low), abs(high))
     if not 1 / limit < largest < limit and largest > 0:
         raise ValueError(f"{name} has values of at most {largest:.3g}; give them in a unit in which they are near 1")

@@ -89,6 +89,18 @@ def count_of(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def empty(count: int) -> str:
+    """What follows the number of positions where some have no measurement.
+
+    Examples
+    --------
+    >>> from emcore.core.wording import empty
+    >>> f"900 positions{empty(378)}", f"900 positions{empty(0)}"
+    ('900 positions, 378 of them empty', '900 positions')
+    """
+    return f", {count} of them empty" if count else ""
+
+
 def direction(degrees: float) -> str:
     """A direction in 0..180 degrees, to a tenth; a dash where there is none."""
     return f"{round(degrees, 1) % 180:.1f}°" if math.isfinite(degrees) else "–"

@@ -112,7 +112,7 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
     index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
     source = Source(parts, [preparation for *_, preparation in checked], "the prepared data", index)
-    for name in ("budget", "beside", "job", "view"):
+    for name in ("budget", "beside", "job", "view", "mend"):
         setattr(source, name, getattr(sources[0], name))
     return source
 
@@ -228,7 +228,7 @@ def sums_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Float
     ([3.0, 7.0], [3.0, 4.0])
     """
     if isinstance(rows, Source):
-        return row_and_column_sums(rows, positions)
+        return row_and_column_sums(rows, positions)[:2]
     d = rows.shape[1]
     counts = _emcore.x_q(rows, np.ones((d, 1)))[:, 0]
     if positions is not None and not len(positions):

@@ -9,21 +9,28 @@ from emcore import _emcore
 from emcore.core.validation import Floats
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.reduction import Partial, PerRow
+from emcore.outofcore.rows import alike
 from emcore.outofcore.sources import Source
 
 
-def row_and_column_sums(source: Source, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:
-    """Of all rows, and of the features over all rows or those at some positions."""
+def row_and_column_sums(
+    source: Source, positions: NDArray[np.intp] | None = None
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Of all rows, and of the features over all rows or those at some positions; and the rows of one value, not 0."""
     n, d = source.shape
-    sums, counted = np.empty(n), np.zeros(n)
+    sums, counted, same = np.empty(n), np.zeros(n), np.zeros(n, dtype=bool)
     counted[slice(None) if positions is None else positions] = 1
     passes = begin(source, "sums", None, None, {}, 24, 8 * d * 32, quiet=True)
-    (columns,) = passes(_sums, rows=[PerRow(passes.source, counted)], into=[PerRow(passes.source, sums)])
-    return sums, columns
+    into = [PerRow(passes.source, of_rows) for of_rows in (sums, same)]
+    (columns,) = passes(_sums, rows=[PerRow(passes.source, counted)], into=into)
+    return sums, columns, np.flatnonzero(same)
 
 
 def _sums(x: Any, state: Any, index: int, counted: Floats) -> tuple[Any, ...]:
-    return (_emcore.xt_y(x, counted.reshape(-1, 1))[:, 0],), _emcore.x_q(x, np.ones((x.shape[1], 1)))[:, 0]
+    sums, same = _emcore.x_q(x, np.ones((x.shape[1], 1)))[:, 0], np.zeros(x.shape[0], dtype=bool)
+    if isinstance(x, np.ndarray):
+        same[alike(x, sums)] = True
+    return (_emcore.xt_y(x, counted.reshape(-1, 1))[:, 0],), sums, same
 
 
 def mean_and_squares(passes: Passes) -> Partial:

@@ -34,7 +34,9 @@ def on_dask(
     """One pass over a source of Dask arrays; as `emcore.outofcore.engine.Passes` makes it."""
     from dask import delayed
 
-    same = delayed((function, state, source.recipes, str(source.dtype), source.name, hashed), traverse=False)
+    same = delayed(
+        (function, state, source.recipes, str(source.dtype), source.name, source.mend, hashed), traverse=False
+    )
     work, first, put = delayed(_on_worker, pure=False), delayed(_first, pure=False), delayed(_others, pure=False)
     tree, others = Tree(delayed(merge, pure=False)), []
     for block in source.blocks:
@@ -62,11 +64,11 @@ def _on_worker(
     same: tuple[Any, ...], index: int, start: tuple[int, ...], chosen: Any, rows: list[Any], *stored: NDArray[Any]
 ) -> tuple[Any, ...]:
     """Visit a chunk with one thread: its partial, its hash if it is wanted, and what belongs to its rows."""
-    function, state, recipes, dtype, name, hashed = _aligned(same)
+    function, state, recipes, dtype, name, mend, hashed = _aligned(same)
     former = _emcore.set_progress(None)
     try:
         with num_threads(1):
-            x = as_rows(_aligned(stored), recipes, np.dtype(dtype), name, _aligned(chosen))
+            x = as_rows(_aligned(stored), recipes, np.dtype(dtype), name, _aligned(chosen), mend)
             partial, *of_rows = function(x, state, index, *_aligned(rows))
             return partial, _hash(*stored) if hashed else "", *of_rows
     except ValueError as error:

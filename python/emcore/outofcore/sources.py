@@ -20,6 +20,7 @@ from emcore.core.memory import SLAB_BYTES, check_memory, in_words
 from emcore.core.validation import as_pixels
 from emcore.core.warning import warn
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
+from emcore.outofcore.rows import mended
 from emcore.outofcore.stored import Stored
 
 
@@ -73,6 +74,8 @@ class Source:
         Of which passes are part that have no checkpoint of their own.
     view : str
         Which features of the data these rows are, where a job has rows of several.
+    mend : bool
+        Whether NaN, infinity and negative values are taken out of blocks as they are visited, see `mended`.
     blocks : list of Block
         None yet before `cut`.
     unvisited : list of Block
@@ -113,6 +116,7 @@ class Source:
         self.beside = 0
         self.job: Any = None
         self.view = "all"
+        self.mend = False
         self.blocks: list[Block] = []
         self.unvisited: list[Block] = []
         self.peak = self.hold = 0
@@ -130,7 +134,7 @@ class Source:
 
     def checked_rows(self, stored: Sequence[NDArray[Any]], chosen: NDArray[np.intp] | None = None) -> Any:
         """What kernels take, of some rows of every part as they are stored."""
-        return as_rows(stored, self.recipes, self.dtype, self.name, chosen)
+        return as_rows(stored, self.recipes, self.dtype, self.name, chosen, self.mend)
 
     def cut(self, memory: Any = None, per_row: int = 0, fixed: int = 0) -> "Source":
         """
@@ -153,7 +157,7 @@ class Source:
 
     def _cut_slabs(self) -> None:
         (memory, reserved), n = self._plan, self.grid[0]
-        row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied else 1)
+        row = sum(part.d * part.stored_dtype.itemsize for part in self.parts) * (2 if self.copied or self.mend else 1)
         unit, together = (max(getattr(part, key) for part in self.parts) for key in ("unit", "together"))
         room = max(memory - reserved, 0)
         if 2 * row * unit > room:
@@ -258,9 +262,12 @@ def as_rows(
     dtype: Any,
     name: str,
     chosen: NDArray[np.intp] | None = None,
+    mend: bool = False,
 ) -> Any:
-    """Rows of every part as kernels take them: of a pixel type, or prepared, all or chosen ones."""
+    """Rows of every part as kernels take them: of a pixel type, mended or not, or prepared, all or chosen ones."""
     flat = [as_pixels(part.reshape(-1, part.shape[-1]) if part.ndim != 2 else part, name, 2) for part in stored]
+    if mend:
+        flat = [mended(part) for part in flat]
     if recipes is None:
         return flat[0].astype(dtype, copy=False)
     index = None if chosen is None else chosen.tolist()

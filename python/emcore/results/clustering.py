@@ -30,7 +30,8 @@ class Clustering(Result):
     Attributes
     ----------
     labels : ndarray, shape (y, x), or (n,) for positions without a grid, int32
-        Cluster of every scan position, 0 to k - 1; -1 where there was nothing to go by, which a note tells.
+        Cluster of every scan position, 0 to k - 1; -1 where nothing was measured, or there was nothing to go by, which
+        notes tell.
     signals : ndarray, shape (k, ...), float64
         Mean signal of each cluster, of the data as they were measured: neither masked nor normalised.
     area : ndarray, shape (k,), float64
@@ -46,7 +47,7 @@ class Clustering(Result):
         A picture of the scan: of diffraction patterns the virtual bright field, or their sums; of curves the mean of
         their moduli.
     mean : Signal, shape (...)
-        Mean over the whole scan, of diffraction patterns the PACBED, with the axes of one signal.
+        Mean over all that was measured, of diffraction patterns the PACBED, with the axes of one signal.
     provenance : Provenance
         Input, parameters, versions, time and notes.
     spread : ndarray, shape (k, ...), float64, optional
@@ -64,6 +65,8 @@ class Clustering(Result):
         Centre of the direct beam of diffraction patterns along ky and kx, in detector pixels.
     beam_radius : float, optional
         Radius of the mask over the direct beam in detector pixels; None where nothing was masked.
+    n_empty : int
+        How many positions have no measurement, see `emcore.scans.gaps`; they took no part.
     """
 
     page: ClassVar[str] = "clustering"
@@ -87,3 +90,4 @@ class Clustering(Result):
     r_squared: NDArray[np.float64] | None = field(default=None, metadata={"axes": ("cluster",)})
     beam_center: tuple[float, float] | None = None
     beam_radius: float | None = None
+    n_empty: int = 0

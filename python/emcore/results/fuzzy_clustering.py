@@ -12,7 +12,7 @@ from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_number
 from emcore.results.result import Result
-from emcore.scans.grids import as_matrices, on_one_grid
+from emcore.scans.grids import as_matrices, at_positions, on_one_grid
 
 
 def _scan(*before: str) -> Any:
@@ -43,11 +43,12 @@ class FuzzyClustering(Result):
     Attributes
     ----------
     memberships : ndarray, shape (k, y, x), float32
-        How much of every scan position belongs to each cluster; they sum to 1. Clusters in the order of falling area.
+        How much of every scan position belongs to each cluster; they sum to 1, to 0 where nothing was measured.
+        Clusters in the order of falling area.
     labels : ndarray, shape (y, x), int32
-        The cluster of largest membership.
+        The cluster of largest membership; -1 where nothing was measured.
     area : ndarray, shape (k,), float64
-        Fraction of the positions with that label.
+        Fraction of the measured positions with that label.
     positions : ndarray, shape (k,), int64
         How many positions have a membership above `threshold`: `signals` are their means.
     validity : dict
@@ -56,7 +57,7 @@ class FuzzyClustering(Result):
     threshold : float
         The one that was asked for.
     scores : ndarray, shape (p, y, x), float32
-        Maps of the principal components.
+        Maps of the principal components, 0 where nothing was measured.
     evr : ndarray, shape (up to 30,), float64
         Explained-variance ratios of the merged signals.
     n_components : int
@@ -71,11 +72,13 @@ class FuzzyClustering(Result):
     components : tuple of Signal, each of shape (p, ...)
         The principal components, split into the part that each signal has in them.
     means : tuple of Signal, each of shape (...)
-        Mean over the scan of each input.
+        Mean over the measured positions of each input.
     image : Signal, shape (y, x)
         Mean of the first signal at every position.
     provenance : Provenance
         Input, parameters, versions, time and notes.
+    n_empty : int
+        How many positions have no measurement, see `emcore.scans.gaps`; they took no part.
     """
 
     page: ClassVar[str] = "fuzzy"
@@ -98,6 +101,7 @@ class FuzzyClustering(Result):
     means: tuple[Signal, ...]
     image: Signal
     provenance: Provenance
+    n_empty: int = 0
 
     # What was clustered, for as long as the result is in memory; its file does not hold it.
     _inputs: ClassVar[tuple[Signal, ...]] = ()
@@ -139,7 +143,8 @@ class FuzzyClustering(Result):
         if [signal.shape for signal in on_grid] != shapes:
             observed = ", ".join(str(signal.shape) for signal in on_grid)
             raise ValueError(f"signals have shapes {observed}; those that were clustered had {str(shapes)[1:-1]}")
-        return mean_signals(on_grid, self.memberships.reshape(self.n_clusters, -1).T, tau)
+        there = self.labels >= 0
+        return mean_signals(at_positions(on_grid, there), self.memberships[:, there].T, tau)
 
 
 def mean_signals(signals: Sequence[Signal], memberships: ArrayLike, threshold: float) -> ClusterSignals:

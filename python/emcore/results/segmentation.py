@@ -30,7 +30,7 @@ class Segmentation(Result):
     Attributes
     ----------
     labels : ndarray, shape (y, x), int32
-        Grain of every scan position, 0 to k - 1.
+        Grain of every scan position, 0 to k - 1; -1 where nothing was measured.
     signals : ndarray, shape (k, ky, kx), float64
         Mean pattern of each grain, of the data as they were measured.
     size : ndarray, shape (k,), int64
@@ -40,9 +40,10 @@ class Segmentation(Result):
     correlation : ndarray, shape (y, x), float64
         Correlation of the pattern with the mean of its own grain, of kept pixels less their means over the scan.
     confidence : ndarray, shape (y, x), float64
-        By how much that exceeds the largest correlation with the mean of another grain.
+        By how much that exceeds the largest correlation with the mean of another grain. Both are 0 where nothing was
+        measured.
     segments : ndarray, shape (y, x), int32
-        Segments before merging.
+        Segments before merging; -1 where nothing was measured.
     history : ndarray, shape (mergings, 3), float64
         Down to one segment, in their order: the segment that went on, the one that is gone, the correlation of their
         means. The first that falls short of `min_correlation`, and what follows, was looked at and not done.
@@ -57,13 +58,15 @@ class Segmentation(Result):
     image : Signal, shape (y, x)
         Virtual image of the kept detector pixels.
     mean : Signal, shape (ky, kx)
-        Mean pattern of the scan, PACBED.
+        Mean of the measured patterns, PACBED.
     provenance : Provenance
         Input, parameters, versions, time and notes.
     beam_center : (float, float), optional
         Centre of the direct beam along ky and kx, in detector pixels.
     beam_radius : float, optional
         Radius of the mask over it in detector pixels; None where nothing was masked.
+    n_empty : int
+        How many positions have no measurement, see `emcore.scans.gaps`; they took no part.
     """
 
     page: ClassVar[str] = "segmentation"
@@ -88,6 +91,7 @@ class Segmentation(Result):
     provenance: Provenance
     beam_center: tuple[float, float] | None = None
     beam_radius: float | None = None
+    n_empty: int = 0
 
     @property
     def length_units(self) -> str:

@@ -33,7 +33,7 @@ class Unmixing(Result):
     Attributes
     ----------
     maps : ndarray, shape (k, y, x), float32
-        Counts of every component at every position; 0 where a position is masked or has no counts.
+        Counts of every component at every position; 0 where a position is masked or empty.
     spectra : ndarray, shape (k, channels), float64
         Spectrum of every component, of sum 1: ``maps[i] * spectra[i, j]`` is what it adds to channel j. Components in
         the order of falling counts.
@@ -58,9 +58,9 @@ class Unmixing(Result):
         How many singular values are above the bare edge of counting noise, (sqrt(n) + sqrt(d)) / sqrt(counts), which
         real detectors exceed easily; 0 where the noise is not known. Of blocks, the largest.
     image : Signal, shape (y, x)
-        All counts at every position.
+        All counts at every position, 0 where it is empty.
     mean : Signal, shape (channels,)
-        Mean spectrum of the positions that are not masked, the energy in eV where it is calibrated.
+        Mean spectrum of the positions that are neither masked nor empty, the energy in eV where it is calibrated.
     provenance : Provenance
         Input, parameters, versions, time and notes.
     blocks : ndarray, shape (b, 4), int32, optional
@@ -69,6 +69,10 @@ class Unmixing(Result):
         How many components each block has by itself.
     contributions : ndarray, shape (b, k), float64, optional
         Counts of the spectra with which each block contributed to a component.
+    measured : ndarray, shape (y, x), bool, optional
+        False where a position is masked or empty; None in files of earlier versions.
+    n_empty : int
+        How many positions are empty, have no measurement, see `emcore.scans.gaps`.
     """
 
     page: ClassVar[str] = "unmixing"
@@ -90,6 +94,8 @@ class Unmixing(Result):
     blocks: NDArray[np.int32] | None = None
     block_ranks: NDArray[np.int32] | None = field(default=None, metadata={"axes": ("block",)})
     contributions: NDArray[np.float64] | None = field(default=None, metadata={"axes": ("block", "component")})
+    measured: NDArray[np.bool_] | None = field(default=None, metadata={"axes": _scan()})
+    n_empty: int = 0
 
     def to_hyperspy(self) -> dict[str, Any]:
         """The arrays as HyperSpy signals with calibrated axes, on which exSpy quantifies.

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.core.validation import as_pixels, check_count, check_magnitude
+from emcore.outofcore.rows import not_finite
 from emcore.scans.axes import SignalAxis, said, scan_and_signal, scan_first
 from emcore.scans.choosing import measurement
+from emcore.scans.gaps import Gaps, find_gaps
 from emcore.scans.images import plane_axes
 
 
@@ -86,6 +88,82 @@ def as_matrices(signals: Sequence[Signal]) -> tuple[tuple[int, ...], list[NDArra
         check_magnitude(pixels, name)
         matrices.append(pixels.reshape(math.prod(grid), -1))
     return grid, matrices, names
+
+
+def shared_gaps(signals: Sequence[Signal]) -> tuple[Gaps, tuple[str, ...]]:
+    """The positions without a measurement in signals of one scan, and what is to be said of others.
+
+    Parameters
+    ----------
+    signals : sequence of Signal
+        As `on_one_grid` gives them.
+
+    Returns
+    -------
+    gaps : Gaps
+        Positions where a signal has NaN or infinity, or all are one value throughout. Where only some are, they may be
+        measured: a spectrum without a count where the beam goes through vacuum.
+    notes : tuple of str
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity at every position of a signal (the first is named); fewer than two positions measured.
+
+    Examples
+    --------
+    >>> patterns, spectra = np.ones((2, 3, 8, 8)), np.ones((2, 3, 50))
+    >>> patterns[..., 3, 3] = spectra[..., 7] = 9
+    >>> patterns[0, 0], spectra[0, 0], spectra[0, 1] = 0, 0, 0
+    >>> gaps, notes = shared_gaps(on_one_grid([patterns, spectra]))
+    >>> gaps.said, notes
+    ('1 of 6 positions is empty (1 zero throughout)', ('signal 1: 1 more is one value throughout, taken as measured',))
+    """
+    grid = tuple(axis.size for axis in signals[0].axes if axis.navigation)
+    names = [_name(signal, i) for i, signal in enumerate(signals)]
+    single, zero, lost = [], [], []
+    for signal, name in zip(signals, names, strict=True):
+        pixels = as_pixels(signal.data, name, signal.data.ndim)
+        rows = pixels.reshape(math.prod(grid), -1)
+        gaps = find_gaps(rows)
+        if gaps.invalid == len(rows):
+            gaps.check(name, pixels.shape)
+        lost.append(not_finite(rows) if gaps.invalid else np.zeros(len(rows), dtype=bool))
+        single.append(gaps.empty & ~lost[-1])
+        zero.append(single[-1] & (rows[:, 0] == 0))
+    invalid = np.logical_or.reduce(lost)
+    nothing, constant = np.logical_and.reduce(zero) & ~invalid, np.logical_and.reduce(single) & ~invalid
+    constant &= ~nothing
+    shared = Gaps(invalid | nothing | constant, int(nothing.sum()), int(constant.sum()), int(invalid.sum()))
+    shared.check("signals", (len(invalid),))
+    more = [int((of_signal & ~shared.empty).sum()) for of_signal in single]
+    return shared, tuple(
+        f"{name}: {count} more {'is' if count == 1 else 'are'} one value throughout, taken as measured"
+        for name, count in zip(names, more, strict=True)
+        if count
+    )
+
+
+def at_positions(signals: Sequence[Signal], there: NDArray[np.bool_]) -> list[Signal]:
+    """The signals at some positions of their scan, of any shape, as a series; as they are where these are all.
+
+    Examples
+    --------
+    >>> [signal] = at_positions(on_one_grid([np.arange(12).reshape(2, 2, 3)]), np.array([[True, False], [True, True]]))
+    >>> signal.data.tolist()
+    [[0, 1, 2], [6, 7, 8], [9, 10, 11]]
+    """
+    if there.all():
+        return list(signals)
+    places = np.flatnonzero(there)
+    together = slice(int(places[0]), int(places[-1]) + 1)
+    index = together if together.stop - together.start == len(places) else places
+    chosen = []
+    for signal in signals:
+        inside = tuple(axis for axis in signal.axes if not axis.navigation)
+        data = np.asarray(signal.data).reshape(there.size, *(axis.size for axis in inside))[index]
+        chosen.append(replace(signal, data=data, axes=(Axis("position", len(places), navigation=True), *inside)))
+    return chosen
 
 
 def _name(signal: Signal, index: int) -> str:

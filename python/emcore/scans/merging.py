@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore._emcore import PreparedRows
+from emcore.core.signals import Signal
 from emcore.core.validation import Floats, as_rows, check_option
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.scans.grids import as_matrices, on_one_grid
@@ -131,10 +132,15 @@ def merge_signals(
     >>> merged.rows.shape[0], [round(float(v.sum() / merged.variances[0].sum()), 6) for v in merged.variances]
     (480, [1.0, 1.0])
     """
+    return merge_on_grid(on_one_grid(signals), scaling, balance, iqr_zero)
+
+
+def merge_on_grid(signals: Sequence[Signal], scaling: str, balance: str, iqr_zero: str) -> MergedSignals:
+    """`merge_signals` of what `on_one_grid` gives, or of some of its positions."""
     scaling = check_option(scaling, SCALINGS, "scaling")
     balance = check_option(balance, BALANCES, "balance")
     iqr_zero = check_option(iqr_zero, IQR_ZERO, "iqr_zero")
-    grid, matrices, names = as_matrices(on_one_grid(signals))
+    grid, matrices, names = as_matrices(signals)
     scaled = [_scaled(rows, scaling, iqr_zero, name) for rows, name in zip(matrices, names, strict=True)]
     totals = [float(part.variance.sum()) for part in scaled]
     ratios = [totals[0] / total for total in totals]

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from emcore.core.documentation import documented
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import as_pixels, check_magnitude
+from emcore.core.validation import as_pixels, check_magnitude, check_range
 from emcore.io.convert import computed
 from emcore.io.read import as_signal
 from emcore.io.registry import is_mapped, read_all
 from emcore.scans.axes import SignalAxis, said, scan_first, two_signal_axes
 from emcore.scans.choosing import measurement
+from emcore.scans.gaps import Gaps, find_gaps
 from emcore.scans.grids import in_scan_shape
 from emcore.scans.images import plane_axes
 
@@ -87,6 +88,51 @@ def as_pattern_rows(patterns: Any, name: str = "patterns") -> PatternRows:
         return patterns
     array = as_pixels(as_signal(patterns).data, name, 4)
     check_magnitude(array, name, _LARGEST)
+    return _as_matrix(array)
+
+
+def measured_patterns(scan: Signal, least: int = 2) -> tuple[PatternRows, Gaps]:
+    """The patterns of a scan checked, as a matrix, and which positions have none.
+
+    Parameters
+    ----------
+    scan : Signal, shape (y, x, ky, kx)
+    least : int, default 2
+        So many patterns are needed.
+
+    Returns
+    -------
+    matrix : PatternRows
+        All of them; those of empty positions may hold NaN.
+    gaps : Gaps
+
+    Raises
+    ------
+    ValueError
+        As `as_pattern_rows`, but NaN and infinity only if every pattern has some; too few patterns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.io.read import as_signal
+    >>> from emcore.scans.patterns import measured_patterns
+    >>> patterns = np.arange(6 * 64).reshape(2, 3, 8, 8)
+    >>> patterns[1, 2] = 0
+    >>> measured_patterns(as_signal(patterns))[1].said
+    '1 of 6 positions is empty (1 zero throughout)'
+    """
+    array = as_pixels(scan.data, "patterns", 4)
+    matrix = _as_matrix(array)
+    if len(matrix.rows) < 2:
+        raise ValueError("one pattern is no scan: at least two positions are needed")
+    gaps = find_gaps(matrix.rows)
+    gaps.check("patterns", array.shape, least)
+    if array.dtype.kind == "f":
+        check_range(gaps.low, gaps.high, "patterns", _LARGEST)
+    return matrix, gaps
+
+
+def _as_matrix(array: NDArray[Any]) -> PatternRows:
     flipped = tuple(axis for axis in (0, 1) if array.strides[axis + 2] < 0)
     rows = np.flip(array, tuple(axis + 2 for axis in flipped)).reshape(array.shape[0] * array.shape[1], -1)
     return PatternRows(rows, array.shape[:2], array.shape[2:], flipped)

@@ -1,7 +1,6 @@
 """A spectrum image: what of a signal is scan and what is spectrum, which channels and which positions count."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,13 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, as_pixels, check_finite
-from emcore.methods.preprocessing import sums_of
+from emcore.core.validation import Floats, as_pixels
 from emcore.outofcore.checkpoint import Job, step
-from emcore.outofcore.moments import check_values, row_and_column_sums
+from emcore.outofcore.moments import row_and_column_sums
+from emcore.outofcore.rows import mended
 from emcore.outofcore.sources import Source
+from emcore.scans.gaps import counts_of
 from emcore.scans.spectra import as_spectrum_image
 from emcore.scans.spectrum_rows import is_outside, loaded, rows_outside
+from emcore.scans.spectrum_values import check_counts
 
 # A scan position with less than this part of the counts of a bright one is vacuum.
 _VACUUM = 0.1
@@ -45,6 +46,12 @@ class SpectrumImage:
         The rows, where they were to be visited out of core.
     job : Job, or None
         That what is found out of it is part of.
+    original : Signal, or None
+        As it was given, where values were put right in `signal`.
+    invalid : int
+        Positions with NaN or infinity, which are zeros in the rows.
+    mend : bool
+        Whether values of blocks are put right as they are read.
     """
 
     signal: Signal
@@ -54,6 +61,9 @@ class SpectrumImage:
     notes: tuple[str, ...]
     source: Source | None = None
     job: Job | None = None
+    original: Signal | None = None
+    invalid: int = 0
+    mend: bool = False
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -74,7 +84,7 @@ class SpectrumImage:
             rows = np.require(data[(*block, self.channels)], requirements="A").reshape(-1, self.energy.size)
             if self.job is not None:
                 self.job.compare(f"block {block}", rows)
-            return rows
+            return mended(rows) if self.mend else rows
         rows = data.reshape(-1, data.shape[-1])
         return rows if self.energy.size == data.shape[-1] else rows[:, self.channels]
 
@@ -87,6 +97,7 @@ def select(
     memory: int | str | None = None,
     whole: bool = True,
     job: Job | None = None,
+    negative: str | None = None,
 ) -> SpectrumImage:
     """A spectrum image checked, with the channels and positions that count.
 
@@ -105,6 +116,8 @@ def select(
         Whether the scan is going to be visited as a whole: then the values are checked out of core too.
     job : Job, optional
         Of which this is part: then data in memory are visited like others.
+    negative : {"clip"}, optional
+        Set negative values to zero if they are fewer than 0.1 %. What is negative by rounding is zero in any case.
 
     Returns
     -------
@@ -113,7 +126,7 @@ def select(
     Raises
     ------
     ValueError
-        Negative values, NaN or infinity, nothing left, a mask of another shape.
+        Negative values, NaN or infinity at every position, nothing left, a mask of another shape.
     TypeError
         Data that are not real numbers, a mask that is not of bool.
 
@@ -128,10 +141,7 @@ def select(
     signal = as_spectrum_image(obj, name, memory)
     out_of_core = is_outside(signal, memory)
     if not out_of_core:
-        data = as_pixels(loaded(signal).data, name, len(signal.shape))
-        if data.dtype.kind in "fi":
-            _check_values(lambda: check_finite(data, name, nonnegative=True), name)
-        signal = replace(signal, data=data)
+        signal = replace(signal, data=as_pixels(loaded(signal).data, name, len(signal.shape)))
     out_of_core = out_of_core or job is not None
     *scan, energy = signal.axes
     if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
@@ -146,10 +156,9 @@ def select(
     else:
         first, last = _range(energy, *wanted)
     image = SpectrumImage(signal, energy.crop(first, last), slice(first, last), None, notes, job=job)
-    if out_of_core and (whole or isinstance(navigation_mask, str)):
-        source = rows_outside(signal, image.channels, name, memory, job)
-        _check_values(lambda: check_values(source, None, nonnegative=True), name)
-        image = replace(image, source=source)
+    if out_of_core and (whole or isinstance(navigation_mask, str) or signal.dtype.kind != "u"):
+        image = replace(image, source=rows_outside(signal, image.channels, name, memory, job))
+    image = _of_counts(image, name, negative)
     if navigation_mask is None:
         return image
     masked = _mask(image, navigation_mask)
@@ -160,17 +169,20 @@ def select(
     return replace(image, masked=masked, notes=(*notes, said))
 
 
-def _check_values(check: Callable[[], object], name: str) -> None:
-    try:
-        check()
-    except ValueError as error:
-        if not str(error).startswith("Negative"):
-            raise
-        first = str(error).partition("first at ")[2].partition(";")[0]
-        raise ValueError(
-            f"{name} has negative values, first at {first}: counts are not negative. Give the data as measured, before "
-            "a background is subtracted, or clip them with numpy.clip(data, 0, None)"
-        ) from None
+def _of_counts(image: SpectrumImage, name: str, negative: str | None) -> SpectrumImage:
+    """The same with zeros where values are none."""
+    if image.signal.dtype.kind in "bu":
+        return image
+    rows = image.rows()
+    found, notes = check_counts(rows, name, image.grid, image.channels.start, negative)
+    if not (found.invalid or found.negative):
+        return image
+    changed: dict[str, Any] = {"mend": True}
+    if image.source is None:
+        data = mended(rows).reshape(*image.grid, -1)
+        signal = replace(image.signal, data=data, axes=(*image.signal.axes[:-1], image.energy))
+        changed = {"signal": signal, "channels": slice(0, image.energy.size), "original": image.signal}
+    return replace(image, **changed, notes=(*image.notes, *notes), invalid=found.invalid)
 
 
 def check_range(signal_range: Any) -> tuple[float, float] | None:
@@ -209,9 +221,11 @@ def _without_strobe(signal: Signal, out_of_core: bool, memory: Any, job: Job | N
     part = slice(0, int(behind[-1]) + 1)
     if out_of_core:
         rows = rows_outside(signal, part, "spectrum_image", memory, job)
+        rows.mend = signal.dtype.kind == "f"
         sums = step(rows, "sums about a strobe", lambda: row_and_column_sums(rows))[1]
     else:
-        sums = signal.data[..., part].sum(axis=tuple(range(signal.data.ndim - 1)), dtype=np.float64)
+        data = signal.data[..., part].reshape(-1, part.stop)
+        sums = (mended(data) if data.dtype.kind == "f" else data).sum(axis=0, dtype=np.float64)
     lowest = int(behind[np.argmin(sums[behind])])
     return lowest if sums[near].max() > 3 * max(sums[lowest], 1.0) else 0
 
@@ -221,8 +235,9 @@ def _mask(image: SpectrumImage, navigation_mask: ArrayLike | str) -> NDArray[np.
         if navigation_mask != "vacuum":
             raise ValueError(f"navigation_mask={navigation_mask!r} is not known; give 'vacuum' or an array of bool")
         rows = image.rows()
-        counts: Floats = step(rows, "counts for the mask", lambda: sums_of(rows))[0].reshape(image.grid)
-        return counts < _VACUUM * float(np.quantile(counts, 0.95))
+        counts: Floats = step(rows, "counts for the mask", lambda: counts_of(rows))[0].reshape(image.grid)
+        measured = counts[counts > 0]
+        return counts < _VACUUM * float(np.quantile(measured, 0.95)) if measured.size else np.zeros(image.grid, bool)
     mask = np.asarray(
         getattr(navigation_mask, "data", navigation_mask)
         if hasattr(navigation_mask, "axes_manager")

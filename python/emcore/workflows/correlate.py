@@ -33,8 +33,9 @@ from emcore.methods.selection.noise import count_above_noise
 from emcore.methods.selection.rules import RankChoice
 from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
 from emcore.scans.axes import SignalAxis
-from emcore.scans.grids import on_one_grid
-from emcore.scans.merging import MergedSignals, merge_signals
+from emcore.scans.gaps import Gaps
+from emcore.scans.grids import at_positions, on_one_grid, shared_gaps
+from emcore.scans.merging import MergedSignals, merge_on_grid
 
 METHODS = ("gustafson-kessel", "fuzzy-c-means", "k-means")
 COMPONENT_RULES = ("threshold", "parallel", "gap", "elbow", "jany", "broken-stick")
@@ -91,13 +92,14 @@ def correlate(
     Returns
     -------
     FuzzyClustering
-        The same to the last bit on any number of threads.
+        The same to the last bit on any number of threads. Positions where a signal has NaN or infinity, or all are one
+        value throughout, are no measurement: they take no part, have label -1 and memberships of 0.
 
     Raises
     ------
     ValueError
-        Scan grids that do not match, a signal that is constant, NaN or infinity (first position named), one cluster or
-        more than there are distinct positions, a threshold outside [0, 1], an unknown option.
+        Scan grids that do not match, a signal that is constant, NaN or infinity at every position (the first is named),
+        one cluster or more than there are distinct positions, a threshold outside [0, 1], an unknown option.
     TypeError
         Data that are not real numbers, signals that are no list.
 
@@ -126,7 +128,10 @@ def correlate(
             "signals holds one signal; two or more are correlated, for one there is emcore.GustafsonKessel"
         )
     grid = tuple(axis.size for axis in on_grid[0].axes if axis.navigation)
-    n = int(np.prod(grid))
+    gaps, said = shared_gaps(on_grid)
+    there = ~gaps.empty
+    measured = at_positions(on_grid, there)
+    n = int(np.count_nonzero(there))
     k = check_count(n_clusters, "n_clusters", 2, n, f"one scan position each at most, of {n}")
     tau = check_number(threshold, "threshold", 0, 1)
     settings = _Settings(
@@ -137,16 +142,15 @@ def correlate(
         check_count(random_state, "random_state", 0, 2**63 - 1 - _STARTS),
     )
     scale = {"scaling": scaling, "balance": balance, "iqr_zero": iqr_zero}
-    merged = merge_signals(on_grid, **scale)
+    merged = merge_on_grid(measured, **scale)
     groups = _clustered(merged, settings)
     alone = [_clustered(merged.only(i), settings).memberships for i in range(len(on_grid))]
-    maps = _maps(groups.memberships, grid)
-    labels = maps.argmax(axis=0).astype(np.int32)
-    signal_means = mean_signals(on_grid, np.full((n, 1), 1.0), 0.0)
-    at_threshold = mean_signals(on_grid, maps.reshape(k, n).T, tau)
+    memberships = groups.memberships.astype(np.float32)
+    labels = memberships.argmax(axis=1).astype(np.int32)
+    signal_means = mean_signals(measured, np.full((n, 1), 1.0), 0.0)
+    at_threshold = mean_signals(measured, memberships, tau)
     parts = merged.split(groups.pca.components[: groups.choice.n])
-    places = groups.scores.T.reshape(-1, *grid)
-    counts = np.bincount(labels.ravel(), minlength=k)
+    counts = np.bincount(labels, minlength=k)
     titles = [signal.title or f"signal {i}" for i, signal in enumerate(on_grid)]
     inside = [tuple(axis for axis in signal.axes if not axis.navigation) for signal in on_grid]
 
@@ -160,27 +164,28 @@ def correlate(
     parameters: dict[str, Any] = {"n_clusters": k, "method": method, **scale, "components": components}
     parameters |= {"threshold": tau, "m": groups.m, "random_state": settings.seed}
     result = FuzzyClustering(
-        memberships=maps,
-        labels=labels,
+        memberships=_maps(memberships, gaps, grid),
+        labels=gaps.spread(labels, -1).reshape(grid),
         area=counts / n,
         positions=at_threshold.positions,
         validity=groups.validity,
         n_clusters=k,
         threshold=tau,
-        scores=np.ascontiguousarray(places, dtype=np.float32),
+        scores=_maps(groups.scores, gaps, grid),
         evr=groups.pca.explained_variance_ratio,
         n_components=groups.choice.n,
         rule=groups.choice.rule,
         reason=groups.choice.reason,
-        alone=np.stack([_maps(_matched(one, groups.memberships), grid) for one in alone]),
+        alone=np.stack([_maps(_matched(one, groups.memberships), gaps, grid) for one in alone]),
         signals=each("cluster", at_threshold),
         components=each("component", parts),
         means=tuple(
             Signal(mean[0], axes, signal.source, title)
             for mean, axes, signal, title in zip(signal_means, inside, on_grid, titles, strict=True)
         ),
-        image=_picture(on_grid[0]),
-        provenance=_provenance(parameters, on_grid, started, (*merged.notes, *groups.notes)),
+        image=_picture(on_grid[0], gaps.empty),
+        n_empty=gaps.n_empty,
+        provenance=_provenance(parameters, on_grid, started, (*gaps.notes, *said, *merged.notes, *groups.notes)),
     )
     object.__setattr__(result, "_inputs", tuple(on_grid))
     return result
@@ -292,14 +297,17 @@ def _matched(memberships: Floats, reference: Floats) -> Floats:
     return memberships[:, order]
 
 
-def _maps(memberships: Floats, grid: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(memberships.T, dtype=np.float32).reshape(-1, *grid)
+def _maps(values: NDArray[Any], gaps: Gaps, grid: tuple[int, ...]) -> NDArray[np.float32]:
+    """A map of each column of what measured positions have, zero at the others."""
+    return np.ascontiguousarray(gaps.spread(values, 0).T, dtype=np.float32).reshape(-1, *grid)
 
 
-def _picture(signal: Signal) -> Signal:
+def _picture(signal: Signal, empty: NDArray[np.bool_]) -> Signal:
     scan = tuple(replace(axis, navigation=False) for axis in signal.axes if axis.navigation)
     rows = np.asarray(signal.data).reshape(*(axis.size for axis in scan), -1)
-    return Signal(rows.mean(axis=-1, dtype=np.float64).astype(np.float32), scan, signal.source, signal.title)
+    means = rows.mean(axis=-1, dtype=np.float64).astype(np.float32)
+    means[empty.reshape(means.shape)] = 0
+    return Signal(means, scan, signal.source, signal.title)
 
 
 def _provenance(

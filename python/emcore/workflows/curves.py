@@ -16,16 +16,18 @@ from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, as_pixels, check_count, check_finite, check_magnitude, check_option
+from emcore.core.validation import Floats, as_pixels, check_count, check_finite, check_option, check_range
 from emcore.methods.groups import group_slopes, group_statistics, mean_moduli
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare
 from emcore.methods.selection.clusters import choose_n_clusters
 from emcore.results.clustering import Clustering
+from emcore.scans.gaps import common_points, find_gaps
 from emcore.scans.spectra import as_spectrum_image
 from emcore.scans.spectrum_rows import loaded
 
 NORMALIZATIONS = ("max", "l2")
+CROPS = ("common",)
 # A mean curve of which a line explains so much is called straight.
 STRAIGHT = 0.99
 PERCENTILES = (0.05, 0.95)
@@ -34,6 +36,8 @@ _STARTS = 10
 _ALL = 1 << 62
 # As many groups are tried at most.
 _MOST = 10
+# Where more than this part of all curves end early, these are not left out as if they were faults.
+_SHORT = 0.5
 
 
 @documented()
@@ -43,6 +47,7 @@ def cluster_curves(
     *,
     x: ArrayLike | None = None,
     normalize: str | None = None,
+    crop: str | None = None,
     signal_axis: int | str | None = None,
     scan_shape: tuple[int, int] | None = None,
     dataset: str | int | None = None,
@@ -65,19 +70,24 @@ def cluster_curves(
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s
+    crop : {"common"}, optional
+        Take the points that all curves have, where curves end early, as NaN at their ends tells.
     random_state : int, default 0
         Seed of the starts.
 
     Returns
     -------
     Clustering
-        The same to the last bit on any number of threads. Groups in the order of falling area.
+        The same to the last bit on any number of threads. Groups in the order of falling area. Curves of zeros, and
+        those with NaN or infinity, are no measurement: they take no part, and their label is -1. A constant curve that
+        is not zero is one.
 
     Raises
     ------
     ValueError
-        Data that hold no curves, NaN or infinity (first position named), curves that are all the same, one group or
-        more than there are distinct curves, an `x` of another length or constant.
+        Data that hold no curves, NaN or infinity in all (first position named) or at the ends of most (the points that
+        are common to all are named), curves that are all the same, one group or more than there are distinct curves,
+        an `x` of another length or constant.
     TypeError
         Data that are not real numbers.
 
@@ -97,19 +107,26 @@ def cluster_curves(
     option = None if normalize is None else check_option(normalize, NORMALIZATIONS, "normalize")
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     data = as_pixels(signal.data, "curves", (2, 3))
-    # Normalising takes squares in the precision of the data.
-    check_magnitude(data, "curves", 1e15 if option and data.dtype == np.float32 else 1e100)
     *grid, points = data.shape
     if points < 2:
         raise ValueError(f"curves have shape {data.shape}: a curve needs at least 2 points, along the last axis")
-    rows = data.reshape(-1, points)
     axis, places = _curve_axis(signal.axes[-1], x)
+    span, cropped = _span(data.reshape(-1, points), crop)
+    if cropped:
+        data, axis, places = data[..., span], axis.crop(span.start, span.stop), places[span]
+    every = data.reshape(-1, data.shape[-1])
+    gaps = find_gaps(every, constant=False)
+    gaps.check("curves", data.shape)
+    if data.dtype.kind == "f":
+        # Normalising takes squares in the precision of the data.
+        check_range(gaps.low, gaps.high, "curves", 1e15 if option and data.dtype == np.float32 else 1e100)
+    rows = gaps.of_measured(every)
     mean, variance = mean_and_variance(rows)
     if not (variance > (1e-12 * mean) ** 2).any():
         raise ValueError(f"curves are all the same, {len(rows)} of them: there is nothing to tell apart")
     # Amperes are so small that their squares leave single precision, and an offset would cost digits.
     unit = float(np.sqrt(np.mean(variance)))
-    centred = Recipe(rows, offset=mean, scale=np.full(points, 1 / unit))
+    centred = Recipe(rows, offset=mean, scale=np.full(len(places), 1 / unit))
     recipe = Recipe(rows, normalize=option) if option else centred
     prepared = prepare(recipe)
     k, rule, reason = _number(prepared, n_clusters, seed)
@@ -124,13 +141,13 @@ def cluster_curves(
     slope, slope_spread, straight = group_slopes(rows, labels, means, places)
     linear = straight >= STRAIGHT
     scan = tuple(replace(each, navigation=False) for each in signal.axes[:-1])
-    moduli = mean_moduli(rows).reshape(grid)
-    notes = () if linear.all() else (_said_curved(linear, straight),)
+    moduli = gaps.spread(mean_moduli(rows), 0).reshape(grid)
+    notes = (*cropped, *gaps.notes, *(() if linear.all() else (_said_curved(linear, straight),)))
     elapsed = time.perf_counter() - started
-    parameters = {"n_clusters": n_clusters, "normalize": normalize, "random_state": seed}
+    parameters = {"n_clusters": n_clusters, "normalize": normalize, "crop": crop, "random_state": seed}
     parameters |= {"x": "given" if x is not None else axis.name}
     return Clustering(
-        labels=labels.reshape(grid),
+        labels=gaps.spread(labels, -1).reshape(grid),
         signals=means,
         area=counts[order] / len(rows),
         inertia=groups.inertia * (1.0 if option else unit**2),
@@ -149,6 +166,37 @@ def cluster_curves(
         conductance=np.where(linear, slope, np.nan),
         conductance_spread=np.where(linear, slope_spread, np.nan),
         r_squared=straight,
+        n_empty=gaps.n_empty,
+    )
+
+
+def _span(rows: NDArray[Any], crop: str | None) -> tuple[slice, tuple[str, ...]]:
+    """The points that are taken, and what is to be said of it where they are not all."""
+    if crop is not None:
+        check_option(crop, CROPS, "crop")
+    if rows.dtype.kind != "f":
+        return slice(None), ()
+    common, short = common_points(rows)
+    if not short.any():
+        return slice(None), ()
+    count, points = common.stop - common.start, rows.shape[1]
+    if crop is None:
+        if short.sum() <= _SHORT * len(rows):
+            return slice(None), ()
+        fewest = points - int(np.isfinite(rows[short]).sum(axis=1).min())
+        raise ValueError(
+            f"{int(short.sum())} of {len(rows)} curves end early, with NaN or infinity at up to {fewest} of their "
+            f"{points} points: "
+            + (
+                f"the {count} points that all curves have in common can be asked for with crop='common' (--crop common)"
+                if count > 1
+                else "no two points are common to all; leave out the shortest curves"
+            )
+        )
+    if count < 2:
+        raise ValueError(f"crop='common' leaves {count} of {points} points: leave out the shortest curves")
+    return common, (
+        f"{count} of {points} points were taken, {common.start} to {common.stop - 1}: all curves have them",
     )
 
 

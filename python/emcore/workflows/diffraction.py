@@ -7,6 +7,7 @@ minima than as many runs on all pixels would, at the cost of one. The mean patte
 they were measured.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +25,7 @@ from emcore.core.wording import count_of
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import pca, scores
 from emcore.methods.pca.projection import rough_scores
-from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, count_distinct, prepare
+from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, count_distinct, prepare
 from emcore.methods.selection.clusters import choose_n_clusters
 from emcore.methods.selection.components import n_components
 from emcore.methods.selection.rules import RankChoice
@@ -32,7 +33,7 @@ from emcore.methods.superpixels.slic import label_means
 from emcore.results.clustering import Clustering
 from emcore.scans.axes import SignalAxis
 from emcore.scans.detectors import disc, masked_beam, sum_by_label, virtual_images
-from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
+from emcore.scans.patterns import PatternRows, measured_patterns, select_patterns
 
 # Directions in which clustering starts, at least; runs from different starts in them.
 _START_DIRECTIONS = 16
@@ -68,7 +69,7 @@ def cluster_diffraction(
         How many groups, at least 2; "auto" leaves it to the votes of `emcore.choose_n_clusters`, from 2 to 12.
     %(mask_beam)s
     normalize : {"sum", "none", "max", "l2", "log1p", "sqrt", "root-sum"}, default "sum"
-        What is done to the kept pixels of each pattern, see `emcore.preprocessing.Recipe`. A pattern of zeros cannot be
+        What is done to the kept pixels of each pattern, see `emcore.preprocessing.Recipe`. One of zeros there cannot be
         divided by its sum: its label is -1.
     reduce : int or "pca", optional
         Cluster so many principal components of the prepared patterns, or as many as stand apart (rule "elbow"), instead
@@ -81,13 +82,15 @@ def cluster_diffraction(
     Returns
     -------
     Clustering
-        Clusters in the order of falling area. The same to the last bit on any number of threads.
+        Clusters in the order of falling area. The same to the last bit on any number of threads. Patterns that are one
+        value throughout, zero or another, and those with NaN or infinity, are no measurement: they take no part, and
+        their label is -1.
 
     Raises
     ------
     ValueError
-        Data of another dimension; NaN or infinity, and negative values where a sum, root or logarithm is taken (first
-        position named); a mask that keeps nothing; fewer different patterns than clusters; one cluster.
+        Data of another dimension; NaN or infinity in every pattern, and negative values where a sum, root or logarithm
+        is taken (first position named); a mask that keeps nothing; fewer different patterns than clusters; one cluster.
     TypeError
         Complex numbers, objects or strings.
 
@@ -103,14 +106,15 @@ def cluster_diffraction(
     started = time.perf_counter()
     scan, notes = select_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset)
     normalize = check_option(normalize, NORMALIZATIONS, "normalize")
-    matrix = as_pattern_rows(scan)
-    count = len(matrix.rows)
+    count = math.prod(scan.shape[:2])
     asked = _checked_number(n_clusters, count)
+    matrix, gaps = measured_patterns(scan, max(asked, 2))
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     if normalize in POSITIVE and matrix.rows.dtype.kind in "if":
-        check_finite(as_pixels(scan.data, "patterns", 4), "patterns", nonnegative=True)
+        checked = gaps.of_measured(matrix.rows) if gaps.n_empty else as_pixels(scan.data, "patterns", 4)
+        check_finite(checked, "the measured patterns" if gaps.n_empty else "patterns", nonnegative=True)
 
-    mean = sum_by_label(matrix, np.zeros(count, dtype=np.intp), 1)[0] / count
+    mean = sum_by_label(matrix, np.where(gaps.empty, -1, 0), 1)[0] / (count - gaps.n_empty)
     center, radius, said = masked_beam(mean, mask_beam, beam_radius)
     notes += said
     keep = np.ones(matrix.shape, dtype=bool)
@@ -120,21 +124,24 @@ def cluster_diffraction(
             change = "choose a smaller one" if beam_radius else "mask_beam=False keeps the beam"
             raise ValueError(f"a mask of radius {radius:g} px leaves none of the {keep.size} pixels: {change}")
     shown, compared = virtual_images(matrix, [keep if radius is None else ~keep, keep])
-    empty = (
-        _empty(matrix, keep, compared) if normalize not in ("none", "log1p", "sqrt") else np.zeros(count, dtype=bool)
-    )
+    shown[gaps.empty.reshape(matrix.scan)] = 0
+    notes += gaps.notes
+    empty = np.zeros(count, dtype=bool)
+    if normalize not in ("none", "log1p", "sqrt"):
+        empty = _empty(matrix, keep, compared) & ~gaps.empty
     if empty.any():
         where = "" if radius is None else " outside the mask"
         said_empty = f"{int(empty.sum())} of {count} patterns have nothing but zeros{where}"
-        if count - int(empty.sum()) < max(asked, 2):
+        if count - int(empty.sum()) - gaps.n_empty < max(asked, 2):
             raise ValueError(f"{said_empty}: too few are left for n_clusters={n_clusters}")
         notes += (f"{said_empty}: their label is -1",)
-    prepared = prepare(Recipe(matrix.rows, matrix.features(keep), normalize))
-    groups = _cluster(prepared, asked, reduce, ~empty, seed)
-    order = np.argsort(-np.bincount(groups.labels[~empty], minlength=groups.k), kind="stable")
-    labels = np.argsort(order)[groups.labels].astype(np.int32)
-    labels[empty] = -1
-    counts = np.bincount(labels[~empty], minlength=groups.k)
+    there = np.flatnonzero(~(empty | gaps.empty))
+    prepared = prepare(gaps.recipe(matrix.rows, there, keep=matrix.features(keep), normalize=normalize))
+    groups = _cluster(prepared, asked, reduce, seed)
+    counts = np.bincount(groups.labels, minlength=groups.k)
+    order = np.argsort(-counts, kind="stable")
+    labels, counts = np.full(count, -1, dtype=np.int32), counts[order]
+    labels[there] = np.argsort(order)[groups.labels]
     signals = sum_by_label(matrix, labels, groups.k) / np.maximum(counts, 1)[:, None, None]
 
     y, x, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
@@ -159,6 +166,7 @@ def cluster_diffraction(
         mean=Signal(mean, (ky, kx), title="PACBED"),
         beam_center=center,
         beam_radius=radius,
+        n_empty=gaps.n_empty,
         provenance=Provenance.record(
             "cluster_diffraction",
             parameters,
@@ -202,17 +210,14 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _cluster(
-    prepared: PreparedRows, asked: int, reduce: int | str | None, there: NDArray[np.bool_], seed: int
-) -> _Found:
-    """Labels of all rows, of those that are not `there` meaningless."""
-    rows = np.flatnonzero(there)
-    distinct = count_distinct(prepared, rows, max(asked, _MOST))
+def _cluster(prepared: PreparedRows, asked: int, reduce: int | str | None, seed: int) -> _Found:
+    """Labels of all rows."""
+    n = prepared.shape[0]
+    distinct = count_distinct(prepared, np.arange(n), max(asked, _MOST))
     if distinct < 2:
         raise ValueError("all patterns are the same where they are compared: there is nothing to group")
     if distinct < asked:
         raise ValueError(f"n_clusters={asked} is more than there are different patterns, {distinct}")
-    weights = None if there.all() else there.astype(np.float64)
     notes: tuple[str, ...] = ()
     places: NDArray[Any]
     if reduce is None:
@@ -221,14 +226,14 @@ def _cluster(
         places, notes = _scores(prepared, reduce, seed)
     k, rule, reason = asked, "given", f"n_clusters={asked} was asked for"
     if not asked:
-        most = min(_MOST, len(rows) - 1, distinct)
-        choice = choose_n_clusters(places[rows], range(2, most + 1), random_state=seed) if most > 2 else None
+        most = min(_MOST, n - 1, distinct)
+        choice = choose_n_clusters(places, range(2, most + 1), random_state=seed) if most > 2 else None
         k, rule = (choice.n_clusters, "votes") if choice else (2, "all")
         reason = choice.reason if choice else "there are no more different patterns"
-    start = kmeans(places, k, n_init=_STARTS, sample_weight=weights, random_state=seed)
+    start = kmeans(places, k, n_init=_STARTS, random_state=seed)
     if reduce is None:
-        centers, _ = label_means(prepared, np.where(there, start.labels, np.int32(-1)), k)
-        start = kmeans(prepared, k, init=centers, sample_weight=weights)
+        centers, _ = label_means(prepared, start.labels, k)
+        start = kmeans(prepared, k, init=centers)
     return _Found(start.labels, start.inertia, k, rule, reason, notes)
 
 

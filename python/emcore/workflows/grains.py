@@ -21,13 +21,14 @@ from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option
 from emcore.core.wording import count_of
-from emcore.methods.preprocessing import Recipe, prepare
+from emcore.methods.preprocessing import prepare
 from emcore.methods.superpixels.choices import choose_correlation, extent, segment_side
 from emcore.methods.superpixels.slic import label_means, merge_similar, merged_to, slic
 from emcore.results.segmentation import Segmentation, equivalent_diameter
 from emcore.scans.axes import SignalAxis
 from emcore.scans.detectors import disc, masked_beam
-from emcore.scans.patterns import PatternRows, as_pattern_rows, select_patterns
+from emcore.scans.gaps import Gaps
+from emcore.scans.patterns import PatternRows, measured_patterns, select_patterns
 
 PIXELS = ("range", "variance", "all")
 """How the detector pixels to compare are chosen."""
@@ -76,13 +77,15 @@ def segment_grains(
     Returns
     -------
     Segmentation
-        Grains in the order of falling size. The same to the last bit on any number of threads.
+        Grains in the order of falling size. The same to the last bit on any number of threads. Patterns that are one
+        value throughout, zero or another, and those with NaN or infinity, are no measurement: they take no part, and
+        their label is -1.
 
     Raises
     ------
     ValueError
-        Data of another dimension; NaN or infinity (first position named); patterns that are all the same; a mask that
-        keeps nothing; more segments than positions.
+        Data of another dimension; NaN or infinity in every pattern (first position named); too few measured patterns;
+        patterns that are all the same; a mask that keeps nothing; more segments than positions.
     TypeError
         Complex numbers, objects or strings.
 
@@ -97,12 +100,10 @@ def segment_grains(
     """
     started = time.perf_counter()
     scan, notes = select_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset)
-    matrix = as_pattern_rows(scan)
+    matrix, gaps = measured_patterns(scan)
     check_option(detector_pixels, PIXELS, "detector_pixels")
     keep = check_number(keep, "keep", 0, 1)
-    positions = len(matrix.rows)
-    if positions < 2:
-        raise ValueError("one pattern is no scan: at least two positions are needed")
+    positions = len(matrix.rows) - gaps.n_empty
     if isinstance(n_segments, str):
         check_option(n_segments, ("auto",), "n_segments")
     else:
@@ -113,23 +114,29 @@ def segment_grains(
         check_number(min_correlation, "min_correlation", -1, 1)
 
     with hashed(scan) as digest:
-        pixels = _statistics(matrix)
+        pixels = _statistics(matrix, gaps)
         center, radius, said = masked_beam(pixels.mean, mask_beam, beam_radius)
         unmasked = np.ones(matrix.shape, dtype=bool)
         if center is not None and radius is not None:
             unmasked = ~disc(matrix.shape, center, radius)
         chosen = _kept(pixels, unmasked, detector_pixels, keep)
-        values, image = _compared(matrix, chosen, pixels)
-        grid = values.reshape(*matrix.scan, -1)
-        segments, reason = _segments(grid, n_segments, compactness)
-        labels, history, least, why = _grains(segments, grid, min_correlation)
-        order = np.argsort(-np.bincount(labels.ravel()), kind="stable")
-        labels = np.argsort(order).astype(np.int32)[labels]
+        values, image = _compared(matrix, gaps, chosen, pixels)
+        there = ~gaps.empty.reshape(matrix.scan)
+        segments = np.full(matrix.scan, -1, dtype=np.int32)
+        labels = segments.copy()
+        # What lies beyond all that was measured decides nothing.
+        box = _box(there)
+        grid, mask = gaps.spread(values, 0).reshape(*matrix.scan, -1)[box], there[box]
+        segments[box], reason = _segments(grid, mask, n_segments, compactness)
+        labels[box], history, least, why = _grains(segments[box], grid, min_correlation)
+        order = np.argsort(-np.bincount(labels[there]), kind="stable")
+        labels[there] = np.argsort(order).astype(np.int32)[labels[there]]
 
-        flat = labels.ravel()
-        signals, size = label_means(matrix.rows, flat, len(order))
+        flat = labels[there]
+        signals, size = label_means(matrix.rows, labels.ravel(), len(order))
         means, _ = label_means(values, flat, len(order))
         sure = _emcore.confidence(values, flat, means, np.average(means, axis=0, weights=size))
+        best, second = (gaps.spread(np.ascontiguousarray(each), 0).reshape(matrix.scan) for each in sure.T[:2])
         elapsed, sha256 = time.perf_counter() - started, digest()
     y, x, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
     parameters = {
@@ -142,14 +149,14 @@ def segment_grains(
         "compactness": compactness,
         "scan_shape": None if scan_shape is None else matrix.scan,
     }
-    picture = Signal(image.reshape(matrix.scan), (y, x), title="virtual image of the kept pixels")
+    picture = Signal(gaps.spread(image, 0).reshape(matrix.scan), (y, x), title="virtual image of the kept pixels")
     return Segmentation(
         labels=labels,
         signals=matrix.pictures(signals),
         size=size,
         diameter=equivalent_diameter(size, picture),
-        correlation=sure[:, 0].reshape(matrix.scan),
-        confidence=(sure[:, 0] - sure[:, 1]).reshape(matrix.scan),
+        correlation=best,
+        confidence=best - second,
         segments=segments,
         history=history,
         kept=chosen,
@@ -161,13 +168,14 @@ def segment_grains(
         mean=Signal(pixels.mean, (ky, kx), title="PACBED"),
         beam_center=center,
         beam_radius=radius,
+        n_empty=gaps.n_empty,
         provenance=Provenance.record(
             "segment_grains",
             parameters,
             scan,
             elapsed=elapsed,
             threads=get_num_threads(),
-            notes=(*notes, *said),
+            notes=(*notes, *gaps.notes, *said),
             sha256=sha256,
         ),
     )
@@ -182,9 +190,10 @@ class _Pixels:
     range: NDArray[np.float64]
 
 
-def _statistics(matrix: PatternRows) -> _Pixels:
-    mean, squares, low, high = _emcore.moments_and_range(matrix.rows)
-    return _Pixels(*(matrix.pictures(values) for values in (mean, squares / len(matrix.rows), high - low)))
+def _statistics(matrix: PatternRows, gaps: Gaps) -> _Pixels:
+    rows = prepare(gaps.recipe(matrix.rows, gaps.measured)) if gaps.n_empty else matrix.rows
+    mean, squares, low, high = _emcore.moments_and_range(rows)
+    return _Pixels(*(matrix.pictures(values) for values in (mean, squares / len(rows), high - low)))
 
 
 def _kept(pixels: _Pixels, unmasked: NDArray[np.bool_], by: str, part: float) -> NDArray[np.bool_]:
@@ -207,30 +216,40 @@ def _kept(pixels: _Pixels, unmasked: NDArray[np.bool_], by: str, part: float) ->
 
 
 def _compared(
-    matrix: PatternRows, compared: NDArray[np.bool_], pixels: _Pixels
+    matrix: PatternRows, gaps: Gaps, compared: NDArray[np.bool_], pixels: _Pixels
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Kept pixels of all patterns, scaled, and their plain sums."""
+    """Kept pixels of all measured patterns, scaled, and their plain sums."""
     columns = matrix.features(compared)
     mean, variance = (matrix.features(picture)[columns] for picture in (pixels.mean, pixels.variance))
     # Counting noise is the root of the mean; where values are no counts, their own deviation.
     scale = 1 / np.sqrt(mean if (mean > 0).all() else variance)
-    values = np.asarray(prepare(Recipe(matrix.rows, columns, scale=scale)))
+    values = np.asarray(prepare(gaps.recipe(matrix.rows, gaps.measured, keep=columns, scale=scale)))
     return values, _emcore.x_q(values, np.ascontiguousarray(1 / scale)[:, None]).ravel()
 
 
-def _segments(grid: NDArray[np.float32], asked: int | str, compactness: float) -> tuple[NDArray[np.int32], str]:
-    """Segments of the scan, and why so many."""
+def _box(there: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The lines and columns of the scan between the first and the last that hold a measured position."""
+    lines, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    return slice(int(lines[0]), int(lines[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _segments(
+    grid: NDArray[np.float32], there: NDArray[np.bool_], asked: int | str, compactness: float
+) -> tuple[NDArray[np.int32], str]:
+    """Segments of the measured positions, and why so many."""
     scan = (grid.shape[0], grid.shape[1])
+    mask = None if there.all() else there
     if not isinstance(asked, str):
-        segments = slic(grid, asked, compactness=compactness)
+        segments = slic(grid, asked, compactness=compactness, mask=mask)
         return segments, f"{asked} segments were asked for"
-    alike = extent(grid.reshape(scan[0] * scan[1], -1), scan)
+    alike = extent(grid.reshape(scan[0] * scan[1], -1), scan, there.ravel())
     if not alike.certain:
-        return np.zeros(scan, dtype=np.int32), "neighbouring patterns are no more alike than noise: one segment"
+        one = np.where(there, np.int32(0), np.int32(-1))
+        return one, "neighbouring patterns are no more alike than noise: one segment"
     side = segment_side(alike, scan)
-    count = max(round(scan[0] * scan[1] / side**2), 1)
+    count = max(round(int(there.sum()) / side**2), 1)
     far = "over the whole scan" if math.isinf(alike.half) else f"to half over {alike.half:.1f} positions"
-    segments = slic(grid, count, compactness=compactness)
+    segments = slic(grid, count, compactness=compactness, mask=mask)
     return (
         segments,
         f"patterns stay alike {far}: {count_of(int(segments.max()) + 1, 'segment')} of a side of {side:.1f}",

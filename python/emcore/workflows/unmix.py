@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
@@ -34,6 +34,7 @@ from emcore.methods.unmixing.joining import ANGLE, Joint
 from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.sources import Source
 from emcore.results.unmixing import ENERGY, NOISE, Unmixing
+from emcore.scans.gaps import Gaps
 from emcore.scans.spectra import as_spectrum_image
 from emcore.scans.spectrum_images import SpectrumImage, check_range, select
 from emcore.scans.spectrum_rows import is_outside, predicted, rows_outside, source_file
@@ -62,6 +63,7 @@ def unmix(
     loss: str = "frobenius",
     navigation_mask: ArrayLike | str | None = None,
     signal_range: tuple[float, float] | None = None,
+    negative: str | None = None,
     blocks: tuple[int, int] | str | None = None,
     signal_axis: int | str | None = None,
     scan_shape: tuple[int, int] | None = None,
@@ -92,6 +94,9 @@ def unmix(
     signal_range : (float, float), optional
         First and last energy in eV, in channels where the energy is not calibrated. By default all, but of EDS without
         the detector's strobe peak at 0.
+    negative : {"clip"}, optional
+        Set negative values to zero if they are fewer than 0.1 %. What is negative by rounding, up to 1e-6 of the
+        largest value, is zero in any case.
     blocks : (int, int) or "auto", optional
         Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them as large as 128 MiB and
         at most a quarter of the scan's sides. By default the scan is searched as a whole.
@@ -106,14 +111,15 @@ def unmix(
     Returns
     -------
     Unmixing
-        The same to the last bit on any number of threads.
+        The same to the last bit on any number of threads. Positions of zeros, of one value throughout, and with NaN or
+        infinity are empty: they take no part and are zero in the maps.
 
     Raises
     ------
     ValueError
-        Negative values, NaN or infinity (first position named), no counts at all, a mask or range that leaves nothing,
-        more components than channels or positions, blocks that do not fit, too little memory (the least is named), a
-        checkpoint of other data or options, an unknown option.
+        Negative values, NaN or infinity at every position (the first is named), no counts at all, a mask or range that
+        leaves nothing, more components than channels or positions, blocks that do not fit, too little memory (the least
+        is named), a checkpoint of other data or options, an unknown option.
     TypeError
         Data that are not real numbers, a mask that is not of bool.
 
@@ -143,19 +149,30 @@ def unmix(
         check_count(n_components, "n_components", 1)
     parameters: dict[str, Any] = {"n_components": n_components, "weighting": weighting, "loss": loss}
     parameters |= {"navigation_mask": navigation_mask if isinstance(navigation_mask, str | None) else "given"}
-    parameters |= {"signal_range": check_range(signal_range)}
+    parameters |= {"signal_range": check_range(signal_range), "negative": negative}
     job = None
     signal = as_spectrum_image(
         spectrum_image, memory=memory, signal_axis=signal_axis, scan_shape=scan_shape, dataset=dataset
     )
     if checkpoint is not None:
         job = _job(checkpoint, signal, memory, {**parameters, "blocks": blocks}, navigation_mask)
-    image = select(signal, navigation_mask, signal_range, memory=memory, whole=blocks is None, job=job)
+    image = select(
+        signal,
+        navigation_mask,
+        signal_range,
+        memory=memory,
+        whole=blocks is None,
+        job=job,
+        negative=negative,
+    )
     cut = _cut(image, blocks, memory)
     if image.source is not None and memory is not None and cut is None:
         print(_predicted(image.source, n_components), file=sys.stderr)
     settings = Settings(n_components, weighting, loss, is_counting(image))
-    parts, sums, counts = search(image, cut, settings)
+    parts, sums, counts, constant = search(image, cut, settings)
+    gaps = _gaps(image, counts, constant)
+    if constant.any():
+        image = replace(image, masked=constant.reshape(image.grid) | (False if image.masked is None else image.masked))
     joined = join(parts, sums, settings)
     weights = channel_weights(sums, counts, settings.counting) if weighting == "poisson" else np.ones_like(sums)
     maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
@@ -173,7 +190,8 @@ def unmix(
     parameters |= {"blocks": None if cut is None else cut}
     scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
-    notes = [*image.notes, *_notes(parts, joined, settings)]
+    measured = ~(masked | gaps.empty)
+    notes = [*image.notes, *gaps.notes, *_notes(parts, joined, settings)]
     out_of_core = is_outside(image.signal, memory)
     if out_of_core:
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
@@ -190,10 +208,18 @@ def unmix(
         reason=choice.reason,
         above_edge=max(part.found.above_edge for part in parts),
         image=total,
-        mean=Signal(sums / max(int((~masked).sum()), 1), (image.energy,), image.signal.source, image.signal.title),
-        provenance=_provenance(parameters, image.signal, out_of_core, total, started, notes),
+        mean=Signal(sums / max(int(measured.sum()), 1), (image.energy,), image.signal.source, image.signal.title),
+        measured=measured.reshape(image.grid),
+        n_empty=gaps.n_empty,
+        provenance=_provenance(parameters, image.original or image.signal, out_of_core, total, started, notes),
         **({} if cut is None else block_fields(parts, joined, order)),
     )
+
+
+def _gaps(image: SpectrumImage, counts: Floats, constant: NDArray[np.bool_]) -> Gaps:
+    empty = counts == 0
+    flat = int(constant.sum())
+    return Gaps(empty, int(empty.sum()) - flat - image.invalid, flat, image.invalid)
 
 
 def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mask: Any) -> Job:

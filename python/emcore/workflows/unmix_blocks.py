@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from emcore.core.validation import Floats
 from emcore.methods.nmf.fit import nmf_maps
 from emcore.methods.nmf.residuals import residuals
-from emcore.methods.preprocessing import selected, sums_of
+from emcore.methods.preprocessing import selected
 from emcore.methods.selection.rules import RankChoice
 from emcore.methods.unmixing.endmembers import Endmembers, channel_weights, find_endmembers
 from emcore.methods.unmixing.joining import Joint, join_spectra
 from emcore.outofcore.checkpoint import step
+from emcore.scans.gaps import counts_of
 from emcore.scans.spectrum_images import Block, SpectrumImage
 
 # A joined spectrum stands for at least this part of all counts.
 _PART = 1e-4
-_LOOKED_AT = 64
+# Positions that tell whether values are whole numbers; more, where fewer than enough of them were measured.
+_LOOKED_AT, _MORE, _ENOUGH = 64, 2048, 16
 
 
 @dataclass(frozen=True)
@@ -69,20 +71,25 @@ def is_counting(image: SpectrumImage) -> bool:
     data = image.signal.data
     if data.dtype.kind in "biu":
         return True
-    few = np.unique(np.linspace(0, math.prod(image.grid) - 1, _LOOKED_AT).astype(int))
-    if image.source is not None:
-        return bool((image.source.take(few.tolist()) % 1 == 0).all())
-    places = np.unravel_index(few, image.grid)
-    return all(bool((np.asarray(data[tuple(place)]) % 1 == 0).all()) for place in zip(*places, strict=True))
+    n = math.prod(image.grid)
+    for count in (_LOOKED_AT, _MORE):
+        few = np.unique(np.linspace(0, n - 1, count).astype(int))
+        rows = data.reshape(n, -1)[few] if image.source is None else image.source.take(few.tolist())
+        if len(few) == n or np.count_nonzero(rows.any(axis=1)) >= _ENOUGH:  # empty positions tell nothing
+            break
+    return bool((rows % 1 == 0).all())
 
 
-def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings) -> tuple[list[Part], Floats, Floats]:
-    """Spectra of every block, and the counts of all channels and positions that count."""
+def search(
+    image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
+) -> tuple[list[Part], Floats, Floats, NDArray[np.bool_]]:
+    """Spectra of every block, the counts of all channels and positions that count, and which of these are constant."""
     sums, counts = np.zeros(image.energy.size), np.zeros(math.prod(image.grid))
+    constant = np.zeros(len(counts), dtype=bool)
     parts = []
     for block, places in _blocks(image, cut):
         searched = partial(_searched, image, block, places, settings)
-        counts[places], totals, *values = step(image, _named("search", block), searched)
+        counts[places], totals, constant[places], *values = step(image, _named("search", block), searched)
         if values:
             sums += totals
             spectra, *choice, evr, above_edge, settled, of_spectra = values
@@ -90,7 +97,7 @@ def search(image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
             parts.append(Part(block, endmembers, of_spectra))
     if not parts:
         raise ValueError("spectrum_image holds no counts where it is not masked; there is nothing to unmix")
-    return parts, sums, counts
+    return parts, sums, counts, constant
 
 
 def _named(step: str, block: Block | None) -> str:
@@ -101,12 +108,16 @@ def _named(step: str, block: Block | None) -> str:
 def _searched(
     image: SpectrumImage, block: Block | None, places: NDArray[np.intp], settings: Settings
 ) -> tuple[Any, ...]:
-    """Counts of the positions and channels of a block, or of all; and if there are any, what makes its `Part`."""
+    """Counts of the positions and channels of a block, or of all, and which positions are constant; and if there are
+    any counts, what makes its `Part`.
+    """
     rows, allowed = image.rows(block), _allowed(image, places)
-    counts, totals = step(rows, "sums", lambda: sums_of(rows, allowed))
+    counts, totals, constant = step(rows, "sums", lambda: counts_of(rows, allowed))
+    if constant.any():
+        allowed = np.setdiff1d(np.arange(len(counts)) if allowed is None else allowed, np.flatnonzero(constant))
     own = counts if allowed is None else counts[allowed]
     if not own.sum() > 0:
-        return counts, totals
+        return counts, totals, constant
     wanted = settings.n_components if block is None else "auto"
     endmembers = find_endmembers(
         rows, wanted, settings.weighting, settings.loss, settings.counting, allowed, (counts, totals)
@@ -121,6 +132,7 @@ def _searched(
     return (
         counts,
         totals,
+        constant,
         endmembers.spectra,
         *chosen,
         endmembers.evr,

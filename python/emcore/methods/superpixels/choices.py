@@ -42,13 +42,15 @@ class Extent:
     certain: bool
 
 
-def extent(values: NDArray[np.float32], scan: tuple[int, int]) -> Extent:
+def extent(values: NDArray[np.float32], scan: tuple[int, int], measured: NDArray[np.bool_] | None = None) -> Extent:
     """How far patterns stay alike along y and x.
 
     Parameters
     ----------
     values : ndarray, shape (y * x, channels)
     scan : (int, int)
+    measured : ndarray of bool, shape (y * x,), optional
+        Positions that count; the values of others are zero.
 
     Returns
     -------
@@ -64,26 +66,30 @@ def extent(values: NDArray[np.float32], scan: tuple[int, int]) -> Extent:
     (True, True)
     """
     grid = values.reshape(*scan, -1)
+    there = np.ones(scan, dtype=bool) if measured is None else measured.reshape(scan)
     lines = [
-        line
+        (line, there[:, i] if axis == 0 else there[i])
         for axis in (0, 1)
         for i in np.unique(np.linspace(0, scan[1 - axis] - 1, _LINES).astype(np.intp))
         if len(line := grid[:, i] if axis == 0 else grid[i]) > 1
     ]
     if not lines:
         return Extent(math.inf, False)
-    count = sum(map(len, lines))
-    mean = (sum(line.sum(axis=0, dtype=np.float64) for line in lines) / count).astype(np.float32)
+    count = sum(int(of_line.sum()) for _, of_line in lines)
+    if not count:
+        return Extent(math.inf, False)
+    mean = (sum(line.sum(axis=0, dtype=np.float64) for line, _ in lines) / count).astype(np.float32)
     farthest = max(int(_FARTHEST * max(scan)), 2)
     distances = np.unique(np.geomspace(1, farthest, _DISTANCES).astype(np.intp))
     total, pairs = np.zeros(farthest + 1), np.zeros(farthest + 1)
     strength = 0.0
-    for line in lines:
+    for line, of_line in lines:
         part = line - mean
+        part[~of_line] = 0
         strength += float(np.square(part).sum(dtype=np.float64))
         for distance in distances[distances < max(_FARTHEST * len(part), 2)]:
             total[distance] += np.einsum("ij,ij->", part[distance:], part[:-distance], dtype=np.float64)
-            pairs[distance] += len(part) - distance
+            pairs[distance] += int(np.count_nonzero(of_line[distance:] & of_line[:-distance]))
     looked = np.flatnonzero(pairs)
     if strength == 0:
         return Extent(math.inf, False)

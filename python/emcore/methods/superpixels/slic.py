@@ -229,7 +229,7 @@ def merged_to(segments: Labels, history: NDArray[np.float64], min_correlation: f
     Parameters
     ----------
     segments : ndarray, shape (y, x)
-        Labels from 0 on.
+        Labels from 0 on; negative ones are no segments.
     history : ndarray, shape (m, 3)
         As `merge_similar` returns it: which stays, which goes, their correlation.
     min_correlation : float
@@ -249,7 +249,7 @@ def merged_to(segments: Labels, history: NDArray[np.float64], min_correlation: f
     into = np.arange(int(segments.max()) + 1)
     for kept, gone in done[::-1, :2].astype(np.intp):
         into[gone] = into[kept]
-    return renumbered(into[segments])
+    return renumbered(np.where(segments < 0, -1, into[segments]))
 
 
 def renumbered(labels: NDArray[np.integer[Any]]) -> Labels:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
+from emcore.core.wording import count_of
 from emcore.methods.nmf.fit import SWEEPS, nmf, nmf_maps
 from emcore.methods.pca.fit import PCAResult, pca
 from emcore.methods.preprocessing import Recipe, prepare, recipe_rows, selected, sums_of
@@ -40,6 +41,8 @@ _ALONE = 0.25
 _ALL = 1024
 _ITERATIONS = 300
 _SETTLED = 3e-4
+# Positions for each component: with fewer, what differs from one to the next passes for a phase.
+_POSITIONS = 15
 # Enough to know where phases are.
 _ROUGH = 30
 
@@ -223,6 +226,8 @@ def find_endmembers(
     decomposition = pca(weighted, max(looked_at, n_components if isinstance(n_components, int) else 1), center=False)
     total = float(sums.sum()) if weighting == "poisson" and counting else 0.0
     choice = _choice(decomposition, n_components, weighting, (n, d), total, full)
+    if n_components == "auto":
+        choice = _borne(choice, n)
     if total and n_components == "auto":
         choice = _above_rare(choice, decomposition, weighted, counts[taken], scale)
     # Of one component the start, a singular vector, is the solution.
@@ -254,6 +259,15 @@ def _choice(
     if full:
         return rank_by_rule(evr[: min(shape)], "gavish-donoho", shape=shape)
     return rank_by_rule(evr, "gap")
+
+
+def _borne(choice: RankChoice, n: int) -> RankChoice:
+    """As many components as so many positions bear."""
+    most = max(n // _POSITIONS, 1)
+    if choice.n <= most:
+        return choice
+    said = f"{choice.reason}; {count_of(n, 'position')} bear {most}, {_POSITIONS} for each"
+    return RankChoice(most, choice.rule, said)
 
 
 def _above_rare(

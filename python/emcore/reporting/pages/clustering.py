@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emcore.core.wording import count_of
+from emcore.core.wording import count_of, empty
 from emcore.reporting.pages import curves, patterns
 from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, new_page, place, wrapped, write
 from emcore.reporting.pages.scan import draw_groups, draw_values, size_of
@@ -66,10 +66,12 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     scan = result.image.axes
     wide = (WIDTH - 2 * LEFT - 2 * 0.75) / 3
     axes = place(figure, LEFT, top, wide, _PICTURES)
-    draw_values(axes, np.asarray(result.image.data), scan, label=result.image.title)
+    gaps = result.n_empty > 0 and result.n_empty == np.count_nonzero(result.labels < 0)
+    values = np.asarray(result.image.data)
+    draw_values(axes, np.where(result.labels < 0, np.nan, values) if gaps else values, scan, label=result.image.title)
     axes.set_title(result.image.title.capitalize(), loc="left")
     axes = place(figure, LEFT + wide + 0.45, top, wide, _PICTURES)
-    draw_groups(axes, result.labels, scan, result.n_clusters)
+    draw_groups(axes, result.labels, scan, result.n_clusters, gaps=gaps)
     axes.set_title(count_of(result.n_clusters, "cluster").capitalize(), loc="left")
     _part(result).draw_mean(place(figure, LEFT + 2 * wide + 1.5, top, wide, _PICTURES), result)
 
@@ -87,7 +89,7 @@ def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int
 def _key_numbers(result: Any) -> str:
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     texts = [
-        f"scan: {size_of(result.image.axes)}",
+        f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}",
         *(f"{name}: {text}" for name, text in _part(result).key_numbers(result).items()),
         f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}.",
         *(f"Note: {note}" for note in result.provenance.notes),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.wording import count_of, number, symbol
+from emcore.core.wording import count_of, empty, number, symbol
 from emcore.methods.selection.agreement import adjusted_rand_index
 from emcore.reporting.pages.layout import LEFT, draw_table, frame, new_page, place, wrapped, write
 from emcore.reporting.pages.scan import draw_shares, draw_values, size_of
@@ -77,10 +77,10 @@ def _wrapped(text: str) -> str:
 
 def _draw_summary(figure: "Figure", result: Any, top: float) -> None:
     axes = place(figure, LEFT, top, 3.1, 3.2)
-    draw_values(axes, np.asarray(result.image.data), result.image.axes, label="mean")
+    draw_values(axes, _measured(result, np.asarray(result.image.data)), result.image.axes, label="mean")
     axes.set_title(f"Mean of {result.image.title or 'the first signal'}", loc="left")
     axes = place(figure, LEFT + 3.4, top, 3.1, 3.2)
-    draw_shares(axes, result.memberships, result.image.axes)
+    draw_shares(axes, result.memberships, result.image.axes, measured=result.labels >= 0)
     axes.set_title(count_of(result.n_clusters, "cluster").capitalize(), loc="left")
     axes = place(figure, LEFT + 7.85, top + 0.05, 2.75, 2.6)
     draw_scree(axes, result.evr, result.n_components)
@@ -99,7 +99,7 @@ def key_lines(result: Any, width: int) -> list[str]:
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     validity = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in result.validity.items())
     texts = [
-        f"scan: {size_of(result.image.axes)}; signals: {', '.join(inputs)}",
+        f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}; signals: {', '.join(inputs)}",
         f"merged: {parameters['scaling']} scaling, balance {parameters['balance']}",
         f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
         f"clustered: {parameters['method']}, m = {parameters['m']:.3g}",
@@ -113,7 +113,7 @@ def _draw_cluster(figure: "Figure", result: Any, index: int, top: float) -> None
     """A row: the membership map of a cluster and its signals."""
     axes = place(figure, LEFT, top, 1.6, 1.6)
     style: Any = {"label": "membership", "color": component_color(index), "limits": (0.0, 1.0)}
-    draw_values(axes, result.memberships[index], result.image.axes, **style)
+    draw_values(axes, _measured(result, result.memberships[index]), result.image.axes, **style)
     frame(axes, index, f"Cluster {index + 1}, {100 * float(result.area[index]):.1f} %")
     for spot, (signals, mean) in enumerate(zip(result.signals, result.means, strict=True)):
         axes = _signal_axes(figure, result, top, spot)
@@ -125,7 +125,7 @@ def _draw_cluster(figure: "Figure", result: Any, index: int, top: float) -> None
 def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> None:
     """A row: the scores of a component and the part that each signal has in it."""
     axes = place(figure, LEFT, top, 1.6, 1.6)
-    values = result.scores[index]
+    values = _measured(result, result.scores[index])
     draw_values(axes, values, result.image.axes, label="score", limits=_symmetric(values, 0.995), cmap="RdBu_r")
     axes.set_title(f"Component {index + 1}, {100 * float(result.evr[index]):.3g} %", loc="left")
     for spot, part in enumerate(result.components):
@@ -147,14 +147,14 @@ def _draw_component(figure: "Figure", result: Any, index: int, top: float) -> No
 def _draw_alone(figure: "Figure", result: Any) -> None:
     """The clusters of all signals together beside those of each alone."""
     drawn = [("All together", result.memberships), *zip([m.title for m in result.means], result.alone, strict=True)]
-    per_line = min(len(drawn), 3)
+    per_line, there = min(len(drawn), 3), result.labels >= 0
     for spot, (title, memberships) in enumerate(drawn):
         line, column = divmod(spot, per_line)
         high = 5.0 if len(drawn) <= 3 else 2.5
         axes = place(figure, LEFT + 3.7 * column, 1.1 + 3.2 * line, 3.1, high)
-        draw_shares(axes, memberships, result.image.axes, legend=spot == min(len(drawn), per_line) - 1)
+        draw_shares(axes, memberships, result.image.axes, legend=spot == min(len(drawn), per_line) - 1, measured=there)
         if spot:
-            agreement = adjusted_rand_index(result.labels, memberships.argmax(axis=0))
+            agreement = adjusted_rand_index(result.labels[there], memberships.argmax(axis=0)[there])
             title = f"{title} alone, adjusted Rand index {agreement:.2f}"
         axes.set_title(title, loc="left")
 
@@ -208,6 +208,11 @@ def _line_axes(axes: "Axes", along: Axis, label: str) -> None:
     axes.locator_params(axis="y", nbins=4)
 
 
+def _measured(result: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """A map, NaN where nothing was measured."""
+    return np.where(result.labels < 0, np.nan, values)
+
+
 def _symmetric(values: NDArray[Any], part: float) -> tuple[float, float]:
-    largest = float(np.quantile(np.abs(values), part)) or 1.0
+    largest = float(np.nanquantile(np.abs(values), part)) or 1.0
     return -largest, largest

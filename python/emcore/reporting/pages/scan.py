@@ -11,6 +11,7 @@ from emcore.core.signals import Axis
 from emcore.core.wording import count_of, number, quantity, readable
 from emcore.reporting.pages.layout import inset, place, whole
 from emcore.reporting.plotting import (
+    NOT_MEASURED,
     component_color,
     draw_borders,
     draw_labels,
@@ -46,7 +47,7 @@ def as_picture(
     if values.ndim == 2:
         return values, *alike(scan[0], scan[1])
     width = math.ceil(math.sqrt(1.3 * values.size)) if values.ndim == 1 else values.shape[-1]
-    rest = np.full(-values.size % width, values.min() if fill is None else fill, dtype=values.dtype)
+    rest = np.full(-values.size % width, np.nanmin(values) if fill is None else fill, dtype=values.dtype)
     folded = np.append(values.ravel(), rest).reshape(-1, width)
     return folded, Axis("y", len(folded)), Axis("x", width)
 
@@ -96,6 +97,7 @@ def draw_values(
     ----------
     axes : matplotlib Axes
     values : ndarray, shape of the scan
+        NaN where nothing was measured.
     scan : sequence of Axis
     label, color : str, colour
         What a profile is called at its axis, and how it is drawn.
@@ -116,14 +118,16 @@ def draw_values(
         draw_color_bar(axes, image)
 
 
-def draw_groups(axes: "Axes", labels: NDArray[Any], scan: Sequence[Axis], count: int, noun: str = "cluster") -> None:
-    """Draw the label of every position, in the colours of the components."""
+def draw_groups(
+    axes: "Axes", labels: NDArray[Any], scan: Sequence[Axis], count: int, noun: str = "cluster", gaps: bool = False
+) -> None:
+    """Draw the label of every position, in the colours of the components; with `gaps` -1 was not measured."""
     line = line_of(scan)
     if line is not None:
         draw_labels_along(_for_profile(axes), labels.ravel(), line, count, noun)
         return
-    picture, y, x = as_picture(labels, scan, fill=-1)
-    draw_labels(axes, picture, y.values, x.values, count, noun=noun, units=x.units)
+    picture, y, x = as_picture(labels, scan, fill=-2)
+    draw_labels(axes, picture, y.values, x.values, count, noun=noun, units=x.units, gaps=gaps)
 
 
 def draw_shares(
@@ -134,10 +138,17 @@ def draw_shares(
     noun: str = "cluster",
     label: str = "membership",
     legend: bool = True,
+    measured: NDArray[np.bool_] | None = None,
+    missing: str = NOT_MEASURED,
 ) -> None:
-    """Draw how much of every position each group has, shape (k, ...): the strongest in a picture, all along a line."""
+    """Draw how much of every position each group has, shape (k, ...): the strongest in a picture, all along a line.
+
+    Positions that are not `measured` are hatched in a picture, which says that they are `missing`, and gaps of a line.
+    """
     count, line = len(shares), line_of(scan)
+    there = np.ones(shares.shape[1:], dtype=bool) if measured is None else measured
     if line is not None:
+        shares = np.where(there, shares, np.nan)
         colors = [component_color(i) for i in range(count)]
         draw_profiles(_for_profile(axes), shares.reshape(count, -1), line, colors, label=label, limits=(0.0, 1.0))
         if legend:
@@ -145,7 +156,14 @@ def draw_shares(
         return
     pictures, y, x = zip(*(as_picture(each, scan) for each in shares), strict=True)
     draw_memberships(
-        axes, np.stack(pictures), y[0].values, x[0].values, units=x[0].units, legend=noun if legend else ""
+        axes,
+        np.stack(pictures),
+        y[0].values,
+        x[0].values,
+        units=x[0].units,
+        legend=noun if legend else "",
+        empty=as_picture(~there, scan, fill=False)[0],
+        missing=missing,
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from emcore.core.wording import count_of, number, quantity, symbol
+from emcore.core.wording import count_of, empty, number, quantity, symbol
 from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, wrapped, write
 from emcore.reporting.pages.patterns import brightest, draw_mask, draw_pattern, size_and_beam
 from emcore.reporting.pages.scan import as_picture, draw_borders_over, draw_groups, draw_values, line_of, size_of
@@ -73,16 +74,22 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     """The scan as a picture, the kept pixels over the mean pattern, segments before merging."""
     scan = result.image.axes
     axes = place(figure, _column(0), top, _PICTURE, _PICTURE)
-    draw_values(axes, np.asarray(result.image.data), scan, label="intensity")
+    values = _measured(result, np.asarray(result.image.data))
+    draw_values(axes, values, scan, label="intensity")
     axes.set_title("Virtual image of the kept pixels", loc="left")
     axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
     if line_of(scan) is None:
-        draw_values(axes, np.asarray(result.image.data), scan)
+        draw_values(axes, values, scan)
         draw_borders_over(axes, result.segments, scan, (0.0, 0.9, 1.0))
     else:
-        draw_groups(axes, result.segments, scan, result.n_segments, "segment")
+        draw_groups(axes, result.segments, scan, result.n_segments, "segment", gaps=True)
     axes.set_title(f"{count_of(result.n_segments, 'segment')} before merging", loc="left")
     _draw_kept(place(figure, _column(2) + 0.3, top, _PICTURE, _PICTURE - 0.25), result)
+
+
+def _measured(result: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """A map, NaN where nothing was measured."""
+    return np.where(result.labels < 0, np.nan, values)
 
 
 def _draw_kept(axes: "Axes", result: Any) -> None:
@@ -105,15 +112,16 @@ def _draw_outcome(figure: "Figure", result: Any, top: float) -> None:
         labels, y, x = as_picture(result.labels, scan)
         draw_grains(axes, labels, y.values, x.values, _SHOWN, x.units)
     else:
-        draw_groups(axes, result.labels, scan, result.n_grains, "grain")
+        draw_groups(axes, result.labels, scan, result.n_grains, "grain", gaps=True)
     axes.set_title(count_of(result.n_grains, "grain").capitalize(), loc="left")
     axes = place(figure, _column(1), top, _PICTURE, _PICTURE)
     if result.n_grains == 1:
         axes.set_axis_off()
         axes.set_title("Confidence: there is no other grain", loc="left")
     else:
-        limits = (0.0, max(float(np.quantile(result.confidence, 0.995)), 1e-3))
-        draw_values(axes, result.confidence, scan, label="confidence", cmap="viridis", limits=limits, bar=True)
+        values = _measured(result, result.confidence)
+        limits = (0.0, max(float(np.nanquantile(values, 0.995)), 1e-3))
+        draw_values(axes, values, scan, label="confidence", cmap="viridis", limits=limits, bar=True)
         draw_borders_over(axes, result.labels, scan, (1.0, 1.0, 1.0))
         axes.set_title("Confidence: own grain less the next best", loc="left")
     axes = place(figure, _column(2) + 0.75, top, _PICTURE - 0.7, _PICTURE - 0.5)
@@ -156,7 +164,7 @@ def key_numbers(result: Any) -> dict[str, str]:
     table = size_and_beam(result) | {"compared": f"{count_of(int(result.kept.sum()), 'detector pixel')} of {by}"}
     if result.n_grains == 1:
         return table | {"grains": f"1, equivalent diameter {middle}"}
-    sure = 100 * float((result.confidence > 0).mean())
+    sure = 100 * float((result.confidence[result.labels >= 0] > 0).mean())
     return table | {
         "grains": f"{result.n_grains}, equivalent diameter {middle} (median; 10 % below {low}, 10 % above {high})",
         "sure": f"{sure:.1f} % of the positions correlate best with their own grain",
@@ -165,5 +173,5 @@ def key_numbers(result: Any) -> dict[str, str]:
 
 def _key_numbers(result: Any) -> list[str]:
     texts = [f"{name}: {text}" for name, text in key_numbers(result).items()]
-    texts = [f"scan: {size_of(result.image.axes)}", *texts, f"why: {result.reason}."]
+    texts = [f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}", *texts, f"why: {result.reason}."]
     return wrapped([*texts, *(f"Note: {note}" for note in result.provenance.notes)], 88, _KEY_LINES)

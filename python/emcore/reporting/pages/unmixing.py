@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from emcore.core.wording import count_of, number, symbol
+from emcore.core.wording import count_of, empty, number, symbol
 from emcore.methods.xray.peaks import xray_energies
 from emcore.reporting.pages.layout import LEFT, draw_table, frame, new_page, place, wrapped, write
 from emcore.reporting.pages.scan import draw_shares, draw_values, line_of, size_of
@@ -19,7 +20,7 @@ from emcore.reporting.pages.spectra import (
     peaks_said,
     shown_axis,
 )
-from emcore.reporting.plotting import component_color, draw_scree
+from emcore.reporting.plotting import NOT_MEASURED, component_color, draw_scree
 from emcore.results.unmixing import NOISE
 
 if TYPE_CHECKING:
@@ -107,18 +108,29 @@ def key_lines(result: Any, width: int) -> list[str]:
     weighting = "weighted for counting noise" if parameters["weighting"] == "poisson" else "not weighted"
     loss = "least squares" if parameters["loss"] == "frobenius" else "Poisson likelihood"
     texts = [
-        f"scan: {size_of(result.image.axes)}; {span}; {counts}",
+        f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}; {span}; {counts}",
         f"spectra: {weighting}, {loss}"
         + (f", blocks of {_sides(parameters['blocks'])}" if parameters["blocks"] else ""),
         f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
     ]
     if result.above_edge:
         texts.append(f"above the bare edge of counting noise: {result.above_edge}")
-    texts.append(f"residual, {result.residual_unit}: {number(float(np.mean(result.residual_map)))} on average")
+    texts.append(f"residual, {result.residual_unit}: {number(float(residuals(result).mean()))} on average")
     if not energy.calibrated and xray_energies(energy) is not None:
         texts.append("energies have no unit: taken as keV to name lines")
     texts += [f"Note: {note}" for note in result.provenance.notes]
     return wrapped(texts, width, 12)
+
+
+def residuals(result: Any) -> NDArray[np.float32]:
+    """What is left at the positions that took part."""
+    left: NDArray[np.float32] = result.residual_map[_measured(result)]
+    return left
+
+
+def _measured(result: Any) -> NDArray[np.bool_]:
+    """The positions that took part, as far as the result says."""
+    return np.ones(result.image.shape, dtype=bool) if result.measured is None else result.measured
 
 
 def amount(result: Any) -> str:
@@ -133,23 +145,27 @@ def _sides(blocks: Sequence[int]) -> str:
 def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     scan = result.image.axes
     axes = place(figure, LEFT, top, 3.3, _PICTURES)
-    draw_values(axes, np.asarray(result.image.data), scan, label=amount(result))
+    counts, there = np.asarray(result.image.data), _measured(result)
+    draw_values(axes, np.where(counts == 0, np.nan, counts) if result.n_empty else counts, scan, label=amount(result))
     axes.set_title(amount(result).capitalize(), loc="left")
     axes = place(figure, LEFT + 3.55, top, 3.3, _PICTURES)
     if result.n_components > 1:
-        tops = np.quantile(result.maps.reshape(result.n_components, -1), 0.999, axis=1)
+        tops = np.quantile(result.maps[:, there], 0.999, axis=1)
         parts = np.stack([m / (top if top > 0 else 1) for m, top in zip(result.maps, tops, strict=True)])
         if line_of(scan) is None:
             parts **= 2
             parts /= np.maximum(parts.sum(axis=0), 1e-30)
-        draw_shares(axes, parts, scan, noun="phase", label="part of its largest")
+        missing = NOT_MEASURED if np.count_nonzero(~there) == result.n_empty else "left out"
+        style: Any = {"noun": "phase", "label": "part of its largest", "missing": missing}
+        draw_shares(axes, parts, scan, measured=there, **style)
         axes.set_title("Phases", loc="left")
     else:
-        draw_values(axes, result.maps[0], scan, label=amount(result), color=component_color(0))
+        values = np.where(there, result.maps[0], np.nan)
+        draw_values(axes, values, scan, label=amount(result), color=component_color(0))
         axes.set_title("The only component", loc="left")
     axes = place(figure, LEFT + 7.5, top, 2.75, _PICTURES)
-    values = result.residual_map
-    limits = (0.0, max(2.0, float(np.quantile(values, 0.999)))) if result.residual_unit == NOISE else None
+    values = np.where(there, result.residual_map, np.nan)
+    limits = (0.0, max(2.0, float(np.nanquantile(values, 0.999)))) if result.residual_unit == NOISE else None
     draw_values(axes, values, scan, label="residual", cmap="magma", limits=limits, bar=True)
     axes.set_title("Residual", loc="left")
 
@@ -200,9 +216,9 @@ def _draw_blocks(axes: "Axes", result: Any) -> None:
 
 def _draw_component(figure: "Figure", result: Any, index: int, top: float, peaks: Sequence[NamedPeak]) -> None:
     """A row: map and spectrum of a component."""
-    values = result.maps[index]
+    values = np.where(_measured(result), result.maps[index], np.nan)
     axes = place(figure, LEFT, top, 2.1, 1.7)
-    limits = (0.0, max(float(np.quantile(values, 0.9999)), 1e-30))
+    limits = (0.0, max(float(np.nanquantile(values, 0.9999)), 1e-30))
     style: Any = {"color": component_color(index), "cmap": "viridis", "limits": limits}
     draw_values(axes, values, result.image.axes, label=amount(result), bar=True, **style)
     frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the {amount(result)}")

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
+NOT_MEASURED = "not measured"
+"""What is said of positions without a measurement."""
+
+# How they look.
+_HATCHED: Any = {"facecolor": "0.95", "edgecolor": "0.7", "hatch": "/////", "linewidth": 0}
 # Most dots along a side of a picture on paper, about 200 per inch.
 _DOTS = 1200
 
@@ -48,7 +53,7 @@ def draw_map(
     ----------
     axes : matplotlib Axes
     values : ndarray, shape (H, W)
-        Larger than 1200 a side, it is averaged over whole pixels.
+        Larger than 1200 a side, it is averaged over whole pixels. NaN is hatched: nothing was measured there.
     y, x : ndarray, shape (H,) and (W,)
         Coordinates of pixel centres, evenly spaced, in `units`.
     units : str, default "px"
@@ -70,6 +75,8 @@ def draw_map(
     shown = _averaged(values, steps)
     low, high = limits if limits is not None else _contrast(shown)
     image = show(axes, shown, steps, y, x, cmap=cmap, vmin=low, vmax=high)
+    if np.isnan(shown).any():
+        hatch(axes)
     if ticks:
         axes.set_xlabel(f"x ({symbol(units)})")
         axes.set_ylabel(f"y ({symbol(units)})")
@@ -99,6 +106,25 @@ def show(
     axes.set_xlim(left, float(x[-1] + dx / 2))
     axes.set_ylim(float(y[-1] + dy / 2), top)
     return image
+
+
+def hatch(axes: "Axes", said: str = "") -> None:
+    """Hatch what the pictures in `axes` leave clear, and say below them at the right what that is."""
+    from matplotlib.patches import Patch
+
+    axes.patch.set(**_HATCHED)
+    if said:
+        patch = Patch(**_HATCHED, label=said)
+        place: Any = {"loc": "upper right", "bbox_to_anchor": (1.02, 0.01), "handlelength": 1.2, "handleheight": 1.0}
+        axes.add_artist(axes.legend(handles=[patch], frameon=False, **place))
+
+
+def clear(colors: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Colours (H, W, 3) with an opacity where some are missing, which have none."""
+    if not missing.any():
+        return colors
+    opaque: NDArray[np.uint8] = np.where(missing, 0, 255).astype(np.uint8)
+    return np.dstack([colors, opaque])
 
 
 def draw_scale_bar(axes: "Axes", units: str) -> None:
@@ -155,6 +181,11 @@ def reduction(shape: tuple[int, ...], dots: int = _DOTS) -> tuple[int, int]:
 
 
 def _averaged(values: NDArray[Any], steps: tuple[int, int]) -> NDArray[np.floating[Any]]:
+    if max(steps) > 1 and values.dtype.kind == "f" and (missing := np.isnan(values)).any():
+        # The mean of what there is, and nothing where there is nothing.
+        sums, parts = _averaged(np.where(missing, 0, values), steps), _averaged(~missing, steps)
+        values = np.divide(sums, parts, out=np.full_like(sums, np.nan), where=parts > 0)
+        return values
     for axis, step in enumerate(steps):
         if step > 1:
             edges = np.arange(0, values.shape[axis], step)
@@ -177,6 +208,9 @@ def middles(size: int, step: int) -> NDArray[np.intp]:
 
 
 def _contrast(values: NDArray[Any]) -> tuple[float, float]:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
     low, high = (float(q) for q in np.quantile(values, (0.005, 0.995)))
     if high > low:
         return low, high

@@ -32,6 +32,7 @@ def draw_profiles(
     ----------
     axes : matplotlib Axes
     profiles : ndarray, shape (k, n)
+        NaN leaves a gap.
     position : Axis
         Of n positions.
     colors : sequence of k colours
@@ -41,7 +42,7 @@ def draw_profiles(
         The least and the largest value that have room.
     """
     values, _ = _along(axes, position)
-    factor, said = in_thousands(float(np.abs(profiles).max()))
+    factor, said = in_thousands(float(np.nanmax(np.abs(profiles))))
     dots: Any = {"marker": "o", "markersize": 2.5} if len(values) <= _DOTS else {}
     for profile, color in zip(profiles, colors, strict=True):
         axes.plot(values, profile / factor, color=color, linewidth=1.0, **dots)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from emcore.reporting.plotting.colors import component_color
 from emcore.reporting.plotting.legends import draw_legend
-from emcore.reporting.plotting.maps import draw_scale_bar, middles, reduction, show, thinned
+from emcore.reporting.plotting.maps import NOT_MEASURED, clear, draw_scale_bar, hatch, middles, reduction, show, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,6 +74,8 @@ def draw_grains(
 ) -> None:
     """Draw a map of many labels, black lines between them, the first of them numbered, a scale bar below.
 
+    What has no label is hatched, and a legend says that it was not measured.
+
     Parameters
     ----------
     axes : matplotlib Axes
@@ -89,10 +91,13 @@ def draw_grains(
     colors = np.array([component_color(i) for i in range(count)])
     picture = (colors[shown] * 255).astype(np.uint8)
     picture[_between(shown)] = 0
-    show(axes, picture, steps, y, x)
+    missing = shown < 0
+    show(axes, clear(picture, missing), steps, y, x)
     axes.set_xticks([])
     axes.set_yticks([])
     draw_scale_bar(axes, units)
+    if missing.any():
+        hatch(axes, NOT_MEASURED)
     for index in range(min(numbered, count)):
         row, column = _deepest(labels == index)
         axes.annotate(
@@ -133,6 +138,7 @@ def draw_labels(
     *,
     noun: str = "cluster",
     units: str = "px",
+    gaps: bool = False,
 ) -> None:
     """Draw a map of labels in the colours of the components, with a scale bar below and a legend at its right.
 
@@ -140,18 +146,24 @@ def draw_labels(
     ----------
     axes : matplotlib Axes
     labels : ndarray of int, shape (H, W)
-        0 to `count` - 1; negative ones are drawn white, and the legend says so.
+        0 to `count` - 1; negative ones are drawn white, and the legend says so of -1.
     y, x : ndarray, shape (H,) and (W,)
         Coordinates of pixel centres, evenly spaced, in `units`.
     count : int
     noun : str, default "cluster"
     units : str, default "px"
+    gaps : bool, default False
+        Hatch what has -1: nothing was measured there.
     """
     colors = np.array([component_color(i) for i in range(count)] + [(1.0, 1.0, 1.0)])
     steps = reduction(labels.shape)
     shown = thinned(labels, steps)
-    show(axes, (colors[np.where(shown < 0, count, shown)] * 255).astype(np.uint8), steps, y, x)
+    picture = (colors[np.where(shown < 0, count, shown)] * 255).astype(np.uint8)
+    missing = shown == -1
+    show(axes, clear(picture, missing) if gaps else picture, steps, y, x)
     axes.set_xticks([])
     axes.set_yticks([])
     draw_scale_bar(axes, units)
-    draw_legend(axes, count, noun, empty=bool((labels < 0).any()))
+    if gaps and missing.any():
+        hatch(axes, NOT_MEASURED)
+    draw_legend(axes, count, noun, empty=not gaps and bool(missing.any()))

@@ -1,0 +1,87 @@
+"""What is looked at in rows that are in memory: NaN and infinity, rows of one value, negative values."""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore import _emcore
+from emcore.core.validation import Floats
+
+# Bytes that are looked at together; values of every row that are looked at first, then so many times more.
+_BYTES, _FIRST, _TIMES = 1 << 24, 64, 8
+# Sums of rows are right to seven digits.
+_DIGITS = 1e-5
+
+
+def blocks_of_rows(rows: NDArray[Any]) -> Iterator[slice]:
+    """Rows that are looked at together."""
+    step = max(1, _BYTES // (rows.shape[1] * rows.itemsize))
+    for start in range(0, len(rows), step):
+        yield slice(start, min(start + step, len(rows)))
+
+
+def not_finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """
+    Which rows hold NaN or infinity.
+
+    Examples
+    --------
+    >>> not_finite(np.array([[1.0, 2.0], [np.inf, 0.0]])).tolist()
+    [False, True]
+    """
+    found = np.zeros(len(rows), dtype=bool)
+    for block in blocks_of_rows(rows):
+        found[block] = ~np.isfinite(rows[block]).all(axis=1)
+    return found
+
+
+def alike(rows: NDArray[Any], sums: Floats | None = None) -> NDArray[np.intp]:
+    """
+    The rows all of whose values are the same; with their sums, which say more quickly which may be, but those of sum 0.
+
+    Examples
+    --------
+    >>> rows = np.array([[3, 3], [0, 0], [1, 2]])
+    >>> alike(rows).tolist(), alike(rows, rows.sum(axis=1).astype(float)).tolist()
+    ([0, 1], [0])
+    """
+    d = rows.shape[1]
+    stops = [0, _FIRST]
+    while stops[-1] < d:
+        stops.append(stops[-1] * _TIMES)
+    # From the middle on, where patterns have their beam: most rows are done with then.
+    middle = min(d // 2 + math.isqrt(d) // 2, max(d - _FIRST, 0))
+    parts = [slice(middle, middle + _FIRST), *(slice(a, b) for a, b in pairwise(stops))]
+    found: list[NDArray[np.intp]] = []
+    for block in blocks_of_rows(rows):
+        same = np.arange(block.start, block.stop)
+        if sums is not None:
+            near = np.abs(sums[block] - d * rows[block, 0].astype(np.float64)) <= _DIGITS * np.abs(sums[block])
+            same = same[near & (sums[block] != 0)]
+        for i, part in enumerate(parts):
+            values = rows[block, part] if i == 0 and sums is None else rows[same, part]
+            same = same[(values == rows[same, :1]).all(axis=1)]
+        found.append(same)
+    return np.concatenate(found)
+
+
+def mended(rows: NDArray[Any]) -> NDArray[Any]:
+    """
+    The rows with zeros for negative values, and for all of a row that holds NaN or infinity; as they are without these.
+
+    Examples
+    --------
+    >>> mended(np.array([[1.0, -2.0], [np.nan, 9.0]])).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
+    _, _, bad, negative = _emcore.value_range(rows)
+    if bad is None and negative is None:
+        return rows
+    counts: NDArray[Any] = np.maximum(rows, 0)
+    if bad is not None:
+        counts[not_finite(rows)] = 0
+    return counts
