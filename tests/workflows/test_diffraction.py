@@ -211,9 +211,9 @@ def test_empty_patterns_have_the_label_minus_one_and_a_note(sample, tmp_path):
     assert (found.labels == -1).sum() == 6
     assert (found.labels[3, 4:9] == -1).all()
     assert found.labels[5, 6] == -1
-    assert any(
-        note.startswith("6 of 768 patterns have nothing but zeros outside the mask") for note in found.provenance.notes
-    )
+    assert found.n_empty == 5
+    for said in ("5 of 768 positions are empty (5 zero", "1 of 768 patterns have nothing but zeros outside the mask"):
+        assert any(note.startswith(said) for note in found.provenance.notes)
     assert found.area.sum() == pytest.approx(1)
     there = found.labels >= 0
     assert adjusted_rand_index(sample.labels[there], found.labels[there]) > 0.95
@@ -222,12 +222,12 @@ def test_empty_patterns_have_the_label_minus_one_and_a_note(sample, tmp_path):
     found.report(tmp_path / "a.pdf")
 
 
-def test_empty_patterns_are_patterns_where_nothing_is_divided(sample):
+def test_patterns_of_zeros_are_no_group_where_nothing_is_divided_either(sample):
     patterns = sample.patterns.copy()
     patterns[:, :8] = 0
-    found = emcore.cluster_diffraction(patterns, 5, normalize="sqrt")
-    assert len(np.unique(found.labels[:, :8])) == 1
-    assert found.labels.min() == 0
+    found = emcore.cluster_diffraction(patterns, 4, normalize="sqrt")
+    assert np.array_equal(found.labels == -1, ~patterns.any(axis=(2, 3)))
+    assert found.n_empty == 8 * len(patterns)
 
 
 def test_patterns_whose_values_cancel_are_not_empty(sample):
@@ -247,7 +247,7 @@ def all_beam(_):
 
 def planted_nan(sample):
     patterns = sample.patterns[:4, :4].astype(np.float32)
-    patterns[1, 2, 3, 4] = np.nan
+    patterns[..., 3, 4] = np.nan
     return patterns
 
 
@@ -287,11 +287,12 @@ def planted_nan(sample):
         (all_beam, {}, ValueError, "mask_beam=False keeps the beam"),
         (lambda s: s.patterns[:2, None], {}, None, ""),
         (lambda s: s.patterns.astype(complex), {}, TypeError, "complex"),
-        (planted_nan, {}, ValueError, r"NaN or infinity, first at \[1, 2, 3, 4\]"),
+        (planted_nan, {}, ValueError, r"NaN or infinity at every position, first at \[0, 0, 3, 4\]"),
         (lambda s: s.patterns.astype(np.int16) - 1, {}, ValueError, r"Negative values .* first at \[0, 0, \d+, \d+\]"),
         (lambda s: s.patterns.astype(np.int16) - 1, {"normalize": "l2"}, None, ""),
-        (lambda s: np.zeros((4, 4, 8, 8), np.uint8), {}, ValueError, "nothing but zeros"),
-        (lambda s: np.full((4, 4, 8, 8), 3, np.uint8), {}, ValueError, "all patterns are the same"),
+        (lambda s: np.zeros((4, 4, 8, 8), np.uint8), {}, ValueError, "16 zero throughout.*too few"),
+        (lambda s: np.full((4, 4, 8, 8), 3, np.uint8), {}, ValueError, "16 constant.*too few are left"),
+        (lambda s: np.tile(s.patterns[0, 0], (4, 4, 1, 1)), {}, ValueError, "all patterns are the same"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(sample, patterns, options, error, message):

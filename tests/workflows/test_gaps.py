@@ -1,0 +1,128 @@
+"""Scans of patterns, and of several signals, of which not all was measured: as if only the rest had been scanned."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import emcore
+from emcore.cli import main
+from emcore.datasets import adjusted_rand_index, bent_polycrystal, correlated_scan, polycrystal_scan
+
+PATTERNS = polycrystal_scan(scan_shape=(10, 12), pattern_shape=(32, 32), n_grains=3).patterns
+SIGNALS = [np.asarray(signal.data) for signal in correlated_scan(shape=(12, 14))[:2]]
+GRAINS = np.asarray(bent_polycrystal(scan_shape=(24, 28), pattern_shape=(48, 48), n_grains=4).patterns.data)
+
+
+def same_but(a, b, names):
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
+
+
+@given(
+    places=st.lists(st.integers(0, 120), min_size=1, max_size=12),
+    kind=st.sampled_from(["zero", "constant", "nan"]),
+    options=st.sampled_from([{}, {"normalize": "sqrt"}, {"reduce": 4, "mask_beam": False}]),
+)
+@settings(max_examples=8, deadline=None)
+def test_patterns_are_grouped_as_if_empty_ones_were_not_there(places, kind, options):
+    patterns = PATTERNS.reshape(120, 32, 32).astype(np.float32 if kind == "nan" else PATTERNS.dtype)
+    empty = np.full((32, 32), 5 if kind == "constant" else 0, dtype=patterns.dtype)
+    if kind == "nan":
+        empty[3, 4] = np.nan
+    padded, there = np.insert(patterns, places, empty, axis=0), np.insert(np.ones(120, bool), places, False)
+    before = padded.copy()
+    alone, result = (emcore.cluster_diffraction(each[None], 3, **options) for each in (patterns, padded))
+    assert np.array_equal(result.labels[0, there], alone.labels[0])
+    assert (result.labels[0, ~there] == -1).all()
+    assert same_but(result, alone, ["signals", "area", "inertia", "beam_radius"])
+    assert np.array_equal(result.mean.data, alone.mean.data)
+    assert np.array_equal(result.image.data[0, there], alone.image.data[0])
+    assert not result.image.data[0, ~there].any()
+    assert result.n_empty == len(places)
+    assert np.array_equal(padded, before, equal_nan=True)
+
+
+@pytest.mark.parametrize("fill", [0, 7, np.nan])
+def test_grains_are_those_of_the_part_that_was_scanned(fill):
+    patterns = GRAINS.astype(np.float32) if np.isnan(fill) else GRAINS
+    padded = np.full((30, 33, 48, 48), fill, dtype=patterns.dtype)
+    part = np.s_[2:26, 5:33]
+    padded[part] = patterns
+    alone, result = emcore.segment_grains(patterns), emcore.segment_grains(padded)
+    there = np.zeros((30, 33), dtype=bool)
+    there[part] = True
+    for name in ("labels", "segments", "correlation", "confidence"):
+        assert np.array_equal(getattr(result, name)[part], getattr(alone, name)), name
+    assert (result.labels[~there] == -1).all()
+    assert (result.segments[~there] == -1).all()
+    assert not result.confidence[~there].any()
+    assert same_but(result, alone, ["signals", "size", "diameter", "history", "kept", "n_grains", "n_segments"])
+    assert (result.reason, result.n_empty) == (alone.reason, 30 * 33 - 24 * 28)
+
+
+def test_holes_in_a_scan_belong_to_no_grain_and_change_the_others_little():
+    alone = emcore.segment_grains(GRAINS)
+    holed = GRAINS.copy()
+    holed[4:8, 5:20] = holed[20, 3:] = 0
+    result = emcore.segment_grains(holed)
+    there = holed.any(axis=(2, 3))
+    assert np.array_equal(result.labels >= 0, there)
+    assert adjusted_rand_index(result.labels[there], alone.labels[there]) > 0.95
+    assert result.size.sum() == there.sum()
+
+
+@pytest.mark.parametrize("fill", [0, np.nan])
+def test_signals_are_correlated_as_if_only_the_measured_part_had_been_scanned(fill):
+    signals = [each.astype(np.float32) for each in SIGNALS] if np.isnan(fill) else SIGNALS
+    padded = [np.full((16, 14, *each.shape[2:]), fill, dtype=each.dtype) for each in signals]
+    for each, signal in zip(padded, signals, strict=True):
+        each[:12] = signal
+    alone, result = emcore.correlate(signals, 3), emcore.correlate(padded, 3)
+    for name in ("memberships", "scores", "alone"):
+        values = getattr(result, name)
+        assert np.array_equal(values[..., :12, :], getattr(alone, name)), name
+        assert not values[..., 12:, :].any()
+    assert np.array_equal(result.labels[:12], alone.labels)
+    assert (result.labels[12:] == -1).all()
+    assert same_but(result, alone, ["area", "positions", "evr", "validity"])
+    assert result.n_empty == 4 * 14
+    for of_padded, expected in zip(
+        result.cluster_signals(0.7, signals=padded), alone.cluster_signals(0.7), strict=True
+    ):
+        assert np.array_equal(of_padded, expected)
+    assert [each.tolist() for each in result.cluster_signals(0.7)] == [
+        each.tolist() for each in alone.cluster_signals(0.7)
+    ]
+
+
+def test_a_spectrum_without_counts_beside_a_pattern_is_measured():
+    patterns, spectra = SIGNALS[0], SIGNALS[1].copy()
+    spectra[3, 4:9] = 0
+    result = emcore.correlate([patterns, spectra], 3)
+    assert result.n_empty == 0
+    assert "signal 1: 5 more are one value throughout, taken as measured" in result.provenance.notes
+    spectra = spectra.astype(np.float32)
+    spectra[3, 4] = np.nan
+    assert np.argwhere(emcore.correlate([patterns, spectra], 3).labels < 0).tolist() == [[3, 4]]
+
+
+def test_every_verb_says_how_many_positions_are_empty(tmp_path, capsys):
+    pytest.importorskip("h5py")
+    pytest.importorskip("matplotlib")
+    stopped = GRAINS.copy()
+    stopped[20:] = 0
+    for name, data in (("patterns", stopped), ("again", stopped[:, :, ::2, ::2])):
+        np.save(tmp_path / f"{name}.npy", data)
+    files = [str(tmp_path / f"{name}.npy") for name in ("patterns", "again")]
+    for words in (
+        ["diffraction", files[0], "--clusters", "3"],
+        ["grains", files[0]],
+        ["correlate", *files, "--clusters", "3"],
+    ):
+        folder = tmp_path / words[0]
+        assert main([*words, "--output", str(folder)]) == 0, words
+        said = capsys.readouterr().out
+        assert "112 of them empty" in said
+        assert "note      112 of 672 positions are empty (112 zero throughout): they take no part" in said
+        [saved] = folder.glob("*.h5")
+        assert emcore.load_result(saved).n_empty == 112
