@@ -10,7 +10,8 @@ from emcore.cli import main
 from emcore.datasets import adjusted_rand_index, bent_polycrystal, correlated_scan, polycrystal_scan
 
 PATTERNS = polycrystal_scan(scan_shape=(10, 12), pattern_shape=(32, 32), n_grains=3).patterns
-SIGNALS = [np.asarray(signal.data) for signal in correlated_scan(shape=(12, 14))[:2]]
+SCAN = correlated_scan(shape=(16, 16))
+SIGNALS = [np.asarray(SCAN.diffraction.data), np.asarray(SCAN.eds.data)]
 GRAINS = np.asarray(bent_polycrystal(scan_shape=(24, 28), pattern_shape=(48, 48), n_grains=4).patterns.data)
 
 
@@ -74,18 +75,18 @@ def test_holes_in_a_scan_belong_to_no_grain_and_change_the_others_little():
 @pytest.mark.parametrize("fill", [0, np.nan])
 def test_signals_are_correlated_as_if_only_the_measured_part_had_been_scanned(fill):
     signals = [each.astype(np.float32) for each in SIGNALS] if np.isnan(fill) else SIGNALS
-    padded = [np.full((16, 14, *each.shape[2:]), fill, dtype=each.dtype) for each in signals]
+    padded = [np.full((20, 16, *each.shape[2:]), fill, dtype=each.dtype) for each in signals]
     for each, signal in zip(padded, signals, strict=True):
-        each[:12] = signal
+        each[:16] = signal
     alone, result = emcore.correlate(signals, 3), emcore.correlate(padded, 3)
     for name in ("memberships", "scores", "alone"):
         values = getattr(result, name)
-        assert np.array_equal(values[..., :12, :], getattr(alone, name)), name
-        assert not values[..., 12:, :].any()
-    assert np.array_equal(result.labels[:12], alone.labels)
-    assert (result.labels[12:] == -1).all()
+        assert np.array_equal(values[..., :16, :], getattr(alone, name)), name
+        assert not values[..., 16:, :].any()
+    assert np.array_equal(result.labels[:16], alone.labels)
+    assert (result.labels[16:] == -1).all()
     assert same_but(result, alone, ["area", "positions", "evr", "validity"])
-    assert result.n_empty == 4 * 14
+    assert result.n_empty == 4 * 16
     for of_padded, expected in zip(
         result.cluster_signals(0.7, signals=padded), alone.cluster_signals(0.7), strict=True
     ):
