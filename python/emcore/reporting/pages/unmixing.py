@@ -223,7 +223,7 @@ def _draw_component(figure: "Figure", result: Any, index: int, top: float, peaks
     draw_values(axes, values, result.image.axes, label=amount(result), bar=True, **style)
     frame(axes, index, f"Component {index + 1}, {100 * float(result.fraction[index]):.3g} % of the {amount(result)}")
     axes = place(figure, LEFT + 3.4, top, 7.2, 1.55)
-    counts = float(values.sum(dtype=np.float64))
+    counts = float(result.maps[index].sum(dtype=np.float64))
     mean = np.asarray(result.mean.data)
     draw_spectrum(
         axes,
