@@ -75,6 +75,14 @@ def test_a_line_divides_a_bar_from_a_picture_of_its_own_value(picture, ground):
     assert info_bar_height(barred) == 50
 
 
+@pytest.mark.parametrize("rows", [3, 4, 20, 200])
+@pytest.mark.parametrize(("picture", "ground"), [(0, 96), (255, 96), (0, 255), (255, 0)])
+def test_rows_of_one_value_above_a_bar_of_another_are_the_picture(rows, picture, ground):
+    image = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
+    image[245 - rows : 245] = picture
+    assert info_bar_height(text(image, 55, ground, 255 - ground)) == 55
+
+
 @pytest.mark.parametrize("row", [-1, -2, -4, -20, -33])
 def test_a_single_odd_row_hides_no_bar(row):
     rng = np.random.default_rng(0)

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Fewer rows hold no text; so many at the very bottom may belong to a frame, so many inside to a rule or be odd.
-_LEAST_ROWS, _FRAME_ROWS, _ODD_ROWS = 10, 4, 2
+# Fewer rows hold no text; so many at the very bottom may belong to a frame, so many at the top or inside to a line.
+_LEAST_ROWS, _FRAME_ROWS, _LINE_ROWS = 10, 4, 2
 # Share of the ground's value in a row of text, and of one value in a row that is empty or a line.
 _TEXT, _CLEAN = 0.35, 0.98
 
@@ -49,9 +49,9 @@ def info_bar_height(image: NDArray[Any], stated: int = 0) -> int:
     shares = np.count_nonzero(rows == ground, axis=1) / image.shape[1]
     # A value that fills a row is the median of a few of its pixels.
     most = np.sort(rows[:, :: max(image.shape[1] // 31, 1)], axis=1)
-    filled = rows == most[:, most.shape[1] // 2, np.newaxis]
-    lines = np.count_nonzero(filled, axis=1) >= _CLEAN * image.shape[1]
-    for top in 1 + np.flatnonzero(lines[1:] & ~lines[:-1]):
+    value = most[:, most.shape[1] // 2]
+    lines = np.count_nonzero(rows == value[:, np.newaxis], axis=1) >= _CLEAN * image.shape[1]
+    for top in 1 + np.flatnonzero(lines[1:] & (~lines[:-1] | (value[1:] != value[:-1]))):
         bar = len(rows) - int(top)
         if not _LEAST_ROWS <= bar <= height // 5 or not _is_below(shares, int(top)):
             continue
@@ -66,11 +66,11 @@ def _is_below(shares: NDArray[np.float64], top: int) -> bool:
 
 
 def _is_text(shares: NDArray[np.float64]) -> bool:
-    """Whether rows are mostly ground, but for a frame and odd ones."""
+    """Whether rows are mostly ground, but for a frame, lines and odd ones."""
     run = 0
-    for share in shares[_FRAME_ROWS:-_FRAME_ROWS]:
+    for share in shares[:-_FRAME_ROWS]:
         run = 0 if share >= _TEXT else run + 1
-        if run > _ODD_ROWS:
+        if run > _LINE_ROWS:
             return False
     return True
 
