@@ -92,7 +92,34 @@ def test_groups_that_are_not_straight_are_said_not_to_be_and_have_no_conductance
     assert np.all(result.r_squared[1:] < 0.99)
     assert np.isnan(result.conductance[1:]).all()
     assert np.isnan(result.conductance_spread[1:]).all()
-    assert any("not straight, so without conductance: cluster 2 (0.97), 3 (0.68)" in n for n in result.provenance.notes)
+    assert not any("straight" in note for note in result.provenance.notes)
+    axes = (Axis("y", 70), Axis("x", 100), Axis("bias", 200, 2 / 199, -1.0, "V"))
+    for title, what in (("Current (nA)", "conductance"), ("Force (nN)", "slope")):
+        notes = cluster_curves(Signal(sample.curves, axes, title=title), 3).provenance.notes
+        assert any(f"not straight, so without {what}: cluster 2 (0.97), 3 (0.68)" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("title", "units", "said", "label"),
+    [
+        ("Current (nA)", "V", "conductance (nS)", "Current (nA)"),
+        ("current", "px", "conductance", "current"),
+        ("Force (nN)", "nm", "slope (nN/nm)", "Force (nN)"),
+        ("", "V", None, "signal"),
+    ],
+)
+def test_a_page_has_the_quantity_at_its_axis_and_a_slope_only_where_it_means_something(
+    sample, title, units, said, label
+):
+    pytest.importorskip("matplotlib")
+    axes = (Axis("y", 70), Axis("x", 100), Axis("bias", 200, 2 / 199, -1.0, units))
+    figure = cluster_curves(Signal(sample.curves, axes, title=title), 3).plot()
+    (mean,) = (each for each in figure.axes if each.get_title("left") == "Mean curves")
+    assert mean.get_ylabel() == label
+    assert mean.get_xlabel() == ("bias" if units == "px" else f"bias ({units})")
+    words = [text.get_text() for each in figure.axes for text in each.texts]
+    assert [word for word in words if word.startswith(("conductance", "slope"))] == ([said] if said else [])
+    assert any("±" in word for word in words) == (said is not None)
 
 
 def test_units_as_small_as_amperes_change_nothing_but_the_numbers(sample, result):

@@ -54,8 +54,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 def tell(result: "Clustering") -> Iterator[str]:
     """What was decided, and the groups."""
-    from emcore.core.wording import count_of, empty
-    from emcore.reporting.pages.curves import cells, key_numbers
+    from emcore.core.wording import count_of, empty, symbol
+    from emcore.reporting.pages.curves import cells, key_numbers, slope_of
     from emcore.reporting.pages.scan import size_of
 
     yield f"{result.provenance.input_name}: {count_of(result.n_clusters, 'cluster')}"
@@ -63,7 +63,11 @@ def tell(result: "Clustering") -> Iterator[str]:
     yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}"
     for name, text in key_numbers(result).items():
         yield f"  {name:<9} {text}"
+    quantity = slope_of(result)
     for index in range(result.n_clusters):
-        conductance, straight = cells(result, index)
-        slope = f"conductance {conductance}" if "±" in conductance else conductance
-        yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %  {slope}, R² {straight}"
+        said = ""
+        if quantity is not None:
+            slope, straight = cells(result, index)
+            units = f" {symbol(quantity.units)}" if quantity.units else ""
+            said = f"  {f'{quantity.name} {slope}{units}' if '±' in slope else slope}, R² {straight}"
+        yield f"  cluster {index + 1:<3}{100 * float(result.area[index]):5.1f} %{said}"

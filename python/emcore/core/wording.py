@@ -69,19 +69,9 @@ def number(value: float, digits: int = 3) -> str:
     return f"{rounded:.0f}" if 10**digits <= abs(rounded) < 1e6 else f"{rounded:.{digits}g}"
 
 
-def in_thousands(largest: float) -> tuple[float, str]:
-    """The power of a thousand in which values up to `largest` read well at an axis, and how its label says it.
-
-    Examples
-    --------
-    >>> from emcore.core.wording import in_thousands
-    >>> in_thousands(1.2e-10), in_thousands(350.0)
-    ((1e-12, ' (10⁻¹²)'), (1.0, ''))
-    """
-    power = 3 * math.floor(math.log10(largest) / 3) if 0 < largest < math.inf else 0
-    if -3 <= power <= 3:
-        return 1.0, ""
-    return 10.0**power, f" (10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))})"
+def power_of_ten(power: int) -> str:
+    """10⁻³, without a typesetter."""
+    return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def count_of(count: int, noun: str) -> str:

@@ -40,7 +40,9 @@ def _from_hyperspy(obj: Any, title: str) -> Signal:
     if data.ndim == len(named) + 1:
         named = (*named, Axis("colour", data.shape[-1]))
     general = obj.metadata.get_item("General.title", default="") if hasattr(obj, "metadata") else ""
-    return Signal(data, tidy_axes(named), title=str(general or title), flagged=True)
+    quantity = obj.metadata.get_item("Signal.quantity", default="") if hasattr(obj, "metadata") else ""
+    metadata = {"quantity": str(quantity)} if quantity else {}
+    return Signal(data, tidy_axes(named), title=str(general or title), metadata=metadata, flagged=True)
 
 
 def computed(signal: Signal, values: Any) -> NDArray[Any]:

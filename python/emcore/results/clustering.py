@@ -57,8 +57,8 @@ class Clustering(Result):
     x : ndarray, shape (points,), float64, optional
         Where curves were measured, for example the bias; None for other signals.
     conductance, conductance_spread : ndarray, shape (k,), float64, optional
-        Least-squares slope of the curves in each cluster, mean and standard deviation; NaN where the mean curve is not
-        straight; None for other signals.
+        Least-squares slope of the curves in each cluster, mean and standard deviation, a conductance where they are
+        currents against a voltage; NaN where the mean curve is not straight; None for other signals.
     r_squared : ndarray, shape (k,), float64, optional
         Part of the variation of each mean curve that a straight line explains.
     beam_center : (float, float), optional

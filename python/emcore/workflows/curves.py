@@ -1,7 +1,7 @@
 """Which kinds of curve does a scan hold, and where: current over voltage, force over distance, one at every position?
 
 k-means on the curves as they were measured, or normalised; for each group the mean curve, its spread, and, where it is
-straight, the conductance: the slope by least squares.
+straight, the slope by least squares: of current against voltage, the conductance.
 """
 
 import time
@@ -15,6 +15,7 @@ from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.provenance import Provenance
+from emcore.core.quantities import measured, slope
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, as_pixels, check_count, check_finite, check_option, check_range
 from emcore.methods.groups import group_slopes, group_statistics, mean_moduli
@@ -138,11 +139,14 @@ def cluster_curves(
     order = np.argsort(-counts, kind="stable")
     labels = np.argsort(order)[groups.labels].astype(np.int32)
     means, spread, (low, high) = group_statistics(rows, labels, k, PERCENTILES)
-    slope, slope_spread, straight = group_slopes(rows, labels, means, places)
+    slopes, slope_spread, straight = group_slopes(rows, labels, means, places)
     linear = straight >= STRAIGHT
     scan = tuple(replace(each, navigation=False) for each in signal.axes[:-1])
     moduli = gaps.spread(mean_moduli(rows), 0).reshape(grid)
-    notes = (*cropped, *gaps.notes, *(() if linear.all() else (_said_curved(linear, straight),)))
+    mean_curve = Signal(mean, (axis,), signal.source, signal.title, _about_values(signal))
+    what = slope(measured(mean_curve), axis)
+    curved = () if linear.all() or what is None else (_said_curved(linear, straight, what.name),)
+    notes = (*cropped, *gaps.notes, *curved)
     elapsed = time.perf_counter() - started
     parameters = {"n_clusters": n_clusters, "normalize": normalize, "crop": crop, "random_state": seed}
     parameters |= {"x": "given" if x is not None else axis.name}
@@ -155,7 +159,7 @@ def cluster_curves(
         rule=rule,
         reason=reason,
         image=Signal(moduli, scan, signal.source, "mean modulus"),
-        mean=Signal(mean, (axis,), signal.source, signal.title),
+        mean=mean_curve,
         provenance=Provenance.record(
             "cluster_curves", parameters, signal, elapsed=elapsed, threads=get_num_threads(), notes=notes
         ),
@@ -163,7 +167,7 @@ def cluster_curves(
         low=low,
         high=high,
         x=places,
-        conductance=np.where(linear, slope, np.nan),
+        conductance=np.where(linear, slopes, np.nan),
         conductance_spread=np.where(linear, slope_spread, np.nan),
         r_squared=straight,
         n_empty=gaps.n_empty,
@@ -237,6 +241,11 @@ def _number(prepared: PreparedRows, n_clusters: int | str, seed: int) -> tuple[i
     return choice.n_clusters, "votes", choice.reason
 
 
-def _said_curved(linear: NDArray[np.bool_], straight: Floats) -> str:
+def _about_values(signal: Signal) -> dict[str, Any]:
+    """What is known of what was measured."""
+    return {key: signal.metadata[key] for key in ("quantity", "units") if signal.metadata.get(key)}
+
+
+def _said_curved(linear: NDArray[np.bool_], straight: Floats, what: str) -> str:
     curved = ", ".join(f"{i + 1} ({straight[i]:.2f})" for i in np.flatnonzero(~linear))
-    return f"not straight, so without conductance: cluster {curved}; a line must explain {STRAIGHT:g} of the mean curve"
+    return f"not straight, so without {what}: cluster {curved}; a line must explain {STRAIGHT:g} of the mean curve"

@@ -53,6 +53,8 @@ def from_rosetta(item: dict[str, Any]) -> Signal:
         axes = (*axes, Axis("colour", data.shape[-1]))
     general = item.get("metadata", {}).get("General", {})
     metadata = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
+    quantity = item.get("metadata", {}).get("Signal", {}).get("quantity")
+    metadata |= {"quantity": str(quantity)} if quantity else {}
     title, flagged = str(general.get("title") or ""), any("navigate" in axis for axis in item["axes"])
     return Signal(data, tidy_axes(axes), title=title, metadata=metadata, flagged=flagged)
 

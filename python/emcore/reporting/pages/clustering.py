@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _KEY_LINES = 11
-_LISTED = 24
-_TABLE_ROWS = 25
+_TABLE_ROWS, _ROW = 25, 0.235
 _PICTURES = 3.15
 
 
 def overview(result: Any) -> "Figure":
     """One page with everything."""
     part = _part(result)
-    figure = new_page(6.7 + part.STRIP * -(-result.n_clusters // part.PER_LINE))
+    rows = max(8, -(-result.n_clusters // (2 if _narrow(result) else 1)))
+    below = 4.7 + _ROW * (rows + 1)
+    figure = new_page(below + part.STRIP * -(-result.n_clusters // part.PER_LINE))
     _draw_scan(figure, result, 0.45)
     write(figure, LEFT, 4.35, _key_numbers(result), linespacing=1.6)
-    _draw_table(place(figure, 6.1, 4.3, 5.1, 2.0), result, range(min(result.n_clusters, _LISTED)), rows=8, blocks=2)
-    part.draw_signals(figure, result, range(result.n_clusters), 6.7)
+    table = place(figure, 6.1, 4.3, 5.1, _ROW * (rows + 1))
+    _draw_table(table, result, range(result.n_clusters), rows, 2 if _narrow(result) else 1)
+    part.draw_signals(figure, result, range(result.n_clusters), below)
     return figure
 
 
@@ -41,12 +43,16 @@ def pages(result: Any) -> "Iterator[Figure]":
     figure = new_page()
     _draw_scan(figure, result, 1.0)
     write(figure, LEFT, 5.2, _key_numbers(result), linespacing=1.6)
-    _draw_table(place(figure, 6.1, 5.15, 5.1, 2.4), result, range(min(result.n_clusters, _LISTED)), rows=8, blocks=2)
+    rows, blocks = (8, 2) if _narrow(result) else (10, 1)
+    listed = 24 if _narrow(result) else rows
+    table = place(figure, 6.1, 5.15, 5.1, _ROW * (rows + 1))
+    _draw_table(table, result, range(min(result.n_clusters, listed)), rows, blocks)
     yield figure
-    for start in range(0, result.n_clusters if result.n_clusters > _LISTED else 0, 3 * _TABLE_ROWS):
+    blocks = 3 if _narrow(result) else 2
+    for start in range(0, result.n_clusters if result.n_clusters > listed else 0, blocks * _TABLE_ROWS):
         figure = new_page()
-        chosen = range(start, min(start + 3 * _TABLE_ROWS, result.n_clusters))
-        _draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks=3)
+        chosen = range(start, min(start + blocks * _TABLE_ROWS, result.n_clusters))
+        _draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks)
         yield figure
     per_page = 2 * part.PER_LINE
     for start in range(0, result.n_clusters, per_page):
@@ -54,6 +60,11 @@ def pages(result: Any) -> "Iterator[Figure]":
         part.draw_signals(figure, result, range(start, min(start + per_page, result.n_clusters)), 0.95)
         write(figure, LEFT, 7.5, "\n".join(textwrap.wrap(part.CAPTION, 165)), color="0.35")
         yield figure
+
+
+def _narrow(result: Any) -> bool:
+    """Whether two blocks of the table have room beside the key numbers."""
+    return len(_part(result).heads(result)) <= 3
 
 
 def _part(result: Any) -> Any:
@@ -83,7 +94,7 @@ def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int
         i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", str(int(counts[i])), *part.cells(result, i))
         for i in chosen
     }
-    draw_table(axes, part.HEADS, lines, rows, blocks if len(part.HEADS) == 3 else 1)
+    draw_table(axes, part.heads(result), lines, rows, blocks)
 
 
 def _key_numbers(result: Any) -> str:

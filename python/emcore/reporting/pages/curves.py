@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emcore.core.wording import in_thousands, number, symbol
+from emcore.core.quantities import Quantity, in_prefix, measured, slope
+from emcore.core.wording import count_of, number, symbol
 from emcore.reporting.pages.layout import LEFT, frame, place
 from emcore.reporting.plotting import component_color
 
@@ -18,10 +19,30 @@ PER_LINE = 3
 STRIP = 3.3
 CAPTION = (
     "Mean curve of each group, of the curves as they were measured; dark band: one standard deviation to both sides; "
-    "light band: from the 5th to the 95th percentile. Where a straight line (dashed) explains 99 % of the mean curve, "
-    "its slope is the conductance."
+    "light band: from the 5th to the 95th percentile. Dashed: a straight line, where it explains 99 % of the mean one."
 )
-HEADS = {"cluster": 0.16, "area": 0.32, "positions": 0.5, "conductance": 0.81, "R²": 0.97}
+
+
+def heads(result: Any) -> dict[str, float]:
+    """The columns of a table of groups: with the slopes of their curves where it is known what these are."""
+    slope = slope_of(result)
+    if slope is None:
+        return {"cluster": 0.3, "area": 0.62, "positions": 1.0}
+    return {"cluster": 0.16, "area": 0.32, "positions": 0.5, slope.name: 0.81, "R²": 0.97}
+
+
+def slope_of(result: Any) -> Quantity | None:
+    """What the slope of the curves is, in the unit in which it reads well; None where that is not known."""
+    return _slope(result)[0]
+
+
+def _slope(result: Any) -> tuple[Quantity | None, float]:
+    quantity = slope(measured(result.mean), result.mean.axes[0])
+    known = np.abs(result.conductance[np.isfinite(result.conductance)])
+    if quantity is None or not known.size or not quantity.units:
+        return quantity, 1.0
+    factor, units = in_prefix(float(known.max()), quantity.units)
+    return Quantity(quantity.name, units), factor
 
 
 def draw_mean(axes: "Axes", result: Any) -> None:
@@ -59,15 +80,20 @@ def key_numbers(result: Any) -> dict[str, str]:
     """What is to be said of the curves, by a word for it."""
     (axis,) = result.mean.axes
     units = f" {symbol(axis.units)}" if axis.calibrated else ""
-    span = f"{len(result.x)} points, {_name(axis)} from {result.x[0]:.4g} to {result.x[-1]:.4g}{units}"
+    span = f"{count_of(len(result.x), 'point')}, {_name(axis)} from {result.x[0]:.4g} to {result.x[-1]:.4g}{units}"
     normalize = result.provenance.parameters["normalize"]
     compared = {None: "as they were measured", "max": "divided by their largest modulus", "l2": "divided by their norm"}
-    return {"curves": span, "compared": compared[normalize]}
+    about = {"curves": span, "compared": compared[normalize]}
+    slope = slope_of(result)
+    return about | ({slope.name: f"in {symbol(slope.units)}"} if slope is not None and slope.units else {})
 
 
 def cells(result: Any, index: int) -> tuple[str, ...]:
-    """Conductance and R squared of a group, as a table has them."""
-    slope, spread = float(result.conductance[index]), float(result.conductance_spread[index])
+    """Slope and R squared of a group, as a table has them; nothing where it is not known what the slope is."""
+    quantity, factor = _slope(result)
+    if quantity is None:
+        return ()
+    slope, spread = (float(each[index]) / factor for each in (result.conductance, result.conductance_spread))
     said = f"{number(slope)} ± {number(spread, 2)}" if math.isfinite(slope) else "not straight"
     # Rounded down: 0.9996 is not 1.
     return said, f"{math.floor(1000 * float(result.r_squared[index])) / 1000:.3f}"
@@ -76,7 +102,8 @@ def cells(result: Any, index: int) -> tuple[str, ...]:
 def _label(axes: "Axes", result: Any) -> None:
     (axis,) = result.mean.axes
     axes.set_xlabel(f"{_name(axis)} ({symbol(axis.units)})" if axis.calibrated else _name(axis))
-    axes.set_ylabel((result.mean.title or "signal") + _scale(result)[1])
+    name, units = measured(result.mean).name or "signal", _scale(result)[1]
+    axes.set_ylabel(f"{name} ({symbol(units)})" if units else name)
     axes.margins(x=0)
     axes.locator_params(nbins=5)
     if np.ptp(result.signals) > 0:
@@ -84,8 +111,9 @@ def _label(axes: "Axes", result: Any) -> None:
 
 
 def _scale(result: Any) -> tuple[float, str]:
-    """The power of a thousand in which the curves read well, and how an axis says it."""
-    return in_thousands(max(abs(float(result.low.min())), abs(float(result.high.max()))))
+    """By what curves are divided to read well, and the unit that they have then."""
+    largest = max(abs(float(result.low.min())), abs(float(result.high.max())))
+    return in_prefix(largest, measured(result.mean).units)
 
 
 def _name(axis: Any) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LISTED = 10
+# Clusters in one block of the table, and in all; height of a line.
+_LISTED, _MOST, _ROW = 10, 24, 0.2
 _ROWS = 3
 _STRIP = 2.2
 _MAP = (
@@ -42,11 +43,18 @@ _ALONE = (
 
 def overview(result: Any) -> "Figure":
     """One page with everything but the components."""
-    figure = new_page(6.6 + _STRIP * result.n_clusters)
+    below = 4.3 + max(2.3, _ROW * (_lines(result) + 1) + 0.3)
+    figure = new_page(below + _STRIP * result.n_clusters)
     _draw_summary(figure, result, 0.45)
     for index in range(result.n_clusters):
-        _draw_cluster(figure, result, index, 6.6 + _STRIP * index)
+        _draw_cluster(figure, result, index, below + _STRIP * index)
     return figure
+
+
+def _lines(result: Any) -> int:
+    """Lines of the table of clusters, in two blocks where one has no room."""
+    listed = min(int(result.n_clusters), _MOST)
+    return listed if listed <= _LISTED else -(-listed // 2)
 
 
 def pages(result: Any) -> "Iterator[Figure]":
@@ -86,10 +94,13 @@ def _draw_summary(figure: "Figure", result: Any, top: float) -> None:
     draw_scree(axes, result.evr, result.n_components)
     axes.set_title(f"Scree: {count_of(result.n_components, 'component')}", loc="left")
     write(figure, LEFT, top + 3.75, "\n".join(key_lines(result, 84)), linespacing=1.6)
-    chosen = range(min(result.n_clusters, _LISTED))
-    lines = {i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", str(int(result.positions[i]))) for i in chosen}
-    heads = {"cluster": 0.25, "area": 0.5, f"positions above {result.threshold:g}": 1.0}
-    draw_table(place(figure, 7.0, top + 3.7, 4.1, 0.22 * (len(lines) + 1) + 0.1), heads, lines, len(lines))
+    lines = {
+        i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", str(int(result.positions[i])))
+        for i in range(min(result.n_clusters, _MOST))
+    }
+    rows, blocks = _lines(result), 1 if result.n_clusters <= _LISTED else 2
+    heads = {"cluster": 0.25, "area": 0.5, f"positions above {result.threshold:g}" if blocks == 1 else "positions": 1.0}
+    draw_table(place(figure, 7.0, top + 3.7, 4.1, _ROW * (rows + 1)), heads, lines, rows, blocks)
 
 
 def key_lines(result: Any, width: int) -> list[str]:

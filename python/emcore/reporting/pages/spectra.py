@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.quantities import in_prefix
 from emcore.core.signals import Axis
 from emcore.core.units import ENERGIES
-from emcore.core.wording import in_thousands, symbol
+from emcore.core.wording import symbol
 from emcore.methods.xray.lines import Line, named_peaks
 from emcore.methods.xray.peaks import xray_energies
 
@@ -140,14 +141,14 @@ def draw_spectrum(
     shown = shown_axis(axis)
     energy = shown.values
     highest = float(spectrum[:last].max()) or 1.0
-    factor, said = in_thousands(highest)
+    factor, said = in_prefix(highest if highest >= 1e6 else 1.0, "")
     spectrum, highest = spectrum / factor, highest / factor
     axes.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0)), np.square))
     if behind is not None:
         axes.plot(energy, behind / factor, color="0.75", linewidth=0.8)
     axes.plot(energy, spectrum, color=color, linewidth=1.0)
     axes.set_xlabel(label_of(shown))
-    axes.set_ylabel(label + said)
+    axes.set_ylabel(f"{label} ({said})" if said else label)
     axes.set_xlim(energy[0], energy[last - 1])
     axes.spines[["top", "right"]].set_visible(False)
     peaks = [peak for peak in peaks if peak.channel < last][:_LABELS]

@@ -54,6 +54,8 @@ _STYLE: Any = {
     "xtick.labelsize": 7.0,
     "ytick.labelsize": 7.0,
     "text.usetex": False,
+    # Names come from files: a dollar is a dollar.
+    "text.parse_math": False,
     "pdf.fonttype": 42,
 }
 

@@ -1,9 +1,12 @@
 """Curves and points over an axis."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emcore.core.wording import power_of_ten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +41,7 @@ def _decades(axes: "Axes", values: NDArray[np.float64]) -> None:
     axes.set_ylim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
     if high > 30 * low:
         axes.yaxis.set_major_locator(LogLocator(numticks=6))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(round(math.log10(value)))))
     elif high > 3 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
@@ -48,6 +52,8 @@ def _decades(axes: "Axes", values: NDArray[np.float64]) -> None:
 
 def draw_mergings(axes: "Axes", history: NDArray[np.float64], n_segments: int, limit: float) -> None:
     """The correlation of every merging against the segments left after it; those that were done are filled."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     left = n_segments - 1 - np.arange(len(history))
     correlation = history[:, 2]
     short = np.flatnonzero(correlation < limit)
@@ -57,6 +63,8 @@ def draw_mergings(axes: "Axes", history: NDArray[np.float64], n_segments: int, l
     axes.scatter(left[~done], correlation[~done], s=10, facecolor="white", edgecolor="0.4", linewidth=0.7, zorder=2)
     axes.axhline(limit, color="#D55E00", linewidth=1, linestyle="--", zorder=0)
     axes.set_xlim(0.8, 1.25 * max(n_segments, 2))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(min(0.0, float(correlation.min(initial=0))) - 0.05, 1.05)
     axes.set_xlabel("segments left")
     axes.set_ylabel("correlation when merged")

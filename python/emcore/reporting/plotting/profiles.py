@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.quantities import in_prefix
 from emcore.core.signals import Axis
-from emcore.core.wording import in_thousands, readable, symbol
+from emcore.core.wording import readable, symbol
 from emcore.reporting.plotting.colors import component_color
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ def draw_profiles(
         The least and the largest value that have room.
     """
     values, _ = _along(axes, position)
-    factor, said = in_thousands(float(np.nanmax(np.abs(profiles))))
+    factor, said = in_prefix(float(np.nanmax(np.abs(profiles))), "")
     dots: Any = {"marker": "o", "markersize": 2.5} if len(values) <= _DOTS else {}
     for profile, color in zip(profiles, colors, strict=True):
         axes.plot(values, profile / factor, color=color, linewidth=1.0, **dots)
     if limits is not None:
         margin = 0.05 * (limits[1] - limits[0])
         axes.set_ylim((limits[0] - margin) / factor, (limits[1] + margin) / factor)
-    axes.set_ylabel(label + said)
+    axes.set_ylabel(f"{label} ({said})" if said else label)
     axes.locator_params(axis="y", nbins=5)
 
 

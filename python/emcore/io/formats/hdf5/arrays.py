@@ -94,7 +94,12 @@ class Access:
         navigation = sum(axis.navigation for axis in axes)
         inside = len(axes) - navigation if flagged or len(axes) > 3 else 1
         data = self.take(array, max(inside, 1))
-        return made(axes, data, title, flagged, metadata, record_axes(array.dtype))
+        return made(axes, data, title, flagged, values_of(array) | (metadata or {}), record_axes(array.dtype))
+
+
+def values_of(array: Any) -> dict[str, Any]:
+    """What an array says that its values are, and in which unit."""
+    return {key: text(array.attrs[key]) for key in ("quantity", "units") if text(array.attrs.get(key))}
 
 
 def made(

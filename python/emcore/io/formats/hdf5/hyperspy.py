@@ -68,7 +68,9 @@ def read_hyperspy(root: Any, path: Any, access: Access) -> list[Signal]:
 def _signal(group: Any, name: str, axes: list[Axis], flagged: bool, access: Access) -> Signal:
     general = _described(group, "General")
     title = text(general.get("title") or general.get("name")) or ("" if name == "__unnamed__" else name)
-    metadata = {key: text(general[key]) for key in ("date", "time") if text(general.get(key))}
+    metadata: dict[str, Any] = {key: text(general[key]) for key in ("date", "time") if text(general.get(key))}
+    quantity = text(_described(group, "Signal").get("quantity"))
+    metadata |= {"quantity": quantity} if quantity else {}
     return access.signal(group["data"], axes, title, flagged, metadata)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, made, texts
+from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, made, texts, values_of
 from emcore.io.formats.hdf5.plain import plain_signal
 
 _ANCILLARY = ("Position_Indices", "Position_Values", "Spectroscopic_Indices", "Spectroscopic_Values")
@@ -36,7 +36,8 @@ def read_usid(found: Contents, access: Access) -> list[Signal]:
         if not axes:
             continue
         for name, data in _fields(dataset, title, access):
-            signals.append(made(axes, data.reshape(tuple(axis.size for axis in axes)), name, flagged=True))
+            shaped = data.reshape(tuple(axis.size for axis in axes))
+            signals.append(made(axes, shaped, name, flagged=True, metadata=values_of(dataset)))
     return signals
 
 
