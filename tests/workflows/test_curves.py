@@ -102,10 +102,10 @@ def test_groups_that_are_not_straight_are_said_not_to_be_and_have_no_conductance
 @pytest.mark.parametrize(
     ("title", "units", "said", "label"),
     [
-        ("Current (nA)", "V", "conductance (nS)", "Current (nA)"),
+        ("Current (nA)", "V", "conductance: in nS", "Current (nA)"),
         ("current", "px", "conductance", "current"),
-        ("Force (nN)", "nm", "slope (nN/nm)", "Force (nN)"),
-        ("", "V", None, "signal"),
+        ("Force (nN)", "nm", "slope: in nN/nm", "Force (nN)"),
+        ("", "V", "", "signal"),
     ],
 )
 def test_a_page_has_the_quantity_at_its_axis_and_a_slope_only_where_it_means_something(
@@ -118,8 +118,11 @@ def test_a_page_has_the_quantity_at_its_axis_and_a_slope_only_where_it_means_som
     assert mean.get_ylabel() == label
     assert mean.get_xlabel() == ("bias" if units == "px" else f"bias ({units})")
     words = [text.get_text() for each in figure.axes for text in each.texts]
-    assert [word for word in words if word.startswith(("conductance", "slope"))] == ([said] if said else [])
-    assert any("±" in word for word in words) == (said is not None)
+    name, _, unit = said.partition(":")
+    assert [word for word in words if word in ("conductance", "slope")] == ([name] if name else [])
+    assert any("±" in word for word in words) == bool(name)
+    assert ("conductance:" in figure.texts[0].get_text() or "slope:" in figure.texts[0].get_text()) == bool(unit)
+    assert said in figure.texts[0].get_text() or not unit
 
 
 def test_units_as_small_as_amperes_change_nothing_but_the_numbers(sample, result):
