@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from emcore.methods.power_spectra.regions import comparable, strongest_in_pixels, strongest_in_windows, well_inside
+from emcore.methods.power_spectra.regions import (
+    comparable,
+    leaked_powers,
+    mean_powers,
+    shares,
+    strongest_in_pixels,
+    strongest_in_windows,
+    typical_powers,
+    well_inside,
+)
 
 
 def test_regions_are_the_argmax_of_maps_interpolated_linearly_and_extended_to_the_edges():
@@ -68,3 +77,50 @@ def test_windows_are_well_inside_where_all_around_them_are_alike(reach):
     expected = np.where(np.isin(labels, inside), inside, labels)
     assert np.array_equal(well_inside(labels, reach), expected)
     assert set(np.unique(expected)) == set(np.unique(labels))
+
+
+def test_means_and_typical_spectra_are_those_of_the_windows_with_a_label():
+    rng = np.random.default_rng(0)
+    power = rng.exponential(size=(500, 6))
+    rows = np.log1p(power).astype(np.float32)
+    labels = rng.choice([-1, 0, 1, 3], size=500)
+    mean, typical = mean_powers(rows, labels, 4), typical_powers(rows, labels, 4)
+    for label in (0, 1, 3):
+        assert np.allclose(mean[label], power[labels == label].mean(axis=0), rtol=1e-5)
+        assert np.allclose(typical[label], np.expm1(np.log1p(power[labels == label]).mean(axis=0)), rtol=1e-5)
+    assert np.all(mean[2] == 0)
+    assert np.all(typical[2] == 0)
+
+
+@pytest.mark.parametrize("window", [8, 48, 64])
+def test_shares_are_the_tapered_areas_of_regions_in_windows(window):
+    regions = np.full((200, 170), -1, dtype=np.int32)
+    y, x = np.mgrid[:200, :170]
+    regions[y + 0.5 * x > 90] = 0
+    regions[np.hypot(y - 120, x - 80) < 40] = 1
+    starts = np.arange(0, 170 - window + 1, window // 4)
+    centres = starts + (window - 1) / 2
+    found = shares(regions, 2, centres, centres, window)
+    taper = 0.5 + 0.5 * np.cos(2 * np.pi * (np.arange(window) - (window - 1) / 2) / window)
+    weights = taper[:, None] * taper / taper.sum() ** 2
+    for label in (0, 1):
+        for i, row in enumerate(starts):
+            for j, column in enumerate(starts):
+                here = regions[row : row + window, column : column + window] == label
+                assert found[label, i, j] == pytest.approx((weights * here).sum(), abs=0.04)
+
+
+def test_what_leaks_is_what_a_window_over_a_border_shows_of_the_other_side():
+    x = np.tile(np.arange(64), (64, 1))
+    taper = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(64) + 0.5) / 64)
+    wave = np.cos(2 * np.pi * x / 8)
+
+    def power(image):
+        return np.fft.fftshift(np.abs(np.fft.fft2(image * taper[:, None] * taper)) ** 2)
+
+    border = power(np.where(x < 40, wave, 0.0))
+    regions = (x < 40).astype(np.int32)
+    of_regions = shares(regions, 2, np.array([31.5]), np.array([31.5]), 64)
+    leaked = leaked_powers(np.stack([border, power(wave)]), np.array([[0]]), of_regions)
+    assert leaked[0, 32, 40] == pytest.approx(border[32, 40], rel=0.1)
+    assert np.all(leaked[1] == 0)

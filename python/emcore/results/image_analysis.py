@@ -39,7 +39,7 @@ class ImageAnalysis(Result):
         Fraction of the analysed pixels.
     spacing : ndarray, shape (k,), float64
         Period of the strongest peak of the region's mean power spectrum, in the units of the image; NaN where no peak
-        stands out or the region is empty.
+        stands out as a lattice's does, at a period below a quarter of the window, or the region is empty.
     direction : ndarray, shape (k,), float64
         Direction of that peak, across the fringes: degrees in [0, 180), counter-clockwise from +x with y up.
     second_spacing, second_direction : ndarray, shape (k,), float64, optional

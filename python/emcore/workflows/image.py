@@ -21,12 +21,15 @@ from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.infobar import info_bar_height
-from emcore.methods.power_spectra.periodicity import LEAST_CONTRAST, angle_between, strongest_peaks
+from emcore.methods.power_spectra.periodicity import LEAST_PERIODS, angle_between, strongest_peaks
 from emcore.methods.power_spectra.regions import (
     comparable,
+    leaked_powers,
     mean_powers,
+    shares,
     strongest_in_pixels,
     strongest_in_windows,
+    typical_powers,
     well_inside,
 )
 from emcore.methods.power_spectra.windows import (
@@ -150,9 +153,15 @@ def analyze_image(
     scale = (abs(axes[0].scale), abs(axes[1].scale))
     half = (window - 1) // (2 * step)
     labels = well_inside(strongest_in_windows(strength), (half, half))
-    powers = mean_powers(rows, labels.ravel(), choice.n).reshape(choice.n, *spectra.shape[2:])
-    peaks = np.array([strongest_peaks(full_plane(power), scale) for power in powers])
-    notes += axes_notes + _remarks(counts, peaks[:, 0, 2])
+    powers, typical = (
+        full_plane(spectrum(rows, labels.ravel(), choice.n).reshape(choice.n, *spectra.shape[2:]))
+        for spectrum in (mean_powers, typical_powers)
+    )
+    leaked = leaked_powers(powers, labels, shares(regions[: picture.shape[0]], choice.n, y, x, window))
+    # Windows that overlap by half are as good as apart.
+    windows = np.bincount(labels[labels >= 0], minlength=choice.n) * min(2 * step / window, 1) ** 2
+    peaks = np.array([strongest_peaks(powers[i], scale, typical[i], leaked[i], windows[i]) for i in range(choice.n)])
+    notes += axes_notes + _remarks(counts, peaks[:, 0, 0], window)
     if choice.n > 1 and factors.n_iter == _ITERATIONS:
         notes += (f"the factorisation was still improving after {_ITERATIONS} iterations: maps may be a little off",)
 
@@ -249,13 +258,14 @@ def _common_units(axes: tuple[Axis, ...]) -> tuple[tuple[Axis, Axis], tuple[str,
     return (Axis("y", y.size), Axis("x", x.size)), (note,)
 
 
-def _remarks(counts: NDArray[np.intp], contrasts: NDArray[np.float64]) -> tuple[str, ...]:
+def _remarks(counts: NDArray[np.intp], spacings: NDArray[np.float64], window: int) -> tuple[str, ...]:
     """What the table cannot say about components: those without a region, those without a lattice."""
     empty = [str(i + 1) for i, count in enumerate(counts) if count == 0]
-    plain = [str(i + 1) for i, count in enumerate(counts) if count and contrasts[i] < LEAST_CONTRAST]
+    plain = [str(i + 1) for i, count in enumerate(counts) if count and np.isnan(spacings[i])]
     notes = []
     if empty:
         notes.append(f"component {', '.join(empty)}: nowhere the strongest, so without a region")
     if plain:
-        notes.append(f"component {', '.join(plain)}: no peak stands out, so without spacing and direction")
+        reach = f"at periods below {window / LEAST_PERIODS:.3g} px, a quarter of the window"
+        notes.append(f"component {', '.join(plain)}: no peak stands out {reach}, so without spacing and direction")
     return tuple(notes)

@@ -1,24 +1,33 @@
 """What are the spacings and the directions of the strongest periodicities in a power spectrum?
 
-The strongest peak is the local maximum that stands highest above the radial median of the power, so that neither an
-uneven illumination nor a background that falls with frequency is taken for a lattice. It must stand out from what is
-around it, and along the line through it and the zero frequency, so that neither the streak of an edge is taken for one
-nor that of noise which differs from scan line to scan line. Its place is refined within the bin by a parabola through
-the logarithm of the power (for the main lobe of a Hann taper: to 0.02 bins). The second is the next such peak that says
-something new: not on the line through the first, as its harmonics are, nor where these come back folded by the
-sampling.
+The strongest peak is the local maximum that stands highest above the radial median of the power, of those that stand
+out on all sides as a lattice's do (`prominence.py`), so that neither illumination, a background that falls with
+frequency, an edge nor noise is taken for a lattice. Where scan lines are seen to differ in brightness, peaks on their
+axis alone are none. A period is below a quarter of the window: fewer repetitions are no evidence. The place is refined
+within the bin by a parabola through the logarithm of the power (for the main lobe of a Hann taper: to 0.02 bins). The
+second is the next such peak that says something new: not on the line through the first, as its harmonics are, nor where
+these come back folded by the sampling.
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.methods.power_spectra.prominence import LEAST_CONTRAST, contrasts, of_rings
+
 # The main lobe of the zero frequency under a Hann taper ends two bins away from it.
-NEAREST_BIN = 2.0
-# A lattice stands at least so many times above the ring around its peak; textures, edges and noise stay below.
-LEAST_CONTRAST = 10.0
+_NEAREST_BIN = 2.0
+# Periods in the window, above; pixels in a period, at least: nearer to 2 the sampling folds sharp edges back.
+LEAST_PERIODS, _LEAST_PIXELS = 4.0, 2.2
+# Noise in one window stands up to so many times above its surroundings, once in a thousand windows.
+_NOISE_OF_ONE = 30.0
+# Streaks of many lines reach up to 2.5 times their median, lattices 4.4 times and more; those of few fluctuate.
+_ALONG, _OF_ONE_LINE = 4.4, 28.0
+# Lines are noisy where their streak is so many times its sides; it explains peaks of up to so many times itself.
+_NOISY_LINES, _OF_LINES = 3.0, 100.0
+# What windows of a region hold of its neighbours is known to this factor.
+_LEAKED = 4.0
 # A second peak makes so large an angle with the first at least, and stands so far from its line, in bins.
 _LEAST_ANGLE, _LEAST_DISTANCE = 20.0, 2.5
 # It has this part of the first one's power at least: less may be a neighbouring region's, in windows on the border.
@@ -45,7 +54,13 @@ def strongest_peak(power: NDArray[np.float64], scale: tuple[float, float] = (1.0
     return strongest_peaks(power, scale)[0]
 
 
-def strongest_peaks(power: NDArray[np.float64], scale: tuple[float, float] = (1.0, 1.0)) -> tuple[Peak, Peak]:
+def strongest_peaks(
+    power: NDArray[np.float64],
+    scale: tuple[float, float] = (1.0, 1.0),
+    typical: NDArray[np.float64] | None = None,
+    leaked: NDArray[np.float64] | None = None,
+    windows: float = 1.0,
+) -> tuple[Peak, Peak]:
     """Spacing, direction and contrast of the two strongest independent peaks.
 
     Parameters
@@ -54,19 +69,25 @@ def strongest_peaks(power: NDArray[np.float64], scale: tuple[float, float] = (1.
         Power spectrum of a real image, |F|^2, full plane with the zero frequency at [N // 2, N // 2].
     scale : (float, float), default (1, 1)
         Size of a pixel of the image along y and x.
+    typical : ndarray, shape (N, N), optional
+        Where `power` is a mean over windows, their geometric mean: a peak must stand out of it, too, which that of a
+        few bright windows does not.
+    leaked : ndarray, shape (N, N), optional
+        What the windows hold of other regions: a peak must be well above it.
+    windows : float, default 1
+        How many windows side by side `power` is a mean of: noise in few of them fluctuates more.
 
     Returns
     -------
     first, second : (float, float, float)
         spacing
-            Period in the units of `scale`; NaN where no peak stands out from its surroundings (`LEAST_CONTRAST`), of
-            the second also where none is independent of the first, as of fringes.
+            Period in the units of `scale`; NaN where no lattice is found, of the second also where none is independent
+            of the first, as of fringes.
         direction
             Degrees in [0, 180), counter-clockwise from +x with y up, of the peak as seen from the zero frequency:
             across the fringes. NaN with the spacing.
         contrast
-            Power of the peak over the median of a ring 3 to 5 bins around it, or over that along the line from zero
-            through it, as far away, where this is higher; of the best candidate where none is chosen.
+            Power of the peak over its surroundings as `contrasts` has it; of the best candidate where none is chosen.
 
     Examples
     --------
@@ -79,22 +100,35 @@ def strongest_peaks(power: NDArray[np.float64], scale: tuple[float, float] = (1.
     >>> [round(value, 1) for value in (*first[:2], *second[:2])]
     [8.0, 0.0, 5.0, 90.0]
     """
-    first, strongest, best = None, 0.0, 0.0
-    for row, column, excess in _candidates(power):
-        if excess <= 0 or excess < _LEAST_PART * strongest:
+    n = power.shape[0]
+    rows, columns, excess = _candidates(power)
+    # Windows side by side see the same lines.
+    along = min(max(_OF_ONE_LINE / math.sqrt(max(windows, 1.0)), _ALONG), LEAST_CONTRAST)
+    contrast = contrasts(power, rows, columns, along)
+    if typical is not None:
+        contrast = np.minimum(contrast, contrasts(typical, rows, columns, along))
+    stands = contrast >= max(LEAST_CONTRAST, _NOISE_OF_ONE / max(windows, 1.0))
+    if leaked is not None:
+        stands &= power[rows, columns] > _LEAKED * leaked[rows, columns]
+    found = np.flatnonzero(stands)
+    if np.all(_of_noisy_lines(power, rows[found], columns[found])):
+        found = found[:0]
+    first, strongest, too_long = None, 0.0, list[NDArray[np.float64]]()
+    for i in found:
+        if excess[i] < _LEAST_PART * strongest:
             break
-        contrast = _contrast(power, row, column)
-        best = max(best, contrast)
-        if contrast < LEAST_CONTRAST:
+        place = _place(power, int(rows[i]), int(columns[i]))
+        if math.hypot(*place) <= LEAST_PERIODS:
+            too_long.append(place)
+        elif too_long and _is_of_lattice(place, too_long, n):
             continue
-        place = _place(power, row, column)
-        if first is None:
-            first, strongest = place, excess
-            peak = _measured(place, power.shape[0], scale, contrast)
-        elif _independent(first, place, power.shape[0], scale):
-            return peak, _measured(place, power.shape[0], scale, contrast)
+        elif first is None:
+            first, strongest = place, float(excess[i])
+            peak = _measured(place, n, scale, float(contrast[i]))
+        elif _independent(first, place, n, scale):
+            return peak, _measured(place, n, scale, float(contrast[i]))
     nothing = math.nan, math.nan
-    return ((*nothing, best) if first is None else peak), (*nothing, 0.0)
+    return ((*nothing, float(contrast.max(initial=0.0))) if first is None else peak), (*nothing, 0.0)
 
 
 def angle_between(first: float, second: float) -> float:
@@ -110,18 +144,34 @@ def angle_between(first: float, second: float) -> float:
     return min(between, 180.0 - between)
 
 
-def _candidates(power: NDArray[np.float64]) -> Iterator[tuple[int, int, float]]:
-    """Row, column and power above the radial median of local maxima in half of the plane, the highest first."""
+def _candidates(power: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Rows, columns and power above the radial median of local maxima in half of the plane, the highest first."""
     n = power.shape[0]
-    y, x = np.mgrid[:n, :n] - n // 2
+    y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
     radius = np.hypot(y, x)
-    excess = power - _radial_median(power, radius)
-    allowed = (radius >= NEAREST_BIN) & (radius < (n + 1) // 2) & _is_local_maximum(power)
     # Half of the plane: every peak has a twin on the other side.
-    allowed &= (x > 0) | ((x == 0) & (y < 0))
-    rows, columns = np.nonzero(allowed)
-    for i in np.argsort(-excess[rows, columns], kind="stable"):
-        yield int(rows[i]), int(columns[i]), float(excess[rows[i], columns[i]])
+    allowed = (radius >= _NEAREST_BIN) & (radius <= n / _LEAST_PIXELS) & ((x > 0) | ((x == 0) & (y < 0)))
+    rows, columns = np.nonzero(allowed & _is_local_maximum(power))
+    medians = of_rings(power, 0.5)
+    excess = power[rows, columns] - np.interp(radius[rows, columns], np.arange(len(medians)), medians)
+    rows, columns, excess = rows[excess > 0], columns[excess > 0], excess[excess > 0]
+    order = np.argsort(-excess, kind="stable")
+    return rows[order], columns[order], excess[order]
+
+
+def _of_noisy_lines(power: NDArray[np.float64], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether peaks lie, not far above it, on the streak that scan lines of differing brightness leave on an axis."""
+    n = power.shape[0]
+    centre = n // 2
+    result = np.zeros(len(rows), dtype=bool)
+    sides = (centre + np.array([-5, -4, -3, 3, 4, 5])) % n
+    for lines, along, across in ((power, rows, columns), (power.T, columns, rows)):
+        for i in np.flatnonzero(np.abs(across - centre) <= 1):
+            near = (along[i] + _NEARBY)[np.abs(along[i] + _NEARBY - centre) >= _NEAREST_BIN] % n
+            streak = float(np.median(lines[near, centre]))
+            noisy = streak > _NOISY_LINES * float(np.median(lines[near][:, sides]))
+            result[i] |= noisy and power[rows[i], columns[i]] < _OF_LINES * streak
+    return result
 
 
 def _place(power: NDArray[np.float64], row: int, column: int) -> NDArray[np.float64]:
@@ -137,6 +187,18 @@ def _measured(place: NDArray[np.float64], n: int, scale: tuple[float, float], co
     return 1 / math.hypot(fy, fx), math.degrees(math.atan2(-fy, fx)) % 180.0, contrast
 
 
+def _is_of_lattice(place: NDArray[np.float64], known: list[NDArray[np.float64]], n: int) -> bool:
+    """Whether a place is a harmonic of the first of known peaks, or a sum of those of it and of an independent one."""
+    first, *others = known
+    orders = np.arange(1, math.ceil(2 * n / math.hypot(*first)))[:, None] * first
+    away = [(place + sign * orders + n / 2) % n - n / 2 for sign in (1, -1)]
+    second = next((other for other in others if _independent(first, other, n, (1.0, 1.0))), None)
+    if second is not None:
+        vectors = np.array([first, second]).T
+        away.append((place - vectors @ np.rint(np.linalg.solve(vectors, place)))[None])
+    return bool(np.hypot(*np.concatenate(away).T).min() < _LEAST_DISTANCE)
+
+
 def _independent(first: NDArray[np.float64], second: NDArray[np.float64], n: int, scale: tuple[float, float]) -> bool:
     """Whether the second peak is neither on the line through the first nor where a harmonic of it is folded back."""
     across = abs(first[0] * second[1] - first[1] * second[0]) / math.hypot(*first)
@@ -149,20 +211,7 @@ def _independent(first: NDArray[np.float64], second: NDArray[np.float64], n: int
 
 
 _NEAR = np.array([-1, 0, 1])
-_RING = np.array([(y, x) for y in range(-5, 6) for x in range(-5, 6) if 9 <= y * y + x * x < 25]).T
-
-# Along a line, as far as the ring reaches: noise of scan lines and edges leave a streak there, a lattice does not.
-_ALONG = np.array([-6, -5, -4, -3, 3, 4, 5, 6])
-
-
-def _radial_median(power: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At every point the median over its ring one bin wide, interpolated between rings."""
-    ring = np.rint(radius).astype(np.intp).ravel()
-    order = np.argsort(ring, kind="stable")
-    rings = np.split(power.ravel()[order], np.cumsum(np.bincount(ring))[:-1])
-    medians = np.array([np.median(values) for values in rings])
-    interpolated: NDArray[np.float64] = np.interp(radius, np.arange(len(medians)), medians)
-    return interpolated
+_NEARBY = np.concatenate([np.arange(-10, -2), np.arange(3, 11)])
 
 
 def _is_local_maximum(power: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -170,21 +219,6 @@ def _is_local_maximum(power: NDArray[np.float64]) -> NDArray[np.bool_]:
     shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
     result: NDArray[np.bool_] = np.all([power >= np.roll(power, shift, (0, 1)) for shift in shifts], axis=0)
     return result
-
-
-def _contrast(power: NDArray[np.float64], row: int, column: int) -> float:
-    """Power of a peak over the median around it, or over that along the line to zero where a streak is higher."""
-    n = power.shape[0]
-    around = float(np.median(power[(row + _RING[0]) % n, (column + _RING[1]) % n]))
-    y, x = row - n // 2, column - n // 2
-    radius = math.hypot(y, x)
-    away = radius + _ALONG
-    away = away[(away >= NEAREST_BIN) & (away < n // 2)]
-    line = power[
-        np.rint(away * y / radius).astype(np.intp) + n // 2, np.rint(away * x / radius).astype(np.intp) + n // 2
-    ]
-    streak = float(np.median(line)) if line.size else 0.0
-    return float(power[row, column]) / max(around, streak, 1e-12 * float(power.max()), np.finfo(np.float64).tiny)
 
 
 def _vertex(three: NDArray[np.float64]) -> float:

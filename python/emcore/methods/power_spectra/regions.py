@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 # Rows of pixels, and windows, at a time: what is computed on the way stays in cache.
 _ROWS = 32
 _WINDOWS = 64
+# More windows do not make a geometric mean of their spectra better.
+_ENOUGH = 200
 
 
 def comparable(maps: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -166,12 +168,120 @@ def mean_powers(rows: NDArray[np.float32], labels: NDArray[np.intp], k: int) -> 
     [[2.0, 2.0], [0.0, 0.0]]
     """
     sums = np.zeros((k, rows.shape[1]))
-    for start in range(0, len(rows), _WINDOWS):
-        power = np.exp(rows[start : start + _WINDOWS])
-        power -= 1
-        here = labels[start : start + _WINDOWS]
-        for label in np.unique(here[here >= 0]):
+    chosen = np.flatnonzero(labels >= 0)
+    for start in range(0, len(chosen), _WINDOWS):
+        some = chosen[start : start + _WINDOWS]
+        power = np.exp(rows[some])
+        here = labels[some]
+        for label in np.unique(here):
             sums[label] += power[here == label].sum(axis=0, dtype=np.float64)
-    counts = np.bincount(labels[labels >= 0], minlength=k)
-    means: NDArray[np.float64] = sums / np.maximum(counts, 1)[:, None]
+    counts = np.bincount(labels[chosen], minlength=k)[:, None]
+    means: NDArray[np.float64] = (sums - counts) / np.maximum(counts, 1)
     return means
+
+
+def typical_powers(rows: NDArray[np.float32], labels: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+    """Typical power spectrum of the windows with each of k labels, which a few bright windows do not change.
+
+    Parameters
+    ----------
+    rows, labels, k
+        As for `mean_powers`.
+
+    Returns
+    -------
+    ndarray, shape (k, d), float64
+        The geometric mean of 1 + power / level, minus 1, of some hundred windows where there are more; zeros where
+        there is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.log1p(np.array([[1, 2], [7, 2], [9, 9]], np.float32))
+    >>> typical_powers(rows, np.array([0, 0, -1]), 2).round(3).tolist()
+    [[3.0, 2.0], [0.0, 0.0]]
+    """
+    means = np.zeros((k, rows.shape[1]))
+    for label in range(k):
+        chosen = np.flatnonzero(labels == label)
+        chosen = chosen[:: max(len(chosen) // _ENOUGH, 1)]
+        for start in range(0, len(chosen), _WINDOWS):
+            means[label] += rows[chosen[start : start + _WINDOWS]].sum(axis=0, dtype=np.float64) / len(chosen)
+    typical: NDArray[np.float64] = np.expm1(means)
+    return typical
+
+
+def shares(
+    regions: NDArray[np.int32], k: int, y: NDArray[np.float64], x: NDArray[np.float64], window: int
+) -> NDArray[np.float64]:
+    """How much of the amplitude of every window comes from the pixels of each of k regions.
+
+    Parameters
+    ----------
+    regions : ndarray, shape (H, W)
+        Below k; negative where there is none.
+    k : int
+    y, x : ndarray, shape (ny,) and (nx,)
+        Centres of the windows in pixels.
+    window : int
+        Side of the windows, under a Hann taper.
+
+    Returns
+    -------
+    ndarray, shape (k, ny, nx)
+        From 0 to 1, to a sixteenth of a window in a border's place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> regions = np.repeat([0, 1], 64)[None].repeat(64, axis=0).astype(np.int32)
+    >>> shares(regions, 2, np.array([31.5]), np.array([31.5, 63.5]), 64).round(2).tolist()
+    [[[1.0, 0.5]], [[0.0, 0.5]]]
+    """
+    every = max(window // 16, 1)
+    few = regions[every // 2 :: every, every // 2 :: every]
+    tapers = []
+    for centres, size in zip((y, x), few.shape, strict=True):
+        away = np.minimum(np.abs(np.arange(size) * every + (every - 1) / 2 - centres[:, None]) / window, 0.5)
+        taper = 1 + np.cos(2 * np.pi * away)
+        tapers.append(taper / taper.sum(axis=1, keepdims=True))
+    result: NDArray[np.float64] = np.stack([tapers[0] @ (few == label) @ tapers[1].T for label in range(k)])
+    return result
+
+
+def leaked_powers(
+    powers: NDArray[np.float64], labels: NDArray[np.intp], of_regions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the windows of each region hold of the lattices of other regions, which they reach.
+
+    Parameters
+    ----------
+    powers : ndarray, shape (k, N, N)
+        Mean power spectrum of the windows of each region.
+    labels : ndarray, shape (ny, nx)
+        Of which region a window is; negative for none.
+    of_regions : ndarray, shape (k, ny, nx)
+        `shares` of the regions in every window.
+
+    Returns
+    -------
+    ndarray, shape (k, N, N), float64
+        Amplitudes are in proportion to the shares; peaks that are cut off are broader by a bin.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> powers = np.array([np.full((8, 8), 100.0), np.ones((8, 8))])
+    >>> leaked_powers(powers, np.array([[0, 1]]), np.array([[[1.0, 0.2]], [[0.0, 0.8]]]))[:, 0, 0].round(3).tolist()
+    [0.0, 4.0]
+    """
+    leaked = np.zeros_like(powers)
+    if len(powers) == 1:
+        return leaked
+    wide = np.max([np.roll(powers, (dy, dx), (1, 2)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)], axis=0)
+    for label in range(len(powers)):
+        here = labels == label
+        for other in range(len(powers)):
+            if other != label and here.any():
+                leaked[label] += np.mean(of_regions[other][here] ** 2) * wide[other]
+    return leaked
