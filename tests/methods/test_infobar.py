@@ -1,5 +1,7 @@
 """The information bar of a microscope is recognised, and nothing else is."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,26 @@ def test_a_single_odd_row_hides_no_bar(row):
     image = text(rng.integers(0, 255, (300, 400), dtype=np.uint8), 55, 96, 255)
     image[row] = rng.integers(0, 255, 400)
     assert info_bar_height(image) == 55
+
+
+@pytest.mark.parametrize("quality", [85, 95])
+def test_jpeg_hides_no_bar_and_makes_none(quality, data_folder):
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow writes JPEG")
+    skimage = pytest.importorskip("skimage.data", reason="scikit-image has other people's pictures")
+
+    def packed(image):
+        file = io.BytesIO()
+        pillow.fromarray(np.ascontiguousarray(image)).save(file, "JPEG", quality=quality)
+        return np.asarray(pillow.open(file))
+
+    tescan = (emcore.read(data_folder / "cases/tescan.tif").data // 257).astype(np.uint8)
+    assert info_bar_height(packed(tescan)) == 120
+    for name, bar in (("fei_sem.tif", 79), ("zeiss_sem.tif", 77), ("cases/zeiss_512.tif", 34)):
+        assert info_bar_height(packed(emcore.read(data_folder / name).data)) == bar
+    for name in ("camera", "coins", "text"):
+        image = getattr(skimage, name)()
+        for turned in (image, image[::-1], image.T, image // 32):
+            assert info_bar_height(packed(turned)) == 0
 
 
 def test_measured_pictures_have_no_bar(data_folder):
