@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import emcore
 from emcore.datasets import iv_curves
-from emcore.scans.gaps import common_points, find_gaps
+from emcore.scans.gaps import common_points, find_gaps, measured_part
 
 TYPES = ["u1", "u2", "i2", "f4", "f8"]
 
@@ -126,3 +126,16 @@ def test_curves_are_grouped_as_if_empty_positions_were_not_there(places, kind, w
     assert not result.image.data[~there].any()
     assert np.array_equal(result.mean.data, alone.mean.data)
     assert np.array_equal(padded, before, equal_nan=True)
+
+
+def test_lines_at_the_edges_of_a_picture_are_left_out_if_they_are_many_or_no_numbers():
+    picture = np.random.default_rng(0).random((20, 30))
+    picture[:3] = 0.25
+    assert measured_part(picture, 3) == (slice(3, 20), slice(0, 30))
+    assert measured_part(picture, 4) == (slice(0, 20), slice(0, 30))
+    picture[1] = 0.5  # of another value: a single line each
+    assert measured_part(picture, 3) == (slice(0, 20), slice(0, 30))
+    picture[:, :2], picture[:, 2:6], picture[-1] = np.inf, 7, np.nan
+    assert measured_part(picture, 4) == (slice(0, 19), slice(6, 30))
+    picture[:] = np.nan
+    assert measured_part(picture, 2) == (slice(0, 20), slice(0, 30))

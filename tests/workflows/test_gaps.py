@@ -1,4 +1,4 @@
-"""Scans of patterns, and of several signals, of which not all was measured: as if only the rest had been scanned."""
+"""Patterns, several signals and pictures of which not all was measured: as if only the rest had been scanned."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import emcore
 from emcore.cli import correlate, diffraction, grains
-from emcore.datasets import adjusted_rand_index, bent_polycrystal, correlated_scan, polycrystal_scan
+from emcore.datasets import adjusted_rand_index, bent_polycrystal, correlated_scan, lattice_micrograph, polycrystal_scan
 
 PATTERNS = polycrystal_scan(scan_shape=(10, 12), pattern_shape=(32, 32), n_grains=3).patterns
 SCAN = correlated_scan(shape=(16, 16))
@@ -120,3 +120,29 @@ def test_every_verb_says_how_many_positions_are_empty(tmp_path):
         assert any(line.startswith("  scan ") and "112 of them empty" in line for line in verb.tell(result)), name
         assert "112 of 672 positions are empty (112 zero throughout): they take no part" in result.provenance.notes
         assert emcore.load_result(result.save(tmp_path / f"{name}.h5")).n_empty == 112 == (result.labels < 0).sum()
+
+
+@pytest.mark.parametrize(("fill", "dtype"), [(0, np.uint16), (255, np.uint16), (np.nan, np.float64)])
+def test_a_picture_that_was_stopped_is_that_of_its_measured_part(fill, dtype):
+    picture = lattice_micrograph(shape=(200, 240), spacings=(7, 12), directions=(20, 110)).image
+    picture = np.clip(100 + 20 * picture / picture.std(), 1, 254).astype(dtype)
+    padded = np.full((260, 252), fill, dtype=dtype)
+    part = np.s_[10:210, :240]
+    padded[part] = picture
+    alone, result = emcore.analyze_image(picture, window=64), emcore.analyze_image(padded, window=64)
+    assert np.array_equal(result.regions[part], alone.regions)
+    assert np.count_nonzero(result.regions >= 0) == np.count_nonzero(alone.regions >= 0)
+    assert same_but(result, alone, ["maps", "spectra", "spacing", "area", "evr", "n_components"])
+    assert np.array_equal(result.y, alone.y + 10)
+    assert np.array_equal(result.x, alone.x)
+    assert result.n_empty == 260 * 252 - 200 * 240 == np.count_nonzero(~result.measured)
+    said = f"{result.n_empty} of 65520 pixels are empty, lines or columns at the edges: they take no part"
+    assert said in result.provenance.notes
+    assert (alone.n_empty, alone.measured) == (0, None)
+
+
+def test_a_hole_in_a_picture_is_refused_with_its_place():
+    picture = np.random.default_rng(0).random((90, 100))
+    picture[:5], picture[40, 50] = np.nan, np.nan
+    with pytest.raises(ValueError, match=r"image contains NaN or infinity, first at \[40, 50\]"):
+        emcore.analyze_image(picture, window=32)

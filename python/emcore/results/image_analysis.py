@@ -58,6 +58,10 @@ class ImageAnalysis(Result):
         The image that was analysed, with its calibration.
     provenance : Provenance
         Input, parameters, versions, time and notes.
+    measured : ndarray, shape (H, W), bool, optional
+        False where lines or columns at the edges hold no picture; None where all was measured.
+    n_empty : int
+        How many pixels that are; they took no part.
     """
 
     page: ClassVar[str] = "image"
@@ -87,3 +91,5 @@ class ImageAnalysis(Result):
     angle: NDArray[np.float64] | None = field(
         default=None, metadata={"axes": ("component",), "units": "deg", "long_name": "angle between the two peaks"}
     )
+    measured: NDArray[np.bool_] | None = field(default=None, metadata={"axes": ("image.y", "image.x")})
+    n_empty: int = 0

@@ -228,6 +228,49 @@ def common_points(rows: NDArray[Any]) -> tuple[slice, NDArray[np.bool_]]:
     return slice(start, max(start, stop)), short
 
 
+def measured_part(picture: NDArray[Any], least: int) -> tuple[slice, slice]:
+    """The lines and columns of a picture between those at its edges that hold no measurement.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (H, W)
+    least : int
+        Lines or columns of one value, the same in all, are no measurement if they are so many, as where a scan was
+        stopped or a picture was moved in its frame. Those of NaN or infinity are none in any case.
+
+    Returns
+    -------
+    lines, columns : slice
+        All where nothing would be left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.gaps import measured_part
+    >>> picture = np.arange(100.0).reshape(10, 10)
+    >>> picture[7:], picture[:, 0] = 0, np.nan
+    >>> measured_part(picture, 3), measured_part(picture, 4)
+    ((slice(0, 7, None), slice(1, 10, None)), (slice(0, 10, None), slice(1, 10, None)))
+    """
+    parts: list[slice] = []
+    for axis in (0, 1):
+        lines = picture[parts[0]].T if axis else picture
+        first, last = _empty_lines(lines, least), _empty_lines(lines[::-1], least)
+        parts.append(slice(first, len(lines) - last) if first + last < len(lines) else slice(0, len(lines)))
+    return parts[0], parts[1]
+
+
+def _empty_lines(lines: NDArray[Any], least: int) -> int:
+    """How many lines at the start hold no measurement."""
+    invalid = constant = 0
+    while invalid < len(lines) and not np.isfinite(lines[invalid]).any():
+        invalid += 1
+    value = lines[invalid, 0] if invalid < len(lines) else 0
+    while invalid + constant < len(lines) and (lines[invalid + constant] == value).all():
+        constant += 1
+    return invalid + (constant if constant >= least else 0)
+
+
 def counts_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Counts of every row, of every channel in the rows at some positions, and which rows are constant.
 

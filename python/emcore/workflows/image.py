@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis
-from emcore.core.validation import as_image, check_count, check_option
+from emcore.core.validation import as_image, as_pixels, check_count, check_option
 from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
@@ -44,9 +44,12 @@ from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.rules import RankChoice
 from emcore.results.image_analysis import ImageAnalysis
 from emcore.scans.choosing import measurement
+from emcore.scans.gaps import measured_part
 from emcore.scans.images import select_image, suits_image
 
 SMALLEST_WINDOW = 8
+# So many lines of one value at an edge, as a part of a window, are no picture.
+_EDGE = 8
 # The rules look at the first 20 components and the one after.
 _LOOKED_AT = 21
 # Rules that need nothing but the ratios that this workflow computes.
@@ -96,13 +99,14 @@ def analyze_image(
     Returns
     -------
     ImageAnalysis
-        The same to the last bit on any number of threads.
+        The same to the last bit on any number of threads. Lines and columns at the edges that hold NaN, or one value in
+        at least an eighth of a window, are no picture and left out, as where a scan was stopped: their region is -1.
 
     Raises
     ------
     ValueError
-        An image that is not 2-D, empty, constant, smaller than a window, or holds NaN or infinity; more components
-        than there are windows; an unknown rule.
+        An image that is not 2-D, empty, constant, smaller than a window, or holds NaN or infinity but in whole lines or
+        columns at its edges; more components than there are windows; an unknown rule.
     TypeError
         Complex numbers, objects or strings.
 
@@ -118,16 +122,22 @@ def analyze_image(
     started = time.perf_counter()
     found = measurement(image, suits_image, dataset)
     selected, notes = select_image(found, frame)
-    pixels = as_image(selected.data, "image")
+    pixels = as_pixels(selected.data, "image", 2)
     window = check_count(window, "window", SMALLEST_WINDOW)
     stated = found.metadata.get("information_bar", 0)
     bar = 0 if include_info_bar else info_bar_height(pixels, stated)
     picture = pixels[: pixels.shape[0] - bar]
+    part = measured_part(picture, max(window // _EDGE, 2))
+    n_empty, total = picture.size - picture[part].size, picture.size
+    picture = _finite(picture, part)
     step = _checked_step(picture, window, step)
     rule = _checked_rule(n_components, rule)
     axes, axes_notes = _common_units(selected.axes)
     if bar:
         notes += (f"the lowest {bar} rows are an information bar: left out, include_info_bar=True analyses them",)
+
+    if n_empty:
+        notes += (f"{n_empty} of {total} pixels are empty, lines or columns at the edges: they take no part",)
 
     spectra = windowed_power_spectra(picture, window, step)
     ny, nx = spectra.shape[:2]
@@ -148,7 +158,8 @@ def analyze_image(
     strength = comparable(maps)
     y, x = window_centers(picture.shape, window, step)
     regions = np.full(pixels.shape, -1, dtype=np.int32)
-    regions[: picture.shape[0]] = strongest_in_pixels(strength, y, x, picture.shape)
+    regions[part] = strongest_in_pixels(strength, y, x, picture.shape)
+    y, x = y + part[0].start, x + part[1].start
     counts = np.array([np.count_nonzero(regions == i) for i in range(choice.n)])
     scale = (abs(axes[0].scale), abs(axes[1].scale))
     half = (window - 1) // (2 * step)
@@ -192,6 +203,8 @@ def analyze_image(
         rule=choice.rule,
         reason=choice.reason,
         image=replace(selected, data=pixels, axes=axes),
+        measured=_measured(pixels.shape, bar, part) if n_empty else None,
+        n_empty=n_empty,
         provenance=Provenance.record(
             "analyze_image", parameters, found, elapsed=elapsed, threads=get_num_threads(), notes=notes
         ),
@@ -199,6 +212,23 @@ def analyze_image(
         second_direction=peaks[:, 1, 1],
         angle=np.array([angle_between(*directions) for directions in peaks[:, :, 1]]),
     )
+
+
+def _measured(shape: tuple[int, ...], bar: int, part: tuple[slice, slice]) -> NDArray[np.bool_]:
+    """True in that part of the picture, and in the bar below."""
+    measured = np.zeros(shape, dtype=bool)
+    measured[part] = measured[shape[0] - bar :] = True
+    return measured
+
+
+def _finite(picture: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:
+    """That part of a picture, without NaN and infinity."""
+    try:
+        return as_image(picture[part])
+    except ValueError:
+        rest = np.zeros_like(picture)
+        rest[part] = picture[part]
+        return as_image(rest)[part]  # which names the place in the whole picture
 
 
 def _checked_rule(n_components: int | str, rule: str | None) -> str:

@@ -124,9 +124,12 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
     else:
         high = (height - gap) / 2
         boxes = [(LEFT, top, full, high), (LEFT, top + high + gap, full, high)]
+    picture = np.asarray(result.image.data)
+    if result.measured is not None:
+        picture = np.where(result.measured, picture, np.nan)
     for box, title in zip(boxes, ("Image", "Regions"), strict=True):
         axes = place(figure, *box)
-        draw_map(axes, np.asarray(result.image.data), y.values, x.values, units=x.units, ticks=False, scale_bar=True)
+        draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
         axes.set_title(title, loc="left")
         if title == "Regions":
             draw_regions(axes, result.regions, y.values, x.values)
