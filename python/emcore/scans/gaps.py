@@ -11,8 +11,9 @@ it is none.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -252,23 +253,35 @@ def measured_part(picture: NDArray[Any], least: int) -> tuple[slice, slice]:
     >>> measured_part(picture, 3), measured_part(picture, 4)
     ((slice(0, 7, None), slice(1, 10, None)), (slice(0, 10, None), slice(1, 10, None)))
     """
-    parts: list[slice] = []
-    for axis in (0, 1):
-        lines = picture[parts[0]].T if axis else picture
-        first, last = _empty_lines(lines, least), _empty_lines(lines[::-1], least)
-        parts.append(slice(first, len(lines) - last) if first + last < len(lines) else slice(0, len(lines)))
-    return parts[0], parts[1]
+    lines, columns = slice(0, picture.shape[0]), slice(0, picture.shape[1])
+    for count in (_invalid_lines, partial(_constant_lines, least=least)):
+        lines = _between(picture[lines, columns], lines.start, count)
+        columns = _between(picture[lines, columns].T, columns.start, count)
+    return lines, columns
 
 
-def _empty_lines(lines: NDArray[Any], least: int) -> int:
-    """How many lines at the start hold no measurement."""
-    invalid = constant = 0
-    while invalid < len(lines) and not np.isfinite(lines[invalid]).any():
-        invalid += 1
-    value = lines[invalid, 0] if invalid < len(lines) else 0
-    while invalid + constant < len(lines) and (lines[invalid + constant] == value).all():
-        constant += 1
-    return invalid + (constant if constant >= least else 0)
+def _between(picture: NDArray[Any], start: int, count: Callable[[NDArray[Any]], int]) -> slice:
+    """The lines, counted from `start`, between so many at both ends; all where none would be left."""
+    first, last = count(picture), count(picture[::-1])
+    if first + last >= len(picture):
+        first = last = 0
+    return slice(start + first, start + len(picture) - last)
+
+
+def _invalid_lines(lines: NDArray[Any]) -> int:
+    """How many lines at the start hold nothing but NaN and infinity."""
+    count = 0
+    while count < len(lines) and not np.isfinite(lines[count]).any():
+        count += 1
+    return count
+
+
+def _constant_lines(lines: NDArray[Any], least: int) -> int:
+    """How many lines at the start hold one value, the same in all, if they are at least so many."""
+    count = 0
+    while count < len(lines) and (lines[count] == lines[0, 0]).all():
+        count += 1
+    return count if count >= least else 0
 
 
 def counts_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats, NDArray[np.bool_]]:

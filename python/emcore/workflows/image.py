@@ -127,7 +127,8 @@ def analyze_image(
     stated = found.metadata.get("information_bar", 0)
     bar = 0 if include_info_bar else info_bar_height(pixels, stated)
     picture = pixels[: pixels.shape[0] - bar]
-    part = measured_part(picture, max(window // _EDGE, 2))
+    # What is asked for with its bar has lines of one value.
+    part = measured_part(picture, picture.size if include_info_bar else max(window // _EDGE, 2))
     n_empty, total = picture.size - picture[part].size, picture.size
     picture = _finite(picture, part)
     step = _checked_step(picture, window, step)
