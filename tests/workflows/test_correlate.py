@@ -235,8 +235,8 @@ def test_bad_input_is_told(small):
         correlate([patterns, bad], 2)
     with pytest.raises(TypeError, match="list of signals"):
         correlate(patterns, 2)
-    two = np.zeros((12, 10, 6, 6), dtype=np.uint8)
-    two[6:] = np.eye(6, dtype=np.uint8)
+    two = np.tile(np.eye(6, dtype=np.uint8), (12, 10, 1, 1))
+    two[6:] = two[6:, :, ::-1]
     with pytest.raises(ValueError, match="n_clusters=3 is too many: there are 2 distinct scan positions"):
         correlate([two, two[..., 0]], 3)
 
