@@ -26,6 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="energies in eV (all, without a strobe at 0)")
     parser.add_argument("--mask-vacuum", action="store_true", help="leave out positions with next to no counts")
     parser.add_argument("--negative", help="clip: set to zero what is negative, if it is under 0.1 %% (refused)")
+    parser.add_argument("--keep-cosmic-rays", action="store_true", help="of a camera, which are taken out otherwise")
     parser.add_argument("--blocks", type=_blocks, metavar="auto|Y,X", help="search blocks of the scan by themselves")
     parser.add_argument("--memory", type=_memory, help="as in '2 GiB'; a larger file is visited in blocks (1 GiB)")
     parser.add_argument(
@@ -95,6 +96,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             signal_axis=options.signal_axis,
             scan_shape=options.scan,
             dataset=options.dataset,
+            cosmic_rays="keep" if options.keep_cosmic_rays else "remove",
             memory=options.memory,
             checkpoint=options.checkpoint,
         )

@@ -33,6 +33,19 @@ def _sums(x: Any, state: Any, index: int, counted: Floats) -> tuple[Any, ...]:
     return (_emcore.xt_y(x, counted.reshape(-1, 1))[:, 0],), sums, same
 
 
+def products_of_rows(source: Source, weights: Floats) -> Floats:
+    """Sums over all rows, each multiplied by its weights, shape (n, k): one of shape (d, k)."""
+    d, k = source.shape[1], weights.shape[1]
+    passes = begin(source, "products", None, None, {}, 0, 8 * d * k * 24, quiet=True)
+    (sums,) = passes(_products, rows=[PerRow(passes.source, weights)])
+    products: Floats = sums
+    return products
+
+
+def _products(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
+    return ((_emcore.xt_y(x, np.ascontiguousarray(weights)),),)
+
+
 def mean_and_squares(passes: Passes) -> Partial:
     """Mean and sum of squared deviations of every feature."""
     _, mean, squares = passes.once("moments", _moments, merge=_merge)

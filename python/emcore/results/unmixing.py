@@ -11,6 +11,7 @@ from emcore.core.signals import Signal
 from emcore.results.result import Result
 
 NOISE = "times the counting noise"
+MEASURED = "times the measured noise"
 ENERGY = "part of the signal's square"
 
 
@@ -42,16 +43,18 @@ class Unmixing(Result):
         map has noise, but no negative counts that would make up for it.
     residual_map : ndarray, shape (y, x), float32
         Of counts, sum of ``(measured - model)^2`` over the channels, divided by the counts: about 1 is counting noise,
-        more is something that the model lacks. Of other data, the same divided by the sum of squares of the measured.
+        more is something that the model lacks. Of a camera's values, divided by their measured variance. Of other data,
+        divided by the sum of squares of the measured.
     residual_spectrum : ndarray, shape (channels,), float64
         The same over the positions, for every channel: where it rises above 1, lines were missed.
     residual_unit : str
-        Which of the two it is.
+        Which of the three it is.
     evr : ndarray, shape (up to 20,), float64
         Explained-variance ratios of the weighted counts; of blocks, their mean by counts.
     n_components : int
     rule : str
-        The rule that chose it, "given", or "joined" for spectra of blocks that were joined by their angle.
+        The rule that chose it, "given", "bins" for what only bins of positions and channels show, "split-halves" for
+        what every other position shares, or "joined" for spectra of blocks that were joined by their angle.
     reason : str
         Why it chose that.
     above_edge : int

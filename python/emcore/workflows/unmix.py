@@ -33,7 +33,7 @@ from emcore.methods.unmixing.endmembers import MOST, WEIGHTINGS, channel_weights
 from emcore.methods.unmixing.joining import ANGLE, Joint
 from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.sources import Source
-from emcore.results.unmixing import ENERGY, NOISE, Unmixing
+from emcore.results.unmixing import ENERGY, MEASURED, NOISE, Unmixing
 from emcore.scans.gaps import Gaps
 from emcore.scans.spectra import as_spectrum_image
 from emcore.scans.spectrum_images import SpectrumImage, check_range, select
@@ -42,12 +42,12 @@ from emcore.workflows.unmix_blocks import (
     Part,
     Settings,
     block_fields,
-    is_counting,
     join,
     map_spectra,
     mean_evr,
     search,
 )
+from emcore.workflows.unmix_noise import doubts, noise_of, said_of, taken_out
 
 # Bytes of a block that "auto" allows, and the least number of blocks along a side.
 _BLOCK_BYTES = 1 << 27
@@ -68,6 +68,7 @@ def unmix(
     signal_axis: int | str | None = None,
     scan_shape: tuple[int, int] | None = None,
     dataset: str | int | None = None,
+    cosmic_rays: str = "remove",
     memory: int | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Unmixing:
@@ -82,9 +83,11 @@ def unmix(
         HDF5 or Zarr array, a lazy signal or a Dask array (on whichever scheduler is active) is visited in blocks, with
         the same result.
     n_components : int or "auto", default "auto"
-        How many phases. "auto": for counts, the singular values above the optimal threshold at their known noise [1]_;
-        for other data the median rule or the largest gap. Of blocks, each by itself, and the number that the angle
-        tells apart.
+        How many phases. "auto": for counts, the singular values above the optimal threshold at their known noise [1]_,
+        or what more bins of positions and channels show that is above their noise, in both halves of the counts, and
+        not like another; for a camera's values, those above the noise as measured that every other position shares;
+        where noise is not known the median rule or the largest gap. Of blocks, each by itself, and the number that the
+        angle tells apart.
     weighting : {"poisson", "none"}, default "poisson"
         Whether every count weighs by its noise [2]_.
     loss : {"frobenius", "kullback-leibler"}, default "frobenius"
@@ -103,6 +106,9 @@ def unmix(
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s
+    cosmic_rays : {"remove", "keep"}, default "remove"
+        Whether spikes of few channels at single positions are taken out; they are looked for where the measured noise
+        is not that of counts but a camera's, of data in memory.
     %(memory)s
         What takes less than half of it is held in memory; of a file, what takes less than all of it.
     %(checkpoint)s
@@ -143,13 +149,14 @@ def unmix(
     started = time.perf_counter()
     check_option(weighting, WEIGHTINGS, "weighting")
     check_option(loss, LOSSES, "loss")
+    check_option(cosmic_rays, ("remove", "keep"), "cosmic_rays")
     if isinstance(n_components, str):
         check_option(n_components, ("auto",), "n_components")
     else:
         check_count(n_components, "n_components", 1)
     parameters: dict[str, Any] = {"n_components": n_components, "weighting": weighting, "loss": loss}
     parameters |= {"navigation_mask": navigation_mask if isinstance(navigation_mask, str | None) else "given"}
-    parameters |= {"signal_range": check_range(signal_range), "negative": negative}
+    parameters |= {"signal_range": check_range(signal_range), "negative": negative, "cosmic_rays": cosmic_rays}
     job = None
     signal = as_spectrum_image(
         spectrum_image, memory=memory, signal_axis=signal_axis, scan_shape=scan_shape, dataset=dataset
@@ -168,30 +175,38 @@ def unmix(
     cut = _cut(image, blocks, memory)
     if image.source is not None and memory is not None and cut is None:
         print(_predicted(image.source, n_components), file=sys.stderr)
-    settings = Settings(n_components, weighting, loss, is_counting(image))
+    given = image.original or image.signal
+    counting, noise = noise_of(image, is_counting(image))
+    image, of_rays = taken_out(image, noise) if cosmic_rays == "remove" else (image, [])
+    settings = Settings(n_components, weighting, loss, counting, noise)
     parts, sums, counts, constant = search(image, cut, settings)
     gaps = _gaps(image, counts, constant)
     if constant.any():
         image = replace(image, masked=constant.reshape(image.grid) | (False if image.masked is None else image.masked))
     joined = join(parts, sums, settings)
-    weights = channel_weights(sums, counts, settings.counting) if weighting == "poisson" else np.ones_like(sums)
+    poisson = weighting == "poisson"
+    weights = channel_weights(sums, counts, counting, settings.constant) if poisson else np.ones_like(sums)
     maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
     # Of the mean spectrum, in which noise is small: maps, which are not negative, have a weak component everywhere.
     whole = nmf_maps(sums[None], joined.spectra, weights=weights)[0]
     order = np.argsort(-whole, kind="stable")
     masked = np.zeros(len(maps), dtype=bool) if image.masked is None else image.masked.ravel()
-    noise = settings.counting and weighting == "poisson"
-    if noise:
-        by_row, by_feature = np.where(masked, 0, counts), sums
-    else:
+    unit = ENERGY if not poisson else NOISE if counting else MEASURED if noise else ENERGY
+    if unit == ENERGY:
         _, by_row, by_feature = map_spectra(image, cut, np.zeros((1, len(sums))), None, settings)
+    else:
+        gain = noise.gain if noise else 1.0
+        by_row = np.where(masked, 0, gain * (counts + settings.constant * len(sums)))
+        by_feature = gain * (sums + settings.constant * int((~masked).sum()))
     choice = _choice(parts, joined, n_components)
     first = parts[0].found
     parameters |= {"blocks": None if cut is None else cut}
     scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
     measured = ~(masked | gaps.empty)
-    notes = [*image.notes, *gaps.notes, *_notes(parts, joined, settings)]
+    notes = [*image.notes, *gaps.notes, *of_rays, *_notes(parts, joined, settings)]
+    residual_map = _divided(squares, by_row)
+    notes += doubts(len(order), n_components, unit, float(residual_map[measured].mean()) if measured.any() else 0.0)
     out_of_core = is_outside(image.signal, memory)
     if out_of_core:
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
@@ -199,9 +214,9 @@ def unmix(
         maps=np.ascontiguousarray(maps[:, order].T, dtype=np.float32).reshape(-1, *image.grid),
         spectra=joined.spectra[order],
         fraction=whole[order] / max(float(whole.sum()), 1e-300),
-        residual_map=_divided(squares, by_row).reshape(image.grid).astype(np.float32),
+        residual_map=residual_map.reshape(image.grid).astype(np.float32),
         residual_spectrum=_divided(features, by_feature),
-        residual_unit=NOISE if noise else ENERGY,
+        residual_unit=unit,
         evr=first.evr if cut is None else mean_evr(parts),
         n_components=len(order),
         rule=choice.rule,
@@ -211,7 +226,7 @@ def unmix(
         mean=Signal(sums / max(int(measured.sum()), 1), (image.energy,), image.signal.source, image.signal.title),
         measured=measured.reshape(image.grid),
         n_empty=gaps.n_empty,
-        provenance=_provenance(parameters, image.original or image.signal, out_of_core, total, started, notes),
+        provenance=_provenance(parameters, given, out_of_core, total, started, notes),
         **({} if cut is None else block_fields(parts, joined, order)),
     )
 
@@ -284,7 +299,9 @@ def _choice(parts: list[Part], joined: Joint, n_components: int | str) -> RankCh
 
 def _notes(parts: list[Part], joined: Joint, settings: Settings) -> list[str]:
     notes = []
-    if not settings.counting and settings.weighting == "poisson":
+    if settings.noise and settings.weighting == "poisson":
+        notes.append(said_of(settings.noise))
+    elif not settings.counting and settings.weighting == "poisson":
         notes.append("the values are not whole numbers, so their noise is not known from counting")
     k = len(joined.spectra)
     if isinstance(settings.n_components, int) and k < settings.n_components:

@@ -13,12 +13,14 @@ from emcore.core.validation import Floats
 from emcore.methods.nmf.fit import nmf_maps
 from emcore.methods.nmf.residuals import residuals
 from emcore.methods.preprocessing import selected
+from emcore.methods.selection.measured_noise import MeasuredNoise
 from emcore.methods.selection.rules import RankChoice
 from emcore.methods.unmixing.endmembers import Endmembers, channel_weights, find_endmembers
 from emcore.methods.unmixing.joining import Joint, join_spectra
 from emcore.outofcore.checkpoint import step
 from emcore.scans.gaps import counts_of
 from emcore.scans.spectrum_images import Block, SpectrumImage
+from emcore.workflows.unmix_rank import choose_by_positions, search_bins
 
 # A joined spectrum stands for at least this part of all counts.
 _PART = 1e-4
@@ -32,6 +34,12 @@ class Settings:
     weighting: str
     loss: str
     counting: bool
+    noise: MeasuredNoise | None = None
+
+    @property
+    def constant(self) -> float:
+        """Of `channel_weights`: the variance of the read noise over the gain."""
+        return self.noise.read**2 / self.noise.gain if self.noise else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +127,29 @@ def _searched(
     if not own.sum() > 0:
         return counts, totals, constant
     wanted = settings.n_components if block is None else "auto"
+    weighted = settings.weighting == "poisson"
+    deeper = measured = None
+    hidden = None if allowed is None else np.isin(np.arange(len(counts)), allowed, invert=True)
+    if weighted and settings.counting:
+        deeper = search_bins(image, block, rows, hidden, float(own.sum()) / int(np.count_nonzero(own)))
+    elif weighted and settings.noise:
+        noise = settings.noise
+        choice = choose_by_positions(image, block, rows, hidden, noise) if wanted == "auto" else None
+        measured = choice, noise.gain_of_bin, settings.constant
     endmembers = find_endmembers(
-        rows, wanted, settings.weighting, settings.loss, settings.counting, allowed, (counts, totals)
+        rows,
+        wanted,
+        settings.weighting,
+        settings.loss,
+        settings.counting,
+        allowed,
+        (counts, totals),
+        deeper,
+        measured,
     )
     of_spectra = np.array([own.sum()])
     if block is not None:
-        weights = channel_weights(totals, own, settings.counting) if settings.weighting == "poisson" else None
+        weights = channel_weights(totals, own, settings.counting, settings.constant) if weighted else None
         maps = nmf_maps(rows, endmembers.spectra, weights=weights)
         of_spectra = (maps if allowed is None else maps[allowed]).sum(axis=0, dtype=np.float64)
     choice = endmembers.choice

@@ -16,7 +16,8 @@ noise in Y. So a component counts only if it is above what the noise of the phas
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
 from emcore.core.wording import count_of
-from emcore.methods.nmf.fit import SWEEPS, nmf, nmf_maps
-from emcore.methods.pca.fit import PCAResult, pca
+from emcore.methods.nmf.fit import SWEEPS, Factors, nmf, nmf_maps
+from emcore.methods.nmf.starts import nndsvd
+from emcore.methods.pca.fit import PCAResult, pca, scores
 from emcore.methods.preprocessing import Recipe, prepare, recipe_rows, selected, sums_of
 from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.rules import RankChoice, optimal_threshold
@@ -72,6 +74,15 @@ class Endmembers:
     settled: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Deeper:
+    """More components than single positions show: how many, why, and their spectra where single positions hold less."""
+
+    n: int
+    reason: str
+    spectra: Floats | None
+
+
 def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
     """
     The counts below which a row takes no part, and a channel weighs no more.
@@ -92,7 +103,7 @@ def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
     return total / rows * part, total / channels * part
 
 
-def channel_weights(sums: Floats, counts: Floats, counting: bool) -> Floats:
+def channel_weights(sums: Floats, counts: Floats, counting: bool, constant: float = 0.0) -> Floats:
     """
     What the square of a channel's residual counts for: one over its counts, but none more than at the floor.
 
@@ -104,6 +115,8 @@ def channel_weights(sums: Floats, counts: Floats, counting: bool) -> Floats:
         Counts of every row.
     counting : bool
         Whether these are counts; other values have no floor.
+    constant : float
+        Of noise that does not depend on the signal: its variance at one position over the gain.
 
     Returns
     -------
@@ -121,7 +134,8 @@ def channel_weights(sums: Floats, counts: Floats, counting: bool) -> Floats:
     if not all(filled):
         return np.ones_like(sums)
     floor = floors(filled[1], filled[0], float(sums.sum()))[1] if counting else 0.0
-    weights: Floats = np.divide(1, np.maximum(sums, floor), out=np.ones_like(sums), where=sums > 0)
+    noise = np.maximum(sums, floor) + constant * filled[1]
+    weights: Floats = np.divide(1, noise, out=np.ones_like(sums), where=sums > 0)
     return weights
 
 
@@ -166,6 +180,8 @@ def find_endmembers(
     counting: bool,
     positions: NDArray[np.intp] | None = None,
     sums_of_rows: tuple[Floats, Floats] | None = None,
+    deeper: Callable[[int, int], Deeper | None] | None = None,
+    measured: tuple[RankChoice | None, float, float] | None = None,
 ) -> Endmembers:
     """
     The spectra that the rows are mixed from.
@@ -184,6 +200,12 @@ def find_endmembers(
         The rows that take part; default all.
     sums_of_rows : (ndarray, ndarray), optional
         What `sums_of` gives of them.
+    deeper : callable, optional
+        Looks for more components of counts than singular values show: of how many these show, and how many are above
+        the bare edge of noise, it makes a `Deeper`, or None.
+    measured : (RankChoice, float, float), optional
+        Of values that are no counts, but have a gain that was measured: how many components by other means (None where
+        the number is given), the gain, and the `constant` of `channel_weights`.
 
     Returns
     -------
@@ -212,7 +234,8 @@ def find_endmembers(
             if len(enough) < len(taken):
                 taken = enough
                 sums = step(rows, "sums of rows with enough counts", lambda: sums_of(rows, enough))[1]
-        scale = np.sqrt(channel_weights(sums, counts[taken], counting)) * (sums > 0)
+        constant = measured[2] if measured else 0.0
+        scale = np.sqrt(channel_weights(sums, counts[taken], counting, constant)) * (sums > 0)
         weighted: Any = prepare(Recipe(rows, normalize="root-sum", scale=scale, rows=recipe_rows(rows, taken)))
     else:
         scale = np.ones_like(sums)
@@ -221,31 +244,37 @@ def find_endmembers(
     most = min(n, d)
     if isinstance(n_components, int) and n_components > most:
         raise ValueError(f"n_components={n_components} is too many for {n} positions and {d} channels with counts")
-    full = n_components == "auto" and weighting == "poisson" and not counting and most <= _ALL
-    looked_at = min(weighted.shape) if full else min(MOST, most)
+    chosen = measured[0] if measured else None
+    full = n_components == "auto" and weighting == "poisson" and not counting and most <= _ALL and chosen is None
+    looked_at = min(weighted.shape) if full else min(max(MOST, chosen.n if chosen else 0), most)
     decomposition = pca(weighted, max(looked_at, n_components if isinstance(n_components, int) else 1), center=False)
     total = float(sums.sum()) if weighting == "poisson" and counting else 0.0
-    choice = _choice(decomposition, n_components, weighting, (n, d), total, full)
+    choice = chosen or _choice(decomposition, n_components, weighting, (n, d), total, full)
     if n_components == "auto":
         choice = _borne(choice, n)
     if total and n_components == "auto":
         choice = _above_rare(choice, decomposition, weighted, counts[taken], scale)
-    # Of one component the start, a singular vector, is the solution.
-    most = _ITERATIONS if choice.n > 1 else 1
-    h, n_iter = step(
-        weighted, "factors", lambda: nmf(weighted, choice.n, max_iter=most, tol=_SETTLED, inner_sweeps=SWEEPS)[1:3]
-    )
-    settled = choice.n == 1 or n_iter < most
-    # What a channel was multiplied by, undone.
-    spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
+    effective = float(sums.sum()) / measured[1] if measured and weighting == "poisson" else total
+    edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(effective) if effective else math.inf
+    singular = decomposition.singular_values / max(float(decomposition.singular_values[0]), 1e-300)
+    above_edge = int(np.count_nonzero(singular > edge))
+    more = deeper(choice.n, above_edge) if deeper and total and n_components == "auto" else None
+    choice = choice if more is None else RankChoice(more.n, "bins", more.reason)
+    if more is None or more.spectra is None:
+        # Of one component the start, a singular vector, is the solution.
+        most = _ITERATIONS if choice.n > 1 else 1
+        h, n_iter = step(weighted, "factors", lambda: factored(weighted, decomposition, choice.n, most, _SETTLED)[1:3])
+        settled = choice.n == 1 or n_iter < most
+        # What a channel was multiplied by, undone.
+        spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
+    else:
+        spectra, settled = more.spectra, True
     if loss == "kullback-leibler":
         spectra, settled = _likeliest(selected(rows, taken), spectra)
     whole = spectra.sum(axis=1, keepdims=True)
     spectra = (spectra / np.where(whole > 0, whole, 1))[whole[:, 0] > 0]
-    edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(total) if total else math.inf
-    singular = decomposition.singular_values / max(float(decomposition.singular_values[0]), 1e-300)
     evr = decomposition.explained_variance_ratio[:MOST]
-    return Endmembers(spectra, choice, evr, int(np.count_nonzero(singular > edge)), settled)
+    return Endmembers(spectra, choice, evr, above_edge, settled)
 
 
 def _choice(
@@ -276,7 +305,8 @@ def _above_rare(
     """The components that are above the noise of those before them."""
     k = choice.n
     while k > 2:
-        (edge,) = step(weighted, f"reach of {k - 1} phases", partial(_reach, weighted, k - 1, counts, scale))
+        reached = partial(_reached, weighted, decomposition, k - 1, counts, scale)
+        (edge,) = step(weighted, f"reach of {k - 1} phases", reached)
         if float(decomposition.singular_values[k - 1]) > edge * float(decomposition.singular_values[0]):
             break
         k -= 1
@@ -286,14 +316,29 @@ def _above_rare(
     return RankChoice(k, choice.rule, f"{choice.reason}, {rest}")
 
 
-def _reach(weighted: Any, k: int, counts: Floats, scale: Floats) -> tuple[float]:
-    """`rare_edge` of k phases, roughly known."""
-    fit, filled = nmf(weighted, k, max_iter=_ROUGH, tol=1e-3, inner_sweeps=SWEEPS), scale > 0
+def _reached(*of: Any) -> tuple[float]:
+    return (reach(*of),)
+
+
+def factored(weighted: Any, decomposition: PCAResult, k: int, max_iter: int, tol: float) -> Factors:
+    """Non-negative factors of rows that were decomposed, not centred, into k or more components, from these."""
+    leading = replace(decomposition, components=decomposition.components[:k])
+    (maps,) = step(weighted, "scores", lambda: (scores(weighted, leading),))
+    maps = np.array(maps)
+    # As of all values, but for what the components do not hold.
+    mean = abs(float(maps.sum(axis=0) @ leading.components.sum(axis=1))) / (maps.shape[0] * weighted.shape[1])
+    spectra = nndsvd(maps, leading.components, 1e-6 * math.sqrt(mean), math.sqrt(mean), len(maps))
+    return nmf(weighted, k, init="custom", W0=maps, H0=spectra, max_iter=max_iter, tol=tol, inner_sweeps=SWEEPS)
+
+
+def reach(weighted: Any, decomposition: PCAResult, k: int, counts: Floats, scale: Floats) -> float:
+    """`rare_edge` of k phases, roughly known, of rows with these counts and channels with this scale."""
+    fit, filled = factored(weighted, decomposition, k, _ROUGH, 1e-3), scale > 0
     spectra = fit.H[:, filled] / scale[filled]
     whole = spectra.sum(axis=1)
     present = whole > 0
     maps = fit.W[:, present] * np.sqrt(counts)[:, None] * whole[present]
-    return (rare_edge(maps, spectra[present] / whole[present, None], counts, 1 / scale[filled] ** 2),)
+    return rare_edge(maps, spectra[present] / whole[present, None], counts, 1 / scale[filled] ** 2)
 
 
 def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:

@@ -115,7 +115,7 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
     means /= np.where(sums > 0, sums, 1)[:, None]
     order = [int(i) for i in np.argsort(-sums, kind="stable")]
     enough = [i for i in order if sums[i] >= floor] or order[:1]
-    pure = enough if number is not None else _pure(means, sums, enough)
+    pure = enough if number is not None else [enough[i] for i in pure_spectra(means[enough], sums[enough])]
     place = np.full(size, -1, dtype=np.int64)
     place[pure] = np.arange(len(pure))
     joined = means[pure]
@@ -123,20 +123,30 @@ def join_spectra(spectra: Floats, counts: Floats, floor: float, number: int | No
     return Joint(joined, place[groups], size - len(enough), len(enough) - len(pure))
 
 
-def _pure(means: Floats, counts: Floats, order: list[int]) -> list[int]:
-    """Groups whose spectrum is no sum of others that are kept, tried from the one with the fewest counts on.
-
-    The noise of N counts turns a spectrum s of sum 1 by about ``1 / (sqrt(N) |s|)``; so much more is allowed, twice.
+def pure_spectra(spectra: Floats, counts: Floats, angle: float = ANGLE) -> list[int]:
     """
+    Which spectra are no sums of others that are kept, tried from the one with the fewest counts on.
+
+    A sum is one within an angle in degrees. The noise of N counts turns a spectrum s of sum 1 by about ``1 / (sqrt(N)
+    |s|)``; so much more is allowed, twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.unmixing.joining import pure_spectra
+    >>> pure_spectra(np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]), np.array([1e4, 1e4, 1e3]))
+    [0, 1]
+    """
+    order = [int(i) for i in np.argsort(-counts, kind="stable")]
     remaining = list(order)
     for index in reversed(order):
-        others = means[[i for i in remaining if i != index]]
+        others = spectra[[i for i in remaining if i != index]]
         if not len(others):
             break
-        own = means[index : index + 1]
+        own = spectra[index : index + 1]
         nearest = nmf_maps(own, others) @ others
         size = math.sqrt(max(float(counts[index]), 1.0)) * float(np.linalg.norm(own)) / max(float(own.sum()), 1e-300)
         noise = math.degrees(math.atan2(1, size))
-        if float(spectral_angle(own, nearest)[0, 0]) < ANGLE + 2 * noise:
+        if float(spectral_angle(own, nearest)[0, 0]) < angle + 2 * noise:
             remaining.remove(index)
     return remaining

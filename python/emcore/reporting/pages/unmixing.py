@@ -21,7 +21,7 @@ from emcore.reporting.pages.spectra import (
     shown_axis,
 )
 from emcore.reporting.plotting import NOT_MEASURED, component_color, draw_scree
-from emcore.results.unmixing import NOISE
+from emcore.results.unmixing import ENERGY, NOISE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def key_lines(result: Any, width: int) -> list[str]:
     counts = f"{number(float(np.sum(result.image.data, dtype=np.float64)), 4)}"
     counts += " counts" if result.residual_unit == NOISE else " in all"
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
-    weighting = "weighted for counting noise" if parameters["weighting"] == "poisson" else "not weighted"
+    weighting = "weighted for noise" if parameters["weighting"] == "poisson" else "not weighted"
     loss = "least squares" if parameters["loss"] == "frobenius" else "Poisson likelihood"
     texts = [
         f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}; {span}; {counts}",
@@ -181,7 +181,7 @@ def _draw_choice(figure: "Figure", result: Any, top: float, listed: int) -> None
     axes = place(figure, 8.55, top + 0.15, 2.6, 1.0)
     axis = shown_axis(result.mean.axes[0])
     axes.plot(axis.values, result.residual_spectrum, color="0.3", linewidth=0.6)
-    if result.residual_unit == NOISE:
+    if result.residual_unit != ENERGY:
         axes.axhline(1, color="#D55E00", linewidth=0.8, linestyle="--")
     axes.set_xlabel(label_of(axis))
     axes.set_xlim(axis.values[0], axis.values[_last(result) - 1])
