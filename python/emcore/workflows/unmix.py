@@ -42,6 +42,7 @@ from emcore.workflows.unmix_blocks import (
     Part,
     Settings,
     block_fields,
+    is_counting,
     join,
     map_spectra,
     mean_evr,
@@ -176,7 +177,9 @@ def unmix(
     if image.source is not None and memory is not None and cut is None:
         print(_predicted(image.source, n_components), file=sys.stderr)
     given = image.original or image.signal
-    counting, noise = noise_of(image, is_counting(image))
+    poisson, counting, noise = weighting == "poisson", is_counting(image), None
+    if poisson:
+        counting, noise = noise_of(image, counting)
     image, of_rays = taken_out(image, noise) if cosmic_rays == "remove" else (image, [])
     settings = Settings(n_components, weighting, loss, counting, noise)
     parts, sums, counts, constant = search(image, cut, settings)
@@ -184,7 +187,6 @@ def unmix(
     if constant.any():
         image = replace(image, masked=constant.reshape(image.grid) | (False if image.masked is None else image.masked))
     joined = join(parts, sums, settings)
-    poisson = weighting == "poisson"
     weights = channel_weights(sums, counts, counting, settings.constant) if poisson else np.ones_like(sums)
     maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
     # Of the mean spectrum, in which noise is small: maps, which are not negative, have a weak component everywhere.

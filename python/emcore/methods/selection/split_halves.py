@@ -6,6 +6,7 @@ a deviation that is known. Other values are split by positions, every other one;
 the angles between the spaces that their first components span, and between their non-negative factors.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from emcore.methods.preprocessing import Recipe, prepare, recipe_rows
 
 # Of noise, one component in thirty thousand is so many deviations off zero.
 _DEVIATIONS = 4.0
-# Spaces are shared where the cosine of their largest angle is above the first, factors within so many degrees.
+# Spaces are shared where the cosine of their largest angle is above the first, factors within so many degrees: clearly,
+# or if what comes before is shared too.
 _COSINE = 0.7
-_DEGREES = 35.0
+_CLEAR, _DEGREES = 15.0, 35.0
 
 
 def weighted_rows(rows: Any, scale: Floats, taken: NDArray[np.intp]) -> Any:
@@ -114,7 +116,7 @@ def count_shared_by_positions(
     Returns
     -------
     int
-        The largest number below which all are shared; at least 1.
+        The largest number that is shared; at least 1.
 
     Examples
     --------
@@ -129,13 +131,16 @@ def count_shared_by_positions(
     halves = [weighted_rows(rows, scale, taken) for taken in (first, second)]
     most = min(most, *(min(half.shape) for half in halves))
     a, b = (pca(half, most, center=False).components for half in halves)
-    shared = 1
+    farthest = []
     for k in range(2, most + 1):
-        if np.linalg.svd(a[:k] @ b[:k].T, compute_uv=False)[-1] < _COSINE:
+        together = float(np.linalg.svd(a[:k] @ b[:k].T, compute_uv=False)[-1]) >= _COSINE
+        farthest.append(_farthest(*(_factors(half, k) for half in halves)) if together else math.inf)
+    # Of three phases of the same strength, halves join other two to make two: what is shared may come after.
+    shared = max((k for k, angle in enumerate(farthest, 2) if angle <= _CLEAR), default=1)
+    for angle in farthest[shared - 1 :]:
+        if angle > _DEGREES:
             break
-        if _farthest(*(_factors(half, k) for half in halves)) > _DEGREES:
-            break
-        shared = k
+        shared += 1
     return shared
 
 

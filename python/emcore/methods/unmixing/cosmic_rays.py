@@ -2,8 +2,8 @@
 
 A cosmic ray is a spike of few channels at one position. A value is one where it is above both what neighbouring
 positions have in its channel, brought to the brightness of its position, and the median of the channels around it, by
-many times the noise: a line of the specimen is as sharp at the neighbours, and an edge as bright in the channels beside
-it. What is found is replaced by the median of the neighbours.
+many times the noise: a line of the specimen is as sharp at some of the neighbours, and an edge as bright in the
+channels beside it. What is found is replaced by the median of the neighbours.
 """
 
 from typing import Any
@@ -58,11 +58,14 @@ def without_cosmic_rays(data: NDArray[Any], gain: float, read: float) -> tuple[N
     for y in range(height):
         for x in np.unique(np.nonzero(_candidates(data[y], gain, read))[0]):
             spectrum = data[y, x].astype(np.float64)
-            expected = _expected(data, bright, y, int(x))
-            if expected is None:
+            near = _neighbours(data, bright, y, int(x))
+            if near is None:
                 continue
+            expected = np.median(near, axis=0)
+            # The brightest neighbour but one, which may be hit as well: where a phase begins, some have its lines.
+            highest = np.sort(near, axis=0)[-2 if len(near) > 4 else -1]
             noise = np.sqrt(gain * np.maximum(expected, 0) + read**2 + (_UNLIKE * expected) ** 2) + 1e-300
-            above = (spectrum - np.maximum(expected, _running_median(spectrum))) / noise
+            above = (spectrum - np.maximum(highest, _running_median(spectrum))) / noise
             beside = (spectrum - expected) / noise > _BESIDE
             hit = _grown(above > _OUT, beside)
             if not hit.any():
@@ -92,8 +95,8 @@ def _brightness(line: NDArray[Any]) -> Floats:
     return brightness
 
 
-def _expected(data: NDArray[Any], bright: Floats, y: int, x: int) -> Floats | None:
-    """The median of the neighbours, each as bright as this position."""
+def _neighbours(data: NDArray[Any], bright: Floats, y: int, x: int) -> Floats | None:
+    """The spectra of neighbours, each as bright as this position."""
     height, width = bright.shape
     if height == 1 or width == 1:
         near = [(y + step * (height > 1), x + step * (width > 1)) for step in (-2, -1, 1, 2)]
@@ -102,8 +105,7 @@ def _expected(data: NDArray[Any], bright: Floats, y: int, x: int) -> Floats | No
     near = [(b, a) for b, a in near if 0 <= b < height and 0 <= a < width and bright[b, a] > 0]
     if len(near) < 2 or bright[y, x] <= 0:
         return None
-    median: Floats = np.median([data[b, a] * (bright[y, x] / bright[b, a]) for b, a in near], axis=0)
-    return median
+    return np.stack([data[b, a] * (bright[y, x] / bright[b, a]) for b, a in near])
 
 
 def _running_median(spectrum: Floats) -> Floats:

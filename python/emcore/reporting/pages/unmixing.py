@@ -165,7 +165,7 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
         axes.set_title("The only component", loc="left")
     axes = place(figure, LEFT + 7.5, top, 2.75, _PICTURES)
     values = np.where(there, result.residual_map, np.nan)
-    limits = (0.0, max(2.0, float(np.nanquantile(values, 0.999)))) if result.residual_unit == NOISE else None
+    limits = (0.0, max(2.0, float(np.nanquantile(values, 0.999)))) if result.residual_unit != ENERGY else None
     draw_values(axes, values, scan, label="residual", cmap="magma", limits=limits, bar=True)
     axes.set_title("Residual", loc="left")
 
