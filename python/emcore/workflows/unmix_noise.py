@@ -37,8 +37,8 @@ def noise_of(image: SpectrumImage, whole: bool) -> tuple[bool, MeasuredNoise | N
     >>> noise_of(select(counts), True)
     (True, None)
     >>> counting, noise = noise_of(select(3 * counts), True)
-    >>> counting, round(noise.gain, 1)
-    (False, 3.0)
+    >>> counting, round(noise.gain)
+    (False, 3)
     """
     values = step(image, "noise", lambda: _measured(image))
     noise = MeasuredNoise(*values) if values else None

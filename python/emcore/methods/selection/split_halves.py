@@ -40,8 +40,8 @@ def thinned(counts: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
     >>> import numpy as np
     >>> from emcore.methods.selection.split_halves import thinned
     >>> half = thinned(np.array([[0, 100, 3]], dtype=np.float32))
-    >>> half[0, 0] == 0, 30 < half[0, 1] < 70, half.dtype.name
-    (True, True, 'float32')
+    >>> float(half[0, 0]), bool(30 < half[0, 1] < 70), half.dtype.name
+    (0.0, True, 'float32')
     """
     half = np.zeros_like(counts)
     filled = counts > 0
