@@ -146,3 +146,15 @@ def test_a_hole_in_a_picture_is_refused_with_its_place():
     picture[:5], picture[40, 50] = np.nan, np.nan
     with pytest.raises(ValueError, match=r"image contains NaN or infinity, first at \[40, 50\]"):
         emcore.analyze_image(picture, window=32)
+
+
+def test_the_page_of_a_picture_hatches_what_was_not_measured():
+    pytest.importorskip("matplotlib")
+    picture = np.random.default_rng(0).random((80, 64))
+    picture[64:] = 0
+    image, regions, *_ = emcore.analyze_image(picture, window=32, n_components=1).plot().axes
+    assert image.patch.get_hatch()
+    assert regions.patch.get_hatch()
+    shown = np.ma.filled(image.images[0].get_array(), np.nan)
+    assert np.array_equal(np.isnan(shown).all(axis=1), np.arange(80) >= 64)
+    assert "not measured" in [text.get_text() for text in image.findobj(lambda each: hasattr(each, "get_text"))]

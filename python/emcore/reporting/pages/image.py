@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from emcore.core.wording import column, count_of, direction, number, quantity, symbol
 from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
-from emcore.reporting.plotting import draw_map, draw_regions, draw_scree, shown_size
+from emcore.reporting.plotting import NOT_MEASURED, draw_map, draw_regions, draw_scree, shown_size
+from emcore.reporting.plotting.maps import hatch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,6 +132,8 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
         axes = place(figure, *box)
         draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
         axes.set_title(title, loc="left")
+        if title == "Image" and result.measured is not None:
+            hatch(axes, NOT_MEASURED)
         if title == "Regions":
             draw_regions(axes, result.regions, y.values, x.values)
 
