@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from emcore.datasets import lattice_micrograph
+from emcore.methods.selection.rules import RankChoice
 from emcore.workflows.image import analyze_image
 
 SIDE = 320
@@ -108,6 +109,44 @@ def test_ground_beside_a_lattice_has_no_spacing():
     assert crystal != ground
     assert result.spacing[crystal] == pytest.approx(7, rel=0.01)
     assert np.isnan(result.spacing[ground])
+
+
+LARGE_Y, LARGE_X = np.mgrid[:512, :512].astype(float)
+
+
+def columns(spacing, direction):
+    """Columns of atoms on a square lattice."""
+    turn = np.radians(direction)
+    along = np.cos(turn) * LARGE_X - np.sin(turn) * LARGE_Y, np.sin(turn) * LARGE_X + np.cos(turn) * LARGE_Y
+    away = [(u / spacing - np.rint(u / spacing)) / 0.2 for u in along]
+    return np.exp(-0.5 * (away[0] ** 2 + away[1] ** 2))
+
+
+@pytest.mark.parametrize(("spacing", "direction", "darker"), [(15.0, 7.0, 1.0), (12.0, 20.0, 0.3)])
+def test_one_lattice_without_noise_is_one_region_and_that_is_said(spacing, direction, darker):
+    image = columns(spacing, direction) * np.where(np.hypot(LARGE_Y - 256, LARGE_X - 256) < 150, 1.0, darker)
+    image += (darker < 1) * 0.02 * np.random.default_rng(0).normal(size=image.shape)
+    result = analyze_image(image)
+    assert result.n_components == len(result.maps) == 1
+    assert np.all(result.regions == 0)
+    assert result.spacing == pytest.approx([spacing], rel=0.01)
+    assert any("the same lattice are one: 1 of" in note for note in result.provenance.notes)
+    assert analyze_image(image, n_components=3).n_components == 3
+
+
+def test_two_lattices_of_which_one_was_parted_are_two_with_refined_factors(monkeypatch):
+    sample = lattice_micrograph((400, 500), [7, 12], [20, 110], noise=0.5)
+    expected = analyze_image(sample.image)
+    numbers = iter([np.array([0, 1, 1])])
+    monkeypatch.setattr("emcore.workflows.image.one_lattice", lambda powers, lattices: next(numbers))
+    monkeypatch.setattr("emcore.workflows.image.rank_by_rule", lambda *_, **__: RankChoice(3, "gap", "three"))
+    result = analyze_image(sample.image)
+    assert (result.n_components, result.reason) == (2, "three; those of one lattice are one")
+    assert any("the same lattice are one: 2 of 3" in note for note in result.provenance.notes)
+    assert result.spectra.sum(axis=(1, 2)) == pytest.approx([1.0, 1.0], rel=1e-4)
+    order = np.argsort(result.spacing), np.argsort(expected.spacing)
+    assert np.allclose(result.maps[order[0]], expected.maps[order[1]], atol=0.02 * expected.maps.max())
+    assert np.allclose(result.spacing[order[0]], expected.spacing[order[1]], rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["tescan.tif", "zeiss_512.tif", "colour_first.hspy", "tvips_line_noise.tif"])

@@ -8,7 +8,7 @@ peaks in the mean power spectrum of the windows of a region, of those within it 
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.infobar import info_bar_height
+from emcore.methods.power_spectra.likeness import one_lattice
 from emcore.methods.power_spectra.periodicity import LEAST_PERIODS, angle_between, strongest_peaks
 from emcore.methods.power_spectra.regions import (
     comparable,
@@ -84,7 +85,7 @@ def analyze_image(
     n_components : int or "auto", default "auto"
         How many components; "auto" leaves it to `rule`.
     rule : {"gap", "elbow", "jany", "threshold", "broken-stick"}, optional
-        Rule of `emcore.n_components` for "auto", default "gap".
+        Rule of `emcore.n_components` for "auto", default "gap", after which components of one lattice become one.
     dataset : str or int, optional
         Which data set of a file that holds several, by its name or number; see `emcore.describe`. Default: the largest
         single picture, else the largest stack.
@@ -149,32 +150,22 @@ def analyze_image(
     principal = pca(rows, size, center=False, weights=np.sqrt(weights), random_state=random_state)
     apart = min((picture.shape[0] // window) * (picture.shape[1] // window), ny * nx)
     choice = _choose(principal.explained_variance_ratio, asked, rule, min(rows.shape), apart)
-    w0, h0 = from_pure_scores(rows, principal, choice.n)
-    # Of one component the start, a singular vector, is the solution.
-    limits: dict[str, Any] = {"max_iter": _ITERATIONS if choice.n > 1 else 1, "tol": _TOLERANCE}
-    factors = nmf(rows, choice.n, init="custom", W0=w0, H0=h0, weights=weights, inner_sweeps=SWEEPS, **limits)
-    maps = np.ascontiguousarray(factors.W.T, dtype=np.float32).reshape(choice.n, ny, nx)
-    components = factors.H.astype(np.float32).reshape(choice.n, *spectra.shape[2:])
-
-    strength = comparable(maps)
     y, x = window_centers(picture.shape, window, step)
-    regions = np.full(pixels.shape, -1, dtype=np.int32)
-    regions[part] = strongest_in_pixels(strength, y, x, picture.shape)
-    y, x = y + part[0].start, x + part[1].start
-    counts = np.array([np.count_nonzero(regions == i) for i in range(choice.n)])
     scale = (abs(axes[0].scale), abs(axes[1].scale))
-    half = (window - 1) // (2 * step)
-    labels = well_inside(strongest_in_windows(strength), (half, half))
-    powers, typical = (
-        full_plane(spectrum(rows, labels.ravel(), choice.n).reshape(choice.n, *spectra.shape[2:]))
-        for spectrum in (mean_powers, typical_powers)
-    )
-    leaked = leaked_powers(powers, labels, shares(regions[: picture.shape[0]], choice.n, y, x, window))
-    # Windows that overlap by half are as good as apart.
-    windows = np.bincount(labels[labels >= 0], minlength=choice.n) * min(2 * step / window, 1) ** 2
-    peaks = np.array([strongest_peaks(powers[i], scale, typical[i], leaked[i], windows[i]) for i in range(choice.n)])
+    parts = _separate(spectra, weights, from_pure_scores(rows, principal, choice.n), picture.shape, step, scale)
+    if choice.rule == "gap" and choice.n > 1:
+        numbers = one_lattice(parts.powers, np.isfinite(parts.peaks[:, 0, 0]))
+        if (fewer := int(numbers.max()) + 1) < choice.n:
+            notes += (f"components whose mean spectra show the same lattice are one: {fewer} of {choice.n} are left",)
+            choice = replace(choice, n=fewer, reason=f"{choice.reason}; those of one lattice are one")
+            start = from_pure_scores(rows, principal, 1) if fewer == 1 else _joined(parts, numbers)
+            parts = _separate(spectra, weights, start, picture.shape, step, scale)
+    regions = np.full(pixels.shape, -1, dtype=np.int32)
+    regions[part] = parts.regions
+    y, x = y + part[0].start, x + part[1].start
+    peaks, counts = parts.peaks, parts.counts
     notes += axes_notes + _remarks(counts, peaks[:, 0, 0], window)
-    if choice.n > 1 and factors.n_iter == _ITERATIONS:
+    if choice.n > 1 and parts.n_iter == _ITERATIONS:
         notes += (f"the factorisation was still improving after {_ITERATIONS} iterations: maps may be a little off",)
 
     parameters = {
@@ -189,8 +180,8 @@ def analyze_image(
     }
     elapsed = time.perf_counter() - started
     return ImageAnalysis(
-        maps=maps,
-        spectra=full_plane(components),
+        maps=parts.maps,
+        spectra=full_plane(parts.spectra),
         y=axes[0].offset + axes[0].scale * y,
         x=axes[1].offset + axes[1].scale * x,
         frequency_y=frequencies(window, scale[0]),
@@ -230,6 +221,65 @@ def _finite(picture: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:
         rest = np.zeros_like(picture)
         rest[part] = picture[part]
         return as_image(rest)[part]  # which names the place in the whole picture
+
+
+class _Parts(NamedTuple):
+    """A factorisation and what it says about the picture."""
+
+    maps: NDArray[np.float32]
+    spectra: NDArray[np.float32]
+    n_iter: int
+    regions: NDArray[np.int32]
+    counts: NDArray[np.intp]
+    powers: NDArray[np.float64]
+    peaks: NDArray[np.float64]
+
+
+def _separate(
+    spectra: NDArray[np.float32],
+    weights: NDArray[Any],
+    start: tuple[NDArray[Any], NDArray[Any]],
+    shape: tuple[int, int],
+    step: int,
+    scale: tuple[float, float],
+) -> _Parts:
+    """Factorise the windows' spectra, and find regions of a picture of this shape and their lattices."""
+    (ny, nx, window, _), n = spectra.shape, len(start[1])
+    rows = spectra.reshape(ny * nx, -1)
+    # Of one component the start, a singular vector, is the solution.
+    limits: dict[str, Any] = {"max_iter": _ITERATIONS if n > 1 else 1, "tol": _TOLERANCE}
+    factors = nmf(rows, n, init="custom", W0=start[0], H0=start[1], weights=weights, inner_sweeps=SWEEPS, **limits)
+    maps = np.ascontiguousarray(factors.W.T, dtype=np.float32).reshape(n, ny, nx)
+    strength = comparable(maps)
+    y, x = window_centers(shape, window, step)
+    regions = strongest_in_pixels(strength, y, x, shape)
+    half = (window - 1) // (2 * step)
+    labels = well_inside(strongest_in_windows(strength), (half, half))
+    powers, typical = (
+        full_plane(spectrum(rows, labels.ravel(), n).reshape(n, *spectra.shape[2:]))
+        for spectrum in (mean_powers, typical_powers)
+    )
+    leaked = leaked_powers(powers, labels, shares(regions, n, y, x, window))
+    # Windows that overlap by half are as good as apart.
+    windows = np.bincount(labels[labels >= 0], minlength=n) * min(2 * step / window, 1) ** 2
+    return _Parts(
+        maps=maps,
+        spectra=factors.H.astype(np.float32).reshape(n, *spectra.shape[2:]),
+        n_iter=factors.n_iter,
+        regions=regions,
+        counts=np.array([np.count_nonzero(regions == i) for i in range(n)]),
+        powers=powers,
+        peaks=np.array([strongest_peaks(powers[i], scale, typical[i], leaked[i], windows[i]) for i in range(n)]),
+    )
+
+
+def _joined(parts: _Parts, numbers: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Factors to start from in which components with one number are one: their maps added, their spectra averaged."""
+    belongs = (numbers == np.arange(numbers.max() + 1)[:, None]).astype(np.float32)
+    maps, spectra = parts.maps.reshape(len(numbers), -1), parts.spectra.reshape(len(numbers), -1)
+    strengths = belongs * maps.sum(axis=1)
+    w0 = np.ascontiguousarray((belongs @ maps).T)
+    return w0, np.ascontiguousarray(strengths @ spectra / strengths.sum(axis=1, keepdims=True))
 
 
 def _checked_rule(n_components: int | str, rule: str | None) -> str:

@@ -1,0 +1,59 @@
+"""Which components of a factorisation are one lattice, which a varying contrast or a slight strain has parted?
+
+Power spectra are factorised on a logarithmic scale, on which hardly any power is lifted beside none: of a lattice with
+little noise, flanks of peaks and weak harmonics vary enough to be components of their own. Power itself, above the
+median of its ring, is nearly all in the strong peaks; of one lattice it correlates by more than 0.96, of lattices with
+other spacings or directions by less than 0.8.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.methods.power_spectra.periodicity import LEAST_PERIODS
+from emcore.methods.power_spectra.prominence import of_rings
+
+LEAST_CORRELATION = 0.96
+
+
+def one_lattice(powers: NDArray[np.float64], lattices: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Number components so that those of one lattice have one number.
+
+    Parameters
+    ----------
+    powers : ndarray, shape (k, N, N)
+        Mean power spectrum of the windows of each component, zero frequency at [N // 2, N // 2].
+    lattices : ndarray of bool, shape (k,)
+        Whether a component has a lattice at all: others stay by themselves.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        From 0 without gaps, in the order in which numbers first occur.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.power_spectra.likeness import one_lattice
+    >>> powers = np.ones((3, 32, 32))
+    >>> powers[[0, 2], 16, 24] = 50, 80
+    >>> powers[1, 25, 16] = 50
+    >>> one_lattice(powers, np.array([True, True, True])).tolist()
+    [0, 1, 0]
+    """
+    n = powers.shape[1]
+    y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
+    radius = np.hypot(y, x)
+    used = (radius >= LEAST_PERIODS - 0.5) & (radius <= n // 2)
+    above = np.zeros((len(powers), np.count_nonzero(used)))
+    for i in np.flatnonzero(lattices):
+        medians = of_rings(powers[i], 0.5)
+        above[i] = np.maximum(powers[i][used] - np.interp(radius[used], np.arange(len(medians)), medians), 0)
+    norms = np.linalg.norm(above, axis=1)
+    above /= np.where(norms > 0, norms, 1)[:, None]
+    alike = (above @ above.T >= LEAST_CORRELATION) | np.eye(len(powers), dtype=bool)
+    # Alike to something that is alike: as many steps as there are components.
+    for _ in powers:
+        alike = alike @ alike
+    _, first, numbers = np.unique(alike.argmax(axis=1), return_index=True, return_inverse=True)
+    order: NDArray[np.intp] = np.argsort(np.argsort(first))[numbers]
+    return order
