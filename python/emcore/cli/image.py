@@ -65,11 +65,14 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 def tell(result: "ImageAnalysis") -> Iterator[str]:
     """What was decided, and the regions."""
     from emcore.core.wording import count_of
-    from emcore.reporting.pages.image import peak_cells
+    from emcore.reporting.pages.image import peak_cells, pixel_size
 
     record = result.provenance
     yield f"{record.input_name}: {count_of(result.n_components, 'component')}"
     yield f"  why       {'' if result.rule == 'given' else f'rule {result.rule}: '}{result.reason}"
+    y, x = result.image.axes
+    pixel = f", {pixel_size(result)} per pixel" if x.calibrated else ""
+    yield f"  image     {x.size} × {y.size} px{pixel}"
     yield f"  windows   {record.parameters['window']} px, step {record.parameters['step']} px"
     for index, (spacing, direction, second, turned, angle) in enumerate(peak_cells(result)):
         also = f"  second {second} at {turned}  angle {angle}" if angle != "–" else ""

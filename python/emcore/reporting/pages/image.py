@@ -97,12 +97,19 @@ def _chosen(result: Any) -> str:
     return f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}."
 
 
+def pixel_size(result: Any) -> str:
+    """The side of a pixel, or its width and height where it is not square."""
+    y, x = result.image.axes
+    wide, high = (quantity(abs(axis.scale), axis.units, 4) for axis in (x, y))
+    return wide if math.isclose(abs(x.scale), abs(y.scale), rel_tol=1e-3) else f"{wide} × {high}"
+
+
 def _key_numbers(result: Any) -> str:
     y, x = result.image.axes
     size = f"{x.size} × {y.size} px"
     if x.units != "px":
         size += f", {quantity(x.size * abs(x.scale), x.units)} × {quantity(y.size * abs(y.scale), y.units)}"
-        size += f" ({quantity(abs(x.scale), x.units, 4)} per pixel)"
+        size += f" ({pixel_size(result)} per pixel)"
     parameters = result.provenance.parameters
     many = len(result.x) * len(result.y)
     windows = "1 window" if many == 1 else f"{len(result.x)} × {len(result.y)} windows"
@@ -118,6 +125,7 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
     """Image and regions side by side, or one above the other where that shows them larger."""
     y, x = result.image.axes
     ratio = (x.size * abs(x.scale)) / (y.size * abs(y.scale))
+    square = math.isclose(abs(x.scale), abs(y.scale), rel_tol=1e-3)
     full, gap = WIDTH - 2 * LEFT, 0.55
     if min((full - gap) / 2, height * ratio) >= min(full, (height - gap) / 2 * ratio):
         wide = (full - gap) / 2
@@ -131,7 +139,7 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
     for box, title in zip(boxes, ("Image", "Regions"), strict=True):
         axes = place(figure, *box)
         draw_map(axes, picture, y.values, x.values, units=x.units, ticks=False, scale_bar=True)
-        axes.set_title(title, loc="left")
+        axes.set_title(title + (f", pixels of {pixel_size(result)}" if y.calibrated and not square else ""), loc="left")
         if title == "Image" and result.measured is not None:
             hatch(axes, NOT_MEASURED)
         if title == "Regions":
@@ -229,7 +237,7 @@ def _draw_regions_table(
         heads |= {"2nd spacing": 0.73, "2nd direction": 0.9, "angle": 1.0}
         columns = [0, 1, 2, 3, 4]
     elif _has_second(result):
-        heads = {"region": 0.17, "area": 0.35, "spacing": 0.54, "direction": 0.7, "2nd": 0.87, "angle": 1.0}
+        heads = {"region": 0.12, "area": 0.28, "spacing": 0.48, "direction": 0.64, "2nd": 0.85, "angle": 1.0}
         columns = [0, 1, 2, 4]
     cells = peak_cells(result)
     lines = {
