@@ -113,6 +113,11 @@ def test_a_line_of_two_phases(cases):
     assert axes
 
 
+def test_cameras_that_do_not_count_have_few_components(cases):
+    assert 3 <= emcore.unmix(cases / "eels_energy_first.dm3").n_components <= 8
+    assert emcore.unmix(cases / "cl_wavelength_first.dm4").n_components <= 10
+
+
 def test_a_scan_that_was_stopped_is_told_from_what_was_measured(cases):
     result = emcore.unmix(cases / "eds_stopped.bcf")
     assert any("8681 of 8700 positions are empty" in note for note in result.provenance.notes)
