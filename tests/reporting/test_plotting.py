@@ -280,3 +280,18 @@ def test_a_dollar_in_the_name_of_an_axis_is_no_mathematics(tmp_path):
     pixels(figure)
     assert any(r"$\sqrt E$" in axes.get_xlabel() for axes in figure.axes)
     result.report(tmp_path / "a.pdf")
+
+
+@pytest.mark.parametrize("scale", [0.1, -0.1])
+def test_a_scale_bar_over_a_picture_ends_at_its_right_and_is_as_long_as_its_label_says(scale):
+    from emcore.reporting.plotting import draw_scale_bar
+
+    axes = drawn(np.zeros((40, 80)), scale * np.arange(40), scale * np.arange(80), units="nm")
+    draw_scale_bar(axes, "nm", above=True)
+    (bar,) = (line for line in axes.lines if line.get_gid() == "scale-bar")
+    ends = bar.get_transform().transform(np.column_stack(bar.get_data()))
+    box = axes.get_window_extent()
+    assert ends[1, 0] == pytest.approx(box.x1)
+    assert ends[0, 1] > box.y1
+    assert axes.texts[0].get_text() == "2 nm"
+    assert (ends[1, 0] - ends[0, 0]) / box.width * 8 == pytest.approx(2)

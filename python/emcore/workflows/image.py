@@ -17,6 +17,7 @@ from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis
 from emcore.core.validation import as_image, as_pixels, check_count, check_option
+from emcore.core.wording import count_of
 from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
@@ -314,7 +315,7 @@ def _checked_number(n_components: int | str, shape: tuple[int, int], window: int
     """The number asked for, 0 for "auto"."""
     if isinstance(n_components, str):
         return 0
-    why = f"window={window} and step={step} give {shape[0]} windows; a smaller step gives more"
+    why = f"window={window} and step={step} give {count_of(shape[0], 'window')}; a smaller step gives more"
     return check_count(n_components, "n_components", 1, min(shape), why)
 
 
@@ -326,7 +327,7 @@ def _choose(evr: NDArray[np.float64], asked: int, rule: str, full: int, apart: i
         # Overlapping windows repeat each other: beyond the number of windows that do not, EVR fall by themselves.
         most = min(apart // 2, _LOOKED_AT - 1)
         if most < 2:
-            return RankChoice(1, "gap", f"only {apart} windows side by side; smaller ones give more")
+            return RankChoice(1, "gap", f"only {count_of(apart, 'window')} side by side; smaller ones give more")
         return rank_by_rule(evr, rule, max_components=most)
     return rank_by_rule(evr, rule, **({"n_total": full} if rule == "broken-stick" else {}))
 

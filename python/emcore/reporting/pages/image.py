@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emcore.core.wording import column, count_of, direction, number, quantity, symbol
 from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
-from emcore.reporting.plotting import NOT_MEASURED, draw_map, draw_regions, draw_scree, shown_size
+from emcore.reporting.plotting import NOT_MEASURED, draw_map, draw_regions, draw_scale_bar, draw_scree, shown_size
 from emcore.reporting.plotting.maps import hatch
 
 if TYPE_CHECKING:
@@ -220,6 +220,8 @@ def _draw_component_map(figure: "Figure", left: float, top: float, result: Any, 
     units = result.image.axes[1].units
     image = draw_map(axes, values, result.y, result.x, units=units, cmap="viridis", limits=limits)
     wide, high = shown_size(axes)
+    if wide > 1.3:  # beside the title
+        draw_scale_bar(axes, units, above=True)
     bar = place(figure, left + wide + 0.08, top, 0.1, max(high, 0.6))
     figure.colorbar(image, cax=bar, ticks=limits)
     bar.set_yticklabels([number(level) for level in limits])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emcore.reporting.plotting.colors import component_color
 from emcore.reporting.plotting.graphs import draw_mergings, draw_scree, draw_sizes
 from emcore.reporting.plotting.legends import draw_legend
-from emcore.reporting.plotting.maps import NOT_MEASURED, draw_map, scale_bar_length, shown_size
+from emcore.reporting.plotting.maps import NOT_MEASURED, draw_map, draw_scale_bar, scale_bar_length, shown_size
 from emcore.reporting.plotting.memberships import draw_memberships
 from emcore.reporting.plotting.profiles import draw_labels_along, draw_profiles
 from emcore.reporting.plotting.regions import draw_borders, draw_grains, draw_labels, draw_regions
@@ -32,6 +32,7 @@ __all__ = [
     "draw_mergings",
     "draw_profiles",
     "draw_regions",
+    "draw_scale_bar",
     "draw_scree",
     "draw_sizes",
     "plot",

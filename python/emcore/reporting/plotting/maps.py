@@ -127,8 +127,11 @@ def clear(colors: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.u
     return np.dstack([colors, opaque])
 
 
-def draw_scale_bar(axes: "Axes", units: str) -> None:
-    """A bar of round length with its label below the picture in `axes`; none where a length is not known."""
+def draw_scale_bar(axes: "Axes", units: str, above: bool = False) -> None:
+    """A bar of round length with its label below the picture in `axes`; none where a length is not known.
+
+    `above` puts it over the right end of the picture, where ticks are below.
+    """
     from matplotlib.transforms import blended_transform_factory
 
     if units in ("px", ""):
@@ -136,12 +139,13 @@ def draw_scale_bar(axes: "Axes", units: str) -> None:
     # In data units along x, so that it is right at any zoom; in points below the picture, so that it hides nothing.
     left, right = axes.get_xlim()
     length = scale_bar_length(abs(right - left))
-    end = left + math.copysign(length, right - left)
-    below = axes.transAxes + _points(axes, 0, -11)
+    along = math.copysign(length, right - left)
+    ends = [right - along, right] if above else [left, left + along]
+    level, up = (1, 7) if above else (0, -11)
     axes.plot(
-        [left, end],
-        [0, 0],
-        transform=blended_transform_factory(axes.transData, below),
+        ends,
+        [level, level],
+        transform=blended_transform_factory(axes.transData, axes.transAxes + _points(axes, 0, up)),
         color="black",
         linewidth=3.5,
         solid_capstyle="butt",
@@ -150,12 +154,13 @@ def draw_scale_bar(axes: "Axes", units: str) -> None:
     )
     axes.annotate(
         quantity(length, units),
-        (end, 0),
+        (ends[0] if above else ends[1], level),
         xycoords=blended_transform_factory(axes.transData, axes.transAxes),
-        xytext=(5, -11),
+        xytext=(-4 if above else 5, up),
         textcoords="offset points",
+        ha="right" if above else "left",
         va="center",
-        fontsize=9,
+        fontsize=8 if above else 9,
         annotation_clip=False,
     )
 
