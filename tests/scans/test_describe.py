@@ -15,6 +15,7 @@ from emcore.scans.describe import describe, inspect
 
 def test_axes_say_what_they_mean_and_gaps_are_counted():
     data = np.ones((4, 5, 30), dtype=np.float32)
+    data[..., 7] = 0.5
     data[1, 2:] = 0
     data[0, 0, 3], data[3, 3, 1] = np.nan, -np.inf
     data[2, 2] = np.nan
@@ -22,13 +23,21 @@ def test_axes_say_what_they_mean_and_gaps_are_counted():
     (found,) = inspect(Signal(data, axes))
     assert [axis["role"] for axis in found["axes"]] == ["scan", "scan", "spectral"]
     assert (found["minimum"], found["maximum"], found["nan"], found["infinite"]) == (0.0, 1.0, 31, 1)
-    assert (found["positions"], found["empty_positions"]) == (20, 4)
+    assert (found["positions"], found["empty_positions"]) == (20, 6)
     moved = Signal(np.moveaxis(data, 2, 0), (axes[2], *axes[:2]))
-    assert inspect(moved)[0]["empty_positions"] == 4
+    assert inspect(moved)[0]["empty_positions"] == 6
     text = describe(moved)
-    assert "4 of 20 positions are empty (20 %)" in text
+    assert "6 of 20 positions are empty (30 %)" in text
     assert "31 values NaN, 1 infinite" in text
     assert "0.01 keV per point, 0.2 to 0.49 keV, spectral" in text
+
+
+def test_positions_are_as_empty_as_the_analysis_says(data_folder):
+    for name in ("cases/eds_stopped.bcf", "cases/hitachi.bcf", "cases/rock_low_dose.bcf"):
+        if not (data_folder / name).exists():
+            pytest.skip("this real file is not at hand")
+        (said,) = [each for each in inspect(data_folder / name) if "positions" in each]
+        assert said["empty_positions"] == emcore.unmix(data_folder / name, 1, signal_range=(-1e4, 1e6)).n_empty
 
 
 def test_blocks_add_up_to_the_whole(monkeypatch):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
 from emcore.core.units import ENERGY, LENGTH, kind_of
@@ -18,6 +17,7 @@ from emcore.io.registry import read_all
 from emcore.scans.axes import COLOUR, DETECTOR, FRAME, PICTURE, SCAN, SPECTRAL, roles
 from emcore.scans.axis_kinds import is_bare
 from emcore.scans.choosing import Suits
+from emcore.scans.gaps import FEW
 from emcore.scans.images import suits_image
 from emcore.scans.patterns import suits_patterns
 from emcore.scans.spectra import placed, suits_spectra
@@ -42,8 +42,8 @@ def inspect(obj: Any) -> list[dict[str, Any]]:
     list of dict
         One for each data set: "number", "title", "shape", "dtype", "kind"; "axes" with "name", "size", "role" (scan,
         spectral, detector, picture, frame or colour), "units", "scale", "offset", "first", "last", "even" and
-        "calibrated"; "minimum", "maximum", "nan" and "infinite" of the values; "positions" and "empty_positions" (all
-        zero or NaN) where there is a scan; "notes" of the reader; "use", the commands that take it.
+        "calibrated"; "minimum", "maximum", "nan" and "infinite" of the values; "positions" and "empty_positions" (see
+        `emcore.scans.gaps`) where there is a scan; "notes" of the reader; "use", the commands that take it.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def _inspected(signal: Signal, index: int) -> dict[str, Any]:
         "axes": [_axis(axis, role) for axis, role in zip(signal.axes, meaning, strict=True)],
     }
     if signal.dtype.kind in "biuf":
-        found |= _values(signal, meaning)
+        found |= _values(signal, meaning, kind)
     return found | {"notes": list(signal.notes), "use": []}
 
 
@@ -161,35 +161,47 @@ def _axis(axis: Axis, role: str) -> dict[str, Any]:
     }
 
 
-def _values(signal: Signal, meaning: tuple[str, ...]) -> dict[str, Any]:
-    """Smallest and largest finite value, NaN and infinite ones counted, and positions that hold nothing."""
+def _values(signal: Signal, meaning: tuple[str, ...], kind: str) -> dict[str, Any]:
+    """Smallest and largest finite value, NaN and infinite ones counted, and positions without a measurement."""
     scan = [i for i, role in enumerate(meaning) if role == SCAN]
     inside = tuple(i for i in range(len(meaning)) if i not in scan)
-    measured: NDArray[np.bool_] = np.zeros([signal.shape[i] for i in scan], dtype=bool)
-    low, high, nan, infinite = math.inf, -math.inf, 0, 0
+    grid = [signal.shape[i] for i in scan]
+    least, most = np.full(grid, np.inf), np.full(grid, -np.inf)
+    nan = infinite = 0
     rows = max(_TOGETHER // max(signal.dtype.itemsize * math.prod(signal.shape[1:]), 1), 1)
     for start in range(0, signal.shape[0], rows):
         block = computed(signal, signal.data[start : start + rows])
-        finite = None
+        low, high = (reduce(block, axis=inside, dtype=np.float64) for reduce in (np.minimum.reduce, np.maximum.reduce))
         if block.dtype.kind == "f":
-            finite = np.isfinite(block)
             nan += int(np.isnan(block).sum())
             infinite += int(np.isinf(block).sum())
-        kept = block if finite is None else block[finite]
+        part = slice(start, start + rows) if scan and scan[0] == 0 else ...
+        least[part], most[part] = np.minimum(least[part], low), np.maximum(most[part], high)
+    bad = ~(np.isfinite(least) & np.isfinite(most))
+    found: dict[str, Any] = {"nan": nan, "infinite": infinite}
+    if nan + infinite and (not scan or bad.all()):  # of single pictures, or where every position has some
+        found |= _finite_range(signal, rows)
+    else:
+        found |= {"minimum": _plain(least[~bad].min(), signal), "maximum": _plain(most[~bad].max(), signal)}
+    if scan:
+        constant = math.prod(signal.shape[i] for i in inside) >= FEW and kind != _CURVES
+        empty = bad | ((least == most) & ((least == 0) | constant))
+        found |= {"positions": empty.size, "empty_positions": int(empty.sum())}
+    return found
+
+
+def _finite_range(signal: Signal, rows: int) -> dict[str, Any]:
+    low, high = math.inf, -math.inf
+    for start in range(0, signal.shape[0], rows):
+        block = computed(signal, signal.data[start : start + rows])
+        kept = block[np.isfinite(block)]
         if kept.size:
             low, high = min(low, kept.min().item()), max(high, kept.max().item())
-        if scan:
-            something = block != 0 if finite is None else finite & (block != 0)
-            anything = something.any(axis=inside)
-            if scan[0] == 0:
-                measured[start : start + rows] = anything
-            else:
-                measured |= anything
-    found: dict[str, Any] = {"minimum": low, "maximum": high} if low <= high else {"minimum": None, "maximum": None}
-    found |= {"nan": nan, "infinite": infinite}
-    if scan:
-        found |= {"positions": measured.size, "empty_positions": int(measured.size - measured.sum())}
-    return found
+    return {"minimum": low, "maximum": high} if low <= high else {"minimum": None, "maximum": None}
+
+
+def _plain(value: float, signal: Signal) -> float | int:
+    return float(value) if signal.dtype.kind == "f" else int(value)
 
 
 def _bears(command: str, found: dict[str, Any]) -> bool:

@@ -27,7 +27,7 @@ from emcore.outofcore.rows import alike, blocks_of_rows, not_finite
 from emcore.outofcore.sources import Source
 
 # A spectrum or pattern of fewer values may have them all alike by chance.
-_FEW = 8
+FEW = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +181,7 @@ def find_gaps(rows: NDArray[Any], constant: bool = True) -> Gaps:
     same = alike(rows)
     zero, single, invalid = (np.zeros(len(rows), dtype=bool) for _ in range(3))
     zero[same] = rows[same, 0] == 0
-    if constant and rows.shape[1] >= _FEW:
+    if constant and rows.shape[1] >= FEW:
         single[same] = ~zero[same] & np.isfinite(rows[same, 0])
     low = high = math.nan
     first = None
@@ -316,7 +316,7 @@ def counts_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Flo
         counts, sums = sums_of(rows, positions)
         same = alike(rows, counts)
     constant = np.zeros(len(counts), dtype=bool)
-    if len(same) and rows.shape[1] >= _FEW:
+    if len(same) and rows.shape[1] >= FEW:
         constant[same], counts[same] = True, 0
         sums = sums_of(rows, np.setdiff1d(np.arange(len(counts)) if positions is None else positions, same))[1]
     return counts, sums, constant
