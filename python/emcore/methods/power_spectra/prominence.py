@@ -6,6 +6,8 @@ often the one through the zero frequency; where a sharp edge is folded back by t
 the lens' rings go on around the zero frequency. Illumination and single bright things lie towards it.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,15 +91,21 @@ def of_rings(power: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     >>> of_rings(np.hypot(*(np.mgrid[:9, :9] - 4)), 0.5).round().tolist()
     [0.0, 1.0, 2.0, 3.0, 4.0]
     """
-    n = power.shape[0]
-    y, x = np.ogrid[-(n // 2) : n - n // 2, : n - n // 2]
-    ring = np.rint(np.hypot(y, x))
-    used = ring <= n // 2
-    ring, values = ring[used], power[:, n // 2 :][used]
-    order = np.lexsort((values, ring))
-    sizes = np.bincount(ring.astype(np.intp))
-    result: NDArray[np.float64] = values[order[np.cumsum(sizes) - sizes + (share * sizes).astype(np.intp)]]
+    values = power.ravel()
+    result = np.empty(power.shape[0] // 2 + 1)
+    for i, places in enumerate(_rings(power.shape[0])):
+        rank = int(share * len(places))
+        result[i] = np.partition(values[places], rank)[rank]
     return result
+
+
+@lru_cache(maxsize=4)
+def _rings(n: int) -> tuple[NDArray[np.intp], ...]:
+    """Where, in one half of the raveled plane, distances of 0, 1, ... bins are."""
+    y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
+    ring = np.where(x >= 0, np.rint(np.hypot(y, x)), n).ravel().astype(np.intp)
+    order = np.argsort(ring, kind="stable")
+    return tuple(np.split(order, np.cumsum(np.bincount(ring))[: n // 2 + 1])[: n // 2 + 1])
 
 
 def _towards_zero(

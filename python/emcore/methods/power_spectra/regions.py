@@ -245,7 +245,9 @@ def shares(
         away = np.minimum(np.abs(np.arange(size) * every + (every - 1) / 2 - centres[:, None]) / window, 0.5)
         taper = 1 + np.cos(2 * np.pi * away)
         tapers.append(taper / taper.sum(axis=1, keepdims=True))
-    result: NDArray[np.float64] = np.stack([tapers[0] @ (few == label) @ tapers[1].T for label in range(k)])
+    # Too small for several threads, which a matrix product would wake.
+    across = [np.einsum("yh,hw->yw", tapers[0], (few == label).astype(np.float64)) for label in range(k)]
+    result: NDArray[np.float64] = np.einsum("kyw,xw->kyx", np.stack(across), tapers[1])
     return result
 
 
