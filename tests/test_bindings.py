@@ -41,7 +41,7 @@ def pca(solver: Any) -> Any:
 
 def pca_out_of_core(solver: Any) -> Any:
     options = {"double": True, "components": 2, "center": True, "weights": None, "solver": solver, "seed": 0}
-    return _emcore.pca_outside(object(), (8, 5), **options)
+    return _emcore.pca_out_of_core(object(), (8, 5), **options)
 
 
 CHOICES = {
@@ -50,7 +50,7 @@ CHOICES = {
     "reduce": lambda value: spectra(reduce=value),
     "spectra_shape": lambda value: _emcore.spectra_shape((16, 16), SPECTRA._replace(taper=value)),
     "solver": pca,
-    "solver of pca_outside": pca_out_of_core,
+    "solver of pca_out_of_core": pca_out_of_core,
     "normalize": lambda value: _emcore.PreparedRows([(DATA, None, Preparation(normalize=value))]),
 }
 
@@ -199,16 +199,16 @@ class Passes:
 )
 def test_passes_that_return_what_they_should_not_end_a_pca(wrong):
     options = {"double": True, "components": 2, "center": True, "weights": None, "solver": "exact", "seed": 0}
-    assert _emcore.pca_outside(Passes(), (9, 6), **options)[0].shape == (2, 6)
+    assert _emcore.pca_out_of_core(Passes(), (9, 6), **options)[0].shape == (2, 6)
     with pytest.raises(REFUSED):
-        _emcore.pca_outside(Passes(**wrong), (9, 6), **options)
+        _emcore.pca_out_of_core(Passes(**wrong), (9, 6), **options)
 
 
 def test_products_of_another_shape_end_a_randomized_pca():
     options = {"double": False, "components": 2, "center": True, "weights": None, "solver": "randomized", "seed": 0}
     moments = (np.ones(40), np.ones(40))
     with pytest.raises(ValueError, match="passes: 39 rows of a sum; 40 are needed"):
-        _emcore.pca_outside(Passes(moments=moments, xt_x_q=np.ones((39, 8))), (90, 40), **options)
+        _emcore.pca_out_of_core(Passes(moments=moments, xt_x_q=np.ones((39, 8))), (90, 40), **options)
 
 
 SIDES = st.integers(0, 6)

@@ -148,7 +148,7 @@ def pca(
     solver: str,
     seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, str]: ...
-def pca_outside(
+def pca_out_of_core(
     passes: object,
     shape: tuple[int, int],
     *,

@@ -56,13 +56,13 @@ fn lower_halves(values: &[f32], upper: usize, control: &Control) -> Result<Vec<u
     let chunks = values.len().div_ceil(CHUNK);
     control.expect(chunks as u64);
     let block = |range: Range<usize>, _: &mut [u8]| {
-        let mut found = Vec::new();
+        let mut selected = Vec::new();
         let values = &values[range.start * CHUNK..values.len().min(range.end * CHUNK)];
-        dispatch(Select { values, upper: upper as u32, found: &mut found });
-        found
+        dispatch(Select { values, upper: upper as u32, selected: &mut selected });
+        selected
     };
-    pass::pass(chunks, 1, control, &mut [], block, |found| {
-        for lower in found {
+    pass::pass(chunks, 1, control, &mut [], block, |selected| {
+        for lower in selected {
             counts[usize::from(lower)] += 1;
         }
     })?;
@@ -73,7 +73,7 @@ fn lower_halves(values: &[f32], upper: usize, control: &Control) -> Result<Vec<u
 struct Select<'a> {
     values: &'a [f32],
     upper: u32,
-    found: &'a mut Vec<u16>,
+    selected: &'a mut Vec<u16>,
 }
 
 impl WithSimd for Select<'_> {
@@ -85,7 +85,7 @@ impl WithSimd for Select<'_> {
         for run in self.values.chunks(128) {
             if run.iter().fold(false, |any, x| any | (x.to_bits() >> 16 == self.upper)) {
                 let wanted = run.iter().map(|x| x.to_bits()).filter(|bits| bits >> 16 == self.upper);
-                self.found.extend(wanted.map(|bits| bits as u16));
+                self.selected.extend(wanted.map(|bits| bits as u16));
             }
         }
     }
@@ -209,8 +209,8 @@ mod tests {
     #[cfg_attr(miri, ignore = "hundreds of thousands of values")]
     fn the_logarithm_is_right_to_two_units_in_the_last_place() {
         let values = Vec::from_iter((0..1e38f32.to_bits()).step_by(4_999).map(f32::from_bits));
-        for found in on_each(Logarithms(values.clone())) {
-            for (u, y) in values.iter().zip(found) {
+        for selected in on_each(Logarithms(values.clone())) {
+            for (u, y) in values.iter().zip(selected) {
                 let right = f64::from(*u).ln_1p();
                 assert!((f64::from(y) - right).abs() <= 2.4e-7 * right + 1e-44, "{u}: {y} and {right}");
             }
@@ -229,11 +229,11 @@ mod tests {
             }));
             let mut histogram = Histogram::default();
             histogram.count(&values);
-            let found = histogram.median(&values, &Control::new()).unwrap();
+            let selected = histogram.median(&values, &Control::new()).unwrap();
             values.sort_by(f32::total_cmp);
-            let kept = if 2 * zeros > n { &values[zeros..] } else { &values[..] };
-            let middle = |i: usize| kept.get(i).copied().map_or(0.0, f64::from);
-            assert_eq!(found, (middle(kept.len().saturating_sub(1) / 2) + middle(kept.len() / 2)) / 2.0);
+            let nonzero = if 2 * zeros > n { &values[zeros..] } else { &values[..] };
+            let middle = |i: usize| nonzero.get(i).copied().map_or(0.0, f64::from);
+            assert_eq!(selected, (middle(nonzero.len().saturating_sub(1) / 2) + middle(nonzero.len() / 2)) / 2.0);
         }
     }
 }

@@ -47,31 +47,31 @@ pub struct Signal<'a, T: Pixel> {
     /// Which rows, if not all.
     chosen: Option<&'a [usize]>,
     /// Runs of kept features.
-    kept: Vec<Range<usize>>,
+    features: Vec<Range<usize>>,
     normalize: Normalize,
     offset: Vec<T::Real>,
     scale: Vec<T::Real>,
 }
 
 impl<'a, T: Pixel> Signal<'a, T> {
-    /// `kept` are ascending runs of features, all of them if none are given; offset and scale have one value per kept feature.
+    /// `features` are ascending runs of features, all of them if none are given; offset and scale have one value per kept feature.
     pub fn new(
         rows: Rows<'a, T>,
-        kept: Option<Vec<Range<usize>>>,
+        features: Option<Vec<Range<usize>>>,
         normalize: Normalize,
         offset: Option<&[f64]>,
         scale: Option<&[f64]>,
     ) -> Result<Self> {
-        let kept = kept.unwrap_or_else(|| std::iter::once(0..rows.d()).collect());
-        let ends = kept.iter().flat_map(|run| [run.start, run.end]);
-        if !ends.clone().is_sorted() || ends.last().is_none_or(|end| end > rows.d()) || kept.iter().all(Range::is_empty)
+        let features = features.unwrap_or_else(|| std::iter::once(0..rows.d()).collect());
+        let ends = features.iter().flat_map(|run| [run.start, run.end]);
+        if !ends.clone().is_sorted() || ends.last().is_none_or(|end| end > rows.d()) || features.iter().all(Range::is_empty)
         {
             return Err(Error::invalid(
                 "kept",
                 "ascending runs of features of the data are needed, and at least one feature",
             ));
         }
-        let d = kept.iter().map(Range::len).sum();
+        let d = features.iter().map(Range::len).sum();
         if d == 0 {
             return Err(Error::invalid("kept", "no feature; keep at least one"));
         }
@@ -83,7 +83,7 @@ impl<'a, T: Pixel> Signal<'a, T> {
             None => Ok(vec![default; d]),
         };
         let (offset, scale) = (values(offset, "offset", T::Real::ZERO)?, values(scale, "scale", T::Real::ONE)?);
-        Ok(Self { rows, chosen: None, kept, normalize, offset, scale })
+        Ok(Self { rows, chosen: None, features, normalize, offset, scale })
     }
 
     /// Only the chosen rows, in that order.
@@ -121,12 +121,12 @@ impl<T: Pixel> AnySignal for Signal<'_, T> {
 
     fn fill(&self, rows: Range<usize>, values: &mut [f32], first: usize, stride: usize) {
         let mut scratch = Vec::new();
-        let mut kept = vec![T::Real::ZERO; self.offset.len()];
+        let mut selected = vec![T::Real::ZERO; self.offset.len()];
         let mut outs = values.chunks_mut(stride).map(|out| &mut out[first..first + self.offset.len()]);
         for rows in self.runs(rows) {
             let block = self.rows.block(rows, &mut scratch);
             for (i, out) in (0..block.n()).zip(&mut outs) {
-                dispatch(Row { signal: self, row: block.row(i), kept: &mut kept, out });
+                dispatch(Row { signal: self, row: block.row(i), selected: &mut selected, out });
             }
         }
     }
@@ -135,7 +135,7 @@ impl<T: Pixel> AnySignal for Signal<'_, T> {
 struct Row<'a, 'b, T: Pixel> {
     signal: &'a Signal<'b, T>,
     row: &'a [T],
-    kept: &'a mut [T::Real],
+    selected: &'a mut [T::Real],
     out: &'a mut [f32],
 }
 
@@ -144,27 +144,27 @@ impl<T: Pixel> WithSimd for Row<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { signal, row, kept, out } = self;
+        let Self { signal, row, selected, out } = self;
         let mut at = 0;
-        for run in &signal.kept {
+        for run in &signal.features {
             let from = &row[run.clone()];
-            kept[at..at + from.len()].iter_mut().zip(from).for_each(|(to, x)| *to = x.real());
+            selected[at..at + from.len()].iter_mut().zip(from).for_each(|(to, x)| *to = x.real());
             at += from.len();
         }
         match signal.normalize {
-            Normalize::Log1p => kept.iter_mut().for_each(|x| *x = T::Real::of(x.f64().ln_1p())),
-            Normalize::Sqrt => kept.iter_mut().for_each(|x| *x = T::Real::of(x.f64().sqrt())),
+            Normalize::Log1p => selected.iter_mut().for_each(|x| *x = T::Real::of(x.f64().ln_1p())),
+            Normalize::Sqrt => selected.iter_mut().for_each(|x| *x = T::Real::of(x.f64().sqrt())),
             _ => {}
         }
         let size = match signal.normalize {
-            Normalize::Sum => total(kept, |x| x),
-            Normalize::RootSum => total(kept, |x| x).max(0.0).sqrt(),
-            Normalize::L2 => total(kept, |x| x * x).sqrt(),
-            Normalize::Max => largest(kept),
+            Normalize::Sum => total(selected, |x| x),
+            Normalize::RootSum => total(selected, |x| x).max(0.0).sqrt(),
+            Normalize::L2 => total(selected, |x| x * x).sqrt(),
+            Normalize::Max => largest(selected),
             _ => 1.0,
         };
         let factor = T::Real::of(if size > 0.0 { 1.0 / size } else { 0.0 });
-        let scaled = kept.iter().zip(&signal.offset).zip(&signal.scale);
+        let scaled = selected.iter().zip(&signal.offset).zip(&signal.scale);
         for (out, ((&x, &offset), &scale)) in out.iter_mut().zip(scaled) {
             *out = ((x * factor - offset) * scale).f64() as f32;
         }
@@ -264,8 +264,8 @@ mod tests {
         use Normalize::{L2, Log1p, Max, None as Nothing, RootSum, Sqrt, Sum};
         for normalize in [Nothing, Sum, RootSum, Max, L2, Log1p, Sqrt] {
             for (view, offset) in [(data.view(), 0.0), (data.slice(s![.., ..;-1]), 0.25)] {
-                let (kept, offsets, scales) = (vec![0..3, 10..610], [offset; 603], [3.0; 603]);
-                let left = Signal::new(Rows::new(view), Some(kept), normalize, Some(&offsets), Some(&scales));
+                let (features, offsets, scales) = (vec![0..3, 10..610], [offset; 603], [3.0; 603]);
+                let left = Signal::new(Rows::new(view), Some(features), normalize, Some(&offsets), Some(&scales));
                 let right = Signal::new(Rows::new(other.view()), None, Nothing, None, None);
                 let prepared = Prepared::new(vec![Box::new(left.unwrap()), Box::new(right.unwrap())]).unwrap();
                 let rows = Rows::computed(&prepared);
@@ -277,9 +277,9 @@ mod tests {
                     let x = Vec::from_iter((0..3).chain(10..610).map(|j| f64::from(row[j])));
                     let mut expected = plain(&x, normalize, offset, 3.0);
                     expected.extend(other.row(i));
-                    for (found, expected) in block.row(i - 3).iter().zip(expected) {
+                    for (observed, expected) in block.row(i - 3).iter().zip(expected) {
                         let close = 1e-6 * (expected.abs() + 3.0 * offset);
-                        assert!((f64::from(*found) - expected).abs() <= close, "{normalize:?} {found} {expected}");
+                        assert!((f64::from(*observed) - expected).abs() <= close, "{normalize:?} {found} {expected}");
                     }
                 }
             }
@@ -309,7 +309,7 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let data = [0u8; 12];
         let rows = || Rows::from_slice(&data, 3, 4);
-        let with = |kept| Signal::new(rows(), Some(kept), Normalize::None, None, None).is_ok();
+        let with = |features| Signal::new(rows(), Some(features), Normalize::None, None, None).is_ok();
         assert!(with(vec![0..2, 2..4]) && with(vec![0..1, 3..4]));
         assert!(!with(vec![]) && !with(vec![2..2, 3..3]) && !with(vec![1..2, 2..5]) && !with(vec![2..3, 0..1]));
         assert!(Signal::new(rows(), None, Normalize::None, Some(&[0.0; 3]), None).is_err());

@@ -353,8 +353,8 @@ mod tests {
             data[(401, 2)] = -3.0;
             let (not_finite, negative) = (Some((400, 17)), Some((150, d - 1)));
             for view in [data.view(), data.slice(s![.., ..d])] {
-                let found = value_range(Rows::new(view), &Control::new()).unwrap();
-                assert_eq!(found, ValueRange { min: -3.0, max: 1.0, not_finite, negative });
+                let observed = value_range(Rows::new(view), &Control::new()).unwrap();
+                assert_eq!(observed, ValueRange { min: -3.0, max: 1.0, not_finite, negative });
             }
         }
     }

@@ -41,9 +41,9 @@ impl Moments {
 /// use emcore::methods::moments::moments;
 /// use emcore::{Control, Rows};
 ///
-/// let found = moments(Rows::from_slice(&[1u16, 10, 3, 30], 2, 2), &Control::new())?;
-/// assert_eq!(found.mean, [2.0, 20.0]);
-/// assert_eq!(found.squares, [2.0, 200.0]);
+/// let observed = moments(Rows::from_slice(&[1u16, 10, 3, 30], 2, 2), &Control::new())?;
+/// assert_eq!(observed.mean, [2.0, 20.0]);
+/// assert_eq!(observed.squares, [2.0, 200.0]);
 /// # Ok::<(), emcore::Error>(())
 /// ```
 pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Result<Moments> {

@@ -149,7 +149,7 @@ pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, contr
 }
 
 /// The principal components of what is not in memory; the exact solver is for at least as many rows as features.
-pub fn outside<R: Real>(source: &impl Source<R>, options: &Options<'_>, control: &Control) -> Result<Pca> {
+pub fn out_of_core<R: Real>(source: &impl Source<R>, options: &Options<'_>, control: &Control) -> Result<Pca> {
     let (n, d) = source.shape();
     check(n, d, options)?;
     if n < d && (options.solver == Solver::Exact || start_columns(options.components) > d) {

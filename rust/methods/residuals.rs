@@ -27,8 +27,8 @@ pub struct Residuals {
 /// use emcore::{Control, Rows};
 ///
 /// let data = [2u8, 4, 3, 9];
-/// let left = residuals(Rows::from_slice(&data, 2, 2), &[1.0, 2.0], &[2.0, 4.0], &Control::new())?;
-/// assert_eq!((left.rows, left.features), (vec![0.0, 2.0], vec![1.0, 1.0]));
+/// let residual = residuals(Rows::from_slice(&data, 2, 2), &[1.0, 2.0], &[2.0, 4.0], &Control::new())?;
+/// assert_eq!((residual.rows, residual.features), (vec![0.0, 2.0], vec![1.0, 1.0]));
 /// # Ok::<(), emcore::Error>(())
 /// ```
 pub fn residuals<T: Pixel>(x: Rows<'_, T>, w: &[T::Real], h: &[f64], control: &Control) -> Result<Residuals> {
@@ -84,8 +84,8 @@ impl<T: Pixel> WithSimd for Squares<'_, T> {
             let parts = x.row(i).chunks(CHUNK).zip(model.chunks_mut(CHUNK)).zip(features.chunks_mut(CHUNK));
             for ((x, model), features) in parts {
                 for ((m, x), sum) in model.iter_mut().zip(x).zip(features) {
-                    let rest = x.real() - *m;
-                    *m = rest * rest;
+                    let residual = x.real() - *m;
+                    *m = residual * residual;
                     *sum += m.f64();
                 }
                 *row += model.iter().copied().sum::<T::Real>().f64();

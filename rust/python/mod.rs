@@ -5,7 +5,7 @@ mod cmeans;
 mod kmeans;
 mod moments;
 mod nmf;
-mod outside;
+mod out_of_core;
 mod pca;
 mod prepare;
 mod products;

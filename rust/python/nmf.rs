@@ -1,7 +1,7 @@
 //! Non-negative factors as Python sees them.
 
 use super::arrays::{Pixels2, with_rows};
-use super::outside::Outside;
+use super::out_of_core::OutOfCore;
 use super::run::run;
 use super::settings::{from_attributes, string_enum};
 use crate::engine::simd::Pixel;
@@ -73,7 +73,7 @@ fn nmf_out_of_core(
     let weights = weights.as_ref().map(values);
     let weights = weights.as_deref();
     let h = contiguous(h.as_slice_mut().ok())?;
-    let mut source = Outside::new(passes, shape);
+    let mut source = OutOfCore::new(passes, shape);
     let result = run(py, |control| kernel::factor(&mut source, h, weights, parameters, state, control));
     let fit = source.explain(result)?;
     // Only now, when no pass reads or writes W any more, is it borrowed.
@@ -86,7 +86,7 @@ fn nmf_out_of_core(
     Ok((fit.n_iter, fit.converged, fit.loss))
 }
 
-impl Source for Outside {
+impl Source for OutOfCore {
     fn shape(&self) -> (usize, usize) {
         self.shape
     }
@@ -251,7 +251,7 @@ fn pure_rows_out_of_core(
     k: usize,
     weights: Option<Vector<'_>>,
 ) -> PyResult<Vec<usize>> {
-    let (weights, source) = (weights.as_ref().map(values), Outside::new(passes, (0, d)));
+    let (weights, source) = (weights.as_ref().map(values), OutOfCore::new(passes, (0, d)));
     let farthest = |newest: Option<&[f64]>| {
         source.call(|passes| {
             let newest = newest.map(|newest| PyArray1::from_slice(passes.py(), newest));

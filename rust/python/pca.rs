@@ -1,10 +1,10 @@
 //! Principal components, as Python sees them.
 
 use super::arrays::{Pixels2, check, with_rows};
-use super::outside::Outside;
+use super::out_of_core::OutOfCore;
 use super::run::run;
 use super::settings::string_enum;
-use crate::methods::pca::{Options, Pca, Solver, Source, is_exact, outside, pca as kernel};
+use crate::methods::pca::{Options, Pca, Solver, Source, is_exact, out_of_core, pca as kernel};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 
@@ -35,7 +35,7 @@ fn pca<'py>(
 #[pyfunction]
 #[pyo3(signature = (passes, shape, *, double, components, center, weights, solver, seed))]
 #[allow(clippy::too_many_arguments)]
-fn pca_outside<'py>(
+fn pca_out_of_core<'py>(
     py: Python<'py>,
     passes: Py<PyAny>,
     shape: (usize, usize),
@@ -48,9 +48,9 @@ fn pca_outside<'py>(
 ) -> PyResult<Components<'py>> {
     let weights = weights.map(|weights| weights.as_array().to_vec());
     let options = Options { components, center, weights: weights.as_deref(), solver, seed };
-    let source = Outside::new(passes, shape);
+    let source = OutOfCore::new(passes, shape);
     let result = run(py, |control| {
-        if double { outside::<f64>(&source, &options, control) } else { outside::<f32>(&source, &options, control) }
+        if double { out_of_core::<f64>(&source, &options, control) } else { out_of_core::<f32>(&source, &options, control) }
     });
     arrays(py, source.explain(result)?, components)
 }
@@ -93,7 +93,7 @@ fn arrays(py: Python<'_>, pca: Pca, components: usize) -> PyResult<Components<'_
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(pca, module)?)?;
-    module.add_function(wrap_pyfunction!(pca_outside, module)?)?;
+    module.add_function(wrap_pyfunction!(pca_out_of_core, module)?)?;
     module.add_function(wrap_pyfunction!(pca_is_exact, module)?)?;
     module.add_function(wrap_pyfunction!(gram, module)?)
 }

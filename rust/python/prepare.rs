@@ -135,10 +135,10 @@ impl PreparedRows {
     /// The rows, of matrices from [`held`](Self::held).
     pub fn open<'a>(&'a self, held: &'a [Pixels2<'_>]) -> PyResult<Prepared<'a>> {
         let parts = self.recipes.iter().zip(held).map(|(recipe, data)| -> PyResult<Box<dyn AnySignal + 'a>> {
-            let kept = recipe.features.as_ref().map(|runs| runs.iter().map(|&(start, end)| start..end).collect());
+            let features = recipe.features.as_ref().map(|runs| runs.iter().map(|&(start, end)| start..end).collect());
             let (offset, scale) = (recipe.offset.as_deref(), recipe.scale.as_deref());
             with_view!(data, view => {
-                let signal = Signal::new(Rows::new(view), kept, recipe.normalize, offset, scale)?;
+                let signal = Signal::new(Rows::new(view), features, recipe.normalize, offset, scale)?;
                 Ok(match &recipe.chosen {
                     Some(chosen) => Box::new(signal.only(chosen)?),
                     None => Box::new(signal),

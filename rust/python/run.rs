@@ -36,16 +36,16 @@ fn watched(py: Python<'_>, call: &mut (dyn FnMut(&Control) + Send)) -> PyResult<
     py.detach(|| {
         let mut tick = |done, total| {
             Python::attach(|py| {
-                let told = progress.as_ref().map_or(Ok(()), |callback| {
+                let reported = progress.as_ref().map_or(Ok(()), |callback| {
                     // What the callback itself calls tells nobody, or it would be called within itself; and it gets a thread of
                     // its own, for those of the pool are busy until this call ends.
                     let (outer, threads) = (PROGRESS.take(), pool::set_num_threads_here(1));
-                    let told = callback.call1(py, (done, total)).map(drop);
+                    let reported = callback.call1(py, (done, total)).map(drop);
                     PROGRESS.set(outer);
                     pool::set_num_threads_here(threads);
-                    told
+                    reported
                 });
-                match py.check_signals().and(told) {
+                match py.check_signals().and(reported) {
                     Ok(()) => true,
                     Err(error) => {
                         raised.get_or_insert(error);

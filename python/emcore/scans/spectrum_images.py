@@ -15,7 +15,7 @@ from emcore.outofcore.rows import mended
 from emcore.outofcore.sources import Source
 from emcore.scans.gaps import counts_of
 from emcore.scans.spectra import as_spectrum_image
-from emcore.scans.spectrum_rows import is_outside, loaded, rows_outside
+from emcore.scans.spectrum_rows import is_out_of_core, loaded, rows_out_of_core
 from emcore.scans.spectrum_values import check_counts
 
 # A scan position with less than this part of the counts of a bright one is vacuum.
@@ -139,7 +139,7 @@ def select(
     (80.0, (120, 991), ('the strobe peak at 0 eV was left out: channels below 80 eV',))
     """
     signal = as_spectrum_image(obj, name, memory)
-    out_of_core = is_outside(signal, memory)
+    out_of_core = is_out_of_core(signal, memory)
     if not out_of_core:
         signal = replace(signal, data=as_pixels(loaded(signal).data, name, len(signal.shape)))
     out_of_core = out_of_core or job is not None
@@ -157,7 +157,7 @@ def select(
         first, last = _range(energy, *wanted)
     image = SpectrumImage(signal, energy.crop(first, last), slice(first, last), None, notes, job=job)
     if out_of_core and (whole or isinstance(navigation_mask, str) or signal.dtype.kind != "u"):
-        image = replace(image, source=rows_outside(signal, image.channels, name, memory, job))
+        image = replace(image, source=rows_out_of_core(signal, image.channels, name, memory, job))
     image = _of_counts(image, name, negative)
     if navigation_mask is None:
         return image
@@ -220,7 +220,7 @@ def _without_strobe(signal: Signal, out_of_core: bool, memory: Any, job: Job | N
         return 0
     part = slice(0, int(behind[-1]) + 1)
     if out_of_core:
-        rows = rows_outside(signal, part, "spectrum_image", memory, job)
+        rows = rows_out_of_core(signal, part, "spectrum_image", memory, job)
         rows.mend = signal.dtype.kind == "f"
         sums = step(rows, "sums about a strobe", lambda: row_and_column_sums(rows))[1]
     else:

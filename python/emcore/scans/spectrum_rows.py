@@ -62,7 +62,7 @@ def _bytes(signal: Signal) -> int:
     return int(np.prod(signal.shape, dtype=np.int64)) * signal.dtype.itemsize
 
 
-def is_outside(signal: Signal, memory: Any) -> bool:
+def is_out_of_core(signal: Signal, memory: Any) -> bool:
     """Whether the data are left where they are: as `open_rows` has it, but arrays in memory stay there."""
     data, budget = signal.data, check_memory(memory)
     if isinstance(data, np.ndarray) and Stored(data).map is None:
@@ -76,7 +76,7 @@ def loaded(signal: Signal) -> Signal:
     return signal if isinstance(data, np.ndarray) else replace(signal, data=computed(signal, data))
 
 
-def rows_outside(signal: Signal, channels: slice, name: str, memory: Any, job: Job | None = None) -> Source:
+def rows_out_of_core(signal: Signal, channels: slice, name: str, memory: Any, job: Job | None = None) -> Source:
     """
     One row of these channels for each position; passes over them are part of a job, if there is one.
 
@@ -84,8 +84,8 @@ def rows_outside(signal: Signal, channels: slice, name: str, memory: Any, job: J
     --------
     >>> import numpy as np
     >>> from emcore.io.read import as_signal
-    >>> from emcore.scans.spectrum_rows import rows_outside
-    >>> rows_outside(as_signal(np.zeros((4, 5, 8), np.uint16)), slice(2, 8), "spectrum_image", "1 MB").shape
+    >>> from emcore.scans.spectrum_rows import rows_out_of_core
+    >>> rows_out_of_core(as_signal(np.zeros((4, 5, 8), np.uint16)), slice(2, 8), "spectrum_image", "1 MB").shape
     (20, 6)
     """
     data: Any = signal.data

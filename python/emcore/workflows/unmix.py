@@ -37,7 +37,7 @@ from emcore.results.unmixing import ENERGY, MEASURED, NOISE, Unmixing
 from emcore.scans.gaps import Gaps
 from emcore.scans.spectra import as_spectrum_image
 from emcore.scans.spectrum_images import SpectrumImage, check_range, select
-from emcore.scans.spectrum_rows import is_outside, predicted, rows_outside, source_file
+from emcore.scans.spectrum_rows import is_out_of_core, predicted, rows_out_of_core, source_file
 from emcore.workflows.unmix_blocks import (
     Part,
     Settings,
@@ -209,7 +209,7 @@ def unmix(
     notes = [*image.notes, *gaps.notes, *of_rays, *_notes(parts, joined, settings)]
     residual_map = _divided(squares, by_row)
     notes += doubts(len(order), n_components, unit, float(residual_map[measured].mean()) if measured.any() else 0.0)
-    out_of_core = is_outside(image.signal, memory)
+    out_of_core = is_out_of_core(image.signal, memory)
     if out_of_core:
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
     return Unmixing(
@@ -246,7 +246,7 @@ def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mas
         identity["navigation_mask"] = np.asarray(mask.data if hasattr(mask, "axes_manager") else mask)
     energy = signal.axes[-1]
     identity["energies"] = [energy.offset, energy.scale, energy.units, *(energy.points or ())]
-    return Job(path, rows_outside(signal, slice(None), "spectrum_image", memory).cut(), identity)
+    return Job(path, rows_out_of_core(signal, slice(None), "spectrum_image", memory).cut(), identity)
 
 
 def _predicted(source: Source, n_components: int | str) -> str:

@@ -71,11 +71,11 @@ fn inverse_factor(matrix: &[f64], d: usize) -> Option<Vec<f64>> {
     for i in 0..d {
         for j in 0..=i {
             let dot: f64 = factor[i * d..i * d + j].iter().zip(&factor[j * d..]).map(|(a, b)| a * b).sum();
-            let rest = matrix[i * d + j] - dot;
-            if i == j && rest <= f64::MIN_POSITIVE {
+            let remainder = matrix[i * d + j] - dot;
+            if i == j && remainder <= f64::MIN_POSITIVE {
                 return None;
             }
-            factor[i * d + j] = if i == j { rest.sqrt() } else { rest / factor[j * d + j] };
+            factor[i * d + j] = if i == j { remainder.sqrt() } else { remainder / factor[j * d + j] };
         }
         let pivot = factor[i * d + i].recip();
         let (above, row) = inverse.split_at_mut(i * d);

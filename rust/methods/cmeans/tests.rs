@@ -46,12 +46,12 @@ fn iterations_are_those_of_the_textbook() {
         for (max_iter, expected, last) in [(1, first, objective), (2, second, next)] {
             let options = options(max_iter);
             let wide = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
-            let found = cmeans(Rows::new(narrow.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+            let observed = cmeans(Rows::new(narrow.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
             assert!((wide.objective[max_iter - 1] / last - 1.0).abs() < 1e-12);
-            assert!((found.objective[max_iter - 1] / last - 1.0).abs() < 1e-5);
+            assert!((observed.objective[max_iter - 1] / last - 1.0).abs() < 1e-5);
             let (mut exact, mut near) = (vec![0.0; 3 * n], vec![0.0; 3 * n]);
             memberships(Rows::new(x.view()), &wide.centers, None, m, &mut exact, &Control::new()).unwrap();
-            memberships(Rows::new(narrow.view()), &found.centers, None, m, &mut near, &Control::new()).unwrap();
+            memberships(Rows::new(narrow.view()), &observed.centers, None, m, &mut near, &Control::new()).unwrap();
             for (at, &u) in expected.iter().enumerate() {
                 assert!((exact[at] - u).abs() < 1e-11);
                 assert!((f64::from(near[at]) - u).abs() < 1e-4);
@@ -67,11 +67,11 @@ fn known_covariances_are_enough_to_find_the_memberships_again() {
     let covariances = Some(Covariances { rho: rho.to_vec(), gamma: 0.0, beta: 1e15 });
     let options = Options { m: 2.0, max_iter: 5, tol: 0.0, covariances };
     let start = Vec::from_iter(x.iter().copied().take(18));
-    let found = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
-    assert!(found.objective.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-13)));
+    let observed = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+    assert!(observed.objective.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-13)));
     let mut u = vec![0.0; 900 * 3];
-    let covariances = Some((&found.covariances[..], &rho[..]));
-    memberships(Rows::new(x.view()), &found.centers, covariances, 2.0, &mut u, &Control::new()).unwrap();
+    let covariances = Some((&observed.covariances[..], &rho[..]));
+    memberships(Rows::new(x.view()), &observed.centers, covariances, 2.0, &mut u, &Control::new()).unwrap();
     // An iteration from these is the sixth.
     let fit = |start, max_iter| {
         cmeans(Rows::new(x.view()), 3, start, &Options { max_iter, ..options.clone() }, &Control::new()).unwrap()

@@ -208,10 +208,10 @@ fn memberships<S: Simd, R: Power>(
         }
     }
     // No weight beyond row n.
-    let rest = n % line;
-    if rest != 0 {
+    let remainder = n % line;
+    if remainder != 0 {
         let last = w.len() - k * line;
-        w[last..].chunks_exact_mut(line).for_each(|w| w[rest..].fill(R::ZERO));
+        w[last..].chunks_exact_mut(line).for_each(|w| w[remainder..].fill(R::ZERO));
     }
     objective
 }

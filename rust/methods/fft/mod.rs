@@ -131,18 +131,18 @@ fn unpack(column: &[Complex<f32>], out: &mut [f32]) {
 
 /// Factors of `n` for which there is a butterfly, at least two; none for other primes.
 fn factors(n: usize) -> Option<Vec<usize>> {
-    let (mut rest, mut factors) = (n, Vec::new());
+    let (mut remainder, mut factors) = (n, Vec::new());
     for radix in [7, 5, 3] {
-        while rest.is_multiple_of(radix) {
+        while remainder.is_multiple_of(radix) {
             factors.push(radix);
-            rest /= radix;
+            remainder /= radix;
         }
     }
-    while rest.is_multiple_of(4) {
+    while remainder.is_multiple_of(4) {
         factors.push(4);
-        rest /= 4;
+        remainder /= 4;
     }
-    match rest {
+    match remainder {
         1 => {}
         2 if n > 8 && factors.last() == Some(&4) => *factors.last_mut()? = 8,
         2 => factors.push(2),

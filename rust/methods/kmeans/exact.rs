@@ -95,8 +95,8 @@ impl<'r, T: Pixel + Into<f64> + 'r, F: Fn(usize) -> Distance<'r, T>, V: Fn(usize
 /// use emcore::{Control, Rows};
 ///
 /// let rows = Rows::from_slice(&[3_u8, 4, 0, 1], 2, 2);
-/// let found = distances(rows, &[0.0, 0.0], Metric::Euclidean, &Control::new())?;
-/// assert_eq!(found, [5.0, 1.0]);
+/// let observed = distances(rows, &[0.0, 0.0], Metric::Euclidean, &Control::new())?;
+/// assert_eq!(observed, [5.0, 1.0]);
 /// # Ok::<(), emcore::Error>(())
 /// ```
 pub fn distances<T: Pixel + Into<f64>>(

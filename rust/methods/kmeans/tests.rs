@@ -77,15 +77,15 @@ fn the_number_of_threads_changes_no_bit() {
     let (n, d, k) = (30_000, 40, 5);
     let x = Vec::from_iter(noise(n * d).into_iter().map(|x| (x >> 8) as f32));
     let start = Vec::from_iter(x[..k * d].iter().map(|&x| f64::from(x)));
-    let mut found = Vec::new();
+    let mut observed = Vec::new();
     for threads in [1, 2, 3] {
         let former = pool::set_num_threads_here(threads);
         let rows = Rows::from_slice(&x, n, d);
         let fit = kmeans(rows, &start, None, &parameters(12, Metric::Cosine), &Control::new()).unwrap();
         pool::set_num_threads_here(former);
-        found.push((fit.centers, fit.labels, fit.inertia.to_bits()));
+        observed.push((fit.centers, fit.labels, fit.inertia.to_bits()));
     }
-    assert!(found[0] == found[1] && found[1] == found[2]);
+    assert!(observed[0] == observed[1] && observed[1] == observed[2]);
 }
 
 #[test]

@@ -113,11 +113,11 @@ impl NonNegative {
         loop {
             self.least_squares();
             let positive = |&p: &usize| self.trial[p] > 0.0;
-            let kept = Vec::from_iter((0..self.free.len()).filter(positive).map(|p| self.free[p]));
-            if kept.len() == self.free.len() {
+            let remaining = Vec::from_iter((0..self.free.len()).filter(positive).map(|p| self.free[p]));
+            if remaining.len() == self.free.len() {
                 break;
             }
-            self.refactor(kept);
+            self.refactor(remaining);
         }
         self.accept();
         for _ in 0..10 * self.k {
@@ -160,16 +160,16 @@ impl NonNegative {
             for (&t, &x) in self.free.iter().zip(&self.trial).filter(|(_, x)| **x <= 0.0) {
                 step = step.min(self.w[t] / (self.w[t] - x));
             }
-            let mut kept = Vec::with_capacity(self.free.len());
+            let mut remaining = Vec::with_capacity(self.free.len());
             for (&t, &x) in self.free.iter().zip(&self.trial) {
                 let moved = self.w[t] + step * (x - self.w[t]);
                 let gone = x <= 0.0 && self.w[t] <= step * (self.w[t] - x) * (1.0 + 1e-14);
                 self.w[t] = if gone { 0.0 } else { moved };
                 if !gone {
-                    kept.push(t);
+                    remaining.push(t);
                 }
             }
-            self.refactor(kept);
+            self.refactor(remaining);
             self.least_squares();
         }
     }

@@ -167,9 +167,9 @@ fn pure_rows_are_found_among_mixtures() {
         (0..k).for_each(|s| w[i * k + s] = if s == t { 3.0 } else { 0.0 });
     }
     let x = product(&w, &h, k);
-    let mut found = pure_rows(Rows::from_slice(&x, n, d), k + 2, None, &Control::new()).unwrap();
-    found.sort();
-    assert_eq!(found, pure);
+    let mut observed = pure_rows(Rows::from_slice(&x, n, d), k + 2, None, &Control::new()).unwrap();
+    observed.sort();
+    assert_eq!(observed, pure);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Every label one piece of the scan.
+//! Every label one connected component of the scan.
 //!
-//! The largest connected piece of each label keeps it, if it has `min_size` positions. Every other piece joins, of the labels
-//! that touch it along a side, the one whose mean is nearest to the mean of its own rows; a piece that touches none, as
-//! in a mask of several parts, is a label of its own. Cost: one read of the rows of the pieces that join another.
+//! The largest component of each label keeps it, if it has `min_size` positions. Every other component joins, of the labels
+//! that touch it along a side, the one whose mean is nearest to the mean of its own rows; a component that touches none, as
+//! in a mask of several parts, is a label of its own. Cost: one read of the rows of the components that join another.
 
 use super::labels::{check_labels, neighbors};
 use crate::engine::pool;
@@ -15,7 +15,7 @@ use crate::{Control, Error, Result};
 const TICK_ROWS: usize = 256;
 
 /// Positions that hang together and have one label.
-struct Piece {
+struct Component {
     label: i32,
     /// Where its positions start in the list of all.
     start: usize,
@@ -51,48 +51,48 @@ pub fn connect<T: Pixel + Into<f64>>(
         let message = format!("{} rows and {} means of {k} labels; n and k x d are needed", rows.n(), means.len());
         return Err(Error::invalid("means", message));
     }
-    let (pieces, order, piece_of) = pieces(labels, shape);
-    // The label that a piece has in the end, none yet: as many as there are means, and more for pieces that touch none.
-    let mut settled = vec![None; pieces.len()];
-    for label in largest(&pieces, k) {
-        settled[label] = (pieces[label].size >= min_size).then_some(pieces[label].label as usize);
+    let (components, order, component_of) = components(labels, shape);
+    // The label that a component has in the end, none yet: as many as there are means, and more for components that touch none.
+    let mut settled = vec![None; components.len()];
+    for label in largest(&components, k) {
+        settled[label] = (components[label].size >= min_size).then_some(components[label].label as usize);
     }
     let mut means = means.to_vec();
-    let mut left = Vec::from_iter((0..pieces.len()).filter(|&piece| settled[piece].is_none()));
+    let mut left = Vec::from_iter((0..components.len()).filter(|&component| settled[component].is_none()));
     let mut mean = vec![0.0; d];
     while !left.is_empty() {
         let before = left.len();
         let mut waiting = Vec::new();
-        for piece in left {
-            let places = &order[pieces[piece].start..][..pieces[piece].size];
-            let touching = touching(places, shape, &piece_of, &settled);
+        for component in left {
+            let places = &order[components[component].start..][..components[component].size];
+            let touching = touching(places, shape, &component_of, &settled);
             match touching.as_slice() {
-                [] => waiting.push(piece),
-                [only] => settled[piece] = Some(*only),
+                [] => waiting.push(component),
+                [only] => settled[component] = Some(*only),
                 _ => {
                     mean_of(&rows, places, &mut mean, control)?;
                     let square = |label: usize| {
                         sum_squares(mean.iter().zip(&means[label * d..][..d]).map(|(mean, center)| mean - center))
                     };
                     let nearest = touching.iter().map(|&label| (square(label), label));
-                    settled[piece] = nearest.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, label)| label);
+                    settled[component] = nearest.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, label)| label);
                 }
             }
         }
         left = waiting;
         if left.len() == before {
             // Nothing that has a label touches any of these: the largest of them is one.
-            let first = (0..left.len()).rev().max_by_key(|&i| pieces[left[i]].size).unwrap_or(0);
-            let piece = left.remove(first);
-            mean_of(&rows, &order[pieces[piece].start..][..pieces[piece].size], &mut mean, control)?;
-            settled[piece] = Some(means.len() / d);
+            let first = (0..left.len()).rev().max_by_key(|&i| components[left[i]].size).unwrap_or(0);
+            let component = left.remove(first);
+            mean_of(&rows, &order[components[component].start..][..components[component].size], &mut mean, control)?;
+            settled[component] = Some(means.len() / d);
             means.extend_from_slice(&mean);
         }
     }
     let mut numbers = vec![-1; means.len() / d];
     let mut count = 0;
-    for (label, &piece) in labels.iter_mut().zip(&piece_of) {
-        if let Some(own) = settled.get(piece).copied().flatten() {
+    for (label, &component) in labels.iter_mut().zip(&component_of) {
+        if let Some(own) = settled.get(component).copied().flatten() {
             if numbers[own] < 0 {
                 numbers[own] = count;
                 count += 1;
@@ -103,38 +103,38 @@ pub fn connect<T: Pixel + Into<f64>>(
     Ok(count as usize)
 }
 
-/// Pieces in the order of their first positions, their positions one piece after another, and the piece of each position.
-fn pieces(labels: &[i32], shape: (usize, usize)) -> (Vec<Piece>, Vec<usize>, Vec<usize>) {
-    let mut piece_of = vec![usize::MAX; labels.len()];
-    let (mut pieces, mut order) = (Vec::new(), Vec::new());
+/// Pieces in the order of their first positions, their positions one component after another, and the component of each position.
+fn components(labels: &[i32], shape: (usize, usize)) -> (Vec<Component>, Vec<usize>, Vec<usize>) {
+    let mut component_of = vec![usize::MAX; labels.len()];
+    let (mut components, mut order) = (Vec::new(), Vec::new());
     for first in 0..labels.len() {
-        if labels[first] < 0 || piece_of[first] != usize::MAX {
+        if labels[first] < 0 || component_of[first] != usize::MAX {
             continue;
         }
         let (label, start) = (labels[first], order.len());
-        piece_of[first] = pieces.len();
+        component_of[first] = components.len();
         order.push(first);
         let mut next = start;
         while next < order.len() {
             for neighbor in neighbors(order[next], shape) {
-                if labels[neighbor] == label && piece_of[neighbor] == usize::MAX {
-                    piece_of[neighbor] = pieces.len();
+                if labels[neighbor] == label && component_of[neighbor] == usize::MAX {
+                    component_of[neighbor] = components.len();
                     order.push(neighbor);
                 }
             }
             next += 1;
         }
-        pieces.push(Piece { label, start, size: order.len() - start });
+        components.push(Component { label, start, size: order.len() - start });
     }
-    (pieces, order, piece_of)
+    (components, order, component_of)
 }
 
-/// The largest piece of each label, the first of equal ones.
-fn largest(pieces: &[Piece], k: usize) -> Vec<usize> {
+/// The largest component of each label, the first of equal ones.
+fn largest(components: &[Component], k: usize) -> Vec<usize> {
     let mut best: Vec<Option<usize>> = vec![None; k];
-    for (index, piece) in pieces.iter().enumerate() {
-        let best = &mut best[piece.label as usize];
-        if best.is_none_or(|best| pieces[best].size < piece.size) {
+    for (index, component) in components.iter().enumerate() {
+        let best = &mut best[component.label as usize];
+        if best.is_none_or(|best| components[best].size < component.size) {
             *best = Some(index);
         }
     }
@@ -142,9 +142,9 @@ fn largest(pieces: &[Piece], k: usize) -> Vec<usize> {
 }
 
 /// The labels that touch these positions along a side, in rising order.
-fn touching(places: &[usize], shape: (usize, usize), piece_of: &[usize], settled: &[Option<usize>]) -> Vec<usize> {
+fn touching(places: &[usize], shape: (usize, usize), component_of: &[usize], settled: &[Option<usize>]) -> Vec<usize> {
     let around = places.iter().flat_map(|&place| neighbors(place, shape));
-    let mut labels = Vec::from_iter(around.filter_map(|place| settled.get(piece_of[place]).copied().flatten()));
+    let mut labels = Vec::from_iter(around.filter_map(|place| settled.get(component_of[place]).copied().flatten()));
     labels.sort_unstable();
     labels.dedup();
     labels
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_orphan_joins_the_neighbour_that_it_resembles() {
-        // Label 2 has a piece of one position between 0 and 1; its value is that of 1.
+        // Label 2 has a component of one position between 0 and 1; its value is that of 1.
         let values = [0.0, 0.0, 1.0, 1.0, 1.0, 9.0, 9.0];
         assert_eq!(connected(&values, &[0, 0, 2, 1, 1, 2, 2], (1, 7), 3, 1), [0, 0, 1, 1, 1, 2, 2]);
         let values = [0.0, 0.0, 0.1, 1.0, 1.0, 9.0, 9.0];

@@ -146,22 +146,22 @@ impl Change {
 pub struct Changes {
     k: usize,
     d: usize,
-    free: Mutex<Vec<Change>>,
+    idle: Mutex<Vec<Change>>,
 }
 
 impl Changes {
     pub fn new(k: usize, d: usize) -> Self {
-        Self { k, d, free: Mutex::new(Vec::new()) }
+        Self { k, d, idle: Mutex::new(Vec::new()) }
     }
 
     pub fn take(&self) -> Change {
-        let free = self.free.lock().unwrap().pop();
-        free.unwrap_or_else(|| Change::new(self.k, self.d))
+        let idle = self.idle.lock().unwrap().pop();
+        idle.unwrap_or_else(|| Change::new(self.k, self.d))
     }
 
     pub fn put(&self, mut change: Change) {
         change.clear();
-        self.free.lock().unwrap().push(change);
+        self.idle.lock().unwrap().push(change);
     }
 }
 
@@ -199,7 +199,7 @@ pub fn sums<T: Pixel + Into<f64>>(
     for unit in &units {
         total.counts[labels[unit[0]] as usize] += unit.len() as i64;
     }
-    let free: Mutex<Vec<Vec<f64>>> = Mutex::new(Vec::new());
+    let idle: Mutex<Vec<Vec<f64>>> = Mutex::new(Vec::new());
     control.expect(units.len() as u64);
     pass(
         units.len(),
@@ -208,7 +208,7 @@ pub fn sums<T: Pixel + Into<f64>>(
         &mut [] as &mut [u8],
         |range, _| {
             let unit = units[range.start];
-            let used = free.lock().unwrap().pop();
+            let used = idle.lock().unwrap().pop();
             let mut sums = used.unwrap_or_else(|| vec![0.0; d]);
             for run in unit.chunk_by(|a, b| a + 1 == *b) {
                 for part in run.chunks(ROWS) {
@@ -223,7 +223,7 @@ pub fn sums<T: Pixel + Into<f64>>(
         |(label, mut sums)| {
             total.values[label * d..][..d].iter_mut().zip(&sums).for_each(|(total, x)| *total += x);
             sums.fill(0.0);
-            free.lock().unwrap().push(sums);
+            idle.lock().unwrap().push(sums);
         },
     )?;
     Ok(total)

@@ -121,16 +121,16 @@ fn labels_are_those_of_plain_loops_for_every_type_and_width() {
 fn check<T: Pixel + Into<f64>>(data: &[T], shape: (usize, usize), seeds: &[[f64; 2]], options: &Options<'_>) {
     let n = shape.0 * shape.1;
     let rows = Rows::from_slice(data, n, data.len() / n);
-    let found = slic(rows, shape, seeds, options, &Control::new()).unwrap();
+    let observed = slic(rows, shape, seeds, options, &Control::new()).unwrap();
     let wide = Vec::from_iter(data.iter().map(|&x| x.into()));
-    let expected = plain(&wide, shape, seeds, &Options { n_iter: found.n_iter, ..*options });
-    let differ = found.labels.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    let expected = plain(&wide, shape, seeds, &Options { n_iter: observed.n_iter, ..*options });
+    let differ = observed.labels.iter().zip(&expected).filter(|(a, b)| a != b).count();
     // SLICO's largest distance comes from f32 products: a position on the very border may fall to the other side.
     let allowed = if options.adaptive { n / 500 } else { 0 };
     assert!(differ <= allowed, "{differ} of {n} differ, {options:?}");
-    let direct = sums(rows, &found.labels, seeds.len(), &Control::new()).unwrap();
-    assert_eq!(direct.counts, found.sums.counts);
-    for (a, b) in direct.values.iter().zip(&found.sums.values) {
+    let direct = sums(rows, &observed.labels, seeds.len(), &Control::new()).unwrap();
+    assert_eq!(direct.counts, observed.sums.counts);
+    for (a, b) in direct.values.iter().zip(&observed.sums.values) {
         assert!((a - b).abs() <= 1e-9 * b.abs().max(1.0));
     }
 }
@@ -141,8 +141,8 @@ fn a_boundless_compactness_gives_the_voronoi_cells_of_the_seeds() {
     let seeds = grid(shape, 10);
     let data = quarters(shape, 20, 1.0);
     let rows = Rows::from_slice(&data, 2000, 20);
-    let found = slic(rows, shape, &seeds, &Options { compactness: 1e9, ..options(10) }, &Control::new()).unwrap();
-    for (i, &label) in found.labels.iter().enumerate() {
+    let observed = slic(rows, shape, &seeds, &Options { compactness: 1e9, ..options(10) }, &Control::new()).unwrap();
+    for (i, &label) in observed.labels.iter().enumerate() {
         let square = |seed: &[f64; 2]| ((i / 50) as f64 - seed[0]).powi(2) + ((i % 50) as f64 - seed[1]).powi(2);
         let least = seeds.iter().map(square).fold(f64::INFINITY, f64::min);
         assert_eq!(square(&seeds[label as usize]), least);
@@ -152,8 +152,8 @@ fn a_boundless_compactness_gives_the_voronoi_cells_of_the_seeds() {
 #[test]
 fn equal_signals_leave_the_place_to_decide() {
     let shape = (20, 20);
-    let found = slic(Rows::from_slice(&[7u16; 4000], 400, 10), shape, &grid(shape, 10), &options(10), &Control::new());
-    let labels = found.unwrap().labels;
+    let observed = slic(Rows::from_slice(&[7u16; 4000], 400, 10), shape, &grid(shape, 10), &options(10), &Control::new());
+    let labels = observed.unwrap().labels;
     assert_eq!([labels[0], labels[19], labels[399]], [0, 1, 3]);
 }
 
@@ -177,14 +177,14 @@ fn labels_and_sums_are_the_same_on_one_two_and_three_threads() {
     let shape = (64, 200);
     let data = Vec::from_iter(quarters(shape, 40, 3.0).into_iter().map(|x| x as f32));
     let rows = Rows::from_slice(&data, shape.0 * shape.1, 40);
-    let found = [1, 2, 3].map(|threads| {
+    let observed = [1, 2, 3].map(|threads| {
         let former = pool::set_num_threads_here(threads);
-        let found = slic(rows, shape, &grid(shape, 8), &options(8), &Control::new()).unwrap();
-        let direct = sums(rows, &found.labels, grid(shape, 8).len(), &Control::new()).unwrap();
+        let observed = slic(rows, shape, &grid(shape, 8), &options(8), &Control::new()).unwrap();
+        let direct = sums(rows, &observed.labels, grid(shape, 8).len(), &Control::new()).unwrap();
         pool::set_num_threads_here(former);
-        (found.labels, found.sums.values, direct.values)
+        (observed.labels, observed.sums.values, direct.values)
     });
-    assert!(found[0] == found[1] && found[1] == found[2]);
+    assert!(observed[0] == observed[1] && observed[1] == observed[2]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn values_too_large_to_square_are_refused_and_large_ones_are_not() {
     assert!(call(&data).is_err());
     let large = Vec::from_iter(data.iter().map(|x| (x / 1e170) as f32));
     let small = Vec::from_iter(data.iter().map(|x| x / 1e200));
-    let found = slic(Rows::from_slice(&large, 100, 4), shape, &grid(shape, 5), &options(5), &Control::new()).unwrap();
-    let differ = found.labels.iter().zip(call(&small).unwrap().labels).filter(|(a, b)| **a != *b).count();
+    let observed = slic(Rows::from_slice(&large, 100, 4), shape, &grid(shape, 5), &options(5), &Control::new()).unwrap();
+    let differ = observed.labels.iter().zip(call(&small).unwrap().labels).filter(|(a, b)| **a != *b).count();
     assert!(differ <= 2, "{differ}");
 }

@@ -169,7 +169,7 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
     }
     let large = ny * nx * size * size_of::<f32>() > CACHED;
     let strips = Strips::new(settings, (length - 1) * settings.step + settings.window, large);
-    let shelf = Mutex::new(Vec::new());
+    let idle = Mutex::new(Vec::new());
     let count = matches!(settings.scale, Scale::Log);
     let mut histogram = Histogram::default();
     control.expect(blocks.len() as u64);
@@ -180,11 +180,11 @@ pub fn power_spectra<T: Pixel + Into<f64>>(
         control,
         &mut blocks,
         |_, block| {
-            let used = shelf.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let used = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut work = used.unwrap_or_else(|| strips.work());
             let mut counted = count.then(Histogram::default);
             strips.transform(image, &mut block[0], &mut work, counted.as_mut(), control);
-            shelf.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(work);
             counted
         },
         |counted| {

@@ -8,7 +8,7 @@ use crate::methods::cmeans::{
 };
 use crate::methods::moments::Moments;
 use crate::python::arrays::{Pixels2, with_rows};
-use crate::python::outside::Outside;
+use crate::python::out_of_core::OutOfCore;
 use crate::python::run::run;
 use crate::{Control, Error, Result, Rows};
 use numpy::{Element, PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
@@ -37,7 +37,7 @@ fn cmeans_out_of_core<'py>(
     let options = Options { m, max_iter, tol, covariances };
     let centers = centers.map(|centers| rows_of(&centers, shape.1)).transpose()?;
     let (centers, state) = (centers.as_deref(), state.map(Saved::state).transpose()?);
-    let mut source = Outside::new(passes, shape);
+    let mut source = OutOfCore::new(passes, shape);
     let result = run(py, |control| {
         if double {
             kernel::fit::<f64>(&mut source, k, centers, state, &options, control)
@@ -48,7 +48,7 @@ fn cmeans_out_of_core<'py>(
     Fitted::new(py, source.explain(result)?, k, shape.1)
 }
 
-impl<R: Real + Element> Source<R> for Outside {
+impl<R: Real + Element> Source<R> for OutOfCore {
     fn shape(&self) -> (usize, usize) {
         self.shape()
     }
@@ -79,7 +79,7 @@ impl<R: Real + Element> Source<R> for Outside {
 }
 
 fn pass<R: Real + Element>(
-    source: &Outside,
+    source: &OutOfCore,
     members: Members<'_, R>,
     about: &Model<R>,
     former: Option<Members<'_, R>>,

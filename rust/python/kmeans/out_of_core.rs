@@ -3,7 +3,7 @@
 use super::{Floats, Floats2, Integers, Matrix, matrix, rows_of, unsigned, values};
 use crate::methods::kmeans::out_of_core;
 use crate::methods::kmeans::{self as kernel, ClusterSums, FarRow, Metric, Parameters, State};
-use crate::python::outside::Outside;
+use crate::python::out_of_core::OutOfCore;
 use crate::python::run::run;
 use crate::{Control, Error, Result};
 use pyo3::prelude::*;
@@ -61,22 +61,22 @@ fn kmeans_out_of_core<'py>(
     let Resumed { n_iter, tol: limit, converged, inertia, .. } = state;
     let centers = if n_iter == 0 { kernel::scaled(&centers, features, metric) } else { centers };
     let state = State { centers, n_iter, tol: limit, converged, inertia: (!inertia.is_nan()).then_some(inertia) };
-    let outside = Outside::new(passes, (0, features));
+    let passes = OutOfCore::new(passes, (0, features));
     let parameters = Parameters { max_iter, tol, metric };
     let result = run(py, |control| {
-        let mut source = Passes::new(&outside, features, metric, double);
+        let mut source = Passes::new(&passes, features, metric, double);
         kernel::lloyd(&mut source, state, &parameters, control, |state| {
-            outside.call(|passes| passes.call_method1("save", (progress(passes.py(), state, features)?,)).map(drop))
+            passes.call(|passes| passes.call_method1("save", (progress(passes.py(), state, features)?,)).map(drop))
         })
     });
-    let (mut state, inertia) = outside.explain(result)?;
+    let (mut state, inertia) = passes.explain(result)?;
     state.inertia = Some(inertia);
     progress(py, &state, features)
 }
 
 /// Lloyd's passes, which Python makes.
 struct Passes<'a> {
-    outside: &'a Outside,
+    passes: &'a OutOfCore,
     d: usize,
     metric: Metric,
     double: bool,
@@ -91,14 +91,14 @@ struct Passes<'a> {
 struct Assigned<'py>(Floats2<'py>, Floats<'py>, f64, usize, f64);
 
 impl<'a> Passes<'a> {
-    fn new(outside: &'a Outside, d: usize, metric: Metric, double: bool) -> Self {
+    fn new(passes: &'a OutOfCore, d: usize, metric: Metric, double: bool) -> Self {
         let (sums, origin, visited) = (ClusterSums::new(1, d), vec![0.0; d], (Vec::new(), f64::NAN));
-        Self { outside, d, metric, double, sums, origin, visited }
+        Self { passes, d, metric, double, sums, origin, visited }
     }
 
     fn call<V>(&self, centers: &[f64], pass: impl FnOnce(&Bound<'_, PyAny>, Matrix<'_>) -> PyResult<V>) -> Result<V> {
         let shape = [centers.len() / self.d, self.d];
-        self.outside.call(|passes| pass(passes, matrix(passes.py(), centers.to_vec(), shape)?))
+        self.passes.call(|passes| pass(passes, matrix(passes.py(), centers.to_vec(), shape)?))
     }
 }
 
@@ -164,15 +164,15 @@ fn kmeans_seeds_out_of_core(
 ) -> PyResult<Vec<usize>> {
     let draws = values(&draws);
     kernel::check_seeds(rows, k, &draws)?;
-    let outside = Outside::new(passes, (rows, 0));
+    let passes = OutOfCore::new(passes, (rows, 0));
     let result =
-        run(py, |control| kernel::plus_plus(&mut Seeding { outside: &outside, n: rows }, k, &draws, chosen, control));
-    outside.explain(result)
+        run(py, |control| kernel::plus_plus(&mut Seeding { passes: &passes, n: rows }, k, &draws, chosen, control));
+    passes.explain(result)
 }
 
 /// The passes of k-means++, which Python makes.
 struct Seeding<'a> {
-    outside: &'a Outside,
+    passes: &'a OutOfCore,
     n: usize,
 }
 
@@ -192,7 +192,7 @@ impl Seeding<'_> {
 
 impl kernel::SeedSource for Seeding<'_> {
     fn draw(&self, fractions: &[f64]) -> Result<Vec<usize>> {
-        self.outside.call(|passes| {
+        self.passes.call(|passes| {
             let [nearest, weights] = ["nearest", "weights"].map(|name| self.of_rows(passes, name));
             let (nearest, weights) = (nearest?, weights?);
             let [nearest, weights] = [&nearest, &weights].map(|array| array.as_ref().map(|array| array.as_array()));
@@ -205,7 +205,7 @@ impl kernel::SeedSource for Seeding<'_> {
     }
 
     fn attempt(&mut self, rows: &[usize], _: &Control) -> Result<Vec<f64>> {
-        self.outside.call(|passes| {
+        self.passes.call(|passes| {
             let sums: Floats<'_> = passes.call_method1("attempt", (rows.to_vec(),))?.extract()?;
             if sums.as_array().len() != rows.len() {
                 let message = format!("{} for {} candidates", sums.as_array().len(), rows.len());
@@ -216,7 +216,7 @@ impl kernel::SeedSource for Seeding<'_> {
     }
 
     fn choose(&mut self, chosen: &[usize], which: usize) -> Result<()> {
-        self.outside.call(|passes| passes.call_method1("choose", (chosen.to_vec(), which)).map(drop))
+        self.passes.call(|passes| passes.call_method1("choose", (chosen.to_vec(), which)).map(drop))
     }
 }
 

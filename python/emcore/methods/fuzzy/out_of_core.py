@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.methods.kmeans.out_of_core import seed_centers
-from emcore.methods.kmeans.starts import start_outside
+from emcore.methods.kmeans.starts import start_out_of_core
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.moments import mean_and_squares
 from emcore.outofcore.reduction import Partial, PerRow
@@ -45,7 +45,7 @@ class FuzzyPasses:
 
     def start(self, k: int, init: str, stream: np.random.Generator) -> NDArray[np.float64]:
         """Centres to start from, or the draws of k-means++."""
-        return start_outside(self.source, k, init, None, stream)
+        return start_out_of_core(self.source, k, init, None, stream)
 
     def fit(self, run: int, best: Any, k: int, start: NDArray[np.float64] | None, options: dict[str, Any]) -> Any:
         """A run, or the rest of one that was killed; `best` is that of the runs before."""

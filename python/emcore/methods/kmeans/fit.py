@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.core.validation import as_rows, check_count, check_finite, check_number, check_option
 from emcore.methods.kmeans import out_of_core
-from emcore.methods.kmeans.starts import check_centers, start_outside, starting_centers
+from emcore.methods.kmeans.starts import check_centers, start_out_of_core, starting_centers
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.moments import checked_range
 from emcore.outofcore.open import open_rows
@@ -162,7 +162,7 @@ def kmeans(
             start = starting_centers(rows, k, init, metric, weights, stream) if centers is None else centers
             fit = KMeansResult(**_emcore.kmeans(rows, start, **parameters))
         else:
-            start = start_outside(passes.source, k, str(init), weights, stream) if centers is None else centers
+            start = start_out_of_core(passes.source, k, str(init), weights, stream) if centers is None else centers
             if run < first:
                 continue
             keep = {} if best is None else {f"best_{name}": value for name, value in vars(best).items()}

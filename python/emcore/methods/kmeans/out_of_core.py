@@ -31,7 +31,7 @@ def seed_centers(
     keep: Mapping[str, Any] = MappingProxyType({}),
 ) -> Floats:
     """
-    The centres that greedy k-means++ chooses by the random numbers of `start_outside`, shape (k, d), a pass for each.
+    The centres that greedy k-means++ chooses by the random numbers of `start_out_of_core`, shape (k, d), a pass for each.
 
     The checkpoint holds `keep` and the phase "seeds", from which a run goes on that has the same "run" in `keep`.
     """
@@ -42,7 +42,7 @@ def lloyd(
     passes: Passes, start: Floats, k: int, metric: str, weights: Floats | None, keep: dict[str, Any], **parameters: Any
 ) -> dict[str, Any]:
     """
-    One run from centres, or from the random numbers of `start_outside`, as the attributes of a `KMeansResult`.
+    One run from centres, or from the random numbers of `start_out_of_core`, as the attributes of a `KMeansResult`.
 
     The checkpoint holds `keep` and the phase "lloyd", from which a run goes on that has the same "run" in `keep`.
     """

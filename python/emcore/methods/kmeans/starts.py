@@ -27,7 +27,7 @@ def starting_centers(
     return np.ascontiguousarray(copies, dtype=np.float64)
 
 
-def start_outside(source: Source, k: int, init: str, weights: Floats | None, stream: np.random.Generator) -> Floats:
+def start_out_of_core(source: Source, k: int, init: str, weights: Floats | None, stream: np.random.Generator) -> Floats:
     """Of rows out of core: any rows as centres, or the random numbers from which k-means++ finds centres."""
     if init == "random":
         return copies_of(source, _any_rows(len(source), k, weights, stream))

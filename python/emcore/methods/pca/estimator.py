@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from emcore.core.documentation import documented
 from emcore.core.validation import as_rows, check_count, check_number, check_option
 from emcore.methods.estimator import Transformer
-from emcore.methods.pca.fit import pca, scores_outside
+from emcore.methods.pca.fit import pca, scores_out_of_core
 from emcore.methods.pca.projection import project
 from emcore.outofcore.sources import Source
 
@@ -119,7 +119,7 @@ class PCA(Transformer):
 
     def _scores(self, rows: Any) -> NDArray[Any]:
         if isinstance(rows, Source):
-            result = scores_outside(rows, self.components_, self.mean_, self.center, memory=self.memory)
+            result = scores_out_of_core(rows, self.components_, self.mean_, self.center, memory=self.memory)
         else:
             result = project(as_rows(rows), self.components_, self.mean_, self.center)
         return self._in_type_of(rows, result)

@@ -182,11 +182,11 @@ def scores(X: ArrayLike, result: PCAResult) -> NDArray[np.float64]:
     """
     rows = open_rows(X)
     if isinstance(rows, Source):
-        return scores_outside(rows, result.components, result.mean, result.center, result.weights)
+        return scores_out_of_core(rows, result.components, result.mean, result.center, result.weights)
     return project(as_rows(rows), result.components, result.mean, result.center, result.weights)
 
 
-def scores_outside(
+def scores_out_of_core(
     rows: Source,
     components: NDArray[np.float64],
     mean: NDArray[np.float64],

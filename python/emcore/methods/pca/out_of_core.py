@@ -26,7 +26,7 @@ def principal(
 ) -> tuple[Floats, Floats, Floats, float, str]:
     """``(components, singular values, mean, sum of squares, solver)``."""
     source = passes.source
-    return _emcore.pca_outside(
+    return _emcore.pca_out_of_core(
         _Products(passes),
         source.shape,
         double=source.dtype == np.float64,

@@ -14,13 +14,13 @@ use std::sync::Mutex;
 type Matrix<'py> = PyReadonlyArray2<'py, f64>;
 
 /// An object of Python with one method for each pass; what it raises is kept, and ends the kernel.
-pub struct Outside {
+pub struct OutOfCore {
     passes: Py<PyAny>,
     pub(super) shape: (usize, usize),
     raised: Mutex<Option<PyErr>>,
 }
 
-impl Outside {
+impl OutOfCore {
     /// n × d data.
     pub fn new(passes: Py<PyAny>, shape: (usize, usize)) -> Self {
         Self { passes, shape, raised: Mutex::new(None) }
@@ -76,7 +76,7 @@ fn matrix(sums: &Bound<'_, PyAny>, rows: usize, columns: usize) -> PyResult<Mat<
     Ok(Mat::from_fn(rows, columns, |i, j| sums[(i, j)]))
 }
 
-impl<R: Real> Source<R> for Outside {
+impl<R: Real> Source<R> for OutOfCore {
     fn shape(&self) -> (usize, usize) {
         self.shape
     }
