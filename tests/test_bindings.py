@@ -285,7 +285,7 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "nmf": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors()), {}),
     "nmf_visit": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors(), st.booleans(), NUMBERS), {}),
     "nmf_loss": ((rows(), FACTORS, matrices("f8")), {"loss": LOSSES, "weights": st.none() | vectors()}),
-    "pure_rows": ((rows(), COUNTS, st.none() | vectors()), {}),
+    "pure_rows": ((rows(), COUNTS, st.none() | vectors()), {"scaled": st.booleans()}),
     "pure_rows_visit": ((rows(), vectors(), st.none() | vectors(), st.none() | vectors()), {}),
     "pca": ((rows(),), {"components": COUNTS, "center": st.booleans(), "weights": st.none() | vectors(),
             "solver": st.sampled_from(["auto", "exact", "randomized"]), "seed": COUNTS}),

@@ -217,11 +217,18 @@ fn nmf_loss(
     })
 }
 
-/// Indices of the purest rows.
+/// Indices of the purest rows, `scaled` to sum 1 or as they are.
 #[pyfunction]
-fn pure_rows(py: Python<'_>, data: Pixels2<'_>, k: usize, weights: Option<Vector<'_>>) -> PyResult<Vec<usize>> {
+#[pyo3(signature = (data, k, weights, scaled=true))]
+fn pure_rows(
+    py: Python<'_>,
+    data: Pixels2<'_>,
+    k: usize,
+    weights: Option<Vector<'_>>,
+    scaled: bool,
+) -> PyResult<Vec<usize>> {
     let weights = weights.as_ref().map(values);
-    with_rows!(py, data, rows => run(py, |control| kernel::pure_rows(rows, k, weights.as_deref(), control)))
+    with_rows!(py, data, rows => run(py, |control| kernel::pure_rows(rows, k, weights.as_deref(), scaled, control)))
 }
 
 /// One pass of `pure_rows` over some rows: `(squared distance, index)` of the farthest. `state`, two numbers for each row, is
@@ -237,7 +244,7 @@ fn pure_rows_visit(
     let [newest, weights] = [newest, weights].map(|array| array.as_ref().map(values));
     let state = contiguous(state.as_slice_mut().ok())?;
     with_rows!(py, data, rows => {
-        run(py, |control| kernel::farthest(rows, state, newest.as_deref(), weights.as_deref(), control))
+        run(py, |control| kernel::farthest(rows, state, newest.as_deref(), weights.as_deref(), true, control))
     })
 }
 

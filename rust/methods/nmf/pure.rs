@@ -6,22 +6,29 @@ use crate::engine::simd::{Pixel, Real};
 use crate::{Control, Error, Result, Rows};
 
 /// Gives the indices of up to k rows such that all others are nearly mixtures of them: each is, of the rows scaled to sum 1,
-/// the one farthest from the span of those before. Fewer than k when the rows span less. k passes over X.
+/// the one farthest from the span of those before; of rows that are not `scaled`, as scores of either sign are, as they are.
+/// Fewer than k when the rows span less. k passes over X.
 ///
 /// ```
 /// use emcore::methods::nmf::pure_rows;
 /// use emcore::{Control, Rows};
 ///
 /// let x = [1u8, 1, 0, 1, 2, 1, 0, 3, 3];
-/// assert_eq!(pure_rows(Rows::from_slice(&x, 3, 3), 2, None, &Control::new()), Ok(vec![0, 2]));
+/// assert_eq!(pure_rows(Rows::from_slice(&x, 3, 3), 2, None, true, &Control::new()), Ok(vec![0, 2]));
 /// ```
-pub fn pure_rows<T: Pixel>(x: Rows<'_, T>, k: usize, weights: Option<&[f64]>, control: &Control) -> Result<Vec<usize>> {
+pub fn pure_rows<T: Pixel>(
+    x: Rows<'_, T>,
+    k: usize,
+    weights: Option<&[f64]>,
+    scaled: bool,
+    control: &Control,
+) -> Result<Vec<usize>> {
     let mut state = vec![0.0; 2 * x.n()];
     choose(
         x.d(),
         k,
         weights,
-        |newest| farthest(x, &mut state, newest, weights, control),
+        |newest| farthest(x, &mut state, newest, weights, scaled, control),
         |index| {
             let mut scratch = Vec::new();
             Ok(x.block(index..index + 1, &mut scratch).row(0).iter().map(|x| x.real().f64()).collect())
@@ -73,12 +80,13 @@ pub fn choose(
 }
 
 /// Finds, in one pass, the row farthest from the span, of which `newest` is the last direction (none yet: it is empty).
-/// `state` holds two numbers of each row: 1 / sum, and its squared distance from the span so far.
+/// `state` holds two numbers of each row: 1 / sum, or 1 where rows are not `scaled`, and its squared distance from the span so far.
 pub fn farthest<T: Pixel>(
     x: Rows<'_, T>,
     state: &mut [f64],
     newest: Option<&[f64]>,
     weights: Option<&[f64]>,
+    scaled: bool,
     control: &Control,
 ) -> Result<Farthest> {
     let (n, d) = (x.n(), x.d());
@@ -105,7 +113,11 @@ pub fn farthest<T: Pixel>(
                 match newest {
                     None => {
                         let sum: f64 = row.clone().zip(&weights).map(|(x, w)| x * w).sum();
-                        state[0] = if sum > 0.0 { 1.0 / sum } else { 0.0 };
+                        state[0] = match (scaled, sum > 0.0) {
+                            (false, _) => 1.0,
+                            (true, true) => 1.0 / sum,
+                            (true, false) => 0.0,
+                        };
                         state[1] = row.zip(&weights).map(|(x, w)| w * x * x).sum::<f64>() * state[0] * state[0];
                     }
                     Some(q) => {

@@ -167,9 +167,19 @@ fn pure_rows_are_found_among_mixtures() {
         (0..k).for_each(|s| w[i * k + s] = if s == t { 3.0 } else { 0.0 });
     }
     let x = product(&w, &h, k);
-    let mut observed = pure_rows(Rows::from_slice(&x, n, d), k + 2, None, &Control::new()).unwrap();
+    let mut observed = pure_rows(Rows::from_slice(&x, n, d), k + 2, None, true, &Control::new()).unwrap();
     observed.sort();
     assert_eq!(observed, pure);
+}
+
+#[test]
+fn rows_that_are_not_scaled_are_chosen_as_they_are() {
+    let x = [2.0f64, 0.0, 1.0, 3.0, -5.0, 4.0, 0.0, 1.0];
+    let rows = || Rows::from_slice(&x, 4, 2);
+    assert_eq!(pure_rows(rows(), 1, None, false, &Control::new()).unwrap(), [2]);
+    let nearest = pure_rows(rows(), 2, None, false, &Control::new()).unwrap();
+    // Of the others, row 1 is farthest from the line through (-5, 4).
+    assert_eq!(nearest, [2, 1]);
 }
 
 #[test]
@@ -212,7 +222,7 @@ fn lengths_that_do_not_fit_are_named() {
         }
     }
     let mut state = vec![0.0; 6];
-    assert_eq!(named(farthest(rows, &mut state[..5], None, None, &control).map(drop)), "state and newest");
-    assert_eq!(named(farthest(rows, &mut state, Some(&[0.0]), None, &control).map(drop)), "state and newest");
-    assert_eq!(named(pure_rows(rows, 2, Some(&long), &control).map(drop)), "weights");
+    assert_eq!(named(farthest(rows, &mut state[..5], None, None, true, &control).map(drop)), "state and newest");
+    assert_eq!(named(farthest(rows, &mut state, Some(&[0.0]), None, true, &control).map(drop)), "state and newest");
+    assert_eq!(named(pure_rows(rows, 2, Some(&long), true, &control).map(drop)), "weights");
 }

@@ -84,11 +84,7 @@ def from_pure_scores(rows: NDArray[Any], decomposition: PCAResult, k: int) -> tu
     """
     decomposition = replace(decomposition, components=decomposition.components[:k])
     places = scores(rows, decomposition)
-    # Scores are of either sign: they must not be scaled to sum 1, as the kernel scales rows. One more feature brings
-    # every sum to 1, and with so large a weight adds nothing to distances.
-    heavy = 1e30
-    whole = np.column_stack([places, (1 - places.sum(axis=1)) / heavy])
-    chosen = _emcore.pure_rows(whole, k, np.append(np.ones(k), heavy))
+    chosen = _emcore.pure_rows(places, k, None, scaled=False)  # scores are of either sign
     pure = places[np.resize(chosen, k)]  # where rows are mixtures of fewer, some stand twice
     mixture = np.einsum("ij,jk->ik", places, np.linalg.pinv(pure, rcond=1e-6))
     spectra = np.einsum("ij,jd->id", pure, decomposition.components) / (
