@@ -31,7 +31,7 @@ def seed_centers(
     keep: Mapping[str, Any] = MappingProxyType({}),
 ) -> Floats:
     """
-    The centres that greedy k-means++ chooses by the random numbers of `start_out_of_core`, shape (k, d), a pass for each.
+    The centres that greedy k-means++ chooses by the random numbers of `start_out_of_core`, a pass for each.
 
     The checkpoint holds `keep` and the phase "seeds", from which a run goes on that has the same "run" in `keep`.
     """
