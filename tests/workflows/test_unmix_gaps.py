@@ -19,7 +19,7 @@ ROWS = COUNTS.astype(np.float32)
 
 @pytest.fixture(scope="module")
 def alone():
-    return {kind: unmix(data) for kind, data in (("u", COUNTS), ("f", ROWS))}
+    return {kind: unmix(data, 3) for kind, data in (("u", COUNTS), ("f", ROWS))}
 
 
 def assert_unmixed_as(result, alone, there):
@@ -52,7 +52,7 @@ def test_phases_are_those_of_the_measured_positions_wherever_empty_ones_lie(alon
         empty[:] = 9
     padded, there = np.insert(rows, places, empty, axis=0), np.insert(np.ones(600, bool), places, False)
     before = padded.copy()
-    result = unmix(padded)
+    result = unmix(padded, 3)
     assert_unmixed_as(result, alone[rows.dtype.kind], there)
     reason = {"zero": "zero throughout", "constant": "constant"}.get(kind.split()[-1], "with NaN or infinity")
     are = "is" if len(places) == 1 else "are"
