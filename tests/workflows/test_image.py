@@ -354,7 +354,7 @@ def test_an_information_bar_is_left_out_and_that_is_said():
     assert np.array_equal(result.maps, alone.maps)
     assert np.array_equal(result.area, alone.area)
     assert result.image.shape == (500, 610)
-    assert any("lowest 70 rows" in note for note in result.provenance.notes)
+    assert any("below the picture, 70 rows, was left out" in note for note in result.provenance.notes)
     everything = analyze_image(image, include_info_bar=True)
     assert np.all(everything.regions >= 0)
 

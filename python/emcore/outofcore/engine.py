@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.memory import in_words
+from emcore.core.wording import count_of
 from emcore.outofcore.blocks import Block
 from emcore.outofcore.checkpoint import Checkpoint, Digest, Store, combined
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree, add
@@ -46,7 +47,7 @@ def begin(
     source = source.cut(memory, per_row, fixed)
     n, d = source.shape
     prediction = (
-        f"emcore: {source.name} of {n} x {d} {source.dtype} in {len(source.blocks)} blocks; "
+        f"emcore: {source.name} of {n} x {d} {source.dtype} in {count_of(len(source.blocks), 'block')}; "
         f"predicted peak memory {in_words(source.peak)}"
     )
     if memory is not None and not quiet:

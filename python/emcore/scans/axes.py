@@ -15,6 +15,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.core.units import ANGLE, LENGTH, RECIPROCAL, kind_of
+from emcore.core.wording import count_of
 from emcore.scans.axis_kinds import (
     DETECTOR_NAMES,
     are_alike,
@@ -308,9 +309,11 @@ def said(signal: Signal, arrangement: Arrangement) -> tuple[str, ...]:
     """What was decided and why, for the notes of a result; a warning where signal and scan may be exchanged."""
     axes = signal.axes
     bare = is_bare(signal)
-    inside = " and ".join(f"axis {i} ({axes[i].size} points)" if bare else _spoken(axes[i]) for i in arrangement.inside)
+    inside = " and ".join(
+        f"axis {i} ({count_of(axes[i].size, 'point')})" if bare else _spoken(axes[i]) for i in arrangement.inside
+    )
     scan = " x ".join(str(axes[i].size) for i in arrangement.scan)
-    notes: tuple[str, ...] = (f"{_SAID}{inside}, by {arrangement.why}; scan of {scan} positions",)
+    notes: tuple[str, ...] = (f"{_SAID}{inside}, by {arrangement.why}; scan of {scan} position{'s' * (scan != '1')}",)
     sizes = [axes[i].size for i in arrangement.scan]
     short = int(np.prod([axes[i].size for i in arrangement.inside]))
     if not arrangement.why.startswith(("its", "their", "signal_axis")) and short < _SHORT and sizes:
@@ -334,7 +337,7 @@ _SAID = "axes: signal along "
 
 
 def _spoken(axis: Axis) -> str:
-    return f"{axis.name!r} ({axis.size} points{f' in {axis.units}' if axis.calibrated else ''})"
+    return f"{axis.name!r} ({count_of(axis.size, 'point')}{f' in {axis.units}' if axis.calibrated else ''})"
 
 
 def _rest(signal: Signal, inside: Sequence[int], why: str, certain: bool = True) -> Arrangement:

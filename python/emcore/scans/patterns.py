@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emcore.core.documentation import documented
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import as_pixels, check_magnitude, check_range
+from emcore.core.wording import count_of
 from emcore.io.convert import computed
 from emcore.io.read import as_signal
 from emcore.io.registry import is_mapped, read_all
@@ -239,7 +240,7 @@ def select_patterns(
         ordered = in_scan_shape(ordered, scan_shape, signal.name, "patterns")
         data, axes = ordered.data, list(ordered.axes)
     elif len(axes) == 3:
-        notes += (f"{count} patterns in one series were taken as one line: scan_shape=(y, x) makes more of them",)
+        notes += (f"{count_of(count, 'pattern')} in one series became one line: scan_shape=(y, x) makes more of them",)
         data = data.reshape(1, *data.shape)
         axes = [Axis("y", 1, axes[0].scale, 0.0, axes[0].units), *axes]
     scan = tuple(replace(axis, navigation=True) for axis in plane_axes(axes[:2]))

@@ -18,6 +18,7 @@ from emcore.core.provenance import Provenance
 from emcore.core.quantities import measured, slope
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, as_pixels, check_count, check_finite, check_option, check_range
+from emcore.core.wording import count_of
 from emcore.methods.groups import group_slopes, group_statistics, mean_moduli
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare
@@ -236,7 +237,7 @@ def _number(prepared: PreparedRows, n_clusters: int | str, seed: int) -> tuple[i
         return check_count(n_clusters, "n_clusters", 2, n, why), "given", f"n_clusters={n_clusters} was asked for"
     check_option(n_clusters, ("auto",), "n_clusters")
     if n < 4:
-        return 2, "all", f"there are {n} curves only"
+        return 2, "all", f"only {count_of(n, 'curve')} to group"
     choice = choose_n_clusters(prepared, range(2, min(_MOST, n - 1) + 1), random_state=seed)
     return choice.n_clusters, "votes", choice.reason
 

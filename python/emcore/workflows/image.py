@@ -137,7 +137,10 @@ def analyze_image(
     rule = _checked_rule(n_components, rule)
     axes, axes_notes = _common_units(selected.axes)
     if bar:
-        notes += (f"the lowest {bar} rows are an information bar: left out, include_info_bar=True analyses them",)
+        notes += (
+            f"an information bar below the picture, {count_of(bar, 'row')}, was left out: "
+            "include_info_bar=True analyses it",
+        )
 
     if n_empty:
         notes += (f"{n_empty} of {total} pixels are empty, lines or columns at the edges: they take no part",)
