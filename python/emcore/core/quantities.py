@@ -47,8 +47,8 @@ def measured(signal: Signal) -> Quantity:
 
 def _split(text: str) -> Quantity:
     """A name with its unit in brackets behind it."""
-    found = re.fullmatch(r"\s*(.*?)\s*[(\[]\s*([^()\[\]]*?)\s*[)\]]\s*", text)
-    return Quantity(found[1], _ascii(found[2])) if found else Quantity(text.strip(), "")
+    observed = re.fullmatch(r"\s*(.*?)\s*[(\[]\s*([^()\[\]]*?)\s*[)\]]\s*", text)
+    return Quantity(observed[1], _ascii(observed[2])) if observed else Quantity(text.strip(), "")
 
 
 def _ascii(units: str) -> str:

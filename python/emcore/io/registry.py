@@ -72,13 +72,13 @@ def read_all(path: Path, lazy: bool = False, stored: bool = False) -> list[Signa
 
 
 def _distinct(titles: list[str]) -> list[str]:
-    found: list[str] = []
+    observed: list[str] = []
     for title in titles:
-        number = 1 + titles[: len(found)].count(title)
-        while title in found:
-            title, number = f"{titles[len(found)]} {number}", number + 1
-        found.append(title)
-    return found
+        number = 1 + titles[: len(observed)].count(title)
+        while title in observed:
+            title, number = f"{titles[len(observed)]} {number}", number + 1
+        observed.append(title)
+    return observed
 
 
 def _identify(path: Path) -> tuple[_Format, tuple[str, ...]]:

@@ -33,10 +33,10 @@ def not_finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
     >>> not_finite(np.array([[1.0, 2.0], [np.inf, 0.0]])).tolist()
     [False, True]
     """
-    found = np.zeros(len(rows), dtype=bool)
+    observed = np.zeros(len(rows), dtype=bool)
     for block in blocks_of_rows(rows):
-        found[block] = ~np.isfinite(rows[block]).all(axis=1)
-    return found
+        observed[block] = ~np.isfinite(rows[block]).all(axis=1)
+    return observed
 
 
 def alike(rows: NDArray[Any], sums: Floats | None = None) -> NDArray[np.intp]:
@@ -56,7 +56,7 @@ def alike(rows: NDArray[Any], sums: Floats | None = None) -> NDArray[np.intp]:
     # From the middle on, where patterns have their beam: most rows are done with then.
     middle = min(d // 2 + math.isqrt(d) // 2, max(d - _FIRST, 0))
     parts = [slice(middle, middle + _FIRST), *(slice(a, b) for a, b in pairwise(stops))]
-    found: list[NDArray[np.intp]] = []
+    observed: list[NDArray[np.intp]] = []
     for block in blocks_of_rows(rows):
         same = np.arange(block.start, block.stop)
         if sums is not None:
@@ -65,8 +65,8 @@ def alike(rows: NDArray[Any], sums: Floats | None = None) -> NDArray[np.intp]:
         for i, part in enumerate(parts):
             values = rows[block, part] if i == 0 and sums is None else rows[same, part]
             same = same[(values == rows[same, :1]).all(axis=1)]
-        found.append(same)
-    return np.concatenate(found)
+        observed.append(same)
+    return np.concatenate(observed)
 
 
 def mended(rows: NDArray[Any]) -> NDArray[Any]:

@@ -86,8 +86,10 @@ def _values(x: NDArray[Any], state: Any, index: int) -> tuple[Any, ...]:
     if bad is not None:
         kept = [(part, _emcore.value_range(x[part][~lost[part]])) for part in blocks_of_rows(x) if not lost[part].all()]
         low, high = min((r[0] for _, r in kept), default=np.inf), max((r[1] for _, r in kept), default=-np.inf)
-        found = [(part.start + np.flatnonzero(~lost[part])[r[3][0]], r[3][1]) for part, r in kept if r[3] is not None]
-        negative = found[0] if found else None
+        observed = [
+            (part.start + np.flatnonzero(~lost[part])[r[3][0]], r[3][1]) for part, r in kept if r[3] is not None
+        ]
+        negative = observed[0] if observed else None
     count = _below(x, 0.0, 0)[0][0] if low < 0 else 0
     places = (np.array([-1, 0, 0] if at is None else [index, *at]) for at in (bad, negative))
     return ((float(low), float(high), int(lost.sum()), count, *places),)

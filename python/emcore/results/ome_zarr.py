@@ -13,8 +13,8 @@ def write_maps(result: Any, path: Path, version: str, overwrite: bool) -> Path:
     """Write the picture that was analysed, the labels of its positions and the maps. See `Result.to_ome_zarr`."""
     image = getattr(result, "image", None)
     if image is None or len(image.axes) != 2:
-        found = "none" if image is None else f"one of shape {image.shape}"
-        raise ValueError(f"OME-Zarr holds pictures of two axes, a {type(result).__name__} with {found} has no such")
+        observed = "none" if image is None else f"one of shape {image.shape}"
+        raise ValueError(f"OME-Zarr holds pictures of two axes, a {type(result).__name__} with {observed} has no such")
     maps, labels = {}, {}
     for name, axes, _ in array_fields(result):
         values = np.asarray(getattr(result, name))

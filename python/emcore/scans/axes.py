@@ -350,7 +350,7 @@ def _asked(signal: Signal, signal_axis: SignalAxis, count: int, name: str) -> Ar
     asked = [signal_axis] if single else list(signal_axis) if isinstance(signal_axis, list | tuple) else None
     if asked is None:
         raise TypeError(f"signal_axis must be the number or the name of an axis, found {signal_axis!r}")
-    found = []
+    observed = []
     for one in asked:
         matches = [i for i, axis in enumerate(signal.axes) if isinstance(one, str) and axis.name.lower() == one.lower()]
         if isinstance(one, str) and one.lstrip("-").isdigit() and not matches:
@@ -359,10 +359,12 @@ def _asked(signal: Signal, signal_axis: SignalAxis, count: int, name: str) -> Ar
             matches = [int(one) % len(signal.axes)]
         if len(matches) != 1:
             raise ValueError(f"signal_axis={one!r} is not an axis of {name}; there are {listing(signal)}")
-        found.append(matches[0])
-    if len(set(found)) != count:
+        observed.append(matches[0])
+    if len(set(observed)) != count:
         needed = "one axis is" if count == 1 else f"{count} axes are"
-        raise ValueError(f"signal_axis={signal_axis!r} names {len(set(found))}, {needed} needed of {listing(signal)}")
-    if len(found) == len(signal.axes):
+        raise ValueError(
+            f"signal_axis={signal_axis!r} names {len(set(observed))}, {needed} needed of {listing(signal)}"
+        )
+    if len(observed) == len(signal.axes):
         raise ValueError(f"signal_axis={signal_axis!r} leaves no scan: {name} has {listing(signal)}")
-    return _rest(signal, sorted(found) if count > 1 else found, "signal_axis")
+    return _rest(signal, sorted(observed) if count > 1 else observed, "signal_axis")

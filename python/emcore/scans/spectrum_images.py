@@ -174,15 +174,15 @@ def _of_counts(image: SpectrumImage, name: str, negative: str | None) -> Spectru
     if image.signal.dtype.kind in "bu":
         return image
     rows = image.rows()
-    found, notes = check_counts(rows, name, image.grid, image.channels.start, negative)
-    if not (found.invalid or found.negative):
+    observed, notes = check_counts(rows, name, image.grid, image.channels.start, negative)
+    if not (observed.invalid or observed.negative):
         return image
     changed: dict[str, Any] = {"mend": True}
     if image.source is None:
         data = mended(rows).reshape(*image.grid, -1)
         signal = replace(image.signal, data=data, axes=(*image.signal.axes[:-1], image.energy))
         changed = {"signal": signal, "channels": slice(0, image.energy.size), "original": image.signal}
-    return replace(image, **changed, notes=(*image.notes, *notes), invalid=found.invalid)
+    return replace(image, **changed, notes=(*image.notes, *notes), invalid=observed.invalid)
 
 
 def check_range(signal_range: Any) -> tuple[float, float] | None:

@@ -122,11 +122,11 @@ def analyze_image(
     (2, [np.float64(7.0), np.float64(12.0)])
     """
     started = time.perf_counter()
-    found = measurement(image, suits_image, dataset)
-    selected, notes = select_image(found, frame)
+    observed = measurement(image, suits_image, dataset)
+    selected, notes = select_image(observed, frame)
     pixels = as_pixels(selected.data, "image", 2)
     window = check_count(window, "window", SMALLEST_WINDOW)
-    stated = found.metadata.get("information_bar", 0)
+    stated = observed.metadata.get("information_bar", 0)
     bar = 0 if include_info_bar else info_bar_height(pixels, stated)
     picture = pixels[: pixels.shape[0] - bar]
     # What is asked for with its bar has lines of one value.
@@ -202,7 +202,7 @@ def analyze_image(
         measured=_measured(pixels.shape, bar, part) if n_empty else None,
         n_empty=n_empty,
         provenance=Provenance.record(
-            "analyze_image", parameters, found, elapsed=elapsed, threads=get_num_threads(), notes=notes
+            "analyze_image", parameters, observed, elapsed=elapsed, threads=get_num_threads(), notes=notes
         ),
         second_spacing=peaks[:, 1, 0],
         second_direction=peaks[:, 1, 1],

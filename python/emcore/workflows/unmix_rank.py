@@ -42,9 +42,9 @@ def search_bins(
     """
 
     def deeper(known: int, above_edge: int) -> Deeper | None:
-        found = step(rows, "bins", partial(_searched, image, block, rows, hidden, dose, known, above_edge))
-        n, reason = int(found[0]), str(found[1])
-        return Deeper(n, reason, np.asarray(found[2]) if len(found) > 2 else None) if n > known else None
+        observed = step(rows, "bins", partial(_searched, image, block, rows, hidden, dose, known, above_edge))
+        n, reason = int(observed[0]), str(observed[1])
+        return Deeper(n, reason, np.asarray(observed[2]) if len(observed) > 2 else None) if n > known else None
 
     return deeper
 
@@ -69,17 +69,17 @@ def _searched(
     if math.prod(grid) // first ** len(grid) * image.energy.size // of_channels > _MOST_BINS:
         return known, ""
     finest = in_bins(image, first, of_channels, rows, grid, hidden)
-    best, found = known, list[tuple[Bins, Level]]()
+    best, observed = known, list[tuple[Bins, Level]]()
     for side, channels in levels:
         bins = finest if (side, channels) == levels[-1] else finest.coarser(side // first, channels // of_channels)
         # Of as many as a coarser level shows the spectra are better, unless single positions have them.
         least = best if best > max(known, above_edge) else best + 1
         level = search_level(bins.rows, known, least)
         if level is not None:
-            best, found = level.n, [*found, (bins, level)]
+            best, observed = level.n, [*observed, (bins, level)]
     if best == known:
         return known, ""
-    bins, level = found[-1]
+    bins, level = observed[-1]
     where = f"{bins.side} x {bins.side}" if len(grid) == 2 else f"{bins.side}"
     reason = (
         f"{best} in bins of {where} positions and {bins.channels} channels, above the noise and in both halves of the "

@@ -36,10 +36,10 @@ def _flagged(signal: Signal, item: dict[str, Any]) -> Signal:
     spectra = isinstance(about, dict) and about.get("Format") in _SPECTRA
     if not (spectra or "spim" in tags) or len(signal.axes) not in (1, 2, 3):
         return replace(signal, flagged=_is_series(signal))
-    found = [i for i, axis in enumerate(signal.axes) if axis.name in _CHANNELS or kind_of(axis.units) == ENERGY]
-    if len(found) > 1:
+    observed = [i for i, axis in enumerate(signal.axes) if axis.name in _CHANNELS or kind_of(axis.units) == ENERGY]
+    if len(observed) > 1:
         return replace(signal, flagged=False)
-    channels = found[0] if found else (0 if len(signal.axes) == 3 else len(signal.axes) - 1)
+    channels = observed[0] if observed else (0 if len(signal.axes) == 3 else len(signal.axes) - 1)
     axes = tuple(replace(axis, navigation=i != channels) for i, axis in enumerate(signal.axes))
     return replace(signal, axes=axes, flagged=True)
 

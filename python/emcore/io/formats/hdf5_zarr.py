@@ -62,12 +62,12 @@ def _read(file: Any, path: Path, access: Access) -> list[Signal]:
         return dectris.read_dectris(file, path, access)
     if delmic.acquisitions(file):
         return delmic.read_delmic(file, path, access)
-    found = contents(file, path)
+    observed = contents(file, path)
     for read in (usid.read_usid, emd.read_emd, ebsd.read_ebsd, apex.read_apex, nion.read_nion, nexus.read_nexus):
-        signals = read(found, access)
+        signals = read(observed, access)
         if signals:
             return signals
-    return plain.read_plain(found, access)
+    return plain.read_plain(observed, access)
 
 
 def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
@@ -83,11 +83,13 @@ def read_zarr(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
         return [access.signal(array, _axes(array, {}, ""), path.stem)]
     if hyperspy.is_hyperspy(store):
         return hyperspy.read_hyperspy(store, path, access)
-    found = contents(store, path)
-    arrays = {name: array for name, array in found.arrays.items() if is_numeric(array) and not _is_scale(array, name)}
-    if found.broken and not arrays:
-        raise BadFile(f"{path} holds no data that can be read: {found.broken[0]}")
-    return [access.signal(array, _axes(array, found.arrays, name), name) for name, array in arrays.items()]
+    observed = contents(store, path)
+    arrays = {
+        name: array for name, array in observed.arrays.items() if is_numeric(array) and not _is_scale(array, name)
+    }
+    if observed.broken and not arrays:
+        raise BadFile(f"{path} holds no data that can be read: {observed.broken[0]}")
+    return [access.signal(array, _axes(array, observed.arrays, name), name) for name, array in arrays.items()]
 
 
 def _names(array: Any) -> list[str]:

@@ -67,10 +67,10 @@ def _frames(path: Path) -> NDArray[np.void]:
 
 def _beside(path: Path) -> dict[str, int]:
     """The numbers in the .hdr beside a file, by name; empty where there is none."""
-    found = next((p for p in (path.with_suffix(ending) for ending in (".hdr", ".HDR")) if p.is_file()), None)
-    if found is None:
+    observed = next((p for p in (path.with_suffix(ending) for ending in (".hdr", ".HDR")) if p.is_file()), None)
+    if observed is None:
         return {}
-    lines = (line.partition(":\t") for line in found.read_text("latin-1").splitlines())
+    lines = (line.partition(":\t") for line in observed.read_text("latin-1").splitlines())
     return {name.strip(): int(value) for name, _, value in lines if value.strip().isdigit()}
 
 
@@ -129,10 +129,10 @@ def _line(headers: NDArray[np.bytes_], header: dict[str, int]) -> int:
     triggered = header.get("Frames per Trigger (Number)", 0)
     if 1 < triggered < len(headers):
         return triggered
-    found = [_TIME.search(each) for each in headers]
-    if len(found) < 3 or not all(found):
+    observed = [_TIME.search(each) for each in headers]
+    if len(observed) < 3 or not all(observed):
         return 0
-    times = np.array([f"{time[1].decode()}T{time[2].decode()}" for time in found if time], dtype="datetime64[ns]")
+    times = np.array([f"{time[1].decode()}T{time[2].decode()}" for time in observed if time], dtype="datetime64[ns]")
     gaps = np.diff(times).astype(np.float64)
     usual = float(np.median(gaps))
     later = gaps - usual > _LATER * max(float(np.median(np.abs(gaps - usual))), 1.0)

@@ -60,15 +60,15 @@ def _sections(text: str) -> dict[str, str]:
 
 def _pictures(table: str) -> list[tuple[str, str, str]]:
     """Name, unit and direction of every picture, in the order in which they are stored."""
-    found = []
+    observed = []
     for line in table.splitlines()[1:]:
         cells = line.split("\t") if "\t" in line else line.split()
         cells = [cell.strip() for cell in cells if cell.strip()]
         if len(cells) < 4:
             continue
         directions = ("forward", "backward") if cells[3] == "both" else (cells[3],)
-        found += [(cells[1].replace("_", " "), cells[2], direction) for direction in directions]
-    return found
+        observed += [(cells[1].replace("_", " "), cells[2], direction) for direction in directions]
+    return observed
 
 
 def _scanned(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], tuple[str, ...]]:

@@ -87,17 +87,17 @@ class _NoElementError(BadFile):
 def _partners(path: Path, data: bytes) -> tuple[list[Path], list[str]]:
     """The .ser files beside an .emi, and the names of those that it names and that are not there."""
     beside = {p.name.lower(): p for p in path.parent.iterdir() if p.suffix.lower() == ".ser"}
-    found = {}
+    observed = {}
     for name, file in beside.items():
         number = re.fullmatch(re.escape(path.stem.lower()) + r"_(\d+)\.ser", name)
         if number:
-            found[int(number[1])] = file
+            observed[int(number[1])] = file
     named = sorted({int(number) for number in re.findall(rb"_(\d+)\.ser", data)})
     alone = beside.get(path.stem.lower() + ".ser")  # the only one, renamed
-    if not found and alone is not None and len(named) < 2:
+    if not observed and alone is not None and len(named) < 2:
         return [alone], []
-    missing = [f"{path.stem}_{number}.ser" for number in named if number not in found]
-    return [found[number] for number in sorted(found)], missing
+    missing = [f"{path.stem}_{number}.ser" for number in named if number not in observed]
+    return [observed[number] for number in sorted(observed)], missing
 
 
 def _date(data: bytes) -> dict[str, Any]:
@@ -206,10 +206,10 @@ def _positions(buffer: Any, header: _Header) -> NDArray[np.float64] | None:
     """x and y of every element, where its tags say so."""
     if header.tags != _POSITIONS or int(header.tag_starts.max()) + 24 > buffer.size:
         return None
-    found = [struct.unpack_from("<H6xdd", buffer, int(start)) for start in header.tag_starts]
-    if any(tag != _POSITIONS for tag, _, _ in found):  # some files have offsets that lead nowhere
+    observed = [struct.unpack_from("<H6xdd", buffer, int(start)) for start in header.tag_starts]
+    if any(tag != _POSITIONS for tag, _, _ in observed):  # some files have offsets that lead nowhere
         return None
-    places = np.array([place for _, *place in found])
+    places = np.array([place for _, *place in observed])
     return places if np.isfinite(places).all() else None
 
 

@@ -58,8 +58,8 @@ def fei(page: Any, path: Path) -> Steps:
 
 
 def _fei_metadata(page: Any) -> dict[str, Any]:
-    found = [page.tags.valueof(tag) for tag in (34680, 34682)]
-    return {key: part for each in found if isinstance(each, dict) for key, part in each.items()}
+    observed = [page.tags.valueof(tag) for tag in (34680, 34682)]
+    return {key: part for each in observed if isinstance(each, dict) for key, part in each.items()}
 
 
 def fei_xml(page: Any, path: Path) -> Steps:
@@ -107,7 +107,7 @@ def fibics(page: Any, path: Path) -> Steps:
     """Zeiss Atlas, of Fibics: two vectors from pixel to pixel, in um."""
     text = _text_of(page, 51023)
     parts = {key: re.search(rf"<{key}>\s*{_NUMBER}\s*</{key}>", text) for key in ("Ux", "Uy", "Vx", "Vy")}
-    ux, uy, vx, vy = (float(found[1]) if found else 0.0 for found in parts.values())
+    ux, uy, vx, vy = (float(observed[1]) if observed else 0.0 for observed in parts.values())
     return {"X": (math.hypot(ux, uy), "um"), "Y": (math.hypot(vx, vy), "um")}
 
 
@@ -141,8 +141,8 @@ def _tescan(page: Any, path: Path, key: str) -> float:
         texts += [_text_of(page, 700), page.description]
     texts += [beside(path, f"{path.stem}{ending}.hdr") for ending in (f"-{path.suffix[1:]}", "")]
     for text in texts:  # key=value, or an element or attribute of that name
-        if found := re.search(rf"\b{key}\W{{1,3}}{_NUMBER}", text):
-            return float(found[1])
+        if observed := re.search(rf"\b{key}\W{{1,3}}{_NUMBER}", text):
+            return float(observed[1])
     return 0.0
 
 
@@ -161,15 +161,15 @@ def openfibsem(page: Any, path: Path) -> Steps:
 
 def described(page: Any) -> dict[str, Any]:
     """The JSON of a page's descriptions, of all of them in one; empty where there is none."""
-    found: dict[str, Any] = {}
+    observed: dict[str, Any] = {}
     for text in (page.description, page.description1):
         if text.lstrip()[:1] == "{":
             try:
                 values = json.loads(text)
             except ValueError:  # no JSON, however it begins
                 continue
-            found |= values if isinstance(values, dict) else {}
-    return found
+            observed |= values if isinstance(values, dict) else {}
+    return observed
 
 
 def jeol(page: Any, path: Path) -> Steps:
@@ -177,10 +177,10 @@ def jeol(page: Any, path: Path) -> Steps:
     text = page.description
     if "TemReporter" not in text:
         return {}
-    if found := re.search(rf"LengthPerPixel>\s*{_NUMBER}", text):
+    if observed := re.search(rf"LengthPerPixel>\s*{_NUMBER}", text):
         unit = re.search(r"MeasurementUnitType>\s*(\w+)", text)
         of_length = unit is not None and unit[1] in ("UnitType_Scanning", "UnitType_Length")
-        return {letter: (float(found[1]), "nm") for letter in "XY"} if of_length else {}
+        return {letter: (float(observed[1]), "nm") for letter in "XY"} if of_length else {}
     imaging = text.partition("<ImageFormingSystem")[2].partition("</ImageFormingSystem>")[0]
     mode, value = _element(imaging, "ModeString"), _element(imaging, "SelectorValue")
     steps = metres_per_pixel(page)
@@ -273,15 +273,17 @@ def bar_height(page: Any, path: Path) -> int:
 
 def beside(path: Path, name: str) -> str:
     """The text of a file that lies beside the picture, in whatever case its name is; "" where there is none."""
-    found = path.with_name(name)
-    if not found.is_file():
+    observed = path.with_name(name)
+    if not observed.is_file():
         other = [
-            each for each in (path.with_name(name.upper()), found.with_suffix(found.suffix.upper())) if each.is_file()
+            each
+            for each in (path.with_name(name.upper()), observed.with_suffix(observed.suffix.upper()))
+            if each.is_file()
         ]
         if not other:
             return ""
-        found = other[0]
-    with found.open("rb") as file:
+        observed = other[0]
+    with observed.open("rb") as file:
         return _decoded(file.read(1 << 20))
 
 
@@ -305,8 +307,8 @@ def _decoded(data: bytes) -> str:
 
 
 def _element(text: str, name: str) -> str:
-    found = re.search(rf"<{name}(?:\s[^>]*)?>\s*([^<]*?)\s*</{name}>", text)
-    return found[1] if found else ""
+    observed = re.search(rf"<{name}(?:\s[^>]*)?>\s*([^<]*?)\s*</{name}>", text)
+    return observed[1] if observed else ""
 
 
 def _metres(x: Any, y: Any) -> Steps:

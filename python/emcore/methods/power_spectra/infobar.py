@@ -111,5 +111,5 @@ def _is_written(other: NDArray[np.bool_], shares: NDArray[np.float64]) -> bool:
 
 def _share(values: NDArray[Any]) -> tuple[Any, float]:
     """The most frequent value, and its share."""
-    found, counts = np.unique(values, return_counts=True)
-    return found[counts.argmax()], counts.max() / values.size
+    observed, counts = np.unique(values, return_counts=True)
+    return observed[counts.argmax()], counts.max() / values.size

@@ -110,11 +110,11 @@ def strongest_peaks(
     stands = contrast >= max(LEAST_CONTRAST, _NOISE_OF_ONE / max(windows, 1.0))
     if leaked is not None:
         stands &= power[rows, columns] > _LEAKED * leaked[rows, columns]
-    found = np.flatnonzero(stands)
-    if np.all(_of_noisy_lines(power, rows[found], columns[found])):
-        found = found[:0]
+    observed = np.flatnonzero(stands)
+    if np.all(_of_noisy_lines(power, rows[observed], columns[observed])):
+        observed = observed[:0]
     first, strongest, too_long = None, 0.0, list[NDArray[np.float64]]()
-    for i in found:
+    for i in observed:
         if excess[i] < _LEAST_PART * strongest:
             break
         place = _place(power, int(rows[i]), int(columns[i]))

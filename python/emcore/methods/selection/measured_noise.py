@@ -169,11 +169,11 @@ def _model(ratios: Floats, constants: Floats, signals: Floats) -> tuple[float, f
     left = np.inf
     for used in ([0, 1], [0, 2], [0, 1, 2]):
         design = np.stack([columns[i] for i in used], axis=1) / np.maximum(ratios, 1e-300)[:, None]
-        found, norm = nnls(design, np.ones(len(ratios)))
+        observed, norm = nnls(design, np.ones(len(ratios)))
         error = norm / math.sqrt(len(ratios))
         if error < 0.8 * left:
             best, left = np.zeros(3), error
-            best[used] = found
+            best[used] = observed
         if left <= _FITS:
             break
     return float(best[0]), math.sqrt(best[1] * typical), bool(left <= _STEADY), typical

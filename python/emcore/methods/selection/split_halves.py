@@ -85,8 +85,8 @@ def count_shared_by_thinning(
     if len(filled) < 2:
         return 1
     first = weighted_rows(one, scale, filled)
-    found = pca(first, min(most, *first.shape), center=False)
-    vectors = np.ascontiguousarray(found.components.T, dtype=np.float64)
+    observed = pca(first, min(most, *first.shape), center=False)
+    vectors = np.ascontiguousarray(observed.components.T, dtype=np.float64)
     scores = _emcore.x_q(first, vectors)
     scores /= np.maximum(np.linalg.norm(scores, axis=0), 1e-300)
     sums = other[filled].sum(axis=1, dtype=np.float64)

@@ -82,8 +82,8 @@ def _candidates(spectra: NDArray[Any], gain: float, read: float) -> NDArray[np.b
     x = spectra.astype(np.float32)
     padded = np.pad(x, ((0, 0), (_WINDOW, _WINDOW)), mode="reflect")
     around = np.maximum(padded[:, : -2 * _WINDOW], padded[:, 2 * _WINDOW :])
-    found: NDArray[np.bool_] = x - around > _OUT * np.sqrt(gain * np.maximum(around, 0) + read**2)
-    return found
+    observed: NDArray[np.bool_] = x - around > _OUT * np.sqrt(gain * np.maximum(around, 0) + read**2)
+    return observed
 
 
 def _brightness(line: NDArray[Any]) -> Floats:

@@ -166,7 +166,7 @@ def spectra_of_maps(products: Floats, maps: Floats, counts: Floats) -> Floats:
     # G = R^T R: |R h - R^-T b| is what is least where G h = b.
     root = np.linalg.cholesky(gram / np.outer(size, size) + 1e-12 * np.eye(len(gram))).T
     sought = np.linalg.solve(root.T, (products / size).T)
-    found = np.stack([nnls(root, column)[0] for column in sought.T], axis=1) / size[:, None]
-    whole = found.sum(axis=1, keepdims=True)
-    spectra: Floats = found / np.where(whole > 0, whole, 1)
+    observed = np.stack([nnls(root, column)[0] for column in sought.T], axis=1) / size[:, None]
+    whole = observed.sum(axis=1, keepdims=True)
+    spectra: Floats = observed / np.where(whole > 0, whole, 1)
     return spectra

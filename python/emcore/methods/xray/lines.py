@@ -140,11 +140,11 @@ def emission_lines() -> tuple[Line, ...]:
 
 
 def _merged(rows: Sequence[tuple[str, int, str, float, float]]) -> list[Line]:
-    found: dict[tuple[str, int], dict[str, tuple[float, float]]] = {}
+    observed: dict[tuple[str, int], dict[str, tuple[float, float]]] = {}
     for element, number, transition, energy, intensity in rows:
-        found.setdefault((element, number), {})[transition] = (energy, max(intensity, 1e-6))
+        observed.setdefault((element, number), {})[transition] = (energy, max(intensity, 1e-6))
     lines = []
-    for (element, number), transitions in sorted(found.items(), key=lambda each: each[0][1]):
+    for (element, number), transitions in sorted(observed.items(), key=lambda each: each[0][1]):
         for name, members in _MERGED.items():
             present = [transitions[member] for member in members if member in transitions]
             if name == "Mα":

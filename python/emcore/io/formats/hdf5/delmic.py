@@ -21,8 +21,8 @@ _INVALID = 111  # the state of a value that means nothing
 def acquisitions(file: Any) -> list[Any]:
     """The groups that hold an acquisition, in the order in which they were made."""
     groups = [file[name] for name in file if name.startswith("Acquisition")]
-    found = [group for group in groups if "ImageData/Image" in group and "PhysicalData" in group]
-    return sorted(found, key=lambda group: int("".join(filter(str.isdigit, group.name)) or 0))
+    observed = [group for group in groups if "ImageData/Image" in group and "PhysicalData" in group]
+    return sorted(observed, key=lambda group: int("".join(filter(str.isdigit, group.name)) or 0))
 
 
 def read_delmic(file: Any, path: Path, access: Access) -> list[Signal]:

@@ -34,8 +34,8 @@ def is_hyperspy(root: Any) -> bool:
 
 
 def _experiments(root: Any) -> dict[str, Any]:
-    found = {name: root["Experiments"][name] for name in root["Experiments"]}
-    return {name: each for name, each in found.items() if not hasattr(each, "dtype") and "data" in each}
+    observed = {name: root["Experiments"][name] for name in root["Experiments"]}
+    return {name: each for name, each in observed.items() if not hasattr(each, "dtype") and "data" in each}
 
 
 def read_hyperspy(root: Any, path: Any, access: Access) -> list[Signal]:
@@ -76,12 +76,12 @@ def _signal(group: Any, name: str, axes: list[Axis], flagged: bool, access: Acce
 
 def _described(group: Any, section: str) -> dict[str, Any]:
     """A section of a signal's metadata, which lay flat and had another name before format 1.2."""
-    found: dict[str, Any] = {}
+    observed: dict[str, Any] = {}
     for place in ("mapped_parameters", "metadata"):
         if place in group:
-            found |= dict(group[place].attrs)
-            found |= dict(group[place][section].attrs) if section in group[place] else {}
-    return found
+            observed |= dict(group[place].attrs)
+            observed |= dict(group[place][section].attrs) if section in group[place] else {}
+    return observed
 
 
 def _axes(group: Any) -> tuple[list[Axis], bool]:
