@@ -53,7 +53,9 @@ def imports(path: Path) -> Iterator[str]:
 def dependencies() -> dict[str, set[str]]:
     """Which modules of the package each of them imports."""
     paths = modules()
-    return {name: {found for found in imports(path) if found in paths} - {name} for name, path in paths.items()}
+    return {
+        name: {observed for observed in imports(path) if observed in paths} - {name} for name, path in paths.items()
+    }
 
 
 def layer(module: str) -> str:
@@ -108,8 +110,8 @@ def uses(path: Path, files: set[str]) -> set[str]:
     if path.stem == "mod":
         inner = set(re.findall(r"(?<![\w:])(?:self::)?(\w+)::", source))
         return (inner | {name for at in re.finditer(outer, source) for name in names(source[at.end() :])}) & files
-    found = {name for at in re.finditer(rf"\bsuper::|{outer}", source) for name in names(source[at.end() :])} - {""}
-    return {name if name in files else "mod" for name in found} - {path.stem}
+    observed = {name for at in re.finditer(rf"\bsuper::|{outer}", source) for name in names(source[at.end() :])} - {""}
+    return {name if name in files else "mod" for name in observed} - {path.stem}
 
 
 @pytest.mark.skipif(not FOLDERS, reason="the Rust sources are not beside the tests")

@@ -37,8 +37,8 @@ def emcore(kessel: bool) -> Any:
         k = u.shape[1]
 
         def call() -> Any:
-            found = method(x, k, init=u, max_iter=ITERATIONS, tol=0)
-            return {"u": found.memberships, "v": found.centers, "objective": found.objective[-1:]}
+            observed = method(x, k, init=u, max_iter=ITERATIONS, tol=0)
+            return {"u": observed.memberships, "v": observed.centers, "objective": observed.objective[-1:]}
 
         return call
 
@@ -73,8 +73,8 @@ def scikit_fuzzy(data: Data, prepared: bool, threads: int) -> Callable[[], Any]:
     x, u = np.ascontiguousarray(data["x"].T), np.ascontiguousarray(data["u"].T)
 
     def call() -> Any:
-        centers, found, *_ = cmeans(x, len(u), 2, 0.0, ITERATIONS, init=u)
-        return {"u": found.T, "v": centers}
+        centers, observed, *_ = cmeans(x, len(u), 2, 0.0, ITERATIONS, init=u)
+        return {"u": observed.T, "v": centers}
 
     return call
 

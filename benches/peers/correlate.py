@@ -33,8 +33,8 @@ def emcore_in_process(data: harness.Data, prepared: bool, threads: int) -> Calla
     import emcore
 
     def run() -> Any:
-        found = emcore.correlate([data["diffraction"], data["eds"]], PHASES)
-        return {"labels": found.labels, "eds": found.signals[1].data}
+        observed = emcore.correlate([data["diffraction"], data["eds"]], PHASES)
+        return {"labels": observed.labels, "eds": observed.signals[1].data}
 
     return run
 
@@ -103,20 +103,20 @@ def plain_report(folder: str) -> None:
     import matplotlib.pyplot as plt
     from matplotlib.backends.backend_pdf import PdfPages
 
-    found = plain(*(np.load(f"{folder}/{name}.npy") for name in ("diffraction", "eds")))
+    observed = plain(*(np.load(f"{folder}/{name}.npy") for name in ("diffraction", "eds")))
     with PdfPages(Path(folder) / "both.pdf") as pdf:
-        shape = found["labels"].shape
-        alone = [u.argmax(axis=1).reshape(shape) for u in found["alone"]]
-        patterns = np.sqrt(found["pattern"]).reshape(PHASES, 64, 64)
-        for pictures in ([found["labels"], *alone], patterns):
+        shape = observed["labels"].shape
+        alone = [u.argmax(axis=1).reshape(shape) for u in observed["alone"]]
+        patterns = np.sqrt(observed["pattern"]).reshape(PHASES, 64, 64)
+        for pictures in ([observed["labels"], *alone], patterns):
             figure, axes = plt.subplots(1, len(pictures), figsize=(12, 4))
             for axis, picture in zip(axes, pictures, strict=True):
                 axis.imshow(picture)
             pdf.savefig(figure)
         figure, axis = plt.subplots()
-        axis.plot(found["eds"].T)
+        axis.plot(observed["eds"].T)
         pdf.savefig(figure)
-    np.savez(Path(folder) / "found.npz", **found)
+    np.savez(Path(folder) / "found.npz", **observed)
 
 
 def emcore_command(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any]:

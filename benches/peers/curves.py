@@ -26,8 +26,8 @@ def emcore_in_process(data: harness.Data, prepared: bool, threads: int) -> Calla
     import emcore
 
     def run() -> Any:
-        found = emcore.cluster_curves(data["curves"], KINDS, x=data["bias"])
-        return {"labels": found.labels, "signals": found.signals, "high": found.high}
+        observed = emcore.cluster_curves(data["curves"], KINDS, x=data["bias"])
+        return {"labels": observed.labels, "signals": observed.signals, "high": observed.high}
 
     return run
 

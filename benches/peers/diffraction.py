@@ -31,8 +31,8 @@ def emcore_in_process(data: harness.Data, prepared: bool, threads: int) -> Calla
     import emcore
 
     def run() -> Any:
-        found = emcore.cluster_diffraction(data["patterns"], GRAINS)
-        return {"labels": found.labels, "signals": found.signals}
+        observed = emcore.cluster_diffraction(data["patterns"], GRAINS)
+        return {"labels": observed.labels, "signals": observed.signals}
 
     return run
 
@@ -86,14 +86,14 @@ def plain_report(scan_file: str, folder: str) -> None:
     from matplotlib.backends.backend_pdf import PdfPages
 
     patterns = np.load(scan_file)
-    found = plain(patterns, components=16)
+    observed = plain(patterns, components=16)
     with PdfPages(Path(folder) / "scan.pdf") as pdf:
-        for pictures in ([patterns.sum(axis=(2, 3)), found["labels"]], np.sqrt(found["signals"])):
+        for pictures in ([patterns.sum(axis=(2, 3)), observed["labels"]], np.sqrt(observed["signals"])):
             figure, axes = plt.subplots(1, len(pictures), figsize=(12, 4))
             for axis, picture in zip(axes, pictures, strict=True):
                 axis.imshow(picture)
             pdf.savefig(figure)
-    np.savez(Path(folder) / "found.npz", **found)
+    np.savez(Path(folder) / "found.npz", **observed)
 
 
 def emcore_command(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any]:

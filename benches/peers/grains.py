@@ -30,8 +30,8 @@ def emcore(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any
     patterns, true = data["patterns"], data["labels"]
 
     def run() -> harness.Data:
-        found = emcore.segment_grains(patterns, SEGMENTS, min_correlation=CORRELATION)
-        return {"labels": found.labels, "signals": found.signals, "true": true}
+        observed = emcore.segment_grains(patterns, SEGMENTS, min_correlation=CORRELATION)
+        return {"labels": observed.labels, "signals": observed.signals, "true": true}
 
     return run
 
@@ -85,9 +85,9 @@ def steps(patterns: np.ndarray, slic: Callable[..., np.ndarray]) -> harness.Data
 def compare(ours: harness.Data, theirs: harness.Data) -> None:
     from emcore.datasets import adjusted_rand_index
 
-    found = [adjusted_rand_index(each["true"], each["labels"]) for each in (ours, theirs)]
-    print(f"adjusted Rand index {found[0]:.4f}, the peer's {found[1]:.4f}")
-    assert found[0] >= found[1] - 0.02, f"adjusted Rand index {found[0]:.4f}, the peer's {found[1]:.4f}"
+    observed = [adjusted_rand_index(each["true"], each["labels"]) for each in (ours, theirs)]
+    print(f"adjusted Rand index {observed[0]:.4f}, the peer's {observed[1]:.4f}")
+    assert observed[0] >= observed[1] - 0.02, f"adjusted Rand index {observed[0]:.4f}, the peer's {observed[1]:.4f}"
 
 
 WORKLOADS = [

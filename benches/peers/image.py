@@ -79,17 +79,17 @@ def plain_report(image_file: str, folder: str, threads: int) -> None:
     from matplotlib.backends.backend_pdf import PdfPages
 
     image = np.load(image_file)
-    found = plain(image, threads)
+    observed = plain(image, threads)
     with PdfPages(Path(folder) / "image.pdf") as pdf:
-        for pictures in ([image, found["regions"]], found["maps"]):
+        for pictures in ([image, observed["regions"]], observed["maps"]):
             figure, axes = plt.subplots(1, len(pictures), figsize=(12, 5))
             for axis, picture in zip(axes, pictures, strict=True):
                 axis.imshow(picture)
             pdf.savefig(figure)
         figure, axis = plt.subplots()
-        axis.semilogy(found["evr"], "o-")
+        axis.semilogy(observed["evr"], "o-")
         pdf.savefig(figure)
-    np.save(Path(folder) / "regions.npy", found["regions"])
+    np.save(Path(folder) / "regions.npy", observed["regions"])
 
 
 def emcore_command(data: harness.Data, prepared: bool, threads: int) -> Callable[[], Any]:

@@ -72,8 +72,12 @@ def emcore(max_iter: int = 300, tol: float = 1e-4) -> Setup:
         from emcore.methods.kmeans.fit import kmeans
 
         def call() -> Data:
-            found = kmeans(data["x"], len(data["start"]), init=data["start"], max_iter=max_iter, tol=tol)
-            return {"inertia": np.array(found.inertia), "labels": found.labels, "n_iter": np.array(found.n_iter)}
+            observed = kmeans(data["x"], len(data["start"]), init=data["start"], max_iter=max_iter, tol=tol)
+            return {
+                "inertia": np.array(observed.inertia),
+                "labels": observed.labels,
+                "n_iter": np.array(observed.n_iter),
+            }
 
         return call
 

@@ -55,8 +55,8 @@ def emcore(
 
         def call() -> dict[str, np.ndarray]:
             options = {"solver": solver, "loss": loss, "max_iter": iterations, "tol": tol, "inner_sweeps": inner_sweeps}
-            found = nmf(x, len(data["h"]), init="custom", W0=data["w"], H0=data["h"], **options)
-            return {"w": found.W, "h": found.H}
+            observed = nmf(x, len(data["h"]), init="custom", W0=data["w"], H0=data["h"], **options)
+            return {"w": observed.W, "h": observed.H}
 
         return call
 

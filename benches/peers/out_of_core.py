@@ -68,11 +68,11 @@ def emcore_job(path: str, method: str, held: bool, iterations: int, memory: str)
 
     def call() -> dict[str, Any]:
         if method == "pca":
-            found, passes = passes_counted(lambda: pca(data, K, solver="randomized", **options))
-            return {"value": found.singular_values.tolist(), "passes": passes}
+            observed, passes = passes_counted(lambda: pca(data, K, solver="randomized", **options))
+            return {"value": observed.singular_values.tolist(), "passes": passes}
         start = {"init": "random", "random_state": 0, "max_iter": iterations, "tol": 0}
-        found, passes = passes_counted(lambda: nmf(data, K, **start, **options))
-        return {"value": found.loss, "passes": passes}
+        observed, passes = passes_counted(lambda: nmf(data, K, **start, **options))
+        return {"value": observed.loss, "passes": passes}
 
     return call
 
@@ -94,9 +94,9 @@ def resumable_job(path: str, method: str, checkpoint: str, iterations: int) -> C
         return [phases.maps, phases.spectra, phases.fraction, phases.residual_map, phases.residual_spectrum]
 
     def call() -> dict[str, Any]:
-        found, passes = passes_counted(arrays, told=True)
+        observed, passes = passes_counted(arrays, told=True)
         whole = hashlib.sha256()
-        for array in found:
+        for array in observed:
             whole.update(np.ascontiguousarray(array).data)
         return {"value": whole.hexdigest()[:16], "passes": passes}
 
@@ -122,11 +122,11 @@ def minibatch(path: str) -> Callable[[], dict[str, Any]]:
 
     data = np.load(path, mmap_mode="r")
     model = MiniBatchNMF(K, batch_size=4096, init="nndsvda", random_state=0, max_iter=20)
-    found: dict[str, Any] = {}
+    observed: dict[str, Any] = {}
 
     def call() -> dict[str, Any]:
         model.fit(data)
-        return found
+        return observed
 
     def loss() -> float:
         spectra = model.components_.astype("f8")
@@ -202,21 +202,21 @@ def child(kind: str, given: list[Any]) -> None:
     call = JOBS[kind](*given)
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from what is held now
     held, before = _memory("VmRSS"), time.perf_counter()
-    found = call()
-    found |= {"seconds": time.perf_counter() - before, "peak MiB": (_memory("VmHWM") - held) / MIB}
+    observed = call()
+    observed |= {"seconds": time.perf_counter() - before, "peak MiB": (_memory("VmHWM") - held) / MIB}
     if hasattr(call, "after"):
-        found["value"] = call.after()
+        observed["value"] = call.after()
     if hasattr(call, "close"):
         call.close()
-    print("found", json.dumps(found), flush=True)
+    print("found", json.dumps(observed), flush=True)
 
 
 def run(kind: str, *given: Any) -> dict[str, Any]:
     command = [sys.executable, __file__, "--child", json.dumps([kind, given])]
     done = subprocess.run(command, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
-    found = json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
-    record = {"job": kind, "given": [g for g in given if not str(g).endswith((".npy", ".npz"))], **found}
+    observed = json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
+    record = {"job": kind, "given": [g for g in given if not str(g).endswith((".npy", ".npz"))], **observed}
     print(json.dumps(record), flush=True)
     return record
 

@@ -27,8 +27,8 @@ def emcore_in_process(data: harness.Data, prepared: bool, threads: int) -> Calla
     import emcore
 
     def run() -> Any:
-        found = emcore.unmix(data["counts"])
-        return {"spectra": found.spectra, "maps": found.maps, "residual": found.residual_map}
+        observed = emcore.unmix(data["counts"])
+        return {"spectra": observed.spectra, "maps": observed.maps, "residual": observed.residual_map}
 
     return run
 

@@ -360,9 +360,9 @@ def test_agreement_equals_that_of_scikit_learn():
     from sklearn.metrics import adjusted_rand_score
 
     rng = np.random.default_rng(1)
-    truth, found = rng.integers(0, 4, 500), rng.integers(-1, 3, 500)
-    found[:300] = truth[:300]
-    assert adjusted_rand_index(truth, found) == pytest.approx(adjusted_rand_score(truth, found), abs=1e-12)
+    truth, observed = rng.integers(0, 4, 500), rng.integers(-1, 3, 500)
+    observed[:300] = truth[:300]
+    assert adjusted_rand_index(truth, observed) == pytest.approx(adjusted_rand_score(truth, observed), abs=1e-12)
 
 
 def test_far_from_borders_is_what_a_search_of_the_neighbourhood_finds():

@@ -278,16 +278,16 @@ def test_progress_of_one_python_thread_is_not_told_for_the_calls_of_another():
 
 
 def test_a_callback_may_itself_call_emcore():
-    found = []
+    observed = []
 
     def callback(done, total):
-        found.append(check_finite(np.eye(3), "x"))
-        if len(found) == 2:
+        observed.append(check_finite(np.eye(3), "x"))
+        if len(observed) == 2:
             raise Enough
 
     with emcore.progress(callback), pytest.raises(Enough):
         check_finite(LONG, "x")
-    assert found == [(0, 1), (0, 1)]
+    assert observed == [(0, 1), (0, 1)]
 
 
 def test_a_slow_call_within_a_callback_does_not_call_it_again():
@@ -348,8 +348,8 @@ def run_until(event: threading.Event) -> None:
 
 def test_the_range_is_the_same_on_one_two_and_three_threads():
     data = np.random.default_rng(0).normal(size=(3000, 301))
-    found = set()
+    observed = set()
     for threads in (1, 2, 3):
         with emcore.num_threads(threads):
-            found.add(check_finite(data, "x"))
-    assert found == {(data.min(), data.max())}
+            observed.add(check_finite(data, "x"))
+    assert observed == {(data.min(), data.max())}

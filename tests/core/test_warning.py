@@ -66,9 +66,9 @@ def test_a_warning_names_the_callers_line(door):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         call(given)
-    found = [each for each in caught if message in str(each.message)]
-    assert found
+    observed = [each for each in caught if message in str(each.message)]
+    assert observed
     source, first = inspect.getsourcelines(call)
-    for each in found:
+    for each in observed:
         assert each.filename == __file__
         assert first <= each.lineno < first + len(source)

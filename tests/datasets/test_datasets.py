@@ -16,8 +16,8 @@ def test_every_region_has_the_spacing_and_direction_that_are_claimed():
         ky, kx = np.fft.fftfreq(2048)[iy], np.fft.fftfreq(2048)[ix]
         assert 1 / np.hypot(ky, kx) == pytest.approx(sample.spacing[region], rel=0.01)
         # Rows count downwards, directions counter-clockwise with y up.
-        found = np.degrees(np.arctan2(-ky, kx))
-        assert abs((found - sample.direction[region] + 90) % 180 - 90) < 1
+        observed = np.degrees(np.arctan2(-ky, kx))
+        assert abs((observed - sample.direction[region] + 90) % 180 - 90) < 1
 
 
 def test_a_direction_of_ninety_degrees_means_horizontal_fringes():

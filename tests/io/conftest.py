@@ -21,12 +21,12 @@ def read_both() -> Callable[..., Signal]:
     """A data set of an HDF5 file, after checking that it is the same in memory, lazily, and left as it is stored."""
 
     def read(path: Path, title: str | None = None) -> Signal:
-        found = []
+        observed = []
         for lazy, stored in ((False, False), (True, False), (True, True)):
             signals = read_hdf5(path, lazy, stored)
-            found.append(signals[0] if title is None else next(each for each in signals if each.title == title))
-        first = found[0]
-        for other in found[1:]:
+            observed.append(signals[0] if title is None else next(each for each in signals if each.title == title))
+        first = observed[0]
+        for other in observed[1:]:
             assert other.axes == first.axes
             assert (other.title, other.flagged) == (first.title, first.flagged)
             np.testing.assert_array_equal(np.asarray(other.data[...]), first.data)

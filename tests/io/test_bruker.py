@@ -53,6 +53,6 @@ def test_pixels_as_a_unit_are_no_calibration(data_folder):
 def test_pixels_of_a_spectrum_image_need_not_be_square(data_folder):
     picture, spectra = read_all(data_folder / "cases/eds_stopped.bcf")
     for signal in (picture, spectra):
-        found = {axis.name: (axis.scale, axis.units) for axis in signal.axes}
-        assert found["y"] == (pytest.approx(0.4168974972), "um")
-        assert found["x"] == (pytest.approx(0.4145152257), "um")
+        observed = {axis.name: (axis.scale, axis.units) for axis in signal.axes}
+        assert observed["y"] == (pytest.approx(0.4168974972), "um")
+        assert observed["x"] == (pytest.approx(0.4145152257), "um")

@@ -82,9 +82,9 @@ def test_what_no_decoder_foresaw_is_named_with_its_place_and_is_to_be_reported(e
 
     np.save(tmp_path / "a.npy", np.eye(4))
     monkeypatch.setitem(registry.FORMATS, ".npy", registry._Format("NumPy .npy", "NumPy .npy", broken))
-    found = raised(lambda: emcore.read(tmp_path / "a.npy"))
-    assert isinstance(found, UnexpectedError)
-    assert found.__cause__ is error
+    observed = raised(lambda: emcore.read(tmp_path / "a.npy"))
+    assert isinstance(observed, UnexpectedError)
+    assert observed.__cause__ is error
     for part in (
         str(tmp_path / "a.npy"),
         "NumPy .npy",
@@ -93,8 +93,8 @@ def test_what_no_decoder_foresaw_is_named_with_its_place_and_is_to_be_reported(e
         "test_errors.py, line",
         "report",
     ):
-        assert part in str(found)
-    assert "damaged" not in str(found)
+        assert part in str(observed)
+    assert "damaged" not in str(observed)
 
 
 def test_a_missing_package_names_the_extra_or_itself():

@@ -100,12 +100,12 @@ WAYS = [(*case, lazy) for case in CASES for lazy in (False, True) if not (lazy a
 @pytest.mark.parametrize(("name", "title", "shape", "axes", "lazy"), WAYS, ids=[f"{w[0]}:{w[1]}:{w[4]}" for w in WAYS])
 def test_a_makers_file_has_the_axes_that_its_maker_gave_it(name, title, shape, axes, lazy, data_folder):
     signals = read_hdf5(data_folder / "cases" / name, lazy)
-    found = signals[title] if isinstance(title, int) else next(each for each in signals if each.title == title)
-    assert found.flagged
-    assert found.shape == np.asarray(found.data).shape == shape
-    assert [axis.name for axis in found.axes] == [axis[0] for axis in axes]
-    assert [axis.navigation for axis in found.axes] == [axis[4] for axis in axes]
-    for axis, (_, scale, offset, units, _) in zip(found.axes, axes, strict=True):
+    observed = signals[title] if isinstance(title, int) else next(each for each in signals if each.title == title)
+    assert observed.flagged
+    assert observed.shape == np.asarray(observed.data).shape == shape
+    assert [axis.name for axis in observed.axes] == [axis[0] for axis in axes]
+    assert [axis.navigation for axis in observed.axes] == [axis[4] for axis in axes]
+    for axis, (_, scale, offset, units, _) in zip(observed.axes, axes, strict=True):
         assert axis.values[0] == pytest.approx(offset, rel=1e-5, abs=1e-9)
         assert axis.even == (scale is not None)
         assert scale is None or axis.scale == pytest.approx(scale, rel=1e-5)

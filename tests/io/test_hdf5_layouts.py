@@ -74,13 +74,13 @@ def test_the_same_scan_comes_out_of_every_layout_whatever_the_ending(write, endi
     path = tmp_path / f"map{ending}"
     with h5py.File(path, "w") as file:
         write(file, cube)
-    found = read_both(path)
-    assert found.title.rsplit("/")[-1] == "map"
-    np.testing.assert_array_equal(found.data, cube)
-    assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT]
-    assert found.flagged == (write is write_hyperspy)
-    if found.flagged:
-        assert axes_of(found) == MEANT
+    observed = read_both(path)
+    assert observed.title.rsplit("/")[-1] == "map"
+    np.testing.assert_array_equal(observed.data, cube)
+    assert [each[:5] for each in axes_of(observed)] == [each[:5] for each in MEANT]
+    assert observed.flagged == (write is write_hyperspy)
+    if observed.flagged:
+        assert axes_of(observed) == MEANT
 
 
 @pytest.mark.parametrize("write", [write_hyperspy, write_scales, write_berkeley, write_nexus])
@@ -88,9 +88,9 @@ def test_the_same_scan_comes_out_of_every_layout_whatever_the_ending(write, endi
 def test_axes_come_in_the_order_of_the_file(write, order, cube, tmp_path, read_both):
     with h5py.File(tmp_path / "map.emd", "w") as file:
         write(file, cube.transpose(order), [MEANT[i] for i in order])
-    found = read_both(tmp_path / "map.emd")
-    assert [each[:5] for each in axes_of(found)] == [MEANT[i][:5] for i in order]
-    np.testing.assert_array_equal(found.data, cube.transpose(order))
+    observed = read_both(tmp_path / "map.emd")
+    assert [each[:5] for each in axes_of(observed)] == [MEANT[i][:5] for i in order]
+    np.testing.assert_array_equal(observed.data, cube.transpose(order))
 
 
 @pytest.mark.parametrize("write", [write_scales, write_berkeley, write_nexus])
@@ -117,11 +117,11 @@ def test_the_oldest_files_of_hyperspy_say_which_axes_are_the_signal_in_one_word(
             for i, axis in enumerate(MEANT):
                 said = {"name": axis[0], "scale": axis[2], "offset": axis[3], "units": axis[4], "size": axis[1]}
                 group.create_group(f"_list_3_axes/{i}").attrs.update(said)
-        found = read_both(tmp_path / "a.hdf5")
-        assert found.title == "old"
-        assert found.flagged
-        assert [axis.navigation for axis in found.axes] == [i < 3 - inside for i in range(3)]
-        assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT]
+        observed = read_both(tmp_path / "a.hdf5")
+        assert observed.title == "old"
+        assert observed.flagged
+        assert [axis.navigation for axis in observed.axes] == [i < 3 - inside for i in range(3)]
+        assert [each[:5] for each in axes_of(observed)] == [each[:5] for each in MEANT]
 
 
 def test_a_functional_axis_of_hyperspy_is_computed_and_never_executed(cube, tmp_path, read_both):
@@ -171,10 +171,10 @@ def test_rosettasciio_writes_berkeley_files_that_are_read_in_their_order(cube, t
     axes = [dict(zip(keys, axis, strict=True)) for axis in MEANT]
     metadata = {"General": {"title": "map"}, "Signal": {}}
     writer(tmp_path / "a.emd", {"data": cube, "axes": axes, "metadata": metadata, "original_metadata": {}})
-    found = read_both(tmp_path / "a.emd", "map")
+    observed = read_both(tmp_path / "a.emd", "map")
     with h5py.File(tmp_path / "a.emd") as file:
-        np.testing.assert_array_equal(found.data, file["signals/map/data"][()])
-    assert [each[:5] for each in axes_of(found)] == [each[:5] for each in MEANT[::-1]]
+        np.testing.assert_array_equal(observed.data, file["signals/map/data"][()])
+    assert [each[:5] for each in axes_of(observed)] == [each[:5] for each in MEANT[::-1]]
 
 
 def test_py4dstem_says_which_axes_are_the_scan_and_its_calibration_is_used(tmp_path, read_both):
@@ -196,8 +196,8 @@ def test_py4dstem_says_which_axes_are_the_scan_and_its_calibration_is_used(tmp_p
         calibration = file.create_group("root/metadatabundle/calibration")
         for letter, size, units in (("R", 2.0, "nm"), ("Q", 0.02, "A^-1")):
             calibration[f"{letter}_pixel_size"], calibration[f"{letter}_pixel_units"] = size, units
-    found = read_both(tmp_path / "a.h5", "datacube")
-    assert axes_of(found) == [
+    observed = read_both(tmp_path / "a.h5", "datacube")
+    assert axes_of(observed) == [
         ("Rx", 2, 2.0, 0.0, "nm", True),
         ("Ry", 3, 2.0, 0.0, "nm", True),
         ("Qx", 5, 0.02, 0.0, "1/A", False),
@@ -218,11 +218,11 @@ def test_the_patterns_of_an_fpd_file_are_a_scan(tmp_path, read_both):
             for i, (name, size) in enumerate(zip(names, array.shape, strict=False), 1):
                 group[f"dim{i}"] = np.arange(size) * 0.5
                 group[f"dim{i}"].attrs.update({"name": name, "units": "[u_m]" if "scan" in name else "[pix]"})
-    found = read_both(tmp_path / "a.hdf5", "fpd_data")
+    observed = read_both(tmp_path / "a.hdf5", "fpd_data")
     meant = [("scanY", True), ("scanX", True), ("counter", True), ("detY", False), ("detX", False)]
-    assert [(axis.name, axis.navigation) for axis in found.axes] == meant
-    assert (found.axes[0].scale, found.axes[0].units) == (0.5, "um")
-    assert found.flagged
+    assert [(axis.name, axis.navigation) for axis in observed.axes] == meant
+    assert (observed.axes[0].scale, observed.axes[0].units) == (0.5, "um")
+    assert observed.flagged
 
 
 # NeXus
@@ -235,10 +235,10 @@ def test_rosettasciio_writes_nexus_files_that_come_back(cube, tmp_path, read_bot
     metadata = {"General": {"title": "map"}, "Signal": {}}
     signal = {"data": cube, "axes": axes, "metadata": metadata, "original_metadata": {}, "learning_results": {}}
     writer(str(tmp_path / "a.nxs"), signal)
-    found = read_both(tmp_path / "a.nxs")
-    assert axes_of(found) == MEANT
-    assert found.flagged
-    np.testing.assert_array_equal(found.data, cube)
+    observed = read_both(tmp_path / "a.nxs")
+    assert axes_of(observed) == MEANT
+    assert observed.flagged
+    np.testing.assert_array_equal(observed.data, cube)
 
 
 def test_the_default_nxdata_comes_first_and_old_ways_of_naming_axes_are_known(cube, tmp_path, read_both):

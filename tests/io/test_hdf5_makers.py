@@ -40,10 +40,10 @@ def test_nsid_says_what_kind_of_dimension_each_is(cube, tmp_path, read_both):
                 scale.attrs.update({"dimension_type": kinds[name], "units": "nm" if name in "xy" else "eV"})
                 group["map"].dims[i].attach_scale(scale)
                 group["map"].dims[i].label = name
-        found = read_both(tmp_path / "a.hf5")
-        assert found.flagged
-        assert [axis.name for axis in found.axes] == list(names)
-        assert [axis.navigation for axis in found.axes] == flags
+        observed = read_both(tmp_path / "a.hf5")
+        assert observed.flagged
+        assert [axis.name for axis in observed.axes] == list(names)
+        assert [axis.navigation for axis in observed.axes] == flags
 
 
 def write_usid(file: h5py.File, main, positions, spectral):
@@ -65,9 +65,9 @@ def test_usid_matrices_come_in_all_their_dimensions(cube, tmp_path, read_both):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         positions = [("x", "nm", 1 + 2 * np.arange(4.0)), ("y", "nm", 2 * np.arange(3.0))]
         write_usid(file, cube.reshape(12, 7), positions, [("Energy", "eV", energies)])
-    found = read_both(tmp_path / "a.h5")
-    assert axes_of(found) == MEANT
-    np.testing.assert_array_equal(found.data, cube)
+    observed = read_both(tmp_path / "a.h5")
+    assert axes_of(observed) == MEANT
+    np.testing.assert_array_equal(observed.data, cube)
 
 
 def test_a_usid_matrix_without_what_it_refers_to_is_an_array(cube, tmp_path, read_both):
@@ -83,9 +83,9 @@ def test_usid_records_are_one_signal_for_each_field(tmp_path, read_both):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         positions = [("x", "nm", 2 * np.arange(4.0)), ("y", "nm", 2 * np.arange(3.0))]
         write_usid(file, records, positions, [("Nothing", "", np.arange(1.0))])
-    found = read_both(tmp_path / "a.h5", "Measurement_000/Channel_000/Raw_Data/Q")
-    np.testing.assert_array_equal(found.data, np.arange(12).reshape(3, 4))
-    assert [(axis.name, axis.navigation) for axis in found.axes] == [("y", False), ("x", False)]
+    observed = read_both(tmp_path / "a.h5", "Measurement_000/Channel_000/Raw_Data/Q")
+    np.testing.assert_array_equal(observed.data, np.arange(12).reshape(3, 4))
+    assert [(axis.name, axis.navigation) for axis in observed.axes] == [("y", False), ("x", False)]
 
 
 # EBSD
@@ -109,14 +109,14 @@ def test_maps_of_patterns_have_rows_and_columns(keys, place, tmp_path, read_both
         group["Header/Static background"] = np.ones((5, 4))
         for key, value in zip(keys, (2, 3, 0.5, 0.25), strict=True):
             group[f"Header/{key}"] = [value]
-    found = read_both(tmp_path / "a.oh5", f"{place}/Data/Pattern")
-    assert axes_of(found) == [
+    observed = read_both(tmp_path / "a.oh5", f"{place}/Data/Pattern")
+    assert axes_of(observed) == [
         ("y", 2, 0.5, 0.0, "um", True),
         ("x", 3, 0.25, 0.0, "um", True),
         ("pattern_y", 5, 1.0, 0.0, "px", False),
         ("pattern_x", 4, 1.0, 0.0, "px", False),
     ]
-    np.testing.assert_array_equal(found.data, patterns.reshape(2, 3, 5, 4))
+    np.testing.assert_array_equal(observed.data, patterns.reshape(2, 3, 5, 4))
     quality = read_both(tmp_path / "a.oh5", f"{place}/Data/Quality")
     assert [(axis.name, axis.size, axis.navigation) for axis in quality.axes] == [("y", 2, False), ("x", 3, False)]
 
@@ -147,9 +147,9 @@ def test_maps_of_apex_have_the_energies_of_the_sum_spectrum_beside_them(tmp_path
         live["SPC"], live["SPD"] = spectrum, cells
         said = {"MicronPerPixelX": 2.0, "MicronPerPixelY": 3.0, "NumberOfLines": 3, "NumberOfPoints": 4}
         live["SPD"].attrs.update(said | {"NumberofChannels": 7})
-    found = read_both(tmp_path / "a.edaxh5", "Project/Sample/Area 1/Live Map 1/SPD")
-    np.testing.assert_array_equal(found.data, counts)
-    assert axes_of(found) == [
+    observed = read_both(tmp_path / "a.edaxh5", "Project/Sample/Area 1/Live Map 1/SPD")
+    np.testing.assert_array_equal(observed.data, counts)
+    assert axes_of(observed) == [
         ("y", 3, 3.0, 0.0, "um", True),
         ("x", 4, 2.0, 0.0, "um", True),
         ("Energy", 7, 10.0, 5.0, "eV", False),
@@ -171,9 +171,9 @@ def test_nion_swift_says_in_json_what_its_axes_are(below, cube, tmp_path, read_b
         file["data"] = cube
         written = {"title": "map", "data_sources": [said]} if below else {"title": "map", **said}
         file["data"].attrs["properties"] = json.dumps(written)
-    found = read_both(tmp_path / "a.h5", "map")
-    assert found.flagged
-    assert [axis[1:] for axis in axes_of(found)] == [axis[1:] for axis in MEANT]
+    observed = read_both(tmp_path / "a.h5", "map")
+    assert observed.flagged
+    assert [axis[1:] for axis in axes_of(observed)] == [axis[1:] for axis in MEANT]
 
 
 # Delmic
@@ -203,9 +203,9 @@ def test_images_of_angles_at_all_positions_are_one_scan(tmp_path, read_both):
             data = angles[5 - i].reshape(1, 1, 1, 5, 4)
             write_acquisition(file, i + 1, data, "CTZYX", "Angle-resolved", PolePosition=[[1.0, 2.0]])
     assert len(read_hdf5(tmp_path / "a.h5", False)) == 2
-    found = read_both(tmp_path / "a.h5", "Angle-resolved")
-    np.testing.assert_array_equal(found.data, angles.reshape(2, 3, 5, 4))
-    assert axes_of(found) == [
+    observed = read_both(tmp_path / "a.h5", "Angle-resolved")
+    np.testing.assert_array_equal(observed.data, angles.reshape(2, 3, 5, 4))
+    assert axes_of(observed) == [
         ("y", 2, 2.0, 0.0, "um", True),
         ("x", 3, 1.0, -1.0, "um", True),
         ("angle_y", 5, 1.0, 0.0, "px", False),
@@ -219,22 +219,22 @@ def test_times_and_wavelengths_of_delmic_are_two_axes_of_the_signal(tmp_path, re
         for label, values, units in (("C", 4e-7 + 1e-9 * np.arange(7), "m"), ("T", 1e-9 * np.arange(6), "s")):
             within[f"DimensionScale{label}"] = values
             within[f"DimensionScale{label}"].attrs.update({"UNIT": units, "State": 114})
-    found = read_both(tmp_path / "a.h5")
-    assert [(axis.name, axis.units, axis.navigation) for axis in found.axes] == [
+    observed = read_both(tmp_path / "a.h5")
+    assert [(axis.name, axis.units, axis.navigation) for axis in observed.axes] == [
         ("Wavelength", "nm", False),
         ("Time", "s", False),
         ("y", "px", True),
         ("x", "px", True),
     ]
-    np.testing.assert_allclose(found.axes[0].values, 400 + np.arange(7))
+    np.testing.assert_allclose(observed.axes[0].values, 400 + np.arange(7))
 
 
 def test_a_colour_picture_beside_them_is_one(tmp_path, read_both):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         image = write_acquisition(file, 0, np.zeros((3, 1, 1, 5, 6), "u1"), "CTZYX", "Overview")["Image"]
         image.attrs.update({"CLASS": "IMAGE", "IMAGE_SUBCLASS": np.bytes_("IMAGE_TRUECOLOR")})
-    found = read_both(tmp_path / "a.h5")
-    assert [(axis.name, axis.size, axis.navigation) for axis in found.axes] == [
+    observed = read_both(tmp_path / "a.h5")
+    assert [(axis.name, axis.size, axis.navigation) for axis in observed.axes] == [
         ("colour", 3, False),
         ("y", 5, False),
         ("x", 6, False),
@@ -257,9 +257,9 @@ def write_master(folder: Path, parts):
 
 def test_a_series_in_several_files_is_one(tmp_path, read_both):
     patterns = np.arange(5 * 6 * 7, dtype="u4").reshape(5, 6, 7)
-    found = read_both(write_master(tmp_path, [patterns[:3], patterns[3:]]))
-    np.testing.assert_array_equal(found.data, patterns)
-    assert [(axis.name, axis.navigation) for axis in found.axes] == [("pattern", True), ("y", False), ("x", False)]
+    observed = read_both(write_master(tmp_path, [patterns[:3], patterns[3:]]))
+    np.testing.assert_array_equal(observed.data, patterns)
+    assert [(axis.name, axis.navigation) for axis in observed.axes] == [("pattern", True), ("y", False), ("x", False)]
     (tmp_path / "s_data_000002.h5").unlink()
     with pytest.raises(BadFile, match=r"they are in s_data_000002\.h5, which must lie beside it"):
         read_hdf5(tmp_path / "s_master.h5", True)
@@ -287,16 +287,16 @@ def test_a_velox_map_of_eels_has_its_rows_along_y(tmp_path):
         write_json(eels, "Metadata", {})
         write_json(eels, "AcquisitionMetadata", {"Data": {"offset": 100.0, "dispersion": 0.5}})
     for lazy in (False, True):
-        (found,) = read_hdf5(tmp_path / "a.emd", lazy)
-        np.testing.assert_array_equal(np.asarray(found.data), spectra)
-        assert [(axis.name, axis.size, axis.units, axis.navigation) for axis in found.axes] == [
+        (observed,) = read_hdf5(tmp_path / "a.emd", lazy)
+        np.testing.assert_array_equal(np.asarray(observed.data), spectra)
+        assert [(axis.name, axis.size, axis.units, axis.navigation) for axis in observed.axes] == [
             ("y", 16, "nm", True),
             ("x", 20, "nm", True),
             ("Energy-loss", 9, "eV", False),
         ]
-        assert [axis.scale for axis in found.axes] == pytest.approx([3.0, 2.0, 0.5])
-        assert found.flagged
-        assert not found.notes
+        assert [axis.scale for axis in observed.axes] == pytest.approx([3.0, 2.0, 0.5])
+        assert observed.flagged
+        assert not observed.notes
     with h5py.File(tmp_path / "a.emd", "a") as file:
         del file["Data/EelsSpectrumImage/b"]
     with pytest.raises(BadFile, match="the spectrum image was left out: it is kept in a form that only Velox reads"):

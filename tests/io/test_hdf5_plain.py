@@ -58,13 +58,13 @@ def test_records_are_colours_or_complex_numbers(names, axis, tmp_path, read_both
         records[name] = i + 1
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("picture", data=records, chunks=(3, 7))
-    found = read_both(tmp_path / "a.h5")
+    observed = read_both(tmp_path / "a.h5")
     if axis:
-        assert found.axes == (Axis("y", 6), Axis("x", 7), Axis("colour", len(names)))
-        assert (found.data == 1 + np.arange(len(names))).all()
+        assert observed.axes == (Axis("y", 6), Axis("x", 7), Axis("colour", len(names)))
+        assert (observed.data == 1 + np.arange(len(names))).all()
     else:
-        assert found.shape == (6, 7)
-        assert (found.data == 1 + 2j).all()
+        assert observed.shape == (6, 7)
+        assert (observed.data == 1 + 2j).all()
 
 
 @pytest.mark.parametrize(("order", "place"), [("INTERLACE_PIXEL", 2), ("INTERLACE_LINE", 1), ("INTERLACE_PLANE", 0)])
@@ -74,9 +74,9 @@ def test_pictures_by_the_convention_of_hdf5_have_their_colour_where_it_says(orde
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["picture"] = np.zeros(shape, "u1")
         file["picture"].attrs.update({"IMAGE_SUBCLASS": "IMAGE_TRUECOLOR", "INTERLACE_MODE": order})
-    found = read_both(tmp_path / "a.h5")
-    assert [axis.name for axis in found.axes].index("colour") == place
-    assert not any(axis.navigation for axis in found.axes)
+    observed = read_both(tmp_path / "a.h5")
+    assert [axis.name for axis in observed.axes].index("colour") == place
+    assert not any(axis.navigation for axis in observed.axes)
 
 
 def test_other_records_are_named_and_do_not_hide_what_can_be_read(tmp_path):
@@ -96,10 +96,10 @@ def test_what_is_missing_is_said_and_not_made_up_for_by_something_smaller(tmp_pa
         file["frames"] = h5py.ExternalLink("frames.h5", "data")
         file.create_dataset("small", data=np.zeros((2, 3)), compression="gzip")
     monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: False)
-    (found,) = read_hdf5(tmp_path / "a.h5", False)
-    assert found.title == "picture"
-    assert found.notes[0] == "frames is in frames.h5, which must lie beside it; it was left out"
-    assert "/small is compressed with deflate" in found.notes[1]
+    (observed,) = read_hdf5(tmp_path / "a.h5", False)
+    assert observed.title == "picture"
+    assert observed.notes[0] == "frames is in frames.h5, which must lie beside it; it was left out"
+    assert "/small is compressed with deflate" in observed.notes[1]
     with h5py.File(tmp_path / "a.h5", "a") as file:
         file.create_dataset("large", data=np.zeros((20, 30)), compression="gzip")
     with pytest.raises(ImportError, match=r"/large is compressed .*pip install emcore\[hdf5plugin\]"):

@@ -49,8 +49,8 @@ def test_zarr_arrays_and_groups_are_read(version, cube, tmp_path):
         made[...] = data
     for lazy in (False, True):
         assert np.array_equal(np.asarray(emcore.read(tmp_path / "one.zarr", lazy=lazy).data), cube)
-        found = emcore.read(tmp_path / "many.zarr", lazy=lazy, dataset="inner/cube")
-        assert np.array_equal(np.asarray(found.data), cube)
+        observed = emcore.read(tmp_path / "many.zarr", lazy=lazy, dataset="inner/cube")
+        assert np.array_equal(np.asarray(observed.data), cube)
     assert emcore.read(tmp_path / "one.zarr", lazy=True).data.chunks[-1] == (60,)
     assert "3 data sets" in emcore.describe(tmp_path / "many.zarr")
 
@@ -70,11 +70,11 @@ def test_hyperspy_stores_keep_their_calibration_and_are_not_loaded(packed, cube,
     if packed:
         store.close()
     for lazy in (False, True):
-        found = emcore.read(path, lazy=lazy)
-        assert isinstance(found.data, da.Array) == lazy
-        assert np.array_equal(np.asarray(found.data), cube)
-        assert found.title == "two phases"
-        assert [(a.name, a.units, a.scale, a.offset, a.navigation) for a in found.axes] == axes
+        observed = emcore.read(path, lazy=lazy)
+        assert isinstance(observed.data, da.Array) == lazy
+        assert np.array_equal(np.asarray(observed.data), cube)
+        assert observed.title == "two phases"
+        assert [(a.name, a.units, a.scale, a.offset, a.navigation) for a in observed.axes] == axes
     assert emcore.unmix(path, 2).mean.axes[0].offset == -100
 
 
@@ -93,10 +93,10 @@ def test_named_dimensions_of_a_zarr_store_have_the_positions_beside_them(version
         made[...] = data
         made.attrs["units"] = units
     for lazy in (False, True):
-        (found,) = read_zarr(tmp_path / "a.zarr", lazy)
-        np.testing.assert_array_equal(np.asarray(found.data), cube)
-        assert [axis.name for axis in found.axes] == dims
-        for axis in found.axes:
+        (observed,) = read_zarr(tmp_path / "a.zarr", lazy)
+        np.testing.assert_array_equal(np.asarray(observed.data), cube)
+        assert [axis.name for axis in observed.axes] == dims
+        for axis in observed.axes:
             assert axis.units == positions[axis.name][1]
             np.testing.assert_array_equal(axis.values, positions[axis.name][0])
 
@@ -118,9 +118,9 @@ def test_a_hyperspy_store_is_read_whatever_else_is_in_it(cube, tmp_path):
     for path in (tmp_path / "a.zspy").rglob(".z*"):
         whole[path.relative_to(tmp_path / "a.zspy").as_posix()] = json.loads(path.read_text())
     (tmp_path / "a.zspy/.zmetadata").write_text(json.dumps({"zarr_consolidated_format": 1, "metadata": whole}))
-    found = emcore.read(tmp_path / "a.zspy")
-    np.testing.assert_array_equal(found.data, cube)
-    assert [axis.navigation for axis in found.axes] == [True, True, False]
+    observed = emcore.read(tmp_path / "a.zspy")
+    np.testing.assert_array_equal(observed.data, cube)
+    assert [axis.navigation for axis in observed.axes] == [True, True, False]
 
 
 def test_the_same_signal_comes_out_of_hyperspys_hdf5_and_zarr(cube, tmp_path):
@@ -147,10 +147,10 @@ def test_hyperspy_files_keep_their_calibration_and_are_not_loaded(cube, tmp_path
         signal = hs.signals.Signal1D(cube)
         signal.axes_manager[-1].name, signal.axes_manager[-1].units, signal.axes_manager[-1].scale = "Energy", "eV", 10
         signal.save(tmp_path / "a.hspy")
-    found = emcore.read(tmp_path / "a.hspy", lazy=True)
-    assert isinstance(found.data, da.Array)
-    assert (found.axes[-1].scale, found.axes[-1].units) == (10, "eV")
-    assert as_source(found).shape == (120, 60)
+    observed = emcore.read(tmp_path / "a.hspy", lazy=True)
+    assert isinstance(observed.data, da.Array)
+    assert (observed.axes[-1].scale, observed.axes[-1].units) == (10, "eV")
+    assert as_source(observed).shape == (120, 60)
 
 
 @pytest.mark.parametrize("kind", ["colour", "functional", "marked", "big endian", "complex"])
@@ -174,10 +174,10 @@ def test_what_hyperspy_saves_comes_back_as_it_was(kind, cube, tmp_path):
         signal.save(tmp_path / "a.hspy")
     expected = emcore.io.read.as_signal(signal)
     for lazy in (False, True):
-        (found,) = read_hdf5(tmp_path / "a.hspy", lazy)
-        assert found.axes == expected.axes
-        assert found.flagged
-        np.testing.assert_array_equal(np.asarray(found.data), expected.data)
+        (observed,) = read_hdf5(tmp_path / "a.hspy", lazy)
+        assert observed.axes == expected.axes
+        assert observed.flagged
+        np.testing.assert_array_equal(np.asarray(observed.data), expected.data)
 
 
 def test_folders_that_are_no_stores_are_named(tmp_path):

@@ -33,12 +33,12 @@ def mrc(values: np.ndarray, mode: int, order: str = "<", cell: float = 5.0, exte
 def test_mrc_is_read_in_either_byte_order_with_its_pixel_size(order, mode, lazy, tmp_path):
     values = RNG.integers(0, 100, (3, 6, 7))
     (tmp_path / "a.mrc").write_bytes(mrc(values, mode, order, extended=256))
-    found = emcore.read(tmp_path / "a.mrc", lazy=lazy)
-    np.testing.assert_array_equal(np.asarray(found.data), values)
-    assert isinstance(found.data, np.memmap) == (lazy and order == "<")
-    assert found.axes[0] == Axis("frame", 3, navigation=True)
-    assert [(a.name, a.size, a.navigation) for a in found.axes[1:]] == [("y", 6, False), ("x", 7, False)]
-    assert [(a.scale, a.units) for a in found.axes[1:]] == [(0.5, "nm")] * 2
+    observed = emcore.read(tmp_path / "a.mrc", lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(observed.data), values)
+    assert isinstance(observed.data, np.memmap) == (lazy and order == "<")
+    assert observed.axes[0] == Axis("frame", 3, navigation=True)
+    assert [(a.name, a.size, a.navigation) for a in observed.axes[1:]] == [("y", 6, False), ("x", 7, False)]
+    assert [(a.scale, a.units) for a in observed.axes[1:]] == [(0.5, "nm")] * 2
 
 
 @pytest.mark.parametrize(("cell", "scale", "units"), [(5.0, 0.5, "nm"), (0.0, 1.0, "px")])
@@ -100,9 +100,9 @@ def ripple(folder: Path, values: np.ndarray, record: str = "vector", extra: str 
 def test_ripple_is_read_by_either_of_its_files_with_its_energies(name, lazy, tmp_path):
     values = RNG.integers(0, 100, (4, 5, 60))
     ripple(tmp_path, values)
-    found = emcore.read(tmp_path / name, lazy=lazy)
-    np.testing.assert_array_equal(np.asarray(found.data), values)
-    assert [(a.name, a.scale, a.units, a.navigation) for a in found.axes] == [
+    observed = emcore.read(tmp_path / name, lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(observed.data), values)
+    assert [(a.name, a.scale, a.units, a.navigation) for a in observed.axes] == [
         ("y", 1.0, "px", True),
         ("x", 1.0, "px", True),
         ("energy", 10.0, "eV", False),
@@ -127,10 +127,10 @@ def test_patterns_of_an_empad_are_known_by_their_size_which_is_said(count, shape
     values = RNG.random((count, 130, 128)).astype("<f4")
     values.tofile(tmp_path / "scan.raw")
     for lazy in (False, True):
-        found = emcore.read(tmp_path / "scan.raw", lazy=lazy)
-        np.testing.assert_array_equal(found.data.reshape(count, 128, 128), values[:, :128])
-        assert found.shape == (*shape, 128, 128)
-        assert "scan.xml is missing: taken for EMPAD patterns" in found.notes[0]
+        observed = emcore.read(tmp_path / "scan.raw", lazy=lazy)
+        np.testing.assert_array_equal(observed.data.reshape(count, 128, 128), values[:, :128])
+        assert observed.shape == (*shape, 128, 128)
+        assert "scan.xml is missing: taken for EMPAD patterns" in observed.notes[0]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -142,10 +142,10 @@ def test_an_empad_is_read_by_either_of_its_files(name, lazy, tmp_path):
     scale = "<iom_measurements><calibrated_pixelsize>1e-2</calibrated_pixelsize></iom_measurements>"
     grid = "<pix_x>3</pix_x><pix_y>2</pix_y>"
     (tmp_path / "scan.xml").write_text(f'<root><raw_file filename="scan.raw"/>{grid}{scale}</root>')
-    found = emcore.read(tmp_path / name, lazy=lazy)
-    np.testing.assert_array_equal(np.asarray(found.data), values[:, :128].reshape(2, 3, 128, 128))
-    assert [axis.navigation for axis in found.axes] == [True, True, False, False]
-    assert found.axes[-1].units == "1/nm"
+    observed = emcore.read(tmp_path / name, lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(observed.data), values[:, :128].reshape(2, 3, 128, 128))
+    assert [axis.navigation for axis in observed.axes] == [True, True, False, False]
+    assert observed.axes[-1].units == "1/nm"
 
 
 def test_an_empad_whose_patterns_are_missing_names_them(tmp_path):
@@ -190,11 +190,11 @@ def test_a_recording_of_tvips_is_a_stack_of_patterns(lazy, tmp_path):
     values = RNG.integers(0, 100, (6, 8, 9)).astype("u2")
     axes = ("frame", 1.0, 0.0, "s", True), ("y", 2.0, 0.0, "1/nm", False), ("x", 2.0, 0.0, "1/nm", False)
     file_writer(str(tmp_path / "a_000.tvips"), signal(values, *axes))
-    found = emcore.read(tmp_path / "a_000.tvips", lazy=lazy)
-    np.testing.assert_array_equal(np.asarray(found.data), values)
-    assert [axis.navigation for axis in found.axes] == [True, False, False]
-    assert [axis.units for axis in found.axes[1:]] == ["px", "px"]
-    assert "the pixel size of the camera only" in found.notes[0]
+    observed = emcore.read(tmp_path / "a_000.tvips", lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(observed.data), values)
+    assert [axis.navigation for axis in observed.axes] == [True, False, False]
+    assert [axis.units for axis in observed.axes[1:]] == ["px", "px"]
+    assert "the pixel size of the camera only" in observed.notes[0]
     raw = (tmp_path / "a_000.tvips").read_bytes()
     (tmp_path / "a_000.tvips").write_bytes(raw[:-7])
     with pytest.raises(ValueError, match="truncated inside frame 5"):
@@ -230,16 +230,16 @@ def test_a_spectrum_image_of_panta_rhei_keeps_its_calibration_and_nothing_is_unp
     with (tmp_path / "a.prz").open("wb") as file:
         np.savez_compressed(file, data=values, meta_data_json=metadata, file_format_version=2)
     for lazy in (False, True):
-        found = emcore.read(tmp_path / "a.prz", lazy=lazy)
-        np.testing.assert_array_equal(np.asarray(found.data), values)
-        assert [axis.units for axis in found.axes] == ["nm", "nm", "eV"]
-        assert found.axes[-1].scale == 0.5
-        assert found.notes == ()
+        observed = emcore.read(tmp_path / "a.prz", lazy=lazy)
+        np.testing.assert_array_equal(np.asarray(observed.data), values)
+        assert [axis.units for axis in observed.axes] == ["nm", "nm", "eV"]
+        assert observed.axes[-1].scale == 0.5
+        assert observed.notes == ()
     with (tmp_path / "a.prz").open("wb") as file:
         np.savez_compressed(file, data=values, meta_data=np.array([{"type": "3D"}], dtype=object))
-    found = emcore.read(tmp_path / "a.prz")
-    assert found.shape == values.shape
-    assert "never unpickled" in found.notes[0]
+    observed = emcore.read(tmp_path / "a.prz")
+    assert observed.shape == values.shape
+    assert "never unpickled" in observed.notes[0]
     (tmp_path / "a.prz").rename(tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"holds Panta Rhei \.prz data, .*: rename it to a\.prz"):
         emcore.read(tmp_path / "a.npz")
@@ -256,10 +256,10 @@ def spd(values: np.ndarray) -> bytes:
 def test_a_map_of_edax_without_its_energies_counts_channels_and_says_so(lazy, tmp_path):
     values = RNG.integers(0, 50, (3, 4, 100))
     (tmp_path / "a.spd").write_bytes(spd(values))
-    found = emcore.read(tmp_path / "a.spd", lazy=lazy)
-    np.testing.assert_array_equal(np.asarray(found.data), values)
-    assert found.axes[-1] == Axis("channel", 100)
-    assert "a.spc is missing" in found.notes[0]
+    observed = emcore.read(tmp_path / "a.spd", lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(observed.data), values)
+    assert observed.axes[-1] == Axis("channel", 100)
+    assert "a.spc is missing" in observed.notes[0]
     (tmp_path / "a.spd").write_bytes(spd(values)[:-9])
     with pytest.raises(ValueError, match=r"a\.spd cannot be read as EDAX \.spd: truncated or damaged"):
         emcore.read(tmp_path / "a.spd")
@@ -280,10 +280,10 @@ def test_patterns_of_edax_lie_in_the_grid_of_their_header(ending, dtype, lazy, t
     values = RNG.integers(0, 200, (6, 5, 7)).astype(dtype)
     path = tmp_path / f"a{ending}"
     path.write_bytes(patterns(3, (2, 3), 0, values))
-    found = emcore.read(path, lazy=lazy)
-    np.testing.assert_array_equal(found.data, values.reshape(2, 3, 5, 7))
-    assert isinstance(found.data, np.memmap) == lazy
-    assert [(a.name, a.scale, a.units) for a in found.axes[:2]] == [("y", 1.5, "um"), ("x", 0.5, "um")]
+    observed = emcore.read(path, lazy=lazy)
+    np.testing.assert_array_equal(observed.data, values.reshape(2, 3, 5, 7))
+    assert isinstance(observed.data, np.memmap) == lazy
+    assert [(a.name, a.scale, a.units) for a in observed.axes[:2]] == [("y", 1.5, "um"), ("x", 0.5, "um")]
     for raw, said in (
         (patterns(3, (2, 3), 1, values), "hexagonal"),
         (patterns(3, (4, 3), 0, values), "not all measured"),
@@ -306,9 +306,9 @@ def test_a_surface_of_digital_surf_is_an_image_with_its_lengths(tmp_path):
     axes = ("y", 2.0, 0.0, "um", False), ("x", 0.5, 0.0, "um", False)
     file_writer(str(tmp_path / "a.sur"), signal(values, *axes))
     for lazy in (False, True):
-        found = emcore.read(tmp_path / "a.sur", lazy=lazy)
-        np.testing.assert_allclose(found.data, values)
-        assert [(round(a.scale, 6), a.units) for a in found.axes] == [(2.0, "um"), (0.5, "um")]
+        observed = emcore.read(tmp_path / "a.sur", lazy=lazy)
+        np.testing.assert_allclose(observed.data, values)
+        assert [(round(a.scale, 6), a.units) for a in observed.axes] == [(2.0, "um"), (0.5, "um")]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -317,9 +317,9 @@ def test_a_single_spectrum_is_described(tmp_path):
 
     values = RNG.random(50)
     file_writer(str(tmp_path / "a.msa"), signal(values, ("Energy", 0.5, 100.0, "eV", False)))
-    found = emcore.read(tmp_path / "a.msa")
-    np.testing.assert_allclose(found.data, values, atol=1e-5)
-    assert (found.axes[0].scale, found.axes[0].offset, found.axes[0].units) == (0.5, 100.0, "eV")
+    observed = emcore.read(tmp_path / "a.msa")
+    np.testing.assert_allclose(observed.data, values, atol=1e-5)
+    assert (observed.axes[0].scale, observed.axes[0].offset, observed.axes[0].units) == (0.5, 100.0, "eV")
     assert "(50,)" in emcore.describe(tmp_path / "a.msa")
 
 

@@ -37,32 +37,32 @@ def store(path, version, values=STACK, axes=AXES, steps=STEPS, also=None, whole=
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr", "a"])
 def test_the_full_resolution_is_read_with_names_units_scales_and_places(version, lazy, name, tmp_path):
-    found = emcore.read(store(tmp_path / name, version), lazy=lazy)
-    np.testing.assert_array_equal(np.asarray(found.data), STACK)
-    assert found.title == "cells"
-    assert found.flagged
-    assert found.axes == (
+    observed = emcore.read(store(tmp_path / name, version), lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(observed.data), STACK)
+    assert observed.title == "cells"
+    assert observed.flagged
+    assert observed.axes == (
         Axis("channel", 2, navigation=True),
         Axis("z", 3, 0.5, 1.0, "um", navigation=True),
         Axis("y", 12, 4.0, 20.0, "nm"),
         Axis("x", 10, 2.0, 10.0, "nm"),
     )
-    assert isinstance(found.data, np.ndarray) != lazy
+    assert isinstance(observed.data, np.ndarray) != lazy
 
 
 @pytest.mark.parametrize("lazy", [False, True])
 def test_axes_of_one_point_beside_the_picture_are_left_out(lazy, tmp_path):
     axes = [{"name": "t", "type": "time", "unit": "second"}, *AXES]
     path = store(tmp_path / "a.zarr", "0.4", STACK[None, :1, :1], axes, [])
-    found = emcore.read(path, lazy=lazy)
-    np.testing.assert_array_equal(np.asarray(found.data), STACK[0, 0])
-    assert [axis.name for axis in found.axes] == ["y", "x"]
+    observed = emcore.read(path, lazy=lazy)
+    np.testing.assert_array_equal(np.asarray(observed.data), STACK[0, 0])
+    assert [axis.name for axis in observed.axes] == ["y", "x"]
 
 
 def test_the_transformations_of_the_whole_follow_those_of_the_level(tmp_path):
     whole = {"coordinateTransformations": [{"type": "scale", "scale": [1, 1, 0.5, 10]}]}
-    found = emcore.read(store(tmp_path / "a.zarr", "0.4", whole=whole))
-    assert [(axis.scale, axis.offset) for axis in found.axes[2:]] == [(2.0, 10.0), (20.0, 100.0)]
+    observed = emcore.read(store(tmp_path / "a.zarr", "0.4", whole=whole))
+    assert [(axis.scale, axis.offset) for axis in observed.axes[2:]] == [(2.0, 10.0), (20.0, 100.0)]
 
 
 def test_a_store_in_a_zip_file_is_read(tmp_path):
@@ -74,9 +74,9 @@ def test_a_store_in_a_zip_file_is_read(tmp_path):
 
 
 def test_axes_of_earlier_versions_have_no_units(tmp_path):
-    found = emcore.read(store(tmp_path / "a.zarr", "0.3", axes=["c", "z", "y", "x"], steps=[]))
-    assert [axis.name for axis in found.axes] == ["channel", "z", "y", "x"]
-    assert {axis.units for axis in found.axes} == {"px"}
+    observed = emcore.read(store(tmp_path / "a.zarr", "0.3", axes=["c", "z", "y", "x"], steps=[]))
+    assert [axis.name for axis in observed.axes] == ["channel", "z", "y", "x"]
+    assert {axis.units for axis in observed.axes} == {"px"}
 
 
 def test_three_channels_shown_in_red_green_and_blue_are_colour(tmp_path):
@@ -145,9 +145,9 @@ def test_what_is_written_is_read_back(version, tmp_path):
     maps = {"maps": (MAPS, (Axis("component", 3), Y, X))}
     write_ome_zarr(path, (IMAGE, (Y, X)), maps, {"grains": LABELS}, "scan", version)
     for title, values in (("scan", IMAGE), ("labels/grains", LABELS + 1), ("maps", MAPS)):
-        found = emcore.read(path, dataset=title)
-        np.testing.assert_array_equal(found.data, values)
-        assert found.axes[-2:] == (Y, X)
+        observed = emcore.read(path, dataset=title)
+        np.testing.assert_array_equal(observed.data, values)
+        assert observed.axes[-2:] == (Y, X)
     assert emcore.read(path).title == "scan"
 
 

@@ -99,11 +99,11 @@ def test_a_berkeley_emd_file_is_read_upright(tmp_path):
 
 
 def test_navigation_axes_are_told_from_signal_axes(data_folder):
-    found = {name: "".join("ns"[not a.navigation] for a in read(data_folder / name).axes) for name in NAMES}
-    assert found["tilt_series.dm3"] == "nss"
-    assert found["core_shell.hspy"] == found["eds_two_particles.hspy"] == "nns"
-    assert found["test1.blo"] == found["merlin/001_4x2_6bit.mib"] == "nnss"
-    assert found["fei_sem.tif"] == "ss"
+    observed = {name: "".join("ns"[not a.navigation] for a in read(data_folder / name).axes) for name in NAMES}
+    assert observed["tilt_series.dm3"] == "nss"
+    assert observed["core_shell.hspy"] == observed["eds_two_particles.hspy"] == "nns"
+    assert observed["test1.blo"] == observed["merlin/001_4x2_6bit.mib"] == "nnss"
+    assert observed["fei_sem.tif"] == "ss"
 
 
 def test_unnamed_scan_axes_of_a_spectrum_image_are_y_and_x(data_folder):
@@ -144,11 +144,11 @@ def test_a_tiff_whose_directory_at_the_end_is_cut_off_is_an_error(tmp_path, data
 def test_a_mislabelled_file_is_read_as_what_it_holds_with_a_note(name, ending, tmp_path, data_folder):
     if name.endswith(ending or "."):
         return
-    found, expected = read(copy(data_folder / name, tmp_path / f"x{ending}"), lazy=True), read(data_folder / name)
-    np.testing.assert_array_equal(np.asarray(found.data), expected.data)
-    assert found.axes == expected.axes
-    assert found.notes[0].startswith(f"x{ending} holds ")
-    assert found.notes[0].endswith(" data, unlike its ending, and was read as that")
+    observed, expected = read(copy(data_folder / name, tmp_path / f"x{ending}"), lazy=True), read(data_folder / name)
+    np.testing.assert_array_equal(np.asarray(observed.data), expected.data)
+    assert observed.axes == expected.axes
+    assert observed.notes[0].startswith(f"x{ending} holds ")
+    assert observed.notes[0].endswith(" data, unlike its ending, and was read as that")
 
 
 @pytest.mark.parametrize("ending", [".dm3", ".emd", ".npy", ".tif", ".ser", ".txt"])
@@ -180,9 +180,9 @@ def test_a_png_is_read_without_its_transparency(depth, shape, tmp_path):
     values = np.random.default_rng(0).integers(0, 200, shape).astype(depth)
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(values))
     for name in ("a.png", "a.tif"):
-        found = read((tmp_path / "a.png").rename(tmp_path / name))
-        np.testing.assert_array_equal(found.data, values[..., :3] if len(shape) == 3 else values)
-        assert [axis.name for axis in found.axes] == ["y", "x", "colour"][: len(shape)]
+        observed = read((tmp_path / "a.png").rename(tmp_path / name))
+        np.testing.assert_array_equal(observed.data, values[..., :3] if len(shape) == 3 else values)
+        assert [axis.name for axis in observed.axes] == ["y", "x", "colour"][: len(shape)]
         (tmp_path / name).rename(tmp_path / "a.png")
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
     with pytest.raises(ValueError, match=r"a\.png cannot be read as PNG: truncated or damaged"):
@@ -193,9 +193,9 @@ def test_a_jpeg_is_read_with_a_warning_of_what_it_lost(tmp_path):
     imagecodecs = pytest.importorskip("imagecodecs", reason="needs the extra io")
     values = np.full((24, 32), 90, dtype=np.uint8)
     (tmp_path / "a.jpg").write_bytes(imagecodecs.jpeg_encode(values))
-    found = read(tmp_path / "a.jpg")
-    np.testing.assert_array_equal(found.data, values)
-    assert "blocks of 8 px" in found.notes[0]
+    observed = read(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(observed.data, values)
+    assert "blocks of 8 px" in observed.notes[0]
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-30])
     with pytest.raises(ValueError, match=r"a\.jpg cannot be read as JPEG: truncated"):
         read(tmp_path / "a.jpg")

@@ -39,20 +39,20 @@ def test_the_channels_of_a_scan_are_seen_from_above_in_both_directions(direction
     path = write_sxm(tmp_path / "a.sxm", np.stack([stored, stored[:, ::-1], 2 * stored]), direction, scan)
     titles = {"Z (m), forward": z, "Z (m), backward": z, "Current (A), forward": 2 * z}
     for title, expected in titles.items():
-        found = emcore.read(path, dataset=title)
-        np.testing.assert_array_equal(found.data, expected)
-        assert found.axes == (Axis("y", 4, 5.0, units="nm"), Axis("x", 6, 5.0, units="nm"))
-        assert found.notes == ()
+        observed = emcore.read(path, dataset=title)
+        np.testing.assert_array_equal(observed.data, expected)
+        assert observed.axes == (Axis("y", 4, 5.0, units="nm"), Axis("x", 6, 5.0, units="nm"))
+        assert observed.notes == ()
     assert "3 data sets" in emcore.describe(path)
 
 
 def test_lines_that_a_stopped_scan_did_not_reach_are_left_out_and_said(tmp_path):
     z = RNG.random((3, 8, 6)).astype("f4")
     z[:, 5:] = np.nan
-    found = emcore.read(write_sxm(tmp_path / "a.sxm", z), dataset=0)
-    np.testing.assert_array_equal(found.data, z[0, :5])
-    assert found.notes == ("3 of 8 lines were not scanned and are left out",)
-    assert found.axes[0].scale == 2.5
+    observed = emcore.read(write_sxm(tmp_path / "a.sxm", z), dataset=0)
+    np.testing.assert_array_equal(observed.data, z[0, :5])
+    assert observed.notes == ("3 of 8 lines were not scanned and are left out",)
+    assert observed.axes[0].scale == 2.5
 
 
 def write_grid(
@@ -78,9 +78,9 @@ def test_a_grid_is_a_scan_of_curves_against_the_bias(tmp_path):
     curves = RNG.random((3, 4, 2, 11)).astype("f4")
     path = write_grid(tmp_path / "a.3ds", curves)
     for i, title in enumerate(("Current (A)", "LI Demod 1 X (A)")):
-        found = emcore.read(path, dataset=title)
-        np.testing.assert_array_equal(found.data, curves[:, :, i])
-        y, x, bias = found.axes
+        observed = emcore.read(path, dataset=title)
+        np.testing.assert_array_equal(observed.data, curves[:, :, i])
+        y, x, bias = observed.axes
         assert y == Axis("y", 3, 3.0, units="nm", navigation=True)
         assert x == Axis("x", 4, 3.0, units="nm", navigation=True)
         assert (bias.name, bias.units, bias.navigation) == ("Bias", "V", False)
@@ -90,10 +90,10 @@ def test_a_grid_is_a_scan_of_curves_against_the_bias(tmp_path):
 
 def test_a_grid_that_was_stopped_has_positions_without_values_and_says_so(tmp_path):
     curves = RNG.random((3, 4, 2, 11)).astype("f4")
-    found = emcore.read(write_grid(tmp_path / "a.3ds", curves, positions=7), dataset=0)
-    assert np.isnan(found.data).all(axis=-1).sum() == 5
-    np.testing.assert_array_equal(found.data.reshape(12, 11)[:7], curves[:, :, 0].reshape(12, 11)[:7])
-    assert found.notes == ("the grid was stopped: 7 of 12 positions are in the file",)
+    observed = emcore.read(write_grid(tmp_path / "a.3ds", curves, positions=7), dataset=0)
+    assert np.isnan(observed.data).all(axis=-1).sum() == 5
+    np.testing.assert_array_equal(observed.data.reshape(12, 11)[:7], curves[:, :, 0].reshape(12, 11)[:7])
+    assert observed.notes == ("the grid was stopped: 7 of 12 positions are in the file",)
     whole = (tmp_path / "a.3ds").read_bytes()
     (tmp_path / "a.3ds").write_bytes(whole[:-5])
     with pytest.raises(ValueError, match="truncated inside position 6 of 12"):
@@ -105,16 +105,16 @@ def test_a_sweep_in_segments_is_an_axis_point_by_point(tmp_path):
         'Filetype="MLS"\r\nSegment Start (V), Segment End (V), Settling (s), Integration (s), Steps (xn)='
         "-1.0,-0.1,1E-3,1E-3,4;-0.1,0.1,1E-3,1E-3,7\r\n"
     )
-    found = emcore.read(write_grid(tmp_path / "a.3ds", RNG.random((2, 2, 2, 11)), (-1.0, 0.1), extra), dataset=0)
+    observed = emcore.read(write_grid(tmp_path / "a.3ds", RNG.random((2, 2, 2, 11)), (-1.0, 0.1), extra), dataset=0)
     expected = [*np.linspace(-1, -0.1, 4), *np.linspace(-0.1, 0.1, 7)]
-    np.testing.assert_allclose(found.axes[-1].values, expected)
-    assert found.axes[-1].units == "V"
+    np.testing.assert_allclose(observed.axes[-1].values, expected)
+    assert observed.axes[-1].units == "V"
 
 
 def test_a_grid_without_a_sweep_is_against_numbers_and_says_so(tmp_path):
-    found = emcore.read(write_grid(tmp_path / "a.3ds", RNG.random((2, 2, 2, 11)), (0.0, 0.0)), dataset=0)
-    assert found.axes[-1] == Axis("channel", 11)
-    assert found.notes == ("the header does not say from where to where was swept",)
+    observed = emcore.read(write_grid(tmp_path / "a.3ds", RNG.random((2, 2, 2, 11)), (0.0, 0.0)), dataset=0)
+    assert observed.axes[-1] == Axis("channel", 11)
+    assert observed.notes == ("the header does not say from where to where was swept",)
 
 
 def wave(values: np.ndarray, scales=(), units=(), order="<", labels: dict[int, list[str]] | None = None) -> bytes:
@@ -143,10 +143,10 @@ def _short(number: int) -> int:
 def test_a_wave_of_igor_keeps_its_scales_and_units(order, tmp_path):
     values = RNG.random((3, 5)).astype("f4")
     (tmp_path / "a.ibw").write_bytes(wave(values, (0.5, 2.0), ("V", "nm"), order))
-    found = emcore.read(tmp_path / "a.ibw")
-    np.testing.assert_array_equal(found.data, values)
-    assert [(a.size, a.scale, a.units) for a in found.axes] == [(3, 2.0, "nm"), (5, 0.5, "V")]
-    assert found.metadata == {"units": "A"}
+    observed = emcore.read(tmp_path / "a.ibw")
+    np.testing.assert_array_equal(observed.data, values)
+    assert [(a.size, a.scale, a.units) for a in observed.axes] == [(3, 2.0, "nm"), (5, 0.5, "V")]
+    assert observed.metadata == {"units": "A"}
 
 
 def test_named_layers_are_the_channels_of_a_picture(tmp_path):
@@ -154,9 +154,9 @@ def test_named_layers_are_the_channels_of_a_picture(tmp_path):
     labels = {2: ["", "HeightRetrace", "PhaseRetrace"]}
     (tmp_path / "a.ibw").write_bytes(wave(values, (1e-9, 1e-9), ("m", "m"), labels=labels))
     for i, title in enumerate(labels[2][1:]):
-        found = emcore.read(tmp_path / "a.ibw", dataset=title)
-        np.testing.assert_array_equal(found.data, values[i, ::-1])
-        assert [(a.name, a.scale, a.units) for a in found.axes] == [("y", 1.0, "nm"), ("x", 1.0, "nm")]
+        observed = emcore.read(tmp_path / "a.ibw", dataset=title)
+        np.testing.assert_array_equal(observed.data, values[i, ::-1])
+        assert [(a.name, a.scale, a.units) for a in observed.axes] == [("y", 1.0, "nm"), ("x", 1.0, "nm")]
 
 
 @pytest.mark.parametrize("keep", [200, 500])

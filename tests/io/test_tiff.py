@@ -136,8 +136,8 @@ LENGTH = (
     ],
 )
 def test_every_maker_is_understood(tags, description, y, x, tmp_path):
-    found = read(write(tmp_path / "a.tif", tags, description=description)).axes
-    assert [axis.to("nm").scale for axis in found] == pytest.approx([y, x])
+    observed = read(write(tmp_path / "a.tif", tags, description=description)).axes
+    assert [axis.to("nm").scale for axis in observed] == pytest.approx([y, x])
 
 
 def test_openfibsem_writes_its_json_by_way_of_tifffile(tmp_path):
@@ -272,9 +272,9 @@ def test_axes_of_ome_have_their_units_and_each_picture_its_own(tmp_path):
             tiff.write(np.zeros((2, 5, 3, 6, 7), np.uint8), metadata=metadata)
     overview, detail = read_all(tmp_path / "a.ome.tif")
     assert (overview.title, detail.title) == ("overview", "detail")
-    found = [(axis.name, axis.scale, axis.units) for axis in detail.axes]
+    observed = [(axis.name, axis.scale, axis.units) for axis in detail.axes]
     steps = [("time", 0.5, "ms"), ("channel", 1.0, "px"), ("z", 3.0, "nm"), ("y", 0.5, "um"), ("x", 0.25, "A")]
-    assert found == steps
+    assert observed == steps
     assert overview.axis("x").scale == 2.0
 
 

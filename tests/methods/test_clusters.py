@@ -40,12 +40,12 @@ def test_indices_are_those_of_scikit_learn():
     choice = choose_n_clusters(X, [2, 4, 7], n_seeds=1)
     seed = int(np.random.default_rng(0).integers(2**31 - 1, size=1)[0])
     for i, k in enumerate((2, 4, 7)):
-        found = kmeans(X, k, random_state=seed)
-        assert choice.inertia[i] == pytest.approx(found.inertia, rel=1e-6)
-        assert choice.davies_bouldin[i] == pytest.approx(davies_bouldin_score(X, found.labels), rel=1e-5)
-        assert choice.calinski_harabasz[i] == pytest.approx(calinski_harabasz_score(X, found.labels), rel=1e-5)
+        observed = kmeans(X, k, random_state=seed)
+        assert choice.inertia[i] == pytest.approx(observed.inertia, rel=1e-6)
+        assert choice.davies_bouldin[i] == pytest.approx(davies_bouldin_score(X, observed.labels), rel=1e-5)
+        assert choice.calinski_harabasz[i] == pytest.approx(calinski_harabasz_score(X, observed.labels), rel=1e-5)
         assert choice.silhouette[i] == pytest.approx(
-            silhouette_score(X, found.labels), rel=1e-5
+            silhouette_score(X, observed.labels), rel=1e-5
         )  # all rows: n <= sample
 
 
@@ -78,9 +78,9 @@ def test_integers_strides_and_prepared_rows_give_the_same_choice():
     expected = choose_n_clusters(X, range(2, 5), n_seeds=2)
     before = X.copy()
     for other in (X.astype("f4"), np.asfortranarray(X), prepare(Recipe(X))):
-        found = choose_n_clusters(other, range(2, 5), n_seeds=2)
+        observed = choose_n_clusters(other, range(2, 5), n_seeds=2)
         for name in ("inertia", "davies_bouldin", "calinski_harabasz", "silhouette", "gap", "stability"):
-            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-6)
+            np.testing.assert_allclose(getattr(observed, name), getattr(expected, name), rtol=1e-6)
     assert np.array_equal(X, before)
     with emcore.num_threads(1):
         assert np.array_equal(choose_n_clusters(X, range(2, 5), n_seeds=2).gap, expected.gap)

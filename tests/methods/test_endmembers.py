@@ -19,9 +19,9 @@ def test_the_largest_singular_value_of_weighted_counts_is_one_and_its_vectors_ar
     a, b = rows.sum(axis=1, dtype=float), rows.sum(axis=0, dtype=float)
     np.testing.assert_allclose(1 / channel_weights(b, a, True), b)  # with many counts no floor acts
     weighted = prepare(Recipe(rows, normalize="root-sum", scale=1 / np.sqrt(b)))
-    found = pca(weighted, 1, center=False)
-    assert found.singular_values[0] == pytest.approx(1, abs=1e-6)
-    np.testing.assert_allclose(found.components[0], np.sqrt(b / b.sum()), atol=1e-6)
+    observed = pca(weighted, 1, center=False)
+    assert observed.singular_values[0] == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(observed.components[0], np.sqrt(b / b.sum()), atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -37,9 +37,9 @@ def test_one_phase_is_one_component_however_few_counts_there_are(seed, counts):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_noise_of_a_rare_phase_is_no_phase(seed):
     sample = eds_phases(shape=(30, 30), seed=seed)
-    found = find(sample.signal.data.reshape(900, -1))
-    assert (found.choice.n, found.choice.rule) == (3, "gavish-donoho")
-    assert spectral_angle(sample.spectra, found.spectra).min(axis=1).max() < 12
+    observed = find(sample.signal.data.reshape(900, -1))
+    assert (observed.choice.n, observed.choice.rule) == (3, "gavish-donoho")
+    assert spectral_angle(sample.spectra, observed.spectra).min(axis=1).max() < 12
 
 
 def test_the_edge_of_one_phase_is_that_of_equal_noise():
@@ -62,28 +62,28 @@ def test_a_lone_count_weighs_a_quarter_of_the_threshold_at_the_floor():
 @pytest.mark.parametrize("weighting", ["poisson", "none"])
 def test_spectra_of_well_separated_phases_are_found(loss, weighting):
     sample = eds_phases(shape=(40, 40), minority=0.1)
-    found = find(sample.signal.data.reshape(1600, -1), 3, weighting, loss)
-    assert (found.choice.n, found.choice.rule) == (3, "given")
-    np.testing.assert_allclose(found.spectra.sum(axis=1), 1)
-    assert spectral_angle(sample.spectra, found.spectra).min(axis=1).max() < 4
+    observed = find(sample.signal.data.reshape(1600, -1), 3, weighting, loss)
+    assert (observed.choice.n, observed.choice.rule) == (3, "given")
+    np.testing.assert_allclose(observed.spectra.sum(axis=1), 1)
+    assert spectral_angle(sample.spectra, observed.spectra).min(axis=1).max() < 4
 
 
 def test_positions_left_out_have_no_say():
     sample = eds_phases(shape=(40, 40), minority=0.1)
     rows = sample.signal.data.reshape(1600, -1)
     taken = np.flatnonzero(sample.maps[2].ravel() == 0)
-    found, alone = find(rows, positions=taken), find(rows[taken])
-    assert found.choice.n == alone.choice.n == 2
-    np.testing.assert_allclose(found.spectra, alone.spectra, atol=1e-6)
+    observed, alone = find(rows, positions=taken), find(rows[taken])
+    assert observed.choice.n == alone.choice.n == 2
+    np.testing.assert_allclose(observed.spectra, alone.spectra, atol=1e-6)
     assert sums_of(rows)[0][:5].tolist() == rows[:5].sum(axis=1).tolist()
 
 
 def test_where_the_noise_is_not_known_the_median_tells_it():
     sample = eds_phases(shape=(30, 40), minority=0.1, channels=500)
-    found = find(1e-7 * sample.signal.data.reshape(1200, -1), counting=False)
-    assert found.choice.n >= 3
-    assert "noise from the median" in found.choice.reason
-    assert found.above_edge == 0
+    observed = find(1e-7 * sample.signal.data.reshape(1200, -1), counting=False)
+    assert observed.choice.n >= 3
+    assert "noise from the median" in observed.choice.reason
+    assert observed.above_edge == 0
 
 
 def test_more_components_than_the_counts_allow_are_refused():

@@ -83,12 +83,12 @@ def test_fuzzy_c_means_equals_the_textbook_from_the_same_memberships(dtype, m):
     X, _ = groups(dtype=dtype)
     u = start(X, 3)
     for n_iter in (1, 2, 12):
-        found = fuzzy_c_means(X, 3, m=m, init=u, max_iter=n_iter, tol=0)
+        observed = fuzzy_c_means(X, 3, m=m, init=u, max_iter=n_iter, tol=0)
         expected, v, _, objective = plain(X, u.astype("f4" if dtype != "f8" else "f8"), n_iter, m)
         tolerance = 1e-9 if dtype == "f8" else 1e-5
-        np.testing.assert_allclose(found.memberships, expected, atol=tolerance)
-        np.testing.assert_allclose(found.centers, v, rtol=tolerance)
-        np.testing.assert_allclose(found.objective, objective[: found.n_iter], rtol=tolerance)
+        np.testing.assert_allclose(observed.memberships, expected, atol=tolerance)
+        np.testing.assert_allclose(observed.centers, v, rtol=tolerance)
+        np.testing.assert_allclose(observed.objective, objective[: observed.n_iter], rtol=tolerance)
 
 
 @pytest.mark.parametrize("m", [2.0, 1.6])
@@ -98,14 +98,14 @@ def test_gustafson_kessel_equals_the_textbook_from_the_same_memberships(dtype, m
     u = start(X, 3)
     rho = np.array([1.0, 2.0, 0.7])
     for n_iter in (1, 2, 8):
-        found = gustafson_kessel(X, 3, m=m, init=u, max_iter=n_iter, tol=0, rho=rho)
+        observed = gustafson_kessel(X, 3, m=m, init=u, max_iter=n_iter, tol=0, rho=rho)
         expected, v, f, objective = plain(X, u.astype("f4" if dtype != "f8" else "f8"), n_iter, m, True, rho)
         tolerance = 1e-8 if dtype == "f8" else 2e-4
-        np.testing.assert_allclose(found.memberships, expected, atol=tolerance)
-        np.testing.assert_allclose(found.centers, v, rtol=tolerance)
-        np.testing.assert_allclose(found.covariances, f, atol=tolerance * np.abs(f).max())
-        np.testing.assert_allclose(found.objective, objective[: found.n_iter], rtol=tolerance)
-        assert found.notes == ()
+        np.testing.assert_allclose(observed.memberships, expected, atol=tolerance)
+        np.testing.assert_allclose(observed.centers, v, rtol=tolerance)
+        np.testing.assert_allclose(observed.covariances, f, atol=tolerance * np.abs(f).max())
+        np.testing.assert_allclose(observed.objective, objective[: observed.n_iter], rtol=tolerance)
+        assert observed.notes == ()
 
 
 @settings(max_examples=60, deadline=None)
@@ -122,17 +122,17 @@ def test_memberships_sum_to_one_and_are_those_of_the_centres(dtype, n, d, k, m, 
     k = min(k, n)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = fuzzy_c_means(X, k, m=m, max_iter=6, random_state=seed)
+        observed = fuzzy_c_means(X, k, m=m, max_iter=6, random_state=seed)
         shaped = gustafson_kessel(X, k, m=m, max_iter=6, random_state=seed)
-    for result in (found, shaped):
+    for result in (observed, shaped):
         assert np.abs(result.memberships.sum(axis=1) - 1).max() < 1e-6
         assert (result.memberships >= 0).all()
         assert np.isfinite(result.centers).all()
         assert np.isfinite(result.objective).all()
-    squares = ((X.astype("f8")[:, None] - found.centers) ** 2).sum(axis=2)
+    squares = ((X.astype("f8")[:, None] - observed.centers) ** 2).sum(axis=2)
     apart = squares.min(axis=1) > 1e-3 * squares.max()  # else the rounding of a distance counts
     tolerance = 1e-9 if dtype == "f8" else 1e-4 / (m - 1)
-    np.testing.assert_allclose(found.memberships[apart], from_distances(squares, m)[apart], atol=tolerance)
+    np.testing.assert_allclose(observed.memberships[apart], from_distances(squares, m)[apart], atol=tolerance)
     again = memberships(X, shaped.centers, m=m, covariances=shaped.covariances)
     assert np.array_equal(again, shaped.memberships)
 
@@ -143,10 +143,10 @@ def test_memberships_sum_to_one_and_are_those_of_the_centres(dtype, n, d, k, m, 
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_the_objective_never_rises(method, m, dtype, init):
     X, _ = groups(dtype=dtype, seed=3)
-    found = method(X, 4, m=m, init=init, max_iter=60, tol=0)
+    observed = method(X, 4, m=m, init=init, max_iter=60, tol=0)
     rounding = 1e-13 if dtype == "f8" else 2e-6
-    assert len(found.objective) > 5
-    assert all(b <= a * (1 + rounding) for a, b in itertools.pairwise(found.objective))
+    assert len(observed.objective) > 5
+    assert all(b <= a * (1 + rounding) for a, b in itertools.pairwise(observed.objective))
 
 
 def test_m_near_one_gives_the_labels_of_k_means_from_the_same_centres():
@@ -156,9 +156,9 @@ def test_m_near_one_gives_the_labels_of_k_means_from_the_same_centres():
     centers = X[:5]
     expected = KMeans(5, init=centers, n_init=1, algorithm="lloyd", tol=0).fit(X)
     for dtype in ("f4", "f8"):
-        found = fuzzy_c_means(X.astype(dtype), 5, m=1.02, init=centers)
-        assert np.mean(found.labels != expected.labels_) < 1e-3
-        np.testing.assert_allclose(found.centers, expected.cluster_centers_, rtol=2e-3)
+        observed = fuzzy_c_means(X.astype(dtype), 5, m=1.02, init=centers)
+        assert np.mean(observed.labels != expected.labels_) < 1e-3
+        np.testing.assert_allclose(observed.centers, expected.cluster_centers_, rtol=2e-3)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -214,9 +214,9 @@ def test_a_power_of_two_changes_no_bit_whether_rows_are_scaled_or_not(dtype, pow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_smallest_and_the_largest_floats_have_finite_memberships(method):
     X, _ = groups(seed=5)
-    found = method((X * 1e-42).astype("f4"), 3, init=start(X, 3), max_iter=5)
-    assert np.isfinite(found.memberships).all()
-    assert np.abs(found.memberships.sum(axis=1) - 1).max() < 1e-6
+    observed = method((X * 1e-42).astype("f4"), 3, init=start(X, 3), max_iter=5)
+    assert np.isfinite(observed.memberships).all()
+    assert np.abs(observed.memberships.sum(axis=1) - 1).max() < 1e-6
     X = ((X - X.mean(axis=0)) / np.abs(X - X.mean(axis=0)).max() * 3e38).astype("f4")
     X[0], X[1] = 3.4e38, -3.4e38
     assert np.isfinite(method(X, 3, init=X[:3], max_iter=5).memberships).all()
@@ -248,16 +248,16 @@ DEGENERATE = {
 def test_degenerate_data_end_with_finite_numbers_and_a_warning(name, dtype, k):
     X = DEGENERATE[name].astype(dtype)
     with pytest.warns(RuntimeWarning, match="singular|coincide|lost all"):
-        found = gustafson_kessel(X, k)
-    for values in (found.memberships, found.centers, found.covariances, found.objective):
+        observed = gustafson_kessel(X, k)
+    for values in (observed.memberships, observed.centers, observed.covariances, observed.objective):
         assert np.isfinite(values).all()
-    assert np.abs(found.memberships.sum(axis=1) - 1).max() < 1e-6
-    assert (np.linalg.eigvalsh(found.covariances) > 0).all()
+    assert np.abs(observed.memberships.sum(axis=1) - 1).max() < 1e-6
+    assert (np.linalg.eigvalsh(observed.covariances) > 0).all()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = fuzzy_c_means(X, k)
-    assert np.isfinite(found.memberships).all()
-    assert np.isfinite(found.objective).all()
+        observed = fuzzy_c_means(X, k)
+    assert np.isfinite(observed.memberships).all()
+    assert np.isfinite(observed.objective).all()
 
 
 def test_more_clusters_than_distinct_rows_is_said():
@@ -271,18 +271,18 @@ def test_more_clusters_than_distinct_rows_is_said():
 def test_conditioning_is_said_and_keeps_the_ratio_of_eigenvalues():
     X = DEGENERATE["a constant feature"]
     with pytest.warns(RuntimeWarning, match="clusters 0, 1"):
-        found = gustafson_kessel(X, 2, beta=1e4)
+        observed = gustafson_kessel(X, 2, beta=1e4)
     scale = X.std(axis=0)
     scale[2] = 1
-    values = np.linalg.eigvalsh(found.covariances / np.outer(scale, scale))
+    values = np.linalg.eigvalsh(observed.covariances / np.outer(scale, scale))
     np.testing.assert_allclose(values[:, -1] / values[:, 0], 1e4, rtol=1e-6)
 
 
 def test_gamma_of_one_makes_all_clusters_spheres_of_standard_deviations():
     X, _ = groups()
-    found = gustafson_kessel(X, 3, gamma=1.0)
+    observed = gustafson_kessel(X, 3, gamma=1.0)
     scale = X.std(axis=0)
-    for f in found.covariances / np.outer(scale, scale):
+    for f in observed.covariances / np.outer(scale, scale):
         np.testing.assert_allclose(f, f[0, 0] * np.eye(4), atol=1e-12)
     u = start(X, 3)
     one = gustafson_kessel(X, 3, gamma=1.0, init=u, max_iter=9, tol=0)
@@ -297,9 +297,9 @@ def test_results_are_the_same_to_the_last_bit_on_any_number_of_threads(method, n
     for threads in (1, 2, 3):
         with emcore.num_threads(threads):
             results.append(method(X, 4, max_iter=5, tol=0))
-    for found in results[1:]:
+    for observed in results[1:]:
         for name in ("memberships", "centers", "covariances", "objective"):
-            assert np.array_equal(getattr(found, name), getattr(results[0], name))
+            assert np.array_equal(getattr(observed, name), getattr(results[0], name))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -338,11 +338,11 @@ def test_the_best_of_several_runs_is_kept():
 
 def test_it_stops_when_no_membership_changes_by_more_than_tol():
     X, _ = groups()
-    found = fuzzy_c_means(X, 3, tol=1e-3)
-    before = fuzzy_c_means(X, 3, tol=0, max_iter=found.n_iter - 1)
-    earlier = fuzzy_c_means(X, 3, tol=0, max_iter=found.n_iter - 2)
-    assert found.converged
-    assert np.abs(found.memberships - before.memberships).max() <= 1e-3
+    observed = fuzzy_c_means(X, 3, tol=1e-3)
+    before = fuzzy_c_means(X, 3, tol=0, max_iter=observed.n_iter - 1)
+    earlier = fuzzy_c_means(X, 3, tol=0, max_iter=observed.n_iter - 2)
+    assert observed.converged
+    assert np.abs(observed.memberships - before.memberships).max() <= 1e-3
     assert np.abs(before.memberships - earlier.memberships).max() > 1e-3
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
         FuzzyCMeans(3, max_iter=2).fit(X)
@@ -365,16 +365,16 @@ def test_the_iterations_are_counted_by_the_row_that_changes_most_wherever_it_is(
             for tol, n_iter in ((changes[n - 1] * 1.001, n), (changes[n - 1] * 0.999, n + 1)):
                 # With a checkpoint rows are visited as those out of core are.
                 kept = tmp_path / f"{len(list(tmp_path.iterdir()))}.npz" if source == "outside" else None
-                found = method(x, 3, init=u, tol=tol, max_iter=n + 1, checkpoint=kept)
-                assert (found.n_iter, found.converged) == (n_iter, bool(changes[n_iter - 1] <= tol))
+                observed = method(x, 3, init=u, tol=tol, max_iter=n + 1, checkpoint=kept)
+                assert (observed.n_iter, observed.converged) == (n_iter, bool(changes[n_iter - 1] <= tol))
 
 
 def test_up_to_512_features_have_covariances():
     X = np.random.default_rng(0).normal(size=(1200, 200)).astype("f4")
     X[::2] += 3
-    found = gustafson_kessel(X, 2, max_iter=3)
-    assert np.isfinite(found.covariances).all()
-    assert adjusted_rand_score(np.arange(1200) % 2, found.labels) > 0.8
+    observed = gustafson_kessel(X, 2, max_iter=3)
+    assert np.isfinite(observed.covariances).all()
+    assert adjusted_rand_score(np.arange(1200) % 2, observed.labels) > 0.8
     with pytest.raises(ValueError, match=r"600 features.*limited to 512.*PCA"):
         gustafson_kessel(np.zeros((700, 600)), 2)
 
@@ -528,15 +528,15 @@ def test_it_works_after_a_fork_and_from_several_threads_at_once():
     child.start()
     assert queue.get(timeout=30) == expected.objective[-1]
     child.join()
-    found = [None] * 4
+    observed = [None] * 4
     threads = [
-        threading.Thread(target=lambda i=i: found.__setitem__(i, fuzzy_c_means(X, 3, max_iter=3))) for i in range(4)
+        threading.Thread(target=lambda i=i: observed.__setitem__(i, fuzzy_c_means(X, 3, max_iter=3))) for i in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(np.array_equal(f.memberships, expected.memberships) for f in found)
+    assert all(np.array_equal(f.memberships, expected.memberships) for f in observed)
 
 
 @pytest.mark.parametrize("name", ["fuzzy_c_means", "gustafson_kessel"])
@@ -565,6 +565,6 @@ except KeyboardInterrupt:
 def test_the_largest_fuzziness_gives_memberships(method):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = method(groups()[0], n_clusters=3, m=1000.0)
-    np.testing.assert_allclose(found.memberships.sum(axis=1), 1, rtol=1e-5)
-    assert np.isfinite(found.centers).all()
+        observed = method(groups()[0], n_clusters=3, m=1000.0)
+    np.testing.assert_allclose(observed.memberships.sum(axis=1), 1, rtol=1e-5)
+    assert np.isfinite(observed.centers).all()

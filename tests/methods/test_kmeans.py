@@ -70,21 +70,21 @@ def test_every_iteration_equals_that_of_scikit_learn(dtype, shape):
     X, start = groups(*shape, dtype)
     for n_iter in (1, 2, 3, 5, 12, 300):
         reference = lloyd(X, start, n_iter)
-        found = kmeans(X, len(start), init=start, max_iter=n_iter)
-        assert np.array_equal(found.labels, reference.labels_)
-        assert found.n_iter == reference.n_iter_
-        assert found.inertia == pytest.approx(reference.inertia_, rel=1e-10)
-        np.testing.assert_allclose(found.centers, reference.cluster_centers_, rtol=1e-10, atol=1e-10)
+        observed = kmeans(X, len(start), init=start, max_iter=n_iter)
+        assert np.array_equal(observed.labels, reference.labels_)
+        assert observed.n_iter == reference.n_iter_
+        assert observed.inertia == pytest.approx(reference.inertia_, rel=1e-10)
+        np.testing.assert_allclose(observed.centers, reference.cluster_centers_, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("tol", [0, 1e-4, 1e-2, 1])
 def test_tol_means_what_it_means_in_scikit_learn(tol):
     X, start = groups(2000, 5, 6)
     reference = lloyd(X, start, 300, tol=tol)
-    found = kmeans(X, 6, init=start, tol=tol)
-    assert found.n_iter == reference.n_iter_
-    assert np.array_equal(found.labels, reference.labels_)
-    assert found.converged
+    observed = kmeans(X, 6, init=start, tol=tol)
+    assert observed.n_iter == reference.n_iter_
+    assert np.array_equal(observed.labels, reference.labels_)
+    assert observed.converged
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,13 +101,13 @@ def test_labels_are_those_of_brute_force(dtype, n, d, k, metric, n_iter, seed):
     k = min(k, n)
     X = groups(n, d, k, dtype, seed)[0]
     X += (X == 0).astype(dtype)
-    found = kmeans(X, k, metric=metric, max_iter=n_iter, random_state=seed)
+    observed = kmeans(X, k, metric=metric, max_iter=n_iter, random_state=seed)
     rows = unit(X) if metric == "cosine" else X
-    squares = square_distances(rows, found.centers)
-    own = squares[np.arange(n), found.labels]
+    squares = square_distances(rows, observed.centers)
+    own = squares[np.arange(n), observed.labels]
     assert (own <= squares.min(axis=1) * (1 + 1e-10) + 1e-13).all()
-    assert found.inertia == pytest.approx(own.sum(), rel=1e-9, abs=1e-9)
-    assert np.array_equal(nearest(X, found.centers, metric=metric)[0], found.labels)
+    assert observed.inertia == pytest.approx(own.sum(), rel=1e-9, abs=1e-9)
+    assert np.array_equal(nearest(X, observed.centers, metric=metric)[0], observed.labels)
 
 
 def test_of_equally_near_centres_the_first_is_taken():
@@ -126,9 +126,9 @@ def test_a_huge_offset_does_not_change_labels(offset):
     X, start = groups(500, 30, 4, "f8")
     expected = kmeans(X, 4, init=start)
     for dtype in ("f8", "u4"):
-        found = kmeans((X + offset).astype(dtype), 4, init=start + offset)
-        assert np.array_equal(found.labels, expected.labels)
-        assert found.inertia == pytest.approx(expected.inertia, rel=1e-6)
+        observed = kmeans((X + offset).astype(dtype), 4, init=start + offset)
+        assert np.array_equal(observed.labels, expected.labels)
+        assert observed.inertia == pytest.approx(expected.inertia, rel=1e-6)
 
 
 @pytest.mark.parametrize("factor", [2.0**-70, 2.0**-40, 2.0**40])
@@ -136,10 +136,10 @@ def test_the_unit_of_the_data_does_not_matter(factor):
     for shape in ((300, 70, 5), (300, 6, 3)):
         X, start = groups(*shape, "f4")
         expected = kmeans(X, len(start), init=start)
-        found = kmeans(X * np.float32(factor), len(start), init=start * factor)
-        assert np.array_equal(found.labels, expected.labels)
-        assert found.inertia / factor**2 == pytest.approx(expected.inertia, rel=1e-9)
-        assert found.n_iter == expected.n_iter
+        observed = kmeans(X * np.float32(factor), len(start), init=start * factor)
+        assert np.array_equal(observed.labels, expected.labels)
+        assert observed.inertia / factor**2 == pytest.approx(expected.inertia, rel=1e-9)
+        assert observed.n_iter == expected.n_iter
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -154,33 +154,33 @@ def test_inertia_never_rises(metric, shape):
 @pytest.mark.parametrize("dtype", TYPES)
 def test_total_scatter_is_scatter_within_and_between(dtype):
     X = groups(500, 40, 5, dtype)[0]
-    found = kmeans(X, 5, tol=0)
-    counts = np.bincount(found.labels, minlength=5)
+    observed = kmeans(X, 5, tol=0)
+    counts = np.bincount(observed.labels, minlength=5)
     mean = X.mean(axis=0, dtype="f8")
     total = ((X - mean) ** 2).sum()
-    between = (counts * ((found.centers - mean) ** 2).sum(axis=1)).sum()
-    assert total == pytest.approx(found.inertia + between, rel=1e-10)
+    between = (counts * ((observed.centers - mean) ** 2).sum(axis=1)).sum()
+    assert total == pytest.approx(observed.inertia + between, rel=1e-10)
     for c in range(5):
-        np.testing.assert_allclose(found.centers[c], X[found.labels == c].mean(axis=0, dtype="f8"), rtol=1e-12)
+        np.testing.assert_allclose(observed.centers[c], X[observed.labels == c].mean(axis=0, dtype="f8"), rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_cosine_is_spherical_k_means(shape):
     X, start = groups(*shape, "u2")
     X += 1
-    found = kmeans(X, len(start), init=start, metric="cosine", max_iter=7, tol=0)
+    observed = kmeans(X, len(start), init=start, metric="cosine", max_iter=7, tol=0)
     rows, centers = unit(X), unit(start)
-    for _ in range(found.n_iter):
+    for _ in range(observed.n_iter):
         labels = (rows @ centers.T).argmax(axis=1)
         sums = np.stack([rows[labels == c].sum(axis=0) for c in range(len(start))])
         assert (np.linalg.norm(sums, axis=1) > 0).all()
         centers = unit(sums)
-    np.testing.assert_allclose(found.centers, centers, atol=1e-12)
-    assert np.array_equal(found.labels, (rows @ centers.T).argmax(axis=1))
-    assert found.inertia == pytest.approx((2 - 2 * (rows * centers[found.labels]).sum(axis=1)).sum(), rel=1e-9)
+    np.testing.assert_allclose(observed.centers, centers, atol=1e-12)
+    assert np.array_equal(observed.labels, (rows @ centers.T).argmax(axis=1))
+    assert observed.inertia == pytest.approx((2 - 2 * (rows * centers[observed.labels]).sum(axis=1)).sum(), rel=1e-9)
     scaled = (X * np.random.default_rng(0).integers(1, 200, (len(X), 1))).astype("u4")
     assert np.array_equal(
-        kmeans(scaled, len(start), init=start, metric="cosine", max_iter=7, tol=0).labels, found.labels
+        kmeans(scaled, len(start), init=start, metric="cosine", max_iter=7, tol=0).labels, observed.labels
     )
 
 
@@ -209,26 +209,26 @@ def test_empty_clusters_take_the_farthest_rows_as_in_scikit_learn(weighted):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             reference = Reference(4, init=start, n_init=1, max_iter=n_iter, tol=0).fit(X.astype("f8"), None, weights)
-        found = kmeans(X, 4, init=start, max_iter=n_iter, tol=0, sample_weight=weights)
-        assert np.array_equal(found.labels, reference.labels_)
-        np.testing.assert_allclose(found.centers, reference.cluster_centers_, rtol=1e-10)
+        observed = kmeans(X, 4, init=start, max_iter=n_iter, tol=0, sample_weight=weights)
+        assert np.array_equal(observed.labels, reference.labels_)
+        np.testing.assert_allclose(observed.centers, reference.cluster_centers_, rtol=1e-10)
 
 
 def test_several_empty_clusters_take_different_rows():
     X, start = groups(200, 12, 2)
     start = np.vstack([start, start[:1] + 4000, start[:1] + 5000, start[:1] + 6000])
-    found = kmeans(X, 5, init=start)
-    assert len(np.unique(found.labels)) == 5
-    assert found.inertia < kmeans(X, 2, init=start[:2]).inertia
+    observed = kmeans(X, 5, init=start)
+    assert len(np.unique(observed.labels)) == 5
+    assert observed.inertia < kmeans(X, 2, init=start[:2]).inertia
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_as_many_clusters_as_rows_leave_no_inertia(metric):
     X = groups(30, 12, 3)[0]
     X += 1
-    found = kmeans(X, 30, metric=metric)
-    assert found.inertia == pytest.approx(0, abs=1e-20)
-    assert sorted(found.labels) == list(range(30))
+    observed = kmeans(X, 30, metric=metric)
+    assert observed.inertia == pytest.approx(0, abs=1e-20)
+    assert sorted(observed.labels) == list(range(30))
 
 
 @pytest.mark.parametrize("init", ["k-means++", "random"])
@@ -246,8 +246,8 @@ def test_plus_plus_finds_clusters_that_lie_apart():
         centers = rng.normal(size=(20, d)) * 100
         truth = np.repeat(np.arange(20), 50)
         X = (centers[truth] + rng.normal(size=(1000, d))).astype("f4")
-        found = kmeans(X, 20, random_state=3)
-        assert len(set(zip(found.labels.tolist(), truth.tolist(), strict=True))) == 20
+        observed = kmeans(X, 20, random_state=3)
+        assert len(set(zip(observed.labels.tolist(), truth.tolist(), strict=True))) == 20
 
 
 def test_one_seed_gives_one_result_and_more_runs_are_no_worse():
@@ -272,22 +272,27 @@ def test_strided_mapped_and_prepared_rows_give_the_same_bits(tmp_path):
         mapped[:] = X
         before = X.copy()
         for other in (big[::2, ::2], np.asfortranarray(X), X[::-1][::-1], mapped, X.astype(">u2"), X.astype("f4")):
-            found = kmeans(other, len(start), init=start)
-            assert np.array_equal(found.centers, expected.centers)
-            assert np.array_equal(found.labels, expected.labels)
+            observed = kmeans(other, len(start), init=start)
+            assert np.array_equal(observed.centers, expected.centers)
+            assert np.array_equal(observed.labels, expected.labels)
         assert np.array_equal(X, before)
         rows = prepare(Recipe(X, normalize="sum"))
         stored = np.asarray(rows)
         for metric in ("euclidean", "cosine"):
-            found, expected = kmeans(rows, 3, metric=metric), kmeans(stored, 3, metric=metric)
-            assert np.array_equal(found.centers, expected.centers)
-            assert np.array_equal(found.labels, expected.labels)
+            observed, expected = kmeans(rows, 3, metric=metric), kmeans(stored, 3, metric=metric)
+            assert np.array_equal(observed.centers, expected.centers)
+            assert np.array_equal(observed.labels, expected.labels)
 
 
 def bits(X, **options):
-    found = kmeans(X, 7, random_state=1, **options)
-    labels, inertia = nearest(X, found.centers)
-    return found.centers.tobytes() + found.labels.tobytes() + labels.tobytes() + repr((inertia, found.inertia)).encode()
+    observed = kmeans(X, 7, random_state=1, **options)
+    labels, inertia = nearest(X, observed.centers)
+    return (
+        observed.centers.tobytes()
+        + observed.labels.tobytes()
+        + labels.tobytes()
+        + repr((inertia, observed.inertia)).encode()
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"metric": "cosine"}, {"sample_weight": np.linspace(0.1, 2, 40000)}])
@@ -295,11 +300,11 @@ def bits(X, **options):
 def test_bits_are_the_same_on_one_two_and_three_threads(options, d, dtype):
     X = groups(40000, d, 7, dtype)[0]
     X += 1
-    found = []
+    observed = []
     for threads in (1, 2, 3):
         with emcore.num_threads(threads):
-            found.append(bits(X, max_iter=12, **options))
-    assert found[0] == found[1] == found[2]
+            observed.append(bits(X, max_iter=12, **options))
+    assert observed[0] == observed[1] == observed[2]
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -308,13 +313,13 @@ def test_it_works_after_a_fork_and_from_four_threads():
     expected = bits(X)
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(bits, (X,)) == expected
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(bits(X))) for _ in range(4)]
+    observed = []
+    threads = [threading.Thread(target=lambda: observed.append(bits(X))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [expected] * 4
+    assert observed == [expected] * 4
 
 
 @pytest.mark.parametrize("shape", [(3000, 3000, 400), (300000, 10, 300)])

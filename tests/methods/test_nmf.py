@@ -76,11 +76,11 @@ def test_iterates_equal_those_of_scikit_learn(solver, loss, dtype, penalty):
             3, solver="cd" if solver == "hals" else "mu", beta_loss=loss, init="custom", max_iter=n_iter, **options
         )
         w = reference.fit_transform(X.astype(real), W=W.copy(), H=H.copy())
-        found = nmf(X, 3, solver=solver, loss=loss, init="custom", W0=W, H0=H, max_iter=n_iter, **options)
+        observed = nmf(X, 3, solver=solver, loss=loss, init="custom", W0=W, H0=H, max_iter=n_iter, **options)
         expected = objective(X, w, reference.components_, loss)
-        assert objective(X, found.W, found.H, loss) == pytest.approx(expected, rel=1e-5)
-        assert found.loss == pytest.approx(expected, rel=1e-5)
-        assert found.n_iter == n_iter
+        assert objective(X, observed.W, observed.H, loss) == pytest.approx(expected, rel=1e-5)
+        assert observed.loss == pytest.approx(expected, rel=1e-5)
+        assert observed.n_iter == n_iter
 
 
 @pytest.mark.parametrize(("solver", "loss"), METHODS)
@@ -288,8 +288,8 @@ def test_strided_and_mapped_data_give_the_same_bits(tmp_path):
     mapped[:] = X
     before = X.copy()
     for other in (big[::2, ::2], np.asfortranarray(X), X[::-1][::-1], mapped, X.astype(">u2")):
-        found = nmf(other, 3)
-        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+        observed = nmf(other, 3)
+        assert all(np.array_equal(a, b) for a, b in zip(observed, expected, strict=True))
     assert np.array_equal(X, before)
 
 
@@ -303,11 +303,11 @@ def bits(X, method, init="nndsvda"):
 @pytest.mark.parametrize("init", ["nndsvda", "random", "spa"])
 def test_bits_are_the_same_on_one_two_and_three_threads(method, init):
     X = mixture(700, 80, dtype="u1")
-    found = []
+    observed = []
     for threads in (1, 2, 3):
         with emcore.num_threads(threads):
-            found.append(bits(X, method, init))
-    assert found[0] == found[1] == found[2]
+            observed.append(bits(X, method, init))
+    assert observed[0] == observed[1] == observed[2]
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -316,13 +316,13 @@ def test_it_works_after_a_fork_and_from_four_threads():
     expected = bits(X, METHODS[0])
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(bits, (X, METHODS[0])) == expected
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(bits(X, METHODS[0]))) for _ in range(4)]
+    observed = []
+    threads = [threading.Thread(target=lambda: observed.append(bits(X, METHODS[0]))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [expected] * 4
+    assert observed == [expected] * 4
 
 
 @pytest.mark.parametrize(("solver", "loss"), METHODS)
@@ -519,8 +519,10 @@ def test_prepared_rows_have_the_factors_of_what_they_stand_for():
     data = np.random.default_rng(0).poisson(4, (80, 30)).astype(np.uint16)
     prepared = prepare(Recipe(data, normalize="root-sum", scale=np.linspace(0.5, 2, 30)))
     for init in ("nndsvda", "random", "spa"):
-        for found, expected in zip(nmf(prepared, 3, init=init), nmf(np.asarray(prepared), 3, init=init), strict=True):
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        for observed, expected in zip(
+            nmf(prepared, 3, init=init), nmf(np.asarray(prepared), 3, init=init), strict=True
+        ):
+            np.testing.assert_allclose(observed, expected, rtol=1e-4, atol=1e-6)
     H = np.random.default_rng(1).random((3, 30))
     np.testing.assert_allclose(nmf_maps(prepared, H), nmf_maps(np.asarray(prepared), H), rtol=1e-4, atol=1e-6)
     with pytest.raises(ValueError, match="negative"):

@@ -62,13 +62,13 @@ def test_the_estimator_agrees_with_scikit_learn_s_full_solver(shape, dtype):
 def test_the_randomised_solver_agrees_with_the_singular_value_decomposition(shape, dtype, center, weighted):
     X = data(*shape, dtype)
     weights = np.random.default_rng(1).random(shape[1]) + 0.5 if weighted else None
-    found = pca(X, 5, center=center, weights=weights, solver="randomized")
-    assert found.solver == "randomized"
+    observed = pca(X, 5, center=center, weights=weights, solver="randomized")
+    assert observed.solver == "randomized"
     s, v = svd(X, center, 1.0 if weights is None else weights)
-    np.testing.assert_allclose(found.singular_values, s[:5], rtol=1e-5)
-    np.testing.assert_allclose(found.components, v[:5], atol=1e-4)
-    np.testing.assert_allclose(found.explained_variance_ratio, s[:5] ** 2 / (s**2).sum(), rtol=1e-5)
-    assert found.total_variance == pytest.approx((s**2).sum() / (shape[0] - 1), rel=1e-10)
+    np.testing.assert_allclose(observed.singular_values, s[:5], rtol=1e-5)
+    np.testing.assert_allclose(observed.components, v[:5], atol=1e-4)
+    np.testing.assert_allclose(observed.explained_variance_ratio, s[:5] ** 2 / (s**2).sum(), rtol=1e-5)
+    assert observed.total_variance == pytest.approx((s**2).sum() / (shape[0] - 1), rel=1e-10)
 
 
 @pytest.mark.parametrize("spectrum", ["power law", "steps", "many equal", "noise below"])
@@ -92,11 +92,11 @@ def test_the_randomised_solver_is_at_least_as_close_as_scikit_learn_s(spectrum):
 
 def test_components_above_the_noise_are_exact_even_when_others_in_it_are_asked_for():
     X = data(1500, 1200, rank=3)
-    found = pca(X, 12, solver="randomized")
+    observed = pca(X, 12, solver="randomized")
     s, v = svd(X)
-    np.testing.assert_allclose(found.singular_values[:3], s[:3], rtol=1e-8)
-    np.testing.assert_allclose(found.components[:3], v[:3], atol=1e-4)
-    np.testing.assert_allclose(found.singular_values, s[:12], rtol=0.03)
+    np.testing.assert_allclose(observed.singular_values[:3], s[:3], rtol=1e-8)
+    np.testing.assert_allclose(observed.components[:3], v[:3], atol=1e-4)
+    np.testing.assert_allclose(observed.singular_values, s[:12], rtol=0.03)
 
 
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
@@ -105,12 +105,12 @@ def test_a_large_offset_costs_no_digits(solver, dtype):
     X = (30000 + data(600, 500) / 40).round(3).astype(dtype)
     for center in (True, False):
         s, v = svd(X, center)
-        found = pca(X, 4, solver=solver, center=center)
+        observed = pca(X, 4, solver=solver, center=center)
         # Without centring the first eigenvalue is 1e11 times the fourth: float64 has 16 digits.
-        np.testing.assert_allclose(found.singular_values, s[:4], rtol=1e-5 if center else 1e-4)
-        np.testing.assert_allclose(found.components, v[:4], atol=1e-2)
-        projected = scores(X, found)
-        expected = (X.astype(np.float64) - X.mean(axis=0, dtype=np.float64) * center) @ found.components.T
+        np.testing.assert_allclose(observed.singular_values, s[:4], rtol=1e-5 if center else 1e-4)
+        np.testing.assert_allclose(observed.components, v[:4], atol=1e-2)
+        projected = scores(X, observed)
+        expected = (X.astype(np.float64) - X.mean(axis=0, dtype=np.float64) * center) @ observed.components.T
         np.testing.assert_allclose(projected, expected, atol=1e-5 * np.abs(expected).max(axis=0).min())
 
 
@@ -129,15 +129,15 @@ def test_components_are_orthonormal_and_explain_what_they_claim(n, d, dtype, sol
     rng = np.random.default_rng(seed)
     X = (rng.integers(0, 5, (n, rank)) @ rng.integers(0, 5, (rank, d))).astype(dtype)
     k = max(1, round(share * min(n, d)))
-    found = pca(X, k, solver=solver, center=center)
-    np.testing.assert_allclose(found.components @ found.components.T, np.eye(k), atol=1e-10)
-    assert (found.components[np.arange(k), np.abs(found.components).argmax(axis=1)] > 0).all()
+    observed = pca(X, k, solver=solver, center=center)
+    np.testing.assert_allclose(observed.components @ observed.components.T, np.eye(k), atol=1e-10)
+    assert (observed.components[np.arange(k), np.abs(observed.components).argmax(axis=1)] > 0).all()
     s = svd(X, center)[0]
-    np.testing.assert_allclose(found.singular_values, s[:k], atol=1e-5 * s[0] + 1e-12)
-    assert found.explained_variance_ratio.sum() <= 1 + 1e-6
-    assert np.isfinite(found.explained_variance_ratio).all()
-    norms = np.linalg.norm(scores(X, found), axis=0)
-    np.testing.assert_allclose(norms, found.singular_values, atol=1e-5 * s[0] + 1e-12)
+    np.testing.assert_allclose(observed.singular_values, s[:k], atol=1e-5 * s[0] + 1e-12)
+    assert observed.explained_variance_ratio.sum() <= 1 + 1e-6
+    assert np.isfinite(observed.explained_variance_ratio).all()
+    norms = np.linalg.norm(scores(X, observed), axis=0)
+    np.testing.assert_allclose(norms, observed.singular_values, atol=1e-5 * s[0] + 1e-12)
 
 
 def test_all_components_restore_the_data():
@@ -157,28 +157,28 @@ def test_a_share_of_the_variance_chooses_as_many_components_as_scikit_learn():
 
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
 def test_constant_data_have_no_variance_and_no_nan(solver):
-    found = pca(np.full((40, 30), 7, np.uint16), 3, solver=solver)
-    assert not found.singular_values.any()
-    assert not found.explained_variance_ratio.any()
-    assert found.total_variance == 0
-    np.testing.assert_allclose(found.components @ found.components.T, np.eye(3), atol=1e-12)
+    observed = pca(np.full((40, 30), 7, np.uint16), 3, solver=solver)
+    assert not observed.singular_values.any()
+    assert not observed.explained_variance_ratio.any()
+    assert observed.total_variance == 0
+    np.testing.assert_allclose(observed.components @ observed.components.T, np.eye(3), atol=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
 @pytest.mark.parametrize("factor", [1e-30, 1e-12, 1e12, 1e30])
 def test_the_unit_of_the_data_changes_nothing_but_the_scale(solver, factor):
     X = data(60, 70, "f4")
-    found, scaled = pca(X, 3, solver=solver), pca(X * np.float32(factor), 3, solver=solver)
-    np.testing.assert_allclose(scaled.singular_values, found.singular_values * factor, rtol=1e-5)
-    np.testing.assert_allclose(scaled.components, found.components, atol=1e-4)
+    observed, scaled = pca(X, 3, solver=solver), pca(X * np.float32(factor), 3, solver=solver)
+    np.testing.assert_allclose(scaled.singular_values, observed.singular_values * factor, rtol=1e-5)
+    np.testing.assert_allclose(scaled.components, observed.components, atol=1e-4)
 
 
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
 def test_the_order_of_the_rows_does_not_matter(solver):
     X = data(300, 100, "u2")
-    found, turned = pca(X, 4, solver=solver), pca(X[::-1], 4, solver=solver)
-    np.testing.assert_allclose(turned.singular_values, found.singular_values, rtol=1e-7)
-    np.testing.assert_allclose(turned.components, found.components, atol=1e-5)
+    observed, turned = pca(X, 4, solver=solver), pca(X[::-1], 4, solver=solver)
+    np.testing.assert_allclose(turned.singular_values, observed.singular_values, rtol=1e-7)
+    np.testing.assert_allclose(turned.components, observed.components, atol=1e-5)
 
 
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
@@ -206,8 +206,10 @@ def test_results_are_the_same_to_the_last_bit_on_any_number_of_threads(solver, s
     results = []
     for threads in (1, 2, 3):
         with emcore.num_threads(threads):
-            found = pca(X, 6, solver=solver)
-            results.append(b"".join(a.tobytes() for a in (found.components, found.singular_values, scores(X, found))))
+            observed = pca(X, 6, solver=solver)
+            results.append(
+                b"".join(a.tobytes() for a in (observed.components, observed.singular_values, scores(X, observed)))
+            )
     assert len(set(results)) == 1
 
 
@@ -215,8 +217,8 @@ def test_four_python_threads_at_once_get_the_same_result():
     X = data(500, 300, "u2")
     alone = pca(X, 4, solver="randomized").components
     with ThreadPoolExecutor(4) as threads:
-        for found in threads.map(lambda _: pca(X, 4, solver="randomized").components, range(8)):
-            assert np.array_equal(found, alone)
+        for observed in threads.map(lambda _: pca(X, 4, solver="randomized").components, range(8)):
+            assert np.array_equal(observed, alone)
 
 
 def run(code):

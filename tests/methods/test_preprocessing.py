@@ -65,20 +65,20 @@ def test_principal_components_of_prepared_rows_are_those_of_the_same_array(shape
     rows = prepare(Recipe(x, normalize="sum", scale=np.full(shape[1], 100.0)))
     array = np.asarray(rows)
     for solver in ("auto", "exact"):
-        found, expected = pca(rows, 2, solver=solver), pca(array, 2, solver=solver)
-        np.testing.assert_allclose(found.singular_values, expected.singular_values, rtol=1e-4)
-        np.testing.assert_allclose(abs(scores(rows, found)), abs(scores(array, expected)), atol=2e-2)
+        observed, expected = pca(rows, 2, solver=solver), pca(array, 2, solver=solver)
+        np.testing.assert_allclose(observed.singular_values, expected.singular_values, rtol=1e-4)
+        np.testing.assert_allclose(abs(scores(rows, observed)), abs(scores(array, expected)), atol=2e-2)
 
 
 def test_prepared_rows_give_the_same_bits_on_any_number_of_threads():
     rows = prepare([Recipe(counts(4, (3000, 200)), normalize="l2"), Recipe(counts(5, (3000, 20)))])
-    found = []
+    observed = []
     for threads in (1, 2, 3):
         with num_threads(threads):
-            found.append((np.asarray(rows), pca(rows, 3, solver="randomized").components))
-    for other in found[1:]:
-        np.testing.assert_array_equal(found[0][0], other[0])
-        np.testing.assert_array_equal(found[0][1], other[1])
+            observed.append((np.asarray(rows), pca(rows, 3, solver="randomized").components))
+    for other in observed[1:]:
+        np.testing.assert_array_equal(observed[0][0], other[0])
+        np.testing.assert_array_equal(observed[0][1], other[1])
 
 
 @given(dtype=st.sampled_from(PIXEL_TYPES), n=st.integers(1, 50), d=st.integers(1, 150), seed=st.integers(0, 99))

@@ -41,13 +41,13 @@ def test_products_equal_those_of_numpy(n, d, k, dtype, layout, shifted, seed):
     A = X.astype(np.float64) - (0 if offset is None else offset)
     eps = 1e-14 if dtype == "f8" else 2e-6
     size = np.abs(A)
-    for found, expected, bound in [
+    for observed, expected, bound in [
         (_emcore.x_q(X, q, offset), A @ q, size @ np.abs(q)),
         (_emcore.xt_y(X, y, offset), A.T @ y, size.T @ np.abs(y)),
         (_emcore.xt_x_q(X, q, offset), A.T @ (A @ q), size.T @ (size @ np.abs(q))),
     ]:
-        assert found.shape == expected.shape
-        assert (np.abs(found - expected) <= eps * bound + 1e-300).all()
+        assert observed.shape == expected.shape
+        assert (np.abs(observed - expected) <= eps * bound + 1e-300).all()
 
 
 def test_an_offset_is_subtracted_before_it_can_cancel():
@@ -67,8 +67,8 @@ def test_products_are_the_same_to_the_last_bit_on_any_number_of_threads(dtype):
     results = []
     for threads in (1, 2, 3):
         with num_threads(threads):
-            found = _emcore.x_q(X, q), _emcore.xt_y(X, y), _emcore.xt_x_q(X, q)
-            results.append(b"".join(array.tobytes() for array in found))
+            observed = _emcore.x_q(X, q), _emcore.xt_y(X, y), _emcore.xt_x_q(X, q)
+            results.append(b"".join(array.tobytes() for array in observed))
     assert len(set(results)) == 1
 
 

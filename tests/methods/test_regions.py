@@ -100,14 +100,14 @@ def test_shares_are_the_tapered_areas_of_regions_in_windows(window):
     regions[np.hypot(y - 120, x - 80) < 40] = 1
     starts = np.arange(0, 170 - window + 1, window // 4)
     centres = starts + (window - 1) / 2
-    found = shares(regions, 2, centres, centres, window)
+    observed = shares(regions, 2, centres, centres, window)
     taper = 0.5 + 0.5 * np.cos(2 * np.pi * (np.arange(window) - (window - 1) / 2) / window)
     weights = taper[:, None] * taper / taper.sum() ** 2
     for label in (0, 1):
         for i, row in enumerate(starts):
             for j, column in enumerate(starts):
                 here = regions[row : row + window, column : column + window] == label
-                assert found[label, i, j] == pytest.approx((weights * here).sum(), abs=0.04)
+                assert observed[label, i, j] == pytest.approx((weights * here).sum(), abs=0.04)
 
 
 def test_what_leaks_is_what_a_window_over_a_border_shows_of_the_other_side():

@@ -22,7 +22,7 @@ def test_residuals_are_sums_of_squares_over_rows_and_over_features(dtype):
 def test_factors_that_must_not_be_written_to_are_taken():
     X, W, H = np.array([[3, 1], [0, 2]]), np.ones((2, 1), "f4"), np.ones((1, 2))
     W.flags.writeable = H.flags.writeable = False
-    assert [found.tolist() for found in residuals(X, W, H)] == [[4, 2], [5, 1]]
+    assert [observed.tolist() for observed in residuals(X, W, H)] == [[4, 2], [5, 1]]
 
 
 def test_bright_data_cost_no_digits():
@@ -40,8 +40,8 @@ def test_prepared_rows_have_those_of_what_they_stand_for():
     X = rng.poisson(3, (40, 30)).astype("u2")
     prepared = prepare(Recipe(X, normalize="root-sum", rows=[3, 9, 4]))
     W, H = rng.random((3, 2)), rng.random((2, 30))
-    for found, expected in zip(residuals(prepared, W, H), residuals(np.asarray(prepared), W, H), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for observed, expected in zip(residuals(prepared, W, H), residuals(np.asarray(prepared), W, H), strict=True):
+        np.testing.assert_array_equal(observed, expected)
 
 
 def test_residuals_are_the_same_on_one_and_three_threads():

@@ -21,9 +21,9 @@ def found_in(values):
 def test_squares_are_alike_to_half_over_half_their_side():
     # At a distance d along a line of 280, 14 (20 - d) of the 280 - d pairs lie in one square.
     half = 0.5 * 14 * 19 / 279
-    found = found_in(squares(14, 14, 20))
-    assert found.certain
-    assert found.half == pytest.approx((280 - 280 * half) / (14 - half), abs=0.1)
+    observed = found_in(squares(14, 14, 20))
+    assert observed.certain
+    assert observed.half == pytest.approx((280 - 280 * half) / (14 - half), abs=0.1)
 
 
 def test_it_is_half_that_counts_where_likeness_falls_fast_at_first_and_slowly_then():

@@ -203,12 +203,12 @@ def plain_merge(labels, data, least):
         for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
             touching |= {(min(p, q), max(p, q)) for p, q in zip(a.ravel(), b.ravel(), strict=True) if p != q}
         means = {label: data[labels == label].mean(axis=0) - mean for label in np.unique(labels)}
-        found = [
+        observed = [
             (means[a] @ means[b] / np.linalg.norm(means[a]) / np.linalg.norm(means[b]), -a, -b) for a, b in touching
         ]
-        if not found or max(found)[0] < least:
+        if not observed or max(observed)[0] < least:
             return labels
-        _, a, b = max(found)
+        _, a, b = max(observed)
         labels[labels == -b] = -a
 
 

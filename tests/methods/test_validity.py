@@ -27,58 +27,58 @@ def plain(X, u, v, m, squares):
 @pytest.mark.parametrize("dtype", ["u1", "f4", "f8"])
 def test_indices_equal_their_definitions(m, dtype):
     X = rows().astype(dtype)
-    found = fuzzy_c_means(X, 3, m=m)
-    x, u = X.astype("f8"), found.memberships.astype("f8")
-    squares = ((x[:, None] - found.centers) ** 2).sum(axis=2)
-    expected = plain(x, u, found.centers, m, squares)
-    np.testing.assert_allclose(fuzzy_validity(X, u, found.centers, m=m), expected, rtol=1e-10)
+    observed = fuzzy_c_means(X, 3, m=m)
+    x, u = X.astype("f8"), observed.memberships.astype("f8")
+    squares = ((x[:, None] - observed.centers) ** 2).sum(axis=2)
+    expected = plain(x, u, observed.centers, m, squares)
+    np.testing.assert_allclose(fuzzy_validity(X, u, observed.centers, m=m), expected, rtol=1e-10)
 
 
 def test_with_covariances_their_distances_count():
     X = rows()
-    found = gustafson_kessel(X, 3, rho=[1.0, 2.0, 3.0])
-    z, f = X[:, None] - found.centers, found.covariances
+    observed = gustafson_kessel(X, 3, rho=[1.0, 2.0, 3.0])
+    z, f = X[:, None] - observed.centers, observed.covariances
     a = (np.array([1.0, 2.0, 3.0]) * np.linalg.det(f)) ** (1 / 4)
     squares = np.einsum("nki,kij,nkj->nk", z, a[:, None, None] * np.linalg.inv(f), z)
-    found_indices = fuzzy_validity(X, found.memberships, found.centers, covariances=f, rho=[1.0, 2.0, 3.0])
-    np.testing.assert_allclose(found_indices, plain(X, found.memberships, found.centers, 2.0, squares), rtol=1e-9)
-    j = found.objective[-1]
+    found_indices = fuzzy_validity(X, observed.memberships, observed.centers, covariances=f, rho=[1.0, 2.0, 3.0])
+    np.testing.assert_allclose(found_indices, plain(X, observed.memberships, observed.centers, 2.0, squares), rtol=1e-9)
+    j = observed.objective[-1]
     assert found_indices.xie_beni * 900 * min(
-        ((found.centers[i] - found.centers[j]) ** 2).sum() for i in range(3) for j in range(i)
+        ((observed.centers[i] - observed.centers[j]) ** 2).sum() for i in range(3) for j in range(i)
     ) == pytest.approx(j, rel=1e-9)
 
 
 def test_crisp_clusters_have_a_coefficient_of_one_and_no_entropy():
     X = np.repeat([[0.0, 1.0], [9.0, 3.0]], 20, axis=0)
-    found = fuzzy_validity(X, np.repeat(np.eye(2), 20, axis=0), [[0, 1], [9, 3]])
-    assert found[:4] == (1.0, 1.0, 0.0, 0.0)
-    assert found.fukuyama_sugeno == pytest.approx(-40 * (4.5**2 + 1))
+    observed = fuzzy_validity(X, np.repeat(np.eye(2), 20, axis=0), [[0, 1], [9, 3]])
+    assert observed[:4] == (1.0, 1.0, 0.0, 0.0)
+    assert observed.fukuyama_sugeno == pytest.approx(-40 * (4.5**2 + 1))
 
 
 def test_equal_memberships_have_the_least_coefficient_and_coinciding_centres_no_separation():
     X = rows()
-    found = fuzzy_validity(X, np.full((900, 3), 1 / 3), np.repeat(X[:1], 3, axis=0))
-    assert found.partition_coefficient == pytest.approx(1 / 3)
-    assert found.modified_partition_coefficient == pytest.approx(0, abs=1e-12)
-    assert found.partition_entropy == pytest.approx(np.log(3))
-    assert found.xie_beni == np.inf
+    observed = fuzzy_validity(X, np.full((900, 3), 1 / 3), np.repeat(X[:1], 3, axis=0))
+    assert observed.partition_coefficient == pytest.approx(1 / 3)
+    assert observed.modified_partition_coefficient == pytest.approx(0, abs=1e-12)
+    assert observed.partition_entropy == pytest.approx(np.log(3))
+    assert observed.xie_beni == np.inf
 
 
 def test_the_true_number_of_clusters_is_the_most_valid():
     X = rows(4, noise=6.0, seed=2)
     results = {}
     for k in range(2, 8):
-        found = fuzzy_c_means(X, k, n_init=3)
-        results[k] = fuzzy_validity(X, found.memberships, found.centers)
+        observed = fuzzy_c_means(X, k, n_init=3)
+        results[k] = fuzzy_validity(X, observed.memberships, observed.centers)
     assert max(results, key=lambda k: results[k].modified_partition_coefficient) == 4
     assert min(results, key=lambda k: results[k].xie_beni) == 4
 
 
 def test_prepared_rows_are_as_good_as_an_array():
     X = rows().astype("u1")
-    found = fuzzy_c_means(X, 3)
-    of_array = fuzzy_validity(X, found.memberships, found.centers)
-    assert fuzzy_validity(prepare(Recipe(X)), found.memberships, found.centers) == pytest.approx(of_array)
+    observed = fuzzy_c_means(X, 3)
+    of_array = fuzzy_validity(X, observed.memberships, observed.centers)
+    assert fuzzy_validity(prepare(Recipe(X)), observed.memberships, observed.centers) == pytest.approx(of_array)
 
 
 def test_bad_input_is_refused_by_name():

@@ -33,7 +33,7 @@ def spectrum(amounts, shells="K L M", seed=0, continuum=30.0, energy=ENERGY):
 
 
 def names(counts, energy=ENERGY, **options):
-    return [[str(line) for line in found] for _, found in named_peaks(counts, energy, **options)]
+    return [[str(line) for line in observed] for _, observed in named_peaks(counts, energy, **options)]
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,17 @@ ELEMENTS += " Gd Hf Ta W Pt Au Hg Pb Bi U"
 @pytest.mark.parametrize("element", ELEMENTS.split())
 def test_every_line_of_an_element_is_named_after_it(element):
     for seed in range(3):
-        found = names(spectrum({element: 20000}, seed=seed))
-        assert found
-        assert found[0][0].split()[0] == element
-        for candidates in found:
+        observed = names(spectrum({element: 20000}, seed=seed))
+        assert observed
+        assert observed[0][0].split()[0] == element
+        for candidates in observed:
             assert element in {name.split()[0] for name in candidates}
 
 
 def test_the_weaker_line_of_an_element_is_not_taken_for_another_element():
-    found = {each[0] for each in names(spectrum({"Ti": 30000, "Fe": 50000, "Mn": 10000, "K": 20000, "Ca": 20000}))}
-    assert found >= {"Ti Kα", "Fe Kα", "Mn Kα", "K Kα", "Ca Kα", "Ti Kβ", "Fe Kβ"}
-    assert not any(name.startswith(("V ", "Co ", "Sb ", "I ")) for name in found)
+    observed = {each[0] for each in names(spectrum({"Ti": 30000, "Fe": 50000, "Mn": 10000, "K": 20000, "Ca": 20000}))}
+    assert observed >= {"Ti Kα", "Fe Kα", "Mn Kα", "K Kα", "Ca Kα", "Ti Kβ", "Fe Kβ"}
+    assert not any(name.startswith(("V ", "Co ", "Sb ", "I ")) for name in observed)
 
 
 def test_what_energies_leave_open_stays_open():
@@ -102,7 +102,7 @@ def test_without_the_package_there_are_energies_alone(monkeypatch):
     finally:
         monkeypatch.undo()
         emission_lines.cache_clear()
-    assert [found for _, found in named] == [()] * len(named)
+    assert [observed for _, observed in named] == [()] * len(named)
     assert named[0][0].energy == pytest.approx(LINES["Fe Kα"], abs=5)
 
 
@@ -140,7 +140,7 @@ def test_the_strongest_peaks_of_real_scans_are_those_of_what_is_in_them(name, ex
     image = select(data_folder / name)
     energy = xray_energies(image.energy)
     counts = np.asarray(image.rows(), dtype=np.float64).sum(axis=0)
-    strong = [found[0] for _, found in named_peaks(counts, energy)[:11] if found]
+    strong = [observed[0] for _, observed in named_peaks(counts, energy)[:11] if observed]
     assert set(expected.split(", ")) <= set(map(str, strong))
 
 

@@ -83,9 +83,9 @@ def ended(tmp_path, model, checkpoint):
         warnings.simplefilter("ignore")
         patch.setattr(Passes, "__call__", counted)
         patch.setattr(sources, "SLAB_BYTES", data.nbytes // 5)
-        found = eval(model).set_params(checkpoint=tmp_path / checkpoint).fit(data)
+        observed = eval(model).set_params(checkpoint=tmp_path / checkpoint).fit(data)
     values = {
-        name: np.asarray(value) for name, value in vars(found).items() if name.endswith("_") and value is not None
+        name: np.asarray(value) for name, value in vars(observed).items() if name.endswith("_") and value is not None
     }
     return values, len(passes)
 

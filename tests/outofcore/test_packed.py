@@ -31,9 +31,9 @@ def test_chunks_are_what_hdf5_reads(dtype, shuffle, chunks, tmp_path, monkeypatc
         assert is_packed(made)
         for first, lines, channels in ((0, 13, slice(None)), (4, 7, slice(3, 61)), (12, 1, slice(8, 16))):
             expected = made[first : first + lines, :, channels]
-            found = np.empty(expected.shape, made.dtype)
-            read_packed(made, first, channels, found)
-            assert np.array_equal(found, expected)
+            observed = np.empty(expected.shape, made.dtype)
+            read_packed(made, first, channels, observed)
+            assert np.array_equal(observed, expected)
             rows = Stored(made, 1, channels).read(10 * first, 10 * (first + lines))
             assert np.array_equal(rows, expected.reshape(-1, expected.shape[-1]))
 
@@ -65,13 +65,13 @@ def test_a_chunk_is_unpacked_once_a_pass_or_once_where_memory_has_room_for_it(me
     monkeypatch.setattr(module, "_chunk", counted)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         stored = file.create_dataset("a", data=data, chunks=(1, 32, 1024), compression="gzip")
-        found = NMF(2, init="random", random_state=0, max_iter=7, tol=0, memory=memory).fit(as_source(stored))
+        observed = NMF(2, init="random", random_state=0, max_iter=7, tol=0, memory=memory).fit(as_source(stored))
     # The mean and seven iterations; the maps; their loss.
     assert set(made.values()) == ({3} if held == 1 else {3, 10})
     once = sum(count == 3 for count in made.values()) / len(made)
     assert held - 0.2 <= once <= held
     expected = NMF(2, init="random", random_state=0, max_iter=7, tol=0).fit(data.reshape(-1, 1024))
-    assert np.abs(found.components_ - expected.components_).max() <= 1e-5 * expected.components_.max()
+    assert np.abs(observed.components_ - expected.components_).max() <= 1e-5 * expected.components_.max()
 
 
 def test_a_damaged_chunk_is_named(tmp_path):

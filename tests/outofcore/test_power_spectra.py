@@ -32,11 +32,11 @@ def test_a_dask_image_has_the_spectra_of_the_image(options, scheduler, image, mo
     expected, offset = spectra_and_offset(image, 64, **options)
     monkeypatch.setattr("emcore.methods.power_spectra.on_dask.BYTES", 3 * expected[0].nbytes)
     with dask.config.set(scheduler=scheduler):
-        found, c = spectra_and_offset(da.from_array(image, chunks=(70, 90)), 64, **options)
-        assert isinstance(found, da.Array)
-        assert len(found.chunks[0]) > 2
-        assert found.shape == expected.shape
-        values = found.compute()
+        observed, c = spectra_and_offset(da.from_array(image, chunks=(70, 90)), 64, **options)
+        assert isinstance(observed, da.Array)
+        assert len(observed.chunks[0]) > 2
+        assert observed.shape == expected.shape
+        values = observed.compute()
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
     assert c == pytest.approx(offset, rel=1e-5)
@@ -54,14 +54,14 @@ def test_estimators_take_lazy_spectra(image, monkeypatch):
     lazy = windowed_power_spectra(da.from_array(image, chunks=(100, 260)), 64)
     rows = lazy.reshape((*lazy.shape[:2], -1))
     for model in (PCA(3, center=False), NMF(3, max_iter=5, tol=0)):
-        found, known = model.fit(rows).components_.copy(), model.fit(expected).components_
-        assert np.abs(found - known).max() < 1e-4 * known.max()
+        observed, known = model.fit(rows).components_.copy(), model.fit(expected).components_
+        assert np.abs(observed - known).max() < 1e-4 * known.max()
 
 
 @pytest.mark.parametrize("value", [0, 77])
 def test_a_constant_dask_image_has_spectra_of_zeros(value):
-    found = windowed_power_spectra(da.full((80, 80), value, dtype="u1"), 32)
-    assert not found.compute().any()
+    observed = windowed_power_spectra(da.full((80, 80), value, dtype="u1"), 32)
+    assert not observed.compute().any()
 
 
 def test_bad_dask_images_are_named(image):

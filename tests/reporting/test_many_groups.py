@@ -164,16 +164,16 @@ MAKERS = {
 def texts(figure, ticks=False):
     """Every text of a figure that is seen, with its box in inches; labels of ticks where they are asked for."""
     figure.draw_without_rendering()
-    found = list(figure.texts)
+    observed = list(figure.texts)
     for axes in figure.axes:
-        found += [axes._left_title, *axes.texts]
+        observed += [axes._left_title, *axes.texts]
         if axes.axison:
-            found += [axes.xaxis.label, axes.yaxis.label]
+            observed += [axes.xaxis.label, axes.yaxis.label]
         if axes.axison and ticks:
-            found += [tick.label1 for axis in (axes.xaxis, axes.yaxis) for tick in axis._update_ticks()]
+            observed += [tick.label1 for axis in (axes.xaxis, axes.yaxis) for tick in axis._update_ticks()]
         if legend := axes.get_legend():
-            found += [legend.get_title(), *legend.get_texts()]
-    seen = [text for text in found if text.get_visible() and text.get_text().strip()]
+            observed += [legend.get_title(), *legend.get_texts()]
+    seen = [text for text in observed if text.get_visible() and text.get_text().strip()]
     return [(text, text.get_window_extent().transformed(figure.dpi_scale_trans.inverted())) for text in seen]
 
 

@@ -32,9 +32,9 @@ def test_clusters_of_curves_and_positions_without_one_are_labels(version, tmp_pa
     signal = Signal(values + 0.01 * rng.random((6, 7, 20)), (*axes, Axis("bias", 20, 0.1, units="V")))
     result = emcore.cluster_curves(signal, 2)
     path = result.to_ome_zarr(tmp_path / "a.zarr", version=version)
-    found = emcore.read(path, dataset="labels/labels")
-    np.testing.assert_array_equal(found.data, result.labels + 1)
-    assert [(axis.scale, axis.units) for axis in found.axes] == [(2.0, "nm")] * 2
+    observed = emcore.read(path, dataset="labels/labels")
+    np.testing.assert_array_equal(observed.data, result.labels + 1)
+    assert [(axis.scale, axis.units) for axis in observed.axes] == [(2.0, "nm")] * 2
     with pytest.raises(FileExistsError):
         result.to_ome_zarr(path)
     assert result.to_ome_zarr(path, overwrite=True) == path

@@ -49,14 +49,14 @@ def spectrum_image(kind: str, order: tuple[int, int, int], flagged: bool, source
 @pytest.mark.parametrize("kind", SPECTRA)
 def test_a_spectrum_is_found_in_any_order_of_axes(kind, order, flagged):
     signal = spectrum_image(kind, order, flagged)
-    found = as_spectrum_image(signal)
-    assert found.axes[-1].size == SIZES["s"]
-    assert [axis.name for axis in found.axes[:-1]] == ["y", "x"]
+    observed = as_spectrum_image(signal)
+    assert observed.axes[-1].size == SIZES["s"]
+    assert [axis.name for axis in observed.axes[:-1]] == ["y", "x"]
     named = bool(SPECTRA[kind][1][0][0])  # else the order of the file is that of the scan
-    turned = found.data if named or order.index(0) < order.index(1) else found.data.transpose(1, 0, 2)
+    turned = observed.data if named or order.index(0) < order.index(1) else observed.data.transpose(1, 0, 2)
     np.testing.assert_array_equal(turned, spectrum_image(kind, (0, 1, 2), flagged).data)
-    assert any("axes: signal along" in note for note in found.notes)
-    assert as_spectrum_image(found) == found  # once arranged, it stays
+    assert any("axes: signal along" in note for note in observed.notes)
+    assert as_spectrum_image(observed) == observed  # once arranged, it stays
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -97,13 +97,13 @@ PATTERNS = {
 @pytest.mark.parametrize("kind", PATTERNS)
 def test_patterns_are_found_in_any_order_of_axes(kind, order):
     names, flagged = PATTERNS[kind]
-    found, _ = select_patterns(pattern_scan(names, order, flagged))
-    assert sorted(found.shape[:2]) == [6, 7]
-    assert sorted(found.shape[2:]) == [11, 12]
+    observed, _ = select_patterns(pattern_scan(names, order, flagged))
+    assert sorted(observed.shape[:2]) == [6, 7]
+    assert sorted(observed.shape[2:]) == [11, 12]
     if kind in ("by their names", "in lengths of the camera"):
-        assert found.shape == (6, 7, 12, 11)
-    data = found.data if found.shape[0] == 6 else found.data.swapaxes(0, 1)
-    data = data if found.shape[2] == 12 else data.swapaxes(2, 3)
+        assert observed.shape == (6, 7, 12, 11)
+    data = observed.data if observed.shape[0] == 6 else observed.data.swapaxes(0, 1)
+    data = data if observed.shape[2] == 12 else data.swapaxes(2, 3)
     np.testing.assert_array_equal(data, pattern_scan(names, (0, 1, 2, 3), flagged).data)
 
 
@@ -251,9 +251,9 @@ def test_any_axes_are_arranged_whole_or_refused_with_a_reason(described, flagged
 def test_a_singleton_axis_says_nothing():
     axes = tuple(Axis(n, s) for n, s in (("C", 40), ("T", 1), ("Z", 1), ("Y", 6), ("X", 7)))
     axes = (Axis("C", 40, 0.5, 400.0, "nm"), *axes[1:3], Axis("Y", 6, 0.1, units="um"), Axis("X", 7, 0.1, units="um"))
-    found = as_spectrum_image(Signal(np.zeros((40, 1, 1, 6, 7)), axes, "a.h5"))
-    assert found.shape == (6, 7, 40)
-    assert found.axes[-1].values[0] == 400.0
+    observed = as_spectrum_image(Signal(np.zeros((40, 1, 1, 6, 7)), axes, "a.h5"))
+    assert observed.shape == (6, 7, 40)
+    assert observed.axes[-1].values[0] == 400.0
 
 
 def test_bare_arrays_keep_the_order_of_numpy():

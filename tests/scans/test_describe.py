@@ -20,10 +20,10 @@ def test_axes_say_what_they_mean_and_gaps_are_counted():
     data[0, 0, 3], data[3, 3, 1] = np.nan, -np.inf
     data[2, 2] = np.nan
     axes = (Axis("y", 4, 0.5, units="nm"), Axis("x", 5, 0.5, units="nm"), Axis("Energy", 30, 0.01, 0.2, "keV"))
-    (found,) = inspect(Signal(data, axes))
-    assert [axis["role"] for axis in found["axes"]] == ["scan", "scan", "spectral"]
-    assert (found["minimum"], found["maximum"], found["nan"], found["infinite"]) == (0.0, 1.0, 31, 1)
-    assert (found["positions"], found["empty_positions"]) == (20, 6)
+    (observed,) = inspect(Signal(data, axes))
+    assert [axis["role"] for axis in observed["axes"]] == ["scan", "scan", "spectral"]
+    assert (observed["minimum"], observed["maximum"], observed["nan"], observed["infinite"]) == (0.0, 1.0, 31, 1)
+    assert (observed["positions"], observed["empty_positions"]) == (20, 6)
     moved = Signal(np.moveaxis(data, 2, 0), (axes[2], *axes[:2]))
     assert inspect(moved)[0]["empty_positions"] == 6
     text = describe(moved)
@@ -85,9 +85,9 @@ def test_what_is_recommended_runs(name, data_folder, tmp_path, monkeypatch):
 
 def test_every_real_file_is_described_as_it_is_read(data_folder):
     for name in ("fei_sem.tif", "rock.bcf", "test1.blo", "haadf_particles.emd", "eels_si.npz"):
-        for number, found in enumerate(inspect(data_folder / name)):
+        for number, observed in enumerate(inspect(data_folder / name)):
             signal = read(data_folder / name, dataset=number)
-            assert tuple(found["shape"]) == signal.shape
-            assert found["minimum"] == signal.data.min()
-            assert [axis["name"] for axis in found["axes"]] != []
+            assert tuple(observed["shape"]) == signal.shape
+            assert observed["minimum"] == signal.data.min()
+            assert [axis["name"] for axis in observed["axes"]] != []
     assert emcore.describe is describe

@@ -156,8 +156,8 @@ def test_bright_field_and_annulus_and_rest_add_up_to_the_total(dtype):
 def test_virtual_images_of_counts_are_exact(dtype):
     patterns = scan(dtype)
     mask = disc(patterns.shape[2:], (9.3, 13.8), 6.0)
-    found = virtual_images(patterns, mask)
-    assert np.array_equal(found, patterns[:, :, mask].sum(axis=2, dtype=np.int64))
+    observed = virtual_images(patterns, mask)
+    assert np.array_equal(observed, patterns[:, :, mask].sum(axis=2, dtype=np.int64))
 
 
 def test_a_detector_may_weigh_pixels():
@@ -299,15 +299,15 @@ def test_a_scan_in_a_berkeley_emd_file_is_read_with_its_axes(tmp_path):
         for i, (name, size) in enumerate(zip(("y", "x", "ky", "kx"), patterns.shape, strict=True)):
             axis = group.create_dataset(f"dim{i + 1}", data=np.arange(size) * (1.5 if i < 2 else 0.02))
             axis.attrs["name"], axis.attrs["units"] = np.bytes_(name), np.bytes_("[n_m]" if i < 2 else "[n_m^-1]")
-    found, _ = select_patterns(read_patterns(tmp_path / "a.emd"))
-    assert np.array_equal(found.data, patterns)
-    assert [(axis.name, axis.units) for axis in found.axes] == [
+    observed, _ = select_patterns(read_patterns(tmp_path / "a.emd"))
+    assert np.array_equal(observed.data, patterns)
+    assert [(axis.name, axis.units) for axis in observed.axes] == [
         ("y", "nm"),
         ("x", "nm"),
         ("ky", "1/nm"),
         ("kx", "1/nm"),
     ]
-    assert found.axis("kx").scale == pytest.approx(0.02)
+    assert observed.axis("kx").scale == pytest.approx(0.02)
 
 
 def test_a_scan_in_a_hyperspy_file_is_read_with_its_axes(tmp_path):
@@ -319,6 +319,6 @@ def test_a_scan_in_a_hyperspy_file_is_read_with_its_axes(tmp_path):
     ):
         axis.scale, axis.units = scale, units
     signal.save(tmp_path / "a.hspy")
-    found, _ = select_patterns(read_patterns(tmp_path / "a.hspy"))
-    assert np.array_equal(found.data, patterns)
-    assert [(axis.scale, axis.units) for axis in found.axes[1:3]] == [(2, "nm"), (0.1, "1/nm")]
+    observed, _ = select_patterns(read_patterns(tmp_path / "a.hspy"))
+    assert np.array_equal(observed.data, patterns)
+    assert [(axis.scale, axis.units) for axis in observed.axes[1:3]] == [(2, "nm"), (0.1, "1/nm")]

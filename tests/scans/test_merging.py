@@ -172,8 +172,8 @@ def test_components_are_counted_up_to_the_noise_though_a_strong_one_could_hide_t
     rng = np.random.default_rng(1)
     structure = rng.normal(size=(800, 3)) * [30, 3, 2] @ np.linalg.qr(rng.normal(size=(200, 3)))[0].T
     x = structure * 3 + rng.normal(size=(800, 200))
-    found = pca(x, 10)
-    assert count_above_noise(found.singular_values**2 / 800, found.components, x.var(axis=0), 800) == 3
+    observed = pca(x, 10)
+    assert count_above_noise(observed.singular_values**2 / 800, observed.components, x.var(axis=0), 800) == 3
     noise = pca(rng.normal(size=(800, 200)), 10)
     assert count_above_noise(noise.singular_values**2 / 800, noise.components, np.ones(200), 800) == 0
 
@@ -181,9 +181,9 @@ def test_components_are_counted_up_to_the_noise_though_a_strong_one_could_hide_t
 def test_of_the_correlated_scan_every_component_but_noise_is_found():
     sample = correlated_scan(shape=(60, 60), bend=0.0)
     merged = emcore.merge_signals([sample.diffraction, sample.eds])
-    found = pca(merged.rows, 10)
+    observed = pca(merged.rows, 10)
     variances = np.concatenate(merged.variances)
-    count = count_above_noise(found.singular_values**2 / 3600, found.components, variances, 3600)
+    count = count_above_noise(observed.singular_values**2 / 3600, observed.components, variances, 3600)
     # Four phases span three dimensions; the foil's thickness adds one.
     assert count in (3, 4)
 

@@ -156,10 +156,10 @@ def test_curves_of_different_length_are_cropped_when_asked_to(cases):
 def test_patterns_are_found_with_their_calibration(cases):
     scan = read(cases / "py4dstem_datacube.h5")
     assert scan.shape == (2, 3, 4, 5)
-    (found,) = inspect(cases / "py4dstem_datacube.h5")
-    assert [axis["role"] for axis in found["axes"]] == ["scan", "scan", "detector", "detector"]
-    assert found["axes"][2]["scale"] == pytest.approx(0.0442516, rel=1e-5)
-    assert (found["axes"][2]["units"], found["axes"][0]["units"]) == ("1/A", "nm")
+    (observed,) = inspect(cases / "py4dstem_datacube.h5")
+    assert [axis["role"] for axis in observed["axes"]] == ["scan", "scan", "detector", "detector"]
+    assert observed["axes"][2]["scale"] == pytest.approx(0.0442516, rel=1e-5)
+    assert (observed["axes"][2]["units"], observed["axes"][0]["units"]) == ("1/A", "nm")
     patterns = [each for each in inspect(cases / "tia/line_patterns_EDS.emi") if each["kind"].startswith("pattern")]
     assert patterns[0]["shape"] == [5, 128, 128]
     assert patterns[0]["axes"][1]["scale"] == pytest.approx(0.174353, rel=1e-5)

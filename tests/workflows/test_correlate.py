@@ -82,28 +82,28 @@ def test_memberships_sum_to_one_and_labels_are_the_largest(result):
 
 @pytest.mark.parametrize("threshold", [0, 0.5, 0.75])
 def test_cluster_signals_are_weighted_means_of_the_measured_data(sample, result, threshold):
-    found = result.cluster_signals(threshold)
+    observed = result.cluster_signals(threshold)
     u = result.memberships.reshape(4, -1).astype(float)
     weights = np.where(u > threshold, u, 0)
-    for signal, means in zip((sample.diffraction, sample.eds), found, strict=True):
+    for signal, means in zip((sample.diffraction, sample.eds), observed, strict=True):
         rows = signal.data.reshape(6400, -1)
         expected = weights @ rows / weights.sum(axis=1, keepdims=True)
         assert np.allclose(means.reshape(4, -1), expected, rtol=1e-5)
-    assert np.array_equal(found.positions, (u > threshold).sum(axis=1))
+    assert np.array_equal(observed.positions, (u > threshold).sum(axis=1))
 
 
 def test_the_kept_signals_are_those_at_the_threshold_asked_for(sample, result):
     again = result.cluster_signals()
-    assert all(np.array_equal(kept.data, found) for kept, found in zip(result.signals, again, strict=True))
+    assert all(np.array_equal(kept.data, observed) for kept, observed in zip(result.signals, again, strict=True))
     purer = correlate([sample.diffraction, sample.eds], 4, threshold=0.75)
     assert np.array_equal(purer.memberships, result.memberships)
     assert np.array_equal(purer.positions, result.cluster_signals(0.75).positions)
 
 
 def test_a_threshold_that_no_position_reaches_gives_zeros_and_says_so(result):
-    found = result.cluster_signals(1)
-    assert np.array_equal(found.positions, (result.memberships > 1).sum(axis=(1, 2)))
-    assert all(np.isfinite(signal).all() for signal in found)
+    observed = result.cluster_signals(1)
+    assert np.array_equal(observed.positions, (result.memberships > 1).sum(axis=(1, 2)))
+    assert all(np.isfinite(signal).all() for signal in observed)
 
 
 def test_multiplying_a_signal_by_a_constant_changes_no_label(sample, result):
@@ -127,8 +127,8 @@ def test_the_result_is_the_same_to_the_bit_on_any_number_of_threads(sample, resu
 @pytest.mark.parametrize("scaling", ["robust", "standard", "poisson"])
 def test_two_clear_phases_are_found_by_every_method_with_every_scaling(small, method, scaling):
     truth, patterns, spectra = small
-    found = correlate([patterns, spectra], 2, method=method, scaling=scaling)
-    assert adjusted_rand_index(truth, found.labels) == 1
+    observed = correlate([patterns, spectra], 2, method=method, scaling=scaling)
+    assert adjusted_rand_index(truth, observed.labels) == 1
 
 
 def test_a_strong_variation_that_is_no_phase_does_not_decide_where_clusters_begin():
@@ -137,8 +137,8 @@ def test_a_strong_variation_that_is_no_phase_does_not_decide_where_clusters_begi
     slope = rng.uniform(-50, 50, (20, 30, 1)) * np.ones(60) + rng.normal(size=(20, 30, 60))
     steps = 6.0 * truth[..., None] * np.ones(8) + rng.normal(size=(20, 30, 8))
     both = np.concatenate([slope, steps], axis=2)
-    found = correlate([both, both[..., ::-1] + rng.normal(size=both.shape)], 2, method="k-means", components=2)
-    assert adjusted_rand_index(truth, found.labels) > 0.9
+    observed = correlate([both, both[..., ::-1] + rng.normal(size=both.shape)], 2, method="k-means", components=2)
+    assert adjusted_rand_index(truth, observed.labels) > 0.9
 
 
 def test_the_clusters_of_each_signal_alone_stand_where_they_overlap_most(result):
@@ -152,32 +152,32 @@ def test_the_clusters_of_each_signal_alone_stand_where_they_overlap_most(result)
 @pytest.mark.parametrize("components", [1, 3, "parallel", "gap", "elbow", "broken-stick"])
 def test_components_are_chosen_as_asked(small, components):
     truth, patterns, spectra = small
-    found = correlate([patterns, spectra], 2, components=components, method="k-means")
-    assert found.n_components == components or found.rule == components or isinstance(components, str)
-    assert adjusted_rand_index(truth, found.labels) > 0.9
-    assert [part.shape[0] for part in found.components] == [found.n_components] * 2
+    observed = correlate([patterns, spectra], 2, components=components, method="k-means")
+    assert observed.n_components == components or observed.rule == components or isinstance(components, str)
+    assert adjusted_rand_index(truth, observed.labels) > 0.9
+    assert [part.shape[0] for part in observed.components] == [observed.n_components] * 2
 
 
 def test_three_signals_and_positions_without_a_grid_are_taken(small):
     truth, patterns, spectra = small
     flat = [signal.reshape(120, *signal.shape[2:]) for signal in (patterns, spectra, spectra[..., 10:])]
     matrices = [flat[0].reshape(120, -1), *flat[1:]]
-    found = correlate(matrices, 2)
-    assert found.labels.shape == (120,)
-    assert found.alone.shape == (3, 2, 120)
-    assert adjusted_rand_index(truth, found.labels) > 0.9
-    assert len(found.cluster_signals(0.75)) == 3
+    observed = correlate(matrices, 2)
+    assert observed.labels.shape == (120,)
+    assert observed.alone.shape == (3, 2, 120)
+    assert adjusted_rand_index(truth, observed.labels) > 0.9
+    assert len(observed.cluster_signals(0.75)) == 3
 
 
 def test_of_a_file_with_pictures_the_scan_is_taken_and_a_picture_may_be_a_signal(data_folder):
     pytest.importorskip("rsciio")
     picture = emcore.read(data_folder / "rock.bcf").data[..., None]
-    found = correlate([data_folder / "rock.bcf", picture], 3)
-    assert [mean.shape for mean in found.means] == [(2048,), (1,)]
-    assert found.means[0].axes[0].units == "keV"
-    bright = [picture[found.labels == i].mean() for i in range(3)]
+    observed = correlate([data_folder / "rock.bcf", picture], 3)
+    assert [mean.shape for mean in observed.means] == [(2048,), (1,)]
+    assert observed.means[0].axes[0].units == "keV"
+    bright = [picture[observed.labels == i].mean() for i in range(3)]
     assert np.ptp(bright) > picture.std()
-    figure = pytest.importorskip("matplotlib") and found.plot()
+    figure = pytest.importorskip("matplotlib") and observed.plot()
     assert any(line.get_marker() == "o" for axes in figure.axes for line in axes.lines)
 
 
@@ -185,14 +185,14 @@ def test_the_input_is_not_changed_and_not_kept_in_the_file(small, tmp_path):
     pytest.importorskip("h5py")
     _, patterns, spectra = small
     before = patterns.copy(), spectra.copy()
-    found = correlate([patterns, spectra], 2)
+    observed = correlate([patterns, spectra], 2)
     assert np.array_equal(patterns, before[0])
     assert np.array_equal(spectra, before[1])
-    again = load_result(found.save(tmp_path / "both.h5"))
-    assert again == found
+    again = load_result(observed.save(tmp_path / "both.h5"))
+    assert again == observed
     with pytest.raises(ValueError, match=r"give them as signals=\[...\]"):
         again.cluster_signals(0.75)
-    ours, theirs = found.cluster_signals(0.75), again.cluster_signals(0.75, signals=[patterns, spectra])
+    ours, theirs = observed.cluster_signals(0.75), again.cluster_signals(0.75, signals=[patterns, spectra])
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
     with pytest.raises(ValueError, match="those that were clustered had"):
         again.cluster_signals(0.75, signals=[spectra, patterns])
@@ -200,9 +200,9 @@ def test_the_input_is_not_changed_and_not_kept_in_the_file(small, tmp_path):
 
 def test_a_hyperspy_signal_for_each_array_is_given(result):
     pytest.importorskip("hyperspy")
-    found = result.to_hyperspy()
-    assert found["signals_0"].data.shape == (4, 40, 40)
-    assert found["signals_1"].axes_manager[-1].units == "keV"
+    observed = result.to_hyperspy()
+    assert observed["signals_0"].data.shape == (4, 40, 40)
+    assert observed["signals_1"].axes_manager[-1].units == "keV"
 
 
 def test_bad_input_is_told(small):

@@ -27,14 +27,14 @@ def result(sample):
 def test_three_kinds_of_curve_are_told_apart_though_each_scatters_by_a_fifth(seed):
     sample = iv_curves(seed=seed)
     assert sample.curves.shape == (70, 100, 200)
-    found = cluster_curves(sample.curves, 3, x=sample.bias)
-    assert adjusted_rand_index(sample.labels, found.labels) >= 0.99
+    observed = cluster_curves(sample.curves, 3, x=sample.bias)
+    assert adjusted_rand_index(sample.labels, observed.labels) >= 0.99
 
 
 def test_left_to_itself_it_finds_three_kinds(sample):
-    found = cluster_curves(sample.curves, x=sample.bias)
-    assert (found.n_clusters, found.rule) == (3, "votes")
-    assert adjusted_rand_index(sample.labels, found.labels) >= 0.99
+    observed = cluster_curves(sample.curves, x=sample.bias)
+    assert (observed.n_clusters, observed.rule) == (3, "votes")
+    assert adjusted_rand_index(sample.labels, observed.labels) >= 0.99
 
 
 def test_every_field_has_the_shape_and_type_that_is_promised(result):
@@ -182,11 +182,11 @@ def test_a_signal_brings_its_calibration(sample):
         Axis("x", 100, 2.0, 0.0, "nm", True),
         Axis("bias", 200, 2 / 199, -1.0, "V"),
     )
-    found = cluster_curves(Signal(sample.curves, axes, title="current"), 3)
-    assert [axis.units for axis in found.image.axes] == ["nm", "nm"]
-    assert found.mean.axes[0].units == "V"
-    assert np.allclose(found.x, sample.bias)
-    assert found.conductance[0] == pytest.approx(1.02, abs=0.01)
+    observed = cluster_curves(Signal(sample.curves, axes, title="current"), 3)
+    assert [axis.units for axis in observed.image.axes] == ["nm", "nm"]
+    assert observed.mean.axes[0].units == "V"
+    assert np.allclose(observed.x, sample.bias)
+    assert observed.conductance[0] == pytest.approx(1.02, abs=0.01)
 
 
 def test_a_hyperspy_signal_brings_its_calibration_too(sample):
@@ -199,18 +199,18 @@ def test_a_hyperspy_signal_brings_its_calibration_too(sample):
 
 def test_unevenly_measured_curves_keep_their_x(sample):
     x = np.sign(sample.bias) * sample.bias**2
-    found = cluster_curves(sample.curves, 3, x=x)
-    assert np.array_equal(found.x, x)
-    assert np.array_equal(found.mean.axes[0].values, x)
+    observed = cluster_curves(sample.curves, 3, x=x)
+    assert np.array_equal(observed.x, x)
+    assert np.array_equal(observed.mean.axes[0].values, x)
 
 
 def test_an_archive_of_named_arrays_gives_curves_and_x(sample, tmp_path):
     np.savez(tmp_path / "grid.npz", current=sample.curves, bias=sample.bias)
-    found = cluster_curves(tmp_path / "grid.npz", 3)
-    assert np.allclose(found.x, sample.bias, rtol=1e-9, atol=1e-12)
-    assert found.mean.axes[0].name == "bias"
+    observed = cluster_curves(tmp_path / "grid.npz", 3)
+    assert np.allclose(observed.x, sample.bias, rtol=1e-9, atol=1e-12)
+    assert observed.mean.axes[0].name == "bias"
     np.save(tmp_path / "grid.npy", sample.curves)
-    assert np.array_equal(cluster_curves(tmp_path / "grid.npy", 3).labels, found.labels)
+    assert np.array_equal(cluster_curves(tmp_path / "grid.npy", 3).labels, observed.labels)
 
 
 def test_a_result_is_saved_and_read_back_the_same(result, tmp_path):
@@ -219,15 +219,15 @@ def test_a_result_is_saved_and_read_back_the_same(result, tmp_path):
 
 
 def test_the_measured_grid_has_groups_that_hold_together(data_folder):
-    found = cluster_curves(data_folder / "iv_grid.npz")
-    assert found.n_clusters == 3
-    assert found.labels.shape == (20, 20)
-    assert found.x[0] == pytest.approx(0.2)
-    labels = found.labels
+    observed = cluster_curves(data_folder / "iv_grid.npz")
+    assert observed.n_clusters == 3
+    assert observed.labels.shape == (20, 20)
+    assert observed.x[0] == pytest.approx(0.2)
+    labels = observed.labels
     neighbours = np.mean(labels[1:] == labels[:-1]), np.mean(labels[:, 1:] == labels[:, :-1])
-    by_chance = np.sum(found.area**2)
+    by_chance = np.sum(observed.area**2)
     assert min(neighbours) > by_chance + 0.3
-    assert np.all(found.area > 0.1)
+    assert np.all(observed.area > 0.1)
 
 
 def test_bad_curves_are_told(sample):

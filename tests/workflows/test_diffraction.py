@@ -116,36 +116,36 @@ def test_it_agrees_with_the_same_steps_in_numpy_and_scikit_learn(sample, result)
 
 @pytest.mark.parametrize("reduce", [3, "pca"])
 def test_principal_components_give_the_same_grains(sample, reduce):
-    found = emcore.cluster_diffraction(sample.patterns, 4, reduce=reduce)
-    assert adjusted_rand_index(sample.labels, found.labels) > 0.95
-    assert found.signals.shape == (4, 64, 64)
+    observed = emcore.cluster_diffraction(sample.patterns, 4, reduce=reduce)
+    assert adjusted_rand_index(sample.labels, observed.labels) > 0.95
+    assert observed.signals.shape == (4, 64, 64)
     if reduce == "pca":
-        assert any("principal components clustered" in note for note in found.provenance.notes)
+        assert any("principal components clustered" in note for note in observed.provenance.notes)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u4", "i2", "i4", "f4", "f8"])
 def test_every_pixel_type_gives_the_same_labels(sample, result, dtype):
     patterns = np.minimum(sample.patterns, 255).astype(dtype)
-    found = emcore.cluster_diffraction(patterns, 4)
-    assert adjusted_rand_index(result.labels, found.labels) > 0.99
+    observed = emcore.cluster_diffraction(patterns, 4)
+    assert adjusted_rand_index(result.labels, observed.labels) > 0.99
 
 
 def test_the_number_of_grains_is_found(sample):
-    found = emcore.cluster_diffraction(sample.patterns, "auto")
-    assert found.n_clusters == 4
-    assert found.rule != "given"
-    assert adjusted_rand_index(sample.labels, found.labels) > 0.95
+    observed = emcore.cluster_diffraction(sample.patterns, "auto")
+    assert observed.n_clusters == 4
+    assert observed.rule != "given"
+    assert adjusted_rand_index(sample.labels, observed.labels) > 0.95
 
 
 def test_results_are_the_same_bits_on_one_two_and_three_threads(sample):
-    found = []
+    observed = []
     for threads in (1, 2, 3):
         with emcore.num_threads(threads):
-            found.append(emcore.cluster_diffraction(sample.patterns, 4))
-    for other in found[1:]:
-        assert np.array_equal(found[0].labels, other.labels)
-        assert np.array_equal(found[0].signals, other.signals)
-        assert found[0].inertia == other.inertia
+            observed.append(emcore.cluster_diffraction(sample.patterns, 4))
+    for other in observed[1:]:
+        assert np.array_equal(observed[0].labels, other.labels)
+        assert np.array_equal(observed[0].signals, other.signals)
+        assert observed[0].inertia == other.inertia
 
 
 def test_the_input_is_not_changed(sample):
@@ -168,16 +168,16 @@ def test_a_file_and_a_view_and_a_memory_map_give_what_the_array_gives(sample, re
     reversed_twice = np.ascontiguousarray(sample.patterns[:, :, ::-1, ::-1])[:, :, ::-1, ::-1]
     mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")
     for given in (tmp_path / "scan.npy", str(tmp_path / "scan.npy"), mapped, reversed_twice):
-        found = emcore.cluster_diffraction(given, 4)
-        assert np.array_equal(found.labels, result.labels)
-        assert np.array_equal(found.signals, result.signals)
+        observed = emcore.cluster_diffraction(given, 4)
+        assert np.array_equal(observed.labels, result.labels)
+        assert np.array_equal(observed.signals, result.signals)
     assert emcore.cluster_diffraction(tmp_path / "scan.npy", 2).provenance.input_name == "scan.npy"
 
 
 def test_a_lazy_array_is_computed(sample, result):
     dask = pytest.importorskip("dask.array")
-    found = emcore.cluster_diffraction(dask.from_array(sample.patterns, chunks=(8, 8, 64, 64)), 4)
-    assert np.array_equal(found.labels, result.labels)
+    observed = emcore.cluster_diffraction(dask.from_array(sample.patterns, chunks=(8, 8, 64, 64)), 4)
+    assert np.array_equal(observed.labels, result.labels)
 
 
 def test_a_hyperspy_signal_keeps_its_axes(sample, result):
@@ -187,9 +187,9 @@ def test_a_hyperspy_signal_keeps_its_axes(sample, result):
         signal.axes_manager._axes, (2, 2, 0.02, 0.02), ("nm", "nm", "1/nm", "1/nm"), strict=True
     ):
         axis.scale, axis.units = scale, units
-    found = emcore.cluster_diffraction(signal, 4)
-    assert np.array_equal(found.labels, result.labels)
-    assert found.mean.axis("kx").units == "1/nm"
+    observed = emcore.cluster_diffraction(signal, 4)
+    assert np.array_equal(observed.labels, result.labels)
+    assert observed.mean.axis("kx").units == "1/nm"
     again = result.to_hyperspy()["signals"]
     assert again.axes_manager.navigation_shape == (4,)
     assert again.axes_manager[-1].units == "1/nm"
@@ -206,27 +206,27 @@ def test_empty_patterns_have_the_label_minus_one_and_a_note(sample, tmp_path):
     patterns = sample.patterns.copy()
     patterns[3, 4:9] = 0
     patterns[5, 6, ~disc((64, 64), sample.beam_center, 2)] = 0  # but for the beam
-    found = emcore.cluster_diffraction(patterns, 4)
-    assert (found.labels == -1).sum() == 6
-    assert (found.labels[3, 4:9] == -1).all()
-    assert found.labels[5, 6] == -1
-    assert found.n_empty == 5
+    observed = emcore.cluster_diffraction(patterns, 4)
+    assert (observed.labels == -1).sum() == 6
+    assert (observed.labels[3, 4:9] == -1).all()
+    assert observed.labels[5, 6] == -1
+    assert observed.n_empty == 5
     for said in ("5 of 768 positions are empty (5 zero", "1 of 768 patterns have nothing but zeros outside the mask"):
-        assert any(note.startswith(said) for note in found.provenance.notes)
-    assert found.area.sum() == pytest.approx(1)
-    there = found.labels >= 0
-    assert adjusted_rand_index(sample.labels[there], found.labels[there]) > 0.95
-    counts = np.bincount(found.labels[there], minlength=4)
-    np.testing.assert_allclose(np.tensordot(counts, found.signals, 1), patterns[there].sum(axis=0), rtol=1e-12)
-    found.report(tmp_path / "a.pdf")
+        assert any(note.startswith(said) for note in observed.provenance.notes)
+    assert observed.area.sum() == pytest.approx(1)
+    there = observed.labels >= 0
+    assert adjusted_rand_index(sample.labels[there], observed.labels[there]) > 0.95
+    counts = np.bincount(observed.labels[there], minlength=4)
+    np.testing.assert_allclose(np.tensordot(counts, observed.signals, 1), patterns[there].sum(axis=0), rtol=1e-12)
+    observed.report(tmp_path / "a.pdf")
 
 
 def test_patterns_of_zeros_are_no_group_where_nothing_is_divided_either(sample):
     patterns = sample.patterns.copy()
     patterns[:, :8] = 0
-    found = emcore.cluster_diffraction(patterns, 4, normalize="sqrt")
-    assert np.array_equal(found.labels == -1, ~patterns.any(axis=(2, 3)))
-    assert found.n_empty == 8 * len(patterns)
+    observed = emcore.cluster_diffraction(patterns, 4, normalize="sqrt")
+    assert np.array_equal(observed.labels == -1, ~patterns.any(axis=(2, 3)))
+    assert observed.n_empty == 8 * len(patterns)
 
 
 def test_patterns_whose_values_cancel_are_not_empty(sample):
@@ -234,8 +234,8 @@ def test_patterns_whose_values_cancel_are_not_empty(sample):
     patterns[1, 1] = 0
     patterns[2, 2] = 0
     patterns[2, 2, 10, 10], patterns[2, 2, 50, 50] = 7, -7
-    found = emcore.cluster_diffraction(patterns, 2, normalize="l2")
-    assert np.argwhere(found.labels == -1).tolist() == [[1, 1]]
+    observed = emcore.cluster_diffraction(patterns, 2, normalize="l2")
+    assert np.argwhere(observed.labels == -1).tolist() == [[1, 1]]
 
 
 def all_beam(_):
@@ -304,9 +304,9 @@ def test_bad_input_is_refused_with_a_reason(sample, patterns, options, error, me
 
 
 def test_as_many_clusters_as_patterns_is_possible(sample):
-    found = emcore.cluster_diffraction(sample.patterns[:1, :3], 3)
-    assert sorted(found.labels.ravel()) == [0, 1, 2]
-    assert found.inertia == pytest.approx(0, abs=1e-9)
+    observed = emcore.cluster_diffraction(sample.patterns[:1, :3], 3)
+    assert sorted(observed.labels.ravel()) == [0, 1, 2]
+    assert observed.inertia == pytest.approx(0, abs=1e-9)
 
 
 # Real files
@@ -315,9 +315,9 @@ def test_as_many_clusters_as_patterns_is_possible(sample):
 @pytest.mark.parametrize("n_clusters", [6, "auto"])
 def test_grains_of_a_scan_simulated_by_others_are_recovered(data_folder, n_clusters):
     path = data_folder / "orientation_scan_32.npz"
-    found = emcore.cluster_diffraction(path, n_clusters)
-    assert found.n_clusters == 6
-    assert adjusted_rand_index(np.load(path)["grain_id"], found.labels) >= 0.95
+    observed = emcore.cluster_diffraction(path, n_clusters)
+    assert observed.n_clusters == 6
+    assert adjusted_rand_index(np.load(path)["grain_id"], observed.labels) >= 0.95
 
 
 @pytest.mark.parametrize(
@@ -329,16 +329,16 @@ def test_grains_of_a_scan_simulated_by_others_are_recovered(data_folder, n_clust
     ],
 )
 def test_real_scans_run_and_their_beam_is_where_it_is_seen(data_folder, tmp_path, name, scan, center, masked):
-    found = emcore.cluster_diffraction(data_folder / name, 2)
-    assert found.labels.shape == scan
+    observed = emcore.cluster_diffraction(data_folder / name, 2)
+    assert observed.labels.shape == scan
     if center is None:
-        assert found.beam_radius is None
-        assert any("no bright disc" in note for note in found.provenance.notes)
+        assert observed.beam_radius is None
+        assert any("no bright disc" in note for note in observed.provenance.notes)
     else:
-        assert found.beam_center == pytest.approx(center, abs=2)
-        assert masked[0] < found.beam_radius < masked[1]
-    found.report(tmp_path / "a.pdf")
-    assert emcore.load_result(found.save(tmp_path / "a.h5")) == found
+        assert observed.beam_center == pytest.approx(center, abs=2)
+        assert masked[0] < observed.beam_radius < masked[1]
+    observed.report(tmp_path / "a.pdf")
+    assert emcore.load_result(observed.save(tmp_path / "a.h5")) == observed
 
 
 # Pages
@@ -404,8 +404,8 @@ def test_the_command_says_what_was_decided_and_writes_results(sample, tmp_path, 
     assert said.startswith("grains.npy: 4 clusters\n")
     assert re.search(r"beam +at kx 32\.\d+, ky 31\.\d+ px, masked to a radius of \d\.\d+ px", said)
     assert len(re.findall(r"cluster \d +\d+\.\d %", said)) == 4
-    found = emcore.load_result(tmp_path / "grains.h5")
-    assert adjusted_rand_index(sample.labels, found.labels) > 0.9
+    observed = emcore.load_result(tmp_path / "grains.h5")
+    assert adjusted_rand_index(sample.labels, observed.labels) > 0.9
     assert (tmp_path / "grains.pdf").read_bytes().startswith(b"%PDF")
     assert main(words) == 1
     assert "--force" in capsys.readouterr().err
@@ -415,10 +415,10 @@ def test_options_reach_the_analysis(sample, tmp_path):
     np.savez(tmp_path / "a.npz", scan=sample.patterns[0], other=sample.patterns[:1, :3])
     options = "--clusters 2 --beam-radius 5.5 --normalize l2 --reduce 3 --scan 4,8 --dataset scan --quiet"
     assert main(["diffraction", str(tmp_path / "a.npz"), "--output", str(tmp_path), *options.split()]) == 0
-    found = emcore.load_result(tmp_path / "a.h5")
-    assert found.labels.shape == (4, 8)
-    assert found.beam_radius == 5.5
-    assert found.provenance.parameters == {
+    observed = emcore.load_result(tmp_path / "a.h5")
+    assert observed.labels.shape == (4, 8)
+    assert observed.beam_radius == 5.5
+    assert observed.provenance.parameters == {
         "n_clusters": 2,
         "mask_beam": True,
         "beam_radius": 5.5,

@@ -44,12 +44,12 @@ def test_bending_splits_grains_less_than_k_means_does(sample, result):
 
     def pieces(labels):
         """How many labels a grain falls into, weighed by how evenly: exp of the entropy, averaged over positions."""
-        found = 0.0
+        observed = 0.0
         for grain in np.unique(sample.labels):
             inside = labels[sample.labels == grain]
             part = np.unique(inside, return_counts=True)[1] / len(inside)
-            found += len(inside) / labels.size * np.exp(-(part * np.log(part)).sum())
-        return found
+            observed += len(inside) / labels.size * np.exp(-(part * np.log(part)).sum())
+        return observed
 
     assert pieces(result.labels) < 1.1
     assert pieces(result.labels) <= pieces(groups.labels) + 0.01
@@ -82,11 +82,11 @@ def by_rank(first, second, kept, outside):
 @pytest.mark.parametrize("by", ["range", "variance"])
 def test_the_pixels_of_the_largest_range_or_variance_over_mean_are_kept(sample, by):
     data = np.asarray(sample.patterns.data)
-    found = emcore.segment_grains(data, detector_pixels=by)
-    outside = ~disc((64, 64), found.beam_center, found.beam_radius) & (np.ptp(data, axis=(0, 1)) > 0)
+    observed = emcore.segment_grains(data, detector_pixels=by)
+    outside = ~disc((64, 64), observed.beam_center, observed.beam_radius) & (np.ptp(data, axis=(0, 1)) > 0)
     reach = np.ptp(data, axis=(0, 1)).astype(float)
     over_mean = data.var(axis=(0, 1)) / np.maximum(data.mean(axis=(0, 1)), 1e-300)
-    assert by_rank(*((reach, over_mean) if by == "range" else (over_mean, reach)), found.kept, outside)
+    assert by_rank(*((reach, over_mean) if by == "range" else (over_mean, reach)), observed.kept, outside)
 
 
 def test_however_few_are_asked_for_sixteen_pixels_are_kept(sample):
@@ -99,9 +99,9 @@ def test_a_limit_merges_as_merge_similar_does_with_it(sample, result):
     best_first = np.minimum.accumulate(result.history[:, 2])
     (late,) = np.nonzero(result.history[:, 2] > best_first)  # two that merged are more alike to a third
     limit = (result.history[late[0], 2] + best_first[late[0]]) / 2
-    found = emcore.segment_grains(sample.patterns, min_correlation=limit)
+    observed = emcore.segment_grains(sample.patterns, min_correlation=limit)
     merged = emcore.merge_similar(result.segments, values, limit)
-    assert adjusted_rand_index(merged, found.labels) == 1
+    assert adjusted_rand_index(merged, observed.labels) == 1
 
 
 def test_confidence_is_own_less_next_best(sample, result):
@@ -124,14 +124,14 @@ def test_sizes_are_in_the_units_of_the_scan(result):
 
 @pytest.mark.parametrize("options", [{"detector_pixels": "variance"}, {"detector_pixels": "all"}, {"keep": 0.2}])
 def test_other_detector_pixels_find_the_same_grains(sample, options):
-    found = emcore.segment_grains(sample.patterns, **options)
-    assert adjusted_rand_index(sample.labels, found.labels) > 0.95
+    observed = emcore.segment_grains(sample.patterns, **options)
+    assert adjusted_rand_index(sample.labels, observed.labels) > 0.95
 
 
 def test_what_is_asked_for_is_done(sample, result):
-    found = emcore.segment_grains(sample.patterns, 100, min_correlation=1.0)
-    assert found.n_grains == found.n_segments
-    assert 80 <= found.n_segments <= 120
+    observed = emcore.segment_grains(sample.patterns, 100, min_correlation=1.0)
+    assert observed.n_grains == observed.n_segments
+    assert 80 <= observed.n_segments <= 120
     one = emcore.segment_grains(sample.patterns, 100, min_correlation=-1.0)
     assert one.n_grains == 1
     assert (one.confidence == one.correlation + 1).all()
@@ -142,17 +142,17 @@ def test_what_is_asked_for_is_done(sample, result):
 
 @pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
 def test_every_pixel_type_gives_the_same_grains(sample, result, dtype):
-    found = emcore.segment_grains(np.asarray(sample.patterns.data).astype(dtype))
-    assert np.array_equal(found.labels, result.labels)
+    observed = emcore.segment_grains(np.asarray(sample.patterns.data).astype(dtype))
+    assert np.array_equal(observed.labels, result.labels)
 
 
 def test_dead_and_saturated_pixels_are_not_compared(sample, result):
     data = np.asarray(sample.patterns.data).copy()
     data[..., 5, 7], data[..., 40, 9] = 0, 255
-    found = emcore.segment_grains(data)
-    assert not found.kept[5, 7]
-    assert not found.kept[40, 9]
-    assert adjusted_rand_index(result.labels, found.labels) > 0.97
+    observed = emcore.segment_grains(data)
+    assert not observed.kept[5, 7]
+    assert not observed.kept[40, 9]
+    assert adjusted_rand_index(result.labels, observed.labels) > 0.97
 
 
 def test_values_below_zero_are_scaled_by_their_deviation(sample):
@@ -162,28 +162,28 @@ def test_values_below_zero_are_scaled_by_their_deviation(sample):
 
 def test_patterns_that_differ_by_noise_alone_are_one_grain():
     data = np.random.default_rng(0).poisson(5.0, (12, 14, 32, 32)).astype(np.uint8)
-    found = emcore.segment_grains(data, mask_beam=False)
-    assert found.n_grains == 1
-    assert "no more alike than noise" in found.reason
+    observed = emcore.segment_grains(data, mask_beam=False)
+    assert observed.n_grains == 1
+    assert "no more alike than noise" in observed.reason
 
 
 def test_results_are_the_same_bits_on_one_two_and_three_threads(sample, same):
-    found = []
+    observed = []
     for threads in (1, 2, 3):
         with emcore.num_threads(threads):
-            found.append(emcore.segment_grains(sample.patterns))
-    assert same(found[0], found[1], ("provenance", "image", "mean"))
-    assert same(found[0], found[2], ("provenance", "image", "mean"))
+            observed.append(emcore.segment_grains(sample.patterns))
+    assert same(observed[0], observed[1], ("provenance", "image", "mean"))
+    assert same(observed[0], observed[2], ("provenance", "image", "mean"))
 
 
 def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(sample, result, tmp_path):
     data = np.asarray(sample.patterns.data)
     np.save(tmp_path / "scan.npy", data)
     tracemalloc.start()
-    found = emcore.segment_grains(tmp_path / "scan.npy")
+    observed = emcore.segment_grains(tmp_path / "scan.npy")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert np.array_equal(found.labels, result.labels)
+    assert np.array_equal(observed.labels, result.labels)
     assert peak < 0.35 * data.nbytes
     assert np.array_equal(data, np.asarray(sample.patterns.data))
     mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")[:, :, ::-1]
@@ -191,9 +191,9 @@ def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(samp
 
 
 def test_one_line_of_patterns_is_cut_too(sample):
-    found = emcore.segment_grains(np.asarray(sample.patterns.data)[10])
-    assert found.labels.shape == (1, 56)
-    assert any("one line" in note for note in found.provenance.notes)
+    observed = emcore.segment_grains(np.asarray(sample.patterns.data)[10])
+    assert observed.labels.shape == (1, 56)
+    assert any("one line" in note for note in observed.provenance.notes)
 
 
 @pytest.mark.parametrize(
@@ -335,19 +335,19 @@ def test_a_wrong_command_is_refused(words, capsys):
 
 def test_kept_pixels_are_drawn_where_they_are_whichever_way_the_axes_run(sample):
     axes = (*sample.patterns.axes[:2], Axis("ky", 64, -0.1, 3.0, "1/nm"), Axis("kx", 64, -0.2, 1.0, "1/nm"))
-    found = emcore.segment_grains(Signal(sample.patterns.data, axes))
-    drawn = next(a for figure in pages(found) for a in figure.axes if "kept pixels over" in a.get_title("left"))
+    observed = emcore.segment_grains(Signal(sample.patterns.data, axes))
+    drawn = next(a for figure in pages(observed) for a in figure.axes if "kept pixels over" in a.get_title("left"))
     mean, tint = drawn.images
     np.testing.assert_allclose(mean.get_extent(), tint.get_extent())
-    assert np.array_equal(np.asarray(tint.get_array())[..., 3] > 0, found.kept)
+    assert np.array_equal(np.asarray(tint.get_array())[..., 3] > 0, observed.kept)
 
 
 def test_a_scan_without_a_beam_says_that_nothing_was_masked():
     ramp = np.broadcast_to(np.arange(0, 160, 10, dtype=np.uint8), (16, 16))
     data = np.stack([np.broadcast_to(each, (8, 16, 16)) for each in (ramp, ramp, ramp.T, ramp.T)], axis=1)
-    found = emcore.segment_grains(data)
-    assert found.beam_radius is None
-    assert any("nothing was masked" in note for note in found.provenance.notes)
+    observed = emcore.segment_grains(data)
+    assert observed.beam_radius is None
+    assert any("nothing was masked" in note for note in observed.provenance.notes)
 
 
 def test_key_numbers_are_quantiles_of_the_diameters_and_the_part_that_is_sure(result):
@@ -366,9 +366,9 @@ def test_mean_patterns_are_drawn_alike_and_next_to_none_of_their_pixels_white(re
 
 def test_diameters_are_in_positions_where_the_axes_of_the_scan_have_different_units(sample):
     axes = (Axis("y", 48, 2.0, 0.0, "nm"), Axis("x", 56, 3.0, 0.0, "s"), *sample.patterns.axes[2:])
-    found = emcore.segment_grains(Signal(sample.patterns.data, axes))
-    assert found.length_units == "px"
-    np.testing.assert_allclose(np.pi / 4 * found.diameter**2, found.size)
+    observed = emcore.segment_grains(Signal(sample.patterns.data, axes))
+    assert observed.length_units == "px"
+    np.testing.assert_allclose(np.pi / 4 * observed.diameter**2, observed.size)
 
 
 def test_scans_run_backwards_have_areas_too(sample, result):
@@ -377,18 +377,18 @@ def test_scans_run_backwards_have_areas_too(sample, result):
 
 
 def test_of_many_grains_the_twenty_largest_are_shown_and_all_listed(sample):
-    found = emcore.segment_grains(sample.patterns, 40, min_correlation=1.0)
-    assert found.n_grains > 20
-    drawn = [axes for figure in pages(found) for axes in figure.axes]
+    observed = emcore.segment_grains(sample.patterns, 40, min_correlation=1.0)
+    assert observed.n_grains > 20
+    drawn = [axes for figure in pages(observed) for axes in figure.axes]
     assert sum("positions" in axes.get_title("left") for axes in drawn) == 20
     listed = [text.get_text() for axes in drawn for text in axes.texts]
-    assert all(str(number) in listed for number in range(1, found.n_grains + 1))
+    assert all(str(number) in listed for number in range(1, observed.n_grains + 1))
 
 
 def test_notes_that_have_no_room_are_said_to_be_elsewhere(result):
     notes = tuple(f"note {number}" for number in range(30))
-    found = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, notes=notes))
-    written = [text.get_text() for figure in pages(found) for text in figure.texts]
+    observed = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, notes=notes))
+    written = [text.get_text() for figure in pages(observed) for text in figure.texts]
     assert any("all notes stand on the last page" in text and text.count("\n") < 14 for text in written)
 
 
@@ -408,11 +408,11 @@ def test_nothing_is_exported_where_a_description_would_be_replaced(result, tmp_p
 
 def test_one_grain_is_compared_with_none():
     data = np.random.default_rng(0).poisson(5.0, (6, 7, 16, 16)).astype(np.uint8)
-    found = emcore.segment_grains(data, mask_beam=False)
-    titles = [axes.get_title("left") for figure in pages(found) for axes in figure.axes]
+    observed = emcore.segment_grains(data, mask_beam=False)
+    titles = [axes.get_title("left") for figure in pages(observed) for axes in figure.axes]
     assert "Confidence: there is no other grain" in titles
     assert not any("Mergings" in title for title in titles)
-    numbers = key_numbers(found)
+    numbers = key_numbers(observed)
     assert "sure" not in numbers
     assert numbers["grains"] == "1, equivalent diameter 7.31 px"
 
@@ -430,19 +430,19 @@ def test_the_limit_lies_in_the_widest_gap_between_angles():
 
 def test_grains_of_a_scan_simulated_by_others_are_recovered(data_folder):
     path = data_folder / "orientation_scan_32.npz"
-    found = emcore.segment_grains(path)
-    assert adjusted_rand_index(np.load(path)["grain_id"], found.labels) >= 0.9
+    observed = emcore.segment_grains(path)
+    assert adjusted_rand_index(np.load(path)["grain_id"], observed.labels) >= 0.9
 
 
 @pytest.mark.parametrize("name", ["test1.blo", "merlin/001_4x2_6bit.mib", "ni_ebsd.h5"])
 def test_small_real_scans_run(data_folder, tmp_path, name):
-    found = emcore.segment_grains(data_folder / name)
-    found.report(tmp_path / "a.pdf")
-    assert emcore.load_result(found.save(tmp_path / "a.h5")) == found
+    observed = emcore.segment_grains(data_folder / name)
+    observed.report(tmp_path / "a.pdf")
+    assert emcore.load_result(observed.save(tmp_path / "a.h5")) == observed
 
 
 def test_axes_without_units_are_pixels(sample):
-    found = emcore.segment_grains(
+    observed = emcore.segment_grains(
         Signal(sample.patterns.data, tuple(Axis(n, s) for n, s in zip("abcd", (48, 56, 64, 64), strict=True)))
     )
-    assert found.length_units == "px"
+    assert observed.length_units == "px"

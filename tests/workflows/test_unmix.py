@@ -21,9 +21,9 @@ def scores(result, spectra, maps):
     angles = spectral_angle(spectra, result.spectra)
     short = max(0, len(spectra) - result.n_components)
     angles = np.hstack([angles, np.full((len(spectra), short), 90.0)])
-    found = np.concatenate([result.maps, np.zeros((short, *maps.shape[1:]))])
+    observed = np.concatenate([result.maps, np.zeros((short, *maps.shape[1:]))])
     true, match = linear_sum_assignment(angles)
-    errors = ((found[match] - maps) ** 2).mean(axis=(1, 2)) / maps.sum(axis=0).mean() ** 2
+    errors = ((observed[match] - maps) ** 2).mean(axis=(1, 2)) / maps.sum(axis=0).mean() ** 2
     return angles[true, match], errors
 
 
@@ -101,8 +101,8 @@ def test_the_residual_is_the_definition(sample, result):
     np.testing.assert_allclose(result.residual_map, squares.sum(axis=-1) / data.sum(axis=-1), rtol=1e-4)
     sums = data.sum(axis=(0, 1))
     filled = sums > 0
-    found = result.residual_spectrum[filled]
-    np.testing.assert_allclose(found, squares.sum(axis=(0, 1))[filled] / sums[filled], rtol=1e-4)
+    observed = result.residual_spectrum[filled]
+    np.testing.assert_allclose(observed, squares.sum(axis=(0, 1))[filled] / sums[filled], rtol=1e-4)
 
 
 def test_maps_are_non_negative_least_squares_on_the_spectra(sample, result):
@@ -137,9 +137,9 @@ def test_the_energy_may_be_any_axis(sample, result, same, at):
     axes.insert(at, axes.pop())
     for axis_of_energy in (axes[at], Axis("Energy", 1000)):
         axes[at] = axis_of_energy
-        found = unmix(Signal(data, tuple(axes), title="EDS"))
-        assert same(found, result, but=("provenance", "mean")), axis_of_energy
-        np.testing.assert_array_equal(found.mean.data, result.mean.data)
+        observed = unmix(Signal(data, tuple(axes), title="EDS"))
+        assert same(observed, result, but=("provenance", "mean")), axis_of_energy
+        np.testing.assert_array_equal(observed.mean.data, result.mean.data)
 
 
 def test_where_data_lie_does_not_matter(sample, tmp_path, same):
@@ -156,17 +156,17 @@ def test_where_data_lie_does_not_matter(sample, tmp_path, same):
 
 
 def test_the_strobe_is_left_out_and_said_so(sample, result):
-    found = unmix(eds_phases(minority=0.01, zero_peak=100).signal)
-    assert 60 <= found.mean.axes[0].offset <= 160
-    assert any("strobe" in note for note in found.provenance.notes)
-    np.testing.assert_allclose(found.fraction, result.fraction, atol=0.005)
+    observed = unmix(eds_phases(minority=0.01, zero_peak=100).signal)
+    assert 60 <= observed.mean.axes[0].offset <= 160
+    assert any("strobe" in note for note in observed.provenance.notes)
+    np.testing.assert_allclose(observed.fraction, result.fraction, atol=0.005)
 
 
 def test_a_range_is_in_electronvolts_and_cuts_spectra_with_their_axis(sample):
-    found = unmix(sample.signal, signal_range=(6000, 9000))
-    values = found.mean.axes[0].values
-    assert (values[0], values[-1], found.spectra.shape[1]) == (6000, 9000, 151)
-    np.testing.assert_array_equal(found.image.data, sample.signal.data[..., 305:456].sum(axis=-1))
+    observed = unmix(sample.signal, signal_range=(6000, 9000))
+    values = observed.mean.axes[0].values
+    assert (values[0], values[-1], observed.spectra.shape[1]) == (6000, 9000, 151)
+    np.testing.assert_array_equal(observed.image.data, sample.signal.data[..., 305:456].sum(axis=-1))
 
 
 @pytest.mark.parametrize("blocks", [None, (32, 32)])
@@ -175,23 +175,23 @@ def test_masked_positions_have_no_say_and_zero_maps(sample, blocks):
     mask[:, 40:] = True
     spoilt = sample.signal.data.copy()
     spoilt[mask] = np.random.default_rng(0).integers(0, 50, (mask.sum(), 1000))
-    found = [unmix(data, navigation_mask=mask, blocks=blocks) for data in (sample.signal.data, spoilt)]
+    observed = [unmix(data, navigation_mask=mask, blocks=blocks) for data in (sample.signal.data, spoilt)]
     for name in ("maps", "spectra", "residual_map", "residual_spectrum", "fraction"):
-        np.testing.assert_array_equal(getattr(found[0], name), getattr(found[1], name), err_msg=name)
-    assert not found[0].maps[:, mask].any()
-    assert not found[0].residual_map[mask].any()
-    assert any("1536 of 4096 positions are masked" in note for note in found[0].provenance.notes)
+        np.testing.assert_array_equal(getattr(observed[0], name), getattr(observed[1], name), err_msg=name)
+    assert not observed[0].maps[:, mask].any()
+    assert not observed[0].residual_map[mask].any()
+    assert any("1536 of 4096 positions are masked" in note for note in observed[0].provenance.notes)
     if blocks is None:
         cut = unmix(sample.signal.data[:, :40])
-        np.testing.assert_allclose(found[0].maps[..., :40], cut.maps, atol=2e-3 * cut.maps.max())
+        np.testing.assert_allclose(observed[0].maps[..., :40], cut.maps, atol=2e-3 * cut.maps.max())
 
 
 def test_vacuum_is_found(sample):
     data = sample.signal.data.copy()
     data[:20, :30] = np.random.default_rng(0).poisson(0.002, (20, 30, 1000))
-    found = unmix(data, navigation_mask="vacuum")
-    assert not found.maps[:, :20, :30].any()
-    assert np.all(found.maps[:, 20:].sum(axis=0) > 0)
+    observed = unmix(data, navigation_mask="vacuum")
+    assert not observed.maps[:, :20, :30].any()
+    assert np.all(observed.maps[:, 20:].sum(axis=0) > 0)
 
 
 def test_empty_rows_columns_and_blocks_stay_in_place_with_zero_maps(sample):
@@ -200,14 +200,14 @@ def test_empty_rows_columns_and_blocks_stay_in_place_with_zero_maps(sample):
     data[..., 400:410] = 0
     data[32:, :32] = 0
     for blocks in (None, (32, 32)):
-        found = unmix(data, blocks=blocks)
-        assert found.n_components == 3
-        assert not found.maps[:, 5, 6].any()
-        assert not found.maps[:, 32:, :32].any()
-        assert not found.spectra[:, 400:410].any()
-        assert np.isfinite(found.residual_map).all()
-        assert np.isfinite(found.residual_spectrum).all()
-    assert len(found.blocks) == 3
+        observed = unmix(data, blocks=blocks)
+        assert observed.n_components == 3
+        assert not observed.maps[:, 5, 6].any()
+        assert not observed.maps[:, 32:, :32].any()
+        assert not observed.spectra[:, 400:410].any()
+        assert np.isfinite(observed.residual_map).all()
+        assert np.isfinite(observed.residual_spectrum).all()
+    assert len(observed.blocks) == 3
 
 
 @pytest.mark.parametrize(("options", "where"), [({}, ""), ({"blocks": (32, 64)}, " of 2 of 2 blocks")])
@@ -220,8 +220,8 @@ def test_a_factorisation_that_has_not_converged_says_so(sample, result, options,
 
 
 def test_the_likelihood_of_counts_finds_them_too(sample):
-    found = unmix(sample.signal, loss="kullback-leibler")
-    angles, errors = scores(found, sample.spectra, sample.maps)
+    observed = unmix(sample.signal, loss="kullback-leibler")
+    angles, errors = scores(observed, sample.spectra, sample.maps)
     assert angles[:2].max() < 1
     assert angles.max() < 20
     assert errors.max() < 0.02
@@ -229,16 +229,16 @@ def test_the_likelihood_of_counts_finds_them_too(sample):
 
 def test_other_values_than_counts_are_weighted_by_noise_that_is_not_known(sample):
     small = 1e-9 * sample.signal.data[:, :, 100:600]
-    found = unmix(small)
-    assert found.rule == "gavish-donoho"
-    assert any("not whole numbers" in note for note in found.provenance.notes)
-    assert "square" in found.residual_unit
+    observed = unmix(small)
+    assert observed.rule == "gavish-donoho"
+    assert any("not whole numbers" in note for note in observed.provenance.notes)
+    assert "square" in observed.residual_unit
     assert unmix(small, weighting="none").rule == "gap"
 
 
 def test_positions_without_a_grid_are_unmixed_alike(sample, result):
-    found = unmix(sample.signal.data.reshape(-1, 1000))
-    np.testing.assert_array_equal(found.maps.reshape(result.maps.shape), result.maps)
+    observed = unmix(sample.signal.data.reshape(-1, 1000))
+    np.testing.assert_array_equal(observed.maps.reshape(result.maps.shape), result.maps)
     with pytest.raises(ValueError, match="blocks are cut from a scan of two axes"):
         unmix(sample.signal.data.reshape(-1, 1000), blocks=(2, 2))
 
@@ -265,9 +265,9 @@ def test_blocks_find_all_five_phases_where_the_whole_loses_the_minority(spheres,
 
 def test_blocks_of_other_sizes_find_the_same_phases(spheres):
     for blocks in ((32, 32), (50, 70)):
-        found = unmix(spheres.signal, blocks=blocks)
-        angles, _ = scores(found, spheres.spectra, spheres.maps)
-        assert found.n_components == 5, blocks
+        observed = unmix(spheres.signal, blocks=blocks)
+        angles, _ = scores(observed, spheres.spectra, spheres.maps)
+        assert observed.n_components == 5, blocks
         assert angles.mean() < 6.4, blocks
 
 
@@ -301,16 +301,16 @@ def test_components_come_in_the_order_of_their_counts_not_of_their_brightness(sa
     rng = np.random.default_rng(0)
     maps = np.stack([np.full((64, 64), 20.0), 400.0 * (sample.maps[2] > 0)])
     spectra = sample.spectra[[0, 2]]
-    found = unmix(rng.poisson(np.tensordot(maps, spectra, axes=(0, 0))), 2, weighting="none")
-    np.testing.assert_allclose(found.fraction, maps.sum(axis=(1, 2)) / maps.sum(), atol=0.02)
-    assert np.diag(spectral_angle(found.spectra, spectra)).max() < 10
-    assert found.maps[1][maps[1] > 0].mean() == pytest.approx(400, rel=0.1)
+    observed = unmix(rng.poisson(np.tensordot(maps, spectra, axes=(0, 0))), 2, weighting="none")
+    np.testing.assert_allclose(observed.fraction, maps.sum(axis=(1, 2)) / maps.sum(), atol=0.02)
+    assert np.diag(spectral_angle(observed.spectra, spectra)).max() < 10
+    assert observed.maps[1][maps[1] > 0].mean() == pytest.approx(400, rel=0.1)
 
 
 def test_blocks_of_their_own_accord_are_a_quarter_of_a_small_scan(sample):
-    found = unmix(sample.signal.data[:, :50], blocks="auto")
-    assert found.provenance.parameters["blocks"] == (16, 13)
-    assert len(found.blocks) == 4 * 3
+    observed = unmix(sample.signal.data[:, :50], blocks="auto")
+    assert observed.provenance.parameters["blocks"] == (16, 13)
+    assert len(observed.blocks) == 4 * 3
 
 
 def test_a_result_is_saved_and_read_back_with_and_without_blocks(result, joined, tmp_path):
@@ -364,9 +364,9 @@ def test_the_command_line_unmixes_and_says_what_it_decided(sample, tmp_path, cap
     said = capsys.readouterr().out
     assert "2 components" in said
     assert "rule" not in said.partition("why")[2].partition("\n")[0]
-    found = emcore.load_result(tmp_path / "map.h5")
-    assert found.provenance.parameters["signal_range"] == (100.0, 800.0)
-    assert (found.spectra.shape[1], len(found.blocks)) == (701, 4)
+    observed = emcore.load_result(tmp_path / "map.h5")
+    assert observed.provenance.parameters["signal_range"] == (100.0, 800.0)
+    assert (observed.spectra.shape[1], len(observed.blocks)) == (701, 4)
     assert (tmp_path / "map.pdf").stat().st_size > 0
 
 
@@ -426,9 +426,9 @@ def test_the_simulation_of_two_particles_is_unmixed_better_than_by_weighted_coor
     rows = signal.data.reshape(-1, signal.shape[-1]).astype(np.uint16)
     spectra = np.linalg.lstsq(maps.reshape(3, -1).T, rows.astype(float), rcond=None)[0]
     counts = maps * spectra.sum(axis=1)[:, None, None]
-    found = unmix(rows.reshape(signal.shape))
-    angles, errors = scores(found, spectra, counts)
-    assert (found.n_components, found.rule) == (3, "gavish-donoho")
+    observed = unmix(rows.reshape(signal.shape))
+    angles, errors = scores(observed, spectra, counts)
+    assert (observed.n_components, observed.rule) == (3, "gavish-donoho")
     # benches/peers/unmix.py: scikit-learn's coordinate descent on a weighted copy has 8.2 and 0.035.
     assert angles.mean() < 7.6
     assert errors.mean() < 0.032
@@ -445,20 +445,20 @@ def test_the_simulation_of_two_particles_is_unmixed_better_than_by_weighted_coor
     ],
 )
 def test_phases_of_measured_scans_have_the_lines_of_the_sample(data_folder, name, lines):
-    found = unmix(data_folder / name)
-    values, mean = found.mean.axes[0].values, found.mean.data / found.mean.data.sum()
-    assert found.n_components == len(lines)
-    for spectrum, energies in zip(found.spectra, lines, strict=True):
+    observed = unmix(data_folder / name)
+    values, mean = observed.mean.axes[0].values, observed.mean.data / observed.mean.data.sum()
+    assert observed.n_components == len(lines)
+    for spectrum, energies in zip(observed.spectra, lines, strict=True):
         for energy in energies:
             near = np.abs(values - energy) < 60
             assert spectrum[near].sum() > mean[near].sum(), (energies, energy)
         near = np.abs(values - energies[0]) < 60
-        assert spectrum[near].sum() == max(each[near].sum() for each in found.spectra), energies
+        assert spectrum[near].sum() == max(each[near].sum() for each in observed.spectra), energies
 
 
 def test_energies_beside_the_data_in_a_file_are_used(data_folder):
-    found = unmix(data_folder / "eels_si.npz")
-    energy = found.mean.axes[0]
+    observed = unmix(data_folder / "eels_si.npz")
+    energy = observed.mean.axes[0]
     assert (energy.units, energy.offset, energy.values[-1]) == ("eV", 10, pytest.approx(200))
-    assert found.maps.shape[1:] == (24, 22)
-    assert found.n_components == 2
+    assert observed.maps.shape[1:] == (24, 22)
+    assert observed.n_components == 2

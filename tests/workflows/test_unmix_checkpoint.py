@@ -36,10 +36,10 @@ class Watched:
         def watched(passes, function, *args, **options):
             if self.left == 0:
                 return call(passes, dying(function), *args, **options)
-            found = call(passes, function, *args, **options)
+            observed = call(passes, function, *args, **options)
             self.made.append(function.__name__)
             self.left = None if self.left is None else self.left - 1
-            return found
+            return observed
 
         monkeypatch.setattr(Passes, "__call__", watched)
 
@@ -98,9 +98,9 @@ def test_a_job_killed_again_and_again_repeats_only_the_pass_it_was_in(options, s
         return unmix(phases, checkpoint=tmp_path / name, **options)
 
     whole, passes = watched.killed(None, lambda: run("whole.npz"))
-    made, found = [], None
-    while found is None:
-        found, more = watched.killed(step if len(made) < len(passes) - step else None, lambda: run("killed.npz"))
+    made, observed = [], None
+    while observed is None:
+        observed, more = watched.killed(step if len(made) < len(passes) - step else None, lambda: run("killed.npz"))
         made += more
     again = Counter(made) - Counter(passes)
     assert (
@@ -109,7 +109,7 @@ def test_a_job_killed_again_and_again_repeats_only_the_pass_it_was_in(options, s
         else (set(again) == {"_visit"} and again["_visit"] <= passes.count("_loss_of_block"))
     )
     assert {"_sums", "_xt_x_q", "_visit", "_maps", "_residuals"} <= set(passes)
-    assert same(found, whole)
+    assert same(observed, whole)
     with np.load(tmp_path / "killed.npz", allow_pickle=False) as file:
         assert not [name for name in file.files if "state" in name]  # what fits kept on their way
         assert all(file[name].dtype.kind in "biufU" for name in file.files)
@@ -151,13 +151,13 @@ def test_it_is_so_wherever_the_data_lie_and_a_checkpoint_changes_no_bit(place, t
     given = {"spectrum_image": Signal(data, signal.axes), "memory": "10 MB" if place == "memory map" else None}
     whole, passes = watched.killed(None, lambda: unmix(**given))
     for last in (1, 12, len(passes) - 14):
-        found, made = watched.killed(last, lambda: unmix(**given, checkpoint=tmp_path / "c.npz"))
-        assert found is None
+        observed, made = watched.killed(last, lambda: unmix(**given, checkpoint=tmp_path / "c.npz"))
+        assert observed is None
         assert made == passes[:last]
         passes = passes[last:]
-    found, made = watched.killed(None, lambda: unmix(**given, checkpoint=tmp_path / "c.npz"))
+    observed, made = watched.killed(None, lambda: unmix(**given, checkpoint=tmp_path / "c.npz"))
     assert made == passes
-    assert same(found, whole)
+    assert same(observed, whole)
     again, made = watched.killed(None, lambda: unmix(**given, checkpoint=tmp_path / "c.npz"))
     assert made == []
     assert same(again, whole)
@@ -239,8 +239,8 @@ def test_a_command_that_was_killed_goes_on(phases, tmp_path):
     passes = run(0, "whole", "--checkpoint", "whole.npz")
     run(9, "killed", "--checkpoint", "killed.npz")
     assert run(0, "killed", "--checkpoint", "killed.npz") == passes - 8
-    whole, found = (emcore.load_result(tmp_path / folder / "map.h5") for folder in ("whole", "killed"))
-    assert same(found, whole)
+    whole, observed = (emcore.load_result(tmp_path / folder / "map.h5") for folder in ("whole", "killed"))
+    assert same(observed, whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "killed.npz", "map.npy", "whole", "whole.npz"]
 
 

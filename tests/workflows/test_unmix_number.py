@@ -14,19 +14,19 @@ from emcore.workflows.unmix import unmix
 @pytest.mark.parametrize(("counts", "seed"), [(200, 11), (50, 12), (20, 13), (5, 14)])
 def test_three_phases_are_found_at_every_dose(counts, seed):
     sample = eds_phases(counts=counts, minority=0.03, seed=seed)
-    found = unmix(sample.signal)
-    assert found.n_components == 3
-    angles = spectral_angle(sample.spectra, found.spectra)
+    observed = unmix(sample.signal)
+    assert observed.n_components == 3
+    angles = spectral_angle(sample.spectra, observed.spectra)
     assert angles[linear_sum_assignment(angles)].max() < 20
-    assert found.residual_unit == NOISE
+    assert observed.residual_unit == NOISE
 
 
 def test_bins_show_what_single_positions_do_not_and_the_result_says_so():
     sample = eds_phases(counts=2.5, minority=0.06, seed=3)
-    found = unmix(sample.signal)
-    assert (found.n_components, found.rule) == (3, "bins")
-    assert "in both halves of the counts" in found.reason
-    angles = spectral_angle(sample.spectra, found.spectra)
+    observed = unmix(sample.signal)
+    assert (observed.n_components, observed.rule) == (3, "bins")
+    assert "in both halves of the counts" in observed.reason
+    angles = spectral_angle(sample.spectra, observed.spectra)
     assert angles[linear_sum_assignment(angles)].max() < 30
 
 
@@ -45,10 +45,14 @@ def test_out_of_core_the_number_and_the_spectra_are_the_same(options, tmp_path):
     np.save(tmp_path / "scan.npy", sample.signal.data)
     stored = Signal(np.load(tmp_path / "scan.npy", mmap_mode="r"), sample.signal.axes)
     for more in ({"memory": "7 MiB"}, {"memory": "7 MiB", "checkpoint": tmp_path / "job.npz"}):
-        found = unmix(stored, **options, **more)
-        assert (found.n_components, found.rule, found.reason) == (expected.n_components, "bins", expected.reason)
-        np.testing.assert_allclose(found.spectra, expected.spectra, atol=1e-6)
-        np.testing.assert_allclose(found.maps, expected.maps, atol=1e-3 * expected.maps.max())
+        observed = unmix(stored, **options, **more)
+        assert (observed.n_components, observed.rule, observed.reason) == (
+            expected.n_components,
+            "bins",
+            expected.reason,
+        )
+        np.testing.assert_allclose(observed.spectra, expected.spectra, atol=1e-6)
+        np.testing.assert_allclose(observed.maps, expected.maps, atol=1e-3 * expected.maps.max())
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +69,12 @@ def camera():
 
 
 def test_the_values_of_a_camera_are_weighted_by_their_gain_and_it_is_said(camera):
-    found = unmix(camera.astype(np.int32))
-    assert found.n_components == 3
-    assert found.residual_unit == MEASURED
-    assert found.residual_map.mean() == pytest.approx(1, abs=0.05)
-    assert any("a gain of 6" in note or "a gain of 5.9" in note for note in found.provenance.notes)
-    np.testing.assert_allclose(found.residual_spectrum, 1, atol=0.35)
+    observed = unmix(camera.astype(np.int32))
+    assert observed.n_components == 3
+    assert observed.residual_unit == MEASURED
+    assert observed.residual_map.mean() == pytest.approx(1, abs=0.05)
+    assert any("a gain of 6" in note or "a gain of 5.9" in note for note in observed.provenance.notes)
+    np.testing.assert_allclose(observed.residual_spectrum, 1, atol=0.35)
     assert unmix(0.01 * camera).n_components == 3
 
 
@@ -79,11 +83,11 @@ def test_cosmic_rays_are_taken_out_counted_and_said(camera):
     rng = np.random.default_rng(2)
     for _ in range(25):
         spoilt[rng.integers(20), rng.integers(18), rng.integers(10, 390)] += 30000
-    found, kept = unmix(spoilt), unmix(spoilt, cosmic_rays="keep")
-    assert found.n_components == 3
-    assert "25 cosmic rays taken out" in found.provenance.notes
+    observed, kept = unmix(spoilt), unmix(spoilt, cosmic_rays="keep")
+    assert observed.n_components == 3
+    assert "25 cosmic rays taken out" in observed.provenance.notes
     assert not any("cosmic" in note for note in kept.provenance.notes)
-    assert kept.residual_map.max() > 100 > 2 > found.residual_map.max()
+    assert kept.residual_map.max() > 100 > 2 > observed.residual_map.max()
     with pytest.raises(ValueError, match="cosmic_rays"):
         unmix(spoilt, cosmic_rays="yes")
 
@@ -109,8 +113,8 @@ def test_a_number_that_the_data_do_not_bear_out_is_said_not_to_be_relied_on():
     ],
 )
 def test_measured_scans_have_as_many_components_as_their_specimens(data_folder, name, number):
-    found = unmix(data_folder / "cases" / name)
-    assert number[0] <= found.n_components <= number[1]
+    observed = unmix(data_folder / "cases" / name)
+    assert number[0] <= observed.n_components <= number[1]
 
 
 def test_at_a_low_dose_the_phases_are_those_of_a_high_one(data_folder):
