@@ -64,7 +64,9 @@ impl<'a, T: Pixel> Signal<'a, T> {
     ) -> Result<Self> {
         let features = features.unwrap_or_else(|| std::iter::once(0..rows.d()).collect());
         let ends = features.iter().flat_map(|run| [run.start, run.end]);
-        if !ends.clone().is_sorted() || ends.last().is_none_or(|end| end > rows.d()) || features.iter().all(Range::is_empty)
+        if !ends.clone().is_sorted()
+            || ends.last().is_none_or(|end| end > rows.d())
+            || features.iter().all(Range::is_empty)
         {
             return Err(Error::invalid(
                 "kept",

@@ -50,7 +50,11 @@ fn pca_out_of_core<'py>(
     let options = Options { components, center, weights: weights.as_deref(), solver, seed };
     let source = OutOfCore::new(passes, shape);
     let result = run(py, |control| {
-        if double { out_of_core::<f64>(&source, &options, control) } else { out_of_core::<f32>(&source, &options, control) }
+        if double {
+            out_of_core::<f64>(&source, &options, control)
+        } else {
+            out_of_core::<f32>(&source, &options, control)
+        }
     });
     arrays(py, source.explain(result)?, components)
 }

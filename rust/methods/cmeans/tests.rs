@@ -46,7 +46,8 @@ fn iterations_are_those_of_the_textbook() {
         for (max_iter, expected, last) in [(1, first, objective), (2, second, next)] {
             let options = options(max_iter);
             let wide = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
-            let observed = cmeans(Rows::new(narrow.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+            let observed =
+                cmeans(Rows::new(narrow.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
             assert!((wide.objective[max_iter - 1] / last - 1.0).abs() < 1e-12);
             assert!((observed.objective[max_iter - 1] / last - 1.0).abs() < 1e-5);
             let (mut exact, mut near) = (vec![0.0; 3 * n], vec![0.0; 3 * n]);

@@ -152,7 +152,8 @@ fn a_boundless_compactness_gives_the_voronoi_cells_of_the_seeds() {
 #[test]
 fn equal_signals_leave_the_place_to_decide() {
     let shape = (20, 20);
-    let observed = slic(Rows::from_slice(&[7u16; 4000], 400, 10), shape, &grid(shape, 10), &options(10), &Control::new());
+    let observed =
+        slic(Rows::from_slice(&[7u16; 4000], 400, 10), shape, &grid(shape, 10), &options(10), &Control::new());
     let labels = observed.unwrap().labels;
     assert_eq!([labels[0], labels[19], labels[399]], [0, 1, 3]);
 }
@@ -196,7 +197,8 @@ fn values_too_large_to_square_are_refused_and_large_ones_are_not() {
     assert!(call(&data).is_err());
     let large = Vec::from_iter(data.iter().map(|x| (x / 1e170) as f32));
     let small = Vec::from_iter(data.iter().map(|x| x / 1e200));
-    let observed = slic(Rows::from_slice(&large, 100, 4), shape, &grid(shape, 5), &options(5), &Control::new()).unwrap();
+    let observed =
+        slic(Rows::from_slice(&large, 100, 4), shape, &grid(shape, 5), &options(5), &Control::new()).unwrap();
     let differ = observed.labels.iter().zip(call(&small).unwrap().labels).filter(|(a, b)| **a != *b).count();
     assert!(differ <= 2, "{differ}");
 }
