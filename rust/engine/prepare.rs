@@ -281,7 +281,10 @@ mod tests {
                     expected.extend(other.row(i));
                     for (observed, expected) in block.row(i - 3).iter().zip(expected) {
                         let close = 1e-6 * (expected.abs() + 3.0 * offset);
-                        assert!((f64::from(*observed) - expected).abs() <= close, "{normalize:?} {found} {expected}");
+                        assert!(
+                            (f64::from(*observed) - expected).abs() <= close,
+                            "{normalize:?} {observed} {expected}"
+                        );
                     }
                 }
             }
