@@ -154,15 +154,23 @@ def _of_pint(text: str) -> str | None:
     return f"1/{_OF_PINT.get(below, below)}" if slash and not above else _OF_PINT.get(short, short)
 
 
+# Units, multiplied, divided and raised to small powers: no arithmetic of a file's is evaluated.
+_UNIT = r"[^\W\d]\w*(\^-?\d(\.\d)?)?"
+_PRODUCT = re.compile(rf"(1/)?{_UNIT}([*/]{_UNIT})*")
+
+
 @cache
 def _pint_unit(text: str) -> Any:
+    text = _TO_PINT.get(text, text)
+    if not _PRODUCT.fullmatch(text.replace("**", "^").replace(" ", "")):
+        return None
     try:
         import pint
     except ImportError:
         return None
     try:
-        return pint.application_registry.Unit(_TO_PINT.get(text, text))
-    except (pint.errors.PintError, ValueError, TypeError, AttributeError, AssertionError, SyntaxError):
+        return pint.application_registry.Unit(text)
+    except (pint.errors.PintError, ValueError, TypeError, AttributeError, AssertionError, SyntaxError, ArithmeticError):
         # Its parser reads expressions: what is no unit fails in one of these ways.
         return None
     except Exception as error:  # of its tokenizer, which has its own classes
