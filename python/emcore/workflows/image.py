@@ -22,7 +22,7 @@ from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.infobar import info_bar_height
-from emcore.methods.power_spectra.likeness import one_lattice
+from emcore.methods.power_spectra.likeness import joined, one_lattice
 from emcore.methods.power_spectra.periodicity import LEAST_PERIODS, angle_between, strongest_peaks
 from emcore.methods.power_spectra.regions import (
     comparable,
@@ -162,7 +162,7 @@ def analyze_image(
         if (fewer := int(numbers.max()) + 1) < choice.n:
             notes += (f"components whose mean spectra show the same lattice are one: {fewer} of {choice.n} are left",)
             choice = replace(choice, n=fewer, reason=f"{choice.reason}; those of one lattice are one")
-            start = from_pure_scores(rows, principal, 1) if fewer == 1 else _joined(parts, numbers)
+            start = from_pure_scores(rows, principal, 1) if fewer == 1 else joined(parts.maps, parts.spectra, numbers)
             parts = _separate(spectra, weights, start, picture.shape, step, scale)
     regions = np.full(pixels.shape, -1, dtype=np.int32)
     regions[part] = parts.regions
@@ -275,15 +275,6 @@ def _separate(
         powers=powers,
         peaks=np.array([strongest_peaks(powers[i], scale, typical[i], leaked[i], windows[i]) for i in range(n)]),
     )
-
-
-def _joined(parts: _Parts, numbers: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Factors to start from in which components with one number are one: their maps added, their spectra averaged."""
-    belongs = (numbers == np.arange(numbers.max() + 1)[:, None]).astype(np.float32)
-    maps, spectra = parts.maps.reshape(len(numbers), -1), parts.spectra.reshape(len(numbers), -1)
-    strengths = belongs * maps.sum(axis=1)
-    w0 = np.ascontiguousarray((belongs @ maps).T)
-    return w0, np.ascontiguousarray(strengths @ spectra / strengths.sum(axis=1, keepdims=True))
 
 
 def _checked_rule(n_components: int | str, rule: str | None) -> str:

@@ -57,3 +57,35 @@ def one_lattice(powers: NDArray[np.float64], lattices: NDArray[np.bool_]) -> NDA
     _, first, numbers = np.unique(alike.argmax(axis=1), return_index=True, return_inverse=True)
     order: NDArray[np.intp] = np.argsort(np.argsort(first))[numbers]
     return order
+
+
+def joined(
+    maps: NDArray[np.float32], spectra: NDArray[np.float32], numbers: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Factors to start from in which components with one number are one: maps added, spectra averaged by their maps.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (k, ny, nx)
+    spectra : ndarray, shape (k, N, N / 2 + 1)
+    numbers : ndarray, shape (k,)
+        As `one_lattice` gives them.
+
+    Returns
+    -------
+    W, H : ndarray, shapes (ny * nx, numbers) and (numbers, N * (N / 2 + 1))
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.power_spectra.likeness import joined
+    >>> maps, spectra = np.ones((3, 1, 2), np.float32), np.eye(3, dtype=np.float32)
+    >>> W, H = joined(maps, spectra, np.array([0, 1, 0]))
+    >>> W.tolist(), H.tolist()
+    ([[2.0, 1.0], [2.0, 1.0]], [[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]])
+    """
+    belongs = (numbers == np.arange(numbers.max() + 1)[:, None]).astype(np.float32)
+    maps, spectra = maps.reshape(len(numbers), -1), spectra.reshape(len(numbers), -1)
+    strengths = belongs * maps.sum(axis=1)
+    w0 = np.ascontiguousarray((belongs @ maps).T)
+    return w0, np.ascontiguousarray(strengths @ spectra / strengths.sum(axis=1, keepdims=True))

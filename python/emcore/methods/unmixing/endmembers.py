@@ -41,8 +41,8 @@ MOST = 20
 _ALONE = 0.25
 # The median rule needs all singular values; beyond so many that takes long.
 _ALL = 1024
-_ITERATIONS = 300
-_SETTLED = 3e-4
+ITERATIONS = 300
+SETTLED = 3e-4
 # Positions for each component: with fewer, what differs from one to the next passes for a phase.
 _POSITIONS = 15
 # Enough to know where phases are.
@@ -262,8 +262,8 @@ def find_endmembers(
     choice = choice if more is None else RankChoice(more.n, "bins", more.reason)
     if more is None or more.spectra is None:
         # Of one component the start, a singular vector, is the solution.
-        most = _ITERATIONS if choice.n > 1 else 1
-        h, n_iter = step(weighted, "factors", lambda: factored(weighted, decomposition, choice.n, most, _SETTLED)[1:3])
+        most = ITERATIONS if choice.n > 1 else 1
+        h, n_iter = step(weighted, "factors", lambda: factored(weighted, decomposition, choice.n, most, SETTLED)[1:3])
         settled = choice.n == 1 or n_iter < most
         # What a channel was multiplied by, undone.
         spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
@@ -355,7 +355,7 @@ def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
         init="custom",
         W0=maps,
         H0=start,
-        max_iter=2 * _ITERATIONS,
+        max_iter=2 * ITERATIONS,
         tol=1e-5,
     )
-    return np.asarray(factors.H, dtype=np.float64), factors.n_iter < 2 * _ITERATIONS
+    return np.asarray(factors.H, dtype=np.float64), factors.n_iter < 2 * ITERATIONS

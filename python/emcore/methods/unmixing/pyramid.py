@@ -18,15 +18,13 @@ from emcore.core.validation import Floats
 from emcore.methods.pca.fit import PCAResult, pca
 from emcore.methods.preprocessing import sums_of
 from emcore.methods.selection.split_halves import count_shared_by_thinning, weighted_rows
-from emcore.methods.unmixing.endmembers import channel_weights, factored, floors, reach
+from emcore.methods.unmixing.endmembers import ITERATIONS, SETTLED, channel_weights, factored, floors, reach
 from emcore.methods.unmixing.joining import pure_spectra
 
 # The largest singular value of noise fluctuates about its edge.
 _MARGIN = 1.05
 # Components beyond those that are known already.
 _MORE = 5
-_ITERATIONS = 300
-_SETTLED = 3e-4
 # Degrees: what absorption and a detector's drift turn the spectrum of one phase by stays below that.
 _ANGLE = 18.0
 # Maps that correlate so are one.
@@ -110,7 +108,7 @@ def _distinct(
     """Factors none of which is another's copy, as many as there are."""
     filled = scale > 0
     while k > known:
-        fit = factored(weighted, decomposition, k, _ITERATIONS, _SETTLED)
+        fit = factored(weighted, decomposition, k, ITERATIONS, SETTLED)
         spectra = fit.H[:, filled] / scale[filled]
         whole = spectra.sum(axis=1)
         maps = fit.W * np.sqrt(of_rows[taken])[:, None] * whole
