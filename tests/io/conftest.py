@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
+import emcore
 from emcore.core.signals import Signal
 from emcore.io.formats.hdf5_zarr import read_hdf5
 
@@ -34,3 +36,25 @@ def read_both() -> Callable[..., Signal]:
         return first
 
     return read
+
+
+@pytest.fixture
+def damaged_is_named(tmp_path: Path) -> Callable[[st.DataObject, dict[str, bytes]], None]:
+    """Cuts one of several whole files, changes bytes in it, and checks that it is read or that the error names it."""
+
+    def check(data: st.DataObject, whole: dict[str, bytes]) -> None:
+        ending = data.draw(st.sampled_from(sorted(whole)))
+        raw = bytearray(whole[ending])
+        for place in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=3)):
+            raw[place] ^= data.draw(st.integers(1, 255))
+        path = tmp_path / f"damaged{ending}"
+        path.write_bytes(raw[: data.draw(st.integers(0, len(raw)))])
+        try:
+            emcore.read(path)
+        except (ValueError, OSError, ImportError, MemoryError) as error:
+            said = str(error)
+        else:
+            said = str(path)
+        assert str(path) in said
+
+    return check
