@@ -91,3 +91,14 @@ def test_every_real_file_is_described_as_it_is_read(data_folder):
             assert observed["minimum"] == signal.data.min()
             assert [axis["name"] for axis in observed["axes"]] != []
     assert emcore.describe is describe
+
+
+def test_a_series_of_patterns_is_no_stack_of_images_and_what_is_all_one_value_is_for_no_command():
+    axes = (Axis("pattern", 16, navigation=True), Axis("y", 24), Axis("x", 24))
+    blank = Signal(np.zeros((16, 24, 24), np.uint32), axes, "a.h5", flagged=True)
+    (found,) = inspect(blank)
+    assert [axis["role"] for axis in found["axes"]] == ["scan", "detector", "detector"]
+    assert (found["empty_positions"], found["use"]) == (16, [])
+    assert inspect(np.full((40, 40), 7.0))[0]["use"] == []
+    for same in (blank, np.full((40, 40), 7.0)):
+        assert "all values are the same" in describe(same)

@@ -132,9 +132,11 @@ def are_alike(a: Axis, b: Axis) -> bool:
 
 
 def has_detector_pair(signal: Signal) -> bool:
+    """Whether two axes are those of a pattern, by their units, their names, or what the third one counts."""
     kinds = [kind_of(axis.units) for axis in signal.axes]
     named = sum(axis.name.lower() in DETECTOR_NAMES for axis in signal.axes)
-    return kinds.count(RECIPROCAL) == 2 or kinds.count(ANGLE) == 2 or named == 2
+    counted = len(signal.axes) == 3 and any(axis.name.lower() in ("pattern", "patterns") for axis in signal.axes)
+    return kinds.count(RECIPROCAL) == 2 or kinds.count(ANGLE) == 2 or named == 2 or counted
 
 
 def has_two_inside(signal: Signal) -> bool:

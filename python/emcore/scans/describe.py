@@ -171,7 +171,7 @@ def _values(signal: Signal, meaning: tuple[str, ...], kind: str) -> dict[str, An
     rows = max(_TOGETHER // max(signal.dtype.itemsize * math.prod(signal.shape[1:]), 1), 1)
     for start in range(0, signal.shape[0], rows):
         block = computed(signal, signal.data[start : start + rows])
-        low, high = (reduce(block, axis=inside, dtype=np.float64) for reduce in (np.minimum.reduce, np.maximum.reduce))
+        low, high = (reduce(block, axis=inside) for reduce in (np.minimum.reduce, np.maximum.reduce))
         if block.dtype.kind == "f":
             nan += int(np.isnan(block).sum())
             infinite += int(np.isinf(block).sum())
@@ -206,10 +206,12 @@ def _plain(value: float, signal: Signal) -> float | int:
 
 def _bears(command: str, found: dict[str, Any]) -> bool:
     """Whether a command takes data of these sizes and values."""
+    if found["minimum"] is None or found["minimum"] == found["maximum"]:
+        return False
     if command == "image":
         return bool(min(axis["size"] for axis in found["axes"] if axis["role"] == PICTURE) >= _SMALLEST)
     low, high = found["minimum"], found["maximum"]
-    if low is None or low == high or found.get("positions", 2) - found.get("empty_positions", 0) < 2:
+    if found.get("positions", 2) - found.get("empty_positions", 0) < 2:
         return False
     return command != "unmix" or bool(low >= -_ROUND_OFF * max(abs(high), abs(low)))
 
@@ -260,10 +262,12 @@ def _step(axis: dict[str, Any]) -> str:
 
 
 def _why_nothing(found: dict[str, Any]) -> str:
+    if found.get("minimum") is not None and found["minimum"] == found["maximum"]:
+        return "no command takes it: all values are the same"
     if found["kind"] in (_IMAGE, _STACK, _COLOURS):
         return f"too small for a command: the smallest window of an image is {_SMALLEST} pixels"
     if found["kind"] == _ONE:
         return "no command takes a single spectrum or curve"
     if found.get("positions"):
-        return "no command takes it: too few positions are measured, or all values are the same"
+        return "no command takes it: too few positions are measured"
     return "no command takes it: emcore.PCA, emcore.NMF and emcore.KMeans take rows of any meaning"
