@@ -7,7 +7,7 @@ that NumPy users have: scan, then signal. What was decided and why is said; `sig
 decided is refused with a list of the axes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,8 +68,7 @@ def listing(signal: Signal) -> str:
     "axis 0 'Energy', 9 points in eV; axis 1 'x', 4 points"
     """
     return "; ".join(
-        f"axis {i} {axis.name!r}, {axis.size} point{'s' * (axis.size != 1)}"
-        + (f" in {axis.units}" if axis.calibrated else "")
+        f"axis {i} {axis.name!r}, {count_of(axis.size, 'point')}" + (f" in {axis.units}" if axis.calibrated else "")
         for i, axis in enumerate(signal.axes)
     )
 
@@ -125,10 +124,7 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
         if len(inside) == 1 and len(axes) > 1:
             return _rest(signal, inside, "the file")
         if len(inside) == 2 and len(free) == 2:
-            raise ValueError(
-                f"{name} is a picture, without a spectrum at every position: {listing(signal)}; "
-                "signal_axis= says it where one of them is a signal"
-            )
+            raise _no_spectrum(signal, name)
         if len(inside) != 1 and len(inside) != len(axes):
             raise ValueError(
                 f"{name} has {len(inside)} signal axes where one is needed: {listing(signal)}; "
@@ -141,11 +137,15 @@ def one_signal_axis(signal: Signal, signal_axis: SignalAxis = None, name: str = 
             return _rest(signal, left, "two spatial axes beside it")
         one, other = axes[free[0]], axes[free[-1]]
         if len(free) == 2 and are_alike(one, other) and (len(spatial) == 2 or kind_of(one.units)):
-            raise ValueError(
-                f"{name} is a picture, without a spectrum at every position: {listing(signal)}; "
-                "signal_axis= says it where one of them is a signal"
-            )
+            raise _no_spectrum(signal, name)
     return _rest(signal, [len(axes) - 1], "the order of the axes", certain=False)
+
+
+def _no_spectrum(signal: Signal, name: str) -> ValueError:
+    return ValueError(
+        f"{name} is a picture, without a spectrum at every position: {listing(signal)}; "
+        "signal_axis= says it where one of them is a signal"
+    )
 
 
 def two_signal_axes(signal: Signal, signal_axis: SignalAxis = None, name: str = "patterns") -> Arrangement:
@@ -282,6 +282,38 @@ def roles(signal: Signal) -> tuple[str, ...]:
     if len(planes) == 2:
         planes = list(picture_axes(signal, framed=True)[0].inside)
     return tuple(PICTURE if i in planes else FRAME for i in range(len(axes)))
+
+
+def arranged(signal: Signal, ask: Callable[[Signal], Arrangement]) -> Arrangement | None:
+    """What `ask` says of the axes; None of data that are no real numbers, and where it refuses them.
+
+    Examples
+    --------
+    >>> arranged(Signal(np.zeros(5), (Axis("x", 5),)), one_signal_axis) is None
+    True
+    """
+    if signal.dtype.kind not in "biuf":
+        return None
+    try:
+        return ask(signal)
+    except ValueError:
+        return None
+
+
+def without_single_axes(signal: Signal, most: int) -> Signal:
+    """The signal without axes of a single point, which say nothing, as long as it has more than `most`.
+
+    Examples
+    --------
+    >>> axes = tuple(Axis(f"a{i}", n) for i, n in enumerate((1, 1, 3, 4, 9)))
+    >>> without_single_axes(Signal(np.zeros((1, 1, 3, 4, 9)), axes), 3).shape
+    (3, 4, 9)
+    """
+    data, axes = signal.data, list(signal.axes)
+    for i in reversed(range(len(axes))):
+        if axes[i].size == 1 and len(axes) > most:
+            data, _ = data.reshape(data.shape[:i] + data.shape[i + 1 :]), axes.pop(i)
+    return replace(signal, data=data, axes=tuple(axes))
 
 
 def scan_first(signal: Signal, arrangement: Arrangement, name: str) -> Signal:

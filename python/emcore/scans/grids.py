@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.core.validation import as_pixels, check_count, check_magnitude
 from emcore.outofcore.rows import not_finite
-from emcore.scans.axes import SignalAxis, said, scan_and_signal, scan_first
+from emcore.scans.axes import SignalAxis, arranged, said, scan_and_signal, scan_first, without_single_axes
 from emcore.scans.choosing import measurement
 from emcore.scans.gaps import Gaps, find_gaps
 from emcore.scans.images import plane_axes
@@ -67,11 +67,8 @@ def suits_scan(signal: Signal) -> int:
     >>> suits_scan(as_signal(np.zeros((3, 4, 9)))), suits_scan(as_signal(np.zeros(9)))
     (2, 0)
     """
-    if signal.dtype.kind not in "biuf":
-        return 0
-    try:
-        arrangement = scan_and_signal(signal, signal.name)
-    except ValueError:
+    arrangement = arranged(signal, lambda each: scan_and_signal(each, each.name))
+    if arrangement is None:
         return 0
     return 2 if arrangement.certain or len(signal.axes) > 2 else 1
 
@@ -176,14 +173,11 @@ def _with_scan(signal: Signal, index: int, signal_axis: SignalAxis) -> Signal:
     arrangement = scan_and_signal(signal, name, signal_axis)
     notes = tuple(f"{name}: {note}" for note in said(signal, arrangement))
     ordered = scan_first(replace(signal, notes=(*signal.notes, *notes)), arrangement, name)
-    ordered = without_single_axes(ordered)
-    count = sum(axis.navigation for axis in ordered.axes)
-    inside = list(ordered.axes[count:])
-    if len(inside) == 2:
-        named = plane_axes(inside, ("ky", "kx"))
-        inside = inside if signal.axes != default_axes(signal.shape) else list(named)
-    elif signal.axes == default_axes(signal.shape):
-        inside = [replace(inside[0], name="channel")]
+    ordered = without_single_axes(ordered, 2 + len(arrangement.inside))
+    count = len(ordered.axes) - len(arrangement.inside)
+    inside = ordered.axes[count:]
+    if signal.axes == default_axes(signal.shape):  # whose names say nothing
+        inside = plane_axes(inside, ("ky", "kx")) if len(inside) == 2 else (replace(inside[0], name="channel"),)
     data = ordered.data if isinstance(ordered.data, np.ndarray) else np.asarray(ordered.data)
     return replace(ordered, data=data, axes=(*scan_axes(ordered.axes[:count]), *inside))
 
@@ -200,22 +194,6 @@ def scan_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
         return tuple(replace(axis, navigation=True) for axis in plane_axes(axes))
     names = ["position"] if len(axes) == 1 else [axis.name or f"axis_{i}" for i, axis in enumerate(axes)]
     return tuple(replace(axis, name=text, navigation=True) for axis, text in zip(axes, names, strict=True))
-
-
-def without_single_axes(signal: Signal) -> Signal:
-    """Without scan axes of a single point, as long as there are more than two.
-
-    Examples
-    --------
-    >>> axes = tuple(Axis(f"a{i}", n, navigation=i < 4) for i, n in enumerate((1, 1, 3, 4, 9)))
-    >>> without_single_axes(Signal(np.zeros((1, 1, 3, 4, 9)), axes)).shape
-    (3, 4, 9)
-    """
-    data, axes = signal.data, list(signal.axes)
-    for i in reversed(range(len(axes))):
-        if axes[i].navigation and axes[i].size == 1 and sum(axis.navigation for axis in axes) > 2:
-            data, _ = data.reshape(data.shape[:i] + data.shape[i + 1 :]), axes.pop(i)
-    return replace(signal, data=data, axes=tuple(axes))
 
 
 def in_scan_shape(signal: Signal, scan_shape: tuple[int, int] | None, name: str, what: str = "positions") -> Signal:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, in_common_units
 from emcore.io.convert import computed
-from emcore.scans.axes import picture_axes
+from emcore.scans.axes import arranged, picture_axes, without_single_axes
 
 # Rec. 709 luminance of red, green and blue.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -24,13 +24,8 @@ def suits_image(signal: Signal) -> int:
     >>> suits_image(as_signal(np.eye(8))), suits_image(as_signal(np.ones(8)))
     (2, 0)
     """
-    if signal.dtype.kind not in "biuf":
-        return 0
-    try:
-        arrangement, _ = picture_axes(signal)
-    except ValueError:
-        return 0
-    if any(signal.axes[i].size < 2 for i in arrangement.inside):
+    arrangement = arranged(signal, lambda each: picture_axes(each)[0])
+    if arrangement is None or any(signal.axes[i].size < 2 for i in arrangement.inside):
         return 0
     if any(signal.axes[i].size > 1 for i in arrangement.scan):
         return 1
@@ -70,11 +65,9 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
     ((5, 5), ('frame 1 of 2 (counted from 0) was analysed',))
     """
     notes: list[str] = []
+    signal = without_single_axes(signal, 2)
     data, axes = signal.data, list(signal.axes)
-    for i in reversed(range(len(axes))):  # axes of one point say nothing
-        if axes[i].size == 1 and len(axes) > 2:
-            data, _ = data.reshape(data.shape[:i] + data.shape[i + 1 :]), axes.pop(i)
-    arrangement, colour = picture_axes(replace(signal, data=data, axes=tuple(axes)), framed=frame is not None)
+    arrangement, colour = picture_axes(signal, framed=frame is not None)
     stack = arrangement.scan
     if stack:
         index = _frame_index(signal.name, tuple(axes[i].size for i in stack), frame)

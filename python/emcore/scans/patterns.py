@@ -15,7 +15,7 @@ from emcore.core.wording import count_of
 from emcore.io.convert import computed
 from emcore.io.read import as_signal
 from emcore.io.registry import is_mapped, read_all
-from emcore.scans.axes import SignalAxis, said, scan_first, two_signal_axes
+from emcore.scans.axes import SignalAxis, arranged, said, scan_first, two_signal_axes, without_single_axes
 from emcore.scans.choosing import measurement
 from emcore.scans.gaps import Gaps, find_gaps
 from emcore.scans.grids import in_scan_shape
@@ -169,13 +169,8 @@ def suits_patterns(signal: Signal) -> int:
     >>> suits_patterns(as_signal(np.zeros((2, 2, 8, 8)))), suits_patterns(as_signal(np.zeros((8, 8))))
     (2, 0)
     """
-    if signal.dtype.kind not in "biuf":
-        return 0
-    try:
-        arrangement = two_signal_axes(signal)
-    except ValueError:
-        return 0
-    return min(len(arrangement.scan), 2)
+    arrangement = arranged(signal, two_signal_axes)
+    return 0 if arrangement is None else min(len(arrangement.scan), 2)
 
 
 @documented()
@@ -220,11 +215,7 @@ def select_patterns(
     """
     path = isinstance(signal, str | os.PathLike)
     signal = read_patterns(signal, dataset) if path else measurement(signal, suits_patterns, dataset)
-    data, axes = computed(signal, signal.data), list(signal.axes)
-    for i in reversed(range(len(axes))):  # axes of one point say nothing
-        if axes[i].size == 1 and len(axes) > 4:
-            data, _ = data.reshape(data.shape[:i] + data.shape[i + 1 :]), axes.pop(i)
-    signal = replace(signal, data=data, axes=tuple(axes))
+    signal = without_single_axes(replace(signal, data=computed(signal, signal.data)), 4)
     arrangement = two_signal_axes(signal, signal_axis, signal.name)
     positions = arrangement.scan
     if len(positions) > 2:

@@ -10,9 +10,9 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.core.units import ENERGY, OTHER, TIME, VOLTAGE, WAVENUMBER, kind_of, tidy_units
-from emcore.scans.axes import one_signal_axis, scan_first, with_said
+from emcore.scans.axes import arranged, one_signal_axis, scan_first, with_said, without_single_axes
 from emcore.scans.choosing import measurement
-from emcore.scans.grids import in_scan_shape, scan_axes, without_single_axes
+from emcore.scans.grids import in_scan_shape, scan_axes
 from emcore.scans.spectrum_rows import read_within
 
 
@@ -66,7 +66,7 @@ def as_spectrum_image(
     signal = _read(obj, memory, dataset)
     arrangement = one_signal_axis(signal, signal_axis, name)
     signal = scan_first(with_said(signal, arrangement), arrangement, name)
-    signal = in_scan_shape(without_single_axes(signal), scan_shape, name)
+    signal = in_scan_shape(without_single_axes(signal, 3), scan_shape, name)
     *scan, along = signal.axes
     energy = along.to("eV")
     if energy is not None:
@@ -82,7 +82,8 @@ _NAMED = ("energy", "wavelength", "time", "bias")
 
 def _read(obj: Any, memory: Any, dataset: str | int | None) -> Signal:
     stored = hasattr(obj, "shape") and hasattr(obj, "dtype") and not isinstance(obj, np.ndarray | Signal)
-    if stored and not hasattr(obj, "axes_manager") and not hasattr(obj, "dask") and len(obj.shape) > 1:
+    stored = stored and not hasattr(obj, "axes_manager") and not hasattr(obj, "dask")
+    if stored and dataset is None and len(obj.shape) > 1:
         return Signal(obj, default_axes(tuple(obj.shape)))  # left where it is
     vectors: list[Signal] = []
 
@@ -105,13 +106,8 @@ def suits_spectra(signal: Signal) -> int:
     >>> suits_spectra(as_signal(np.zeros((3, 4, 50)))), suits_spectra(as_signal(np.zeros(50)))
     (1, 0)
     """
-    if signal.dtype.kind not in "biuf":
-        return 0
-    try:
-        arrangement = one_signal_axis(signal)
-    except ValueError:
-        return 0
-    return 2 if arrangement.certain else 1
+    arrangement = arranged(signal, one_signal_axis)
+    return 0 if arrangement is None else 2 if arrangement.certain else 1
 
 
 def placed(signal: Signal, vectors: Sequence[Signal]) -> Signal:
