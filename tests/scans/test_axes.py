@@ -248,6 +248,15 @@ def test_any_axes_are_arranged_whole_or_refused_with_a_reason(described, flagged
             assert scan_first(signal, arrangement, "a").data.size == signal.data.size
 
 
+def test_a_data_set_is_of_a_file(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        stored = file.create_dataset("map", data=np.zeros((6, 7, 40)))
+        for given in (stored, np.zeros((6, 7, 40))):
+            with pytest.raises(ValueError, match="names a data set of a file, but an array or a signal was given"):
+                as_spectrum_image(given, dataset="map")
+
+
 def test_a_singleton_axis_says_nothing():
     axes = tuple(Axis(n, s) for n, s in (("C", 40), ("T", 1), ("Z", 1), ("Y", 6), ("X", 7)))
     axes = (Axis("C", 40, 0.5, 400.0, "nm"), *axes[1:3], Axis("Y", 6, 0.1, units="um"), Axis("X", 7, 0.1, units="um"))
