@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+TRUTH := bench-results/truth
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c '$(OLD_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 SOURCES := $(shell find rust python -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test miri lint format bench docs dist clean
+.PHONY: help demo test miri lint format bench truth docs dist clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +46,9 @@ bench: $(VENV)/.emcore $(VENV)/.bench  ## side by side with other packages; tabl
 	cargo bench --locked --bench kernels
 	$(BIN)/python benches/peers
 
+truth: $(VENV)/.emcore $(VENV)/.bench $(TRUTH)/.venv/.generators  ## answers against those of other people's generators; tables in docs/truth.md
+	$(BIN)/python benches/truth --python $(TRUTH)/.venv/bin/python --data $(TRUTH) --out docs/truth.md
+
 docs: $(VENV)/.emcore  ## redraw the README's picture
 	$(BIN)/python docs/picture.py
 
@@ -74,4 +78,9 @@ $(VENV)/.tools: $(VENV)/.emcore pyproject.toml
 
 $(VENV)/.bench: $(VENV)/.emcore pyproject.toml
 	$(PIP) --group bench
+	@touch $@
+
+$(TRUTH)/.venv/.generators: $(VENV)/.python benches/truth/environment.txt
+	$(PYTHON) -m venv $(TRUTH)/.venv
+	$(TRUTH)/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r benches/truth/environment.txt
 	@touch $@
