@@ -47,13 +47,12 @@ def _scores(patterns: np.ndarray, spectra: np.ndarray, k: int) -> np.ndarray:
     """Components of both signals side by side, counts over the roots of their means, of the same variance in all."""
     sides = []
     for signal in (patterns, spectra):
-        rows = signal.reshape(truth_size(signal), -1).astype(np.float64)
+        rows = signal.reshape(_positions(signal), -1).astype(np.float64)
         rows = rows[:, rows.any(axis=0)]
         rows /= np.sqrt(rows.mean(axis=0))
         sides.append(rows / np.sqrt(rows.var(axis=0).sum()))
     return PCA(max(4, k), random_state=0).fit_transform(np.hstack(sides))
 
 
-def truth_size(signal: np.ndarray) -> int:
-    """Scan positions."""
+def _positions(signal: np.ndarray) -> int:
     return signal.shape[0] * signal.shape[1]

@@ -32,7 +32,8 @@ def test_clouds_that_lie_apart_are_counted(k, estimator):
     choice = choose_n_clusters(clouds(k), range(2, 8), estimator=estimator, n_seeds=3, n_references=3)
     assert int(choice) == choice.n_clusters == k
     assert choice.votes["silhouette"] == choice.votes["Davies-Bouldin"] == k
-    assert choice.reason.startswith(f"{list(choice.votes.values()).count(k)} of 5 criteria choose {k}: ")
+    assert choice.density == k
+    assert choice.reason.startswith(f"regions of low density part {k} groups, ")
 
 
 def test_indices_are_those_of_scikit_learn():

@@ -12,6 +12,7 @@ from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import adjusted_rand_index, polycrystal_scan
 from emcore.reporting.pages import pages
+from emcore.scans import binning, reduction
 from emcore.scans.detectors import disc
 from emcore.scans.patterns import read_patterns
 
@@ -29,8 +30,9 @@ def result(sample):
 
 def test_the_mask_is_what_makes_grains_of_varying_thickness_found():
     sample = polycrystal_scan()
-    unmasked = emcore.cluster_diffraction(sample.patterns, 5, mask_beam=False)
-    masked = emcore.cluster_diffraction(sample.patterns, 5)
+    whole = {"normalize": "sum", "reduce": None}
+    unmasked = emcore.cluster_diffraction(sample.patterns, 5, mask_beam=False, **whole)
+    masked = emcore.cluster_diffraction(sample.patterns, 5, **whole)
     assert adjusted_rand_index(sample.labels, unmasked.labels) < 0.6
     assert adjusted_rand_index(sample.labels, masked.labels) > 0.9
     # Not the grains but the thickness is what was found without the mask.
@@ -102,9 +104,10 @@ def test_labels_do_not_depend_on_a_gain_per_pattern(sample, normalize):
     assert np.array_equal(first.labels, second.labels)
 
 
-def test_it_agrees_with_the_same_steps_in_numpy_and_scikit_learn(sample, result):
+def test_it_agrees_with_the_same_steps_in_numpy_and_scikit_learn(sample):
     from sklearn.cluster import KMeans
 
+    result = emcore.cluster_diffraction(sample.patterns, 4, normalize="sum", reduce=None)
     keep = ~disc((64, 64), result.beam_center, result.beam_radius)
     rows = sample.patterns[:, :, keep].reshape(24 * 32, -1).astype(np.float64)
     rows /= rows.sum(axis=1, keepdims=True)
@@ -154,10 +157,13 @@ def test_the_input_is_not_changed(sample):
     assert np.array_equal(before, sample.patterns)
 
 
-def test_nothing_of_the_size_of_the_data_is_allocated():
+@pytest.mark.parametrize("reduce", [None, "auto"])
+def test_nothing_of_the_size_of_the_data_is_allocated(monkeypatch, reduce):
+    monkeypatch.setattr(reduction, "_SAMPLE", 300)
+    monkeypatch.setattr(binning, "_BYTES", 1 << 18)
     patterns = polycrystal_scan().patterns
     tracemalloc.start()
-    emcore.cluster_diffraction(patterns, 5)
+    emcore.cluster_diffraction(patterns, 5, reduce=reduce)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.2 * patterns.nbytes
@@ -206,7 +212,7 @@ def test_empty_patterns_have_the_label_minus_one_and_a_note(sample, tmp_path):
     patterns = sample.patterns.copy()
     patterns[3, 4:9] = 0
     patterns[5, 6, ~disc((64, 64), sample.beam_center, 2)] = 0  # but for the beam
-    observed = emcore.cluster_diffraction(patterns, 4)
+    observed = emcore.cluster_diffraction(patterns, 4, normalize="sum")
     assert (observed.labels == -1).sum() == 6
     assert (observed.labels[3, 4:9] == -1).all()
     assert observed.labels[5, 6] == -1
@@ -437,7 +443,7 @@ def test_options_reach_the_analysis(sample, tmp_path):
         ("--normalize summ", "did you mean 'sum'"),
         ("--beam-radius 0", "'0' is not a number above 0"),
         ("--beam-radius 3 --no-mask-beam", "leave one out"),
-        ("--reduce ica", "'ica' is neither pca nor a whole number"),
+        ("--reduce ica", "'ica' is neither auto, pca, none nor a whole number"),
         ("--scan 12", "give its lines and the positions in each"),
         ("--cluster 3", "did you mean --clusters?"),
     ],

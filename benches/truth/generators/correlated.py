@@ -235,12 +235,11 @@ def _drawn(places: np.ndarray, strengths: np.ndarray) -> np.ndarray:
 
 def _spectra(compositions: list[dict[str, float]]) -> np.ndarray:
     """Spectra from 0.2 to 12 keV, each of one count in all."""
+    absorption = {"thickness": 1e-5, "toa": 22, "density": None, "atomic_fraction": False}
     model = EDXS(
         e_offset=0.2, e_size=295, e_scale=0.04, width_slope=0.01, width_intercept=0.065, db_name="200keV_xrays.json",
         E0=200,
-        params_dict={
-            "Det": "SDD_efficiency.txt", "Abs": {"thickness": 1e-5, "toa": 22, "density": None, "atomic_fraction": False},
-        },
+        params_dict={"Det": "SDD_efficiency.txt", "Abs": absorption},
     )  # fmt: skip
     model.generate_phases([{"b0": 5e-5, "b1": 2e-3, "elements_dict": dict(each)} for each in compositions])
     return np.asarray(model.phases)

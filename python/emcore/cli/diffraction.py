@@ -28,18 +28,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_files(parser, "a scan of patterns, or a folder of scans")
     parser.add_argument("--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument(
-        "--normalize", default="sum", metavar="HOW", help="sum, none, max, l2, log1p, sqrt or root-sum (sum)"
+        "--normalize", default="sqrt", metavar="HOW", help="sqrt, none, sum, max, l2, log1p or root-sum (sqrt)"
     )
-    parser.add_argument("--reduce", type=_reduce, metavar="pca|N", help="cluster principal components (all pixels)")
+    parser.add_argument(
+        "--reduce", type=_reduce, default="auto", metavar="auto|pca|N|none",
+        help="compare what varies by more than noise, principal components of all pixels, or all pixels (auto)",
+    )  # fmt: skip
     add_scan_options(parser)
     add_output_options(parser)
 
 
-def _reduce(text: str) -> int | str:
-    if text == "pca":
+def _reduce(text: str) -> int | str | None:
+    if text in ("auto", "pca"):
         return text
+    if text == "none":
+        return None
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither pca nor a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto, pca, none nor a whole number from 1 on")
     return int(text)
 
 

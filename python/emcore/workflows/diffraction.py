@@ -1,10 +1,13 @@
 """Which positions of a scan give the same diffraction pattern, and what is the pattern of each group?
 
-The direct beam varies with thickness and says nothing of orientation or phase: it is masked, each pattern is
-normalised, and k-means groups them by all their kept pixels or by their principal components (Bach Siches 2022).
-Clustering starts from the best of many runs in the few directions in which patterns differ most, which finds better
-minima than as many runs on all pixels would, at the cost of one. The mean pattern of each group is that of the data as
-they were measured.
+The direct beam varies with thickness and says nothing of orientation or phase: it is masked. Patterns are compared by
+the roots of their counts, which have the same noise everywhere, on a binned detector, reduced to the directions in
+which they differ by more than noise (`emcore.scans.reduction`). How many groups there are is said by the regions of low
+density between them, where these part some; else by the votes of several criteria on k-means. Or k-means groups them by
+all their kept pixels or by principal components of these, normalised as asked (Bach Siches 2022): clustering then
+starts from the best of many runs in the few directions in which patterns differ most, which finds better minima than as
+many runs on all pixels would, at the cost of one. The mean pattern of each group is that of the data as they were
+measured.
 """
 
 import math
@@ -15,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
@@ -28,18 +32,22 @@ from emcore.methods.pca.projection import rough_scores
 from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, count_distinct, prepare
 from emcore.methods.selection.clusters import choose_n_clusters
 from emcore.methods.selection.components import n_components
+from emcore.methods.selection.density import density_groups
 from emcore.methods.selection.rules import RankChoice
 from emcore.methods.superpixels.slic import label_means
 from emcore.results.clustering import Clustering
 from emcore.scans.axes import SignalAxis
 from emcore.scans.detectors import disc, masked_beam, sum_by_label, virtual_images
 from emcore.scans.patterns import PatternRows, measured_patterns, select_patterns
+from emcore.scans.reduction import reduce_patterns
+
+REDUCTIONS = ("auto", "pca")
 
 # Directions in which clustering starts, at least; runs from different starts in them.
 _START_DIRECTIONS = 16
 _STARTS = 20
-# As many clusters are tried at most for "auto".
-_MOST = 12
+# The number is chosen on so many of them at most.
+_CHOSEN_ON = 20_000
 # Of reduce="pca", the rule of `emcore.n_components` looks at so many.
 _LOOKED_AT = 21
 
@@ -47,12 +55,12 @@ _LOOKED_AT = 21
 @documented()
 def cluster_diffraction(
     patterns: Any,
-    n_clusters: int | str,
+    n_clusters: int | str = "auto",
     *,
     mask_beam: bool = True,
     beam_radius: float | None = None,
-    normalize: str = "sum",
-    reduce: int | str | None = None,
+    normalize: str = "sqrt",
+    reduce: int | str | None = "auto",
     scan_shape: tuple[int, int] | None = None,
     signal_axis: SignalAxis = None,
     dataset: str | int | None = None,
@@ -65,15 +73,18 @@ def cluster_diffraction(
     patterns : array_like, Signal, HyperSpy signal or path
         Shape (y, x, ky, kx), any pixel type, memory-mapped too; never copied as floats. Patterns in one series become
         one line, unless `scan_shape` says otherwise.
-    n_clusters : int or "auto"
-        How many groups, at least 2; "auto" leaves it to the votes of `emcore.choose_n_clusters`, from 2 to 12.
+    n_clusters : int or "auto", default "auto"
+        How many groups, at least 2. "auto": as many as regions of low density part, if halves of the scan agree on
+        them, and then these groups, of whatever shape; else by the votes of `emcore.choose_n_clusters`, up to 200.
     %(mask_beam)s
-    normalize : {"sum", "none", "max", "l2", "log1p", "sqrt", "root-sum"}, default "sum"
+    normalize : {"sqrt", "none", "sum", "max", "l2", "log1p", "root-sum"}, default "sqrt"
         What is done to the kept pixels of each pattern, see `emcore.preprocessing.Recipe`. One of zeros there cannot be
-        divided by its sum: its label is -1.
-    reduce : int or "pca", optional
-        Cluster so many principal components of the prepared patterns, or as many as stand apart (rule "elbow"), instead
-        of all pixels.
+        divided by its sum: its label is -1. Where the intensity of whole patterns varies and says nothing, "sum",
+        "l2" or "root-sum" take it out.
+    reduce : {"auto", "pca"}, int or None, default "auto"
+        What is compared. "auto": the detector binned to at most 32 pixels a side, of it the bins, and of these the
+        principal components, that vary by more than noise. A number: so many principal components of all kept
+        pixels; "pca": as many as stand apart (rule "elbow"). None: all kept pixels.
     %(scan_shape)s
     %(pattern_axes)s
     %(dataset)s
@@ -99,7 +110,7 @@ def cluster_diffraction(
     >>> import emcore
     >>> from emcore.datasets import adjusted_rand_index, polycrystal_scan
     >>> sample = polycrystal_scan(scan_shape=(16, 20), n_grains=3)
-    >>> result = emcore.cluster_diffraction(sample.patterns, 3)
+    >>> result = emcore.cluster_diffraction(sample.patterns)
     >>> result.signals.shape, adjusted_rand_index(sample.labels, result.labels) > 0.9
     ((3, 64, 64), True)
     """
@@ -137,7 +148,12 @@ def cluster_diffraction(
         notes += (f"{said_empty}: their label is -1",)
     there = np.flatnonzero(~(empty | gaps.empty))
     prepared = prepare(gaps.recipe(matrix.rows, there, keep=matrix.features(keep), normalize=normalize))
-    groups = _cluster(prepared, asked, reduce, seed)
+    _check_distinct(prepared, asked)
+    if isinstance(reduce, str) and check_option(reduce, REDUCTIONS, "reduce") == "auto":
+        reduced = reduce_patterns(matrix, there, keep, normalize, seed=seed)
+        groups = _of_places(reduced.places, asked, seed, (reduced.note,))
+    else:
+        groups = _cluster(prepared, asked, reduce, seed)
     counts = np.bincount(groups.labels, minlength=groups.k)
     order = np.argsort(-counts, kind="stable")
     labels, counts = np.full(count, -1, dtype=np.int32), counts[order]
@@ -210,31 +226,47 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _cluster(prepared: PreparedRows, asked: int, reduce: int | str | None, seed: int) -> _Found:
-    """Labels of all rows."""
-    n = prepared.shape[0]
-    distinct = count_distinct(prepared, np.arange(n), max(asked, _MOST))
+def _check_distinct(prepared: PreparedRows, asked: int) -> None:
+    distinct = count_distinct(prepared, np.arange(prepared.shape[0]), max(asked, 2))
     if distinct < 2:
         raise ValueError("all patterns are the same where they are compared: there is nothing to group")
     if distinct < asked:
         raise ValueError(f"n_clusters={asked} is more than there are different patterns, {distinct}")
-    notes: tuple[str, ...] = ()
-    places: NDArray[Any]
-    if reduce is None:
-        places = rough_scores(prepared, max(_START_DIRECTIONS, 2 * asked), seed)
-    else:
-        places, notes = _scores(prepared, reduce, seed)
+
+
+def _of_places(places: NDArray[Any], asked: int, seed: int, notes: tuple[str, ...]) -> _Found:
+    """Groups of rows of few features: those that regions of low density part, or of k-means."""
     k, rule, reason = asked, "given", f"n_clusters={asked} was asked for"
     if not asked:
-        most = min(_MOST, n - 1, distinct)
-        choice = choose_n_clusters(places, range(2, most + 1), random_state=seed) if most > 2 else None
-        k, rule = (choice.n_clusters, "votes") if choice else (2, "all")
-        reason = choice.reason if choice else "there are no more different patterns"
-    start = kmeans(places, k, n_init=_STARTS, random_state=seed)
-    if reduce is None:
-        centers, _ = label_means(prepared, start.labels, k)
-        start = kmeans(prepared, k, init=centers)
-    return _Found(start.labels, start.inertia, k, rule, reason, notes)
+        groups = density_groups(places, seed)
+        if groups.clear:
+            squares = _emcore.kmeans_spread(places, groups.labels, groups.n_groups, metric="euclidean")[1]
+            return _Found(groups.labels, float(squares.sum()), groups.n_groups, "density", groups.reason, notes)
+        k, rule, reason = _chosen(places, seed)
+    found = kmeans(places, k, n_init=_STARTS, random_state=seed)
+    return _Found(found.labels, found.inertia, k, rule, reason, notes)
+
+
+def _chosen(places: NDArray[Any], seed: int) -> tuple[int, str, str]:
+    """The number of clusters by votes, the rule, and why."""
+    if len(places) < 4:
+        return 2, "all", "there are no more different patterns"
+    taken = np.random.default_rng(seed).permutation(len(places))[:_CHOSEN_ON]
+    choice = choose_n_clusters(places[np.sort(taken)], random_state=seed)
+    return choice.n_clusters, "density" if choice.n_clusters == choice.density else "votes", choice.reason
+
+
+def _cluster(prepared: PreparedRows, asked: int, reduce: int | str | None, seed: int) -> _Found:
+    """Clusters of all kept pixels, or of principal components of them."""
+    if reduce is not None:
+        places, notes = _scores(prepared, reduce, seed)
+        return _of_places(places, asked, seed, notes)
+    rough = rough_scores(prepared, max(_START_DIRECTIONS, 2 * asked), seed)
+    k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else _chosen(rough, seed)
+    start = kmeans(rough, k, n_init=_STARTS, random_state=seed)
+    centers, _ = label_means(prepared, start.labels, k)
+    found = kmeans(prepared, k, init=centers)
+    return _Found(found.labels, found.inertia, k, rule, reason, ())
 
 
 def _scores(prepared: PreparedRows, reduce: int | str, seed: int) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -244,7 +276,6 @@ def _scores(prepared: PreparedRows, reduce: int | str, seed: int) -> tuple[NDArr
     if not isinstance(reduce, str):
         size = check_count(reduce, "reduce", 1, most, f"{n} patterns of {d} kept pixels")
         return scores(prepared, pca(prepared, size, random_state=seed)), ()
-    check_option(reduce, ("pca",), "reduce")
     result = pca(prepared, min(_LOOKED_AT, most), random_state=seed)
     ratios = result.explained_variance_ratio
     choice = n_components(ratios, "elbow") if len(ratios) > 2 else RankChoice(len(ratios), "all", "there are no more")

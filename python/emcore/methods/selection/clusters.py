@@ -10,13 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.core.drawing import Drawable
 from emcore.core.validation import as_rows, check_count, check_option
+from emcore.core.wording import count_of
 from emcore.methods.fuzzy.fit import fuzzy_c_means
 from emcore.methods.kmeans.fit import kmeans
+from emcore.methods.pca.projection import rough_scores
 from emcore.methods.selection.agreement import adjusted_rand_index
+from emcore.methods.selection.density import density_groups
 
 ESTIMATORS = ("kmeans", "fuzzy-c-means")
 _SAMPLE_VALUES = 20_000_000
 _STABLE = 0.8
+# Without a range: the numbers that are tried first, how far the next ones reach, and the largest.
+_FIRST, _FURTHER, _LARGEST = 10, 1.6, 200
+# More features than this are reduced before densities are compared; rows that are looked at for it.
+_FEW_FEATURES, _DENSITY_ROWS = 64, 10_000
 
 Fit = Callable[[Any, int, int], NDArray[np.int32]]
 """``fit(rows, k, seed)`` returns labels."""
@@ -49,6 +56,11 @@ class ClusterChoice(Drawable):
         smallest number counts whose gap reaches that of the next less its error.
     stability : ndarray, shape (t,)
         Mean adjusted Rand index of runs from other seeds with the best one; 1 where all agree.
+    halves : ndarray, shape (t,)
+        Adjusted Rand index of the clusters that two halves of the sample give, all its rows being given to the nearest
+        mean of either.
+    density : int
+        Groups that regions of low density part, 0 where none do: found, not tried (`emcore.methods.selection.density`).
     votes : dict of str to int
         What each criterion chooses.
     estimator : str
@@ -66,6 +78,8 @@ class ClusterChoice(Drawable):
     gap: NDArray[np.float64]
     gap_error: NDArray[np.float64]
     stability: NDArray[np.float64]
+    halves: NDArray[np.float64]
+    density: int
     votes: dict[str, int]
     estimator: str
 
@@ -77,7 +91,7 @@ class ClusterChoice(Drawable):
 
 def choose_n_clusters(
     data: ArrayLike,
-    range: Iterable[int] = range(2, 11),
+    range: Iterable[int] | None = None,
     *,
     estimator: Any = "kmeans",
     n_seeds: int = 5,
@@ -88,15 +102,17 @@ def choose_n_clusters(
     """
     Cluster the rows into each of several numbers of groups and say which number fits them best.
 
-    Elbow of the inertia, Davies-Bouldin, Calinski-Harabasz, silhouette and gap each have a vote; of numbers with as
+    Where regions of low density part groups, on all of a sample as on its halves, their number is taken [5]_. Else the
+    elbow of the inertia, Davies-Bouldin, Calinski-Harabasz, silhouette and gap each have a vote; of numbers with as
     many votes the one of larger silhouette is taken. Beside the data, memory grows with the number of rows only.
 
     Parameters
     ----------
     data : array-like, shape (n, d), or PreparedRows
         Any pixel type; neither converted nor copied.
-    range : iterable of int, default 2 to 10
-        Numbers of clusters to try, each between 2 and n - 1.
+    range : iterable of int, optional
+        Numbers of clusters to try, each between 2 and n - 1. By default 2 to 10 and those about the number of groups
+        that regions of low density part; and as long as the largest of them wins, larger ones, up to 200.
     estimator : {"kmeans", "fuzzy-c-means"}, or an estimator or its class
         What clusters; of an estimator (`emcore.KMeans`, `emcore.FuzzyCMeans`) a copy with ``n_clusters`` and
         ``random_state`` set is fitted and its ``labels_`` are judged.
@@ -126,6 +142,7 @@ def choose_n_clusters(
     .. [2] T. Calinski and J. Harabasz, Commun. Stat. 3 (1974) 1-27.
     .. [3] P. J. Rousseeuw, J. Comput. Appl. Math. 20 (1987) 53-65.
     .. [4] R. Tibshirani, G. Walther and T. Hastie, J. R. Stat. Soc. B 63 (2001) 411-423.
+    .. [5] R. J. G. B. Campello, D. Moulavi and J. Sander, PAKDD (2013) 160-172.
 
     Examples
     --------
@@ -137,9 +154,11 @@ def choose_n_clusters(
     (4, 4)
     """
     n, d = (rows := as_rows(data, "data")).shape
-    tried = sorted({check_count(k, "range", 2, n - 1, f"{n} rows") for k in range})
-    if not tried:
+    asked = None if range is None else [check_count(k, "range", 2, n - 1, f"{n} rows") for k in range]
+    if asked is not None and not asked:
         raise ValueError("range holds no number of clusters; give for example range(2, 11)")
+    if n < 3:
+        raise ValueError(f"data has {count_of(n, 'row')}; three at least are needed to choose a number of clusters")
     n_seeds = check_count(n_seeds, "n_seeds", 1)
     n_references = check_count(n_references, "n_references", 2)
     sample = check_count(sample, "sample", 10)
@@ -151,28 +170,46 @@ def choose_n_clusters(
         raise ValueError("data has rows that are all the same; there is nothing to cluster")
     size = min(n, sample, max(200, _SAMPLE_VALUES // d))
 
-    indices = [_judge(rows, k, fit, seeds, total, size, rng) for k in tried]
-    inertia, bouldin, harabasz, silhouette, stability = (np.array(values) for values in zip(*indices, strict=True))
-    gap, error = _gap(_take(rows, np.sort(rng.choice(n, size, replace=False))), tried, fit, seeds[0], n_references, rng)
-
-    numbers = np.array(tried)
-    votes = {
-        "elbow": int(numbers[_elbow(np.r_[1, numbers], np.r_[total, inertia])]),
-        "Davies-Bouldin": int(numbers[bouldin.argmin()]),
-        "Calinski-Harabasz": int(numbers[harabasz.argmax()]),
-        "silhouette": int(numbers[silhouette.argmax()]),
-        "gap": int(numbers[_first_gap(gap, error)]),
-    }
-    count = np.array([list(votes.values()).count(k) for k in tried])
-    best = int(np.lexsort((silhouette, count))[-1])
-    chose = [criterion for criterion, k in votes.items() if k == tried[best]]
-    reason = f"{len(chose)} of {len(votes)} criteria choose {tried[best]}: {', '.join(chose)}"
+    sample_rows = _take(rows, np.sort(rng.choice(n, size, replace=False)))
+    groups = density_groups(_few(rows, rng), int(seeds[0]))
+    tried: list[int] = []
+    judged: list[tuple[float, ...]] = []
+    numbers = sorted(set(asked or _first(n, groups.n_groups)))
+    while True:
+        new = [k for k in numbers if k not in tried]
+        judged += [
+            (*_judge(rows, k, fit, seeds, total, size, rng), _halves(sample_rows, k, fit, seeds[0])) for k in new
+        ]
+        tried += new
+        order = np.argsort(tried, kind="stable")
+        at = np.array(tried)[order]
+        inertia, bouldin, harabasz, silhouette, stability, halves = np.array(judged)[order].T
+        gap, error = _gap(sample_rows, at.tolist(), fit, seeds[0], n_references, rng)
+        votes = {
+            "elbow": int(at[_elbow(np.r_[1, at], np.r_[total, inertia])]),
+            "Davies-Bouldin": int(at[bouldin.argmin()]),
+            "Calinski-Harabasz": int(at[harabasz.argmax()]),
+            "silhouette": int(at[silhouette.argmax()]),
+            "gap": int(at[_first_gap(gap, error)]),
+        }
+        count = np.array([list(votes.values()).count(k) for k in at])
+        best = int(np.lexsort((silhouette, count))[-1])
+        chose = [criterion for criterion, k in votes.items() if k == at[best]]
+        reason = f"{len(chose)} of {len(votes)} criteria choose {at[best]}: {', '.join(chose)}"
+        if groups.clear and groups.n_groups in tried:
+            best, reason = int(np.flatnonzero(at == groups.n_groups)[0]), groups.reason
+        most = min(n - 1, _LARGEST)
+        if asked is not None or at[best] < at[-1] or at[-1] >= most:
+            break
+        numbers = _further(int(at[-1]), most)
     if stability[best] < _STABLE:
         reason += f"; but runs from other seeds differ (adjusted Rand index {stability[best]:.2f})"
+    if best == len(at) - 1 and len(at) > 1 and at[-1] < n - 1 and not groups.clear:
+        reason += f"; but {at[-1]} is the largest number tried: there may be more"
     return ClusterChoice(
-        n_clusters=tried[best],
+        n_clusters=int(at[best]),
         reason=reason,
-        tried=numbers,
+        tried=at,
         inertia=inertia,
         davies_bouldin=bouldin,
         calinski_harabasz=harabasz,
@@ -180,9 +217,45 @@ def choose_n_clusters(
         gap=gap,
         gap_error=error,
         stability=stability,
+        halves=halves,
+        density=groups.n_groups,
         votes=votes,
         estimator=name,
     )
+
+
+def _first(n: int, groups: int) -> set[int]:
+    """Numbers that are tried where none are asked for."""
+    near = {groups - 1, groups, groups + 1} if groups > 1 else set()
+    return {k for k in near | set(np.arange(2, _FIRST + 1).tolist()) if 2 <= k < n}
+
+
+def _further(largest: int, most: int) -> list[int]:
+    """Some larger numbers."""
+    steps = np.geomspace(largest, min(largest * _FURTHER, most), 4)
+    return sorted({int(np.ceil(k)) for k in steps[1:]})
+
+
+def _few(rows: Any, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Some rows, by few features."""
+    n, d = rows.shape
+    taken = np.sort(rng.choice(n, min(n, _DENSITY_ROWS, max(200, _SAMPLE_VALUES // d)), replace=False))
+    part = _take(rows, taken)
+    if d <= _FEW_FEATURES:
+        return part
+    return np.asarray(rough_scores(np.ascontiguousarray(part - part.mean(axis=0)), _FEW_FEATURES // 2, 0), np.float64)
+
+
+def _halves(part: NDArray[np.float64], k: int, fit: Fit, seed: int) -> float:
+    """Agreement of the clusters of two halves of some rows."""
+    if len(part) < 4 * k:
+        return 0.0
+    labels = []
+    for side in (0, 1):
+        half = np.ascontiguousarray(part[side::2])
+        means, _ = _spread(half, fit(half, k, seed), k)
+        labels.append(_emcore.kmeans_nearest(part, means, metric="euclidean", weights=None)[0])
+    return adjusted_rand_index(*labels)
 
 
 def _fit(estimator: Any) -> tuple[Fit, str]:

@@ -1,0 +1,160 @@
+"""Patterns reduced to a few numbers each, in which they differ by more than noise.
+
+Bins of the detector, and then principal components of them, are kept whose variance over the scan stands above their
+own noise, which is what neighbouring positions differ by. A hot pixel varies as much from one position to the next as
+over the scan, and goes; so do bins that no reflection reaches. What is kept is found on a sample; all patterns are then
+read once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore import _emcore
+from emcore.core.validation import Floats
+from emcore.core.wording import count_of
+from emcore.methods.pca.fit import pca
+from emcore.methods.preprocessing import Recipe, prepare
+from emcore.scans.binning import bin_factor, visit_binned
+from emcore.scans.patterns import PatternRows
+
+# Pixels of a binned detector along its longer side; patterns of a sample.
+_SIDE, _SAMPLE = 32, 10_000
+# How far above noise a variance is, in standard deviations of what noise alone gives, and components that are tried.
+_ABOVE, _TRIED = 5.0, 64
+# Where nothing stands above noise, or no two positions are neighbours.
+_FALLBACK = 20
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedPatterns:
+    """Patterns as places in a few directions.
+
+    Attributes
+    ----------
+    places : ndarray, shape (m, p), float32
+    kept : int
+        Bins that were kept.
+    bins : int
+        Bins there are.
+    note : str
+        What was done, for a person to read.
+    """
+
+    places: NDArray[np.float32]
+    kept: int
+    bins: int
+    note: str
+
+
+def reduce_patterns(
+    matrix: PatternRows,
+    positions: NDArray[np.intp],
+    keep: NDArray[np.bool_],
+    normalize: str = "sqrt",
+    size: int | None = None,
+    seed: int = 0,
+) -> ReducedPatterns:
+    """
+    The patterns at some positions, binned, normalised and reduced to principal components.
+
+    Parameters
+    ----------
+    matrix : PatternRows
+    positions : ndarray of int, shape (m,)
+        Rising; those with a measurement. At least 2.
+    keep : ndarray of bool, shape (ky, kx)
+        Outside the beam.
+    normalize : str
+        What is done to the binned pixels of each pattern, see `emcore.preprocessing.Recipe`.
+    size : int, optional
+        How many components; default as many as stand above noise, up to 64.
+    seed : int
+        Of the sample and of the PCA.
+
+    Returns
+    -------
+    ReducedPatterns
+        The same to the last bit on any number of threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.datasets import polycrystal_scan
+    >>> from emcore.scans.patterns import as_pattern_rows
+    >>> from emcore.scans.reduction import reduce_patterns
+    >>> matrix = as_pattern_rows(polycrystal_scan(scan_shape=(16, 20), n_grains=3).patterns)
+    >>> reduce_patterns(matrix, np.arange(320), np.ones((64, 64), dtype=bool)).places.shape
+    (320, 3)
+    """
+    factor = bin_factor(matrix.shape, _SIDE)
+    rng = np.random.default_rng(seed)
+    taken, pairs = _sample(matrix.scan, positions, rng)
+
+    def values(bins: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(prepare(Recipe(bins, normalize=normalize)))
+
+    sample = visit_binned(matrix, taken, keep, factor, values)
+    mean = sample.mean(axis=0, dtype=np.float64)
+    chosen = _above_noise(sample, pairs)
+    some = np.ascontiguousarray(sample[:, chosen])
+    most = min(len(some) - 1, some.shape[1], size or _TRIED)
+    found = pca(some, most, random_state=seed)
+    components = found.components
+    if size is None:
+        along = (some - mean[chosen].astype(np.float32)) @ components.T.astype(np.float32)
+        standing = _above_noise(along, pairs, fallback=_FALLBACK)
+        components = components[standing]
+    basis = np.zeros((sample.shape[1], len(components)))
+    basis[chosen] = components.T
+
+    def places(bins: NDArray[np.float32]) -> NDArray[np.float32]:
+        prepared = prepare(Recipe(bins, normalize=normalize))
+        return _emcore.x_q(prepared, basis, mean).astype(np.float32)
+
+    bins, kept = sample.shape[1], int(chosen.sum())
+    side = f"detector binned {factor} x {factor}: " if factor > 1 else ""
+    note = (
+        f"{side}{kept} of {bins} {'bins' if factor > 1 else 'pixels'} vary by more than noise; "
+        f"{count_of(len(components), 'principal component')} of them {'is' if len(components) == 1 else 'are'} compared"
+    )
+    return ReducedPatterns(visit_binned(matrix, positions, keep, factor, places), kept, bins, note)
+
+
+def _sample(
+    scan: tuple[int, int], positions: NDArray[np.intp], rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Some positions, rising, and which two of them, by their order here, lie side by side."""
+    height, width = scan
+    step = 1 if width > 1 else width
+    index = np.full(height * width + 1, -1, dtype=np.intp)
+    index[positions] = np.arange(len(positions))
+    next_to = positions + step
+    right = index[np.minimum(next_to, height * width)]
+    paired = (right >= 0) & ((positions % width < width - 1) | (width == 1)) & (next_to < height * width)
+    first = np.flatnonzero(paired)
+    if len(positions) <= _SAMPLE:
+        return positions, np.stack([first, right[first]], axis=1)
+    if len(first) > _SAMPLE // 2:
+        first = np.sort(rng.choice(first, _SAMPLE // 2, replace=False))
+    ends = np.union1d(first, right[first])
+    if len(ends) < _SAMPLE:
+        ends = np.union1d(ends, rng.choice(len(positions), _SAMPLE - len(ends), replace=False))
+    return positions[ends], np.stack([np.searchsorted(ends, each) for each in (first, right[first])], axis=1)
+
+
+def _above_noise(
+    values: NDArray[np.float32], pairs: NDArray[np.intp], fallback: int | None = None
+) -> NDArray[np.bool_]:
+    """The columns whose variance stands above what neighbours differ by; if none does, the first, or all that vary."""
+    variance: Floats = values.var(axis=0, dtype=np.float64)
+    varying = variance > 1e-12 * np.square(values.mean(axis=0, dtype=np.float64))
+    if len(pairs):
+        noise = np.square(values[pairs[:, 0]] - values[pairs[:, 1]]).mean(axis=0, dtype=np.float64) / 2
+        least = 1 + _ABOVE * np.sqrt(3 / len(pairs))
+        above: NDArray[np.bool_] = varying & (variance > least * noise)
+        if np.count_nonzero(above) > 1:
+            return above
+    first: NDArray[np.bool_] = varying & (np.arange(len(varying)) < (len(varying) if fallback is None else fallback))
+    return first
