@@ -301,7 +301,7 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_whatever_the_arguments_there_is_a_result_or_an_error(name, data):
     positional, named = CALLS[name]

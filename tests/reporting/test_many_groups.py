@@ -1,7 +1,6 @@
 """However many groups a result has, every one stands in its tables and no text is printed over another."""
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -179,12 +178,11 @@ def texts(figure, ticks=False):
 
 def overprinted(figure, ticks=False):
     """Pairs of texts that are printed over each other by more than a hair."""
-    pairs = combinations(texts(figure, ticks), 2)
-    return [
-        (a.get_text(), b.get_text())
-        for (a, one), (b, two) in pairs
-        if min(one.x1, two.x1) - max(one.x0, two.x0) > 0.01 and min(one.y1, two.y1) - max(one.y0, two.y0) > 0.02
-    ]
+    seen = texts(figure, ticks)
+    x0, y0, x1, y1 = np.array([box.extents for _, box in seen]).T
+    wide = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0) > 0.01
+    high = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0) > 0.02
+    return [(seen[i][0].get_text(), seen[j][0].get_text()) for i, j in np.argwhere(np.triu(wide & high, 1))]
 
 
 def check(figure):
@@ -204,7 +202,7 @@ def listed(*figures):
 
 @pytest.mark.parametrize(
     ("kind", "k", "scan"),
-    [(kind, k, "picture") for kind in MAKERS for k in (9, 20)] + [(kind, 14, "line") for kind in MAKERS],
+    [(kind, k, scan) for kind in MAKERS for k, scan in ((20, "picture"), (9, "line"))],
 )
 def test_no_text_is_printed_over_another_none_leaves_the_page_and_every_group_is_listed(kind, k, scan):
     result = MAKERS[kind](k, SCANS[scan])
@@ -218,7 +216,7 @@ def test_no_text_is_printed_over_another_none_leaves_the_page_and_every_group_is
         assert numbers <= listed(*report)
 
 
-@pytest.mark.parametrize("k", [5, 9, 20])
+@pytest.mark.parametrize("k", [9, 20])
 def test_no_text_of_an_image_is_printed_over_another(make_analysis, k):
     result = make_analysis(k)
     some = np.where(np.arange(k) % 2, result.spacing, np.nan)
