@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from emcore import _emcore
 from emcore.methods.nmf.settings import Parameters, Penalty
 from emcore.methods.power_spectra.settings import Settings
+from emcore.methods.symmetry.settings import Translations, Turns
 
 REFUSED = (ValueError, TypeError, OverflowError)
 """OverflowError: of integers that are negative or do not fit."""
@@ -282,6 +283,10 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "slic": ((rows(), SHAPES, matrices("f8")), {"compactness": NUMBERS, "adaptive": st.booleans(), "n_iter": COUNTS,
              "spacing": NUMBERS, "reach": st.tuples(NUMBERS, NUMBERS), "connected": st.none() | COUNTS,
              "mask": st.none() | vectors("?", st.booleans())}),
+    "translation_scores": ((rows(), st.builds(Translations, COUNTS, COUNTS, st.lists(st.tuples(SIDES, SIDES),
+                           max_size=3), st.none() | COUNTS), vectors("f4")), {}),
+    "turn_scores": ((rows(), st.builds(Turns, COUNTS, COUNTS, st.lists(COUNTS, max_size=3), COUNTS),
+                    vectors("f4")), {}),
     "nmf": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors()), {}),
     "nmf_visit": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors(), st.booleans(), NUMBERS), {}),
     "nmf_loss": ((rows(), FACTORS, matrices("f8")), {"loss": LOSSES, "weights": st.none() | vectors()}),

@@ -43,6 +43,7 @@ _WHERE: dict[str, str] = {
     "mean_signals": "methods.superpixels.slic",
     "merge_similar": "methods.superpixels.slic",
     "slic": "methods.superpixels.slic",
+    "local_symmetry_scores": "methods.symmetry.scores",
     "n_components": "methods.selection.components",
     "read": "io.read",
     "unmix": "workflows.unmix",

@@ -11,3 +11,4 @@ pub mod quantiles;
 pub mod residuals;
 pub mod slic;
 pub mod spectra;
+pub mod symmetry;

@@ -15,6 +15,7 @@ mod run;
 mod settings;
 mod slic;
 mod spectra;
+mod symmetry;
 mod threads;
 
 use pyo3::prelude::*;
@@ -36,6 +37,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     slic::register(module)?;
     products::register(module)?;
     spectra::register(module)?;
+    symmetry::register(module)?;
     pca::register(module)?;
     // Made by PyO3; what is here is said once, in the stub, and stubtest compares.
     module.delattr("__all__")

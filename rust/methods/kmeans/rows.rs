@@ -21,6 +21,9 @@ pub struct WeightedRows<'a, 'w, T> {
 impl<'a, 'w, T: Pixel + Into<f64>> WeightedRows<'a, 'w, T> {
     /// Rows with these weights; for the cosine metric their lengths are found in one read of X.
     pub fn new(rows: Rows<'a, T>, metric: Metric, weights: Option<&'w [f64]>, control: &Control) -> Result<Self> {
+        if rows.d() == 0 {
+            return Err(Error::invalid("X", "rows without features have no distances; give at least one"));
+        }
         let factors = if metric == Metric::Cosine { Some(factors(&rows, control)?) } else { None };
         Ok(Self { rows, metric, weights, factors })
     }

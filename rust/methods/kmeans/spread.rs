@@ -18,9 +18,6 @@ pub fn spread<T: Pixel + Into<f64>>(
     if k == 0 || k > rows.n() {
         return Err(Error::invalid("k", format!("{k}; {} rows have labels of 1 to {}", rows.n(), rows.n())));
     }
-    if rows.d() == 0 {
-        return Err(Error::invalid("X", "rows without features have no distances; give at least one"));
-    }
     check_labels(rows.n(), labels, k)?;
     let x = WeightedRows::new(rows, metric, None, control)?;
     let sums = ClusterSums::of(&x, k, |i| labels[i], control)?;

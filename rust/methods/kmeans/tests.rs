@@ -142,3 +142,12 @@ fn labels_are_right_whatever_the_centres_do_and_for_however_long() {
         }
     }
 }
+
+#[test]
+fn rows_without_features_are_refused_by_every_function() {
+    let (rows, control) = (Rows::from_slice(&[] as &[u8], 3, 0), Control::new());
+    let refused = |error: Error| assert!(error.to_string().contains("without features"), "{error}");
+    for metric in [Metric::Euclidean, Metric::Cosine] {
+        refused(seeds(rows, 2, metric, None, &vec![0.5; draws(2)], &control).unwrap_err());
+    }
+}
