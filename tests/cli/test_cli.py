@@ -80,6 +80,8 @@ def test_options_reach_the_analysis(images, quick):
         "frame": (1, 2),
         "include_info_bar": True,
     }
+    assert main(["image", "a.npy", "--window", "auto", "--quiet", "--force"]) == 0
+    assert quick[1][1]["window"] == "auto"
 
 
 def test_quiet_prints_nothing(images, quick, capfd):
@@ -178,7 +180,7 @@ def test_a_file_named_twice_is_done_once(images, quick):
         ("image a.npy --rule elbo", "did you mean 'elbow'?"),
         ("image a.npy --rule gavish-donoho", "Choose from 'gap', 'elbow'"),
         ("image a.npy --rule elbow --components 3", "leave one out"),
-        ("image a.npy --window 7", "'7' is not a whole number from 8 on"),
+        ("image a.npy --window 7", "'7' is neither auto nor a whole number from 8 on"),
         ("image a.npy --components none", "'none' is neither auto nor a whole number"),
         ("image a.npy --frame -1", "frame"),
         ("image a.npy --threads 0", "'0' is not a whole number from 1 to 1024"),

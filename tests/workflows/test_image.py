@@ -53,7 +53,7 @@ def result(sample):
     ids=["plain", "gradient", "u8", "u16-gradient"],
 )
 def test_three_lattices_in_noise_as_strong_as_they_are_found_without_settings(options):
-    sample = lattice_micrograph(**options)
+    sample = lattice_micrograph(shape=(900, 1100), **options)
     result = analyze_image(sample.image)
     assert (result.n_components, result.rule) == (3, "gap")
     far = far_from_borders(sample.labels, 128)
@@ -135,7 +135,8 @@ def test_the_factorisation_has_converged(sample, result):
 
 def test_a_factorisation_that_has_not_converged_says_so(sample, result, monkeypatch):
     assert not any("still improving" in note for note in result.provenance.notes)
-    monkeypatch.setattr("emcore.workflows.image._ITERATIONS", 2)
+    for module in ("emcore.workflows.image", "emcore.methods.power_spectra.separation"):
+        monkeypatch.setattr(f"{module}.ITERATIONS", 2)
     assert any("still improving after 2" in note for note in analyze_image(sample.image).provenance.notes)
     single = analyze_image(sample.image, n_components=1)
     assert not any("still improving" in note for note in single.provenance.notes)
@@ -473,6 +474,9 @@ IMAGE = lattice_micrograph(shape=(150, 160), spacings=[9], directions=[33]).imag
         (IMAGE[0], {}, ValueError, "two dimensions"),
         (IMAGE[:0], {}, ValueError, "empty"),
         (IMAGE, {"window": 4}, ValueError, "window"),
+        (IMAGE, {"window": "aut"}, ValueError, "auto"),
+        (IMAGE[:5], {"window": "auto"}, ValueError, "at least 8"),
+        (np.full((150, 150), 7), {"window": "auto"}, ValueError, "constant"),
         (IMAGE, {"window": 12.5}, TypeError, "window"),
         (IMAGE, {"step": 0}, ValueError, "step"),
         (IMAGE, {"n_components": 0}, ValueError, "n_components"),

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from emcore.datasets import lattice_micrograph
-from emcore.methods.selection.rules import RankChoice
 from emcore.workflows.image import analyze_image
 
 SIDE = 320
@@ -122,31 +121,64 @@ def columns(spacing, direction):
     return np.exp(-0.5 * (away[0] ** 2 + away[1] ** 2))
 
 
-@pytest.mark.parametrize(("spacing", "direction", "darker"), [(15.0, 7.0, 1.0), (12.0, 20.0, 0.3)])
-def test_one_lattice_without_noise_is_one_region_and_that_is_said(spacing, direction, darker):
-    image = columns(spacing, direction) * np.where(np.hypot(LARGE_Y - 256, LARGE_X - 256) < 150, 1.0, darker)
-    image += (darker < 1) * 0.02 * np.random.default_rng(0).normal(size=image.shape)
+@pytest.mark.parametrize(("spacing", "noise"), [(15.0, 0.0), (9.5, 0.0), (12.0, 0.1)])
+def test_one_lattice_with_little_noise_is_one_region(spacing, noise):
+    image = columns(spacing, 7.0)
+    image += noise * image.std() * np.random.default_rng(0).normal(size=image.shape)
     result = analyze_image(image)
     assert result.n_components == len(result.maps) == 1
     assert np.all(result.regions == 0)
     assert result.spacing == pytest.approx([spacing], rel=0.01)
+
+
+def test_one_lattice_of_varying_contrast_is_one_region_and_that_is_said():
+    image = columns(12.0, 20.0) * np.where(np.hypot(LARGE_Y - 256, LARGE_X - 256) < 150, 1.0, 0.3)
+    image += 0.02 * np.random.default_rng(0).normal(size=image.shape)
+    result = analyze_image(image)
+    assert result.n_components == len(result.maps) == 1
+    assert result.spacing == pytest.approx([12.0], rel=0.01)
     assert any("the same lattice are one: 1 of" in note for note in result.provenance.notes)
+    assert "those of one lattice are one" in result.reason
     assert analyze_image(image, n_components=3).n_components == 3
 
 
-def test_two_lattices_of_which_one_was_parted_are_two_with_refined_factors(monkeypatch):
-    sample = lattice_micrograph((400, 500), [7, 12], [20, 110], noise=0.5)
-    expected = analyze_image(sample.image)
-    numbers = iter([np.array([0, 1, 1])])
-    monkeypatch.setattr("emcore.workflows.image.one_lattice", lambda powers, lattices: next(numbers))
-    monkeypatch.setattr("emcore.workflows.image.rank_by_rule", lambda *_, **__: RankChoice(3, "gap", "three"))
-    result = analyze_image(sample.image)
-    assert (result.n_components, result.reason) == (2, "three; those of one lattice are one")
-    assert any("the same lattice are one: 2 of 3" in note for note in result.provenance.notes)
-    assert result.spectra.sum(axis=(1, 2)) == pytest.approx([1.0, 1.0], rel=1e-4)
-    order = np.argsort(result.spacing), np.argsort(expected.spacing)
-    assert np.allclose(result.maps[order[0]], expected.maps[order[1]], atol=0.02 * expected.maps.max())
-    assert np.allclose(result.spacing[order[0]], expected.spacing[order[1]], rtol=1e-3)
+def test_a_bent_lattice_is_one_region_and_that_is_said():
+    y, x = LARGE_Y, LARGE_X - 256
+    away = [(u / 12 - np.rint(u / 12)) / 0.2 for u in (x + 0.0002 * x * y, y - 0.0001 * x**2)]
+    image = np.exp(-0.5 * (away[0] ** 2 + away[1] ** 2))
+    image += 0.05 * np.random.default_rng(0).normal(size=image.shape)
+    result = analyze_image(image)
+    assert result.n_components == 1
+    assert any("changes steadily, as one that is strained or bent, are one" in note for note in result.provenance.notes)
+
+
+@pytest.mark.parametrize(("spacing", "noise"), [(16.0, 1.0), (17.0, 0.0)])
+def test_two_like_lattices_are_two_without_the_border_between_them(spacing, noise):
+    image = np.where(LARGE_X + 0.3 * LARGE_Y < 330, columns(15.0, 10.0), columns(spacing, 10.0))
+    image += noise * image.std() * np.random.default_rng(1).normal(size=image.shape)
+    result = analyze_image(image)
+    assert sorted(result.spacing) == pytest.approx([15.0, spacing], rel=0.01)
+    assert any("borders between lattices are none: 2 of" in note for note in result.provenance.notes)
+
+
+def test_a_small_grain_beside_large_ones_is_found():
+    sites = [(130, 120), (330, 60), (60, 390)]
+    regions = np.argmin([np.hypot(LARGE_Y - y, LARGE_X - x) - 20 * i for i, (y, x) in enumerate(sites)], axis=0)
+    regions[(LARGE_X > 330) & (LARGE_Y > 280)] = 3
+    image = np.choose(regions, [columns(10.0, turn) for turn in (0.0, 22.0, 45.0, 65.0)])
+    image += 0.2 * np.random.default_rng(0).normal(size=image.shape)
+    assert analyze_image(image).n_components == 4
+
+
+def test_the_window_can_be_chosen_by_the_strongest_period_and_that_is_said():
+    sample = lattice_micrograph((300, 320), [7, 6], [20, 110], noise=0.5)
+    result = analyze_image(sample.image, window="auto")
+    assert result.spectra.shape[1] == result.provenance.parameters["window"] == 64
+    assert sorted(result.spacing) == pytest.approx([6, 7], rel=0.02)
+    assert any("window='auto' is 64 px, by the strongest period of" in note for note in result.provenance.notes)
+    noise = analyze_image(np.random.default_rng(0).normal(size=(200, 210)), window="auto")
+    assert noise.provenance.parameters["window"] == 128
+    assert any("no period stands out" in note for note in noise.provenance.notes)
 
 
 @pytest.mark.parametrize("name", ["tescan.tif", "zeiss_512.tif", "colour_first.hspy", "tvips_line_noise.tif"])
@@ -159,3 +191,18 @@ def test_real_pictures_without_a_lattice_have_no_spacing(name, data_folder):
 def test_everyday_pictures_have_no_spacing(name, window):
     pictures = pytest.importorskip("skimage.data", reason="scikit-image has other people's pictures")
     assert np.isnan(analyze_image(getattr(pictures, name)()[:320], window=window).spacing).all()
+
+
+def test_textures_are_told_apart_and_that_is_said():
+    pictures = pytest.importorskip("skimage.data", reason="scikit-image has other people's pictures")
+    from sklearn.metrics import adjusted_rand_score
+
+    parts = [getattr(pictures, name)().astype(float) for name in ("grass", "gravel", "brick")]
+    parts = [(part - part.mean()) / part.std() for part in parts]
+    regions = np.where(LARGE_Y + 0.2 * LARGE_X < 200, 2, LARGE_X - 0.1 * LARGE_Y > 250).astype(int)
+    result = analyze_image(np.choose(regions, parts))
+    assert result.n_components == 3
+    assert adjusted_rand_score(regions.ravel(), result.regions.ravel()) > 0.8
+    assert np.isnan(result.spacing).all()
+    assert any("regions are those of textures" in note for note in result.provenance.notes)
+    assert "groups of radial and angular profiles" in result.reason

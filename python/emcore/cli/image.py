@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,13 @@ TEXT = "Find the regions of a micrograph that differ in local periodicity."
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of `emcore.analyze_image`."""
     add_files(parser, "an image, or a folder of images")
-    parser.add_argument("--window", type=whole_number(8), default=128, help="side of the window in pixels (128)")
+    parser.add_argument(
+        "--window",
+        type=partial(auto_or_count, least=8),
+        default=128,
+        metavar="auto|N",
+        help="side of the window in pixels, or eight of the strongest period (128)",
+    )
     parser.add_argument("--step", type=whole_number(1), help="step of the window in pixels (a quarter of the window)")
     parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument("--rule", help="rule that chooses how many (gap)")

@@ -81,12 +81,12 @@ def whole_number(least: int, most: float = math.inf) -> Callable[[str], int]:
     return number
 
 
-def auto_or_count(text: str) -> int | str:
-    """Reads "auto" or a whole number from 1 on."""
+def auto_or_count(text: str, least: int = 1) -> int | str:
+    """Reads "auto" or a whole number from `least` on."""
     if text == "auto":
         return text
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from 1 on")
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from {least} on")
     return int(text)
 
 

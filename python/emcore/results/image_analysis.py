@@ -28,7 +28,8 @@ class ImageAnalysis(Result):
     maps : ndarray, shape (k, ny, nx), float32
         How strong each component is in each window; components in the order of falling energy.
     spectra : ndarray, shape (k, N, N), float32
-        Spectrum of each component on the scale ln(1 + power / median power), zero frequency at [N // 2, N // 2], sum 1.
+        Spectrum of each component on the scale ln(1 + power / level), zero frequency at [N // 2, N // 2], sum 1. The
+        level is the median power; where there is little noise, 1e-4 of the strongest peak of the lattice.
     y, x : ndarray, shape (ny,) and (nx,), float64
         Centres of the windows, in the units of the image.
     frequency_y, frequency_x : ndarray, shape (N,), float64

@@ -2,13 +2,15 @@
 
 Power spectra of moving windows are decomposed into a few that explain all (Jany, Janas & Krok, Micron 130 (2020)
 102800): a PCA tells how many, a non-negative factorisation X ~ W H gives their spectra H and maps W. Every pixel
-belongs to the component that is strongest there; spacings and directions are those of the two strongest independent
+belongs to the component that is strongest there. Components that are one lattice are merged, borders left out; where
+none has a lattice, regions are those of textures. Spacings and directions are those of the two strongest independent
 peaks in the mean power spectrum of the windows of a region, of those within it where there are any.
 """
 
+import math
 import time
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +20,15 @@ from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis
 from emcore.core.validation import as_image, as_pixels, check_count, check_option
 from emcore.core.wording import count_of
-from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
+from emcore.methods.power_spectra.floor import LEAST_PART, raise_floor
 from emcore.methods.power_spectra.infobar import info_bar_height
-from emcore.methods.power_spectra.likeness import joined, one_lattice
-from emcore.methods.power_spectra.periodicity import LEAST_PERIODS, angle_between, strongest_peaks
-from emcore.methods.power_spectra.regions import (
-    comparable,
-    leaked_powers,
-    mean_powers,
-    shares,
-    strongest_in_pixels,
-    strongest_in_windows,
-    typical_powers,
-    well_inside,
-)
+from emcore.methods.power_spectra.merging import last_gap, merged
+from emcore.methods.power_spectra.periodicity import LEAST_PERIODS, angle_between
+from emcore.methods.power_spectra.separation import ITERATIONS, Picture, separate
+from emcore.methods.power_spectra.textures import parted_by_texture
+from emcore.methods.power_spectra.window_size import USUAL, window_for
 from emcore.methods.power_spectra.windows import (
     frequencies,
     full_plane,
@@ -56,13 +51,18 @@ _EDGE = 8
 _LOOKED_AT = 21
 # Rules that need nothing but the ratios that this workflow computes.
 IMAGE_RULES = ("gap", "elbow", "jany", "threshold", "broken-stick")
-_ITERATIONS = 200
-_TOLERANCE = 1e-3
+_MERGED = "those of one lattice are one, and borders none"
+_BY_TEXTURE = "as many as there are groups of radial and angular profiles well apart"
+_TEXTURES = (
+    "no component has a lattice: regions are those of textures, by radial and angular profiles of the power spectra"
+)
+# A component holds so much of all variance at least.
+_LEAST_EVR = 1e-3
 
 
 def analyze_image(
     image: Any,
-    window: int = 128,
+    window: int | str = 128,
     step: int | None = None,
     n_components: int | str = "auto",
     *,
@@ -79,8 +79,9 @@ def analyze_image(
     image : array_like, Signal, HyperSpy signal or path
         A real image, shape (H, W), at least one window large. A colour image becomes its luminance, of a stack one
         frame is taken; the result says so.
-    window : int, default 128
-        Side of the moving window in pixels, at least 8: several periods of the lattices sought.
+    window : int or "auto", default 128
+        Side of the moving window in pixels, at least 8: several periods of the lattices sought. "auto" takes eight
+        of the strongest period, from 32 to 256 pixels, and says so.
     step : int, optional
         Step between windows in pixels, default a quarter of the window.
     n_components : int or "auto", default "auto"
@@ -125,14 +126,20 @@ def analyze_image(
     observed = measurement(image, suits_image, dataset)
     selected, notes = select_image(observed, frame)
     pixels = as_pixels(selected.data, "image", 2)
-    window = check_count(window, "window", SMALLEST_WINDOW)
+    if isinstance(window, str):
+        check_option(window, ("auto",), "window")
+    else:
+        window = check_count(window, "window", SMALLEST_WINDOW)
     stated = observed.metadata.get("information_bar", 0)
     bar = 0 if include_info_bar else info_bar_height(pixels, stated)
     picture = pixels[: pixels.shape[0] - bar]
     # What is asked for with its bar has lines of one value.
-    part = measured_part(picture, picture.size if include_info_bar else max(window // _EDGE, 2))
+    part = measured_part(
+        picture, picture.size if include_info_bar else max((USUAL if isinstance(window, str) else window) // _EDGE, 2)
+    )
     n_empty, total = picture.size - picture[part].size, picture.size
     picture = _finite(picture, part)
+    window, window_notes = _chosen_window(picture, window)
     step = _checked_step(picture, window, step)
     rule = _checked_rule(n_components, rule)
     axes, axes_notes = _common_units(selected.axes)
@@ -145,7 +152,10 @@ def analyze_image(
     if n_empty:
         notes += (f"{n_empty} of {total} pixels are empty, lines or columns at the edges: they take no part",)
 
+    notes += window_notes
     spectra = windowed_power_spectra(picture, window, step)
+    if raise_floor(spectra) > 1:
+        notes += (f"there is little noise: power below {LEAST_PART:g} of the lattice's strongest peak counts as none",)
     ny, nx = spectra.shape[:2]
     rows = spectra.reshape(ny * nx, -1)
     weights = np.broadcast_to(half_plane_weights(window), spectra.shape[2:]).ravel()
@@ -155,22 +165,30 @@ def analyze_image(
     apart = min((picture.shape[0] // window) * (picture.shape[1] // window), ny * nx)
     choice = _choose(principal.explained_variance_ratio, asked, rule, min(rows.shape), apart)
     y, x = window_centers(picture.shape, window, step)
-    scale = (abs(axes[0].scale), abs(axes[1].scale))
-    parts = _separate(spectra, weights, from_pure_scores(rows, principal, choice.n), picture.shape, step, scale)
+    cut = Picture(picture.shape, step, (abs(axes[0].scale), abs(axes[1].scale)))
+    parts = separate(spectra, weights, from_pure_scores(rows, principal, choice.n), cut)
     if choice.rule == "gap" and choice.n > 1:
-        numbers = one_lattice(parts.powers, np.isfinite(parts.peaks[:, 0, 0]))
-        if (fewer := int(numbers.max()) + 1) < choice.n:
-            notes += (f"components whose mean spectra show the same lattice are one: {fewer} of {choice.n} are left",)
-            choice = replace(choice, n=fewer, reason=f"{choice.reason}; those of one lattice are one")
-            start = from_pure_scores(rows, principal, 1) if fewer == 1 else joined(parts.maps, parts.spectra, numbers)
-            parts = _separate(spectra, weights, start, picture.shape, step, scale)
+        evr = principal.explained_variance_ratio
+        if parts.lattices.any() and (more := last_gap(evr[evr >= _LEAST_EVR], apart // 2)) > choice.n:
+            choice = replace(
+                choice, n=more, reason=f"{choice.reason}, the last large one that of {more} and {more + 1}"
+            )
+            parts = separate(spectra, weights, from_pure_scores(rows, principal, choice.n), cut)
+        parts, said = merged(spectra, weights, parts, cut, lambda: from_pure_scores(rows, principal, 1))
+        if said:
+            notes += said
+            choice = replace(choice, n=len(parts.maps), reason=f"{choice.reason}; {_MERGED}")
+        if not parts.lattices.any() and (by_texture := parted_by_texture(spectra, weights, cut)) is not None:
+            parts = by_texture
+            choice = replace(choice, n=len(parts.maps), reason=f"{choice.reason}; no lattice: {_BY_TEXTURE}")
+            notes += (_TEXTURES,)
     regions = np.full(pixels.shape, -1, dtype=np.int32)
     regions[part] = parts.regions
     y, x = y + part[0].start, x + part[1].start
     peaks, counts = parts.peaks, parts.counts
     notes += axes_notes + _remarks(counts, peaks[:, 0, 0], window)
-    if choice.n > 1 and parts.n_iter == _ITERATIONS:
-        notes += (f"the factorisation was still improving after {_ITERATIONS} iterations: maps may be a little off",)
+    if choice.n > 1 and parts.n_iter == ITERATIONS:
+        notes += (f"the factorisation was still improving after {ITERATIONS} iterations: maps may be a little off",)
 
     parameters = {
         "window": window,
@@ -188,8 +206,8 @@ def analyze_image(
         spectra=full_plane(parts.spectra),
         y=axes[0].offset + axes[0].scale * y,
         x=axes[1].offset + axes[1].scale * x,
-        frequency_y=frequencies(window, scale[0]),
-        frequency_x=frequencies(window, scale[1]),
+        frequency_y=frequencies(window, cut.scale[0]),
+        frequency_x=frequencies(window, cut.scale[1]),
         regions=regions,
         area=counts / max(int(counts.sum()), 1),
         spacing=peaks[:, 0, 0],
@@ -227,56 +245,6 @@ def _finite(picture: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:
         return as_image(rest)[part]  # which names the place in the whole picture
 
 
-class _Parts(NamedTuple):
-    """A factorisation and what it says about the picture."""
-
-    maps: NDArray[np.float32]
-    spectra: NDArray[np.float32]
-    n_iter: int
-    regions: NDArray[np.int32]
-    counts: NDArray[np.intp]
-    powers: NDArray[np.float64]
-    peaks: NDArray[np.float64]
-
-
-def _separate(
-    spectra: NDArray[np.float32],
-    weights: NDArray[Any],
-    start: tuple[NDArray[Any], NDArray[Any]],
-    shape: tuple[int, int],
-    step: int,
-    scale: tuple[float, float],
-) -> _Parts:
-    """Factorise the windows' spectra, and find regions of a picture of this shape and their lattices."""
-    (ny, nx, window, _), n = spectra.shape, len(start[1])
-    rows = spectra.reshape(ny * nx, -1)
-    # Of one component the start, a singular vector, is the solution.
-    limits: dict[str, Any] = {"max_iter": _ITERATIONS if n > 1 else 1, "tol": _TOLERANCE}
-    factors = nmf(rows, n, init="custom", W0=start[0], H0=start[1], weights=weights, inner_sweeps=SWEEPS, **limits)
-    maps = np.ascontiguousarray(factors.W.T, dtype=np.float32).reshape(n, ny, nx)
-    strength = comparable(maps)
-    y, x = window_centers(shape, window, step)
-    regions = strongest_in_pixels(strength, y, x, shape)
-    half = (window - 1) // (2 * step)
-    labels = well_inside(strongest_in_windows(strength), (half, half))
-    powers, typical = (
-        full_plane(spectrum(rows, labels.ravel(), n).reshape(n, *spectra.shape[2:]))
-        for spectrum in (mean_powers, typical_powers)
-    )
-    leaked = leaked_powers(powers, labels, shares(regions, n, y, x, window))
-    # Windows that overlap by half are as good as apart.
-    windows = np.bincount(labels[labels >= 0], minlength=n) * min(2 * step / window, 1) ** 2
-    return _Parts(
-        maps=maps,
-        spectra=factors.H.astype(np.float32).reshape(n, *spectra.shape[2:]),
-        n_iter=factors.n_iter,
-        regions=regions,
-        counts=np.array([np.count_nonzero(regions == i) for i in range(n)]),
-        powers=powers,
-        peaks=np.array([strongest_peaks(powers[i], scale, typical[i], leaked[i], windows[i]) for i in range(n)]),
-    )
-
-
 def _checked_rule(n_components: int | str, rule: str | None) -> str:
     if isinstance(n_components, str):
         check_option(n_components, ("auto",), "n_components")
@@ -289,6 +257,18 @@ def _checked_rule(n_components: int | str, rule: str | None) -> str:
     if rule is not None:
         raise ValueError(f"rule={rule!r} goes with n_components='auto', not {n_components!r}: leave one out")
     return "given"
+
+
+def _chosen_window(picture: NDArray[Any], window: int | str) -> tuple[int, tuple[str, ...]]:
+    """A window of given size, or of one that suits the picture, which is said."""
+    if not isinstance(window, str):
+        return window, ()
+    if min(picture.shape) < SMALLEST_WINDOW or picture.min() == picture.max():
+        return SMALLEST_WINDOW, ()  # refused with the step
+    chosen, period = window_for(picture)
+    if math.isnan(period):
+        return chosen, (f"window='auto' is {chosen} px, the usual one: no period stands out",)
+    return chosen, (f"window='auto' is {chosen} px, by the strongest period of {period:.3g} px",)
 
 
 def _checked_step(picture: NDArray[Any], window: int, step: int | None) -> int:
@@ -322,6 +302,9 @@ def _choose(evr: NDArray[np.float64], asked: int, rule: str, full: int, apart: i
         most = min(apart // 2, _LOOKED_AT - 1)
         if most < 2:
             return RankChoice(1, "gap", f"only {count_of(apart, 'window')} side by side; smaller ones give more")
+        most = min(most, int(np.count_nonzero(evr >= _LEAST_EVR)))
+        if most < 2:
+            return RankChoice(1, "gap", f"the second EVR, {evr[1]:.2g}, is below {_LEAST_EVR:g}")
         return rank_by_rule(evr, rule, max_components=most)
     return rank_by_rule(evr, rule, **({"n_total": full} if rule == "broken-stick" else {}))
 

@@ -50,9 +50,30 @@ def one_lattice(powers: NDArray[np.float64], lattices: NDArray[np.bool_]) -> NDA
         above[i] = np.maximum(powers[i][used] - np.interp(radius[used], np.arange(len(medians)), medians), 0)
     norms = np.linalg.norm(above, axis=1)
     above /= np.where(norms > 0, norms, 1)[:, None]
-    alike = (above @ above.T >= LEAST_CORRELATION) | np.eye(len(powers), dtype=bool)
-    # Alike to something that is alike: as many steps as there are components.
-    for _ in powers:
+    return numbered((above @ above.T >= LEAST_CORRELATION) | np.eye(len(powers), dtype=bool))
+
+
+def numbered(alike: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Number things so that what is alike, or alike to something that is alike, has one number.
+
+    Parameters
+    ----------
+    alike : ndarray of bool, shape (k, k)
+        Symmetric, True on the diagonal.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        From 0 without gaps, in the order in which numbers first occur.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.power_spectra.likeness import numbered
+    >>> numbered(np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]], dtype=bool)).tolist()
+    [0, 1, 0]
+    """
+    for _ in alike:
         alike = alike @ alike
     _, first, numbers = np.unique(alike.argmax(axis=1), return_index=True, return_inverse=True)
     order: NDArray[np.intp] = np.argsort(np.argsort(first))[numbers]
