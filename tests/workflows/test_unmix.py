@@ -239,7 +239,9 @@ def test_other_values_than_counts_are_weighted_by_noise_that_is_not_known(sample
 
 def test_positions_without_a_grid_are_unmixed_alike(sample, result):
     observed = unmix(sample.signal.data.reshape(-1, 1000))
-    np.testing.assert_array_equal(observed.maps.reshape(result.maps.shape), result.maps)
+    # Only next to which others a position lies is another.
+    assert np.diag(spectral_angle(observed.spectra, result.spectra)).max() < 3
+    np.testing.assert_allclose(observed.maps.reshape(result.maps.shape), result.maps, atol=0.05 * result.maps.max())
     with pytest.raises(ValueError, match="blocks are cut from a scan of two axes"):
         unmix(sample.signal.data.reshape(-1, 1000), blocks=(2, 2))
 
@@ -261,7 +263,7 @@ def test_blocks_find_all_five_phases_where_the_whole_loses_the_minority(spheres,
     # Weighted by its noise and told the number, the whole loses none, but mixes them.
     assert whole_angles.max() < 45
     assert whole_angles.mean() > 2 * angles.mean()
-    assert whole_errors.mean() > 3.7 * errors.mean()
+    assert whole_errors.mean() > 2 * errors.mean()
 
 
 def test_blocks_of_other_sizes_find_the_same_phases(spheres):

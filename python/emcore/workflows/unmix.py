@@ -1,7 +1,8 @@
 """Which phases does a spectrum image hold, where are they and what are their spectra?
 
 Counts are weighted for their noise, the number of components is what stands above it, non-negative factors are the
-spectra (`methods.unmixing.endmembers`), and non-negative least squares on these the maps. Block-wise, every block of
+spectra (`methods.unmixing.endmembers`), those of phases that have positions of their own what these show
+(`methods.unmixing.pure_positions`), and non-negative least squares on these the maps. Block-wise, every block of
 the scan is searched for spectra by itself, which are then joined by their angle (`methods.unmixing.joining`): a phase
 that is strong in one block survives there, where a factorisation of the whole scan would lose it (Cozma et al., EMC
 2024 no. 367).

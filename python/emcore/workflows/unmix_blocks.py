@@ -20,7 +20,7 @@ from emcore.methods.unmixing.joining import Joint, join_spectra
 from emcore.outofcore.checkpoint import step
 from emcore.scans.gaps import counts_of
 from emcore.scans.spectrum_images import Block, SpectrumImage
-from emcore.workflows.unmix_rank import choose_by_positions, search_bins
+from emcore.workflows.unmix_rank import choose_from_bins, search_bins
 
 # A joined spectrum stands for at least this part of all counts.
 _PART = 1e-4
@@ -100,8 +100,8 @@ def search(
         counts[places], totals, constant[places], *values = step(image, _named("search", block), searched)
         if values:
             sums += totals
-            spectra, *choice, evr, above_edge, settled, of_spectra = values
-            endmembers = Endmembers(spectra, RankChoice(*choice), evr, above_edge, settled)
+            spectra, *choice, evr, above_edge, settled, own, of_spectra = values
+            endmembers = Endmembers(spectra, RankChoice(*choice), evr, above_edge, settled, own)
             parts.append(Part(block, endmembers, of_spectra))
     if not parts:
         raise ValueError("spectrum_image holds no counts where it is not masked; there is nothing to unmix")
@@ -134,7 +134,7 @@ def _searched(
         deeper = search_bins(image, block, rows, hidden, float(own.sum()) / int(np.count_nonzero(own)))
     elif weighted and settings.noise:
         noise = settings.noise
-        choice = choose_by_positions(image, block, rows, hidden, noise) if wanted == "auto" else None
+        choice = choose_from_bins(image, block, rows, hidden, noise) if wanted == "auto" else None
         measured = choice, noise.gain_of_bin, settings.constant
     endmembers = find_endmembers(
         rows,
@@ -146,6 +146,7 @@ def _searched(
         (counts, totals),
         deeper,
         measured,
+        image.grid if block is None else tuple(s.stop - s.start for s in block),
     )
     of_spectra = np.array([own.sum()])
     if block is not None:
@@ -163,6 +164,7 @@ def _searched(
         endmembers.evr,
         endmembers.above_edge,
         endmembers.settled,
+        endmembers.own,
         of_spectra,
     )
 

@@ -66,6 +66,39 @@ def optimal_threshold(shape: tuple[int, int], *, known_noise: bool = True) -> fl
     return coefficient if known_noise else coefficient / math.sqrt(_marchenko_pastur_median(beta))
 
 
+def without_noise(singular_values: Floats, shape: tuple[int, int], noise: float) -> Floats:
+    """
+    What of each component is left of its signal once noise has turned its vectors away, as a singular value.
+
+    Parameters
+    ----------
+    singular_values : ndarray
+    shape : (int, int)
+        Rows and columns of the matrix.
+    noise : float
+        Standard deviation of its entries, sigma.
+
+    Returns
+    -------
+    ndarray
+        With y in units of ``sigma sqrt(max(shape))``, ``sqrt((y^2 - beta - 1)^2 - 4 beta) / y``: the optimal shrinkage
+        (Gavish & Donoho, IEEE Trans. Inf. Theory 63 (2017) 2137), which is the signal times the cosines of its vectors
+        with those of the measurement; 0 up to the edge of noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.selection.rules import without_noise
+    >>> without_noise(np.array([1e4, 30.0, 19.0]), (100, 100), 1.0).round(1).tolist()
+    [10000.0, 22.4, 0.0]
+    """
+    rows, columns = _check_shape(shape)
+    beta, unit = min(rows, columns) / max(rows, columns), noise * math.sqrt(max(rows, columns))
+    y = np.maximum(np.asarray(singular_values, dtype=np.float64) / unit, 1 + math.sqrt(beta))
+    left: Floats = unit * np.sqrt(np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0)) / y
+    return left
+
+
 def _gap(evr: Floats, min_ratio: float = 1.5, max_components: int = 20) -> RankChoice:
     check_number(min_ratio, "min_ratio", 1)
     check_count(max_components, "max_components", 2)

@@ -31,7 +31,8 @@ from emcore.methods.nmf.starts import nndsvd
 from emcore.methods.pca.fit import PCAResult, pca, scores
 from emcore.methods.preprocessing import Recipe, prepare, recipe_rows, selected, sums_of
 from emcore.methods.selection.components import n_components as rank_by_rule
-from emcore.methods.selection.rules import RankChoice, optimal_threshold
+from emcore.methods.selection.rules import RankChoice, optimal_threshold, without_noise
+from emcore.methods.unmixing.pure_positions import at_pure_positions
 from emcore.outofcore.checkpoint import step
 
 WEIGHTINGS = ("poisson", "none")
@@ -65,6 +66,8 @@ class Endmembers:
         How many singular values are above the largest that noise alone is expected to have; 0 where that is not known.
     settled : bool
         Whether the factorisation converged.
+    own : ndarray of bool, shape (k,)
+        Which spectra are those of positions of their own, see `at_pure_positions`.
     """
 
     spectra: Floats
@@ -72,15 +75,17 @@ class Endmembers:
     evr: Floats
     above_edge: int
     settled: bool
+    own: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Deeper:
-    """More components than single positions show: how many, why, and their spectra where single positions hold less."""
+    """What bins show beyond single positions: how many components, why if more, and spectra where these are better."""
 
     n: int
     reason: str
     spectra: Floats | None
+    own: NDArray[np.bool_] | None
 
 
 def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
@@ -180,8 +185,9 @@ def find_endmembers(
     counting: bool,
     positions: NDArray[np.intp] | None = None,
     sums_of_rows: tuple[Floats, Floats] | None = None,
-    deeper: Callable[[int, int], Deeper | None] | None = None,
+    deeper: Callable[[int, Floats, Floats, bool], Deeper | None] | None = None,
     measured: tuple[RankChoice | None, float, float] | None = None,
+    grid: tuple[int, ...] | None = None,
 ) -> Endmembers:
     """
     The spectra that the rows are mixed from.
@@ -201,11 +207,13 @@ def find_endmembers(
     sums_of_rows : (ndarray, ndarray), optional
         What `sums_of` gives of them.
     deeper : callable, optional
-        Looks for more components of counts than singular values show: of how many these show, and how many are above
-        the bare edge of noise, it makes a `Deeper`, or None.
+        Looks at bins of counts: of how many components singular values show, these values in units of the first, what
+        is left of them `without_noise`, and whether more are looked for, it makes a `Deeper`, or None.
     measured : (RankChoice, float, float), optional
         Of values that are no counts, but have a gain that was measured: how many components by other means (None where
         the number is given), the gain, and the `constant` of `channel_weights`.
+    grid : tuple of int, optional
+        Shape of the scan, of which these are all rows; by default a line.
 
     Returns
     -------
@@ -258,23 +266,54 @@ def find_endmembers(
     edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(effective) if effective else math.inf
     singular = decomposition.singular_values / max(float(decomposition.singular_values[0]), 1e-300)
     above_edge = int(np.count_nonzero(singular > edge))
-    more = deeper(choice.n, above_edge) if deeper and total and n_components == "auto" else None
-    choice = choice if more is None else RankChoice(more.n, "bins", more.reason)
-    if more is None or more.spectra is None:
+    more = None
+    if deeper and total:
+        more = deeper(choice.n, singular, without_noise(singular, (n, d), total**-0.5), n_components == "auto")
+    if more is not None and more.n > choice.n:
+        choice = RankChoice(more.n, "bins", more.reason)
+    grid = grid or counts.shape
+    # What rows were divided by.
+    roots = np.sqrt(counts) if weighting == "poisson" else np.ones_like(counts)
+    if more is None or more.spectra is None or more.own is None:
         # Of one component the start, a singular vector, is the solution.
         most = ITERATIONS if choice.n > 1 else 1
-        h, n_iter = step(weighted, "factors", lambda: factored(weighted, decomposition, choice.n, most, SETTLED)[1:3])
+        factors = partial(_factors, weighted, decomposition, choice.n, most, scale, roots, taken, grid)
+        spectra, own, n_iter = step(weighted, "factors", factors)
         settled = choice.n == 1 or n_iter < most
-        # What a channel was multiplied by, undone.
-        spectra = np.divide(h, scale, out=np.zeros(h.shape), where=scale > 0)
     else:
-        spectra, settled = more.spectra, True
+        spectra, own, settled = more.spectra, more.own, True
     if loss == "kullback-leibler":
-        spectra, settled = _likeliest(selected(rows, taken), spectra)
-    whole = spectra.sum(axis=1, keepdims=True)
-    spectra = (spectra / np.where(whole > 0, whole, 1))[whole[:, 0] > 0]
+        spectra, own, settled = _likeliest(selected(rows, taken), spectra, taken, grid)
     evr = decomposition.explained_variance_ratio[:MOST]
-    return Endmembers(spectra, choice, evr, above_edge, settled)
+    return Endmembers(spectra, choice, evr, above_edge, settled, own)
+
+
+def _factors(
+    weighted: Any,
+    decomposition: PCAResult,
+    k: int,
+    most: int,
+    scale: Floats,
+    roots: Floats,
+    taken: NDArray[np.intp],
+    grid: tuple[int, ...],
+) -> tuple[Floats, NDArray[np.bool_], int]:
+    """Spectra of weighted rows, weights undone, which are of their own positions, and iterations made."""
+    fit = factored(weighted, decomposition, k, most, SETTLED)
+    # What a channel was multiplied by, undone.
+    spectra = np.divide(fit.H, scale, out=np.zeros(fit.H.shape), where=scale > 0)
+    return (*_where_pure(fit.W * roots[taken, None], spectra, taken, grid), fit.n_iter)
+
+
+def _where_pure(
+    maps: Any, spectra: Floats, taken: NDArray[np.intp], grid: tuple[int, ...]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Spectra of sum 1, of those that are not zero, at positions of their own where they have some."""
+    whole = spectra.sum(axis=1)
+    present = whole > 0
+    placed = np.zeros((math.prod(grid), int(present.sum())))
+    placed[taken] = maps[:, present] * whole[present]
+    return at_pure_positions(placed, spectra[present] / whole[present, None], grid)
 
 
 def _choice(
@@ -341,8 +380,10 @@ def reach(weighted: Any, decomposition: PCAResult, k: int, counts: Floats, scale
     return rare_edge(maps, spectra[present] / whole[present, None], counts, 1 / scale[filled] ** 2)
 
 
-def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
-    """Spectra of the largest Poisson likelihood, from a start near it, and whether that was reached."""
+def _likeliest(
+    rows: Any, spectra: Floats, taken: NDArray[np.intp], grid: tuple[int, ...]
+) -> tuple[Floats, NDArray[np.bool_], bool]:
+    """Spectra of the largest Poisson likelihood, from a start near it, which are pure, and whether that was reached."""
     start = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
     (maps,) = step(rows, "maps to start from", lambda: (nmf_maps(rows, start),))
     # A multiplicative update cannot leave zero.
@@ -358,4 +399,5 @@ def _likeliest(rows: Any, spectra: Floats) -> tuple[Floats, bool]:
         max_iter=2 * ITERATIONS,
         tol=1e-5,
     )
-    return np.asarray(factors.H, dtype=np.float64), factors.n_iter < 2 * ITERATIONS
+    likely = np.asarray(factors.H, dtype=np.float64)
+    return (*_where_pure(factors.W, likely, taken, grid), factors.n_iter < 2 * ITERATIONS)
