@@ -13,6 +13,7 @@ from emcore.methods.power_spectra.regions import (
     typical_powers,
     well_inside,
 )
+from emcore.workflows.image import analyze_image
 
 
 def test_regions_are_the_argmax_of_maps_interpolated_linearly_and_extended_to_the_edges():
@@ -124,3 +125,16 @@ def test_what_leaks_is_what_a_window_over_a_border_shows_of_the_other_side():
     leaked = leaked_powers(np.stack([border, power(wave)]), np.array([[0]]), of_regions)
     assert leaked[0, 32, 40] == pytest.approx(border[32, 40], rel=0.1)
     assert np.all(leaked[1] == 0)
+
+
+def test_a_lattice_ends_where_windows_lie_half_on_it_though_what_it_lies_on_goes_on():
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(192, 384))
+    x = np.arange(384)
+    image += 2 * np.cos(2 * np.pi * (x + 0.3 * np.arange(192)[:, None]) / 8) * (x >= 200)
+    result = analyze_image(image, window=64)
+    assert result.n_components == 2
+    left, right = result.regions[:, :150], result.regions[:, 250:]
+    assert np.ptp(left) == np.ptp(right) == 0
+    found = np.count_nonzero(result.regions == left[0, 0], axis=1)
+    assert abs(found.mean() - 200) < 6

@@ -15,6 +15,8 @@ from emcore.methods.power_spectra.windows import full_plane
 
 # Of the strongest peak: that of noise of half the amplitude of its wave, in windows of 128 pixels.
 LEAST_PART = 1e-4
+# A level that is lower by less than this factor serves as well.
+_LEAST_RISE = 5.0
 # So many windows tell the mean power.
 _ENOUGH = 200
 _BLOCK = 64
@@ -54,11 +56,13 @@ def raise_floor(spectra: NDArray[np.float32]) -> float:
     medians = of_rings(power, 0.5)
     above = power - np.interp(radius, np.arange(len(medians)), medians)
     raised = LEAST_PART * float(above[(radius >= 4) & (radius <= n / 2)].max())
-    if raised <= 1:
+    if raised <= _LEAST_RISE:
         return 1.0
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        np.expm1(block, out=block)
+        np.exp(block, out=block)
+        block -= 1
         block /= raised
-        np.log1p(block, out=block)
+        block += 1
+        np.log(block, out=block)
     return raised

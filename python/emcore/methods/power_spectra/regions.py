@@ -1,5 +1,7 @@
 """Which component does a pixel belong to? From maps on a coarse grid of windows to a region for every pixel."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,63 @@ def comparable(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     energy = squared.sum(axis=(1, 2))
     level = (squared * maps).sum(axis=(1, 2)) / np.where(energy > 0, energy, 1)
     return (maps / np.where(level > 0, level, 1)[:, None, None]).astype(np.float32)
+
+
+def balanced(
+    strength: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    components: NDArray[np.floating[Any]],
+    typical: NDArray[np.float64],
+    weights: NDArray[Any],
+) -> NDArray[np.float32]:
+    """Strengths divided so that two components are equal in a window that lies half on the region of each.
+
+    The power of a lattice falls with the square of its share of the amplitude, noise that both sides have does not, and
+    logarithms are halves of neither. Without this a strong lattice reaches into what has none.
+
+    Parameters
+    ----------
+    strength, maps : ndarray, shape (k, ny, nx)
+        `comparable` maps, and the maps.
+    components : ndarray, shape (k, d)
+        Spectra of the components.
+    typical : ndarray, shape (k, d)
+        Power of the windows that lie in the region of each, in units of the level of the logarithms.
+    weights : ndarray, shape (d,)
+        How often each frequency stands in the full plane.
+
+    Returns
+    -------
+    ndarray, shape (k, ny, nx), float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ground, lattice = np.array([1.0, 1.0]), np.array([1.0, 1000.0])
+    >>> powers = np.stack([ground, lattice])
+    >>> maps = np.array([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=np.float32)
+    >>> balanced(maps, maps, np.log1p(powers), powers, np.ones(2)).max(axis=(1, 2)).round(1)
+    array([1.9, 0.5], dtype=float32)
+    """
+    k = len(maps)
+    levels = maps.max(axis=(1, 2)) / np.maximum(strength.max(axis=(1, 2)), np.finfo(np.float32).tiny)
+    differences, logarithms = [], []
+    for i in range(k):
+        for j in range(i):
+            pair = [i, j]
+            half = np.log1p(0.25 * typical[pair].sum(axis=0) + 0.5 * typical[pair].min(axis=0))
+            spectra = components[pair].astype(np.float64)
+            products = np.einsum("id,jd,d->ij", spectra, spectra, weights)
+            parts = np.linalg.lstsq(products, np.einsum("id,d,d->i", spectra, weights, half), rcond=1e-6)[0]
+            if min(parts) <= 0 or min(levels[pair]) <= 0:
+                continue
+            differences.append(np.eye(k)[i] - np.eye(k)[j])
+            logarithms.append(np.log(parts[0] / levels[i]) - np.log(parts[1] / levels[j]))
+    if not differences:
+        return strength
+    factors = np.exp(np.linalg.lstsq(np.array(differences), np.array(logarithms), rcond=1e-9)[0])
+    divided: NDArray[np.float32] = (strength / factors[:, None, None]).astype(np.float32)
+    return divided
 
 
 def strongest_in_windows(strength: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from emcore.methods.nmf.fit import SWEEPS, nmf
 from emcore.methods.power_spectra.periodicity import strongest_peaks
 from emcore.methods.power_spectra.regions import (
+    balanced,
     comparable,
     leaked_powers,
     mean_powers,
@@ -108,7 +109,12 @@ def separate(
     factors = nmf(rows, n, init="custom", W0=start[0], H0=start[1], weights=weights, inner_sweeps=SWEEPS, **limits)
     maps = np.ascontiguousarray(factors.W.T, dtype=np.float32).reshape(n, ny, nx)
     components = factors.H.astype(np.float32).reshape(n, *spectra.shape[2:])
-    return described(spectra, maps, components, comparable(maps), picture, factors.n_iter)
+    strength = comparable(maps)
+    if n > 1:
+        inside = _inside(strongest_in_windows(strength), picture.step, spectra.shape[2])
+        typical = typical_powers(rows, inside.ravel(), n)
+        strength = balanced(strength, maps, components.reshape(n, -1), typical, weights)
+    return described(spectra, maps, components, strength, picture, factors.n_iter)
 
 
 def described(
@@ -151,8 +157,7 @@ def described(
     y, x = window_centers(picture.shape, window, picture.step)
     regions = strongest_in_pixels(strength, y, x, picture.shape)
     labels = strongest_in_windows(strength)
-    half = (window - 1) // (2 * picture.step)
-    inside = well_inside(labels, (half, half))
+    inside = _inside(labels, picture.step, window)
     powers, typical = (
         full_plane(spectrum(rows, inside.ravel(), n).reshape(n, *spectra.shape[2:]))
         for spectrum in (mean_powers, typical_powers)
@@ -163,3 +168,9 @@ def described(
     peaks = [strongest_peaks(powers[i], picture.scale, typical[i], leaked[i], windows[i]) for i in range(n)]
     counts = np.array([np.count_nonzero(regions == i) for i in range(n)])
     return Parts(maps, components, n_iter, regions, counts, labels, powers, typical, np.array(peaks))
+
+
+def _inside(labels: NDArray[np.intp], step: int, window: int) -> NDArray[np.intp]:
+    """Labels of windows that have only their like as near as half a window."""
+    half = (window - 1) // (2 * step)
+    return well_inside(labels, (half, half))

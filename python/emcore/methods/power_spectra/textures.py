@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.methods.kmeans.fit import kmeans
+from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.regions import well_inside
 from emcore.methods.power_spectra.separation import Parts, Picture, described
 
@@ -94,15 +95,14 @@ def in_units_of_neighbours(features: NDArray[np.float64], apart: int) -> NDArray
     pairs = (features[apart:] - features[:-apart], features[:, apart:] - features[:, :-apart])
     differences = np.concatenate([pair.reshape(-1, d) for pair in pairs])
     centred = features - features.mean(axis=(0, 1))
-    if not len(differences):
-        return np.zeros_like(features)
     squares = np.square(differences).sum(axis=1)
+    if not squares.any():
+        return np.zeros_like(features)
     alike = differences[squares <= np.quantile(squares, _ALIKE)]
-    covariance = np.einsum("ni,nj->ij", alike, alike) / (2 * len(alike))
-    covariance = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * np.trace(covariance) / d * np.eye(d)
-    variances, directions = np.linalg.eigh(covariance)
-    scales = np.sqrt(np.maximum(variances, np.finfo(np.float64).tiny))
-    scaled: NDArray[np.float64] = np.einsum("yxi,ij->yxj", centred, directions) / scales
+    principal = pca(alike, min(alike.shape), center=False)
+    variances = np.square(principal.singular_values) / (2 * len(alike))
+    scales = np.sqrt((1 - _SHRINKAGE) * variances + _SHRINKAGE * variances.sum() / d)
+    scaled: NDArray[np.float64] = np.einsum("yxi,ji->yxj", centred, principal.components) / scales
     return scaled
 
 
@@ -203,11 +203,10 @@ def _parted(features: NDArray[np.float64], here: NDArray[np.bool_], half: int) -
     rows = features[inside if 2 * np.count_nonzero(inside) >= np.count_nonzero(here) else here]
     if len(rows) < 2 * _FEWEST:
         return None
-    centred = rows - rows.mean(axis=0)
-    variances, directions = np.linalg.eigh(np.einsum("ni,nj->ij", centred, centred) / len(rows))
-    if variances[-1] < LEAST_VARIANCE:
+    principal = pca(rows, _PLANE)
+    if principal.explained_variance[0] < LEAST_VARIANCE:
         return None
-    plane = np.einsum("ni,ij->nj", centred, directions[:, -_PLANE:])
+    plane = np.einsum("ni,ji->nj", rows - principal.mean, principal.components)
     labels = kmeans(plane, 2, n_init=10, random_state=0).labels
     if min(np.bincount(labels, minlength=2)) < _FEWEST or silhouette(plane, labels) < LEAST_SILHOUETTE:
         return None
