@@ -33,7 +33,8 @@ def emcore_in_process(data: harness.Data, prepared: bool, threads: int) -> Calla
     import emcore
 
     def run() -> Any:
-        observed = emcore.correlate([data["diffraction"], data["eds"]], PHASES)
+        settings = {"method": "gustafson-kessel", "scaling": "robust", "components": "threshold"}
+        observed = emcore.correlate([data["diffraction"], data["eds"]], PHASES, **settings)
         return {"labels": observed.labels, "eds": observed.signals[1].data}
 
     return run

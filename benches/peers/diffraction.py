@@ -31,7 +31,7 @@ def emcore_in_process(data: harness.Data, prepared: bool, threads: int) -> Calla
     import emcore
 
     def run() -> Any:
-        observed = emcore.cluster_diffraction(data["patterns"], GRAINS)
+        observed = emcore.cluster_diffraction(data["patterns"], GRAINS, normalize="sum", reduce=None)
         return {"labels": observed.labels, "signals": observed.signals}
 
     return run

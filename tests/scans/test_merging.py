@@ -25,7 +25,7 @@ def rows_of(signal):
 def test_robust_scaling_is_distance_from_the_median_in_interquartile_ranges(pair):
     x = rows_of(pair[0])
     low, middle, high = np.quantile(x, (0.25, 0.5, 0.75), axis=0)
-    merged = emcore.merge_signals([pair[0]])
+    merged = emcore.merge_signals([pair[0]], scaling="robust")
     assert np.allclose(np.asarray(merged.rows), (x - middle) / (high - low), atol=1e-5)
     assert merged.iqr_zero == (0,)
 
@@ -55,7 +55,7 @@ def test_multiplying_a_signal_by_a_constant_changes_nothing(pair):
 @pytest.mark.parametrize("choice", ["std", "poisson", "one"])
 def test_features_without_interquartile_range_are_scaled_as_asked_and_counted(pair, choice):
     x = rows_of(pair[1])
-    merged = emcore.merge_signals([pair[1]], iqr_zero=choice)
+    merged = emcore.merge_signals([pair[1]], scaling="robust", iqr_zero=choice)
     zero = np.subtract(*np.quantile(x, (0.75, 0.25), axis=0)) == 0
     assert 0 < merged.iqr_zero[0] == zero.sum() < 9
     expected = {"std": x.std(axis=0), "poisson": np.sqrt(x.mean(axis=0)), "one": np.ones(9)}[choice]
@@ -64,7 +64,7 @@ def test_features_without_interquartile_range_are_scaled_as_asked_and_counted(pa
 
 
 def test_features_without_interquartile_range_are_dropped_where_that_was_asked(pair):
-    merged = emcore.merge_signals(pair, iqr_zero="drop")
+    merged = emcore.merge_signals(pair, scaling="robust", iqr_zero="drop")
     assert merged.rows.shape[1] == 20 + 9 - merged.iqr_zero[1]
     assert merged.kept[1].sum() == 9 - merged.iqr_zero[1]
 
@@ -102,7 +102,9 @@ def test_merging_copies_neither_signal():
 def test_one_bad_pixel_that_carries_most_of_the_variance_is_named(pair):
     hot = pair[0].astype(np.uint32)
     hot[0, 0, 3, 2] = 10**6
-    assert any("feature 14 alone carries" in note for note in emcore.merge_signals([hot, pair[1]]).notes)
+    assert any(
+        "feature 14 alone carries" in note for note in emcore.merge_signals([hot, pair[1]], scaling="robust").notes
+    )
 
 
 def test_grids_that_differ_are_named(pair):

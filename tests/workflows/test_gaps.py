@@ -22,7 +22,9 @@ def same_but(a, b, names):
 @given(
     places=st.lists(st.integers(0, 120), min_size=1, max_size=12),
     kind=st.sampled_from(["zero", "constant", "nan"]),
-    options=st.sampled_from([{}, {"normalize": "sqrt"}, {"reduce": 4, "mask_beam": False}]),
+    options=st.sampled_from(
+        [{}, {"normalize": "sum", "reduce": None}, {"normalize": "sqrt", "reduce": 4, "mask_beam": False}]
+    ),
 )
 @settings(max_examples=8, deadline=None)
 def test_patterns_are_grouped_as_if_empty_ones_were_not_there(places, kind, options):
@@ -35,7 +37,9 @@ def test_patterns_are_grouped_as_if_empty_ones_were_not_there(places, kind, opti
     alone, result = (emcore.cluster_diffraction(each[None], 3, **options) for each in (patterns, padded))
     assert np.array_equal(result.labels[0, there], alone.labels[0])
     assert (result.labels[0, ~there] == -1).all()
-    assert same_but(result, alone, ["signals", "area", "inertia", "beam_radius"])
+    assert same_but(result, alone, ["signals", "area", "beam_radius"])
+    # Which positions are neighbours, by which noise is known, is another matter.
+    assert options == {} or result.inertia == alone.inertia
     assert np.array_equal(result.mean.data, alone.mean.data)
     assert np.array_equal(result.image.data[0, there], alone.image.data[0])
     assert not result.image.data[0, ~there].any()

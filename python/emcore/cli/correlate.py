@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import Failures, collected, report_failures
-from emcore.cli.options import add_output_options, refuse_unknown, signal_axis, whole_number
+from emcore.cli.options import add_output_options, auto_or_count, refuse_unknown, signal_axis
 from emcore.cli.run import one_result, prepare
 
 if TYPE_CHECKING:
@@ -20,11 +20,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of `emcore.correlate`."""
     parser.add_argument("first", metavar="DIFFRACTION", type=Path, help="a signal at every position of the scan")
     parser.add_argument("more", metavar="EDS", type=Path, nargs="+", help="another at the same positions, or more")
-    parser.add_argument("--clusters", type=whole_number(2), required=True, metavar="K", help="how many phases")
-    parser.add_argument("--method", default="gustafson-kessel", help="or fuzzy-c-means, k-means (%(default)s)")
-    parser.add_argument("--scaling", default="robust", help="of every feature: or standard, poisson (%(default)s)")
+    parser.add_argument(
+        "--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many phases (auto)"
+    )
+    parser.add_argument(
+        "--method", default="common-shape", help="or gustafson-kessel, fuzzy-c-means, k-means (%(default)s)"
+    )
+    parser.add_argument("--scaling", default="standard", help="of every feature: or poisson, robust (%(default)s)")
     parser.add_argument("--balance", default="equal", help="between the signals: or ratio, none (%(default)s)")
-    parser.add_argument("--components", default="threshold", metavar="RULE|K", help="how many, or a rule (%(default)s)")
+    parser.add_argument("--components", default="noise", metavar="RULE|K", help="how many, or a rule (%(default)s)")
     parser.add_argument("--threshold", type=_part, default=0.5, help="membership from which on a position counts (0.5)")
     parser.add_argument(
         "--dataset", action="append", metavar="NAME|N", help="which data set, once for each file in turn (as found)"
@@ -55,6 +59,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if isinstance(components, str):
         choices["components"] = COMPONENT_RULES
     refuse_unknown(parser, options, choices)
+    if options.clusters == 1:
+        parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
     files = [options.first, *options.more]
     for name in ("dataset", "signal_axis"):
         given = getattr(options, name)
@@ -96,6 +102,7 @@ def tell(result: "FuzzyClustering") -> Iterator[str]:
     yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}"
     rule = "" if result.rule == "given" else f"rule {result.rule}: "
     yield f"  reduced   {count_of(result.n_components, 'component')}, {rule}{result.reason}"
+    yield f"  clusters  {result.number}"
     yield f"  clustered {parameters['method']}, m = {parameters['m']:.3g}"
     indices = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in result.validity.items())
     yield f"  validity  {indices}"

@@ -65,6 +65,8 @@ class FuzzyClustering(Result):
         The rule that chose the number of components, or "given".
     reason : str
         Why it chose that.
+    number : str
+        Why so many clusters.
     alone : ndarray, shape (number of signals, k, y, x), float32
         Memberships as each signal alone gives them, its clusters in the order in which they resemble those of all.
     signals : tuple of Signal, each of shape (k, ...)
@@ -102,6 +104,7 @@ class FuzzyClustering(Result):
     image: Signal
     provenance: Provenance
     n_empty: int = 0
+    number: str = ""
 
     # What was clustered, for as long as the result is in memory; its file does not hold it.
     _inputs: ClassVar[tuple[Signal, ...]] = ()

@@ -1,8 +1,9 @@
 """Two or more signals of one scan as one matrix: each scaled, all given the same say.
 
-Every feature is scaled, robustly by default: (x - median) / interquartile range. Then every signal is multiplied by one
-number, so that it carries as much variance as the first one (Duran et al. 2023). Rows are computed
-when they are visited: no float copy of any signal is made.
+Every feature is scaled, by default by its standard deviation; or by the root of its mean, as counting noise asks, or
+robustly: (x - median) / interquartile range. Then every signal is multiplied by one number, so that it carries as much
+variance as the first one (Duran et al. 2023, who scale robustly). Rows are computed when they are visited: no float
+copy of any signal is made.
 """
 
 import math
@@ -18,10 +19,13 @@ from emcore.core.signals import Signal
 from emcore.core.validation import Floats, as_rows, check_option
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.scans.grids import as_matrices, on_one_grid
+from emcore.scans.neighbours import above_noise, noise_between
 
-SCALINGS = ("robust", "standard", "poisson")
+SCALINGS = ("standard", "poisson", "robust")
 BALANCES = ("equal", "ratio", "none")
 IQR_ZERO = ("std", "poisson", "drop", "one")
+# Pairs of neighbours that are compared, at most.
+_PAIRS = 5000
 # A feature with more than this part of a signal's variance is worth a word.
 _DOMINANT = 0.5
 
@@ -91,7 +95,7 @@ class MergedSignals:
 def merge_signals(
     signals: Sequence[Any],
     *,
-    scaling: str = "robust",
+    scaling: str = "standard",
     balance: str = "equal",
     iqr_zero: str = "std",
 ) -> MergedSignals:
@@ -102,9 +106,9 @@ def merge_signals(
     signals : sequence of array_like, Signal, HyperSpy signal or path
         Each of shape (y, x, ...), or (n, ...) for positions without a grid; all with the same scan shape. An array's
         first two axes are the scan, of a matrix the first one.
-    scaling : {"robust", "standard", "poisson"}, default "robust"
-        Of every feature: (x - median) / (interquartile range); (x - mean) / (standard deviation); x / sqrt(mean), which
-        gives counts unit variance, and takes no negative values.
+    scaling : {"standard", "poisson", "robust"}, default "standard"
+        Of every feature: (x - mean) / (standard deviation); x / sqrt(mean), which gives counts unit variance, and takes
+        no negative values; (x - median) / (interquartile range).
     balance : {"equal", "ratio", "none"}, default "equal"
         What each signal after the first is then multiplied by: sqrt(V_0 / V_i), V the sum of feature variances, so that
         all carry the same; V_0 / V_i, as the paper's text has it, which does not make them equal; 1.
@@ -135,13 +139,20 @@ def merge_signals(
     return merge_on_grid(on_one_grid(signals), scaling, balance, iqr_zero)
 
 
-def merge_on_grid(signals: Sequence[Signal], scaling: str, balance: str, iqr_zero: str) -> MergedSignals:
-    """`merge_signals` of what `on_one_grid` gives, or of some of its positions."""
+def merge_on_grid(
+    signals: Sequence[Signal], scaling: str, balance: str, iqr_zero: str, pairs: NDArray[np.intp] | None = None
+) -> MergedSignals:
+    """
+    `merge_signals` of what `on_one_grid` gives, or of some of its positions.
+
+    With pairs of neighbouring positions, shape (pairs, 2), only features are kept that vary by more than their noise,
+    which is what neighbours differ by; all, where hardly any do.
+    """
     scaling = check_option(scaling, SCALINGS, "scaling")
     balance = check_option(balance, BALANCES, "balance")
     iqr_zero = check_option(iqr_zero, IQR_ZERO, "iqr_zero")
     grid, matrices, names = as_matrices(signals)
-    scaled = [_scaled(rows, scaling, iqr_zero, name) for rows, name in zip(matrices, names, strict=True)]
+    scaled = [_scaled(rows, scaling, iqr_zero, name, pairs) for rows, name in zip(matrices, names, strict=True)]
     totals = [float(part.variance.sum()) for part in scaled]
     ratios = [totals[0] / total for total in totals]
     factors = [{"equal": math.sqrt(ratio), "ratio": ratio, "none": 1.0}[balance] for ratio in ratios]
@@ -172,9 +183,12 @@ class _Scaled:
     variance: Floats
     iqr_zero: int
     constant: int
+    silent: int
 
     def notes(self, name: str, iqr_zero: str) -> list[str]:
         said = []
+        if self.silent:
+            said.append(f"{name}: {self.silent} of {len(self.keep)} features vary by no more than noise: left out")
         if self.constant:
             said.append(f"{name}: {self.constant} of {len(self.keep)} features are constant: left out")
         if self.iqr_zero:
@@ -193,7 +207,9 @@ class _Scaled:
         return said
 
 
-def _scaled(rows: NDArray[Any], scaling: str, iqr_zero: str, name: str) -> _Scaled:
+def _scaled(
+    rows: NDArray[Any], scaling: str, iqr_zero: str, name: str, pairs: NDArray[np.intp] | None = None
+) -> _Scaled:
     mean, variance = mean_and_variance(rows)
     deviation = np.sqrt(variance)
     # Rounding leaves a little variance in a column of equal numbers.
@@ -215,5 +231,12 @@ def _scaled(rows: NDArray[Any], scaling: str, iqr_zero: str, name: str) -> _Scal
     if not keep.any():
         why = "every feature is constant" if not varies.any() else "no feature is left after scaling"
         raise ValueError(f"{name} has nothing to tell positions apart: {why}")
+    silent = 0
+    if pairs is not None and len(pairs):
+        step = -(-len(pairs) // _PAIRS)
+        audible = keep & above_noise(variance, noise_between(rows, pairs[::step]), len(pairs[::step]))
+        if np.count_nonzero(audible) > 1:
+            silent, keep = int(np.count_nonzero(keep & ~audible)), audible
     scale = 1 / divisor[keep]
-    return _Scaled(keep, offset[keep], scale, variance[keep] * scale**2, int(zero.sum()), int((~varies).sum()))
+    of_kept = variance[keep] * scale**2
+    return _Scaled(keep, offset[keep], scale, of_kept, int(zero.sum()), int((~varies).sum()), silent)

@@ -17,12 +17,13 @@ from emcore.core.wording import count_of
 from emcore.methods.pca.fit import pca
 from emcore.methods.preprocessing import Recipe, prepare
 from emcore.scans.binning import bin_factor, visit_binned
+from emcore.scans.neighbours import above_noise, neighbours, noise_between
 from emcore.scans.patterns import PatternRows
 
 # Pixels of a binned detector along its longer side; patterns of a sample.
 _SIDE, _SAMPLE = 32, 10_000
-# How far above noise a variance is, in standard deviations of what noise alone gives, and components that are tried.
-_ABOVE, _TRIED = 5.0, 64
+# Components that are tried.
+_TRIED = 64
 # Where nothing stands above noise, or no two positions are neighbours.
 _FALLBACK = 20
 
@@ -97,14 +98,14 @@ def reduce_patterns(
 
     sample = visit_binned(matrix, taken, keep, factor, values)
     mean = sample.mean(axis=0, dtype=np.float64)
-    chosen = _above_noise(sample, pairs)
+    chosen = _standing(sample, pairs)
     some = np.ascontiguousarray(sample[:, chosen])
     most = min(len(some) - 1, some.shape[1], size or _TRIED)
     found = pca(some, most, random_state=seed)
     components = found.components
     if size is None:
         along = (some - mean[chosen].astype(np.float32)) @ components.T.astype(np.float32)
-        standing = _above_noise(along, pairs, fallback=_FALLBACK)
+        standing = _standing(along, pairs, fallback=_FALLBACK)
         components = components[standing]
     basis = np.zeros((sample.shape[1], len(components)))
     basis[chosen] = components.T
@@ -126,34 +127,23 @@ def _sample(
     scan: tuple[int, int], positions: NDArray[np.intp], rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Some positions, rising, and which two of them, by their order here, lie side by side."""
-    height, width = scan
-    step = 1 if width > 1 else width
-    index = np.full(height * width + 1, -1, dtype=np.intp)
-    index[positions] = np.arange(len(positions))
-    next_to = positions + step
-    right = index[np.minimum(next_to, height * width)]
-    paired = (right >= 0) & ((positions % width < width - 1) | (width == 1)) & (next_to < height * width)
-    first = np.flatnonzero(paired)
+    pairs = neighbours(scan, positions)
     if len(positions) <= _SAMPLE:
-        return positions, np.stack([first, right[first]], axis=1)
-    if len(first) > _SAMPLE // 2:
-        first = np.sort(rng.choice(first, _SAMPLE // 2, replace=False))
-    ends = np.union1d(first, right[first])
-    if len(ends) < _SAMPLE:
-        ends = np.union1d(ends, rng.choice(len(positions), _SAMPLE - len(ends), replace=False))
-    return positions[ends], np.stack([np.searchsorted(ends, each) for each in (first, right[first])], axis=1)
+        return positions, pairs
+    if len(pairs) > _SAMPLE // 2:
+        pairs = pairs[np.sort(rng.choice(len(pairs), _SAMPLE // 2, replace=False))]
+    taken = np.union1d(pairs[:, 0], pairs[:, 1])
+    if len(taken) < _SAMPLE:
+        taken = np.union1d(taken, rng.choice(len(positions), _SAMPLE - len(taken), replace=False))
+    return positions[taken], np.searchsorted(taken, pairs)
 
 
-def _above_noise(
-    values: NDArray[np.float32], pairs: NDArray[np.intp], fallback: int | None = None
-) -> NDArray[np.bool_]:
-    """The columns whose variance stands above what neighbours differ by; if none does, the first, or all that vary."""
+def _standing(values: NDArray[np.float32], pairs: NDArray[np.intp], fallback: int | None = None) -> NDArray[np.bool_]:
+    """The columns whose variance stands above noise; where none does, the first so many that vary, or all of them."""
     variance: Floats = values.var(axis=0, dtype=np.float64)
-    varying = variance > 1e-12 * np.square(values.mean(axis=0, dtype=np.float64))
+    varying: NDArray[np.bool_] = variance > 1e-12 * np.square(values.mean(axis=0, dtype=np.float64))
     if len(pairs):
-        noise = np.square(values[pairs[:, 0]] - values[pairs[:, 1]]).mean(axis=0, dtype=np.float64) / 2
-        least = 1 + _ABOVE * np.sqrt(3 / len(pairs))
-        above: NDArray[np.bool_] = varying & (variance > least * noise)
+        above: NDArray[np.bool_] = varying & above_noise(variance, noise_between(values, pairs), len(pairs))
         if np.count_nonzero(above) > 1:
             return above
     first: NDArray[np.bool_] = varying & (np.arange(len(varying)) < (len(varying) if fallback is None else fallback))

@@ -299,7 +299,7 @@ def _judge(
         bouldin = float(((spread[:, None] + spread) / apart).max(axis=1).mean()) if len(there) > 1 else np.inf
         harabasz = float(np.float64(total - within) / (k - 1) / (np.float64(within) / (n - k)))
     rand = [adjusted_rand_index(labels, other) for i, other in enumerate(runs) if i != best]
-    return within, bouldin, harabasz, _silhouette(rows, labels, k, size, rng), float(np.mean(rand)) if rand else 1.0
+    return within, bouldin, harabasz, silhouette(rows, labels, k, size, rng), float(np.mean(rand)) if rand else 1.0
 
 
 def _take(rows: Any, indices: NDArray[Any]) -> NDArray[np.float64]:
@@ -307,7 +307,7 @@ def _take(rows: Any, indices: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(taken, dtype=np.float64)
 
 
-def _silhouette(rows: Any, labels: NDArray[np.int32], k: int, size: int, rng: np.random.Generator) -> float:
+def silhouette(rows: Any, labels: NDArray[np.int32], k: int, size: int, rng: np.random.Generator) -> float:
     """Mean over all rows, estimated from at least two of every cluster that has them."""
     counts = np.bincount(labels, minlength=k)
     chosen = []

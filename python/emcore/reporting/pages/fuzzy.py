@@ -113,6 +113,7 @@ def key_lines(result: Any, width: int) -> list[str]:
         f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}; signals: {', '.join(inputs)}",
         f"merged: {parameters['scaling']} scaling, balance {parameters['balance']}",
         f"{count_of(result.n_components, 'component')}{by_rule}: {result.reason}",
+        *([f"clusters: {result.number}"] if result.number else []),
         f"clustered: {parameters['method']}, m = {parameters['m']:.3g}",
         f"validity: {validity}",
         *(f"Note: {note}" for note in result.provenance.notes),

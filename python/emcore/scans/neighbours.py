@@ -1,0 +1,76 @@
+"""Positions of a scan that lie side by side, and how much noise they show.
+
+What a scan measures changes slowly from one position to the next, but for borders; noise does not. Half of the mean
+square by which neighbours differ is the variance of the noise, and a little more where there are borders.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.core.validation import Floats
+
+# How far a variance must be above noise, in standard deviations of what noise alone gives.
+_ABOVE = 5.0
+# Bytes of rows that are compared together.
+_BYTES = 1 << 23
+
+
+def neighbours(grid: tuple[int, ...], positions: NDArray[np.intp]) -> NDArray[np.intp]:
+    """
+    Positions that lie side by side in a line of the scan; in a scan of lines of one position, below each other.
+
+    Parameters
+    ----------
+    grid : tuple of int
+        Shape of the scan.
+    positions : ndarray of int, shape (m,)
+        Rising, of the flattened scan.
+
+    Returns
+    -------
+    ndarray of int, shape (pairs, 2)
+        Indices of `positions`.
+
+    Examples
+    --------
+    >>> neighbours((2, 3), np.array([0, 1, 3, 4, 5])).tolist()
+    [[0, 1], [2, 3], [3, 4]]
+    """
+    size, width = math.prod(grid), grid[-1] if grid[-1] > 1 else math.prod(grid)
+    index = np.full(size + 1, -1, dtype=np.intp)
+    index[positions] = np.arange(len(positions))
+    next_one = np.where(positions % width < width - 1, index[np.minimum(positions + 1, size)], -1)
+    first = np.flatnonzero(next_one >= 0)
+    return np.stack([first, next_one[first]], axis=1)
+
+
+def noise_between(rows: NDArray[Any], pairs: NDArray[np.intp]) -> Floats:
+    """
+    Variance of the noise of every feature, from pairs of neighbouring rows: half the mean square they differ by.
+
+    Examples
+    --------
+    >>> noise_between(np.array([[1, 5], [3, 5], [3, 9]], np.uint8), np.array([[0, 1], [1, 2]])).tolist()
+    [1.0, 4.0]
+    """
+    total: Floats = np.zeros(rows.shape[1])
+    step = max(1, _BYTES // (8 * rows.shape[1]))
+    for start in range(0, len(pairs), step):
+        first, second = (rows[each].astype(np.float64) for each in pairs[start : start + step].T)
+        total += np.square(first - second).sum(axis=0)
+    return total / (2 * max(len(pairs), 1))
+
+
+def above_noise(variance: Floats, noise: Floats, pairs: int) -> NDArray[np.bool_]:
+    """Which variances are so far above noise, as measured by so many pairs, that noise alone does not explain them.
+
+    Examples
+    --------
+    >>> above_noise(np.array([1.0, 1.5, 0.0]), np.array([1.0, 1.0, 0.0]), 1000).tolist()
+    [False, True, False]
+    """
+    above: NDArray[np.bool_] = variance > (1 + _ABOVE * math.sqrt(3 / max(pairs, 1))) * noise
+    return above
