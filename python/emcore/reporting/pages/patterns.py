@@ -59,9 +59,13 @@ def draw_signals(figure: "Figure", result: Any, chosen: Sequence[int], top: floa
 def key_numbers(result: Any) -> dict[str, str]:
     """What is to be said of the patterns, by a word for it."""
     parameters = result.provenance.parameters
-    compared = "all kept pixels" if parameters["reduce"] is None else "principal components of the kept pixels"
+    compared = {
+        None: "all kept pixels",
+        "auto": "principal components, of a binned detector, that vary by more than noise",
+    }.get(parameters["reduce"], "principal components of the kept pixels")
+    how = {"none": "not normalised", "sqrt": "square roots"}
     normalize = parameters["normalize"]
-    compared += ", not normalised" if normalize == "none" else f", normalised by {normalize}"
+    compared += f", {how.get(normalize, f'normalised by {normalize}')}"
     return size_and_beam(result) | {"compared": compared}
 
 
