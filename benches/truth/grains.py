@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
-from table import Row
 
 from emcore import segment_grains
 from emcore.datasets import adjusted_rand_index
+from table import Row
 
 _COMPONENTS, _LEAST = 20, 20
 
@@ -45,11 +45,15 @@ def evaluate(path: Path, name: str) -> list[Row]:
     with np.load(path) as case:
         patterns, labels, groups = case["patterns"], case["labels"], case["groups"]
     true, n_groups = int(labels.max()) + 1, int(groups.max()) + 1
-    started = time.perf_counter()
-    result = segment_grains(patterns)
-    seconds = time.perf_counter() - started
-    scores = {"index": adjusted_rand_index(labels, result.labels)}
-    rows = [Row(name, "emcore", result.n_grains, true, scores, seconds, result.reason)]
+    rows = []
+    for method in ("auto", "slic", "graph", "hdbscan"):
+        started = time.perf_counter()
+        result = segment_grains(patterns, method=method)
+        seconds = time.perf_counter() - started
+        scores = {"index": adjusted_rand_index(labels, result.labels)}
+        by = "emcore" if method == "auto" else f"emcore, {method} alone"
+        remark = result.reason.split("; ", 1)[1] if method == "auto" else ""
+        rows.append(Row(name, by, result.n_grains, true, scores, seconds, remark))
     places = reduced(patterns)
     peers = {
         "PCA, HDBSCAN": lambda: density_clusters(places),

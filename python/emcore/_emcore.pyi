@@ -340,6 +340,10 @@ def memberships(
     covariances: NDArray[np.float64] | None,
     rho: list[float] | None,
 ) -> NDArray[Any]: ...
+def bin_features(data: _Rows, groups: NDArray[np.int32], k: int) -> NDArray[np.float32]: ...
+def merge_borders(
+    k: int, pairs: NDArray[np.uint32], products: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> list[tuple[int, int, float]]: ...
 def slic(
     data: _Rows,
     shape: tuple[int, int],

@@ -1,5 +1,6 @@
 //! The methods: one file or folder each.
 
+pub mod bins;
 pub mod cmeans;
 pub(crate) mod fft;
 pub mod kmeans;

@@ -1,6 +1,7 @@
 //! The extension module `emcore._emcore`: one thin file per kernel, of the same name. A binding never computes.
 
 mod arrays;
+mod bins;
 mod cmeans;
 mod kmeans;
 mod moments;
@@ -35,6 +36,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     prepare::register(module)?;
     moments::register(module)?;
     slic::register(module)?;
+    bins::register(module)?;
     products::register(module)?;
     spectra::register(module)?;
     symmetry::register(module)?;

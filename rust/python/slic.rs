@@ -95,9 +95,34 @@ fn confidence<'py>(
     PyArray1::from_vec(py, correlations.into_iter().flatten().collect()).reshape([labels.len(), 2])
 }
 
+/// All mergings of k segments by their borders, steps `(label, merged label, correlation)`; see the kernel.
+#[pyfunction]
+fn merge_borders(
+    py: Python<'_>,
+    k: usize,
+    pairs: PyReadonlyArray2<'_, u32>,
+    products: PyReadonlyArray1<'_, f64>,
+    lengths: PyReadonlyArray1<'_, f64>,
+) -> PyResult<Vec<(u32, u32, f64)>> {
+    let (pairs, products, lengths) = (pairs.as_array(), products.as_array(), lengths.as_array());
+    check("pairs", "columns", pairs.ncols(), 2)?;
+    check("products", "values", products.len(), pairs.nrows())?;
+    check("lengths", "values", lengths.len(), pairs.nrows())?;
+    let borders = Vec::from_iter(
+        pairs.rows().into_iter().zip(products).zip(lengths).map(|((pair, &product), &lengths)| kernel::Border {
+            pair: [pair[0], pair[1]],
+            product,
+            lengths,
+        }),
+    );
+    let steps = run(py, |control| kernel::merge_borders(k, &borders, control))?;
+    Ok(steps.into_iter().map(|step| (step.label, step.merged, step.correlation)).collect())
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(slic, module)?)?;
     module.add_function(wrap_pyfunction!(sum_by_label, module)?)?;
     module.add_function(wrap_pyfunction!(merge_similar, module)?)?;
+    module.add_function(wrap_pyfunction!(merge_borders, module)?)?;
     module.add_function(wrap_pyfunction!(confidence, module)?)
 }

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from emcore.methods.superpixels.choices import Extent, choose_correlation, extent, segment_side
+from emcore.methods.superpixels.choices import Extent, extent, segment_side, stops, why_stop
 
 
 def squares(lines, width, side, channels=64):
@@ -54,23 +54,35 @@ def test_a_scan_that_does_not_vary_or_has_one_position_is_not_certain():
 
 
 @pytest.mark.parametrize(
-    ("half", "scan", "side"), [(20.0, (256, 256), 8.0), (2.0, (256, 256), 3.0), (math.inf, (30, 120), 15.0)]
+    ("half", "scan", "side"), [(20.0, (256, 256), 10.0), (2.0, (256, 256), 3.0), (math.inf, (30, 120), 15.0)]
 )
 def test_a_segment_is_small_beside_what_is_alike_but_neither_tiny_nor_the_scan(half, scan, side):
     assert segment_side(Extent(half, True), scan) == pytest.approx(side)
 
 
-def choice(*correlations):
-    return choose_correlation(np.column_stack([np.zeros((len(correlations), 2)), correlations]))
+def history(*angles):
+    return np.column_stack([np.zeros((len(angles), 2)), np.cos(np.radians(angles))])
 
 
-def test_what_hardly_correlates_is_never_merged_and_what_does_may_be():
-    least, reason = choice(0.1, 0.05, -0.3)
-    assert least == pytest.approx(0.15)
-    assert "nothing was merged" in reason
-    assert 0.0 < choice(0.4, 0.38, 0.0)[0] < 0.38
+def test_merging_ends_in_the_widest_gap_from_10_to_60_degrees():
+    first, second, *_ = stops(history(2, 4, 12, 25, 29, 70, 85), 8)
+    assert (round(first.below), round(first.above), first.n_regions) == (29, 70, 3)
+    assert first.width == pytest.approx(31)
+    assert np.degrees(np.arccos(first.min_correlation)) == pytest.approx(44.5)
+    assert (round(second.below), round(second.above), second.n_regions) == (12, 25, 5)
+    assert first.clear
+    assert second.clear
 
 
-def test_grains_that_all_correlate_are_told_from_what_does_not():
-    # Nothing merges below 0.9: the widest gap is the one down to 0.
-    assert 0.0 < choice(0.99, 0.95, 0.9)[0] < 0.9
+def test_pieces_of_one_grain_merge_and_grains_do_not_where_no_angle_lies_between():
+    one = stops(history(1, 2, 3), 4)
+    assert [stop.n_regions for stop in one] == [1]
+    none = stops(history(65, 80), 3)
+    assert [stop.n_regions for stop in none] == [3]
+    assert "a clear gap" in why_stop(one[0], [])
+
+
+def test_where_no_gap_is_wide_it_is_said():
+    found = stops(history(*np.arange(8, 66, 3)), 21)
+    assert not found[0].clear
+    assert "where grains end is not clear" in why_stop(found[0], found[1:])

@@ -331,15 +331,18 @@ def of_pyxem(rng: np.random.Generator) -> dict[str, np.ndarray]:
     data = np.asarray(noiseless.data, dtype=np.float64)
     flat = data.reshape(size * size, -1)
     _, index = np.unique(np.round(flat, 6), axis=0, return_inverse=True)
-    states = index.reshape(size, size)
+    states = without_small(index.reshape(size, size))
     dose = rng.uniform(3000, 8000)
-    counts = rng.poisson(data / flat.sum(axis=1).mean() * dose)
+    data = np.stack([flat[index.ravel() == state][0] for state in range(index.max() + 1)]).reshape(-1, side, side)[
+        states
+    ]
+    counts = rng.poisson(data / data.sum(axis=(2, 3)).mean() * dose)
     return {
         "patterns": counts.astype(np.uint16),
         "labels": pieces(states),
         "groups": pieces_by_state(states),
         "kind": np.zeros((size, size), dtype=np.int8),
-        "beam": np.full(2, side / 2),
+        "beam": np.array([side / 2 - 1, side / 2]),
         "broken": np.zeros((side, side), dtype=bool),
         "dose": np.float64(dose),
         "bending": np.float64(0),

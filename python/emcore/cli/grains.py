@@ -14,6 +14,7 @@ from emcore.cli.options import (
     positive_number,
     refuse_radius_without_mask,
     refuse_unknown,
+    whole_number,
 )
 from emcore.cli.run import each_file
 from emcore.io.registry import SCAN
@@ -31,15 +32,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--segments", type=auto_or_count, default="auto", metavar="auto|N", help="segments before merging (auto)"
     )
     parser.add_argument(
-        "--min-correlation", type=_correlation, default="auto", metavar="auto|R", help="merge from here on (auto)"
+        "--method", default="auto", metavar="HOW", help="segments by slic, graph or hdbscan, or as suits (auto)"
     )
+    ends = parser.add_mutually_exclusive_group()
+    ends.add_argument(
+        "--min-correlation", type=_correlation, default="auto", metavar="auto|R", help="merge down to here (auto)"
+    )
+    ends.add_argument("--grains", type=whole_number(1), metavar="N", help="merge until so many are left")
     parser.add_argument(
         "--detector-pixels",
-        default="range",
+        default="significant",
         metavar="HOW",
-        help="compare pixels of the largest range or variance, or all (range)",
+        help="compare significant pixels, which vary by more than noise, or all (significant)",
     )
-    parser.add_argument("--keep", type=_part, default=0.02, metavar="PART", help="what part of them (0.02)")
+    parser.add_argument(
+        "--bin-to", type=whole_number(1), default=64, metavar="N", help="pixels a side that are compared (64)"
+    )
     parser.add_argument("--compactness", type=positive_number, default=0.3, metavar="M", help="of segments (0.3)")
     add_scan_options(parser)
     parser.add_argument("--export", choices=("hspy", "npy"), help="write the mean patterns too, for indexing")
@@ -56,18 +64,11 @@ def _correlation(text: str) -> float | str:
     return value
 
 
-def _part(text: str) -> float:
-    value = positive_number(text)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than all, 1")
-    return value
-
-
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Segment every file."""
-    from emcore.workflows.grains import PIXELS
+    from emcore.workflows.grains import METHODS, PIXELS
 
-    refuse_unknown(parser, options, {"detector-pixels": PIXELS})
+    refuse_unknown(parser, options, {"detector-pixels": PIXELS, "method": METHODS})
     refuse_radius_without_mask(parser, options)
 
     def work(file: Path, *stack: Path) -> "Segmentation":
@@ -75,7 +76,9 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             file,
             options.segments,
             detector_pixels=options.detector_pixels,
-            keep=options.keep,
+            method=options.method,
+            bin_to=options.bin_to,
+            n_grains=options.grains,
             mask_beam=options.mask_beam,
             beam_radius=options.beam_radius,
             min_correlation=options.min_correlation,
@@ -97,6 +100,7 @@ def tell(result: "Segmentation") -> Iterator[str]:
     from emcore.core.wording import count_of, empty, quantity
     from emcore.reporting.pages.scan import size_of
     from emcore.reporting.pages.segmentation import key_numbers
+    from emcore.scans.reflections import CRYSTAL
 
     yield f"{result.provenance.input_name}: {count_of(result.n_grains, 'grain')}"
     yield f"  why       {result.reason}"
@@ -106,6 +110,7 @@ def tell(result: "Segmentation") -> Iterator[str]:
         yield f"  {name:<9} {text}"
     for index in range(min(result.n_grains, 10)):
         diameter = quantity(float(result.diameter[index]), result.length_units)
-        yield f"  grain {index + 1:<5}{count_of(int(result.size[index]), 'position'):>18}  {diameter}"
+        kind = f", {kinds[index]}" if (kinds := result.kinds) and kinds[index] != CRYSTAL else ""
+        yield f"  grain {index + 1:<5}{count_of(int(result.size[index]), 'position'):>18}  {diameter}{kind}"
     if result.n_grains > 10:
         yield f"  … {result.n_grains - 10} smaller"

@@ -5,17 +5,16 @@ of pixels are fewer, and counts enough to take roots of.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.control import get_num_threads
+from emcore import _emcore
 from emcore.scans.patterns import PatternRows
 
-# Bytes of patterns that are binned together.
-_BYTES = 1 << 22
+# Bytes that are read together, and that the sums of them may take.
+_BYTES = 1 << 25
 
 
 def bin_factor(shape: tuple[int, int], side: int) -> int:
@@ -29,43 +28,27 @@ def bin_factor(shape: tuple[int, int], side: int) -> int:
     return max(1, -(-max(shape) // side))
 
 
-def bin_patterns(patterns: NDArray[Any], factor: int) -> NDArray[Any]:
-    """
-    Sums over squares of pixels.
+def bin_numbers(keep: NDArray[np.bool_], factor: int) -> tuple[NDArray[np.int32], int]:
+    """The number of the bin in which each pixel of a detector is, line by line, and how many bins there are.
 
     Parameters
     ----------
-    patterns : ndarray, shape (n, ky, kx)
-        A few.
+    keep : ndarray of bool, shape (ky, kx)
+        The other pixels are in none, -1; bins without any are not counted.
     factor : int
-        Side of a square; squares at the far edges end where the detector does.
-
-    Returns
-    -------
-    ndarray, shape (n, ceil(ky / factor), ceil(kx / factor))
-        Whole numbers of 32 bits of what is stored in up to 16, of 64 bits of longer ones; float64 of floats.
+        Side of a bin; bins at the far edges end where the detector does.
 
     Examples
     --------
-    >>> bin_patterns(np.arange(12, dtype=np.uint16).reshape(1, 3, 4), 2).tolist()
-    [[[10, 18], [17, 21]]]
+    >>> numbers, count = bin_numbers(np.tri(4, dtype=bool), 2)
+    >>> numbers.tolist(), count
+    ([[0, -1, -1, -1], [0, 0, -1, -1], [1, 1, 2, -1], [1, 1, 2, 2]], 3)
     """
-    kind: Any = np.float64 if patterns.dtype.kind == "f" else np.int32 if patterns.dtype.itemsize <= 2 else np.int64
-    return _summed(_summed(patterns, factor, 1, kind), factor, 2, kind)
-
-
-def _summed(values: NDArray[Any], factor: int, axis: int, kind: Any) -> NDArray[Any]:
-    """Sums of so many neighbours along an axis: sums of slices, which are several times faster than NumPy's own."""
-
-    def every(first: int) -> NDArray[Any]:
-        return values[(slice(None),) * axis + (slice(first, None, factor),)]
-
-    sums = every(0).astype(kind)
-    for first in range(1, min(factor, values.shape[axis])):
-        addend = every(first)
-        part = sums[(slice(None),) * axis + (slice(0, addend.shape[axis]),)]
-        part += addend
-    return sums
+    height, width = keep.shape
+    places = np.arange(height)[:, None] // factor * -(-width // factor) + np.arange(width) // factor
+    used = np.unique(places[keep])
+    numbers = np.where(keep, np.searchsorted(used, places), -1)
+    return numbers.astype(np.int32), len(used)
 
 
 def visit_binned(
@@ -88,7 +71,7 @@ def visit_binned(
     factor : int
         Side of a bin.
     work : callable
-        Of binned patterns, shape (b, bins), float32, gives an array with b rows. It is called from several threads.
+        Of binned patterns, shape (b, bins), float32, gives an array with b rows, which may be the same array.
 
     Returns
     -------
@@ -102,24 +85,18 @@ def visit_binned(
     >>> visit_binned(matrix, np.array([0, 4]), np.tri(4, dtype=bool), 2, lambda bins: bins).tolist()
     [[9.0, 42.0, 39.0], [201.0, 298.0, 231.0]]
     """
-    rows, shape = matrix.rows, matrix.shape
-    kept = matrix.features(keep).reshape(shape)
-    hidden = None if kept.all() else np.flatnonzero(~kept)
-    bins = np.flatnonzero(bin_patterns(kept[None].astype(np.uint8), factor)[0])
-    step = max(1, _BYTES // (rows.shape[1] * rows.itemsize))
-
-    def block(start: int) -> NDArray[Any]:
+    rows = matrix.rows
+    numbers, count = bin_numbers(keep, factor)
+    groups = np.ascontiguousarray(matrix.features(numbers))
+    step = max(1, _BYTES // max(rows.shape[1] * rows.itemsize, 4 * count))
+    made: NDArray[Any] | None = None
+    for start in range(0, len(positions), step):
         some = positions[start : start + step]
         together = int(some[-1]) - int(some[0]) + 1 == len(some)
         patterns = rows[some[0] : some[-1] + 1] if together else rows[some]
-        if hidden is not None:
-            patterns = patterns.copy() if together else patterns
-            patterns[:, hidden] = 0
-        sums = bin_patterns(patterns.reshape(len(some), *shape), factor)
-        return work(sums.reshape(len(some), -1)[:, bins].astype(np.float32))
-
-    starts = range(0, len(positions), step)
-    if len(starts) == 1:
-        return block(0)
-    with ThreadPoolExecutor(min(get_num_threads(), len(starts)), "emcore-bin") as pool:
-        return np.concatenate(list(pool.map(block, starts)))
+        part = work(_emcore.bin_features(patterns, groups, count))
+        if made is None:
+            made = np.empty((len(positions), *part.shape[1:]), dtype=part.dtype)
+        made[start : start + step] = part
+    assert made is not None, "no position"
+    return made

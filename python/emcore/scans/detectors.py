@@ -9,7 +9,7 @@ Virtual images are sums over masks, all in one read of the data, in the type in 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,14 @@ _HOT = 3.0
 # So many standard deviations of its mean a disc must be above what is around it: the brightest of noise is up to 27,
 # beams are above 190.
 _ABOVE_NOISE = 40.0
+# So many deviations of what discs of its size differ by elsewhere, if as many of them fit beside it.
+_ABOVE_PLACES, _PLACES = 8.0, 4
+# Least ratio of the short to the long axis of what is brighter than half of it, of at least so many pixels.
+_ROUND, _FEW = 0.5, 5
+# A ring is out of the beam if it falls by less than this part of its height a pixel.
+_FLAT = 0.01
+# Edge of a disc that is one however large, as a part of its radius.
+_SHARP = 0.2
 _NO_BEAM = "no bright disc stands out of the pattern, but for single pixels and noise"
 
 
@@ -42,20 +50,23 @@ class Beam:
         Of the disc of the same area, in pixels.
     edge : float
         How wide its edge is: by how much the radius would change over half of its height.
+    reach : float
+        Radius from which on the pattern falls no faster than what is around the beam.
     """
 
     center: tuple[float, float]
     radius: float
     edge: float
+    reach: float = 0.0
 
     @property
     def mask_radius(self) -> float:
-        """Radius of a mask that leaves nothing of it: the disc, its blurred edge, and a pixel."""
-        return self.radius + self.edge + 1
+        """Radius of a mask that leaves nothing of it: the disc with its blurred edge or the tail, and a pixel."""
+        return max(self.radius + self.edge, self.reach) + 1
 
     def is_disc(self, shape: tuple[int, int]) -> bool:
         """Whether it stands out of a pattern of this shape: not so a wide maximum without an edge."""
-        return math.pi * self.mask_radius**2 < 0.25 * shape[0] * shape[1] or self.edge < 0.2 * self.radius
+        return math.pi * self.mask_radius**2 < 0.25 * shape[0] * shape[1] or self.edge < _SHARP * self.radius
 
 
 def find_beam(pattern: ArrayLike) -> Beam:
@@ -112,9 +123,9 @@ def find_beam(pattern: ArrayLike) -> Beam:
     beam = _edge(fine, levels, ((peak_y - first[0]) * finer, (peak_x - first[1]) * finer))
     center = beam.center[0] / finer + first[0], beam.center[1] / finer + first[1]
     beam = Beam(center, beam.radius / finer, beam.edge / finer)
-    if not _stands_out(values, beam, np.minimum(raw, top)):
+    if not (_stands_out(values, beam, np.minimum(raw, top)) and _is_round(values, beam, background, top)):
         raise ValueError(_NO_BEAM)
-    return beam
+    return replace(beam, reach=_reach(values, beam, top))
 
 
 def _stands_out(values: NDArray[np.float64], beam: Beam, noisy: NDArray[np.float64]) -> bool:
@@ -127,7 +138,60 @@ def _stands_out(values: NDArray[np.float64], beam: Beam, noisy: NDArray[np.float
     steps = np.abs(np.concatenate([np.diff(noisy, axis=axis).ravel() for axis in (0, 1)]))
     noise = float(steps.mean()) * math.sqrt(math.pi) / 2  # few differences of neighbours are more than noise
     contrast = float(values[inside].mean() - values[around].mean())
-    return contrast * math.sqrt(np.count_nonzero(inside)) > _ABOVE_NOISE * noise
+    if not contrast * math.sqrt(np.count_nonzero(inside)) > _ABOVE_NOISE * noise:
+        return False
+    return _stands_out_of_places(values, beam, contrast)
+
+
+def _stands_out_of_places(values: NDArray[np.float64], beam: Beam, contrast: float) -> bool:
+    """Whether a disc is brighter than discs of its size elsewhere: noise that is smooth has bright places too."""
+    from scipy import ndimage
+
+    radius = max(beam.radius, 1.0)
+    size = 2 * math.floor(radius) + 1
+    window = _disc((size, size), (size // 2, size // 2), radius).astype(np.float64)
+    means = ndimage.convolve(values, window / window.sum(), mode="nearest")
+    elsewhere = means[~_disc(values.shape, beam.center, 2 * radius + beam.mask_radius)]
+    if elsewhere.size < _PLACES * size**2:
+        return beam.edge < _SHARP * beam.radius
+    middle = np.median(elsewhere)
+    return contrast > _ABOVE_PLACES * 1.4826 * float(np.median(np.abs(elsewhere - middle)))
+
+
+def _is_round(values: NDArray[np.float64], beam: Beam, background: float, top: float) -> bool:
+    """Whether what is brighter than half of a beam is as high as it is wide, where the detector does not cut it off."""
+    from scipy import ndimage
+
+    y, x = (min(max(round(c), 0), side - 1) for c, side in zip(beam.center, values.shape, strict=True))
+    labels, _ = ndimage.label(values >= 0.5 * (background + top))
+    if not labels[y, x]:
+        return False
+    places = np.argwhere(labels == labels[y, x])
+    first, last = (places == 0).any(axis=0), (places == np.array(values.shape) - 1).any(axis=0)
+    if (first & last).any():
+        return False
+    if len(places) < _FEW or (first | last).any():
+        return True
+    # Of a square pixel alone the deviation is 1 / 12.
+    spread = np.linalg.eigvalsh(np.cov(places.T) + np.eye(2) / 12)
+    return bool(spread[0] > _ROUND**2 * spread[1])
+
+
+def _reach(values: NDArray[np.float64], beam: Beam, top: float) -> float:
+    """Radius from which on the median of rings falls by less than a hundredth of the beam's height a pixel."""
+    y, x = np.indices(values.shape)
+    ring = np.hypot(y - beam.center[0], x - beam.center[1])
+    farthest = min(4 * (beam.radius + beam.edge) + 4, 0.5 * min(values.shape))
+    edges = np.arange(0.0, farthest + 1)
+    rings = np.digitize(ring.ravel(), edges)
+    profile = np.array(
+        [np.median(values.ravel()[rings == k]) if (rings == k).any() else np.nan for k in range(1, len(edges))]
+    )
+    steps = profile[:-1] - profile[1:]
+    for index in range(math.floor(beam.radius), len(steps)):
+        if not steps[index] > _FLAT * (top - profile[-1]):
+            return float(edges[index]) + 0.5
+    return 0.0
 
 
 def _edge(values: NDArray[np.float64], levels: NDArray[np.float64], seed: tuple[int, int]) -> Beam:

@@ -37,6 +37,7 @@ from emcore.methods.selection.rules import RankChoice
 from emcore.methods.superpixels.slic import label_means
 from emcore.results.clustering import Clustering
 from emcore.scans.axes import SignalAxis
+from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.detectors import disc, masked_beam, sum_by_label, virtual_images
 from emcore.scans.patterns import PatternRows, measured_patterns, select_patterns
 from emcore.scans.reduction import reduce_patterns
@@ -126,15 +127,16 @@ def cluster_diffraction(
         check_finite(checked, "the measured patterns" if gaps.n_empty else "patterns", nonnegative=True)
 
     mean = sum_by_label(matrix, np.where(gaps.empty, -1, 0), 1)[0] / (count - gaps.n_empty)
-    center, radius, said = masked_beam(mean, mask_beam, beam_radius)
-    notes += said
-    keep = np.ones(matrix.shape, dtype=bool)
+    broken, of_broken = broken_pixels(mean)
+    center, radius, said = masked_beam(mended(mean, broken), mask_beam, beam_radius)
+    notes += (*of_broken, *said)
+    keep = ~broken
     if center is not None and radius is not None:
-        keep = ~disc(matrix.shape, center, radius)
+        keep &= ~disc(matrix.shape, center, radius)
         if not keep.any():
             change = "choose a smaller one" if beam_radius else "mask_beam=False keeps the beam"
             raise ValueError(f"a mask of radius {radius:g} px leaves none of the {keep.size} pixels: {change}")
-    shown, compared = virtual_images(matrix, [keep if radius is None else ~keep, keep])
+    shown, compared = virtual_images(matrix, [keep if radius is None else ~(keep | broken), keep])
     shown[gaps.empty.reshape(matrix.scan)] = 0
     notes += gaps.notes
     empty = np.zeros(count, dtype=bool)

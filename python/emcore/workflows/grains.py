@@ -1,12 +1,12 @@
 """Which grains are there in a scan of diffraction patterns, and what is the pattern of each?
 
-Few detector pixels tell grains apart: those that the reflections sweep. They alone are compared, the direct beam
-masked, each scaled by the root of its mean, as counting noise asks. SLIC cuts the scan into segments far smaller than
-grains, which follow their borders; segments that touch and have like mean patterns are merged (Selby et al. 2024). The
-data are read three times: for the statistics of every pixel, for the kept pixels, for the mean patterns.
+Detector pixels tell grains apart that vary over the scan by more than their noise. They alone are compared, binned, the
+direct beam masked and what is broken left out, each scaled by the root of its mean, as counting noise asks. SLIC cuts
+the scan into segments far smaller than grains, which follow their borders (Selby et al. 2024); segments that touch and
+are alike along their border are merged, and positions at the borders of grains settled. The data are read four times:
+for the mean, for the noise of every pixel, for the values that are compared, for the mean patterns.
 """
 
-import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,19 +21,32 @@ from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option
 from emcore.core.wording import count_of
-from emcore.methods.preprocessing import prepare
-from emcore.methods.superpixels.choices import choose_correlation, extent, segment_side
-from emcore.methods.superpixels.slic import label_means, merge_similar, merged_to, slic
-from emcore.results.segmentation import Segmentation, equivalent_diameter
+from emcore.methods.selection.density import density_groups
+from emcore.methods.superpixels.borders import merge_along_borders, settle_borders
+from emcore.methods.superpixels.choices import extent, most_agreeing, segment_side, stops, why_stop
+from emcore.methods.superpixels.graph import grow
+from emcore.methods.superpixels.pieces import connected_pieces
+from emcore.methods.superpixels.slic import label_means, merged_after, mergings_to, slic
+from emcore.results.segmentation import Segmentation, equivalent_diameter, finest
 from emcore.scans.axes import SignalAxis
-from emcore.scans.detectors import disc, masked_beam
+from emcore.scans.broken import broken_pixels, mended
+from emcore.scans.channels import Channels, choose_channels, noise_energy
+from emcore.scans.detectors import disc, masked_beam, sum_by_label
 from emcore.scans.gaps import Gaps
 from emcore.scans.patterns import PatternRows, measured_patterns, select_patterns
+from emcore.scans.reduction import reduce_patterns
+from emcore.scans.reflections import kinds_of
 
-PIXELS = ("range", "variance", "all")
+METHODS = ("auto", "slic", "graph", "hdbscan")
+"""How a scan is cut into segments."""
+
+PIXELS = ("significant", "all")
 """How the detector pixels to compare are chosen."""
-# However small the part that is kept, so many pixels are, if as many vary.
-_LEAST = 16
+
+# Positions up to which dense groups are looked for: of more, those that are seen have many times the size of a grain.
+_DENSE = 40_000
+# Pieces of a cluster that are smaller go to what is nearest.
+_SMALLEST_PIECE = 4
 
 
 @documented()
@@ -41,11 +54,13 @@ def segment_grains(
     patterns: Any,
     n_segments: int | str = "auto",
     *,
-    detector_pixels: str = "range",
-    keep: float = 0.02,
+    method: str = "auto",
+    detector_pixels: str = "significant",
+    bin_to: int = 64,
     mask_beam: bool = True,
     beam_radius: float | None = None,
     min_correlation: float | str = "auto",
+    n_grains: int | None = None,
     compactness: float = 0.3,
     scan_shape: tuple[int, int] | None = None,
     signal_axis: SignalAxis = None,
@@ -56,20 +71,29 @@ def segment_grains(
     Parameters
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
-        Shape (y, x, ky, kx), any pixel type, memory-mapped too: only the kept pixels are held in memory. Patterns in
-        one series become one line.
+        Shape (y, x, ky, kx), any pixel type, memory-mapped too: only what is compared is held in memory, at most half a
+        GiB. Patterns in one series become one line.
     n_segments : int or "auto", default "auto"
-        Segments before merging. "auto": of a side of 0.4 of the distance over which patterns stay alike.
-    detector_pixels : {"range", "variance", "all"}, default "range"
-        Compare the detector pixels of the largest range of values, of the largest variance over mean, or all that vary.
-    keep : float, default 0.02
-        What part of the pixels outside the mask "range" and "variance" keep.
+        Segments before merging. "auto": of a side of half the distance over which patterns stay alike. Of
+        method "hdbscan" there are as many as there are pieces.
+    method : {"auto", "slic", "graph", "hdbscan"}, default "auto"
+        What the segments are: "slic", superpixels, see `emcore.slic`; "graph", regions grown from the most alike
+        neighbours (Lee et al., arXiv 2601.17262); "hdbscan", connected pieces of groups of patterns that regions of low
+        density part. What follows is the same. "auto": superpixels, of up to 40,000 positions merged down to where they
+        agree with such groups, if these are clear; these pieces where merging has no clear end.
+    detector_pixels : {"significant", "all"}, default "significant"
+        Compare the detector pixels that vary over the scan by more than their noise, or all that vary.
+    bin_to : int, default 64
+        The detector is binned to at most so many pixels a side before patterns are compared, and to fewer where they
+        would take too much memory.
     %(mask_beam)s
     min_correlation : float or "auto", default "auto"
-        Least correlation of the mean patterns of segments that are merged. "auto": in the widest gap between the angles
-        at which segments merge.
+        Least correlation, along their common border, of segments that are merged. "auto": in the widest gap, from 10 to
+        60 degrees, between the angles at which segments merge. See `emcore.results.segmentation.Segmentation.recut`.
+    n_grains : int, optional
+        Merge until so many grains are left, instead.
     compactness : float, default 0.3
-        Of segments, see `emcore.slic`.
+        Of superpixels, see `emcore.slic`.
     %(scan_shape)s
     %(pattern_axes)s
     %(dataset)s
@@ -85,7 +109,8 @@ def segment_grains(
     ------
     ValueError
         Data of another dimension; NaN or infinity in every pattern (first position named); too few measured patterns;
-        patterns that are all the same; a mask that keeps nothing; more segments than positions.
+        patterns that are all the same; a mask that keeps nothing; more segments or grains than positions; both
+        `min_correlation` and `n_grains`.
     TypeError
         Complex numbers, objects or strings.
 
@@ -101,39 +126,65 @@ def segment_grains(
     started = time.perf_counter()
     scan, notes = select_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset)
     matrix, gaps = measured_patterns(scan)
+    check_option(method, METHODS, "method")
     check_option(detector_pixels, PIXELS, "detector_pixels")
-    keep = check_number(keep, "keep", 0, 1)
+    bin_to = check_count(bin_to, "bin_to", 1)
     positions = len(matrix.rows) - gaps.n_empty
-    if isinstance(n_segments, str):
-        check_option(n_segments, ("auto",), "n_segments")
-    else:
-        check_count(n_segments, "n_segments", 1, positions, f"there are {positions} positions")
+    for name, value in (("n_segments", n_segments), ("n_grains", n_grains)):
+        if isinstance(value, str):
+            check_option(value, ("auto",), name)
+        elif value is not None:
+            check_count(value, name, 1, positions, f"there are {positions} positions")
     if isinstance(min_correlation, str):
         check_option(min_correlation, ("auto",), "min_correlation")
     else:
         check_number(min_correlation, "min_correlation", -1, 1)
+        if n_grains is not None:
+            raise ValueError("min_correlation and n_grains say both where merging ends: give one of them")
 
     with hashed(scan) as digest:
-        pixels = _statistics(matrix, gaps)
-        center, radius, said = masked_beam(pixels.mean, mask_beam, beam_radius)
-        unmasked = np.ones(matrix.shape, dtype=bool)
+        mean = sum_by_label(matrix, np.where(gaps.empty, -1, 0), 1)[0] / positions
+        broken, of_broken = broken_pixels(mean)
+        center, radius, said = masked_beam(mended(mean, broken), mask_beam, beam_radius)
+        used = ~broken
         if center is not None and radius is not None:
-            unmasked = ~disc(matrix.shape, center, radius)
-        chosen = _kept(pixels, unmasked, detector_pixels, keep)
-        values, image = _compared(matrix, gaps, chosen, pixels)
+            used &= ~disc(matrix.shape, center, radius)
+        if not used.any():
+            raise ValueError("the mask over the beam leaves no pixel: choose a smaller one, or mask_beam=False")
+        channels = choose_channels(matrix, gaps.empty, used, bin_to, detector_pixels == "all")
+        values = channels.values(matrix, gaps.measured)
+        image = _emcore.x_q(values, np.ascontiguousarray(channels.scale)[:, None]).ravel()
         there = ~gaps.empty.reshape(matrix.scan)
-        segments = np.full(matrix.scan, -1, dtype=np.int32)
-        labels = segments.copy()
         # What lies beyond all that was measured decides nothing.
         box = _box(there)
         grid, mask = gaps.spread(values, 0).reshape(*matrix.scan, -1)[box], there[box]
-        segments[box], reason = _segments(grid, mask, n_segments, compactness)
-        labels[box], history, least, why = _grains(segments[box], grid, min_correlation)
+        energy = noise_energy(grid, mask)
+        dense: _Dense | None = None
+        chosen = method == "auto" and min_correlation == "auto" and n_grains is None
+        if method == "hdbscan" or (chosen and positions <= _DENSE):
+            dense = _dense(matrix, gaps, used, box)
+        if method == "hdbscan" and dense is not None:
+            cut, reason, known = dense.pieces, dense.reason, None
+        else:
+            cut, reason = _segments(grid, mask, n_segments, method, compactness, energy)
+            known = dense.pieces if dense is not None and dense.clear and cut.max() > 0 else None
+        found = _grains(cut, grid, energy, min_correlation, n_grains, known)
+        if known is not None and dense is not None and not found.clear:
+            cut, reason = known, f"{reason}, of which none are clearly of one grain; {dense.reason}"
+            found = _grains(cut, grid, energy, min_correlation, n_grains, None)
+        segments, labels = (np.full(matrix.scan, -1, dtype=np.int32) for _ in range(2))
+        segments[box], labels[box] = found.segments, found.labels
         order = np.argsort(-np.bincount(labels[there]), kind="stable")
         labels[there] = np.argsort(order).astype(np.int32)[labels[there]]
 
+        pieces = finest(segments, labels, found.history, matrix.shape)
+        of_pieces, sizes = label_means(matrix.rows, pieces.ravel(), int(pieces.max()) + 1)
+        grain_of = np.zeros(len(sizes), dtype=np.intp)
+        grain_of[pieces[there]] = labels[there]
+        signals, size = np.zeros((len(order), of_pieces.shape[1])), np.bincount(labels[there], minlength=len(order))
+        np.add.at(signals, grain_of, of_pieces * sizes[:, None])
+        signals /= size[:, None]
         flat = labels[there]
-        signals, size = label_means(matrix.rows, labels.ravel(), len(order))
         means, _ = label_means(values, flat, len(order))
         sure = _emcore.confidence(values, flat, means, np.average(means, axis=0, weights=size))
         best, second = (gaps.spread(np.ascontiguousarray(each), 0).reshape(matrix.scan) for each in sure.T[:2])
@@ -141,90 +192,62 @@ def segment_grains(
     y, x, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
     parameters = {
         "n_segments": n_segments,
+        "method": method,
         "detector_pixels": detector_pixels,
-        "keep": keep,
+        "bin_to": bin_to,
         "mask_beam": mask_beam,
         "beam_radius": beam_radius,
         "min_correlation": min_correlation,
+        "n_grains": n_grains,
         "compactness": compactness,
         "scan_shape": None if scan_shape is None else matrix.scan,
     }
     picture = Signal(gaps.spread(image, 0).reshape(matrix.scan), (y, x), title="virtual image of the kept pixels")
+    counts = matrix.rows.dtype.kind in "ui"
+    patterns_of_grains = matrix.pictures(signals)
     return Segmentation(
         labels=labels,
-        signals=matrix.pictures(signals),
+        signals=patterns_of_grains,
         size=size,
         diameter=equivalent_diameter(size, picture),
         correlation=best,
         confidence=best - second,
         segments=segments,
-        history=history,
-        kept=chosen,
-        n_segments=int(segments.max()) + 1,
+        history=found.history,
+        kept=channels.keep,
+        n_segments=int(cut.max()) + 1,
         n_grains=len(order),
-        min_correlation=least,
-        reason=f"{reason}; {why}",
+        min_correlation=found.min_correlation,
+        reason=f"{reason}; {found.reason}",
         image=picture,
-        mean=Signal(pixels.mean, (ky, kx), title="PACBED"),
+        mean=Signal(mean, (ky, kx), title="PACBED"),
         beam_center=center,
         beam_radius=radius,
         n_empty=gaps.n_empty,
+        pieces=pieces,
+        piece_signals=matrix.pictures(of_pieces),
+        kinds=kinds_of(patterns_of_grains, size, used, center, radius, counts),
         provenance=Provenance.record(
             "segment_grains",
             parameters,
             scan,
             elapsed=elapsed,
             threads=get_num_threads(),
-            notes=(*notes, *gaps.notes, *said),
+            notes=(*notes, *gaps.notes, *of_broken, *said, *_binned(channels, bin_to)),
             sha256=sha256,
         ),
     )
 
 
-@dataclass(frozen=True)
-class _Pixels:
-    """What is known of every detector pixel, each of shape (ky, kx)."""
-
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    range: NDArray[np.float64]
-
-
-def _statistics(matrix: PatternRows, gaps: Gaps) -> _Pixels:
-    rows = prepare(gaps.recipe(matrix.rows, gaps.measured)) if gaps.n_empty else matrix.rows
-    mean, squares, low, high = _emcore.moments_and_range(rows)
-    return _Pixels(*(matrix.pictures(values) for values in (mean, squares / len(rows), high - low)))
-
-
-def _kept(pixels: _Pixels, unmasked: NDArray[np.bool_], by: str, part: float) -> NDArray[np.bool_]:
-    """The detector pixels to compare: outside the mask, and among those that vary the first by what is asked for."""
-    if not unmasked.any():
-        raise ValueError("the mask over the beam leaves no pixel: choose a smaller one, or mask_beam=False")
-    varying = unmasked & (pixels.range > 0)
-    if not varying.any():
-        raise ValueError("all patterns are the same where they are compared: there are no grains to find")
-    if by == "all":
-        return varying
-    over_mean = np.divide(pixels.variance, pixels.mean, out=pixels.variance.copy(), where=pixels.mean > 0)
-    ranks = (pixels.range, over_mean) if by == "range" else (over_mean, pixels.range)
-    count = min(max(math.ceil(part * int(unmasked.sum())), _LEAST), int(varying.sum()))
-    places = np.flatnonzero(varying)
-    first, second = (rank.ravel()[places] for rank in ranks)
-    chosen = np.zeros(varying.size, dtype=bool)
-    chosen[places[np.lexsort((-second, -first))[:count]]] = True
-    return chosen.reshape(varying.shape)
-
-
-def _compared(
-    matrix: PatternRows, gaps: Gaps, compared: NDArray[np.bool_], pixels: _Pixels
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Kept pixels of all measured patterns, scaled, and their plain sums."""
-    columns = matrix.features(compared)
-    mean, variance = (matrix.features(picture)[columns] for picture in (pixels.mean, pixels.variance))
-    # Counting noise is the root of the mean; where values are no counts, their own deviation.
-    scale = 1 / np.sqrt(mean if (mean > 0).all() else variance)
-    values = np.asarray(prepare(gaps.recipe(matrix.rows, gaps.measured, keep=columns, scale=scale)))
-    return values, _emcore.x_q(values, np.ascontiguousarray(1 / scale)[:, None]).ravel()
+def _binned(channels: Channels, bin_to: int) -> tuple[str, ...]:
+    """What is to be said of the bins that were compared."""
+    count = count_of(len(channels.known.mean), "bin")
+    said = (
+        [] if channels.certain else ["no detector pixel varies over the scan by more than its noise: all were compared"]
+    )
+    if channels.factor > 1:
+        said.append(f"detector binned {channels.factor} × {channels.factor} before patterns were compared, in {count}")
+    return tuple(said)
 
 
 def _box(there: NDArray[np.bool_]) -> tuple[slice, slice]:
@@ -234,37 +257,84 @@ def _box(there: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def _segments(
-    grid: NDArray[np.float32], there: NDArray[np.bool_], asked: int | str, compactness: float
+    grid: NDArray[np.float32],
+    there: NDArray[np.bool_],
+    asked: int | str,
+    method: str,
+    compactness: float,
+    energy: float,
 ) -> tuple[NDArray[np.int32], str]:
     """Segments of the measured positions, and why so many."""
     scan = (grid.shape[0], grid.shape[1])
-    mask = None if there.all() else there
-    if not isinstance(asked, str):
-        segments = slic(grid, asked, compactness=compactness, mask=mask)
-        return segments, f"{asked} segments were asked for"
-    alike = extent(grid.reshape(scan[0] * scan[1], -1), scan, there.ravel())
-    if not alike.certain:
-        one = np.where(there, np.int32(0), np.int32(-1))
-        return one, "neighbouring patterns are no more alike than noise: one segment"
-    side = segment_side(alike, scan)
-    count = max(round(int(there.sum()) / side**2), 1)
-    far = "over the whole scan" if math.isinf(alike.half) else f"to half over {alike.half:.1f} positions"
-    segments = slic(grid, count, compactness=compactness, mask=mask)
-    return (
-        segments,
-        f"patterns stay alike {far}: {count_of(int(segments.max()) + 1, 'segment')} of a side of {side:.1f}",
-    )
+    if isinstance(asked, str):
+        alike = extent(grid.reshape(scan[0] * scan[1], -1), scan, there.ravel())
+        if not alike.certain:
+            one = np.where(there, np.int32(0), np.int32(-1))
+            return one, "neighbouring patterns are no more alike than noise: one segment"
+        side = segment_side(alike, scan)
+        count = max(round(int(there.sum()) / side**2), 1)
+        far = "over the whole scan" if np.isinf(alike.half) else f"to half over {alike.half:.1f} positions"
+        why = f"patterns stay alike {far}: {{}} of a side of {side:.1f}"
+    else:
+        count, why = asked, f"{asked} segments were asked for"
+    if method == "graph":
+        segments = grow(grid, there, count, energy)
+    else:
+        segments = slic(grid, count, compactness=compactness, mask=None if there.all() else there)
+    return segments, why.format(count_of(int(segments.max()) + 1, "segment"))
+
+
+@dataclass(frozen=True)
+class _Dense:
+    pieces: NDArray[np.int32]
+    clear: bool
+    reason: str
+
+
+def _dense(matrix: PatternRows, gaps: Gaps, used: NDArray[np.bool_], box: tuple[slice, slice]) -> _Dense:
+    """Connected pieces of the groups of patterns that regions of low density part."""
+    groups = density_groups(reduce_patterns(matrix, gaps.measured, used).places)
+    labels = gaps.spread(groups.labels, -1).reshape(matrix.scan)
+    return _Dense(connected_pieces(labels[box], _SMALLEST_PIECE), groups.clear, groups.reason)
+
+
+@dataclass(frozen=True)
+class _Found:
+    segments: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    history: NDArray[np.float64]
+    min_correlation: float
+    reason: str
+    clear: bool = True
 
 
 def _grains(
-    segments: NDArray[np.int32], grid: NDArray[np.float32], asked: float | str
-) -> tuple[NDArray[np.int32], NDArray[np.float64], float, str]:
-    """Grains, all mergings down to one, the least correlation of those that made the grains, and why that."""
-    _, history = merge_similar(segments, grid, -1.0, return_history=True)
+    segments: NDArray[np.int32],
+    grid: NDArray[np.float32],
+    energy: float,
+    asked: float | str,
+    count: int | None,
+    known: NDArray[np.int32] | None,
+) -> _Found:
+    """Grains, their borders settled, and why there are so many; all mergings down to one."""
+    clear = True
+    history = merge_along_borders(segments, grid)
     if not len(history):
-        return segments, history, 1.0, "there is nothing to merge"
-    if isinstance(asked, str):
-        least, why = choose_correlation(history)
+        return _Found(segments, segments, history, 1.0, "there is nothing to merge")
+    if count is not None:
+        done = mergings_to(segments, history, count)
+        least, why = float(history[:done, 2].min(initial=1.0)), f"{count_of(count, 'grain')} were asked for"
     else:
-        least, why = float(asked), f"a correlation of {float(asked):g} was asked for"
-    return merged_to(segments, history, least), history, least, why
+        if isinstance(asked, str):
+            ends = stops(history, int(segments.max()) + 1)
+            chosen, agree = (ends[0], "") if known is None else most_agreeing(ends, segments, history, known)
+            others = [stop for stop in ends if stop is not chosen]
+            least, clear = chosen.min_correlation, chosen.clear
+            why = "; ".join(filter(None, (why_stop(chosen, others), agree)))
+        else:
+            least, why = float(asked), f"a correlation of {float(asked):g} was asked for"
+        done = int(np.count_nonzero(history[:, 2] >= least))
+    segments = settle_borders(segments, merged_after(segments, history, done), grid, energy)
+    # What was left of a segment of noise may be gone: then fewer mergings give as many grains.
+    done = done if count is None else mergings_to(segments, history, count)
+    return _Found(segments, merged_after(segments, history, done), history, least, why, clear)

@@ -16,9 +16,10 @@
 //! f64 distances decide, and of equal ones the lowest label. So labels do not depend on threads or instruction set.
 //!
 //! Cost: a window of ± 2 S holds 16 centres: at most 32 n C flops and one read of the data an iteration. What follows
-//! works on labels: [`sums`] in one pass, [`connect`], [`merge`], [`confidence`].
+//! works on labels: [`sums`] in one pass, [`connect`], [`merge`] or [`merge_borders`], [`confidence`].
 
 mod assign;
+mod borders;
 mod centers;
 mod confidence;
 mod connect;
@@ -30,6 +31,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use borders::{Border, merge_borders};
 pub use confidence::confidence;
 pub use connect::connect;
 pub use merge::{Step, merge};

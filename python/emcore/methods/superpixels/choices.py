@@ -5,25 +5,31 @@ pairs at a distance, is free of noise, and falls as fewer pairs lie in one grain
 as the distance over which it falls to half.
 
 Mergings of segments are of two kinds, of pieces of one grain and of grains. Between them lies the widest gap among the
-angles between mean patterns, arccos of the correlations at which segments merge, best first.
+angles at which segments merge, arccos of their correlations, best first. Below 10 degrees are pieces of one grain,
+beyond 60 grains, whatever the gap.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
+from emcore.methods.selection.agreement import adjusted_rand_index
+from emcore.methods.superpixels.slic import merged_to
 
 # A segment's side as a part of the distance over which the covariance falls to half; least side in positions.
-_SIDE, _LEAST = 0.4, 3.0
+_SIDE, _LEAST = 0.5, 3.0
 # Lines along each axis from which the covariance is taken; how many distances; the farthest, as a part of the axis.
 _LINES, _DISTANCES, _FARTHEST = 24, 40, 0.5
 # Covariance of neighbours that stands out of noise, in standard deviations of what noise alone would give.
 _CERTAIN = 5.0
-# Least correlation at which what merges may be of one grain.
-_ALIKE = 0.15
+# Degrees between which merging may end, and the width of a gap that is clear.
+_RANGE, _CLEAR = (10.0, 60.0), 8.0
+# Another stop than at the widest gap is taken if its adjusted Rand index is that much better; its narrowest gap.
+_BETTER, _NARROWEST = 0.03, 2.0
 
 
 @dataclass(frozen=True)
@@ -112,43 +118,137 @@ def segment_side(estimate: Extent, scan: tuple[int, int]) -> float:
     --------
     >>> from emcore.methods.superpixels.choices import Extent, segment_side
     >>> segment_side(Extent(20.0, True), (256, 256))
-    8.0
+    10.0
     """
     largest = max(math.sqrt(scan[0] * scan[1]) / 4, 1.0)
     return min(max(_SIDE * estimate.half, _LEAST), largest)
 
 
-def choose_correlation(history: Floats) -> tuple[float, str]:
-    """The correlation between those of pieces of one grain and those of grains, and why.
+@dataclass(frozen=True)
+class Stop:
+    """Where merging may end.
+
+    Attributes
+    ----------
+    below, above : float
+        Angles of the last merging that is done and of the first that is not, degrees; of none the ends of the range.
+    width : float
+        Of the gap between them, as far as it lies in the range.
+    min_correlation : float
+        Amid the gap.
+    n_regions : int
+        What is left.
+    """
+
+    below: float
+    above: float
+    width: float
+    min_correlation: float
+    n_regions: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether the gap is wide beside what angles within a grain differ by."""
+        return self.width >= _CLEAR
+
+
+def stops(history: Floats, n_regions: int) -> list[Stop]:
+    """The gaps between the angles at which segments merge, from 10° to 60°, the widest first.
 
     Parameters
     ----------
     history : ndarray, shape (mergings, 3)
-        Of merging until nothing is left to merge, see `emcore.merge_similar`.
+        Of merging until nothing is left to merge, best first, see `emcore.methods.superpixels.borders`.
+    n_regions : int
+        Before merging.
 
     Returns
     -------
-    min_correlation : float
-    reason : str
+    list of Stop
+        Never empty.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from emcore.methods.superpixels.choices import choose_correlation
-    >>> choose_correlation(np.array([[0, 1, 0.99], [2, 3, 0.9], [0, 2, 0.1]]))[0].__round__(2)
-    0.57
+    >>> from emcore.methods.superpixels.choices import stops
+    >>> history = np.array([[0, 1, 0.99], [2, 3, 0.9], [0, 2, 0.1]])
+    >>> [(stop.n_regions, round(stop.width)) for stop in stops(history, 4)]
+    [(2, 34), (3, 16)]
     """
-    correlations = np.append(
-        np.sort(history[:, 2])[::-1], 0.0
-    )  # nothing is less alike than what does not correlate at all
-    angles = np.degrees(np.arccos(np.clip(correlations, 0.0, 1.0)))
-    gaps = np.where(correlations[:-1] >= _ALIKE, np.diff(angles), -1.0)
-    if not gaps.size or gaps.max() <= 0:
-        return _ALIKE, f"no two segments that touch correlate by {_ALIKE:g}: nothing was merged"
-    at = int(gaps.argmax())
-    between = float(np.cos(np.radians((angles[at] + angles[at + 1]) / 2)))
-    reason = (
-        f"of the angles between mean patterns at which segments merge, the widest gap is from {angles[at]:.0f}° to "
-        f"{angles[at + 1]:.0f}°, correlations of {correlations[at]:.2f} and {max(correlations[at + 1], 0.0):.2f}"
+    angles = np.degrees(np.arccos(np.clip(np.minimum.accumulate(history[:, 2]), -1.0, 1.0)))
+    done = int(np.searchsorted(angles, _RANGE[0], side="right"))
+    ends = [_RANGE[0], *(float(angle) for angle in angles[done:] if angle < _RANGE[1]), _RANGE[1]]
+    found = []
+    for index, (low, high) in enumerate(pairwise(ends)):
+        merged = done + index
+        below = float(angles[merged - 1]) if merged else _RANGE[0]
+        above = float(angles[merged]) if merged < len(angles) else 90.0
+        between = float(np.cos(np.radians((low + high) / 2)))
+        found.append(Stop(below, above, high - low, between, n_regions - merged))
+    found = [stop for stop in found if stop.width > 0] or found[:1]
+    return sorted(found, key=lambda stop: (-stop.width, stop.below))
+
+
+def most_agreeing(
+    found: list[Stop], segments: NDArray[np.int32], history: Floats, pieces: NDArray[np.int32]
+) -> tuple[Stop, str]:
+    """The stop whose regions agree best with pieces that were found otherwise, and why that.
+
+    It is the first unless another agrees with them considerably better.
+
+    Parameters
+    ----------
+    found : list of Stop
+        See `stops`.
+    segments : ndarray, shape (y, x), int32
+    history : ndarray, shape (mergings, 3)
+    pieces : ndarray, shape (y, x), int32
+        Of patterns that regions of low density part, see `emcore.methods.selection.density`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.superpixels.choices import most_agreeing, stops
+    >>> segments = np.repeat(np.arange(4, dtype=np.int32), 5)[None]
+    >>> history = np.array([[0, 1, 0.95], [2, 3, 0.8], [0, 2, 0.1]])
+    >>> pieces = np.repeat(np.arange(3, dtype=np.int32), (10, 5, 5))[None]
+    >>> most_agreeing(stops(history, 4), segments, history, pieces)[0].n_regions
+    3
+    """
+    there = segments >= 0
+    of_first = agreement = adjusted_rand_index(
+        pieces[there], merged_to(segments, history, found[0].min_correlation)[there]
     )
-    return between, reason
+    best = found[0]
+    for stop in found[1:]:
+        if stop.width >= _NARROWEST:
+            observed = adjusted_rand_index(pieces[there], merged_to(segments, history, stop.min_correlation)[there])
+            if observed > max(of_first + _BETTER, agreement):
+                best, agreement = stop, observed
+    if best is found[0]:
+        return best, f"groups of patterns that regions of low density part agree (adjusted Rand index {of_first:.2f})"
+    return best, (
+        f"not the widest gap: groups of patterns that regions of low density part agree with this cut (adjusted Rand "
+        f"index {agreement:.2f}) and not with that at {found[0].below:.0f}° to {found[0].above:.0f}° ({of_first:.2f})"
+    )
+
+
+def why_stop(chosen: Stop, others: list[Stop]) -> str:
+    """Why merging ends there, and how clear that is.
+
+    Examples
+    --------
+    >>> from emcore.methods.superpixels.choices import Stop, why_stop
+    >>> why_stop(Stop(12, 60, 48, 0.8, 7), [])
+    'segments merge at angles of up to 12° within grains and of 60° and more between them, a clear gap'
+    """
+    next_one = f"; the next is {others[0].width:.0f}° wide" if others else ""
+    if chosen.clear:
+        return (
+            f"segments merge at angles of up to {chosen.below:.0f}° within grains and of {chosen.above:.0f}° and more "
+            f"between them, a clear gap{next_one}"
+        )
+    return (
+        f"of the angles at which segments merge no gap from 10° to 60° is wider than {chosen.width:.0f}°, at "
+        f"{chosen.below:.0f}° to {chosen.above:.0f}°{next_one}: where grains end is not clear, see the other cuts"
+    )

@@ -245,11 +245,40 @@ def merged_to(segments: Labels, history: NDArray[np.float64], min_correlation: f
     """
     # Best first: what goes before the first that falls short is what merging with that limit does.
     short = np.flatnonzero(history[:, 2] < min_correlation)
-    done = history[: short[0] if short.size else len(history)]
-    into = np.arange(int(segments.max()) + 1)
-    for kept, gone in done[::-1, :2].astype(np.intp):
+    return merged_after(segments, history, int(short[0]) if short.size else len(history))
+
+
+def merged_after(segments: Labels, history: NDArray[np.float64], mergings: int) -> Labels:
+    """What the first so many mergings make of segments, see `merged_to`.
+
+    Examples
+    --------
+    >>> merged_after(np.array([[0, 1, 2]]), np.array([[0, 2, 0.9], [0, 1, 0.2]]), 1).tolist()
+    [[0, 1, 0]]
+    """
+    into = np.arange(max(int(segments.max()), int(history[:, :2].max(initial=0))) + 1)
+    for kept, gone in history[:mergings, :2][::-1].astype(np.intp):
         into[gone] = into[kept]
     return renumbered(np.where(segments < 0, -1, into[segments]))
+
+
+def mergings_to(segments: Labels, history: NDArray[np.float64], n_regions: int) -> int:
+    """How many mergings leave so many regions, or as few as there are; segments without a position do not count.
+
+    Examples
+    --------
+    >>> mergings_to(np.array([[0, 1, 2]]), np.array([[0, 2, 0.9], [0, 1, 0.2]]), 2)
+    1
+    """
+    there = np.zeros(max(int(segments.max()), int(history[:, :2].max(initial=0))) + 1, dtype=bool)
+    there[segments[segments >= 0]] = True
+    left = int(there.sum())
+    for done, (kept, gone) in enumerate(history[:, :2].astype(np.intp)):
+        if left <= n_regions:
+            return done
+        left -= int(there[kept] and there[gone])
+        there[kept] |= there[gone]
+    return len(history)
 
 
 def renumbered(labels: NDArray[np.integer[Any]]) -> Labels:

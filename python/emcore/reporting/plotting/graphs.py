@@ -51,23 +51,23 @@ def _decades(axes: "Axes", values: NDArray[np.float64]) -> None:
 
 
 def draw_mergings(axes: "Axes", history: NDArray[np.float64], n_segments: int, limit: float) -> None:
-    """The correlation of every merging against the segments left after it; those that were done are filled."""
+    """The angle of every merging against the segments left after it; those that were done are filled."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     left = n_segments - 1 - np.arange(len(history))
-    correlation = history[:, 2]
-    short = np.flatnonzero(correlation < limit)
+    angle = np.degrees(np.arccos(np.clip(history[:, 2], -1.0, 1.0)))
+    short = np.flatnonzero(history[:, 2] < limit)
     done = np.arange(len(history)) < (short[0] if short.size else len(history))
-    axes.semilogx(left, correlation, color="0.6", linewidth=0.8, zorder=1)
-    axes.scatter(left[done], correlation[done], s=10, color="#0072B2", zorder=2)
-    axes.scatter(left[~done], correlation[~done], s=10, facecolor="white", edgecolor="0.4", linewidth=0.7, zorder=2)
-    axes.axhline(limit, color="#D55E00", linewidth=1, linestyle="--", zorder=0)
+    axes.semilogx(left, angle, color="0.6", linewidth=0.8, zorder=1)
+    axes.scatter(left[done], angle[done], s=10, color="#0072B2", zorder=2)
+    axes.scatter(left[~done], angle[~done], s=10, facecolor="white", edgecolor="0.4", linewidth=0.7, zorder=2)
+    axes.axhline(np.degrees(np.arccos(limit)), color="#D55E00", linewidth=1, linestyle="--", zorder=0)
     axes.set_xlim(0.8, 1.25 * max(n_segments, 2))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylim(min(0.0, float(correlation.min(initial=0))) - 0.05, 1.05)
+    axes.set_ylim(-2, max(90.0, float(angle.max(initial=0))) + 2)
     axes.set_xlabel("segments left")
-    axes.set_ylabel("correlation when merged")
+    axes.set_ylabel("angle when merged (°)")
     axes.spines[["top", "right"]].set_visible(False)
 
 
