@@ -219,7 +219,7 @@ def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(samp
     monkeypatch.setattr(binning, "_BYTES", 1 << 18)
     monkeypatch.setattr(channels, "_PIECE", 56)
     tracemalloc.start()
-    emcore.segment_grains(tmp_path / "scan.npy", bin_to=16)
+    emcore.segment_grains(tmp_path / "scan.npy", method="slic", bin_to=16)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.8 * data.nbytes  # 5 MB of it are bins

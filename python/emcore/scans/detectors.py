@@ -33,6 +33,8 @@ _ABOVE_PLACES, _PLACES = 8.0, 4
 _ROUND, _FEW = 0.5, 5
 # A ring is out of the beam if it falls by less than this part of its height a pixel.
 _FLAT = 0.01
+# The tail of a beam reaches no farther than so many times the width of its edge.
+_TAIL = 3.0
 # Edge of a disc that is one however large, as a part of its radius.
 _SHARP = 0.2
 _NO_BEAM = "no bright disc stands out of the pattern, but for single pixels and noise"
@@ -182,6 +184,7 @@ def _reach(values: NDArray[np.float64], beam: Beam, top: float) -> float:
     y, x = np.indices(values.shape)
     ring = np.hypot(y - beam.center[0], x - beam.center[1])
     farthest = min(4 * (beam.radius + beam.edge) + 4, 0.5 * min(values.shape))
+    most = beam.radius + _TAIL * beam.edge
     edges = np.arange(0.0, farthest + 1)
     rings = np.digitize(ring.ravel(), edges)
     profile = np.array(
@@ -190,7 +193,7 @@ def _reach(values: NDArray[np.float64], beam: Beam, top: float) -> float:
     steps = profile[:-1] - profile[1:]
     for index in range(math.floor(beam.radius), len(steps)):
         if not steps[index] > _FLAT * (top - profile[-1]):
-            return float(edges[index]) + 0.5
+            return min(float(edges[index]) + 0.5, most)
     return 0.0
 
 

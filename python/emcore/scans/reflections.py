@@ -14,7 +14,7 @@ CRYSTAL, AMORPHOUS, VACUUM = "crystal", "amorphous", "vacuum"
 _DEVIATIONS, _PART = 6.0, 0.3
 # Least part of what is beside the beam that is in reflections. Vacuum has less than this part of what others have
 # beside the beam; what is left of a beam that moves may be uneven.
-_LEAST, _MOST, _REST = 0.02, 0.2, 0.2
+_LEAST, _MOST, _REST = 0.003, 0.2, 0.2
 # Reflections would be seen if they had this part of what is beside the beam.
 _SEEN = 0.1
 # Pixels of a ring of which a median is taken.
@@ -44,7 +44,7 @@ def kinds_of(
     center : (float, float), optional
         Of the direct beam; without it all are crystals as far as can be said.
     radius : float, optional
-        Of the mask over the beam; spots are somewhat smaller.
+        Of the mask over the beam; spots are about half as wide.
     counts : bool
         Whether values count electrons, so that noise is no less than that of counting.
 
@@ -68,7 +68,7 @@ def kinds_of(
         return (CRYSTAL,) * len(signals)
     from scipy import ndimage
 
-    side = 2 * int(0.5 * radius) + 1
+    side = 2 * int(0.25 * radius) + 1
     weight = ndimage.uniform_filter(used.astype(np.float64), side, mode="constant")
     y, x = np.indices(used.shape)
     rings = np.rint(np.hypot(y - center[0], x - center[1])).astype(np.intp)

@@ -293,7 +293,12 @@ class _Dense:
 
 def _dense(matrix: PatternRows, gaps: Gaps, used: NDArray[np.bool_], box: tuple[slice, slice]) -> _Dense:
     """Connected pieces of the groups of patterns that regions of low density part."""
-    groups = density_groups(reduce_patterns(matrix, gaps.measured, used).places)
+    low = gaps.low
+    if matrix.rows.dtype.kind != "f":
+        low = 0.0 if matrix.rows.dtype.kind == "u" else _emcore.value_range(matrix.rows)[0]
+    # What is below zero are no counts, and has no roots.
+    reduced = reduce_patterns(matrix, gaps.measured, used, "sqrt" if low >= 0 else "none")
+    groups = density_groups(reduced.places)
     labels = gaps.spread(groups.labels, -1).reshape(matrix.scan)
     return _Dense(connected_pieces(labels[box], _SMALLEST_PIECE), groups.clear, groups.reason)
 
