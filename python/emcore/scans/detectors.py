@@ -34,7 +34,7 @@ _ROUND, _FEW = 0.5, 5
 # A ring is out of the beam if it falls by less than this part of its height a pixel.
 _FLAT = 0.01
 # The tail of a beam reaches no farther than so many times the width of its edge.
-_TAIL = 3.0
+_TAIL = 2.0
 # Edge of a disc that is one however large, as a part of its radius.
 _SHARP = 0.2
 _NO_BEAM = "no bright disc stands out of the pattern, but for single pixels and noise"
@@ -64,7 +64,7 @@ class Beam:
     @property
     def mask_radius(self) -> float:
         """Radius of a mask that leaves nothing of it: the disc with its blurred edge or the tail, and a pixel."""
-        return max(self.radius + self.edge, self.reach) + 1
+        return float(max(self.radius + self.edge, self.reach)) + 1
 
     def is_disc(self, shape: tuple[int, int]) -> bool:
         """Whether it stands out of a pattern of this shape: not so a wide maximum without an edge."""
@@ -170,7 +170,7 @@ def _is_round(values: NDArray[np.float64], beam: Beam, background: float, top: f
         return False
     places = np.argwhere(labels == labels[y, x])
     first, last = (places == 0).any(axis=0), (places == np.array(values.shape) - 1).any(axis=0)
-    if (first & last).any():
+    if np.count_nonzero(first & last) == 1:  # a line from one side to the other
         return False
     if len(places) < _FEW or (first | last).any():
         return True
@@ -193,7 +193,7 @@ def _reach(values: NDArray[np.float64], beam: Beam, top: float) -> float:
     steps = profile[:-1] - profile[1:]
     for index in range(math.floor(beam.radius), len(steps)):
         if not steps[index] > _FLAT * (top - profile[-1]):
-            return min(float(edges[index]) + 0.5, most)
+            return float(min(edges[index] + 0.5, most))
     return 0.0
 
 
