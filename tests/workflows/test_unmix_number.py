@@ -42,6 +42,23 @@ def test_told_the_number_spectra_are_of_bins_where_these_hold_more_of_the_phases
     assert angles[linear_sum_assignment(angles)].max() < 20
 
 
+@pytest.mark.parametrize("k", [2, 3])
+def test_blocks_of_automatic_size_give_way_to_the_whole_where_they_hold_fewer_phases_or_none_alone(k):
+    spectra = eds_phases(shape=(8, 8)).spectra
+    spectra = spectra / spectra.sum(axis=1, keepdims=True)
+    y, x = np.indices((40, 40)) / 39
+    shares = [1 - 0.5 * x - 0.5 * y, 0.5 * x, 0.5 * y] if k == 3 else [0.8 - 0.6 * x, 0.2 + 0.6 * x, 0 * x]
+    mixed = np.stack(shares, axis=-1)
+    data = np.random.default_rng(0).poisson(30 * mixed @ spectra).astype(np.uint8)
+    whole, blocks, automatic = unmix(data), unmix(data, blocks=(10, 10)), unmix(data, blocks="auto")
+    assert whole.n_components == k
+    assert any("no block holds a phase alone: spectra may be mixtures" in note for note in blocks.provenance.notes)
+    np.testing.assert_array_equal(automatic.maps, whole.maps)
+    assert automatic.blocks is None
+    why = "no block holds a phase alone" if k == 2 else "blocks show 2 phases, the whole 3"
+    assert f"{why}: the scan was searched as a whole" in automatic.provenance.notes
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_is_one_component(seed):
     rng = np.random.default_rng(seed)

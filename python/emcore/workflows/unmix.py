@@ -48,6 +48,7 @@ from emcore.workflows.unmix_blocks import (
     map_spectra,
     mean_evr,
     search,
+    whole_if_better,
 )
 from emcore.workflows.unmix_noise import doubts, noise_of, said_of, taken_out
 
@@ -104,7 +105,8 @@ def unmix(
         largest value, is zero in any case.
     blocks : (int, int) or "auto", optional
         Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them as large as 128 MiB and
-        at most a quarter of the scan's sides. By default the scan is searched as a whole.
+        at most a quarter of the scan's sides, and takes the whole where that shows more phases or no block holds one
+        alone. By default the scan is searched as a whole.
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s
@@ -188,6 +190,9 @@ def unmix(
     if constant.any():
         image = replace(image, masked=constant.reshape(image.grid) | (False if image.masked is None else image.masked))
     joined = join(parts, sums, settings)
+    better = whole_if_better(image, parts, joined, settings) if cut and blocks == n_components == "auto" else None
+    if better is not None:
+        parts, joined, cut = better[0], better[1], None
     weights = channel_weights(sums, counts, counting, settings.constant) if poisson else np.ones_like(sums)
     maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
     # Of the mean spectrum, in which noise is small: maps, which are not negative, have a weak component everywhere.
@@ -207,7 +212,7 @@ def unmix(
     scan = tuple(replace(axis, navigation=False) for axis in image.signal.axes[:-1])
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
     measured = ~(masked | gaps.empty)
-    notes = [*image.notes, *gaps.notes, *of_rays, *_notes(parts, joined, settings)]
+    notes = [*image.notes, *gaps.notes, *of_rays, *(better[2:] if better else ()), *_notes(parts, joined, settings)]
     residual_map = _divided(squares, by_row)
     notes += doubts(len(order), n_components, unit, float(residual_map[measured].mean()) if measured.any() else 0.0)
     out_of_core = is_out_of_core(image.signal, memory)
@@ -312,6 +317,8 @@ def _notes(parts: list[Part], joined: Joint, settings: Settings) -> list[str]:
     if rest := sum(not part.found.settled for part in parts):
         where = "" if len(parts) == 1 else f" of {rest} of {len(parts)} blocks"
         notes.append(f"the factorisation{where} was still improving when it ended: spectra may be a little off")
+    if parts[0].block is not None and k > 1 and not any(part.found.own.any() for part in parts):
+        notes.append("no block holds a phase alone: spectra may be mixtures, and those of the whole may be better")
     if joined.few:
         notes.append(f"{count_of(joined.few, 'group')} of spectra with too few counts dropped")
     if joined.mixed:

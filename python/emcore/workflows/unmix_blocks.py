@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
+from emcore.core.wording import count_of
 from emcore.methods.nmf.fit import nmf_maps
 from emcore.methods.nmf.residuals import residuals
 from emcore.methods.preprocessing import selected
@@ -89,14 +90,17 @@ def is_counting(image: SpectrumImage) -> bool:
 
 
 def search(
-    image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings
+    image: SpectrumImage, cut: tuple[int, int] | None, settings: Settings, above: int = 0
 ) -> tuple[list[Part], Floats, Floats, NDArray[np.bool_]]:
-    """Spectra of every block, the counts of all channels and positions that count, and which of these are constant."""
+    """Spectra of every block, the counts of all channels and positions that count, and which of these are constant.
+
+    Of a block with no more components than some, no spectra are sought.
+    """
     sums, counts = np.zeros(image.energy.size), np.zeros(math.prod(image.grid))
     constant = np.zeros(len(counts), dtype=bool)
     parts = []
     for block, places in _blocks(image, cut):
-        searched = partial(_searched, image, block, places, settings)
+        searched = partial(_searched, image, block, places, settings, above)
         counts[places], totals, constant[places], *values = step(image, _named("search", block), searched)
         if values:
             sums += totals
@@ -114,7 +118,7 @@ def _named(step: str, block: Block | None) -> str:
 
 
 def _searched(
-    image: SpectrumImage, block: Block | None, places: NDArray[np.intp], settings: Settings
+    image: SpectrumImage, block: Block | None, places: NDArray[np.intp], settings: Settings, above: int
 ) -> tuple[Any, ...]:
     """Counts of the positions and channels of a block, or of all, and which positions are constant; and if there are
     any counts, what makes its `Part`.
@@ -147,6 +151,7 @@ def _searched(
         deeper,
         measured,
         image.grid if block is None else tuple(s.stop - s.start for s in block),
+        above,
     )
     of_spectra = np.array([own.sum()])
     if block is not None:
@@ -184,6 +189,20 @@ def join(parts: list[Part], sums: Floats, settings: Settings) -> Joint:
     floor = max(_PART * float(sums.sum()), float(len(sums)) if settings.counting else 0.0)
     number = settings.n_components if isinstance(settings.n_components, int) else None
     return join_spectra(spectra, counts, floor, number)
+
+
+def whole_if_better(
+    image: SpectrumImage, parts: list[Part], joined: Joint, settings: Settings
+) -> tuple[list[Part], Joint, str] | None:
+    """All as one part, its spectra, and why, if it holds more than the blocks or no block holds a phase alone."""
+    pure = len(joined.spectra) == 1 or any(part.found.own.any() for part in parts)
+    whole, sums, _, _ = search(image, None, settings, above=len(joined.spectra) if pure else 0)
+    more = len(whole[0].found.spectra)
+    if more <= len(joined.spectra) and (pure or more < len(joined.spectra)):
+        return None
+    where = f"blocks show {count_of(len(joined.spectra), 'phase')}, the whole {more}"
+    why = where if more > len(joined.spectra) else "no block holds a phase alone"
+    return whole, join(whole, sums, settings), f"{why}: the scan was searched as a whole"
 
 
 def map_spectra(

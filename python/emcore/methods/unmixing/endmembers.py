@@ -188,6 +188,7 @@ def find_endmembers(
     deeper: Callable[[int, Floats, Floats, bool], Deeper | None] | None = None,
     measured: tuple[RankChoice | None, float, float] | None = None,
     grid: tuple[int, ...] | None = None,
+    above: int = 0,
 ) -> Endmembers:
     """
     The spectra that the rows are mixed from.
@@ -214,6 +215,8 @@ def find_endmembers(
         the number is given), the gain, and the `constant` of `channel_weights`.
     grid : tuple of int, optional
         Shape of the scan, of which these are all rows; by default a line.
+    above : int, optional
+        Of no more components than this, no spectra are sought.
 
     Returns
     -------
@@ -271,6 +274,9 @@ def find_endmembers(
         more = deeper(choice.n, singular, without_noise(singular, (n, d), total**-0.5), n_components == "auto")
     if more is not None and more.n > choice.n:
         choice = RankChoice(more.n, "bins", more.reason)
+    evr = decomposition.explained_variance_ratio[:MOST]
+    if choice.n <= above:
+        return Endmembers(np.empty((0, len(sums))), choice, evr, above_edge, True, np.empty(0, dtype=bool))
     grid = grid or counts.shape
     # What rows were divided by.
     roots = np.sqrt(counts) if weighting == "poisson" else np.ones_like(counts)
@@ -284,7 +290,6 @@ def find_endmembers(
         spectra, own, settled = more.spectra, more.own, True
     if loss == "kullback-leibler":
         spectra, own, settled = _likeliest(selected(rows, taken), spectra, taken, grid)
-    evr = decomposition.explained_variance_ratio[:MOST]
     return Endmembers(spectra, choice, evr, above_edge, settled, own)
 
 
