@@ -4,7 +4,8 @@ Non-negative factors are not unique: whatever two phases have in common may be g
 and no map falls below zero. Where a background lies under all lines, as under the edges of energy losses, that freedom
 is large, and a factor is a phase without its background. The maps tell better: where much of a phase lies at positions
 of one and the same composition, at a corner of all compositions, these are of that phase alone, and their spectrum is
-its spectrum. Compositions that thin out towards the corner are of mixtures, and the factor stays as it is.
+its spectrum. Compositions that thin out towards the corner are of mixtures, and the factor stays, without the lines of
+phases that are alone somewhere (`emcore.methods.unmixing.lines`).
 
 Compositions are shares of the factors, and a phase's amount is its barycentric coordinate with respect to all corners,
 whatever the factors share. Corners are where the share of each factor is largest, or where they span the largest
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
+from emcore.methods.unmixing.lines import without_lines_of_others
 
 # A corner is where this part of a factor is, which is purest, and not fewer positions than these.
 _CORNER, _LEAST = 0.1, 9
@@ -45,7 +47,7 @@ def at_pure_positions(maps: Floats, spectra: Floats, grid: tuple[int, ...]) -> t
     Returns
     -------
     spectra : ndarray, shape (k, d)
-        Each of sum 1: of these phases at their own positions, of the others as they were.
+        Each of sum 1: of these phases at their own positions, of the others without the lines of these.
     own : ndarray of bool, shape (k,)
         Which they are.
 
@@ -75,7 +77,9 @@ def at_pure_positions(maps: Floats, spectra: Floats, grid: tuple[int, ...]) -> t
         if part.sum() > best:
             best, own = float(part.sum()), part > _OWN
             shares = np.where(own[:, None], np.array(means)[better, np.arange(k)], np.eye(k))
-    return shares @ spectra, own
+    if not own.any():
+        return spectra, own
+    return without_lines_of_others(shares @ spectra, own), own
 
 
 def _with_neighbours(maps: Floats, grid: tuple[int, ...]) -> Floats:
