@@ -12,7 +12,7 @@ from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import adjusted_rand_index, polycrystal_scan
 from emcore.reporting.pages import pages
-from emcore.scans import binning, reduction
+from emcore.scans import binning, neighbours, reduction
 from emcore.scans.detectors import disc
 from emcore.scans.patterns import read_patterns
 
@@ -161,6 +161,7 @@ def test_the_input_is_not_changed(sample):
 def test_nothing_of_the_size_of_the_data_is_allocated(monkeypatch, reduce):
     monkeypatch.setattr(reduction, "_SAMPLE", 300)
     monkeypatch.setattr(binning, "_BYTES", 1 << 18)
+    monkeypatch.setattr(neighbours, "_BYTES", 1 << 18)
     patterns = polycrystal_scan().patterns
     tracemalloc.start()
     emcore.cluster_diffraction(patterns, 5, reduce=reduce)
