@@ -44,7 +44,8 @@ def _summary(rows: list[Row], names: list[str]) -> list[str]:
     lines = []
     for by in dict.fromkeys(row.by for row in rows):
         own = [row for row in rows if row.by == by]
-        counted = [row for row in own if row.found is not None and row.true is not None]
+        # Who is told the number does not find it.
+        counted = [row for row in own if row.found is not None and row.true is not None and "told" not in by]
         right = sum(row.found == row.true for row in counted)
         said = [f"number right in {right} of {len(counted)}"] if counted else []
         for name in names:

@@ -6,16 +6,19 @@ use crate::methods::bins::bin_features as kernel;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 
-/// For every row the sum of the features of each of k groups, n x k; features of a negative group are left out.
+/// For every row, lines of `width` features, the sum of the features of each of k groups, n x k; features of a negative
+/// group are left out.
 #[pyfunction]
 fn bin_features<'py>(
     py: Python<'py>,
     data: Pixels2<'py>,
     groups: PyReadonlyArray1<'py, i32>,
+    width: usize,
     k: usize,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let groups = groups.as_array().to_vec();
-    let (n, sums) = with_rows!(py, data, rows => (rows.n(), run(py, |control| kernel(rows, &groups, k, control))?));
+    let (n, sums) =
+        with_rows!(py, data, rows => (rows.n(), run(py, |control| kernel(rows, &groups, width, k, control))?));
     PyArray1::from_vec(py, sums).reshape([n, k])
 }
 

@@ -94,7 +94,7 @@ def visit_binned(
         some = positions[start : start + step]
         together = int(some[-1]) - int(some[0]) + 1 == len(some)
         patterns = rows[some[0] : some[-1] + 1] if together else rows[some]
-        part = work(_emcore.bin_features(patterns, groups, count))
+        part = work(_emcore.bin_features(patterns, groups, keep.shape[1], count))
         if made is None:
             made = np.empty((len(positions), *part.shape[1:]), dtype=part.dtype)
         made[start : start + step] = part
