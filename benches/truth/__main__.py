@@ -28,11 +28,11 @@ QUESTIONS = {
 HERE = Path(__file__).parent
 HEADER = """# Answers on other people's data, and those of plain peers
 
-Written by `make truth`, from data of generators by third parties (diffsims, pyxem, espm, exSpy, ase, scikit-image), seed
-{seeds}, at default settings. Index: adjusted Rand index with the true labels. Angle: mean spectral angle after the best
-matching, in degrees; worst: of the worst phase; error: mean square of the maps, in units of a position's mean counts.
-Spacing: largest relative error of a region's spacing; false: regions with a spacing where none is true. A peer that is
-told is given the true number.
+Written by `make truth`, from data of generators by third parties (diffsims, pyxem, espm, exSpy, ase, scikit-image),
+seed {seeds}, at default settings. Index: adjusted Rand index with the true labels. Angle: mean spectral angle after
+the best matching, in degrees; worst: of the worst phase; error: mean square of the maps, in units of a position's
+mean counts. Spacing: largest relative error of a region's spacing; false: regions with a spacing where none is true.
+A peer that is told is given the true number.
 """
 
 
