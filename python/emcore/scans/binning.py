@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.scans.patterns import PatternRows
 
-# Bytes that are read together, and that the sums of them may take.
-_BYTES = 1 << 25
+# Bytes that are read together, and that the sums of them may take: of 32 MB and more every block would be new memory,
+# whose pages cost more than the sums.
+_BYTES = 1 << 24
 
 
 def bin_factor(shape: tuple[int, int], side: int) -> int:

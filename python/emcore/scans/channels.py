@@ -1,9 +1,8 @@
 """Which detector pixels tell the patterns of a scan apart?
 
 A few reflections of a few grains have the largest range of values, so those would hide all other grains. Every pixel is
-compared that varies over the scan by more than its own noise. Noise differs from position to position and signals
-mostly do not: half the mean squared difference of neighbouring positions is the noise of a pixel, whether it counts or
-not. The variance of n values of that noise alone exceeds it by a part of about sqrt(3 / n), the errors of both.
+compared that varies over the scan by more than its own noise, which neighbouring positions show (`neighbours.py`),
+whether it counts or not.
 
 Neighbouring detector pixels say the same, so the detector is binned first, as the data are read.
 """
@@ -16,10 +15,9 @@ from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
 from emcore.scans.binning import bin_factor, bin_numbers, visit_binned
+from emcore.scans.neighbours import above_noise
 from emcore.scans.patterns import PatternRows
 
-# A pixel is compared whose variance over noise exceeds one by so many standard deviations.
-_CERTAIN = 5.0
 # Positions from which variance and noise are taken at most, in pieces of lines of at most so many.
 _POSITIONS, _PIECE = 16384, 1024
 # What the values that are compared may take, in bytes.
@@ -46,8 +44,8 @@ class Statistics:
     def varying(self) -> NDArray[np.bool_]:
         """Bins that vary by more than their noise."""
         rounding = 1e-12 * np.square(self.mean)
-        least = self.noise * (1 + _CERTAIN * np.sqrt(3 / max(self.pairs, 1)))
-        return np.asarray((self.pairs > 0) & (self.variance > np.maximum(least, rounding)), dtype=bool)
+        above = above_noise(self.variance, self.noise, self.pairs)
+        return np.asarray((self.pairs > 0) & above & (self.variance > rounding), dtype=bool)
 
     def of(self, chosen: NDArray[np.bool_]) -> "Statistics":
         """Of some bins."""

@@ -67,6 +67,9 @@ def noise_between(rows: NDArray[Any], pairs: NDArray[np.intp]) -> Floats:
 def above_noise(variance: Floats, noise: Floats, pairs: int) -> NDArray[np.bool_]:
     """Which variances are so far above noise, as measured by so many pairs, that noise alone does not explain them.
 
+    The variance of n values of noise alone exceeds what n pairs say it is by a part of about sqrt(3 / n), the errors of
+    both.
+
     Examples
     --------
     >>> above_noise(np.array([1.0, 1.5, 0.0]), np.array([1.0, 1.0, 0.0]), 1000).tolist()
