@@ -179,13 +179,11 @@ class Segmentation(Result):
         rank = np.argsort(order)
         labels = np.where(there, rank[labels], -1).astype(np.int32)
         parts = np.bincount(pieces[there], minlength=len(of_pieces))
-        signals = np.zeros((len(order), *of_pieces.shape[1:]))
-        np.add.at(signals, rank[grain_of], of_pieces * parts[:, None, None])
         size = np.bincount(labels[there], minlength=len(order))
         return replace(
             self,
             labels=labels,
-            signals=signals / size[:, None, None],
+            signals=means_of_pieces(of_pieces, parts, rank[grain_of], len(order)),
             size=size,
             diameter=equivalent_diameter(size, self.image),
             correlation=None,
@@ -235,6 +233,24 @@ def _kinds_after(result: Segmentation, labels: NDArray[np.int32], count: int) ->
     shared = np.zeros((count, result.n_grains), dtype=np.int64)
     np.add.at(shared, (labels[there], result.labels[there]), 1)
     return tuple(result.kinds[int(most)] for most in shared.argmax(axis=1))
+
+
+def means_of_pieces(
+    of_pieces: NDArray[np.float64], sizes: NDArray[np.integer], grain_of: NDArray[np.intp], count: int
+) -> NDArray[np.float64]:
+    """The mean pattern of each of so many grains from those of the pieces that make it.
+
+    Examples
+    --------
+    >>> means_of_pieces(np.array([[1.0], [5.0], [4.0]]), np.array([3, 1, 2]), np.array([0, 0, 1]), 2).tolist()
+    [[2.0], [4.0]]
+    """
+    signals = np.zeros((count, *of_pieces.shape[1:]))
+    for pattern, size, grain in zip(of_pieces, sizes, grain_of, strict=True):
+        signals[grain] += size * pattern
+    total = np.bincount(grain_of, sizes, count)
+    signals /= np.maximum(total, 1).reshape(-1, *[1] * (signals.ndim - 1))
+    return signals
 
 
 def finest(

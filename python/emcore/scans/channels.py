@@ -21,7 +21,7 @@ from emcore.scans.patterns import PatternRows
 # Positions from which variance and noise are taken at most, in pieces of lines of at most so many.
 _POSITIONS, _PIECE = 16384, 1024
 # What the values that are compared may take, in bytes.
-_BYTES = 512 << 20
+_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def choose_channels(
     matrix: PatternRows, empty: NDArray[np.bool_], used: NDArray[np.bool_], side: int, every: bool = False
 ) -> Channels:
     """
-    What to compare, as fine as asked for or, where values of all positions would take more than half a GiB, coarser.
+    What to compare, as fine as asked for or, where values of all positions would take more than 256 MiB, coarser.
 
     Parameters
     ----------

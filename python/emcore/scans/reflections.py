@@ -69,7 +69,7 @@ def kinds_of(
     from scipy import ndimage
 
     side = 2 * int(0.25 * radius) + 1
-    weight = ndimage.uniform_filter(used.astype(np.float64), side, mode="constant")
+    weight = ndimage.uniform_filter(used.astype(np.float32), side, mode="constant")
     y, x = np.indices(used.shape)
     rings = np.rint(np.hypot(y - center[0], x - center[1])).astype(np.intp)
     members = [np.flatnonzero((rings.ravel() == ring) & used.ravel()) for ring in range(int(rings.max()) + 1)]
@@ -79,7 +79,7 @@ def kinds_of(
     for start in range(0, len(signals), step):
         some = slice(start, start + step)
         low = np.minimum(signals[some].min(axis=(1, 2), keepdims=True), 0.0)
-        values = np.where(used, signals[some] - low, 0.0)
+        values = np.where(used, signals[some] - low, 0.0).astype(np.float32)
         smooth = ndimage.uniform_filter(values, (0, side, side), mode="constant") / np.maximum(weight, 1e-6)
         smooth = smooth.reshape(len(smooth), -1)
         for places in members:

@@ -27,7 +27,7 @@ from emcore.methods.superpixels.choices import extent, most_agreeing, segment_si
 from emcore.methods.superpixels.graph import grow
 from emcore.methods.superpixels.pieces import connected_pieces
 from emcore.methods.superpixels.slic import label_means, merged_after, mergings_to, slic
-from emcore.results.segmentation import Segmentation, equivalent_diameter, finest
+from emcore.results.segmentation import Segmentation, equivalent_diameter, finest, means_of_pieces
 from emcore.scans.axes import SignalAxis
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.channels import Channels, choose_channels, noise_energy
@@ -181,9 +181,8 @@ def segment_grains(
         of_pieces, sizes = label_means(matrix.rows, pieces.ravel(), int(pieces.max()) + 1)
         grain_of = np.zeros(len(sizes), dtype=np.intp)
         grain_of[pieces[there]] = labels[there]
-        signals, size = np.zeros((len(order), of_pieces.shape[1])), np.bincount(labels[there], minlength=len(order))
-        np.add.at(signals, grain_of, of_pieces * sizes[:, None])
-        signals /= size[:, None]
+        size = np.bincount(labels[there], minlength=len(order))
+        signals = means_of_pieces(of_pieces, sizes, grain_of, len(order))
         flat = labels[there]
         means, _ = label_means(values, flat, len(order))
         sure = _emcore.confidence(values, flat, means, np.average(means, axis=0, weights=size))

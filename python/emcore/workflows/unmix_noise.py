@@ -53,10 +53,13 @@ def _measured(image: SpectrumImage) -> tuple[Any, ...]:
         pairs = _pairs(image, count)
         places = np.unique(pairs)
         rows = _rows_at(image, places)
-        first, second = (rows[np.searchsorted(places, each)] for each in pairs)
-        if np.count_nonzero(first.any(axis=1) & second.any(axis=1)) >= _FILLED:
+        # One value throughout is no measurement, zero or another.
+        measured = (rows != rows[:, :1]).any(axis=1)
+        first, second = (np.searchsorted(places, each) for each in pairs)
+        both = measured[first] & measured[second]
+        if np.count_nonzero(both) >= _FILLED:
             break
-    noise = measure_noise(first, second)
+    noise = measure_noise(rows[first[both]], rows[second[both]]) if both.any() else None
     return () if noise is None else astuple(noise)
 
 

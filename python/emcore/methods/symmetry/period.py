@@ -6,6 +6,7 @@ autocorrelation, by which that of a tapered window falls, is divided out.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class Period:
     correlation: float
 
 
-def period(image: NDArray[np.generic]) -> Period:
+def period(image: NDArray[Any]) -> Period:
     """
     The distance over which the windows of an image repeat themselves most clearly.
 
@@ -53,8 +54,11 @@ def period(image: NDArray[np.generic]) -> Period:
     """
     side = min(_WINDOW, *image.shape)
     nothing = Period(float("nan"), 0.0)
-    if side < _SMALLEST:
+    largest = max(abs(float(image.max())), abs(float(image.min())))
+    if side < _SMALLEST or largest == 0:
         return nothing
+    if image.dtype.kind == "f":  # whose squares may be too large or too small for float32
+        image = image / largest
     power = windowed_power_spectra(image, side, max(side // 2, 1), scale="power").mean(axis=(0, 1), dtype=np.float64)
     if not power.any():
         return nothing

@@ -87,11 +87,15 @@ def _candidates(spectra: NDArray[Any], gain: float, read: float) -> NDArray[np.b
 
 
 def _brightness(line: NDArray[Any]) -> Floats:
-    """Of every position: the median of sums over parts of the spectrum, most of which no spike is in, or zero."""
+    """Of every position: the median of sums over parts of the spectrum, most of which no spike is in, or zero.
+
+    Zero too of one value throughout, which is no measurement.
+    """
     parts = np.array_split(np.arange(line.shape[1]), 16)
     sums = np.stack([line[:, part].sum(axis=1, dtype=np.float64) for part in parts], axis=1)
     typical = np.maximum(np.median(sums, axis=0), 1e-300)
     brightness: Floats = np.median(sums / typical, axis=1) * float(typical.sum())
+    brightness[(line == line[:, :1]).all(axis=1)] = 0
     return brightness
 
 
