@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emcore.methods.power_spectra.separation import Picture
-from emcore.methods.power_spectra.textures import parted_by_texture, polar_means, silhouette, textures
+from emcore.methods.power_spectra.textures import parted_by_texture, polar_means, textures
 from emcore.methods.power_spectra.windows import half_plane_weights, windowed_power_spectra
 
 SHAPE = (256, 384)
@@ -72,10 +72,12 @@ def test_polar_means_are_means_of_frequencies_of_like_distance_and_direction():
 def test_the_silhouette_is_that_of_scikit_learn():
     from sklearn.metrics import silhouette_score
 
+    from emcore.methods.power_spectra.textures import _silhouette
+
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.normal(size=(30, 2)), rng.normal(size=(50, 2)) + 3])
     labels = (np.arange(80) >= 30).astype(int)
-    assert silhouette(points, labels) == pytest.approx(silhouette_score(points, labels))
+    assert _silhouette(points, labels) == pytest.approx(silhouette_score(points, labels))
 
 
 def test_windows_that_are_all_alike_are_one_texture():

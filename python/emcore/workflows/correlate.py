@@ -33,7 +33,7 @@ from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import PCAResult, pca, scores
 from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.density import DensityGroups, density_groups
-from emcore.methods.selection.noise import count_above_noise
+from emcore.methods.selection.noise import components_above_noise, count_above_noise
 from emcore.methods.selection.rules import RankChoice
 from emcore.methods.selection.within import common_shape, number_by_silhouette
 from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
@@ -48,10 +48,6 @@ COMPONENT_RULES = ("noise", "threshold", "parallel", "gap", "elbow", "jany", "br
 # Components that are computed, and the part of the variance above noise from which on one counts.
 _LOOKED_AT = 30
 _MINIMUM = 0.01
-# Components that are clustered where noise is not known.
-_UNKNOWN = 10
-# Of rule "noise": the variance of a component above its noise, in units of that.
-_ABOVE = 0.3
 _STARTS = 10
 
 
@@ -244,7 +240,8 @@ def _clustered(merged: MergedSignals, settings: _Settings) -> _Groups:
     result = pca(merged.rows, size, random_state=settings.seed)
     if settings.components == "noise":
         whole = scores(merged.rows, result)
-        choice, kept = _above_noise(whole, settings.pairs)
+        noise = noise_between(whole, settings.pairs) if len(settings.pairs) else None
+        choice, kept = components_above_noise(whole.var(axis=0), noise)
         components, places = result.components[kept], np.ascontiguousarray(whole[:, kept])
     else:
         choice = _choose(result, merged, settings.components)
@@ -266,25 +263,6 @@ def _clustered(merged: MergedSignals, settings: _Settings) -> _Groups:
     u, validity, notes = _memberships(places, replace(settings, k=k), m, groups)
     order = np.argsort(-np.bincount(u.argmax(axis=1), minlength=k), kind="stable")
     return _Groups(u[:, order], result, components, places, choice, number, m, validity, notes)
-
-
-def _above_noise(places: Floats, pairs: NDArray[np.intp]) -> tuple[RankChoice, NDArray[np.bool_]]:
-    """The components whose variance stands above their noise: the first, where none does or no two are neighbours."""
-    variance: Floats = places.var(axis=0)
-    standing = variance > 1e-12 * variance[0]
-    if not len(pairs):
-        count = min(int(np.count_nonzero(standing)), _UNKNOWN)
-        return RankChoice(count, "all", "no two positions are neighbours, noise is not known"), np.arange(
-            len(standing)
-        ) < count
-    above = standing & (variance >= (1 + _ABOVE) * noise_between(places, pairs))
-    if not above.any():
-        return RankChoice(1, "noise", "nothing stands out from noise; at least 1 is kept"), np.arange(len(above)) < 1
-    count = int(np.count_nonzero(above))
-    said = (
-        f"{count} {'varies' if count == 1 else 'vary'} by at least {1 + _ABOVE:g} times what neighbouring positions do"
-    )
-    return RankChoice(count, "noise", said), above
 
 
 def _memberships(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.methods.power_spectra.periodicity import strongest_peaks
-from emcore.methods.power_spectra.prominence import of_rings
+from emcore.methods.power_spectra.prominence import above_rings
 from emcore.methods.power_spectra.regions import mean_powers
 from emcore.methods.power_spectra.windows import full_plane
 
@@ -51,10 +51,7 @@ def raise_floor(spectra: NDArray[np.float32]) -> float:
     power = full_plane(mean_powers(some, np.zeros(len(some), dtype=np.intp), 1).reshape(n, -1))
     if not np.isfinite(strongest_peaks(power, windows=len(some))[0][0]):
         return 1.0
-    y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
-    radius = np.hypot(y, x)
-    medians = of_rings(power, 0.5)
-    above = power - np.interp(radius, np.arange(len(medians)), medians)
+    above, radius = above_rings(power)
     raised = LEAST_PART * float(above[(radius >= 4) & (radius <= n / 2)].max())
     if raised <= _LEAST_RISE:
         return 1.0

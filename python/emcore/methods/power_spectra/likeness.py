@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.methods.power_spectra.periodicity import LEAST_PERIODS
-from emcore.methods.power_spectra.prominence import of_rings
+from emcore.methods.power_spectra.prominence import above_rings
 
 LEAST_CORRELATION = 0.96
 
@@ -41,13 +41,11 @@ def one_lattice(powers: NDArray[np.float64], lattices: NDArray[np.bool_]) -> NDA
     [0, 1, 0]
     """
     n = powers.shape[1]
-    y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
-    radius = np.hypot(y, x)
-    used = (radius >= LEAST_PERIODS - 0.5) & (radius <= n // 2)
-    above = np.zeros((len(powers), np.count_nonzero(used)))
+    above = np.zeros((len(powers), n * n))
     for i in np.flatnonzero(lattices):
-        medians = of_rings(powers[i], 0.5)
-        above[i] = np.maximum(powers[i][used] - np.interp(radius[used], np.arange(len(medians)), medians), 0)
+        excess, radius = above_rings(powers[i])
+        used = (radius >= LEAST_PERIODS - 0.5) & (radius <= n // 2)
+        above[i] = np.where(used, np.maximum(excess, 0), 0).ravel()
     norms = np.linalg.norm(above, axis=1)
     above /= np.where(norms > 0, norms, 1)[:, None]
     return numbered((above @ above.T >= LEAST_CORRELATION) | np.eye(len(powers), dtype=bool))

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.methods.power_spectra.prominence import LEAST_CONTRAST, contrasts, of_rings
+from emcore.methods.power_spectra.prominence import LEAST_CONTRAST, above_rings, contrasts
 
 # The main lobe of the zero frequency under a Hann taper ends two bins away from it.
 _NEAREST_BIN = 2.0
@@ -148,12 +148,11 @@ def _candidates(power: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[n
     """Rows, columns and power above the radial median of local maxima in half of the plane, the highest first."""
     n = power.shape[0]
     y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
-    radius = np.hypot(y, x)
+    above, radius = above_rings(power)
     # Half of the plane: every peak has a twin on the other side.
     allowed = (radius >= _NEAREST_BIN) & (radius <= n / _LEAST_PIXELS) & ((x > 0) | ((x == 0) & (y < 0)))
     rows, columns = np.nonzero(allowed & _is_local_maximum(power))
-    medians = of_rings(power, 0.5)
-    excess = power[rows, columns] - np.interp(radius[rows, columns], np.arange(len(medians)), medians)
+    excess = above[rows, columns]
     rows, columns, excess = rows[excess > 0], columns[excess > 0], excess[excess > 0]
     order = np.argsort(-excess, kind="stable")
     return rows[order], columns[order], excess[order]

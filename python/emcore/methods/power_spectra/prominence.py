@@ -99,6 +99,36 @@ def of_rings(power: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     return result
 
 
+def above_rings(power: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Power less the median of all places as far from the zero frequency.
+
+    Parameters
+    ----------
+    power : ndarray, shape (N, N)
+        As for `of_rings`.
+
+    Returns
+    -------
+    above, radius : ndarray, shape (N, N)
+        The difference, and how far each place is from the zero frequency, in bins.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.power_spectra.prominence import above_rings
+    >>> power = np.ones((9, 9))
+    >>> power[4, 7] = 6.0
+    >>> above, radius = above_rings(power)
+    >>> float(above[4, 7]), float(radius[4, 7]), float(above.sum())
+    (5.0, 3.0, 5.0)
+    """
+    n = power.shape[0]
+    y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
+    radius = np.hypot(y, x)
+    medians = of_rings(power, 0.5)
+    return power - np.interp(radius, np.arange(len(medians)), medians), radius
+
+
 @lru_cache(maxsize=4)
 def _rings(n: int) -> tuple[NDArray[np.intp], ...]:
     """Where, in one half of the raveled plane, distances of 0, 1, ... bins are."""

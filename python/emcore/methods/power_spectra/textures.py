@@ -15,6 +15,7 @@ from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.regions import well_inside
 from emcore.methods.power_spectra.separation import Parts, Picture, described
+from emcore.methods.selection.clusters import silhouette
 
 RINGS, SECTORS = 8, 8
 _NEAREST_BIN = 1.5
@@ -208,7 +209,7 @@ def _parted(features: NDArray[np.float64], here: NDArray[np.bool_], half: int) -
         return None
     plane = np.einsum("ni,ji->nj", rows - principal.mean, principal.components)
     labels = kmeans(plane, 2, n_init=10, random_state=0).labels
-    if min(np.bincount(labels, minlength=2)) < _FEWEST or silhouette(plane, labels) < LEAST_SILHOUETTE:
+    if min(np.bincount(labels, minlength=2)) < _FEWEST or _silhouette(plane, labels) < LEAST_SILHOUETTE:
         return None
     centres = np.stack([rows[labels == i].mean(axis=0) for i in (0, 1)])
     away = np.square(features[here][:, None] - centres).sum(axis=2)
@@ -245,36 +246,9 @@ def _lies_between(point: NDArray[np.float64], first: NDArray[np.float64], second
     return _END < along < 1 - _END and float(off @ off) < _OFF**2 * length
 
 
-def silhouette(points: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
-    """Mean silhouette of two groups: how much nearer points are to their own than to the other, from -1 to 1.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n, d)
-        Of very many, some that lie evenly among them are looked at.
-    labels : ndarray, shape (n,)
-        0 and 1.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.methods.power_spectra.textures import silhouette
-    >>> round(silhouette(np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])), 1)
-    0.9
-    """
-    every = -(-len(points) // _ENOUGH)
-    points, labels = points[::every], labels[::every]
-    away = np.sqrt(np.square(points[:, None] - points).sum(axis=2))
-    sums = np.stack([away[:, labels == i].sum(axis=1) for i in (0, 1)], axis=1)
-    counts = np.bincount(labels, minlength=2)
-    index = np.arange(len(points))
-    own = sums[index, labels] / np.maximum(counts[labels] - 1, 1)
-    other = sums[index, 1 - labels] / np.maximum(counts[1 - labels], 1)
-    return float(np.mean((other - own) / np.maximum(np.maximum(own, other), np.finfo(np.float64).tiny)))
+def _silhouette(points: NDArray[np.float64], labels: NDArray[np.int32]) -> float:
+    """Of two groups, always of the same points."""
+    return silhouette(points, labels, 2, _ENOUGH, np.random.default_rng(0))
 
 
 def _memberships(features: NDArray[np.float64], labels: NDArray[np.intp], k: int) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emcore.methods.power_spectra.likeness import numbered
 from emcore.methods.power_spectra.periodicity import LEAST_PERIODS
-from emcore.methods.power_spectra.prominence import of_rings
+from emcore.methods.power_spectra.prominence import above_rings
 from emcore.methods.power_spectra.regions import shares, well_inside
 from emcore.methods.power_spectra.separation import Parts, Picture
 from emcore.methods.power_spectra.windows import window_centers
@@ -226,10 +226,8 @@ def _bins(peaks: NDArray[np.float64], n: int, scale: tuple[float, float]) -> NDA
 def _above_rings(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """Power above the median of its ring, beyond the lowest frequencies."""
     n = power.shape[0]
-    y, x = np.ogrid[-(n // 2) : n - n // 2, -(n // 2) : n - n // 2]
-    radius = np.hypot(y, x)
-    medians = of_rings(power, 0.5)
-    above = np.maximum(power - np.interp(radius, np.arange(len(medians)), medians), 0)
+    above, radius = above_rings(power)
+    above = np.maximum(above, 0)
     above[(radius < LEAST_PERIODS - 0.5) | (radius > n // 2)] = 0
     return above
 

@@ -10,11 +10,14 @@ strong one does not hide a weak one: Dobriban & Owen, J. R. Stat. Soc. B 81 (201
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.core.validation import as_pixels, check_count, check_finite
+from emcore.core.validation import Floats, as_pixels, check_count, check_finite
+from emcore.methods.selection.rules import RankChoice
 
 # How far above the edge an eigenvalue must be, since noise is not quite the same in all rows; besides, the largest of n
 # rows fluctuates by about n^(-2/3).
 _MARGIN = 1.02
+# Components that are taken where noise is not known; else the variance of one above its noise, in units of that.
+_UNKNOWN, _ABOVE = 10, 0.3
 
 
 def noise_edge(variances: ArrayLike, n: int) -> float:
@@ -110,3 +113,42 @@ def count_above_noise(eigenvalues: ArrayLike, components: ArrayLike, variances: 
             return count
         left = np.maximum(left - value * vector**2, 0.0)
     return len(values)
+
+
+def components_above_noise(variance: Floats, noise: Floats | None) -> tuple[RankChoice, NDArray[np.bool_]]:
+    """
+    The components whose variance stands above a noise that was measured, as by neighbouring positions.
+
+    Parameters
+    ----------
+    variance : ndarray, shape (m,)
+        Of each component, falling.
+    noise : ndarray, shape (m,), or None
+        The part of it that is noise; None where that is not known.
+
+    Returns
+    -------
+    choice : RankChoice
+        How many, and why.
+    kept : ndarray of bool, shape (m,)
+        Which: the first, where none does; the first ten, where noise is not known.
+
+    Examples
+    --------
+    >>> from emcore.methods.selection.noise import components_above_noise
+    >>> choice, kept = components_above_noise(np.array([9.0, 2.0, 1.9]), np.array([1.0, 1.0, 1.8]))
+    >>> choice.n, kept.tolist()
+    (2, [True, True, False])
+    """
+    standing = variance > 1e-12 * variance[0]
+    order = np.arange(len(standing))
+    if noise is None:
+        count = min(int(np.count_nonzero(standing)), _UNKNOWN)
+        return RankChoice(count, "all", "no two positions are neighbours, noise is not known"), order < count
+    above = standing & (variance >= (1 + _ABOVE) * noise)
+    if not above.any():
+        return RankChoice(1, "noise", "nothing stands out from noise; at least 1 is kept"), order < 1
+    count = int(np.count_nonzero(above))
+    vary = "varies" if count == 1 else "vary"
+    said = f"{count} {vary} by at least {1 + _ABOVE:g} times what neighbouring positions do"
+    return RankChoice(count, "noise", said), np.asarray(above, dtype=bool)
