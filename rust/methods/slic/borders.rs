@@ -7,10 +7,9 @@
 //!
 //! Cost: for every pair that ever touches a few operations, and log of their number.
 
-use super::merge::Step;
+use super::merge::{Pair, Step};
 use crate::engine::pool;
 use crate::{Control, Error, Result};
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 
 /// Two segments that touch, a below b.
@@ -48,7 +47,7 @@ pub fn merge_borders(k: usize, borders: &[Border], control: &Control) -> Result<
     let mut versions = vec![0u32; k];
     let mut heap = BinaryHeap::new();
     for (a, others) in touching.iter().enumerate() {
-        heap.extend(others.range(a as u32 + 1..).map(|(&b, &sums)| Pair::new(a as u32, b, sums, &versions)));
+        heap.extend(others.range(a as u32 + 1..).map(|(&b, &sums)| pair_of(a as u32, b, sums, &versions)));
     }
     let mut steps = Vec::new();
     while let Some(pair) = heap.pop() {
@@ -69,48 +68,18 @@ pub fn merge_borders(k: usize, borders: &[Border], control: &Control) -> Result<
             }
         }
         let around = touching[a].iter();
-        heap.extend(around.map(|(&other, &sums)| Pair::new(pair.a.min(other), pair.a.max(other), sums, &versions)));
+        heap.extend(around.map(|(&other, &sums)| pair_of(pair.a.min(other), pair.a.max(other), sums, &versions)));
         control.check()?;
         pool::tick(control);
     }
     Ok(steps)
 }
 
-/// A pair of regions, with the versions that they had when it was looked at.
-struct Pair {
-    correlation: f64,
-    a: u32,
-    b: u32,
-    versions: [u32; 2],
+/// A pair of regions whose products of neighbours across their border, and their lengths, are these.
+fn pair_of(a: u32, b: u32, [product, lengths]: [f64; 2], versions: &[u32]) -> Pair {
+    let correlation = if lengths > 0.0 { (product / lengths).clamp(-1.0, 1.0) } else { 0.0 };
+    Pair { correlation, a, b, versions: [versions[a as usize], versions[b as usize]] }
 }
-
-impl Pair {
-    fn new(a: u32, b: u32, [product, lengths]: [f64; 2], versions: &[u32]) -> Self {
-        let correlation = if lengths > 0.0 { (product / lengths).clamp(-1.0, 1.0) } else { 0.0 };
-        Self { correlation, a, b, versions: [versions[a as usize], versions[b as usize]] }
-    }
-}
-
-impl Ord for Pair {
-    /// The best is the greatest; of equal ones that of the lowest labels.
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.correlation.total_cmp(&other.correlation).then((other.a, other.b).cmp(&(self.a, self.b)))
-    }
-}
-
-impl PartialOrd for Pair {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Pair {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Pair {}
 
 #[cfg(test)]
 mod tests {

@@ -165,11 +165,11 @@ impl Graph {
 }
 
 /// A pair that touches, with the versions of its segments when it was looked at.
-struct Pair {
-    correlation: f64,
-    a: u32,
-    b: u32,
-    versions: [u32; 2],
+pub struct Pair {
+    pub correlation: f64,
+    pub a: u32,
+    pub b: u32,
+    pub versions: [u32; 2],
 }
 
 impl Ord for Pair {
