@@ -1,8 +1,10 @@
 """
-From a scan of patterns to its grains, against the same steps with NumPy and scikit-image.
+From a scan of patterns to its grains, against less with NumPy and scikit-image.
 
-A scan of 128 x 128 patterns of 128 x 128 pixels u8 over 30 bent grains: statistics of every detector pixel, the beam
-masked, the 2 % of the largest range kept and scaled, SLIC, like neighbours merged, mean pattern of every grain.
+A scan of 128 x 128 patterns of 128 x 128 pixels u8 over 30 bent grains. emcore compares every pixel, binned to 64 a
+side, that varies by more than its noise. The plain version does less: statistics of every detector pixel, the beam
+masked, the 2 % of the largest range kept and scaled, SLIC, like neighbours merged, mean pattern of every grain; on this
+scan of few grains that is enough.
 """
 
 from collections.abc import Callable
