@@ -10,6 +10,7 @@ from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_spheres
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
+from emcore.datasets.volumes import LabelledVolume, quasi_ordered_volume
 from emcore.methods.selection.agreement import adjusted_rand_index
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "LabelledImage",
     "LabelledPatterns",
     "LabelledSpectra",
+    "LabelledVolume",
     "adjusted_rand_index",
     "bent_polycrystal",
     "co_fe_ratio",
@@ -30,4 +32,5 @@ __all__ = [
     "iv_curves",
     "lattice_micrograph",
     "polycrystal_scan",
+    "quasi_ordered_volume",
 ]

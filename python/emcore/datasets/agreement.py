@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def far_from_borders(labels: NDArray[np.integer[Any]], margin: int) -> NDArray[np.bool_]:
-    """Where no pixel that touches another label is within `margin` rows and columns.
+    """Where no pixel or voxel that touches another label is within `margin` along every axis.
 
     Examples
     --------
@@ -17,14 +17,16 @@ def far_from_borders(labels: NDArray[np.integer[Any]], margin: int) -> NDArray[n
     array([[ True, False, False, False, False,  True]])
     """
     border = np.zeros(labels.shape, dtype=np.int32)
-    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+    side, axes = 2 * margin + 1, range(labels.ndim)
+    for axis in axes:
+        here, there = (tuple(cut if a == axis else np.s_[:] for a in axes) for cut in (np.s_[1:], np.s_[:-1]))
         differ = labels[here] != labels[there]
         border[here] |= differ
         border[there] |= differ
-    sums = np.pad(border, margin).cumsum(axis=0).cumsum(axis=1)
-    sums = np.pad(sums, ((1, 0), (1, 0)))
-    side = 2 * margin + 1
-    inside: NDArray[np.bool_] = (
-        sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side] == 0
-    )
+    # Of one axis after another: whether there is a border in reach.
+    for axis in axes:
+        pad = [(margin + 1, margin) if a == axis else (0, 0) for a in axes]
+        sums = np.moveaxis(np.pad(border, pad).cumsum(axis=axis), axis, 0)
+        border = np.moveaxis((sums[side:] - sums[:-side] > 0).astype(np.int32), 0, axis)
+    inside: NDArray[np.bool_] = border == 0
     return inside

@@ -32,6 +32,8 @@ class DensityGroups:
     ----------
     labels : ndarray, shape (n,), int32
         The group of every row, those between groups to that of the nearest row in one.
+    inside : ndarray, shape (n,), bool
+        Which rows lie in a group and not between; of those that were not looked at none do.
     n_groups : int
         0 where none are parted; labels are 0 then.
     between : float
@@ -43,6 +45,7 @@ class DensityGroups:
     """
 
     labels: NDArray[np.int32]
+    inside: NDArray[np.bool_]
     n_groups: int
     between: float
     halves: float
@@ -106,10 +109,12 @@ def density_groups(places: NDArray[np.floating], seed: int = 0) -> DensityGroups
         spread = [_nearest(sample, sample[side::2], labels) for side, labels in enumerate(halves)]
         agree = adjusted_rand_index(*spread)
     labels = np.zeros(n, dtype=np.int32) if count < 2 else _nearest(rows, sample, found)
-    if count > 1 and n == len(sample):
-        inside = found >= 0
-        labels[taken[inside]] = found[inside]
-    return DensityGroups(labels, count if count > 1 else 0, float(np.mean(found < 0)), agree, of_halves)
+    inside = np.zeros(n, dtype=bool)
+    if count > 1:
+        inside[taken] = found >= 0
+        if n == len(sample):
+            labels[inside] = found[inside[taken]]
+    return DensityGroups(labels, inside, count if count > 1 else 0, float(np.mean(found < 0)), agree, of_halves)
 
 
 def _smallest(n: int) -> int:
