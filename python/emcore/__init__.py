@@ -39,6 +39,8 @@ _WHERE: dict[str, str] = {
     "analyze_image": "workflows.image",
     "cluster_diffraction": "workflows.diffraction",
     "choose_n_clusters": "methods.selection.clusters",
+    "group_signals": "workflows.groups",
+    "image_series": "scans.series",
     "segment_grains": "workflows.grains",
     "mean_signals": "methods.superpixels.slic",
     "merge_similar": "methods.superpixels.slic",

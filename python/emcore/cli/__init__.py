@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import emcore
-from emcore.cli import correlate, curves, demo, diffraction, grains, image, info, unmix
+from emcore.cli import correlate, curves, demo, diffraction, grains, groups, image, info, series, unmix
 
 
 class Verb(Protocol):
@@ -39,6 +39,8 @@ VERBS: dict[str, Verb] = {
     "grains": grains,
     "curves": curves,
     "correlate": correlate,
+    "groups": groups,
+    "series": series,
     "info": info,
     "demo": demo,
 }

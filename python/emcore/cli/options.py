@@ -28,6 +28,21 @@ def add_dataset_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_memory_option(parser: argparse.ArgumentParser) -> None:
+    """How much memory data may take that are left in their file otherwise."""
+    parser.add_argument("--memory", type=_memory, help="as in '2 GiB'; a larger file is visited in blocks (1 GiB)")
+
+
+def _memory(text: str) -> str:
+    from emcore.core.memory import check_memory
+
+    try:
+        check_memory(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def add_signal_options(parser: argparse.ArgumentParser, axes: str = "the signal axis") -> None:
     """Which data set of a file, and what its axes mean where they do not say."""
     add_dataset_option(parser)

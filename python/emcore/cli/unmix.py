@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.files import expand
-from emcore.cli.options import add_files, add_output_options, add_signal_options, auto_or_count
+from emcore.cli.options import add_files, add_memory_option, add_output_options, add_signal_options, auto_or_count
 from emcore.cli.run import each_file
 from emcore.io.registry import SPECTRA
 
@@ -28,22 +28,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative", help="clip: set to zero what is negative, if it is under 0.1 %% (refused)")
     parser.add_argument("--keep-cosmic-rays", action="store_true", help="of a camera, which are taken out otherwise")
     parser.add_argument("--blocks", type=_blocks, metavar="auto|Y,X", help="search blocks of the scan by themselves")
-    parser.add_argument("--memory", type=_memory, help="as in '2 GiB'; a larger file is visited in blocks (1 GiB)")
+    add_memory_option(parser)
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="keep there what is known: a job that was killed goes on"
     )
     add_signal_options(parser)
     add_output_options(parser)
-
-
-def _memory(text: str) -> str:
-    from emcore.core.memory import check_memory
-
-    try:
-        check_memory(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_spheres
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
+from emcore.datasets.profiles import LabelledLosses, LabelledSeries, deformed_series, plasmon_spectra
 from emcore.datasets.volumes import LabelledVolume, quasi_ordered_volume
 from emcore.methods.selection.agreement import adjusted_rand_index
 
@@ -18,19 +19,23 @@ __all__ = [
     "LabelledCurves",
     "LabelledGrains",
     "LabelledImage",
+    "LabelledLosses",
     "LabelledPatterns",
+    "LabelledSeries",
     "LabelledSpectra",
     "LabelledVolume",
     "adjusted_rand_index",
     "bent_polycrystal",
     "co_fe_ratio",
     "correlated_scan",
+    "deformed_series",
     "eds_phases",
     "eds_spectrum",
     "eds_spheres",
     "far_from_borders",
     "iv_curves",
     "lattice_micrograph",
+    "plasmon_spectra",
     "polycrystal_scan",
     "quasi_ordered_volume",
 ]

@@ -101,7 +101,7 @@ def bent_polycrystal(
         raise ValueError(f"out is {out.dtype} of shape {out.shape}; uint8 of shape {whole} is needed")
 
     rng = np.random.default_rng(seed)
-    labels = _voronoi(scan_shape, n_grains, rng)
+    labels = voronoi_cells(scan_shape, n_grains, rng)
     crystals = [_crystal(pattern_shape, rng) for _ in range(n_grains)]
     tilt = bend * _bending(labels, n_grains, rng)
     gap = np.zeros(pattern_shape, dtype=bool)
@@ -126,7 +126,7 @@ def bent_polycrystal(
     return LabelledGrains(Signal(patterns, axes, title="bent grains"), labels, tilt, gap)
 
 
-def _voronoi(shape: tuple[int, int], count: int, rng: np.random.Generator) -> NDArray[np.int32]:
+def voronoi_cells(shape: tuple[int, int], count: int, rng: np.random.Generator) -> NDArray[np.int32]:
     """Cells of points drawn at random, no two at the same position."""
     places = np.stack(np.unravel_index(rng.permutation(shape[0] * shape[1])[:count], shape), axis=1)
     y, x = np.mgrid[: shape[0], : shape[1]]

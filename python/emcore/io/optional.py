@@ -12,6 +12,21 @@ def dask_array() -> Any:
         raise ImportError("lazy=True needs Dask for this format: pip install emcore[dask]") from error
 
 
+def skimage_module(name: str) -> Any:
+    """A module of scikit-image, as "measure"."""
+    try:
+        return importlib.import_module(f"skimage.{name}")
+    except ImportError as error:
+        raise ImportError("this needs scikit-image: pip install emcore[image]") from error
+
+
+def umap_module() -> Any:
+    try:
+        return importlib.import_module("umap")
+    except ImportError as error:
+        raise ImportError("a map by UMAP needs umap-learn: pip install emcore[umap]") from error
+
+
 def zarr_module() -> Any:
     try:
         return importlib.import_module("zarr")

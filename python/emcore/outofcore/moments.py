@@ -33,6 +33,63 @@ def _sums(x: Any, state: Any, index: int, counted: Floats) -> tuple[Any, ...]:
     return (_emcore.xt_y(x, counted.reshape(-1, 1))[:, 0],), sums, same
 
 
+def sums_by_label(rows: Any, labels: NDArray[np.int32], k: int) -> tuple[Floats, NDArray[np.int64]]:
+    """
+    The sum of the rows with each of k labels, and how many they are; negative labels are left out.
+
+    Parameters
+    ----------
+    rows : ndarray or Source, shape (n, d)
+    labels : ndarray of int32, shape (n,)
+    k : int
+
+    Returns
+    -------
+    sums : ndarray, shape (k, d), float64
+        Of integers exact up to 2^53.
+    counts : ndarray, shape (k,), int64
+
+    Examples
+    --------
+    >>> sums, counts = sums_by_label(np.array([[1, 2], [3, 4], [9, 9]], np.uint8), np.array([1, 1, -1], np.int32), 2)
+    >>> sums.tolist(), counts.tolist()
+    ([[0.0, 0.0], [4.0, 6.0]], [0, 2])
+    """
+    labels = np.ascontiguousarray(labels, dtype=np.int32)
+    if not isinstance(rows, Source):
+        return _emcore.sum_by_label(rows, labels, k)
+    passes = begin(rows, "sums by label", None, None, {}, 4, 8 * k * rows.shape[1] * 24, quiet=True)
+    sums, counts = passes(_labelled, k, rows=[PerRow(passes.source, labels)])
+    return sums, counts
+
+
+def _labelled(x: Any, k: int, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:
+    return (_emcore.sum_by_label(x, np.ascontiguousarray(labels), k),)
+
+
+def products_with(rows: Any, columns: Floats) -> Floats:
+    """
+    Every row times some columns, shape (d, k): one visit of rows in memory or out of core gives n x k.
+
+    Examples
+    --------
+    >>> products_with(np.array([[1, 2], [3, 4]], np.uint8), np.array([[1.0], [1.0]])).tolist()
+    [[3.0], [7.0]]
+    """
+    columns = np.ascontiguousarray(columns, dtype=np.float64)
+    if not isinstance(rows, Source):
+        return _emcore.x_q(rows, columns)
+    k = columns.shape[1]
+    products = np.empty((rows.shape[0], k))
+    passes = begin(rows, "products", None, None, {}, 8 * k, 8 * columns.size, quiet=True)
+    passes(_products_with, columns, into=[PerRow(passes.source, products)])
+    return products
+
+
+def _products_with(x: Any, columns: Floats, index: int) -> tuple[Any, ...]:
+    return (), _emcore.x_q(x, columns)
+
+
 def products_of_rows(source: Source, weights: Floats) -> Floats:
     """Sums over all rows, each multiplied by its weights, shape (n, k): one of shape (d, k)."""
     d, k = source.shape[1], weights.shape[1]

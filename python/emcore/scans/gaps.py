@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.core.validation import Floats
 from emcore.methods.preprocessing import Recipe, sums_of
+from emcore.outofcore.engine import begin
 from emcore.outofcore.moments import row_and_column_sums
+from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.rows import alike, blocks_of_rows, not_finite
 from emcore.outofcore.sources import Source
 
@@ -156,13 +158,14 @@ class Gaps:
         return whole
 
 
-def find_gaps(rows: NDArray[Any], constant: bool = True) -> Gaps:
+def find_gaps(rows: Any, constant: bool = True) -> Gaps:
     """The positions without a measurement.
 
     Parameters
     ----------
-    rows : ndarray, shape (n, d)
-        One of the pixel types, neither changed nor copied.
+    rows : ndarray or Source, shape (n, d)
+        One of the pixel types, neither changed nor copied. Out of core the smallest and largest value are not looked
+        for.
     constant : bool, default True
         Whether one value throughout, that is not zero, is no measurement, if there are at least 8; False for curves.
 
@@ -178,6 +181,8 @@ def find_gaps(rows: NDArray[Any], constant: bool = True) -> Gaps:
     >>> find_gaps(counts).empty.tolist(), find_gaps(counts, constant=False).empty.tolist()
     ([True, True, False], [True, False, False])
     """
+    if isinstance(rows, Source):
+        return _gaps_out_of_core(rows, constant)
     same = alike(rows)
     zero, single, invalid = (np.zeros(len(rows), dtype=bool) for _ in range(3))
     zero[same] = rows[same, 0] == 0
@@ -192,6 +197,29 @@ def find_gaps(rows: NDArray[Any], constant: bool = True) -> Gaps:
     if rows.dtype.kind == "f" and empty.any():
         low, high = _range(rows, ~empty)
     return Gaps(empty, int(zero.sum()), int(single.sum()), int(invalid.sum()), low, high, first)
+
+
+def _gaps_out_of_core(rows: Source, constant: bool) -> Gaps:
+    kinds = np.empty(rows.shape[0], dtype=np.uint8)
+    passes = begin(rows, "gaps", None, None, {}, 1, 0, quiet=True)
+    (first,) = passes(_kinds, constant, into=[PerRow(passes.source, kinds)], merge=_first)
+    zero, single, invalid = (int(np.count_nonzero(kinds == kind)) for kind in (1, 2, 3))
+    at = None if first[0] < 0 else (passes.source.row_of(int(first[0]), int(first[1])), int(first[2]))
+    return Gaps(kinds > 0, zero, single, invalid, first=at)
+
+
+def _kinds(x: NDArray[Any], constant: bool, index: int) -> tuple[Any, ...]:
+    """Of every row 0 if it was measured, else why not; where in which block the first NaN or infinity is."""
+    gaps = find_gaps(x, constant)
+    kinds = gaps.empty.astype(np.uint8)
+    lost = not_finite(x) if gaps.invalid else np.zeros(len(x), dtype=bool)
+    kinds[gaps.empty & (x[:, 0] != 0)] = 2
+    kinds[lost] = 3
+    return (np.array([-1, 0, 0] if gaps.first is None else [index, *gaps.first]),), kinds
+
+
+def _first(a: Partial, b: Partial) -> Partial:
+    return a if a[0][0] >= 0 else b
 
 
 def common_points(rows: NDArray[Any]) -> tuple[slice, NDArray[np.bool_]]:

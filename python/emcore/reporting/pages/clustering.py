@@ -1,6 +1,7 @@
 """Clusters of a scan: its picture, the map of labels and the mean signal; then the mean signal of every cluster.
 
-How one signal is drawn is told by its axes: two make a pattern (`patterns`), one a curve (`curves`).
+How one signal is drawn is told by its axes: two make a pattern (`patterns`), one a curve (`curves`), of which slopes
+are known, or any other profile (`profiles`). What a grouping by density found besides is in `density`.
 """
 
 import textwrap
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emcore.core.wording import count_of, empty
-from emcore.reporting.pages import curves, patterns
+from emcore.reporting.pages import curves, density, patterns, profiles
 from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, new_page, place, wrapped, write
 from emcore.reporting.pages.scan import draw_groups, draw_values, size_of
 
@@ -28,12 +29,14 @@ def overview(result: Any) -> "Figure":
     part = _part(result)
     rows = max(8, -(-result.n_clusters // (2 if _narrow(result) else 1)))
     below = 4.7 + _ROW * (rows + 1)
-    figure = new_page(below + part.STRIP * -(-result.n_clusters // part.PER_LINE))
+    signals = part.STRIP * -(-result.n_clusters // part.PER_LINE)
+    figure = new_page(below + signals + density.HEIGHT * -(-len(density.parts(result)) // 3))
     _draw_scan(figure, result, 0.45)
     write(figure, LEFT, 4.35, _key_numbers(result), linespacing=1.6)
     table = place(figure, 6.1, 4.3, 5.1, _ROW * (rows + 1))
     _draw_table(table, result, range(result.n_clusters), rows, 2 if _narrow(result) else 1)
     part.draw_signals(figure, result, range(result.n_clusters), below)
+    density.draw(figure, result, below + signals)
     return figure
 
 
@@ -54,6 +57,10 @@ def pages(result: Any) -> "Iterator[Figure]":
         chosen = range(start, min(start + blocks * _TABLE_ROWS, result.n_clusters))
         _draw_table(place(figure, LEFT, 0.9, 10.6, 6.7), result, chosen, _TABLE_ROWS, blocks)
         yield figure
+    if density.parts(result):
+        figure = new_page()
+        density.draw(figure, result, 1.0)
+        yield figure
     per_page = 2 * part.PER_LINE
     for start in range(0, result.n_clusters, per_page):
         figure = new_page()
@@ -69,7 +76,9 @@ def _narrow(result: Any) -> bool:
 
 def _part(result: Any) -> Any:
     """The file that draws one signal of that kind."""
-    return curves if len(result.mean.axes) == 1 else patterns
+    if len(result.mean.axes) == 2:
+        return patterns
+    return profiles if result.conductance is None else curves
 
 
 def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
@@ -83,7 +92,8 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     axes.set_title(result.image.title.capitalize(), loc="left")
     axes = place(figure, LEFT + wide + 0.45, top, wide, _PICTURES)
     draw_groups(axes, result.labels, scan, result.n_clusters, gaps=gaps)
-    axes.set_title(count_of(result.n_clusters, "cluster").capitalize(), loc="left")
+    noise = f", {result.noise:.1%} noise" if result.noise else ""
+    axes.set_title(count_of(result.n_clusters, "cluster").capitalize() + noise, loc="left")
     _part(result).draw_mean(place(figure, LEFT + 2 * wide + 1.5, top, wide, _PICTURES), result)
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from emcore.reporting.plotting.colors import component_color
-from emcore.reporting.plotting.graphs import draw_mergings, draw_scree, draw_sizes
+from emcore.reporting.plotting.graphs import draw_mergings, draw_scree, draw_sizes, draw_weighted_sizes
 from emcore.reporting.plotting.legends import draw_legend
 from emcore.reporting.plotting.maps import NOT_MEASURED, draw_map, draw_scale_bar, scale_bar_length, shown_size
 from emcore.reporting.plotting.memberships import draw_memberships
@@ -35,6 +35,7 @@ __all__ = [
     "draw_scale_bar",
     "draw_scree",
     "draw_sizes",
+    "draw_weighted_sizes",
     "plot",
     "scale_bar_length",
     "shown_size",

@@ -82,3 +82,28 @@ def draw_sizes(axes: "Axes", diameter: NDArray[np.float64], units: str) -> None:
     axes.set_ylabel("grains")
     axes.locator_params(axis="y", integer=True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_weighted_sizes(
+    axes: "Axes", diameter: NDArray[np.float64], area: NDArray[Any], cut: NDArray[np.bool_], units: str
+) -> None:
+    """Which part of the area of all grains is in grains of which equivalent diameter; light: cut by the border."""
+    bins = int(np.clip(2 * np.sqrt(len(diameter)), 5, 20))
+    edges = np.linspace(0, float(diameter.max()) * 1.001, bins + 1).tolist()
+    share = area / area.sum()
+    parts, colors = [diameter[~cut], diameter[cut]], ["#0072B2", "#9CC9E3"]
+    axes.hist(
+        parts,
+        bins=edges,
+        weights=[share[~cut], share[cut]],
+        stacked=True,
+        color=colors,
+        edgecolor="white",
+        linewidth=0.5,
+        label=["whole", "cut by the border"],
+    )
+    axes.legend(frameon=False, fontsize=7)
+    axes.set_xlim(0, edges[-1])
+    axes.set_xlabel(f"equivalent diameter ({units})")
+    axes.set_ylabel("share of area")
+    axes.spines[["top", "right"]].set_visible(False)

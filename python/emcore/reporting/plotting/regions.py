@@ -70,11 +70,17 @@ def draw_borders(
 
 
 def draw_grains(
-    axes: "Axes", labels: NDArray[np.integer[Any]], y: NDArray[Any], x: NDArray[Any], numbered: int, units: str
+    axes: "Axes",
+    labels: NDArray[np.integer[Any]],
+    y: NDArray[Any],
+    x: NDArray[Any],
+    numbered: int,
+    units: str,
+    said: str = NOT_MEASURED,
 ) -> None:
     """Draw a map of many labels, black lines between them, the first of them numbered, a scale bar below.
 
-    What has no label is hatched, and a legend says that it was not measured.
+    What has no label is hatched, and a legend says what that is: by default, not measured.
 
     Parameters
     ----------
@@ -84,7 +90,7 @@ def draw_grains(
         Coordinates of pixel centres, evenly spaced, in `units`.
     numbered : int
         So many labels get their number, from 1 on.
-    units : str
+    units, said : str
     """
     shown, steps = _fine(labels)
     count = int(labels.max()) + 1
@@ -97,7 +103,7 @@ def draw_grains(
     axes.set_yticks([])
     draw_scale_bar(axes, units)
     if missing.any():
-        hatch(axes, NOT_MEASURED)
+        hatch(axes, said)
     for index in range(min(numbered, count)):
         row, column = _deepest(labels == index)
         axes.annotate(

@@ -1,0 +1,1 @@
+"""Rows grouped without a number that is given: by density, by a mixture, or by more clusters than there are groups."""
