@@ -3,7 +3,8 @@
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,40 +80,63 @@ def write_ome_zarr(
     ...     int(zarr_module().open_group(store)["labels/grains/0"][1, 2])
     1
     """
-    if version not in VERSIONS:
-        raise ValueError(f"version must be one of {', '.join(VERSIONS)}, found {version!r}")
-    zarr = zarr_module()
-    if not (overwrite and path.is_dir() and store_of(path)):
-        check_output(path, False)
-    temporary = path.with_name(f".emcore-{secrets.token_hex(6)}.part")
-    try:
-        root = zarr.open_group(str(temporary), mode="w", zarr_format=2 if version == "0.4" else 3)
+    with new_store(path, version, overwrite) as root:
         _write_picture(root, *image, title, version)
         for name, picture in maps.items():
             _write_picture(root.create_group(name), *picture, name, version)
         if labels:
-            _describe(root.create_group("labels"), {"labels": list(labels)}, version)
+            describe(root.create_group("labels"), {"labels": list(labels)}, version)
         for name, values in labels.items():
             counted = np.where(values < 0, 0, values + 1).astype(np.int32)
-            shown = {
-                "properties": [{"label-value": int(i), "name": f"{name} {i}"} for i in np.unique(counted) if i],
-                "source": {"image": "../../"},
-            }
-            if version == "0.4":
-                shown["version"] = version
-            _write_picture(root["labels"].create_group(name), counted, image[1], name, version, {"image-label": shown})
+            shown = label_properties(name, np.unique(counted), version)
+            _write_picture(root["labels"].create_group(name), counted, image[1], name, version, shown)
+    return path
+
+
+@contextmanager
+def new_store(path: Path, version: str, overwrite: bool) -> Iterator[Any]:
+    """The root of a store that appears at `path` when the block ends, and not at all when it fails."""
+    if version not in VERSIONS:
+        raise ValueError(f"version must be one of {', '.join(VERSIONS)}, found {version!r}")
+    zarr = zarr_module()
+    check_store(path, overwrite)
+    temporary = path.with_name(f".emcore-{secrets.token_hex(6)}.part")
+    try:
+        yield zarr.open_group(str(temporary), mode="w", zarr_format=2 if version == "0.4" else 3)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return path
+
+
+def check_store(path: Path, overwrite: bool) -> None:
+    """Refuse, before any work, a store that exists, or a place where none can be written."""
+    if not (overwrite and path.is_dir() and store_of(path)):
+        check_output(path, False)
+
+
+def label_properties(name: str, values: Iterable[int], version: str) -> dict[str, Any]:
+    """What NGFF has of a label image: its labels, and the picture that they are of."""
+    shown: dict[str, Any] = {
+        "properties": [{"label-value": int(i), "name": f"{name} {i}"} for i in values if i],
+        "source": {"image": "../../"},
+    }
+    return {"image-label": shown | ({"version": version} if version == "0.4" else {})}
 
 
 def _write_picture(
     group: Any, values: NDArray[Any], axes: Sequence[Axis], name: str, version: str, also: dict[str, Any] | None = None
 ) -> None:
     names = ("c", "y", "x")[-len(axes) :]
+    chunks = tuple(1 if short == "c" else min(size, _CHUNK) for short, size in zip(names, values.shape, strict=True))
+    array = add_array(group, values.shape, values.dtype, names, chunks, version)
+    array[...] = values
+    describe(group, scales_of(names, axes, name, version) | (also or {}), version)
+
+
+def scales_of(names: Sequence[str], axes: Sequence[Axis], name: str, version: str) -> dict[str, Any]:
+    """What NGFF has of the axes of a picture of one resolution."""
     described: list[dict[str, str]] = []
     for short, axis in zip(names, axes, strict=True):
         kind = {"name": short, "type": "channel" if short == "c" else "space"}
@@ -126,15 +150,21 @@ def _write_picture(
     scales["datasets"] = [{"path": "0", "coordinateTransformations": steps}]
     if version == "0.4":
         scales["version"] = version
-    chunks = tuple(1 if short == "c" else min(size, _CHUNK) for short, size in zip(names, values.shape, strict=True))
-    settings: dict[str, Any] = {"shape": values.shape, "dtype": values.dtype, "chunks": chunks}
+    return {"multiscales": [scales]}
+
+
+def add_array(
+    group: Any, shape: Sequence[int], dtype: Any, names: Sequence[str], chunks: Sequence[int], version: str
+) -> Any:
+    """An empty array at full resolution in the group of a picture."""
+    settings: dict[str, Any] = {"shape": tuple(shape), "dtype": dtype, "chunks": tuple(chunks)}
     if version == "0.4":
         settings["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
     else:
         settings["dimension_names"] = names
-    group.create_array("0", **settings)[...] = values
-    _describe(group, {"multiscales": [scales]} | (also or {}), version)
+    return group.create_array("0", **settings)
 
 
-def _describe(group: Any, about: dict[str, Any], version: str) -> None:
+def describe(group: Any, about: dict[str, Any], version: str) -> None:
+    """Put what NGFF says into the attributes of a group."""
     group.attrs.update(about if version == "0.4" else {"ome": {"version": version, **about}})

@@ -63,7 +63,7 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     ----------
     path : str or Path
         A file that ends in %(files)s;
-        or a folder that ends in %(folders)s.
+        or a folder that ends in %(folders)s, or holds pictures of one size, numbered in their names, which are a stack.
     lazy : bool, default False
         Leave the data in the file: a memory map for .npy, uncompressed .tif and what .h5 holds in one piece, a Dask
         array for the others. Estimators take either, block by block.

@@ -92,6 +92,8 @@ def _identify(path: Path) -> tuple[_Format, tuple[str, ...]]:
         kind, named = store_of(path), FOLDERS.get(suffix)
         if not kind and named:
             raise BadFile(f"{path} is not {named.name}: damaged or mislabelled")
+        if not kind and slices_in(path):
+            return _SLICES, ()
         if not kind:
             raise BadFile(f"{path} is a folder: name a file in it")
         return next(form for form in (*FOLDERS.values(), _OME) if form.kind == kind), ()
@@ -151,33 +153,37 @@ def _rosetta(plugin: str, eager: bool = False) -> _Decoder:
     return load
 
 
-IMAGE, SCAN, SPECTRA, CURVES = "image", "scan", "spectrum image", "curves"
-"""What may be in a file: an image, a scan of diffraction patterns, one of spectra, or curves."""
+IMAGE, SCAN, SPECTRA, CURVES, VOLUME = "image", "scan", "spectrum image", "curves", "volume"
+"""What may be in a file: an image, a scan of diffraction patterns, one of spectra, curves, or a volume."""
 
 _ALL_SCANS = (SCAN, SPECTRA, CURVES)
 _ADVICE = {"GIF": "save the picture as TIFF; ", "gzip": "unpack it first; ", "zip": "unpack it first; "}
 _ZIPPED = ("NumPy .npz", "HyperSpy (Zarr)", "Panta Rhei .prz", "OME-Zarr")
-_HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True)
-_TIFF = _Format("TIFF", "TIFF", _decoder("tiff", "read_tiff"), (IMAGE,))
+_WITH_VOLUMES = (*_ALL_SCANS, VOLUME)
+_HYPERSPY = _Format("HyperSpy (HDF5)", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _WITH_VOLUMES, stored=True)
+_TIFF = _Format("TIFF", "TIFF", _decoder("tiff", "read_tiff"), (IMAGE, VOLUME))
 _DM = _Format(
     "DigitalMicrograph", "DigitalMicrograph", _decoder("digitalmicrograph", "read_dm"), (IMAGE, SCAN, SPECTRA)
 )
-_HDF5 = _Format("HDF5", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _ALL_SCANS, stored=True, arrays=True)
-_MRC = _Format("MRC", "MRC", _decoder("microscopes", "read_mrc"), (IMAGE, SCAN), mapped=True)
+_HDF5 = _Format("HDF5", "HDF5", _decoder("hdf5_zarr", "read_hdf5"), _WITH_VOLUMES, stored=True, arrays=True)
+_MRC = _Format("MRC", "MRC", _decoder("microscopes", "read_mrc"), (IMAGE, SCAN, VOLUME), mapped=True)
 _RIPPLE = _Format("Ripple", "", _decoder("microscopes", "read_ripple"), (SCAN, SPECTRA))
 _UP = _Format("EDAX .up1 or .up2", "", _decoder("edax_patterns", "read_up"), (SCAN,), mapped=True)
 _SPD = _Format("EDAX .spd", "EDAX .spd", _decoder("microscopes", "read_edax"), (SPECTRA,), by_ending=True)
 _JEOL = _Format("JEOL .pts or .asw", "", _decoder("microscopes", "read_jeol"), (SPECTRA,))
 _SURF = _Format("Digital Surf", "Digital Surf", _rosetta("digitalsurf", eager=True), (IMAGE, SPECTRA))
 _MSA = _Format("EMSA/MAS .msa", "EMSA/MAS .msa", _rosetta("msa", eager=True))
-_OME = _Format("OME-Zarr", "OME-Zarr", _decoder("ome_zarr", "read_ome_zarr"), (IMAGE,))
+_OME = _Format("OME-Zarr", "OME-Zarr", _decoder("ome_zarr", "read_ome_zarr"), (IMAGE, VOLUME))
+_SLICES = _Format("a folder of slices", "", _decoder("slices", "read_slices"), (VOLUME,))
 _JPEG = _Format("JPEG", "JPEG", _decoder("pictures", "read_picture"), (IMAGE,))
 _ZSPY = _Format("HyperSpy (Zarr)", "HyperSpy (Zarr)", _decoder("hdf5_zarr", "read_zarr"), _ALL_SCANS, stored=True)
 
 FORMATS: dict[str, _Format] = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".npy": _Format("NumPy .npy", "NumPy .npy", _decoder("numpy_files", "read_npy"), (IMAGE, *_ALL_SCANS), mapped=True),
+    ".npy": _Format(
+        "NumPy .npy", "NumPy .npy", _decoder("numpy_files", "read_npy"), (IMAGE, *_WITH_VOLUMES), mapped=True
+    ),
     ".npz": _Format("NumPy .npz", "NumPy .npz", _decoder("numpy_files", "read_npz"), _ALL_SCANS, arrays=True),
     ".ser": _Format("TIA .ser", "TIA .ser", _decoder("tia", "read_tia"), (IMAGE, SCAN, SPECTRA), mapped=True),
     ".emi": _Format("TIA .emi", "TIA .emi", _decoder("tia", "read_tia"), mapped=True),
@@ -239,10 +245,30 @@ FORMATS: dict[str, _Format] = {
 }
 
 FOLDERS: dict[str, _Format] = {
-    ".zarr": _Format("Zarr", "Zarr", _decoder("hdf5_zarr", "read_zarr"), _ALL_SCANS, stored=True),
+    ".zarr": _Format("Zarr", "Zarr", _decoder("hdf5_zarr", "read_zarr"), _WITH_VOLUMES, stored=True),
     ".zspy": _ZSPY,
 }
 """Stores that are folders."""
+
+
+SLICES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrc")
+"""Endings of pictures that may be the slices of a volume."""
+
+
+def slices_in(path: Path) -> list[Path]:
+    """The pictures of one ending in a folder, where there are two of them at least and no others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a2.tif", "a1.tif", "note.txt"):
+    ...         _ = Path(folder, name).write_bytes(b"")
+    ...     [file.name for file in slices_in(Path(folder))]
+    ['a1.tif', 'a2.tif']
+    """
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SLICES and not p.name.startswith("."))
+    return files if len(files) > 1 and len({file.suffix.lower() for file in files}) == 1 else []
 
 
 def suffixes(content: str) -> tuple[str, ...]:

@@ -285,12 +285,20 @@ class Job:
             observed["range"] = tuple(self._store.saved[f"{name}range"].tolist())
         return _values(name, self._store.saved)
 
+    def hashes(self, view: str) -> bool:
+        """Whether what visits all of this view next is to take their hash."""
+        return self._store.hashes(view)
+
+    def compare_digest(self, view: str, digest: Digest) -> None:
+        """Refuse to go on if the data that this is the hash of have changed; see `Store.compare`."""
+        self._store.compare(view, digest.hex())
+
     def compare(self, view: str, rows: NDArray[Any]) -> None:
         """Refuse to go on if these rows, which are read without a pass, have changed; see `Store.compare`."""
-        if self._store.hashes(view):
+        if self.hashes(view):
             digest = Digest(1)
             digest.add([rows])
-            self._store.compare(view, digest.hex())
+            self.compare_digest(view, digest)
 
 
 def step(rows: Any, name: str, compute: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import quiet
 from emcore.io.formats.tiff_makers import NOT_UNDERSTOOD, Steps, bar_height
 from emcore.io.formats.tiff_scales import steps
+from emcore.io.optional import dask_array
 
 _NAMES = {"Y": "y", "X": "x", "S": "colour", "Z": "z", "T": "time", "C": "channel", "E": "wavelength", "R": "tile"}
 
@@ -22,7 +23,8 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
     ----------
     path : Path
     lazy : bool
-        Map the file into memory where it is neither compressed nor tiled; otherwise it is read.
+        Map the file into memory where it is neither compressed nor tiled; a stack of pages is a Dask array then, and
+        anything else is read.
 
     Returns
     -------
@@ -47,6 +49,8 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
         titles = _titles(tiff, path)
         for number, series in enumerate(tiff.series):
             data = _memory_map(tifffile, path, number) if lazy else None
+            if data is None and lazy and _in_pages(series):
+                data = _page_by_page(path, number, series)
             data = _decode(path, series) if data is None else data
             if data.ndim != len(series.axes):
                 raise BadFile(f"{path} cannot be read as TIFF: damaged, its pages do not have the shape that it says")
@@ -64,6 +68,30 @@ def _memory_map(tifffile: Any, path: Path, number: int) -> Any:
         return tifffile.memmap(path, series=number, mode="r")
     except ValueError:  # compressed or tiled: there is nothing to map
         return None
+
+
+def _in_pages(series: Any) -> bool:
+    """Whether every plane of a stack is a page of its own."""
+    return len(series.shape) == 3 and series.axes.endswith("YX") and len(series.pages) == series.shape[0] > 1
+
+
+def _page_by_page(path: Path, number: int, series: Any) -> Any:
+    """A stack whose pages are unpacked when they are asked for, as a Dask array."""
+    try:
+        import dask
+    except ImportError:
+        return None
+    da, load = dask_array(), dask.delayed(_page)
+    planes = [da.from_delayed(load(path, number, i), series.shape[1:], series.dtype) for i in range(series.shape[0])]
+    return da.stack(planes)
+
+
+def _page(path: Path, number: int, index: int) -> Any:
+    import tifffile
+
+    with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
+        page: Any = tiff.series[number].pages[index]
+        return page.asarray()
 
 
 def _decode(path: Path, series: Any) -> Any:
