@@ -51,6 +51,7 @@ _WHERE: dict[str, str] = {
     "unmix": "workflows.unmix",
     "window_centers": "methods.power_spectra.windows",
     "windowed_power_spectra": "methods.power_spectra.windows",
+    "windowed_power_spectra_3d": "methods.volume.spectra",
 } | {name: f"results.{module}" for name, module in RESULT_CLASSES.items()}
 """Public name -> the module that it is imported from when first used."""
 

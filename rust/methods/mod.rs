@@ -13,3 +13,4 @@ pub mod residuals;
 pub mod slic;
 pub mod spectra;
 pub mod symmetry;
+pub mod volume;

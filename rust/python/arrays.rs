@@ -2,8 +2,8 @@
 
 use super::prepare::PreparedRows;
 use crate::{Error, Result};
-use ndarray::ArrayView2;
-use numpy::{Element, PyReadonlyArray2, PyUntypedArrayMethods};
+use ndarray::{ArrayView, Dimension};
+use numpy::{Element, PyReadonlyArray, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 /// A 2-D array of one of the pixel types, or rows prepared from such.
@@ -20,7 +20,7 @@ pub enum Pixels2<'py> {
 }
 
 /// The values of an array, which must be aligned.
-pub fn view<'a, T: Element>(array: &'a PyReadonlyArray2<'_, T>) -> Result<ArrayView2<'a, T>> {
+pub fn view<'a, T: Element, D: Dimension>(array: &'a PyReadonlyArray<'_, T, D>) -> Result<ArrayView<'a, T, D>> {
     if array.is_aligned() {
         return Ok(array.as_array());
     }

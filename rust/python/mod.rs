@@ -18,6 +18,7 @@ mod slic;
 mod spectra;
 mod symmetry;
 mod threads;
+mod volume;
 
 use pyo3::prelude::*;
 
@@ -40,6 +41,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     products::register(module)?;
     spectra::register(module)?;
     symmetry::register(module)?;
+    volume::register(module)?;
     pca::register(module)?;
     // Made by PyO3; what is here is said once, in the stub, and stubtest compares.
     module.delattr("__all__")

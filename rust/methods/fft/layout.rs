@@ -1,7 +1,7 @@
 //! How the half-transform of a real row lies in memory.
 
 /// Values in a cache line: columns are stored in multiples of it.
-pub(super) const LINE: usize = 16;
+pub const LINE: usize = 16;
 
 /// Complex columns that hold the half-transform of a row of `n` real values.
 pub fn packed(n: usize) -> usize {

@@ -3,47 +3,24 @@
 //! Conventions: a window of `n` rows has `n / 2 + 1` frequencies kx. The transforms of real rows are real at kx = 0 and,
 //! for even `n`, at kx = n / 2: these two are one complex column here, so that `packed = ceil(n / 2)` complex columns hold
 //! a row. A half-transformed row is `stride` real parts, then `stride` imaginary parts, `stride` being `packed` rounded up
-//! to whole cache lines.
-//!
-//! Every lane of a register is another column, so that the transform has no shuffles: Stockham's algorithm, decimating in
-//! frequency (Van Loan 1992, algorithm 1.7.2), `y[q + s (r p + k)] = w^(pk) Σ_j x[q + s (p + m j)] exp(-2πi jk / r)` with
-//! w = exp(-2πi / (m r)), for factors r of n, s the product of the factors before. Windows whose length has a prime factor
-//! above 7 go through rustfft column by column.
+//! to whole cache lines. Columns are transformed by [`Transform`], one in each lane.
 
 mod butterfly;
 pub mod half;
 mod layout;
+pub mod transform;
 
-pub use layout::{packed, stride};
+pub use butterfly::{Z, rotate, splat};
+pub use layout::{LINE, packed, stride};
+pub use transform::Transform;
 
-use crate::engine::aligned::Aligned;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
-use butterfly::{Z, butterfly, rotate, splat};
-use layout::LINE;
 use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
-use std::f64::consts::PI;
-use std::ops::Range;
-use std::sync::Arc;
 
 /// How the columns of windows of one size are transformed.
 pub struct Columns {
     n: usize,
-    method: Method,
-}
-
-enum Method {
-    Lanes(Vec<Stage>),
-    OneByOne(Arc<dyn Fft<f32>>),
-}
-
-/// One factor r of n.
-struct Stage {
-    radix: usize,
-    /// w^(pk) for p = 0..m, k = 0..r.
-    twiddles: Vec<Complex<f32>>,
-    /// exp(-2πi k / r)
-    roots: Vec<Complex<f32>>,
+    transform: Transform,
 }
 
 /// The half-transformed rows of one window, and what is done to them on the way in.
@@ -61,60 +38,28 @@ pub struct Window<'a> {
 
 /// Memory that a thread uses again for every window.
 pub struct Work {
-    lanes: [Aligned<f32>; 2],
+    transform: transform::Work,
     column: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
 }
 
 impl Columns {
     /// For windows of `n` rows, at least 8.
     pub fn new(n: usize) -> Self {
-        let method = match factors(n) {
-            Some(factors) => Method::Lanes(stages(n, &factors)),
-            None => Method::OneByOne(FftPlanner::new().plan_fft_forward(n)),
-        };
-        Self { n, method }
+        Self { n, transform: Transform::new(n) }
     }
 
     /// Memory for one thread.
     pub fn work(&self) -> Work {
-        let zeros = |n| vec![Complex::new(0.0, 0.0); n];
-        let (lanes, scratch) = match &self.method {
-            Method::Lanes(_) => (2 * LINE * self.n, 0),
-            Method::OneByOne(fft) => (0, fft.get_inplace_scratch_len()),
-        };
-        Work { lanes: [Aligned::new(lanes), Aligned::new(lanes)], column: zeros(self.n), scratch: zeros(scratch) }
+        Work { transform: self.transform.work(), column: vec![Complex::new(0.0, 0.0); self.n] }
     }
 
     /// `|F|²` of the first `used` packed columns (for even `n`, the first is kx = 0 and n / 2), into `out`, `n` rows of
     /// `n / 2 + 1`.
     pub fn power(&self, window: Window<'_>, used: usize, work: &mut Work, out: &mut [f32]) {
-        let n = self.n;
-        match &self.method {
-            Method::Lanes(stages) => dispatch(Lanes { n, stages, window, used, work: &mut *work, out: &mut *out }),
-            Method::OneByOne(fft) => {
-                for kx in (0..used).rev() {
-                    for (y, z) in work.column.iter_mut().enumerate() {
-                        *z = window.value(y, kx, stride(n));
-                    }
-                    fft.process_with_scratch(&mut work.column, &mut work.scratch);
-                    for (out, z) in out.iter_mut().skip(kx).step_by(n / 2 + 1).zip(&work.column) {
-                        *out = z.norm_sqr();
-                    }
-                }
-            }
-        }
-        if n.is_multiple_of(2) {
+        dispatch(Power { columns: self, window, used, work: &mut *work, out: &mut *out });
+        if self.n.is_multiple_of(2) {
             unpack(&work.column, out);
         }
-    }
-}
-
-impl Window<'_> {
-    /// Row `y` of packed column `kx` as it enters the transform.
-    fn value(&self, y: usize, kx: usize, stride: usize) -> Complex<f32> {
-        let at = |row: &[f32]| Complex::new(row[kx], row[stride + kx]);
-        at(&self.rows[2 * y * stride..]) * self.taper[y] + at(self.constant) * self.offset[y]
     }
 }
 
@@ -129,215 +74,102 @@ fn unpack(column: &[Complex<f32>], out: &mut [f32]) {
     }
 }
 
-/// Factors of `n` for which there is a butterfly, at least two; none for other primes.
-fn factors(n: usize) -> Option<Vec<usize>> {
-    let (mut remainder, mut factors) = (n, Vec::new());
-    for radix in [7, 5, 3] {
-        while remainder.is_multiple_of(radix) {
-            factors.push(radix);
-            remainder /= radix;
-        }
-    }
-    while remainder.is_multiple_of(4) {
-        factors.push(4);
-        remainder /= 4;
-    }
-    match remainder {
-        1 => {}
-        2 if n > 8 && factors.last() == Some(&4) => *factors.last_mut()? = 8,
-        2 => factors.push(2),
-        _ => return None,
-    }
-    Some(factors)
-}
-
-fn stages(n: usize, factors: &[usize]) -> Vec<Stage> {
-    let root = |i: usize, n: usize| {
-        let (sin, cos) = (-2.0 * PI * (i % n) as f64 / n as f64).sin_cos();
-        Complex::new(cos as f32, sin as f32)
-    };
-    let mut left = n;
-    let stage = |&radix: &usize| {
-        let (len, m) = (left, left / radix);
-        left = m;
-        let twiddles = (0..m).flat_map(|p| (0..radix).map(move |k| root(p * k, len))).collect();
-        Stage { radix, twiddles, roots: (0..radix).map(|k| root(k, radix)).collect() }
-    };
-    factors.iter().map(stage).collect()
-}
-
 /// The columns of a window, as many at once as a register has lanes.
-struct Lanes<'a> {
-    n: usize,
-    stages: &'a [Stage],
+struct Power<'a> {
+    columns: &'a Columns,
     window: Window<'a>,
     used: usize,
     work: &'a mut Work,
     out: &'a mut [f32],
 }
 
-/// Call a function of the radix, and perhaps of a flag.
-macro_rules! by_radix {
-    ($radix:expr, $f:ident($($argument:expr),*) $(, $flag:literal)?) => {
-        match $radix {
-            2 => $f::<S, 2 $(, $flag)?>($($argument),*),
-            3 => $f::<S, 3 $(, $flag)?>($($argument),*),
-            4 => $f::<S, 4 $(, $flag)?>($($argument),*),
-            5 => $f::<S, 5 $(, $flag)?>($($argument),*),
-            7 => $f::<S, 7 $(, $flag)?>($($argument),*),
-            _ => $f::<S, 8 $(, $flag)?>($($argument),*),
-        }
-    };
-}
-
-impl WithSimd for Lanes<'_> {
+impl WithSimd for Power<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { n, stages, window, used, work: Work { lanes: [x, y], column, .. }, out } = self;
-        let mut x = &mut S::as_mut_simd_f32s(x).0.as_chunks_mut::<2>().0[..n];
-        let mut y = &mut S::as_mut_simd_f32s(y).0.as_chunks_mut::<2>().0[..n];
-        let [first, middle @ .., last] = stages else { unreachable!("a plan has two stages") };
-        let stride = stride(n);
+        let Self { columns: Columns { n, transform }, window, used, work: Work { transform: work, column }, out } =
+            self;
+        let (n, stride) = (*n, stride(*n));
         assert!(window.rows.len() >= 2 * n * stride && window.taper.len() >= n && window.offset.len() >= n);
         assert!(used <= packed(n) && out.len() >= n * (n / 2 + 1));
         for kx in (0..used).step_by(S::F32_LANES) {
-            if window.constant[kx..kx + S::F32_LANES]
-                .iter()
-                .chain(&window.constant[stride + kx..][..S::F32_LANES])
-                .all(|&c| c == 0.0)
-            {
-                by_radix!(first.radix, load_stage(simd, first, &window, kx, x), false);
+            let at = |row: &[f32]| [f32::load(simd, &row[kx..]), f32::load(simd, &row[stride + kx..])];
+            let tapered = |row: usize| {
+                // SAFETY: less than n, and the window has as many rows, as was asserted.
+                let (t, values) = unsafe {
+                    let values = window.rows.get_unchecked(2 * row * stride..2 * (row + 1) * stride);
+                    (*window.taper.get_unchecked(row), values)
+                };
+                let ([re, im], t) = (at(values), simd.splat_f32s(t));
+                [simd.mul_f32s(re, t), simd.mul_f32s(im, t)]
+            };
+            let here = |part: &[f32]| part[kx..kx + S::F32_LANES].iter().all(|&c| c == 0.0);
+            if here(window.constant) && here(&window.constant[stride..]) {
+                transform.take(simd, work, tapered);
             } else {
-                by_radix!(first.radix, load_stage(simd, first, &window, kx, x), true);
-            }
-            let mut s = first.radix;
-            for stage in middle {
-                by_radix!(stage.radix, middle_stage(simd, stage, x, s, y));
-                s *= stage.radix;
-                (x, y) = (y, x);
+                let constant = at(window.constant);
+                transform.take(simd, work, |row| {
+                    let ([re, im], c) = (tapered(row), simd.splat_f32s(window.offset[row]));
+                    [simd.mul_add_e_f32s(constant[0], c, re), simd.mul_add_e_f32s(constant[1], c, im)]
+                });
             }
             let lanes = kx..used.min(kx + S::F32_LANES);
+            let power = |[re, im]: Z<S>| simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
+            let width = n / 2 + 1;
             if kx > 0 && lanes.len() == S::F32_LANES {
-                by_radix!(last.radix, store_stage(simd, last, x, lanes, column, out), true);
+                transform.give(simd, work, |ky, z| {
+                    let start = ky * width + kx;
+                    // SAFETY: columns that there are of a row less than n, for which there is space, as was asserted.
+                    f32::store(simd, unsafe { out.get_unchecked_mut(start..start + S::F32_LANES) }, power(z));
+                });
             } else {
-                by_radix!(last.radix, store_stage(simd, last, x, lanes, column, out), false);
+                transform.give(simd, work, |ky, z| {
+                    let start = ky * width + kx;
+                    store_some(simd, &mut out[start..start + lanes.len()], power(z));
+                    if kx == 0 {
+                        column[ky] = first_lane(simd, z);
+                    }
+                });
             }
         }
     }
 }
 
-/// The first stage: rows of the window, s = 1. OFFSET: whether a row of ones has anything in these columns.
+/// The first lanes of `x`, as many as `out` has places.
 #[inline(always)]
-fn load_stage<S: Simd, const R: usize, const OFFSET: bool>(
-    simd: S,
-    stage: &Stage,
-    window: &Window<'_>,
-    kx: usize,
-    out: &mut [Z<S>],
-) {
-    let (m, stride) = (out.len() / R, stride(out.len()));
-    let at = |row: &[f32]| [f32::load(simd, &row[kx..]), f32::load(simd, &row[stride + kx..])];
-    let constant = at(window.constant);
-    for (p, (y, w)) in out.as_chunks_mut::<R>().0.iter_mut().zip(stage.twiddles.as_chunks::<R>().0).enumerate() {
-        let mut x = [constant; R];
-        for (j, x) in x.iter_mut().enumerate() {
-            let row = p + m * j;
-            // SAFETY: less than n, and the window has as many rows, as was asserted.
-            let (t, c, values) = unsafe {
-                let values = window.rows.get_unchecked(2 * row * stride..2 * (row + 1) * stride);
-                (*window.taper.get_unchecked(row), *window.offset.get_unchecked(row), values)
-            };
-            let ([re, im], t) = (at(values), simd.splat_f32s(t));
-            *x = [simd.mul_f32s(re, t), simd.mul_f32s(im, t)];
-            if OFFSET {
-                let c = simd.splat_f32s(c);
-                *x = [simd.mul_add_e_f32s(constant[0], c, x[0]), simd.mul_add_e_f32s(constant[1], c, x[1])];
-            }
-        }
-        butterfly(simd, &mut x, &stage.roots);
-        y[0] = x[0];
-        for k in 1..R {
-            y[k] = rotate(simd, x[k], splat(simd, w[k]));
-        }
+fn store_some<S: Simd>(simd: S, out: &mut [f32], x: S::f32s) {
+    if out.len() == S::F32_LANES {
+        f32::store(simd, out, x);
+    } else {
+        simd.partial_store_f32s(out, x);
     }
 }
 
-/// A stage between the first and the last.
+/// The value of the first lane.
 #[inline(always)]
-fn middle_stage<S: Simd, const R: usize>(simd: S, stage: &Stage, from: &[Z<S>], s: usize, out: &mut [Z<S>]) {
-    let apart = from.len() / R;
-    for (p, (y, w)) in out.chunks_exact_mut(R * s).zip(stage.twiddles.as_chunks::<R>().0).enumerate() {
-        let mut twiddles = [splat(simd, w[0]); R];
-        for k in 1..R {
-            twiddles[k] = splat(simd, w[k]);
-        }
-        for q in 0..s {
-            let mut x = [from[0]; R];
-            for (j, x) in x.iter_mut().enumerate() {
-                *x = from[q + s * p + apart * j];
-            }
-            butterfly(simd, &mut x, &stage.roots);
-            y[q] = x[0];
-            for k in 1..R {
-                y[q + s * k] = rotate(simd, x[k], twiddles[k]);
-            }
-        }
-    }
-}
-
-/// The last stage, m = 1: powers of the columns `lanes`; the first column itself also to `column`. `INNER` columns are as
-/// many as a register has lanes, and the first is not among them.
-#[inline(always)]
-fn store_stage<S: Simd, const R: usize, const INNER: bool>(
-    simd: S,
-    stage: &Stage,
-    from: &[Z<S>],
-    lanes: Range<usize>,
-    column: &mut [Complex<f32>],
-    out: &mut [f32],
-) {
-    let (s, width) = (from.len() / R, from.len() / 2 + 1);
-    for q in 0..s {
-        let mut x = [from[q]; R];
-        for (j, x) in x.iter_mut().enumerate() {
-            *x = from[q + s * j];
-        }
-        butterfly(simd, &mut x, &stage.roots);
-        for (k, [re, im]) in x.into_iter().enumerate() {
-            let ky = q + s * k;
-            let power = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
-            let start = ky * width + lanes.start;
-            if INNER {
-                // SAFETY: columns that there are of a row less than n, for which there is space, as was asserted.
-                f32::store(simd, unsafe { out.get_unchecked_mut(start..start + S::F32_LANES) }, power);
-                continue;
-            }
-            let out = &mut out[start..start + lanes.len()];
-            if out.len() == S::F32_LANES {
-                f32::store(simd, out, power);
-            } else {
-                simd.partial_store_f32s(out, power);
-            }
-            if lanes.start == 0 {
-                column[ky] = Complex::new(first_lane(simd, re), first_lane(simd, im));
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn first_lane<S: Simd>(simd: S, x: S::f32s) -> f32 {
-    let mut lanes = [0.0; LINE];
-    f32::store(simd, &mut lanes, x);
-    lanes[0]
+pub fn first_lane<S: Simd>(simd: S, [re, im]: Z<S>) -> Complex<f32> {
+    let first = |x: S::f32s| {
+        let mut lanes = [0.0; LINE];
+        f32::store(simd, &mut lanes, x);
+        lanes[0]
+    };
+    Complex::new(first(re), first(im))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::simd::on_each;
+    use std::f64::consts::PI;
+
+    impl Window<'_> {
+        /// Row `y` of packed column `kx` as it enters the transform.
+        fn value(&self, y: usize, kx: usize, stride: usize) -> Complex<f32> {
+            let at = |row: &[f32]| Complex::new(row[kx], row[stride + kx]);
+            at(&self.rows[2 * y * stride..]) * self.taper[y] + at(self.constant) * self.offset[y]
+        }
+    }
 
     /// Power of every frequency, from the definition.
     fn naive(n: usize, window: &Window<'_>) -> Vec<f64> {
@@ -361,15 +193,15 @@ mod tests {
     }
 
     #[derive(Clone)]
-    struct Power<'a>(&'a Columns, Window<'a>, usize);
-    impl WithSimd for Power<'_> {
+    struct OnOne<'a>(&'a Columns, Window<'a>, usize);
+    impl WithSimd for OnOne<'_> {
         type Output = Vec<f32>;
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
             let Self(columns, window, used) = self;
-            let Columns { n, method: Method::Lanes(stages) } = columns else { unreachable!() };
+            let n = columns.n;
             let (mut work, mut out) = (columns.work(), vec![0.0; n * (n / 2 + 1)]);
-            Lanes { n: *n, stages, window, used, work: &mut work, out: &mut out }.with_simd(simd);
+            super::Power { columns, window, used, work: &mut work, out: &mut out }.with_simd(simd);
             if n.is_multiple_of(2) {
                 unpack(&work.column, &mut out);
             }
@@ -398,9 +230,7 @@ mod tests {
             let (mut work, mut out) = (columns.work(), vec![0.0; n * (n / 2 + 1)]);
             columns.power(window, packed(n), &mut work, &mut out);
             let mut result = vec![out];
-            if let Method::Lanes(_) = columns.method {
-                result.extend(on_each(Power(&columns, window, packed(n))));
-            }
+            result.extend(on_each(OnOne(&columns, window, packed(n))));
             for power in result {
                 for (a, b) in power.iter().zip(&expected) {
                     assert!((f64::from(*a) - b).abs() < 1e-6 * largest, "{n}: {a} and {b}");

@@ -10,7 +10,7 @@
 //!
 //! Cost: (N / 2) (1 + s / N) complex transforms of length N per window, instead of N.
 
-mod reduction;
+pub(crate) mod reduction;
 
 use crate::engine::aligned::Aligned;
 use crate::engine::logarithm::{self, Finish, Histogram};

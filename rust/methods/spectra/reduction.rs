@@ -89,9 +89,14 @@ impl Reduction {
                 rings.into_iter().map(mean).collect()
             }
         };
+        Some(Self::of(sums))
+    }
+
+    /// From the terms of each sum: index into the half of the spectrum that is stored, and weight.
+    pub fn of(sums: impl IntoIterator<Item = Vec<(u32, f32)>>) -> Self {
         let mut reduction = Self { starts: vec![0], terms: Vec::new() };
         for mut sum in sums {
-            // A frequency and its mirror image share a place in the half plane.
+            // A frequency and its mirror image share a place there.
             sum.sort_by_key(|&(i, _)| i);
             sum.dedup_by(|a, b| {
                 a.0 == b.0 && {
@@ -102,7 +107,7 @@ impl Reduction {
             reduction.terms.extend(sum);
             reduction.starts.push(reduction.terms.len());
         }
-        Some(reduction)
+        reduction
     }
 
     /// Reduce one window's `power` into `out`.

@@ -1,0 +1,1 @@
+"""Windows of volumes: their power spectra, textures and orientations."""
