@@ -94,46 +94,80 @@ impl WithSimd for Power<'_> {
         assert!(window.rows.len() >= 2 * n * stride && window.taper.len() >= n && window.offset.len() >= n);
         assert!(used <= packed(n) && out.len() >= n * (n / 2 + 1));
         for kx in (0..used).step_by(S::F32_LANES) {
-            let at = |row: &[f32]| [f32::load(simd, &row[kx..]), f32::load(simd, &row[stride + kx..])];
-            let tapered = |row: usize| {
-                // SAFETY: less than n, and the window has as many rows, as was asserted.
-                let (t, values) = unsafe {
-                    let values = window.rows.get_unchecked(2 * row * stride..2 * (row + 1) * stride);
-                    (*window.taper.get_unchecked(row), values)
-                };
-                let ([re, im], t) = (at(values), simd.splat_f32s(t));
-                [simd.mul_f32s(re, t), simd.mul_f32s(im, t)]
-            };
             let here = |part: &[f32]| part[kx..kx + S::F32_LANES].iter().all(|&c| c == 0.0);
             if here(window.constant) && here(&window.constant[stride..]) {
-                transform.take(simd, work, tapered);
+                transform.take(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |row| tapered(simd, &window, n, row, kx),
+                );
             } else {
-                let constant = at(window.constant);
-                transform.take(simd, work, |row| {
-                    let ([re, im], c) = (tapered(row), simd.splat_f32s(window.offset[row]));
-                    [simd.mul_add_e_f32s(constant[0], c, re), simd.mul_add_e_f32s(constant[1], c, im)]
-                });
+                let constant = load(simd, window.constant, stride, kx);
+                transform.take(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |row| {
+                        let ([re, im], c) = (tapered(simd, &window, n, row, kx), simd.splat_f32s(window.offset[row]));
+                        [simd.mul_add_e_f32s(constant[0], c, re), simd.mul_add_e_f32s(constant[1], c, im)]
+                    },
+                );
             }
             let lanes = kx..used.min(kx + S::F32_LANES);
-            let power = |[re, im]: Z<S>| simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
             let width = n / 2 + 1;
             if kx > 0 && lanes.len() == S::F32_LANES {
-                transform.give(simd, work, |ky, z| {
-                    let start = ky * width + kx;
-                    // SAFETY: columns that there are of a row less than n, for which there is space, as was asserted.
-                    f32::store(simd, unsafe { out.get_unchecked_mut(start..start + S::F32_LANES) }, power(z));
-                });
+                transform.give(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |ky, z| {
+                        let start = ky * width + kx;
+                        // SAFETY: columns that there are of a row less than n, for which there is space, as was asserted.
+                        f32::store(simd, unsafe { out.get_unchecked_mut(start..start + S::F32_LANES) }, norm(simd, z));
+                    },
+                );
             } else {
-                transform.give(simd, work, |ky, z| {
-                    let start = ky * width + kx;
-                    store_some(simd, &mut out[start..start + lanes.len()], power(z));
-                    if kx == 0 {
-                        column[ky] = first_lane(simd, z);
-                    }
-                });
+                transform.give(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |ky, z| {
+                        let start = ky * width + kx;
+                        store_some(simd, &mut out[start..start + lanes.len()], norm(simd, z));
+                        if kx == 0 {
+                            column[ky] = first_lane(simd, z);
+                        }
+                    },
+                );
             }
         }
     }
+}
+
+/// Some columns of a half-transformed row.
+#[inline(always)]
+fn load<S: Simd>(simd: S, row: &[f32], stride: usize, kx: usize) -> Z<S> {
+    [f32::load(simd, &row[kx..]), f32::load(simd, &row[stride + kx..])]
+}
+
+/// Some columns of row `row` of a window of `n` rows, which it has, after the taper.
+#[inline(always)]
+fn tapered<S: Simd>(simd: S, window: &Window<'_>, n: usize, row: usize, kx: usize) -> Z<S> {
+    let stride = stride(n);
+    // SAFETY: the window has as many rows, as its caller asserted.
+    let (t, values) = unsafe {
+        let values = window.rows.get_unchecked(2 * row * stride..2 * (row + 1) * stride);
+        (*window.taper.get_unchecked(row), values)
+    };
+    let ([re, im], t) = (load(simd, values, stride, kx), simd.splat_f32s(t));
+    [simd.mul_f32s(re, t), simd.mul_f32s(im, t)]
+}
+
+/// |z|²
+#[inline(always)]
+fn norm<S: Simd>(simd: S, [re, im]: Z<S>) -> S::f32s {
+    simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im))
 }
 
 /// The first lanes of `x`, as many as `out` has places.

@@ -109,12 +109,6 @@ impl Transform {
         }
         by_radix!(last.radix, last_stage(simd, last, x, &mut store));
     }
-
-    /// Whether lanes are transformed together.
-    #[cfg(test)]
-    pub fn in_lanes(&self) -> bool {
-        matches!(self.method, Method::Lanes(_))
-    }
 }
 
 /// `n` values of each lane.

@@ -10,7 +10,7 @@
 
 use crate::engine::aligned::Aligned;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
-use crate::methods::volume::window::pitch;
+use crate::methods::volume::layout::pitch;
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
 use std::f64::consts::PI;

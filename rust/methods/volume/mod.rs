@@ -17,6 +17,7 @@
 //! last N are held.
 
 mod harmonics;
+mod layout;
 mod planes;
 mod reduction;
 mod settings;
@@ -77,12 +78,14 @@ pub fn volume_spectra<T: Pixel + Into<f64>>(
             return Err(Error::invalid(name, format!("{observed} values; {needed} are needed")));
         }
     }
-    let planes = Planes::new(settings);
-    let spectrum = Spectrum::new(settings);
-    let reduction = Reduction::new(settings);
-
+    let plan = Plan {
+        settings,
+        planes: Planes::new(settings),
+        spectrum: Spectrum::new(settings),
+        reduction: Reduction::new(settings),
+    };
     let even = |length: usize, most: usize| length.div_ceil(length.div_ceil(most));
-    let (long, together) = (even(nz, LONG), even(ny, planes.together()));
+    let (long, together) = (even(nz, LONG), even(ny, plan.planes.together()));
     let spectra = ArrayViewMut4::from_shape((nz, ny, nx, size), output).expect("the length was checked");
     let fractions = ArrayViewMut4::from_shape((nz, ny, nx, 1), fractions).expect("the length was checked");
     let cut = |whole| {
@@ -104,9 +107,8 @@ pub fn volume_spectra<T: Pixel + Into<f64>>(
     let count = blocks.len();
     let visit = |_, block: &mut [Block<'_>]| {
         let used = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut work =
-            used.unwrap_or_else(|| Work { planes: planes.work(), spectrum: spectrum.work(), batch: reduction.batch() });
-        visit(volume, settings, &planes, &spectrum, &reduction, &mut block[0], &mut work, control);
+        let mut work = used.unwrap_or_else(|| plan.work());
+        plan.visit(volume, &mut block[0], &mut work, control);
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(work);
     };
     pass::pass(count, 1, control, &mut blocks, visit, |()| ())
@@ -142,47 +144,59 @@ fn parts<'a>(whole: ArrayViewMut4<'a, f32>, axis: Axis, length: usize) -> Vec<Ar
     parts
 }
 
-fn visit<T: Pixel + Into<f64>>(
-    volume: ArrayView3<'_, T>,
-    settings: &Settings,
-    planes: &Planes,
-    spectrum: &Spectrum,
-    reduction: &Reduction,
-    block: &mut Block<'_>,
-    work: &mut Work<T>,
-    control: &Control,
-) {
-    let Settings { window: n, step, .. } = *settings;
-    let (nz, ny, _, _) = block.spectra.dim();
-    let reach = |count: usize| (count - 1) * step + n;
-    let part = volume.slice(s![block.z..block.z + reach(nz), block.y..block.y + reach(ny), block.x..block.x + n]);
-    block.fractions.fill(1.0);
-    if let Some(phase) = settings.phase {
-        planes::fractions(part, phase, n, step, block.fractions.slice_mut(s![.., .., 0, 0]), control);
+/// What all blocks share.
+struct Plan<'a> {
+    settings: &'a Settings,
+    planes: Planes,
+    spectrum: Spectrum,
+    reduction: Reduction,
+}
+
+impl Plan<'_> {
+    fn work<T>(&self) -> Work<T> {
+        Work { planes: self.planes.work(), spectrum: self.spectrum.work(), batch: self.reduction.batch() }
     }
-    let mut needed = block.fractions.slice(s![.., .., 0, 0]).mapv(|fraction| f64::from(fraction) >= settings.least);
-    for z in 0..reach(nz) {
-        if control.check().is_err() {
-            return;
+
+    fn visit<T: Pixel + Into<f64>>(
+        &self,
+        volume: ArrayView3<'_, T>,
+        block: &mut Block<'_>,
+        work: &mut Work<T>,
+        control: &Control,
+    ) {
+        let Settings { window: n, step, .. } = *self.settings;
+        let (nz, ny, _, _) = block.spectra.dim();
+        let reach = |count: usize| (count - 1) * step + n;
+        let part = volume.slice(s![block.z..block.z + reach(nz), block.y..block.y + reach(ny), block.x..block.x + n]);
+        block.fractions.fill(1.0);
+        if let Some(phase) = self.settings.phase {
+            planes::fractions(part, phase, n, step, block.fractions.slice_mut(s![.., .., 0, 0]), control);
         }
-        // Windows at offset i along z hold planes i * step .. i * step + n.
-        let holding = (z + 1).saturating_sub(n).div_ceil(step)..(z / step + 1).min(nz);
-        let wanted = Vec::from_iter((0..ny).map(|iy| holding.clone().any(|iz| needed[[iz, iy]])));
-        planes.add(part.index_axis(Axis(0), z), z, &wanted, step, &mut work.planes);
-        let Some(first) = (z + 1).checked_sub(n).filter(|first| first.is_multiple_of(step)) else { continue };
-        let iz = first / step;
-        for iy in (0..ny).filter(|&iy| needed[[iz, iy]]) {
+        let mut needed =
+            block.fractions.slice(s![.., .., 0, 0]).mapv(|fraction| f64::from(fraction) >= self.settings.least);
+        for z in 0..reach(nz) {
             if control.check().is_err() {
                 return;
             }
-            let power = spectrum.of(planes.held(iy, &work.planes), first, &mut work.spectrum);
-            reduction.put(power, [iz, iy], &mut work.batch, &mut block.spectra);
+            // Windows at offset i along z hold planes i * step .. i * step + n.
+            let holding = (z + 1).saturating_sub(n).div_ceil(step)..(z / step + 1).min(nz);
+            let wanted = Vec::from_iter((0..ny).map(|iy| holding.clone().any(|iz| needed[[iz, iy]])));
+            self.planes.add(part.index_axis(Axis(0), z), z, &wanted, step, &mut work.planes);
+            let Some(first) = (z + 1).checked_sub(n).filter(|first| first.is_multiple_of(step)) else { continue };
+            let iz = first / step;
+            for iy in (0..ny).filter(|&iy| needed[[iz, iy]]) {
+                if control.check().is_err() {
+                    return;
+                }
+                let power = self.spectrum.of(self.planes.held(iy, &work.planes), first, &mut work.spectrum);
+                self.reduction.put(power, [iz, iy], &mut work.batch, &mut block.spectra);
+            }
         }
-    }
-    reduction.finish(&mut work.batch, &mut block.spectra);
-    needed.map_inplace(|needed| *needed = !*needed);
-    for ((iz, iy), _) in needed.indexed_iter().filter(|(_, left)| **left) {
-        block.spectra.slice_mut(s![iz, iy, .., ..]).fill(0.0);
+        self.reduction.finish(&mut work.batch, &mut block.spectra);
+        needed.map_inplace(|needed| *needed = !*needed);
+        for ((iz, iy), _) in needed.indexed_iter().filter(|(_, left)| **left) {
+            block.spectra.slice_mut(s![iz, iy, .., ..]).fill(0.0);
+        }
     }
 }
 

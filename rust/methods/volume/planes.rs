@@ -5,7 +5,8 @@ use crate::engine::aligned::Aligned;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::methods::fft::half::{self, HalfTransform};
 use crate::methods::fft::transform::{self, Transform};
-use crate::methods::fft::{LINE, first_lane, packed, stride};
+use crate::methods::fft::{first_lane, packed, stride};
+use crate::methods::volume::layout::{self, size};
 use crate::methods::volume::settings::Settings;
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2};
 
@@ -13,30 +14,6 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2};
 const TOGETHER: usize = 4;
 /// Bytes of planes that a thread holds for these, about.
 const HELD_BYTES: usize = 1 << 22;
-
-/// Real parts (and imaginary parts) of the jumps along x of a plane of `n` rows.
-fn jumps(n: usize) -> usize {
-    n.next_multiple_of(LINE)
-}
-
-/// Floats of a plane of `n` rows.
-pub fn size(n: usize) -> usize {
-    (n + 1) * 2 * stride(n) + 2 * jumps(n)
-}
-
-/// Rows of a plane: ky = 0..n, and n for the jumps along y.
-#[inline(always)]
-pub fn row(plane: &[f32], n: usize, ky: usize) -> [&[f32]; 2] {
-    let (re, im) = plane[2 * ky * stride(n)..][..2 * stride(n)].split_at(stride(n));
-    [re, im]
-}
-
-/// The jumps along x of a plane, for ky = 0..n.
-#[inline(always)]
-pub fn along_x(plane: &[f32], n: usize) -> [&[f32]; 2] {
-    let (re, im) = plane[(n + 1) * 2 * stride(n)..].split_at(jumps(n));
-    [re, im]
-}
 
 /// How planes are transformed.
 ///
@@ -158,15 +135,25 @@ impl WithSimd for AlongY<'_> {
         let Self { n, transform, rows, jumps, work, out } = self;
         let stride = stride(n);
         for kx in (0..packed(n)).step_by(S::F32_LANES) {
-            transform.take(simd, work, |y| {
-                let row = &rows[2 * y * stride..][..2 * stride];
-                [Real::load(simd, &row[kx..]), Real::load(simd, &row[stride + kx..])]
-            });
-            transform.give(simd, work, |ky, [re, im]| {
-                let row = &mut out[2 * ky * stride..][..2 * stride];
-                f32::store(simd, &mut row[kx..], re);
-                f32::store(simd, &mut row[stride + kx..], im);
-            });
+            transform.take(
+                simd,
+                work,
+                #[inline(always)]
+                |y| {
+                    let row = &rows[2 * y * stride..][..2 * stride];
+                    [Real::load(simd, &row[kx..]), Real::load(simd, &row[stride + kx..])]
+                },
+            );
+            transform.give(
+                simd,
+                work,
+                #[inline(always)]
+                |ky, [re, im]| {
+                    let row = &mut out[2 * ky * stride..][..2 * stride];
+                    f32::store(simd, &mut row[kx..], re);
+                    f32::store(simd, &mut row[stride + kx..], im);
+                },
+            );
         }
         let (first, last) = (&rows[..2 * stride], &rows[2 * (n - 1) * stride..][..2 * stride]);
         let (jump, along_x) = out[2 * n * stride..].split_at_mut(2 * stride);
@@ -174,12 +161,22 @@ impl WithSimd for AlongY<'_> {
             *jump = last - first;
         }
         // In every lane the same.
-        transform.take(simd, work, |y| [simd.splat_f32s(jumps[y]), simd.splat_f32s(0.0)]);
-        let (re, im) = along_x.split_at_mut(self::jumps(n));
-        transform.give(simd, work, |ky, value| {
-            let value = first_lane(simd, value);
-            (re[ky], im[ky]) = (value.re, value.im);
-        });
+        transform.take(
+            simd,
+            work,
+            #[inline(always)]
+            |y| [simd.splat_f32s(jumps[y]), simd.splat_f32s(0.0)],
+        );
+        let (re, im) = along_x.split_at_mut(layout::jumps(n));
+        transform.give(
+            simd,
+            work,
+            #[inline(always)]
+            |ky, value| {
+                let value = first_lane(simd, value);
+                (re[ky], im[ky]) = (value.re, value.im);
+            },
+        );
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::methods::spectra::reduction::Reduction as Sums;
 use crate::methods::volume::harmonics::{self, Harmonics};
+use crate::methods::volume::layout::pitch;
 use crate::methods::volume::settings::{Quantity, Reduce, Settings};
-use crate::methods::volume::window::pitch;
 use ndarray::{ArrayViewMut4, s};
 
 /// How spectra are reduced.

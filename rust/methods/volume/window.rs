@@ -4,15 +4,10 @@ use crate::engine::aligned::Aligned;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 use crate::methods::fft::transform::{self, Transform};
 use crate::methods::fft::{LINE, Z, first_lane, packed, rotate, splat, stride};
-use crate::methods::volume::planes;
+use crate::methods::volume::layout::{self, pitch};
 use crate::methods::volume::settings::{Quantity, Settings};
 use rustfft::num_complex::Complex;
 use std::f64::consts::PI;
-
-/// Values stored of kx = 0..=n / 2.
-pub fn pitch(n: usize) -> usize {
-    (n / 2 + 1).next_multiple_of(LINE)
-}
 
 /// How spectra are formed.
 pub struct Spectrum {
@@ -65,7 +60,7 @@ impl Spectrum {
         Work {
             transform: self.transform.work(),
             along_y: Aligned::new(n * 2 * stride(n)),
-            along_x: Aligned::new(n * 2 * n.next_multiple_of(LINE)),
+            along_x: Aligned::new(n * 2 * layout::jumps(n)),
             first: zeros(n * n),
             first_along_z: zeros(n),
             power: Aligned::new(n * n * pitch(n)),
@@ -103,7 +98,7 @@ impl Spectrum {
                 for (i, &kx) in frequencies.iter().enumerate() {
                     let mut value = values[i];
                     if self.periodic {
-                        let x_jumps = at(&work.along_x, n.next_multiple_of(LINE), kz, ky);
+                        let x_jumps = at(&work.along_x, layout::jumps(n), kz, ky);
                         let jumps =
                             z_jumps[i] * self.waves[kz] + y_jumps[i] * self.waves[ky] + x_jumps * self.waves[kx];
                         value -= jumps / (self.curvature[kz] + self.curvature[ky] + self.curvature[kx]);
@@ -135,61 +130,98 @@ impl WithSimd for AlongZ<'_> {
         let Spectrum { n, periodic, quantity, transform, waves, waves_re, waves_im, curvature } = spectrum;
         let (n, lanes) = (*n, S::F32_LANES);
         let Work { transform: work, along_y, along_x, first: first_column, first_along_z, power } = work;
-        let load = |[re, im]: [&[f32]; 2], i: usize| [f32::load(simd, &re[i..]), f32::load(simd, &im[i..])];
-        let plane = |z: usize| {
-            let z = first % n + z;
-            &planes[(if z < n { z } else { z - n }) * planes::size(n)..][..planes::size(n)]
-        };
-        let (across, wide) = (stride(n), n.next_multiple_of(LINE));
+        let (across, wide) = (stride(n), layout::jumps(n));
         if *periodic {
             for kx in (0..packed(n)).step_by(lanes) {
-                transform.take(simd, work, |z| load(planes::row(plane(z), n, n), kx));
-                transform.give(simd, work, |kz, value| store(simd, &mut along_y[2 * kz * across..], across, kx, value));
+                transform.take(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |z| load(simd, layout::row(plane(planes, n, first + z), n, n), kx),
+                );
+                transform.give(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |kz, value| store(simd, &mut along_y[2 * kz * across..], across, kx, value),
+                );
             }
             for ky in (0..n).step_by(lanes) {
-                transform.take(simd, work, |z| load(planes::along_x(plane(z), n), ky));
-                transform.give(simd, work, |kz, value| store(simd, &mut along_x[2 * kz * wide..], wide, ky, value));
+                transform.take(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |z| load(simd, layout::along_x(plane(planes, n, first + z), n), ky),
+                );
+                transform.give(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |kz, value| store(simd, &mut along_x[2 * kz * wide..], wide, ky, value),
+                );
             }
         }
         for ky in 0..n {
             for kx in (0..packed(n)).step_by(lanes) {
-                transform.take(simd, work, |z| load(planes::row(plane(z), n, ky), kx));
-                let [last, start] = [n - 1, 0].map(|z| load(planes::row(plane(z), n, ky), kx));
+                transform.take(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |z| load(simd, layout::row(plane(planes, n, first + z), n, ky), kx),
+                );
+                let [last, start] = [n - 1, 0].map(|z| load(simd, layout::row(plane(planes, n, first + z), n, ky), kx));
                 let along_z = [simd.sub_f32s(last[0], start[0]), simd.sub_f32s(last[1], start[1])];
                 if kx == 0 {
                     first_along_z[ky] = first_lane(simd, along_z);
                 }
-                let wave_x = load([waves_re, waves_im], kx);
+                let wave_x = load(simd, [waves_re, waves_im], kx);
                 let (wave_y, curvature_x) = (splat(simd, waves[ky]), f32::load(simd, &curvature[kx..]));
-                transform.give(simd, work, |kz, mut value| {
-                    if kx == 0 {
-                        first_column[ky * n + kz] = first_lane(simd, value);
-                    }
-                    if *periodic {
-                        let row = &along_y[2 * kz * across..][..2 * across];
-                        let jump = &along_x[2 * kz * wide..][..2 * wide];
-                        let terms = [
-                            rotate(simd, along_z, splat(simd, waves[kz])),
-                            rotate(simd, load([row, &row[across..]], kx), wave_y),
-                            rotate(simd, wave_x, splat(simd, Complex::new(jump[ky], jump[wide + ky]))),
-                        ];
-                        let sum = simd.add_f32s(simd.splat_f32s(curvature[kz] + curvature[ky]), curvature_x);
-                        let scale = simd.div_f32s(simd.splat_f32s(1.0), sum);
-                        for (i, value) in value.iter_mut().enumerate() {
-                            let jumps = simd.add_f32s(simd.add_f32s(terms[0][i], terms[1][i]), terms[2][i]);
-                            *value = simd.sub_f32s(*value, simd.mul_f32s(jumps, scale));
+                transform.give(
+                    simd,
+                    work,
+                    #[inline(always)]
+                    |kz, mut value| {
+                        if kx == 0 {
+                            first_column[ky * n + kz] = first_lane(simd, value);
                         }
-                    }
-                    let [re, im] = value;
-                    let mut squared = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
-                    if *quantity == Quantity::Modulus {
-                        squared = simd.sqrt_f32s(squared);
-                    }
-                    f32::store(simd, &mut power[(kz * n + ky) * pitch(n) + kx..], squared);
-                });
+                        if *periodic {
+                            let row = &along_y[2 * kz * across..][..2 * across];
+                            let jump = &along_x[2 * kz * wide..][..2 * wide];
+                            let terms = [
+                                rotate(simd, along_z, splat(simd, waves[kz])),
+                                rotate(simd, load(simd, [row, &row[across..]], kx), wave_y),
+                                rotate(simd, wave_x, splat(simd, Complex::new(jump[ky], jump[wide + ky]))),
+                            ];
+                            let sum = simd.add_f32s(simd.splat_f32s(curvature[kz] + curvature[ky]), curvature_x);
+                            let scale = simd.div_f32s(simd.splat_f32s(1.0), sum);
+                            for (i, value) in value.iter_mut().enumerate() {
+                                let jumps = simd.add_f32s(simd.add_f32s(terms[0][i], terms[1][i]), terms[2][i]);
+                                *value = simd.sub_f32s(*value, simd.mul_f32s(jumps, scale));
+                            }
+                        }
+                        let [re, im] = value;
+                        let mut squared = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
+                        if *quantity == Quantity::Modulus {
+                            squared = simd.sqrt_f32s(squared);
+                        }
+                        f32::store(simd, &mut power[(kz * n + ky) * pitch(n) + kx..], squared);
+                    },
+                );
             }
         }
     }
+}
+
+/// Plane `z` of those that are held.
+#[inline(always)]
+fn plane(planes: &[f32], n: usize, z: usize) -> &[f32] {
+    &planes[z % n * layout::size(n)..][..layout::size(n)]
+}
+
+/// Real and imaginary parts from `i` on.
+#[inline(always)]
+fn load<S: Simd>(simd: S, [re, im]: [&[f32]; 2], i: usize) -> Z<S> {
+    [f32::load(simd, &re[i..]), f32::load(simd, &im[i..])]
 }
 
 /// Real parts to `i` of a row, and imaginary parts `width` further.

@@ -1,8 +1,8 @@
 """
 Moving-window spectra of volumes: the periodicities that a volume has around each of its voxels, and their directions.
 
-Of every window of N × N × N voxels the transform of the periodic part (Moisan, J. Math. Imaging Vis. 39 (2011) 161), which
-has no jumps at the faces and needs no taper. The kernel, its formulas and cost: `rust/methods/volume`.
+Of every window of N × N × N voxels the transform of the periodic part (Moisan, J. Math. Imaging Vis. 39 (2011) 161),
+which has no jumps at the faces and needs no taper. The kernel, its formulas and cost: `rust/methods/volume`.
 """
 
 import math
@@ -73,10 +73,10 @@ def windowed_power_spectra_3d(
         Keep less than the whole; the whole array never exists. ``radial``: mean over r - 1/2 <= |k| < r + 1/2, for
         r = 0 .. N//2. ``("crop", r)``: |kz|, |ky| <= r, 0 <= kx <= r. ``("bin", b)``: means over b × b × b frequencies
         about every multiple of b, which divides N. ``("harmonics", L)``: coefficients a_lm of the real spherical
-        harmonics of even degree l = 0, 2 .. L fitted to each shell r = 1 .. N//2 by least squares (m = -l .. l, polar axis
-        along z; a real volume's spectrum has no odd ones). ``("degrees", L)``: Σ_m a_lm² of each shell and degree, which
-        does not change when the volume turns. Shells with fewer than two frequencies a coefficient have zeros in the
-        higher degrees.
+        harmonics of even degree l = 0, 2 .. L fitted to each shell r = 1 .. N//2 by least squares (m = -l .. l, polar
+        axis along z; a real volume's spectrum has no odd ones). ``("degrees", L)``: Σ_m a_lm² of each shell and degree,
+        which does not change when the volume turns. Shells with fewer than two frequencies a coefficient have zeros in
+        the higher degrees.
     periodic : bool, default True
         Transform the periodic part of each window; False: the window, with the jumps at its faces.
     phase : (float, float), optional
@@ -88,8 +88,8 @@ def windowed_power_spectra_3d(
     -------
     VolumeSpectra
         With spectra of shape (nz, ny, nx) and (N, N, N//2 + 1), kz and ky in FFT order (zero first) in units of
-        1/(N voxels); (N//2 + 1,) for ``radial``, (2r + 1, 2r + 1, r + 1) for ``crop``, (N/b, N/b, N/b//2 + 1) for ``bin``,
-        (N//2, (L + 1)(L + 2)/2) for ``harmonics``, (N//2, L/2 + 1) for ``degrees``. Their value at k = 0 is 0.
+        1/(N voxels); (N//2 + 1,) for ``radial``, (2r + 1, 2r + 1, r + 1) for ``crop``, (N/b, N/b, N/b//2 + 1) for
+        ``bin``, (N//2, (L + 1)(L + 2)/2) for ``harmonics``, (N//2, L/2 + 1) for ``degrees``. Their value at k = 0 is 0.
 
     Raises
     ------
@@ -140,9 +140,7 @@ def windowed_power_spectra_3d(
     return VolumeSpectra(spectra, z, y, x, fractions)
 
 
-def spectra_of(
-    voxels: NDArray[Any], settings: VolumeSettings
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def spectra_of(voxels: NDArray[Any], settings: VolumeSettings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """
     Spectra of all windows of a volume that was checked, or of a slab of one, and the fraction of the phase in each.
 
@@ -185,14 +183,14 @@ def check_window(window: Any, shape: tuple[int, ...]) -> int:
     ValueError
         It is larger than the volume, or smaller than 8.
     """
-    window = check_count(window, "window", _SMALLEST)
+    side: int = check_count(window, "window", _SMALLEST)
     largest = min(shape)
-    if window > largest:
+    if side > largest:
         raise ValueError(
-            f"window={window} is larger than the volume of {' x '.join(map(str, shape))} voxels; "
+            f"window={side} is larger than the volume of {' x '.join(map(str, shape))} voxels; "
             + (f"the largest possible is {largest}" if largest >= _SMALLEST else "a volume needs at least 8 x 8 x 8")
         )
-    return window
+    return side
 
 
 def offset_and_unit(low: float, high: float) -> tuple[float, float]:
