@@ -73,6 +73,13 @@ def test_a_period_under_noise_as_strong_as_the_lattice_is_found(length):
     assert period(noisy).length == pytest.approx(length, abs=1.0)
 
 
+@pytest.mark.parametrize("length", [7.0, 12.0, 20.0])
+def test_two_grains_have_the_period_of_each_and_not_that_of_both_together(length):
+    left, right = (lattice("hexagonal", length, (384, 384), turn) for turn in (0.0, 0.4))
+    image = np.where(np.arange(384) < 200, left, right) + np.random.default_rng(0).normal(size=(384, 384))
+    assert period(image).length == pytest.approx(length, abs=1.5)
+
+
 def test_shifts_are_spread_and_none_shifts_nothing():
     for window in (1, 2, 4, 5, 21, 60):
         shifts = spread_shifts(window)

@@ -50,15 +50,34 @@ def window_for(image: NDArray[Any]) -> tuple[int, float]:
     period = math.nan
     for side in _SIDES:
         if math.isnan(period) and smaller >= min(side, _SIDES[0]):
-            period = _strongest_period(image, min(side, smaller))
+            period = strongest_spacing(image, min(side, smaller))
     if math.isnan(period):
         return min(USUAL, smaller), period
     rounded = _MULTIPLE * round(_PERIODS * period / _MULTIPLE)
     return min(max(rounded, SMALLEST), LARGEST, largest), period
 
 
-def _strongest_period(image: NDArray[Any], side: int) -> float:
-    """Of the mean power of windows; where that shows none, of the window in which a peak stands out most."""
+def strongest_spacing(image: NDArray[Any], side: int) -> float:
+    """The strongest spacing in the mean power of windows; where that has none, of the one whose peak stands out most.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W)
+    side : int
+        Of the windows; at most that of the image.
+
+    Returns
+    -------
+    float
+        In pixels; NaN where there is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.power_spectra.window_size import strongest_spacing
+    >>> round(strongest_spacing(np.tile(np.cos(0.9 * np.arange(64)), (64, 1)) + 1e-3 * np.eye(64), 64))
+    7
+    """
     spectra = windowed_power_spectra(image, side, side // 2)
     rows = spectra.reshape(-1, side * (side // 2 + 1))
     mean = mean_powers(rows, np.zeros(len(rows), dtype=np.intp), 1).reshape(side, -1)

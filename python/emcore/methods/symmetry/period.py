@@ -1,28 +1,32 @@
 """Over which distance does an image repeat itself?
 
-The autocorrelation of an image's windows, the transform of the mean of their power spectra, has a peak at every vector
-of a lattice. Windows instead of the whole, since parts may have lattices of their own. The window function's own
-autocorrelation, by which that of a tapered window falls, is divided out.
+The strongest peak of the power spectra of an image's windows tells whether there is a lattice, and the spacing of its
+rows, also where parts have lattices of their own. The autocorrelation of the windows, the transform of the mean of
+their power spectra, has a peak at every vector of a lattice: the highest one about as long as that spacing is the
+period; two lattices repeat together at longer ones. The window function's own autocorrelation, by which that of a
+tapered window falls, is divided out.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.methods.power_spectra.window_size import USUAL, strongest_spacing, window_for
 from emcore.methods.power_spectra.windows import full_plane, windowed_power_spectra
 
 # Windows of at most so many pixels; a period is below a quarter of one.
 _WINDOW, _SMALLEST = 256, 16
-# A peak of the autocorrelation has this correlation at least, and so many times what it scatters by where nothing is
-# repeated: as one over the root of how many patches as large as the central peak the image holds.
-_LEAST, _ABOVE = 0.1, 5.0
+# A lattice vector is at least as long as the strongest spacing of its rows is wide, and no longer than so many of it:
+# of a hexagonal lattice 1.15, of a square one 1 or, where every second column is weaker, 1.41.
+_SHORTEST, _LONGEST = 0.9, 1.5
 
 
 @dataclass(frozen=True)
 class Period:
-    """The shortest distance of strong repetition, in pixels, and the correlation at it; NaN where there is none."""
+    """Length of a shortest lattice vector in pixels, and the correlation at it; NaN where there is no lattice."""
 
     length: float
     correlation: float
@@ -30,7 +34,7 @@ class Period:
 
 def period(image: NDArray[Any]) -> Period:
     """
-    The distance over which the windows of an image repeat themselves most clearly.
+    The distance over which the windows of an image repeat themselves.
 
     Parameters
     ----------
@@ -46,7 +50,7 @@ def period(image: NDArray[Any]) -> Period:
     >>> import numpy as np
     >>> from emcore.methods.symmetry.period import period
     >>> y, x = np.mgrid[:128, :128]
-    >>> lattice = np.cos(2 * np.pi * x / 9) + np.cos(2 * np.pi * y / 14)
+    >>> lattice = np.cos(2 * np.pi * x / 9) + np.cos(2 * np.pi * y / 9)
     >>> round(period(lattice).length)
     9
     >>> bool(np.isnan(period(np.random.default_rng(0).normal(size=(128, 128))).length))
@@ -55,10 +59,13 @@ def period(image: NDArray[Any]) -> Period:
     side = min(_WINDOW, *image.shape)
     nothing = Period(float("nan"), 0.0)
     largest = max(abs(float(image.max())), abs(float(image.min())))
-    if side < _SMALLEST or largest == 0:
+    if side < _SMALLEST or image.min() == image.max():
         return nothing
     if image.dtype.kind == "f":  # whose squares may be too large or too small for float32
         image = image / largest
+    spacing = window_for(image)[1] if side >= USUAL else strongest_spacing(image, side)
+    if math.isnan(spacing):
+        return nothing
     power = windowed_power_spectra(image, side, max(side // 2, 1), scale="power").mean(axis=(0, 1), dtype=np.float64)
     if not power.any():
         return nothing
@@ -71,30 +78,9 @@ def period(image: NDArray[Any]) -> Period:
     near = slice(middle - reach, middle + reach + 1)
     values = correlation[near, near] / fall[near, near]
     values /= values[reach, reach]
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    radius = np.hypot(y, x)
-    rings = np.rint(radius).astype(np.intp)
-    count = np.bincount(rings.ravel())
-    mean = np.bincount(rings.ravel(), values.ravel()) / count
-    # Beyond the point where the mean over all directions has first stopped falling: nearer, everything is alike.
-    rising = np.flatnonzero(np.diff(mean[: reach + 1]) > 0)
-    if not len(rising):
+    radius = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    ring = (radius >= _SHORTEST * spacing) & (radius <= min(_LONGEST * spacing, reach))
+    if not ring.any():
         return nothing
-    outside = (radius > rising[0]) & (radius <= reach)
-    scatter = (rising[0] + 1) / float(np.sqrt(image.size))
-    inner = values[1:-1, 1:-1]
-    around = np.max([np.roll(values, shift, (0, 1))[1:-1, 1:-1] for shift in _NEIGHBOURS], axis=0)
-    peaks = np.zeros_like(outside)
-    peaks[1:-1, 1:-1] = (inner >= around) & outside[1:-1, 1:-1]
-    if not peaks.any():
-        return nothing
-    best = float(values[peaks].max())
-    if best < max(_LEAST, _ABOVE * scatter):
-        return nothing
-    # Of peaks nearly as high the nearest: the others are its multiples.
-    high = peaks & (values >= 0.7 * best)
-    at = int(np.argmin(np.where(high, radius, np.inf)))
-    return Period(float(radius.ravel()[at]), float(values.ravel()[at]))
-
-
-_NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+    at = int(np.argmax(np.where(ring, values, -np.inf)))
+    return Period(float(radius.flat[at]), float(values.flat[at]))

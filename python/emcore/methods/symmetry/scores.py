@@ -7,6 +7,7 @@ Microanal. 27 (2021) 1454). Kernels, their formulas and cost: `rust/methods/symm
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.validation import as_pixels, check_count, check_finite, check_option
-from emcore.methods.symmetry.period import period
+from emcore.methods.symmetry.period import Period, period
 from emcore.methods.symmetry.settings import Translations, Turns
 
 SCORES = ("translation", "rotation", "reflection")
@@ -24,10 +25,13 @@ PLANES = 10
 _SHIFTS, _POOLED = 100, 10
 # Squares of larger numbers, or of smaller than one over it, may leave the range of float64.
 _SQUARED = 1e140
-# Half sizes in pixels where an image has no period, the published ones; the least that a period gives.
-_WINDOW, _PATCH, _LEAST = 21, 20, 4
-# Half sizes in periods: the nearest neighbours lie in the window, a patch holds two periods.
-_WINDOW_PERIODS, _PATCH_PERIODS = 1.25, 1.0
+# Half sizes in pixels where an image has no period, the published ones; the least that a period gives: noise in a score
+# is as one over the root of the pixels of the patch.
+_WINDOW, _PATCH = 21, 20
+_LEAST = {"window": 4, "patch": 8}
+# Half sizes in periods: the nearest neighbours lie in the window, a square patch holds two periods, a round one four:
+# its few scores are to tell an axis from what noise correlates.
+_WINDOW_PERIODS, _PATCH_PERIODS, _ROUND_PERIODS = 1.25, 1.0, 2.0
 
 
 class SymmetryScores(NamedTuple):
@@ -82,8 +86,8 @@ def local_symmetry_scores(
         Shifts reach so many pixels in each direction. Default: 1.25 periods of the image by its autocorrelation, or
         21 where it has none.
     patch : int, optional
-        The patch reaches so many pixels from the point: a square for translations, else a circle. Default: a period, or
-        20.
+        The patch reaches so many pixels from the point: a square for translations, else a circle. Default: a period, of
+        a circle two, at least 8; 20 where the image has none.
     stride : int, default 5
         Pixels between neighbouring points.
     pool : {"max"}, optional
@@ -131,7 +135,7 @@ def local_symmetry_scores(
     if window is not None and not shifting:
         raise ValueError(f"window={window} goes with score='translation', not {score!r}: leave it out")
     given = {"window": window, "patch": patch} if shifting else {"patch": patch}
-    window, patch, reason = _sizes(pixels, window, patch, list(given))
+    window, patch, reason = sizes(pixels, window, patch, list(given))
     if shifting:
         shifts = spread_shifts(window)
         k = min(_POOLED, len(shifts)) if pool else None
@@ -171,25 +175,46 @@ def spread_shifts(window: int) -> list[tuple[int, int]]:
     return [(m, n) for m in along for n in along if m or n]
 
 
-def _sizes(pixels: NDArray[Any], window: int | None, patch: int | None, needed: list[str]) -> tuple[int, int, str]:
-    """Window and patch, and why these."""
+def sizes(
+    pixels: NDArray[Any], window: int | None, patch: int | None, needed: Sequence[str], found: Period | None = None
+) -> tuple[int, int, str]:
+    """
+    Half sizes of the window and of the patch, and why these.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (height, width)
+    window, patch : int or None
+        As they are asked for; None leaves one to the period.
+    needed : sequence of {"window", "patch"}
+        Without a window the patch is a circle.
+    found : Period, optional
+        That of the image, where it is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.symmetry.scores import sizes
+    >>> y, x = np.mgrid[:96, :96]
+    >>> window, patch, reason = sizes(np.cos(2 * np.pi * x / 12) + np.cos(2 * np.pi * y / 12), None, 20, ["window"])
+    >>> window, patch, reason.rpartition(": ")[2]
+    (15, 20, 'window 15 px')
+    """
     most = max(max(pixels.shape) // 2, 1)
-    sizes = {
+    asked = {
         name: None if size is None else check_count(size, name, 2 if name == "patch" else 1, most, "half of the image")
         for name, size in (("window", window), ("patch", patch))
     }
-    missing = [name for name in needed if sizes[name] is None]
+    missing = [name for name in needed if asked[name] is None]
     if not missing:
-        return sizes["window"] or 0, sizes["patch"] or 0, "asked for"
-    found = period(pixels)
+        return asked["window"] or 0, asked["patch"] or 0, "asked for"
+    found = period(pixels) if found is None else found
     if math.isnan(found.length):
         default = {"window": _WINDOW, "patch": _PATCH}
         why = "the image does not repeat itself: "
     else:
-        default = {
-            "window": max(round(_WINDOW_PERIODS * found.length), _LEAST),
-            "patch": max(round(_PATCH_PERIODS * found.length), _LEAST),
-        }
+        periods = {"window": _WINDOW_PERIODS, "patch": _PATCH_PERIODS if "window" in needed else _ROUND_PERIODS}
+        default = {name: max(round(many * found.length), _LEAST[name]) for name, many in periods.items()}
         why = f"the image repeats itself after {found.length:.3g} px (correlation {found.correlation:.2f}): "
-    chosen = {name: sizes[name] or default[name] for name in default}
+    chosen = {name: asked[name] or default[name] for name in default}
     return chosen["window"], chosen["patch"], why + ", ".join(f"{name} {chosen[name]} px" for name in missing)
