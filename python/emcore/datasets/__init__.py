@@ -11,12 +11,14 @@ from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_s
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 from emcore.datasets.profiles import LabelledLosses, LabelledSeries, deformed_series, plasmon_spectra
+from emcore.datasets.symmetry import LabelledFrames, crystal_grains, moving_boundary
 from emcore.datasets.volumes import LabelledVolume, quasi_ordered_volume
 from emcore.methods.selection.agreement import adjusted_rand_index
 
 __all__ = [
     "CorrelatedScan",
     "LabelledCurves",
+    "LabelledFrames",
     "LabelledGrains",
     "LabelledImage",
     "LabelledLosses",
@@ -28,6 +30,7 @@ __all__ = [
     "bent_polycrystal",
     "co_fe_ratio",
     "correlated_scan",
+    "crystal_grains",
     "deformed_series",
     "eds_phases",
     "eds_spectrum",
@@ -35,6 +38,7 @@ __all__ = [
     "far_from_borders",
     "iv_curves",
     "lattice_micrograph",
+    "moving_boundary",
     "plasmon_spectra",
     "polycrystal_scan",
     "quasi_ordered_volume",
