@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 
 from emcore.core.control import get_num_threads
 from emcore.core.provenance import Provenance
-from emcore.core.signals import Axis
-from emcore.core.validation import as_image, as_pixels, check_count, check_option
+from emcore.core.validation import check_count, check_option
 from emcore.core.wording import count_of
 from emcore.methods.nmf.starts import from_pure_scores
 from emcore.methods.pca.fit import pca
 from emcore.methods.power_spectra.floor import LEAST_PART, raise_floor
-from emcore.methods.power_spectra.infobar import info_bar_height
 from emcore.methods.power_spectra.merging import last_gap, merged
 from emcore.methods.power_spectra.periodicity import LEAST_PERIODS, angle_between
 from emcore.methods.power_spectra.separation import ITERATIONS, Picture, separate
@@ -41,8 +39,8 @@ from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.rules import RankChoice
 from emcore.results.image_analysis import ImageAnalysis
 from emcore.scans.choosing import measurement
-from emcore.scans.gaps import measured_part
-from emcore.scans.images import select_image, suits_image
+from emcore.scans.images import suits_image
+from emcore.scans.pictures import picture_of
 
 SMALLEST_WINDOW = 8
 # So many lines of one value at an edge, as a part of a window, are no picture.
@@ -124,34 +122,16 @@ def analyze_image(
     """
     started = time.perf_counter()
     observed = measurement(image, suits_image, dataset)
-    selected, notes = select_image(observed, frame)
-    pixels = as_pixels(selected.data, "image", 2)
     if isinstance(window, str):
         check_option(window, ("auto",), "window")
     else:
         window = check_count(window, "window", SMALLEST_WINDOW)
-    stated = observed.metadata.get("information_bar", 0)
-    bar = 0 if include_info_bar else info_bar_height(pixels, stated)
-    picture = pixels[: pixels.shape[0] - bar]
-    # What is asked for with its bar has lines of one value.
-    part = measured_part(
-        picture, picture.size if include_info_bar else max((USUAL if isinstance(window, str) else window) // _EDGE, 2)
-    )
-    n_empty, total = picture.size - picture[part].size, picture.size
-    picture = _finite(picture, part)
+    side = USUAL if isinstance(window, str) else window
+    seen = picture_of(observed, frame, include_info_bar, max(side // _EDGE, 2))
+    picture, part, axes, notes = seen.pixels, seen.part, seen.image.axes, seen.notes
     window, window_notes = _chosen_window(picture, window)
     step = _checked_step(picture, window, step)
     rule = _checked_rule(n_components, rule)
-    axes, axes_notes = _common_units(selected.axes)
-    if bar:
-        notes += (
-            f"an information bar below the picture, {count_of(bar, 'row')}, was left out: "
-            "include_info_bar=True analyses it",
-        )
-
-    if n_empty:
-        notes += (f"{n_empty} of {total} pixels are empty, lines or columns at the edges: they take no part",)
-
     notes += window_notes
     spectra = windowed_power_spectra(picture, window, step)
     if raise_floor(spectra) > 1:
@@ -182,11 +162,11 @@ def analyze_image(
             parts = by_texture
             choice = replace(choice, n=len(parts.maps), reason=f"{choice.reason}; no lattice: {_BY_TEXTURE}")
             notes += (_TEXTURES,)
-    regions = np.full(pixels.shape, -1, dtype=np.int32)
+    regions = np.full(seen.image.shape, -1, dtype=np.int32)
     regions[part] = parts.regions
     y, x = y + part[0].start, x + part[1].start
     peaks, counts = parts.peaks, parts.counts
-    notes += axes_notes + _remarks(counts, peaks[:, 0, 0], window)
+    notes += seen.axes_notes + _remarks(counts, peaks[:, 0, 0], window)
     if choice.n > 1 and parts.n_iter == ITERATIONS:
         notes += (f"the factorisation was still improving after {ITERATIONS} iterations: maps may be a little off",)
 
@@ -216,9 +196,9 @@ def analyze_image(
         n_components=choice.n,
         rule=choice.rule,
         reason=choice.reason,
-        image=replace(selected, data=pixels, axes=axes),
-        measured=_measured(pixels.shape, bar, part) if n_empty else None,
-        n_empty=n_empty,
+        image=seen.image,
+        measured=seen.measured,
+        n_empty=seen.n_empty,
         provenance=Provenance.record(
             "analyze_image", parameters, observed, elapsed=elapsed, threads=get_num_threads(), notes=notes
         ),
@@ -226,23 +206,6 @@ def analyze_image(
         second_direction=peaks[:, 1, 1],
         angle=np.array([angle_between(*directions) for directions in peaks[:, :, 1]]),
     )
-
-
-def _measured(shape: tuple[int, ...], bar: int, part: tuple[slice, slice]) -> NDArray[np.bool_]:
-    """True in that part of the picture, and in the bar below."""
-    measured = np.zeros(shape, dtype=bool)
-    measured[part] = measured[shape[0] - bar :] = True
-    return measured
-
-
-def _finite(picture: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:
-    """That part of a picture, without NaN and infinity."""
-    try:
-        return as_image(picture[part])
-    except ValueError:
-        rest = np.zeros_like(picture)
-        rest[part] = picture[part]
-        return as_image(rest)[part]  # which names the place in the whole picture
 
 
 def _checked_rule(n_components: int | str, rule: str | None) -> str:
@@ -307,14 +270,6 @@ def _choose(evr: NDArray[np.float64], asked: int, rule: str, full: int, apart: i
             return RankChoice(1, "gap", f"the second EVR, {evr[1]:.2g}, is below {_LEAST_EVR:g}")
         return rank_by_rule(evr, rule, max_components=most)
     return rank_by_rule(evr, rule, **({"n_total": full} if rule == "broken-stick" else {}))
-
-
-def _common_units(axes: tuple[Axis, ...]) -> tuple[tuple[Axis, Axis], tuple[str, ...]]:
-    y, x = (replace(axis, name=name) for axis, name in zip(axes, ("y", "x"), strict=True))
-    if y.units == x.units:
-        return (y, x), ()
-    note = f"y is in {y.units}, x in {x.units}: lengths are given in pixels"
-    return (Axis("y", y.size), Axis("x", x.size)), (note,)
 
 
 def _remarks(counts: NDArray[np.intp], spacings: NDArray[np.float64], window: int) -> tuple[str, ...]:

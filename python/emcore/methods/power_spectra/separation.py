@@ -152,11 +152,51 @@ def described(
     >>> parts.regions[0, [0, -1]].tolist(), parts.lattices.tolist()
     ([0, 1], [False, False])
     """
-    (ny, nx, window, _), n = spectra.shape, len(maps)
-    rows = spectra.reshape(ny * nx, -1)
+    window, n = spectra.shape[2], len(maps)
     y, x = window_centers(picture.shape, window, picture.step)
     regions = strongest_in_pixels(strength, y, x, picture.shape)
     labels = strongest_in_windows(strength)
+    powers, typical, peaks = lattices(spectra, regions, labels, n, picture)
+    counts = np.array([np.count_nonzero(regions == i) for i in range(n)])
+    return Parts(maps, components, n_iter, regions, counts, labels, powers, typical, peaks)
+
+
+def lattices(
+    spectra: NDArray[np.float32], regions: NDArray[np.int32], labels: NDArray[np.intp], n: int, picture: Picture
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Spectra and lattices of regions, by the windows that lie within them where there are any.
+
+    Parameters
+    ----------
+    spectra, picture
+        As for `separate`.
+    regions : ndarray, shape (H, W), int32
+        Below n.
+    labels : ndarray, shape (ny, nx)
+        The region of every window; negative for none.
+    n : int
+
+    Returns
+    -------
+    powers, typical : ndarray, shape (n, N, N)
+        Mean and geometric mean power of the windows of each region.
+    peaks : ndarray, shape (n, 2, 3)
+        As `strongest_peaks` gives them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.datasets import lattice_micrograph
+    >>> from emcore.methods.power_spectra.windows import windowed_power_spectra
+    >>> spectra = windowed_power_spectra(lattice_micrograph((256, 256), [7], [20]).image, 64)
+    >>> everywhere = np.zeros((256, 256), np.int32), np.zeros(spectra.shape[:2], np.intp)
+    >>> lattices(spectra, *everywhere, 1, Picture((256, 256), 16, (1.0, 1.0)))[2][0, 0, 0].round(1)
+    np.float64(7.0)
+    """
+    (ny, nx, window, _) = spectra.shape
+    rows = spectra.reshape(ny * nx, -1)
+    y, x = window_centers(picture.shape, window, picture.step)
     inside = _inside(labels, picture.step, window)
     powers, typical = (
         full_plane(spectrum(rows, inside.ravel(), n).reshape(n, *spectra.shape[2:]))
@@ -166,8 +206,7 @@ def described(
     # Windows that overlap by half are as good as apart.
     windows = np.bincount(inside[inside >= 0], minlength=n) * min(2 * picture.step / window, 1) ** 2
     peaks = [strongest_peaks(powers[i], picture.scale, typical[i], leaked[i], windows[i]) for i in range(n)]
-    counts = np.array([np.count_nonzero(regions == i) for i in range(n)])
-    return Parts(maps, components, n_iter, regions, counts, labels, powers, typical, np.array(peaks))
+    return powers, typical, np.array(peaks)
 
 
 def _inside(labels: NDArray[np.intp], step: int, window: int) -> NDArray[np.intp]:

@@ -190,7 +190,7 @@ def textures(spectra: NDArray[np.float32], step: int) -> NDArray[np.float32]:
             labels[parted] = k
             waiting += [label, k]
             k += 1
-    labels = _without_borders(features, labels, half)
+    labels = without_borders(features, labels, half)
     k = int(labels.max()) + 1
     if k == 1:
         return np.ones((1, *labels.shape), dtype=np.float32)
@@ -218,7 +218,7 @@ def _parted(features: NDArray[np.float64], here: NDArray[np.bool_], half: int) -
     return result
 
 
-def _without_borders(features: NDArray[np.float64], labels: NDArray[np.intp], half: int) -> NDArray[np.intp]:
+def without_borders(features: NDArray[np.float64], labels: NDArray[np.intp], half: int) -> NDArray[np.intp]:
     """Labels without groups narrower than a window whose windows are mixtures of two others; numbered anew."""
     k = int(labels.max()) + 1
     centres = np.stack([features[labels == i].mean(axis=0) for i in range(k)])

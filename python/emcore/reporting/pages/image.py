@@ -36,7 +36,7 @@ def overview(result: Any) -> "Figure":
     rows = max(7, -(-result.n_components // blocks))
     below = 5.0 + _ROW * (rows + 1)
     figure = new_page(below + _STRIP * lines)
-    _draw_images(figure, result, 0.45, 3.6)
+    draw_images(figure, result, result.regions, 0.45, 3.6)
     table = place(figure, LEFT, 4.45, 6.3, _ROW * (rows + 1))
     _draw_regions_table(table, result, range(result.n_components), rows, blocks)
     _draw_scree(place(figure, 7.6, 4.6, 3.6, 1.55), result)
@@ -47,7 +47,7 @@ def overview(result: Any) -> "Figure":
 def pages(result: Any) -> "Iterator[Figure]":
     """Image and regions, then components."""
     figure = new_page()
-    _draw_images(figure, result, 1.0, 4.4)
+    draw_images(figure, result, result.regions, 1.0, 4.4)
     write(figure, LEFT, 6.0, _key_numbers(result), linespacing=1.6)
     second = _has_second(result)
     # So many have room; a report has a page for all where there are more.
@@ -78,7 +78,7 @@ def pages(result: Any) -> "Iterator[Figure]":
 
 def peak_cells(result: Any) -> list[tuple[str, str, str, str, str]]:
     """Of every region spacing and direction of its first peak, of its second, the angle between; dashes where none."""
-    count = result.n_components
+    count = len(result.spacing)
     second, turned, angle = (
         np.full(count, np.nan) if values is None else values
         for values in (result.second_spacing, result.second_direction, result.angle)
@@ -121,7 +121,7 @@ def _key_numbers(result: Any) -> str:
     return "\n".join(lines)
 
 
-def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> None:
+def draw_images(figure: "Figure", result: Any, regions: NDArray[Any], top: float, height: float) -> None:
     """Image and regions side by side, or one above the other where that shows them larger."""
     y, x = result.image.axes
     ratio = (x.size * abs(x.scale)) / (y.size * abs(y.scale))
@@ -143,7 +143,7 @@ def _draw_images(figure: "Figure", result: Any, top: float, height: float) -> No
         if title == "Image" and result.measured is not None:
             hatch(axes, NOT_MEASURED)
         if title == "Regions":
-            draw_regions(axes, result.regions, y.values, x.values)
+            draw_regions(axes, regions, y.values, x.values)
 
 
 def _draw_scree(axes: "Axes", result: Any) -> None:
