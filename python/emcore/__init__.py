@@ -45,6 +45,8 @@ _WHERE: dict[str, str] = {
     "mean_signals": "methods.superpixels.slic",
     "merge_similar": "methods.superpixels.slic",
     "slic": "methods.superpixels.slic",
+    "local_symmetry": "workflows.symmetry",
+    "local_symmetry_series": "workflows.symmetry_series",
     "local_symmetry_scores": "methods.symmetry.scores",
     "n_components": "methods.selection.components",
     "read": "io.read",

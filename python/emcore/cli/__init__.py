@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import emcore
-from emcore.cli import correlate, curves, demo, diffraction, grains, groups, image, info, series, unmix
+from emcore.cli import correlate, curves, demo, diffraction, grains, groups, image, info, series, symmetry, unmix
 
 
 class Verb(Protocol):
@@ -34,6 +34,7 @@ class Verb(Protocol):
 
 VERBS: dict[str, Verb] = {
     "image": image,
+    "symmetry": symmetry,
     "unmix": unmix,
     "diffraction": diffraction,
     "grains": grains,

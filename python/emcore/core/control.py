@@ -71,6 +71,30 @@ def num_threads(n: int) -> Iterator[None]:
 
 
 @contextmanager
+def steps(total: int) -> Iterator[Callable[[int], None]]:
+    """
+    Report the steps of a loop to the caller of `progress`, in place of what kernels do in each; gives what reports.
+
+    Examples
+    --------
+    >>> from emcore.core.control import progress, steps
+    >>> with progress(lambda done, total: print(f"{done}/{total}")), steps(2) as done:
+    ...     done(1)
+    1/2
+    """
+    callback = _emcore.set_progress(None)
+
+    def report(done: int) -> None:
+        if callback is not None:
+            callback(done, total)
+
+    try:
+        yield report
+    finally:
+        _emcore.set_progress(callback)
+
+
+@contextmanager
 def progress(callback: Callable[[int, int], object]) -> Iterator[None]:
     """
     Call ``callback(done, total)`` about every 100 ms while a call from this Python thread computes.

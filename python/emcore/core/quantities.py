@@ -5,7 +5,8 @@ import re
 from typing import NamedTuple
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.units import VOLTAGE, kind_of
+from emcore.core.units import VOLTAGE, factor, kind_of, tidy_units
+from emcore.core.validation import check_count
 from emcore.core.wording import power_of_ten
 
 # Powers of ten by the letter before a unit.
@@ -84,6 +85,46 @@ def slope(values: Quantity, axis: Axis) -> Quantity | None:
 def _power(units: str, base: str) -> int | None:
     """The power of ten of a unit that is a letter and a base; None of any other."""
     return _PREFIXES.get(units.removesuffix(base)) if units.endswith(base) else None
+
+
+def in_pixels(length: int | str, axis: Axis, name: str) -> int:
+    """A length as pixels of a picture.
+
+    Parameters
+    ----------
+    length : int or str
+        In pixels, or with its unit, as "1.2 nm".
+    axis : Axis
+        Along which pixels lie.
+    name : str
+        The argument's name, for the message.
+
+    Raises
+    ------
+    ValueError
+        What is no length, or one in a unit into which that of the axis cannot be converted.
+    TypeError
+        What is neither a whole number nor a text.
+
+    Examples
+    --------
+    >>> from emcore.core.quantities import in_pixels
+    >>> in_pixels("1.2 nm", Axis("x", 100, 0.5, units="A"), "patch"), in_pixels(7, Axis("x", 100), "patch")
+    (24, 7)
+    """
+    if not isinstance(length, str):
+        return check_count(length, name, 1)
+    number = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(\D*)", length)
+    if number is None:
+        raise ValueError(f"{name}={length!r} is no length: give whole pixels, or a number with its unit as in '1.2 nm'")
+    units = tidy_units(number[2])
+    times = factor(units, axis.units) if axis.calibrated or units == "px" else None
+    if units == "px":
+        times = abs(axis.scale)
+    if times is None:
+        has = f"a pixel of {axis.units}" if axis.calibrated else "no calibration"
+        raise ValueError(f"{name}={length!r} is in {number[2].strip()}, the image has {has}: give it in pixels")
+    return max(round(float(number[1]) * times / abs(axis.scale)), 1)
 
 
 def in_prefix(largest: float, units: str) -> tuple[float, str]:

@@ -9,6 +9,8 @@ RESULT_CLASSES = {
     "Clustering": "clustering",
     "FuzzyClustering": "fuzzy_clustering",
     "Segmentation": "segmentation",
+    "SymmetryMap": "symmetry_map",
+    "SymmetrySeries": "symmetry_map",
     "Unmixing": "unmixing",
 }
 """Result class -> the file here in which it is defined."""
