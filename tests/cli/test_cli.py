@@ -186,7 +186,7 @@ def test_a_file_named_twice_is_done_once(images, quick):
         ("image a.npy --threads 0", "'0' is not a whole number from 1 to 1024"),
         ("image a.npy --threads 9999", "'9999' is not a whole number from 1 to 1024"),
         ("image", "FILE"),
-        ("", "a verb is missing: image, symmetry, unmix, diffraction, grains, curves, correlate, groups, series, info, demo"),
+        ("", "a verb is missing: image, symmetry, unmix, diffraction, grains, curves"),
         ("--nonsense", "there is no option"),
     ],
 )
