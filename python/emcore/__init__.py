@@ -19,6 +19,7 @@ if not _emcore.optimized:
     warnings.warn("emcore was built without optimisation and is slow; build it with --release", stacklevel=2)
 
 _WHERE: dict[str, str] = {
+    "analyze_volume": "workflows.volume",
     "Axis": "core.signals",
     "FuzzyCMeans": "methods.fuzzy.estimators",
     "GustafsonKessel": "methods.fuzzy.estimators",

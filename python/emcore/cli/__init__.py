@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import emcore
-from emcore.cli import correlate, curves, demo, diffraction, grains, groups, image, info, series, symmetry, unmix
+from emcore.cli import correlate, curves, demo, diffraction, grains, groups, image, info, series, symmetry, unmix, volume
 
 
 class Verb(Protocol):
@@ -42,6 +42,7 @@ VERBS: dict[str, Verb] = {
     "correlate": correlate,
     "groups": groups,
     "series": series,
+    "volume": volume,
     "info": info,
     "demo": demo,
 }

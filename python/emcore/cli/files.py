@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emcore.io.recognise import store_of
-from emcore.io.registry import suffixes
+from emcore.io.registry import VOLUME, read_all, slices_in, suffixes
 
 Failures = list[tuple[Path, str]]
 # What a user can put right; anything else is an error in emcore.
@@ -26,13 +26,19 @@ def expand(paths: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
     for path in paths:
         with collected(path, failures):
             here = [path]
-            if path.is_dir() and not store_of(path):
+            if path.is_dir() and not store_of(path) and not (content == VOLUME and _is_sliced(path)):
                 here = sorted(p for p in path.iterdir() if _meant(p, content) and not _written(p))
                 if not here:
                     raise ValueError(f"no {content} in this folder: looked for {', '.join(suffixes(content))}")
             for file in here:
                 files.setdefault(file.resolve(), file)
     return list(files.values()), failures
+
+
+def _is_sliced(path: Path) -> bool:
+    """Whether a folder holds the slices of one volume, and no volumes."""
+    files = slices_in(path)
+    return bool(files) and len(read_all(files[0], lazy=True)[0].shape) == 2
 
 
 def _meant(path: Path, content: str) -> bool:

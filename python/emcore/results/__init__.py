@@ -12,5 +12,6 @@ RESULT_CLASSES = {
     "SymmetryMap": "symmetry_map",
     "SymmetrySeries": "symmetry_map",
     "Unmixing": "unmixing",
+    "VolumeAnalysis": "volume_analysis",
 }
 """Result class -> the file here in which it is defined."""

@@ -21,9 +21,12 @@ from emcore.scans.gaps import FEW
 from emcore.scans.images import suits_image
 from emcore.scans.patterns import suits_patterns
 from emcore.scans.spectra import placed, suits_spectra
+from emcore.scans.volumes import suits_volume
 
 # The window of an image analysis by default, and the smallest.
 _WINDOW, _SMALLEST = 128, 8
+# The window of a volume by default, and the least side of one that is no series of pictures.
+_CUBE, _THINNEST = 50, 16
 # Bytes that are looked at together.
 _TOGETHER = 1 << 26
 # So much of the largest value a negative one may be for unmixing, which takes it for 0.
@@ -61,7 +64,7 @@ def inspect(obj: Any) -> list[dict[str, Any]]:
         ranks = [(suits(signal), math.prod(signal.shape), -i) for i, signal in enumerate(datasets)]
         default = max(range(len(datasets)), key=ranks.__getitem__)
         for i, each in enumerate(found):
-            if each["kind"] in kinds and _bears(command, each):
+            if each["kind"] in kinds and ranks[i][0] and _bears(command, each):
                 other = "" if i == default else f" --dataset {i}"
                 each["use"].append(f"emcore {command} {name}{other}{_options(command, each)}")
     return found
@@ -101,6 +104,7 @@ _PATTERNS, _IMAGE, _STACK, _COLOURS = "pattern at every position", "image", "sta
 _ANY = "three axes whose meaning is not said"
 _VERBS: tuple[tuple[str, Suits, tuple[str, ...]], ...] = (
     ("image", suits_image, (_IMAGE, _STACK, _COLOURS, _ANY)),
+    ("volume", suits_volume, (_STACK, _ANY)),
     ("unmix", suits_spectra, (_SPECTRUM_IMAGE, _ANY)),
     ("curves", suits_spectra, (_CURVES, _SPECTRUM_IMAGE, _ANY)),
     ("grains", suits_patterns, (_PATTERNS,)),
@@ -210,6 +214,8 @@ def _bears(command: str, found: dict[str, Any]) -> bool:
         return False
     if command == "image":
         return bool(min(axis["size"] for axis in found["axes"] if axis["role"] == PICTURE) >= _SMALLEST)
+    if command == "volume":
+        return len(found["axes"]) == 3 and min(axis["size"] for axis in found["axes"]) >= _THINNEST
     low, high = found["minimum"], found["maximum"]
     if found.get("positions", 2) - found.get("empty_positions", 0) < 2:
         return False
@@ -217,6 +223,9 @@ def _bears(command: str, found: dict[str, Any]) -> bool:
 
 
 def _options(command: str, found: dict[str, Any]) -> str:
+    if command == "volume":
+        side = min(axis["size"] for axis in found["axes"])
+        return "" if side >= _CUBE else f" --window {max(side // 2, _SMALLEST)}"
     if command != "image":
         return ""
     side = min(axis["size"] for axis in found["axes"] if axis["role"] == PICTURE)

@@ -27,11 +27,11 @@ def draw_scree(axes: "Axes", evr: NDArray[Any], n_components: int) -> None:
     axes.set_ylabel("explained variance ratio")
     axes.set_xlim(0.4, max(len(shown), 2) + 0.6)
     axes.locator_params(axis="x", integer=True)
-    _decades(axes, shown)
+    label_decades(axes, shown)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _decades(axes: "Axes", values: NDArray[np.float64]) -> None:
+def label_decades(axes: "Axes", values: NDArray[np.float64]) -> None:
     """Few labels on a logarithmic scale: of decades, or of 1, 2 and 5 times them where there is no room for a third."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
