@@ -19,7 +19,20 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import emcore
-from emcore.cli import correlate, curves, demo, diffraction, grains, groups, image, info, series, symmetry, unmix, volume
+from emcore.cli import (
+    correlate,
+    curves,
+    demo,
+    diffraction,
+    grains,
+    groups,
+    image,
+    info,
+    series,
+    symmetry,
+    unmix,
+    volume,
+)
 
 
 class Verb(Protocol):

@@ -8,6 +8,7 @@ the one by the smallest angle is given.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ _GRID, _START = 10, 15.0
 # Starts are refined from this part of the best correlation on; what comes out with this part of the best fits, too.
 _HOPEFUL, _EQUAL = 0.55, 0.9
 _STARTS = 40
-# Steps in degrees by which rotations are refined.
+# Steps in degrees by which rotations are refined, by the first two those that are compared.
 _STEPS = (4.0, 2.0, 1.0, 0.5, 0.25)
 
 
@@ -158,6 +159,11 @@ def real_harmonics(directions: Floats, degree: int) -> Floats:
     >>> real_harmonics(np.array([[1.0, 0.0, 0.0]]), 2).round(3).tolist()
     [[0.282, 0.0, 0.0, 0.631, 0.0, 0.0]]
     """
+    return np.ascontiguousarray(_by_order(directions, degree).T)
+
+
+def _by_order(directions: Floats, degree: int) -> Floats:
+    """Real harmonics, shape (orders, n)."""
     z, y, x = directions.T
     # Legendre functions P_lm over sin^m, times sin^m cos(m phi), which are polynomials in x and y.
     sines, cosines = [np.zeros_like(x)], [np.ones_like(x)]
@@ -172,14 +178,14 @@ def real_harmonics(directions: Floats, degree: int) -> Floats:
         for n in range(m + 2, degree + 1):
             below = (2 * n - 1) * z * legendre[n - 1, m] - (n + m - 1) * legendre[n - 2, m]
             legendre[n, m] = below / (n - m)
-    columns = []
+    values: list[Floats] = []
     for n in range(0, degree + 1, 2):
         for m in range(-n, n + 1):
             k = abs(m)
             norm = math.sqrt((2 * n + 1) / (4 * math.pi) * math.factorial(n - k) / math.factorial(n + k))
             wave = 1.0 if m == 0 else math.sqrt(2) * (sines[k] if m < 0 else cosines[k])
-            columns.append(norm * legendre[n, k] * wave)
-    return np.stack(columns, axis=1)
+            values.append(norm * legendre[n, k] * wave)
+    return np.stack(values)
 
 
 class Fit(NamedTuple):
@@ -231,13 +237,14 @@ def best_rotation(a: NDArray[np.floating], b: NDArray[np.floating]) -> Fit:
     product = np.einsum("qi,qj->ij", second, first) / scale
     degree = int(degrees_of(a.shape[-1])[-1])
     starts = _starts(product, degree)
-    refined = _refined(starts, product, degree)
+    refined = _refined(starts, product, degree, _STEPS[:2])
     correlation = _correlations(refined, product, degree)
     best = np.flatnonzero(correlation >= _EQUAL * correlation.max())
     angles = np.array([rotation_angle(refined[i]) for i in best])
     chosen = best[int(np.argmin(np.round(angles, 2)))]
-    rotation = refined[chosen]
-    return Fit(float(correlation[chosen]), rotation, rotation_angle(rotation), rotation_axis(rotation))
+    rotation = _refined(refined[chosen][None], product, degree, _STEPS[2:])[0]
+    best_of_all = float(_correlations(rotation[None], product, degree)[0])
+    return Fit(best_of_all, rotation, rotation_angle(rotation), rotation_axis(rotation))
 
 
 def rotation_about(axis: Floats, degrees: float) -> Floats:
@@ -297,8 +304,8 @@ def _correlations(rotations: Floats, product: Floats, degree: int) -> Floats:
     directions, analysis = _sphere(degree)
     weights = np.einsum("au,ab->ub", analysis, product)
     turned = np.einsum("ui,nij->nuj", directions, rotations)
-    values = real_harmonics(turned.reshape(-1, 3), degree)[:, 1:].reshape(len(rotations), *weights.shape)
-    correlations: Floats = np.einsum("nub,ub->n", values, weights)
+    values = _by_order(turned.reshape(-1, 3), degree)[1:].reshape(-1, len(rotations), len(directions))
+    correlations: Floats = np.einsum("bnu,ub->n", values, weights)
     return correlations
 
 
@@ -338,10 +345,10 @@ def _starts(product: Floats, degree: int) -> Floats:
     return np.stack(taken)
 
 
-def _refined(rotations: Floats, product: Floats, degree: int) -> Floats:
+def _refined(rotations: Floats, product: Floats, degree: int, steps: Sequence[float]) -> Floats:
     """Each rotation moved to where the correlation is the largest near by, by parabolas along three axes."""
     axes = np.eye(3)
-    for step in _STEPS:
+    for step in steps:
         for axis in axes:
             turns = np.stack([rotation_about(axis, t) for t in (-step, 0.0, step)])
             tried = np.einsum("tab,nbc->ntac", turns, rotations)
