@@ -41,6 +41,7 @@ _WHERE: dict[str, str] = {
     "cluster_diffraction": "workflows.diffraction",
     "choose_n_clusters": "methods.selection.clusters",
     "group_signals": "workflows.groups",
+    "find_particles": "workflows.particles",
     "image_series": "scans.series",
     "segment_grains": "workflows.grains",
     "mean_signals": "methods.superpixels.slic",

@@ -10,6 +10,7 @@ from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_spheres
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
+from emcore.datasets.particles import LabelledParticles, shaped_particles
 from emcore.datasets.profiles import LabelledLosses, LabelledSeries, deformed_series, plasmon_spectra
 from emcore.datasets.symmetry import LabelledFrames, crystal_grains, moving_boundary
 from emcore.datasets.volumes import LabelledVolume, quasi_ordered_volume
@@ -22,6 +23,7 @@ __all__ = [
     "LabelledGrains",
     "LabelledImage",
     "LabelledLosses",
+    "LabelledParticles",
     "LabelledPatterns",
     "LabelledSeries",
     "LabelledSpectra",
@@ -42,4 +44,5 @@ __all__ = [
     "plasmon_spectra",
     "polycrystal_scan",
     "quasi_ordered_volume",
+    "shaped_particles",
 ]

@@ -41,8 +41,38 @@ def _from_hyperspy(obj: Any, title: str) -> Signal:
         named = (*named, Axis("colour", data.shape[-1]))
     general = obj.metadata.get_item("General.title", default="") if hasattr(obj, "metadata") else ""
     quantity = obj.metadata.get_item("Signal.quantity", default="") if hasattr(obj, "metadata") else ""
-    metadata = {"quantity": str(quantity)} if quantity else {}
+    metadata: dict[str, Any] = {"quantity": str(quantity)} if quantity else {}
+    metadata |= instrument_of(obj.metadata.as_dictionary()) if hasattr(obj, "metadata") else {}
     return Signal(data, tidy_axes(named), title=str(general or title), metadata=metadata, flagged=True)
+
+
+def instrument_of(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What HyperSpy's metadata say of microscope, detector and sample, as `instrument`; nothing where they do not.
+
+    Examples
+    --------
+    >>> known = {"Signal": {"signal_type": "EDS_TEM"}, "Acquisition_instrument": {"TEM": {"beam_energy": 200}}}
+    >>> instrument_of(known)["instrument"]["signal_type"], instrument_of({"General": {"title": "map"}})
+    ('EDS_TEM', {})
+    """
+    known = {key: _plain(metadata[key]) for key in ("Acquisition_instrument", "Sample") if metadata.get(key)}
+    if not known:
+        return {}
+    return {"instrument": known | {"signal_type": str(metadata.get("Signal", {}).get("signal_type", ""))}}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, texts, and lists and dictionaries of them; whatever else is left out."""
+    if isinstance(value, dict):
+        kept = {str(key): _plain(each) for key, each in value.items()}
+        return {key: each for key, each in kept.items() if each is not None}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if isinstance(value, bool | int | float | str) else None
 
 
 def computed(signal: Signal, values: Any) -> NDArray[Any]:

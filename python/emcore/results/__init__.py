@@ -13,5 +13,6 @@ RESULT_CLASSES = {
     "SymmetrySeries": "symmetry_map",
     "Unmixing": "unmixing",
     "VolumeAnalysis": "volume_analysis",
+    "Particles": "particles",
 }
 """Result class -> the file here in which it is defined."""

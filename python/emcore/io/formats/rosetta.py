@@ -12,6 +12,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
+from emcore.io.convert import instrument_of
 
 
 def rosetta(plugin: str, path: Path, lazy: bool, **settings: Any) -> list[dict[str, Any]]:
@@ -52,9 +53,10 @@ def from_rosetta(item: dict[str, Any]) -> Signal:
     if data.ndim == len(axes) + 1:
         axes = (*axes, Axis("colour", data.shape[-1]))
     general = item.get("metadata", {}).get("General", {})
-    metadata = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
+    metadata: dict[str, Any] = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
     quantity = item.get("metadata", {}).get("Signal", {}).get("quantity")
     metadata |= {"quantity": str(quantity)} if quantity else {}
+    metadata |= instrument_of(item.get("metadata", {}))
     title, flagged = str(general.get("title") or ""), any("navigate" in axis for axis in item["axes"])
     return Signal(data, tidy_axes(axes), title=title, metadata=metadata, flagged=flagged)
 

@@ -63,7 +63,23 @@ def merged_clusters(places: NDArray[np.floating[Any]], seed: int = 0) -> MergedC
     """
     rows = np.asarray(places, dtype=np.float64)
     k = max(min(_CLUSTERS, len(rows) // _ROWS), 1)
-    labels = kmeans(rows, k, n_init=_STARTS, random_state=seed).labels
+    labels, left = merged(rows, kmeans(rows, k, n_init=_STARTS, random_state=seed).labels)
+    return MergedClusters(labels, left, k)
+
+
+def merged(rows: Floats, labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
+    """
+    Clusters of rows, shape (n, d), merged while two are no two, and how many are left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.grouping.overclustering import merged
+    >>> rows = np.random.default_rng(0).normal(size=(400, 1)) + np.repeat([[0.0], [9.0]], 200, axis=0)
+    >>> merged(rows, np.digitize(rows[:, 0], [0.0, 4.5, 9.0]))[1]
+    2
+    """
+    k = int(labels.max()) + 1
     groups = [_Normal.of(rows[labels == i]) for i in range(k)]
     within = sum((group.n * group.covariance for group in groups), np.zeros((rows.shape[1],) * 2)) / len(rows)
     into = np.arange(k)
@@ -78,8 +94,8 @@ def merged_clusters(places: NDArray[np.floating[Any]], seed: int = 0) -> MergedC
         left.remove(j)
         gains = {pair: gain for pair, gain in gains.items() if i not in pair and j not in pair}
         gains |= {(min(i, o), max(i, o)): _gain(groups[i], groups[o], within) for o in left if o != i}
-    _, merged = np.unique(into[labels], return_inverse=True)
-    return MergedClusters(merged.astype(np.int32), int(merged.max()) + 1, k)
+    _, joined = np.unique(into[labels], return_inverse=True)
+    return joined.astype(np.int32), len(left)
 
 
 class _Normal(NamedTuple):
