@@ -50,13 +50,13 @@ def test_groups_come_in_the_order_of_rising_size_with_their_means():
 
 def test_labels_keep_their_meaning_while_groups_grow_vanish_and_change():
     centers = np.eye(6)[:2]
-    model, _, _ = fitted(field(centers, stripes(2)), 2, 3, 4, 0)
+    model, _, _ = fitted(field(centers, stripes(2), 0.25), 2, 3, 4, 0)
     first = int(np.argmin(np.square(model.places(centers[None].astype(np.float32))[0, 0] - model.centers).sum(axis=1)))
-    for i, edge in enumerate((60, 90, 120, 120, 100, 10, 0, 0, 70)):
+    for i, edge in enumerate((60, 90, 120, 120, 120, 120, 100, 10, 0, 0, 0, 70)):
         labels = (np.arange(120) >= edge) + np.zeros((40, 1), int)
-        drifting = centers * (1 - 0.05 * i)  # as contrast falls
-        model, observed = followed(field(drifting, labels, seed=i), model)
-        assert np.array_equal(observed == first, labels == 0), i
+        drifting = centers * (1 - 0.02 * i)  # as contrast falls
+        model, observed = followed(field(drifting, labels, 0.25, i), model)
+        assert np.mean((observed == first) == (labels == 0)) > 0.97, i
 
 
 def test_confidence_is_one_at_a_centre_and_nothing_half_way():

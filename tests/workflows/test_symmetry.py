@@ -254,8 +254,24 @@ def test_two_grains_of_graphene_by_translations_and_one_by_the_largest_of_them(d
     assert (pooled.labels[:300] == 1).mean() > 0.99
 
 
-def test_lamellae_of_an_alloy_and_its_matrix(data_folder):
-    result = emcore.local_symmetry(data_folder / "high_entropy_alloy.npy", stride=8)
-    lamella, matrix, rest = result.labels[900, 700], result.labels[200, 900], result.labels[400, 250]
+def test_the_boundary_between_grains_of_graphene_by_rotations(data_folder):
+    path = data_folder / "cases" / "graphene_boundary.npy"
+    inside = np.s_[60:330, 60:450]  # away from the blob, and from the edges
+    grains = emcore.local_symmetry(path).labels[inside]
+    regions = emcore.local_symmetry(path, "rotation", 2, stride=5).labels[inside]
+    near, far = ~far_from_borders(grains, 12), far_from_borders(grains, 60)
+    boundary = int(np.bincount(regions[near]).argmax())
+    assert np.mean(regions[near] == boundary) > 0.9
+    assert np.mean(regions[far] != boundary) > 0.8
+
+
+def test_lamellae_of_an_alloy_its_matrix_and_a_moire_patch(data_folder):
+    path = data_folder / "high_entropy_alloy.npy"
+    result = emcore.local_symmetry(path, stride=8)
     assert result.n_regions == 3
-    assert len({lamella, matrix, rest}) == 3
+    assert len({int(result.labels[place]) for place in ((900, 665), (200, 900), (400, 250))}) == 3
+    five = emcore.local_symmetry(path, n_regions=5, stride=8)
+    parts = {"lamella": np.s_[880:1000, 640:690], "matrix": np.s_[100:350, 820:1000], "moire": np.s_[300:600, 230:400]}
+    shares = [np.bincount(five.labels[part].ravel(), minlength=5) / five.labels[part].size for part in parts.values()]
+    assert len({int(share.argmax()) for share in shares}) == 3
+    assert min(share.max() for share in shares) > 0.75
