@@ -62,13 +62,15 @@ def mixture_clusters(
     3
     """
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     rows = np.asarray(places, dtype=np.float64)
     some = rows[stratified(len(rows), _FITTED, seed)]
     numbers = [n_clusters] if n_clusters else range(1, min(most, len(some)) + 1)
     best, tried = None, []
     for count in numbers:
-        model = GaussianMixture(count, n_init=_STARTS, random_state=seed).fit(some)
+        with threadpool_limits(1):  # of matrices this small, threads cost many times what they bring
+            model = GaussianMixture(count, n_init=_STARTS, random_state=seed).fit(some)
         tried.append((count, model.bic(some)))
         if best is None or tried[-1][1] < best[1]:
             best = model, tried[-1][1], count
