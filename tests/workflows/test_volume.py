@@ -211,6 +211,13 @@ def test_what_cannot_be_analysed_is_refused_with_what_to_do(sample):
         emcore.analyze_volume(volume.astype(complex), 16)
     with pytest.raises(ValueError, match=r"memory=1 MiB is too little for .* windows"):
         emcore.analyze_volume(volume, 16, 1, memory=1 << 20)
+    with pytest.raises(ValueError, match="give them in a unit in which they are near 1"):
+        emcore.analyze_volume(volume * 1e20, 16)
+    steps = np.zeros((16, 16, 48))
+    steps[:, :, 16:32] = 1
+    steps[:, :, 32:] = 2
+    with pytest.raises(ValueError, match="no window has any structure"):
+        emcore.analyze_volume(steps, 16, 16, threshold=1)
     broken = volume.astype(np.float32)
     broken[3, 4, 5] = np.inf
     with pytest.raises(ValueError, match=r"NaN or infinity, first at \[3, 4, 5\]"):

@@ -23,7 +23,7 @@ from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, hashed
-from emcore.core.validation import check_count, check_number, check_option
+from emcore.core.validation import check_count, check_number, check_option, check_range
 from emcore.core.wording import count_of, number
 from emcore.io.ome_zarr import check_store
 from emcore.io.ome_zarr_volumes import write_label_volumes
@@ -40,7 +40,9 @@ from emcore.results.volume_analysis import VolumeAnalysis
 from emcore.scans.choosing import measurement
 from emcore.scans.volumes import select_volume, suits_volume
 
-SMALLEST_WINDOW = 8
+SMALLEST_WINDOW, LARGEST_WINDOW = 8, 256
+# Values whose powers are single-precision numbers.
+_VALUES = 1e15
 # More than this part of windows that no class explains is said.
 _POOR = 0.1
 # Planes of labels that are written at a time.
@@ -74,7 +76,7 @@ def analyze_volume(
         A real volume, shape (D, H, W), at least one window large, of voxels that are cubes. A path is a file, a store,
         or a folder of slices.
     window : int, default 50
-        Side of the moving window in voxels, at least 8: several periods of the textures sought. What has fewer than
+        Side of the moving window in voxels, from 8 to 256: several periods of the textures sought. What has fewer than
         three periods in it is not seen.
     step : int, optional
         Step between windows in voxels, default half the window.
@@ -129,7 +131,7 @@ def analyze_volume(
     started = time.perf_counter()
     check_option(method, METHODS, "method")
     count = _checked_number(method, n_clusters)
-    window = check_count(window, "window", SMALLEST_WINDOW)
+    window = check_count(window, "window", SMALLEST_WINDOW, LARGEST_WINDOW)
     step = max(window // 2, 1) if step is None else check_count(step, "step", 1)
     n_components = check_count(n_components, "n_components", 1)
     least = check_number(least, "least", 0, 1)
@@ -249,6 +251,7 @@ def _analyzed(
 
     found = Survey(*once("values", lambda: survey(planes, job, hashing)))
     part = phase_by(found.values)
+    check_range(found.low, found.high, "volume", _VALUES)
     settings = settings_of(grid, ("harmonics", DEGREE), part, least, found.mean, (found.low, found.high))
     coefficients, fractions = once("windows", lambda: coefficients_of(planes, grid, settings, job))
     if (fractions < least).all():

@@ -109,11 +109,13 @@ def group_windows(
     Raises
     ------
     ValueError
-        Fewer windows with power than clusters.
+        Fewer windows with power than clusters, or none.
     """
     n, shells, orders = coefficients.shape
     power = coefficients[:, :, 0].sum(axis=1, dtype=np.float64)
     there = np.flatnonzero(power > 0)
+    if not len(there):
+        raise ValueError("no window has any structure: its voxels are of one value; a larger window= may have some")
     coefficients = coefficients if len(there) == n else coefficients[there]
     rows = np.ascontiguousarray(coefficients.reshape(len(there), -1))
     places = _scores(rows, power[there], n_components, random_state)
