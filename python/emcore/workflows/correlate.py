@@ -34,8 +34,9 @@ from emcore.methods.pca.fit import PCAResult, pca, scores
 from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.density import DensityGroups, density_groups
 from emcore.methods.selection.noise import components_above_noise, count_above_noise
+from emcore.methods.selection.number import choose_number
 from emcore.methods.selection.rules import RankChoice
-from emcore.methods.selection.within import common_shape, number_by_silhouette
+from emcore.methods.selection.within import common_shape
 from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
 from emcore.scans.axes import SignalAxis
 from emcore.scans.gaps import Gaps
@@ -75,7 +76,8 @@ def correlate(
         No float copy of any is made.
     n_clusters : int or "auto", default "auto"
         k, at least 2. "auto": the number of largest silhouette, in units of the scatter within groups that regions of
-        low density part.
+        low density part; of a scan of two axes, of those numbers of which no two clusters touch where the scan does not
+        change, and not below those that are all apart.
     method : {"common-shape", "gustafson-kessel", "fuzzy-c-means", "k-means"}, default "common-shape"
         Clusters of one ellipsoidal shape, each of a shape of its own, round ones, or round ones without memberships
         between 0 and 1. What is round is so after components were scaled to equal variance.
@@ -154,7 +156,8 @@ def correlate(
         _checked_components(components),
         None if m is None else check_number(m, "m", 1.001, 1000),
         check_count(random_state, "random_state", 0, 2**63 - 1 - _STARTS),
-        neighbours(grid, np.flatnonzero(there)),
+        grid,
+        np.flatnonzero(there),
     )
     scale = {"scaling": scaling, "balance": balance, "iqr_zero": iqr_zero}
     merged = merge_on_grid(measured, **scale, pairs=None if scaling == "robust" else settings.pairs)
@@ -215,7 +218,13 @@ class _Settings:
     components: int | str
     m: float | None
     seed: int
-    pairs: NDArray[np.intp]
+    grid: tuple[int, ...]
+    positions: NDArray[np.intp]
+
+    @property
+    def pairs(self) -> NDArray[np.intp]:
+        """Neighbours among the positions."""
+        return neighbours(self.grid, self.positions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +249,8 @@ def _clustered(merged: MergedSignals, settings: _Settings) -> _Groups:
     result = pca(merged.rows, size, random_state=settings.seed)
     if settings.components == "noise":
         whole = scores(merged.rows, result)
-        noise = noise_between(whole, settings.pairs) if len(settings.pairs) else None
+        pairs = settings.pairs
+        noise = noise_between(whole, pairs) if len(pairs) else None
         choice, kept = components_above_noise(whole.var(axis=0), noise)
         components, places = result.components[kept], np.ascontiguousarray(whole[:, kept])
     else:
@@ -257,7 +267,7 @@ def _clustered(merged: MergedSignals, settings: _Settings) -> _Groups:
     if not k or settings.method == "common-shape":
         groups = density_groups(places, settings.seed)
     if not k and groups is not None:
-        chosen = number_by_silhouette(places, groups, settings.seed)
+        chosen = choose_number(places, groups, settings.seed, settings.grid, settings.positions)
         k, number = chosen.n_clusters, chosen.reason
     m = min(2.0, 1 + 2 / p) if settings.m is None else settings.m
     u, validity, notes = _memberships(places, replace(settings, k=k), m, groups)

@@ -20,7 +20,7 @@ from emcore.core.wording import count_of
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import pca
 from emcore.methods.selection.density import density_groups
-from emcore.methods.selection.within import number_by_silhouette
+from emcore.methods.selection.number import choose_number
 from emcore.methods.volume.harmonics import invariants, without_noise
 
 METHODS = ("hdbscan", "mixture", "kmeans")
@@ -196,7 +196,7 @@ def _by_centres(
     if k is None:
         if len(places) < 4:
             return np.zeros(len(places), dtype=np.int32), f"{count_of(len(places), 'window')} only"
-        choice = number_by_silhouette(places.astype(np.float64), density_groups(places, seed), seed)
+        choice = choose_number(places.astype(np.float64), density_groups(places, seed), seed)
         k, reason = choice.n_clusters, choice.reason
     if method == "kmeans" or k == 1:
         return kmeans(places, k, n_init=10, random_state=seed).labels, reason
