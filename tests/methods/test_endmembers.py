@@ -6,8 +6,9 @@ import pytest
 from emcore.datasets import eds_phases
 from emcore.methods.pca.fit import pca
 from emcore.methods.preprocessing import Recipe, prepare, sums_of
-from emcore.methods.unmixing.endmembers import channel_weights, find_endmembers, floors, rare_edge
+from emcore.methods.unmixing.endmembers import find_endmembers
 from emcore.methods.unmixing.joining import spectral_angle
+from emcore.methods.unmixing.weights import channel_weights, floors, rare_edge
 
 
 def find(rows, n_components="auto", weighting="poisson", loss="frobenius", counting=True, positions=None):

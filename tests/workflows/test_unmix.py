@@ -11,8 +11,8 @@ from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import eds_phases, eds_spheres
 from emcore.methods.nmf.fit import nmf, nmf_maps
-from emcore.methods.unmixing.endmembers import channel_weights
 from emcore.methods.unmixing.joining import spectral_angle
+from emcore.methods.unmixing.weights import channel_weights
 from emcore.workflows.unmix import unmix
 
 

@@ -30,8 +30,9 @@ from emcore.methods.nmf import out_of_core as nmf
 from emcore.methods.nmf.fit import LOSSES, nmf_maps
 from emcore.methods.pca import out_of_core as pca
 from emcore.methods.selection.rules import RankChoice
-from emcore.methods.unmixing.endmembers import MOST, WEIGHTINGS, channel_weights
+from emcore.methods.unmixing.endmembers import MOST, WEIGHTINGS
 from emcore.methods.unmixing.joining import ANGLE, Joint
+from emcore.methods.unmixing.weights import channel_weights
 from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.sources import Source
 from emcore.results.unmixing import ENERGY, MEASURED, NOISE, Unmixing

@@ -16,8 +16,9 @@ from emcore.methods.nmf.residuals import residuals
 from emcore.methods.preprocessing import selected
 from emcore.methods.selection.measured_noise import MeasuredNoise
 from emcore.methods.selection.rules import RankChoice
-from emcore.methods.unmixing.endmembers import Endmembers, channel_weights, find_endmembers
+from emcore.methods.unmixing.endmembers import Endmembers, find_endmembers
 from emcore.methods.unmixing.joining import Joint, join_spectra
+from emcore.methods.unmixing.weights import channel_weights
 from emcore.outofcore.checkpoint import step
 from emcore.scans.gaps import counts_of
 from emcore.scans.spectrum_images import Block, SpectrumImage

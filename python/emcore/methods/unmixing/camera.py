@@ -10,7 +10,8 @@ from emcore.methods.selection.measured_noise import MeasuredNoise
 from emcore.methods.selection.rules import RankChoice
 from emcore.methods.selection.split_halves import count_shared_by_positions, weighted_rows
 from emcore.methods.unmixing.bins import Bins
-from emcore.methods.unmixing.endmembers import MOST, channel_weights
+from emcore.methods.unmixing.endmembers import MOST
+from emcore.methods.unmixing.weights import channel_weights
 
 
 def choose_by_positions(bins: Bins, noise: MeasuredNoise) -> RankChoice:

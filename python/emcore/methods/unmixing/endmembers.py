@@ -1,14 +1,10 @@
 """Which few spectra are the rows of a matrix mixed from, and how many are they?
 
 Counts are weighted as Keenan & Kotula (Surf. Interface Anal. 36 (2004) 203) have it: with a the counts of every row and
-b those of every channel, ``Y = X / sqrt(a b^T)`` has the same noise everywhere, 1 / sqrt(all counts). How many singular
-values of Y stand above that noise is the number of components (Gavish & Donoho, IEEE Trans. Inf. Theory 60 (2014)
-5040), and the non-negative factors of Y, weights undone, are the spectra. Y is never stored: its rows are computed from
-X block by block.
-
-A single count where few are expected, a b / N << 1, weighs so much in Y that it would pass for a component by itself.
-So no channel is given a weight above that of `floors`, and rows with fewer counts than that do not take part in the
-search for spectra; they have maps like all others.
+b those of every channel, ``Y = X / sqrt(a b^T)`` has the same noise everywhere, 1 / sqrt(all counts), see
+`emcore.methods.unmixing.weights`. How many singular values of Y stand above that noise is the number of components
+(Gavish & Donoho, IEEE Trans. Inf. Theory 60 (2014) 5040), and the non-negative factors of Y, weights undone, are the
+spectra. Y is never stored: its rows are computed from X block by block.
 
 Nor is the noise quite the same everywhere: where a rare phase is, its own channels have few counts in all and much
 noise in Y. So a component counts only if it is above what the noise of the phases found before it can reach, see
@@ -31,15 +27,14 @@ from emcore.methods.nmf.starts import nndsvd
 from emcore.methods.pca.fit import PCAResult, pca, scores
 from emcore.methods.preprocessing import Recipe, prepare, recipe_rows, selected, sums_of
 from emcore.methods.selection.components import n_components as rank_by_rule
-from emcore.methods.selection.rules import RankChoice, optimal_threshold, without_noise
+from emcore.methods.selection.rules import RankChoice, without_noise
 from emcore.methods.unmixing.pure_positions import at_pure_positions
+from emcore.methods.unmixing.weights import channel_weights, floors, rare_edge
 from emcore.outofcore.checkpoint import step
 
 WEIGHTINGS = ("poisson", "none")
 MOST = 20
 """Components of which the singular value is computed, to choose among them."""
-# A count alone has at most this part of the square of the threshold of singular values.
-_ALONE = 0.25
 # The median rule needs all singular values; beyond so many that takes long.
 _ALL = 1024
 ITERATIONS = 300
@@ -86,95 +81,6 @@ class Deeper:
     reason: str
     spectra: Floats | None
     own: NDArray[np.bool_] | None
-
-
-def floors(rows: int, channels: int, total: float) -> tuple[float, float]:
-    """
-    The counts below which a row takes no part, and a channel weighs no more.
-
-    Both are the same part f, at most a half, of the mean, so that a single count in such a row and channel has in Y the
-    square ``1 / (a b)``, a quarter of the squared threshold of singular values, ``lambda^2 max(rows, channels) /
-    total``.
-
-    Examples
-    --------
-    >>> from emcore.methods.unmixing.endmembers import floors
-    >>> a, b = floors(6400, 1980, 1e6)
-    >>> round(a, 1), round(b, 1)
-    (7.7, 24.7)
-    """
-    factor = optimal_threshold((rows, channels)) ** 2
-    part = min(math.sqrt(min(rows, channels) / (_ALONE * factor * total)), 0.5)
-    return total / rows * part, total / channels * part
-
-
-def channel_weights(sums: Floats, counts: Floats, counting: bool, constant: float = 0.0) -> Floats:
-    """
-    What the square of a channel's residual counts for: one over its counts, but none more than at the floor.
-
-    Parameters
-    ----------
-    sums : ndarray, shape (d,)
-        Counts of every channel.
-    counts : ndarray, shape (n,)
-        Counts of every row.
-    counting : bool
-        Whether these are counts; other values have no floor.
-    constant : float
-        Of noise that does not depend on the signal: its variance at one position over the gain.
-
-    Returns
-    -------
-    ndarray, shape (d,), float64
-        1 for a channel without counts, which has nothing to weigh.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.methods.unmixing.endmembers import channel_weights
-    >>> (1 / channel_weights(np.array([500.0, 0.0, 1.0]), np.full(50, 10.0), True)).round(1).tolist()
-    [500.0, 1.0, 21.2]
-    """
-    filled = int(np.count_nonzero(sums)), int(np.count_nonzero(counts))
-    if not all(filled):
-        return np.ones_like(sums)
-    floor = floors(filled[1], filled[0], float(sums.sum()))[1] if counting else 0.0
-    noise = np.maximum(sums, floor) + constant * filled[1]
-    weights: Floats = np.divide(1, noise, out=np.ones_like(sums), where=sums > 0)
-    return weights
-
-
-def rare_edge(maps: Floats, spectra: Floats, counts: Floats, sums: Floats) -> float:
-    """
-    The largest singular value that the noise of mixed phases is expected to have in Y.
-
-    Entries of Y have the variance ``s = m / (a b)``, with m expected counts; the norm of such a matrix is about
-    ``sqrt(max_i sum_j s) + sqrt(max_j sum_i s)`` (Bandeira & van Handel, Ann. Probab. 44 (2016) 2479). That is taken
-    for rows in which a phase is alone and channels which it has for itself. For one phase it is ``(sqrt(n) + sqrt(d)) /
-    sqrt(total)``.
-
-    Parameters
-    ----------
-    maps, spectra : ndarray, shapes (n, k) and (k, d)
-        In counts; each spectrum of sum 1.
-    counts, sums : ndarray, shapes (n,) and (d,)
-        a and b, of rows and channels, positive.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.methods.unmixing.endmembers import rare_edge
-    >>> round(rare_edge(np.full((100, 1), 16.0), np.full((1, 400), 1 / 400), np.full(100, 16.0), np.full(400, 4.0)), 6)
-    0.75
-    """
-    along = (spectra / sums).sum(axis=1)
-    whole = maps.sum(axis=0)
-    across = np.divide((maps / counts[:, None]).sum(axis=0), whole, out=np.zeros_like(whole), where=whole > 0)
-    return float((np.sqrt(along) + np.sqrt(across)).max())
 
 
 def find_endmembers(

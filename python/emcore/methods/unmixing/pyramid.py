@@ -3,7 +3,7 @@
 Where a position has few counts, the singular values of a weak phase drown in noise. Sums over bins have the same phases
 and fewer rows and channels, so less noise: the edge of noise is ``(sqrt(n) + sqrt(d)) / sqrt(total)``, of n rows and d
 channels. Bins are looked at level by level. A component counts if it is above what the noise of the phases found before
-it can reach (`emcore.methods.unmixing.endmembers.rare_edge`), if both halves of the counts have it, if its spectrum is
+it can reach (`emcore.methods.unmixing.weights.rare_edge`), if both halves of the counts have it, if its spectrum is
 not that of another or a sum of others within the angle that tells phases apart, and if its map is not that of another:
 a peak that shifts or a shadow on the detector differs from noise, but is no phase.
 
@@ -24,8 +24,9 @@ from emcore.methods.preprocessing import sums_of
 from emcore.methods.selection.rules import without_noise
 from emcore.methods.selection.split_halves import count_shared_by_thinning, weighted_rows
 from emcore.methods.unmixing.bins import Bins
-from emcore.methods.unmixing.endmembers import ITERATIONS, SETTLED, channel_weights, factored, floors, reach
+from emcore.methods.unmixing.endmembers import ITERATIONS, SETTLED, factored, reach
 from emcore.methods.unmixing.joining import pure_spectra
+from emcore.methods.unmixing.weights import channel_weights, floors
 
 # Levels of bins: positions along a side, channels.
 _LEVELS = ((8, 8), (4, 4), (2, 4))
