@@ -83,16 +83,22 @@ def test_a_stack_out_of_core_and_pictures_in_a_folder_give_the_same(sample, resu
     assert lazy.provenance.input_sha256 == folder.provenance.input_sha256
 
 
-def test_one_frame_at_a_time_is_read(sample):
-    class Counted(np.ndarray):
-        pass
+def test_of_a_stack_out_of_core_one_frame_at_a_time_is_read(sample):
+    da, dask = pytest.importorskip("dask.array"), pytest.importorskip("dask")
+    read = []
 
-    signal = Signal(sample.frames, (Axis("frame", 6, navigation=True), Axis("y", 110), Axis("x", 170)))
-    series = frames_of(signal)
-    for i in range(6):
-        picture = series.picture(i, False, 16)
-        assert picture.pixels.shape == (110, 170)
-        assert np.array_equal(picture.pixels, sample.frames[i])
+    def load(i):
+        read.append(i)
+        return sample.frames[i]
+
+    stack = da.stack([da.from_delayed(dask.delayed(load)(i), (110, 170), np.float32) for i in range(4)])
+    series = frames_of(stack)
+    assert read == []
+    assert np.array_equal(series.picture(2, False, 16).pixels, sample.frames[2])
+    assert read == [2]
+    read.clear()
+    emcore.local_symmetry_series(stack, n_regions=2, **SETTINGS)
+    assert read == [0, 0, 1, 2, 3]  # the first for the regions, then all
 
 
 def test_a_frame_without_a_measurement_has_no_labels_and_is_counted(sample, result):
