@@ -139,6 +139,7 @@ def local_symmetry(
     clear[seen.part] = at_pixels(confidence(found.scores, model), found.y, found.x, (shape[0], shape[1]))
     rows = found.scores.reshape(points, -1)
     y, x = found.y + seen.part[0].start, found.x + seen.part[1].start
+    plain = () if np.isfinite(peaks[:, 0, 0]).any() else ("no lattice stands out in the power spectra of any region",)
     parameters = {
         "score": score,
         "n_regions": n_regions,
@@ -185,7 +186,7 @@ def local_symmetry(
             observed,
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
-            notes=(*seen.notes, *seen.axes_notes, said_of_edges(how)),
+            notes=(*seen.notes, *seen.axes_notes, *plain, said_of_edges(how)),
         ),
         measured=seen.measured,
         n_empty=seen.n_empty,
