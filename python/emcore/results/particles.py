@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emcore.core.files import new_file
 from emcore.core.provenance import Provenance
-from emcore.core.signals import Signal
+from emcore.core.signals import Axis, Signal
 from emcore.results.result import Result, to_hyperspy
 
 _IMAGE = ("image.y", "image.x")
@@ -168,7 +168,7 @@ class Particles(Result):
         (energy,) = self.mean.axes
         energy = energy.to("keV") or energy
         named = f"spectra of {self.n_particles} particles"
-        axes = type(energy)("particle", self.n_particles, units="", navigation=True), energy
+        axes = Axis("particle", self.n_particles, units="", navigation=True), energy
         spectra = to_hyperspy(self.spectra, axes, named, 1)
         kind = self.instrument.get("signal_type") or ""
         if kind:
