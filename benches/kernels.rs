@@ -10,8 +10,9 @@ use emcore::methods::nmf::{Loss, Parameters, Penalty, Solver, nmf};
 use emcore::methods::pca::{self, pca};
 use emcore::methods::products::{x_q, xt_x_q};
 use emcore::methods::spectra::{Reduce, Scale, Settings, Taper, power_spectra};
+use emcore::methods::volume::{self, Quantity, volume_spectra};
 use emcore::{Control, Pixel, Rows, value_range};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayView3};
 use std::hint::black_box;
 
 /// Numbers without a pattern that a kernel could profit from, the same in every run (xorshift).
@@ -139,6 +140,36 @@ fn spectra(criterion: &mut Criterion) {
     }
 }
 
+fn volumes(criterion: &mut Criterion) {
+    let side = 200;
+    let voxels = noise(side * side * side, |x| (x >> 24) as u8);
+    let volume = ArrayView3::from_shape((side, side, side), &voxels).expect("side³ values");
+    let mut group = criterion.benchmark_group("volume");
+    group.sample_size(10);
+    for (window, step) in [(50, 25), (32, 16), (64, 64)] {
+        for reduce in [volume::Reduce::Radial, volume::Reduce::Harmonics(8)] {
+            let settings = volume::Settings {
+                window,
+                step,
+                quantity: Quantity::Power,
+                reduce,
+                periodic: true,
+                phase: None,
+                least: 0.0,
+                offset: 128.0,
+                unit: 1.0,
+            };
+            let shape = settings.shape(volume.dim()).expect("the window fits");
+            let windows = shape[..3].iter().product();
+            let (mut output, mut fractions) = (vec![0.0; shape.iter().product()], vec![0.0; windows]);
+            group.throughput(Throughput::Elements(windows as u64));
+            group.bench_function(format!("{reduce:?}/{window} at {step}"), |bench| {
+                bench.iter(|| volume_spectra(volume, &settings, &Control::new(), &mut output, &mut fractions));
+            });
+        }
+    }
+}
+
 /// Ten iterations from the first rows as centres.
 fn fuzzy(criterion: &mut Criterion) {
     let (n, d, k, control) = (262_144, 10, 6, Control::new());
@@ -156,5 +187,5 @@ fn fuzzy(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, products, nmfs, principal_components, k_means, fuzzy, spectra);
+criterion_group!(kernels, products, nmfs, principal_components, k_means, fuzzy, spectra, volumes);
 criterion_main!(kernels);

@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn harmonics_are_orthonormal_and_their_squares_add_to_a_constant() {
         // Gauss-Legendre would be exact; points of equal area come near.
-        let (n, degree) = (40_000, 8);
+        let (n, degree) = (10_000, 8);
         let golden = PI * (3.0 - 5f64.sqrt());
         let k = count(degree);
         let mut gram = vec![0.0; k * k];
@@ -257,7 +257,7 @@ mod tests {
         }
         for (i, row) in gram.chunks(k).enumerate() {
             for (j, value) in row.iter().enumerate() {
-                assert!((value - f64::from(i == j)).abs() < 2e-3, "{i} and {j}: {value}");
+                assert!((value - f64::from(i == j)).abs() < 1e-2, "{i} and {j}: {value}");
             }
         }
     }
