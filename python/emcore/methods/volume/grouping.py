@@ -21,7 +21,7 @@ from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import pca
 from emcore.methods.selection.density import density_groups
 from emcore.methods.selection.number import choose_number
-from emcore.methods.volume.harmonics import invariants, without_noise
+from emcore.methods.volume.harmonics import invariants
 
 METHODS = ("hdbscan", "mixture", "kmeans")
 # A group is a mixture of others where these leave no more of its mean than this part.
@@ -350,16 +350,3 @@ def _by_invariants(
         alike = 2 - 2 * nearness[np.arange(len(some)), nearest] <= _ALIKE**2
         texture_parts[some[alike]] = 0
         texture_parts[some[alike], texture_of[nearest[alike]]] = 1
-
-
-def power_of(means: Floats) -> Floats:
-    """
-    Mean power on every shell, less that of noise, of coefficients of shape (k, shells, orders).
-
-    Examples
-    --------
-    >>> power_of(np.ones((1, 4, 1))).round(3).tolist()
-    [[0.0, 0.0, 0.0, 0.0]]
-    """
-    profile: Floats = without_noise(means)[..., 0] / np.sqrt(4 * np.pi)
-    return profile
