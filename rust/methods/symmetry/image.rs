@@ -28,6 +28,15 @@ pub fn grid(shape: (usize, usize), reach: usize, stride: usize) -> Result<(usize
     Ok((ny, nx))
 }
 
+/// Fails where `output` does not hold as many values as all points have.
+pub fn check_output(output: &[f32], [ny, nx, values]: [usize; 3]) -> Result<()> {
+    if output.len() == ny * nx * values {
+        return Ok(());
+    }
+    let message = format!("{} values; {ny} x {nx} x {values} are needed", output.len());
+    Err(Error::invalid("output", message))
+}
+
 /// What all blocks know of the image: a value near its mean, and the power of two that makes the rest about 1.
 #[derive(Clone, Copy)]
 pub struct Level {

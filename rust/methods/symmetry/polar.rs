@@ -5,20 +5,23 @@
 //! correlation with the patch turned by Δ is Σ_k P(k) cos kΔ / Σ_k P(k), and with the patch reflected in the line at the
 //! angle α it is Re Σ_k Q(k) exp(2ikα) / Σ_k P(k). The mean over the turns by 2πj / n, j = 1..n-1, keeps the k that are
 //! multiples of n: (n Σ_{n | k} P(k) - Σ P) / ((n - 1) Σ P). Two rings share a complex transform: with Z = F₁ + iF₂,
-//! |F₁(k)|² + |F₂(k)|² = (|Z(k)|² + |Z(-k)|²) / 2 and F₁(k)² + F₂(k)² = Z(k) Z(-k)*.
+//! |F₁(k)|² + |F₂(k)|² = (|Z(k)|² + |Z(-k)|²) / 2 and F₁(k)² + F₂(k)² = Z(k) Z(-k)*. The mean changes F_ρ(0) alone, and is
+//! subtracted there.
 //!
-//! Cost of a point: 4 pixels for each of the samples, patch / 2 transforms over the angle, one sum over k a plane.
+//! Every lane of a register is another point of a row of points: what they have at the same place of their patches lies
+//! side by side in [`Strided`]. Cost of a point: 4 pixels for each of the samples, patch / 2 transforms over the angle, one
+//! sum over k a plane.
 
+use crate::engine::aligned::Aligned;
 use crate::engine::pass;
-use crate::engine::simd::Pixel;
-use crate::methods::symmetry::image::{CONSTANT, Level, grid, rows_of};
+use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::methods::fft::{LINE, Transform, Z};
+use crate::methods::symmetry::image::{CONSTANT, Level, check_output, grid, rows_of};
 use crate::{Control, Error, Result};
 use ndarray::ArrayView2;
 use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
 use std::f64::consts::PI;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Which turns and reflections are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,64 +90,84 @@ pub fn turns<T: Pixel + Into<f64>>(
     control: &Control,
     output: &mut [f32],
 ) -> Result<()> {
-    let [ny, nx, values] = settings.shape(image.dim())?;
-    if output.len() != ny * nx * values {
-        let message = format!("{} values; {ny} x {nx} x {values} are needed", output.len());
-        return Err(Error::invalid("output", message));
-    }
+    let shape = settings.shape(image.dim())?;
+    check_output(output, shape)?;
+    let [ny, nx, _] = shape;
     let level = Level::of(image, control)?;
-    let rings = Rings::new(settings, image.ncols());
+    let rings = Rings::new(settings, nx);
     control.expect(ny as u64);
     let block = |points: Range<usize>, out: &mut [f32]| {
-        let mut work = rings.work();
-        let mut wide = Vec::new();
-        for (iy, out) in points.zip(out.chunks_mut(nx * values)) {
-            let first = iy * settings.stride;
-            rows_of(image, first..first + 2 * settings.patch + 1, level, &mut wide);
-            work.image.clear();
-            work.image.extend(wide.iter().map(|&value| value as f32));
-            for (ix, out) in out.chunks_mut(values).enumerate() {
-                if control.check().is_err() {
-                    return;
-                }
-                rings.score(ix * settings.stride, &mut work, out);
-            }
-        }
+        let image = Strided::new(image, settings, level, points, nx);
+        dispatch(Scores { rings: &rings, image: &image, nx, control, out });
     };
     pass::pass(ny, BLOCK, control, output, block, |()| ())
 }
 
-/// A sample between four pixels: the place of the first, and the weights of all.
+/// Rows of the image that patches of a block of points reach: column `stride * q + r` of a row stands at `r * length + q`, so
+/// that what neighbouring points have at the same place of their patches lies side by side.
+pub(super) struct Strided(Vec<f32>);
+
+/// Values of a row of [`Strided`] for each r: zeros follow where registers reach beyond the last point.
+fn length(settings: &Turns, nx: usize) -> usize {
+    nx.next_multiple_of(LINE) + 2 * settings.patch / settings.stride
+}
+
+/// Rows from one row of points to the next, and columns: what lies between patches is left out.
+fn step(settings: &Turns) -> usize {
+    settings.stride.min(2 * settings.patch + 1)
+}
+
+impl Strided {
+    pub(super) fn new<T: Pixel + Into<f64>>(
+        image: ArrayView2<'_, T>,
+        settings: &Turns,
+        level: Level,
+        points: Range<usize>,
+        nx: usize,
+    ) -> Self {
+        let (&Turns { patch, stride, .. }, length, step) = (settings, length(settings, nx), step(settings));
+        let height = (points.len() - 1) * step + 2 * patch + 1;
+        let mut values = vec![0.0; height * step * length];
+        let mut row = Vec::new();
+        for (i, values) in values.chunks_exact_mut(step * length).enumerate() {
+            let y = (points.start + i / step) * stride + i % step;
+            rows_of(image, y..y + 1, level, &mut row);
+            row.truncate((nx - 1) * stride + 2 * patch + 1);
+            for (r, values) in values.chunks_exact_mut(length).enumerate() {
+                values.iter_mut().zip(row.iter().skip(r).step_by(stride)).for_each(|(to, &x)| *to = x as f32);
+            }
+        }
+        Self(values)
+    }
+}
+
+/// A sample between four pixels, of which those below are a row further on: places of the left and the right one, and the
+/// weights of all times the root of the radius.
+#[derive(Clone, Copy)]
 struct Sample {
-    place: usize,
+    left: usize,
+    right: usize,
     weights: [f32; 4],
 }
 
 /// What all points share.
-struct Rings {
-    width: usize,
-    /// Of all rings one after another, relative to the patch's first pixel.
+pub(super) struct Rings {
+    /// Of all rings one after another, relative to the first row and point of a register.
     samples: Vec<Sample>,
     angles: usize,
-    /// √ρ of each ring, and Σ ρ.
+    /// √ρ of each ring; 0 of one more where they are odd in number, all of whose weights are 0.
     roots: Vec<f32>,
     weight: f64,
-    fft: Arc<dyn Fft<f32>>,
+    /// Values from a row of the image to the next, and from one row of points to the next.
+    steps: (usize, usize),
+    /// Place of the middle of the patch.
+    middle: usize,
+    transform: Transform,
     folds: Vec<usize>,
-    /// exp(2ikα) of each plane.
+    /// exp(2ikα) of each plane for k = 0..=angles / 2, times how many of k and -k there are.
     planes: Vec<Vec<Complex<f32>>>,
     /// Sum of P below which a patch is constant.
     least: f64,
-}
-
-/// What one thread uses again for every point.
-struct Work {
-    image: Vec<f32>,
-    values: Vec<f32>,
-    ring: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
-    power: Vec<f32>,
-    squares: Vec<Complex<f32>>,
 }
 
 /// As many angles as the outermost ring has pixels, at least; a multiple of 12, so that turns by whole samples are those
@@ -163,107 +186,187 @@ fn angles(patch: usize) -> usize {
 }
 
 impl Rings {
-    fn new(settings: &Turns, width: usize) -> Self {
-        let (patch, angles) = (settings.patch, angles(settings.patch));
-        let mut samples = Vec::with_capacity(patch * angles);
-        for radius in 1..=patch {
-            for j in 0..angles {
-                let (sin, cos) = sin_cos(j, angles);
-                let (y, x) = (patch as f64 - radius as f64 * sin, patch as f64 + radius as f64 * cos);
-                let (top, left) = ((y as usize).min(2 * patch - 1), (x as usize).min(2 * patch - 1));
-                let (v, u) = (y - top as f64, x - left as f64);
-                let weights = [(1.0 - v) * (1.0 - u), (1.0 - v) * u, v * (1.0 - u), v * u].map(|w| w as f32);
-                samples.push(Sample { place: top * width + left, weights });
-            }
-        }
-        let turned = |plane: usize| {
-            let factor = |k: usize| {
-                // 2kα = 2π k j / planes
-                let angle = 2.0 * PI * ((k * plane) % settings.planes) as f64 / settings.planes as f64;
-                Complex::new(angle.cos() as f32, angle.sin() as f32)
-            };
-            // Frequencies above the half are negative.
-            let signed = |k: usize| if 2 * k > angles { factor(angles - k).conj() } else { factor(k) };
-            Vec::from_iter((0..angles).map(signed))
+    pub(super) fn new(settings: &Turns, nx: usize) -> Self {
+        let (patch, stride, angles) = (settings.patch, settings.stride, angles(settings.patch));
+        let (length, step) = (length(settings, nx), step(settings));
+        let place = |y: usize, x: usize| (y * step + x % stride) * length + x / stride;
+        let sample = |radius: usize, j: usize| {
+            let (sin, cos) = sin_cos(j, angles);
+            let (y, x) = (patch as f64 - radius as f64 * sin, patch as f64 + radius as f64 * cos);
+            let (top, left) = ((y as usize).min(2 * patch - 1), (x as usize).min(2 * patch - 1));
+            let (v, u) = (y - top as f64, x - left as f64);
+            let root = if radius > patch { 0.0 } else { (radius as f64).sqrt() };
+            let weights = [(1.0 - v) * (1.0 - u), (1.0 - v) * u, v * (1.0 - u), v * u].map(|w| (w * root) as f32);
+            Sample { left: place(top, left), right: place(top, left + 1), weights }
         };
+        let factor = |plane: usize, k: usize| {
+            // 2kα = 2π k j / planes
+            let angle = 2.0 * PI * ((k * plane) % settings.planes) as f64 / settings.planes as f64;
+            let often = if k == 0 || 2 * k == angles { 1.0 } else { 2.0 };
+            Complex::new((often * angle.cos()) as f32, (often * angle.sin()) as f32)
+        };
+        let even = patch.next_multiple_of(2);
         let weight = (1..=patch).sum::<usize>() as f64;
         Self {
-            width,
-            samples,
+            samples: (1..=even)
+                .flat_map(|radius| (0..angles).map(move |j| (radius, j)))
+                .map(|(r, j)| sample(r, j))
+                .collect(),
             angles,
-            roots: (1..=patch).map(|radius| (radius as f32).sqrt()).collect(),
+            roots: (1..=even).map(|radius| if radius > patch { 0.0 } else { (radius as f32).sqrt() }).collect(),
             weight,
-            fft: FftPlanner::new().plan_fft_forward(angles),
+            steps: (step * length, step * step * length),
+            middle: place(patch, patch),
+            transform: Transform::new(angles),
             folds: settings.folds.clone(),
-            planes: (0..settings.planes).map(turned).collect(),
+            planes: (0..settings.planes).map(|plane| (0..=angles / 2).map(|k| factor(plane, k)).collect()).collect(),
             // By Parseval: angles times the weighted sum of squares.
             least: CONSTANT * weight * (angles * angles) as f64,
         }
     }
 
-    fn work(&self) -> Work {
-        let zeros = |n| vec![Complex::new(0.0, 0.0); n];
-        Work {
-            image: Vec::new(),
-            values: vec![0.0; self.samples.len()],
-            ring: zeros(self.angles),
-            scratch: zeros(self.fft.get_inplace_scratch_len()),
-            power: vec![0.0; self.angles],
-            squares: zeros(self.angles),
+    /// Scores of a point from the sums of as many: of P, of P at the multiples of each order, of the products of each plane.
+    fn score(&self, mut sums: impl Iterator<Item = f32>, out: &mut [f32]) {
+        let total = f64::from(sums.next().expect("a sum of P"));
+        for (at, (out, sum)) in out.iter_mut().zip(sums).enumerate() {
+            let share = f64::from(sum) / total;
+            let score = self.folds.get(at).map_or(share, |&n| (n as f64 * share - 1.0) / (n as f64 - 1.0));
+            *out = if total <= self.least { 0.0 } else { score.clamp(-1.0, 1.0) as f32 };
         }
     }
+}
 
-    /// Scores of the point whose patch starts at column `left`.
-    fn score(&self, left: usize, work: &mut Work, out: &mut [f32]) {
-        let n = self.angles;
-        let mut mean = 0.0;
-        for ((samples, values), root) in self.samples.chunks(n).zip(work.values.chunks_mut(n)).zip(&self.roots) {
-            let mut sum = 0.0;
-            for (sample, value) in samples.iter().zip(values) {
-                let at = sample.place + left;
-                let (upper, lower) = (&work.image[at..at + 2], &work.image[at + self.width..at + self.width + 2]);
-                let [a, b, c, d] = sample.weights;
-                *value = a * upper[0] + b * upper[1] + c * lower[0] + d * lower[1];
-                sum += f64::from(*value);
+/// Scores of a block of points, whose rows of the image are given.
+pub(super) struct Scores<'a> {
+    pub rings: &'a Rings,
+    pub image: &'a Strided,
+    pub nx: usize,
+    pub control: &'a Control,
+    pub out: &'a mut [f32],
+}
+
+impl WithSimd for Scores<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rings, image, nx, control, out } = self;
+        let (n, lanes, values) = (rings.angles, S::F32_LANES, rings.folds.len() + rings.planes.len());
+        let mut transform = rings.transform.work();
+        let [mut ring, mut spectrum] = [(); 2].map(|()| Aligned::<f32>::new(2 * LINE * n));
+        let [ring, spectrum] = [&mut ring, &mut spectrum].map(|values| registers::<S, 2>(values, n));
+        // P, real and imaginary parts of Q for k = 0..=n / 2; F(0) of each pair of rings.
+        let (mut powers, mut means) = (Aligned::new(3 * LINE * (n / 2 + 1)), Aligned::new(LINE * rings.roots.len()));
+        let powers = registers::<S, 3>(&mut powers, n / 2 + 1);
+        let means = registers::<S, 1>(&mut means, rings.roots.len());
+        let mut sums = vec![0.0; (values + 1) * lanes];
+        for (iy, out) in out.chunks_exact_mut(nx * values).enumerate() {
+            for (first, out) in (0..nx).step_by(lanes).zip(out.chunks_mut(lanes * values)) {
+                if control.check().is_err() {
+                    return;
+                }
+                let image = &image.0[iy * rings.steps.1 + first..];
+                let middle = Real::load(simd, &image[rings.middle..]);
+                powers.fill([simd.splat_f32s(0.0); 3]);
+                let pairs = rings.samples.chunks_exact(2 * n).zip(rings.roots.as_chunks::<2>().0);
+                for ((samples, roots), means) in pairs.zip(means.as_chunks_mut::<2>().0) {
+                    let (odd, even) = samples.split_at(n);
+                    let levels = roots.map(|root| simd.mul_f32s(middle, simd.splat_f32s(-root)));
+                    for ((z, odd), even) in ring.iter_mut().zip(odd).zip(even) {
+                        z[0] = sample(simd, odd, image, rings.steps.0, levels[0]);
+                        z[1] = sample(simd, even, image, rings.steps.0, levels[1]);
+                    }
+                    rings.transform.take(
+                        simd,
+                        &mut transform,
+                        #[inline(always)]
+                        |j| ring[j],
+                    );
+                    rings.transform.give(
+                        simd,
+                        &mut transform,
+                        #[inline(always)]
+                        |k, z| spectrum[k] = z,
+                    );
+                    *means = [[spectrum[0][0]], [spectrum[0][1]]];
+                    add_powers(simd, spectrum, powers);
+                }
+                powers[0] = rings.power_of_means(simd, means);
+                // Of k = n / 2 there is one, not two.
+                powers[n / 2][0] = simd.mul_f32s(powers[n / 2][0], simd.splat_f32s(0.5));
+                rings.sum(simd, powers, &mut sums);
+                for (lane, out) in out.chunks_exact_mut(values).enumerate() {
+                    rings.score(sums.iter().skip(lane).step_by(lanes).copied(), out);
+                }
             }
-            mean += sum * f64::from(root * root);
         }
-        let mean = (mean / (n as f64 * self.weight)) as f32;
-        work.power.fill(0.0);
-        work.squares.fill(Complex::new(0.0, 0.0));
-        for (values, roots) in work.values.chunks(2 * n).zip(self.roots.chunks(2)) {
-            let (first, second) = values.split_at(n);
-            let weighted = |ring: &[f32], root: f32, j: usize| (ring[j] - mean) * root;
-            for (j, z) in work.ring.iter_mut().enumerate() {
-                let odd = if second.is_empty() { 0.0 } else { weighted(second, roots[1], j) };
-                *z = Complex::new(weighted(first, roots[0], j), odd);
+    }
+}
+
+impl Rings {
+    /// P(0) and Q(0) of all rings from √ρ F_ρ(0), once their mean is subtracted.
+    #[inline(always)]
+    fn power_of_means<S: Simd>(&self, simd: S, means: &[[S::f32s; 1]]) -> [S::f32s; 3] {
+        let mut mean = simd.splat_f32s(0.0);
+        for (&root, [x]) in self.roots.iter().zip(means) {
+            mean = simd.mul_add_e_f32s(*x, simd.splat_f32s(root / self.weight as f32), mean);
+        }
+        let mut power = simd.splat_f32s(0.0);
+        for (&root, [x]) in self.roots.iter().zip(means) {
+            let about = simd.mul_add_e_f32s(mean, simd.splat_f32s(-root), *x);
+            power = simd.mul_add_e_f32s(about, about, power);
+        }
+        [power, power, simd.splat_f32s(0.0)]
+    }
+
+    /// What [`Rings::score`] takes, a register each.
+    #[inline(always)]
+    fn sum<S: Simd>(&self, simd: S, powers: &[[S::f32s; 3]], sums: &mut [f32]) {
+        let mut sums = sums.chunks_exact_mut(S::F32_LANES);
+        let mut next = |sum: S::f32s| f32::store(simd, sums.next().expect("as many as scores and one"), sum);
+        for fold in std::iter::once(1).chain(self.folds.iter().copied()) {
+            let mut sum = simd.splat_f32s(0.0);
+            for [p, ..] in powers.iter().step_by(fold) {
+                sum = simd.add_f32s(sum, *p);
             }
-            self.fft.process_with_scratch(&mut work.ring, &mut work.scratch);
-            for k in 0..n {
-                let (z, mirrored) = (work.ring[k], work.ring[(n - k) % n]);
-                work.power[k] += 0.5 * (z.norm_sqr() + mirrored.norm_sqr());
-                work.squares[k] += z * mirrored.conj();
+            next(sum);
+        }
+        for factors in &self.planes {
+            let mut sum = [simd.splat_f32s(0.0); 2];
+            for ([_, re, im], factor) in powers.iter().zip(factors) {
+                sum[0] = simd.mul_add_e_f32s(*re, simd.splat_f32s(factor.re), sum[0]);
+                sum[1] = simd.mul_add_e_f32s(*im, simd.splat_f32s(factor.im), sum[1]);
             }
+            next(simd.sub_f32s(sum[0], sum[1]));
         }
-        let total: f64 = work.power.iter().map(|&p| f64::from(p)).sum();
-        if total <= self.least {
-            out.fill(0.0);
-            return;
+    }
+}
+
+/// `n` times N registers.
+#[inline(always)]
+fn registers<S: Simd, const N: usize>(values: &mut [f32], n: usize) -> &mut [[S::f32s; N]] {
+    &mut S::as_mut_simd_f32s(values).0.as_chunks_mut::<N>().0[..n]
+}
+
+/// A sample of as many points as a register holds, times the root of the radius, less `level`.
+#[inline(always)]
+fn sample<S: Simd>(simd: S, sample: &Sample, image: &[f32], below: usize, level: S::f32s) -> S::f32s {
+    let (mut sum, Sample { left, right, weights }) = (level, *sample);
+    for (place, weight) in [left, right, left + below, right + below].into_iter().zip(weights) {
+        sum = simd.mul_add_e_f32s(Real::load(simd, &image[place..]), simd.splat_f32s(weight), sum);
+    }
+    sum
+}
+
+/// Adds the powers and products of two rings, those of k and of -k, for k > 0.
+#[inline(always)]
+fn add_powers<S: Simd>(simd: S, z: &[Z<S>], powers: &mut [[S::f32s; 3]]) {
+    for (([p, re, im], a), b) in powers.iter_mut().zip(z).skip(1).zip(z.iter().rev()) {
+        for x in [a[0], a[1], b[0], b[1]] {
+            *p = simd.mul_add_e_f32s(x, x, *p);
         }
-        let (axes, planes) = out.split_at_mut(self.folds.len());
-        for (out, &fold) in axes.iter_mut().zip(&self.folds) {
-            // Of both signs of k, whether or not the number of angles is a multiple of the order.
-            let frequency = |k: usize| k.min(n - k);
-            let kept = (0..n).filter(|&k| frequency(k).is_multiple_of(fold));
-            let sum: f64 = kept.map(|k| f64::from(work.power[k])).sum();
-            let fold = fold as f64;
-            *out = ((fold * sum - total) / ((fold - 1.0) * total)).clamp(-1.0, 1.0) as f32;
-        }
-        for (out, factors) in planes.iter_mut().zip(&self.planes) {
-            let products = work.squares.iter().zip(factors);
-            let sum: f64 = products.map(|(q, f)| f64::from(q.re * f.re - q.im * f.im)).sum();
-            *out = (sum / total).clamp(-1.0, 1.0) as f32;
-        }
+        *re = simd.mul_add_e_f32s(a[0], b[0], simd.mul_add_e_f32s(a[1], b[1], *re));
+        *im = simd.mul_add_e_f32s(a[1], b[0], simd.sub_f32s(*im, simd.mul_f32s(a[0], b[1])));
     }
 }
 

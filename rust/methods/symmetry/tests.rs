@@ -1,7 +1,9 @@
 use super::*;
 use crate::Control;
 use crate::engine::pool;
-use crate::engine::simd::Pixel;
+use crate::engine::simd::{Pixel, Simd, WithSimd, on_each};
+use crate::methods::symmetry::image::Level;
+use crate::methods::symmetry::polar::{Rings, Scores, Strided};
 use ndarray::{Array2, ArrayView2, s};
 
 fn image(height: usize, width: usize) -> Array2<u8> {
@@ -100,22 +102,20 @@ fn constant_patches_score_nothing() {
     }
 }
 
-#[test]
-fn turned_patches_correlate_as_a_direct_loop_over_rings_says() {
-    let image = image(33, 35);
-    let (patch, planes) = (9, 12);
-    let settings = Turns { patch, stride: 7, folds: vec![2, 3, 4, 6], planes };
-    let [ny, nx, values] = settings.shape(image.dim()).unwrap();
-    let scores = turns_of(image.view(), &settings);
-    let n = 60; // what a patch of 9 pixels takes
+/// Of which `n` is the number of angles that the patch takes: a multiple of all orders and of the number of planes.
+fn direct_turns(image: ArrayView2<'_, f64>, settings: &Turns, n: usize) -> Vec<f64> {
+    let Turns { patch, stride, ref folds, planes } = *settings;
+    let [ny, nx, _] = settings.shape(image.dim()).unwrap();
+    let mut scores = Vec::new();
     for (iy, ix) in (0..ny).flat_map(|iy| (0..nx).map(move |ix| (iy, ix))) {
         let sample = |radius: usize, j: usize| {
             let angle = 2.0 * std::f64::consts::PI * (j % n) as f64 / n as f64;
-            let y = (patch + iy * 7) as f64 - radius as f64 * angle.sin();
-            let x = (patch + ix * 7) as f64 + radius as f64 * angle.cos();
+            let y = (patch + iy * stride) as f64 - radius as f64 * angle.sin();
+            let x = (patch + ix * stride) as f64 + radius as f64 * angle.cos();
             let (top, left) = ((y + 1e-9).floor(), (x + 1e-9).floor());
             let (v, u) = ((y - top).max(0.0), (x - left).max(0.0));
-            let pixel = |y: f64, x: f64| f64::from(image[((y as usize).min(32), (x as usize).min(34))]);
+            let pixel =
+                |y: f64, x: f64| image[((y as usize).min(image.nrows() - 1), (x as usize).min(image.ncols() - 1))];
             (1.0 - v) * ((1.0 - u) * pixel(top, left) + u * pixel(top, left + 1.0))
                 + v * ((1.0 - u) * pixel(top + 1.0, left) + u * pixel(top + 1.0, left + 1.0))
         };
@@ -127,19 +127,59 @@ fn turned_patches_correlate_as_a_direct_loop_over_rings_says() {
         let mean = weighted(&|i, j| rings[i][j]) / weighted(&|_, _| 1.0);
         let about = |i: usize, j: usize| rings[i][j % n] - mean;
         let total = weighted(&|i, j| about(i, j) * about(i, j));
-        let own = &scores[(iy * nx + ix) * values..][..values];
-        for (score, fold) in own.iter().zip([2, 3, 4, 6]) {
-            let turned = |step: usize| weighted(&|i, j| about(i, j) * about(i, j + step * n / fold)) / total;
-            let expected = (1..fold).map(turned).sum::<f64>() / (fold - 1) as f64;
-            assert!((f64::from(*score) - expected).abs() < 1e-5, "{fold}-fold: {score} and {expected}");
-        }
-        for (plane, score) in own[4..].iter().enumerate() {
-            // θ becomes 2α - θ, of which α is plane * π / planes.
-            let twice = n * plane / planes;
-            let expected = weighted(&|i, j| about(i, j) * about(i, n + twice - j)) / total;
-            assert!((f64::from(*score) - expected).abs() < 1e-5, "plane {plane}: {score} and {expected}");
+        let turned = |step: usize| weighted(&|i, j| about(i, j) * about(i, j + step)) / total;
+        // θ becomes 2α - θ, of which α is plane * π / planes.
+        let mirrored = |twice: usize| weighted(&|i, j| about(i, j) * about(i, n + twice - j)) / total;
+        scores
+            .extend(folds.iter().map(|fold| (1..*fold).map(|j| turned(j * n / fold)).sum::<f64>() / (fold - 1) as f64));
+        scores.extend((0..planes).map(|plane| mirrored(n * plane / planes)));
+    }
+    scores
+}
+
+#[derive(Clone)]
+struct OnEach<'a, T>(ArrayView2<'a, T>, &'a Turns);
+impl<T: Pixel + Into<f64>> WithSimd for OnEach<'_, T> {
+    type Output = Vec<f32>;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+        let Self(image, settings) = self;
+        let ([ny, nx, values], control) = (settings.shape(image.dim()).unwrap(), Control::new());
+        let strided = Strided::new(image, settings, Level::of(image, &control).unwrap(), 0..ny, nx);
+        let (rings, mut out) = (Rings::new(settings, nx), vec![f32::NAN; ny * nx * values]);
+        Scores { rings: &rings, image: &strided, nx, control: &control, out: &mut out }.with_simd(simd);
+        out
+    }
+}
+
+#[test]
+fn turned_patches_correlate_as_a_direct_loop_over_rings_says() {
+    fn check<T: Pixel + Into<f64>>(image: ArrayView2<'_, T>, settings: &Turns, n: usize) {
+        let expected = direct_turns(image.mapv(Into::into).view(), settings, n);
+        for scores in on_each(OnEach(image, settings)).into_iter().chain([turns_of(image, settings)]) {
+            assert_eq!(scores.len(), expected.len());
+            for (a, b) in scores.iter().zip(&expected) {
+                assert!((f64::from(*a) - b).abs() < 1e-5, "{settings:?}: {a} and {b}");
+            }
         }
     }
+    let image = image(33, 40);
+    // Rows of 4, 3, 36, 1, 26, 4 and 1 points: more and fewer than a register has lanes; patches that overlap and that do not.
+    for (patch, stride, n) in
+        [(9, 7, 60), (14, 6, 96), (2, 1, 24), (13, 20, 96), (7, 1, 48), (2, 11, 24), (3, usize::MAX, 24)]
+    {
+        let settings = Turns { patch, stride, folds: vec![2, 3, 4, 6], planes: 12 };
+        check(image.view(), &settings, n);
+    }
+    let settings = Turns { patch: 8, stride: 11, folds: vec![2, 3], planes: 5 };
+    check(image.mapv(u16::from).view(), &settings, 60);
+    check(image.mapv(|x| u32::from(x) + 4_000_000_000).view(), &settings, 60);
+    check(image.mapv(|x| i16::from(x) - 100).view(), &settings, 60);
+    check(image.mapv(|x| i32::from(x) - 2_000_000_000).view(), &settings, 60);
+    check(image.mapv(|x| f32::from(x) * 1e-12 + 1e-10).view(), &settings, 60);
+    check(image.mapv(|x| f64::from(x) * 1e6 - 1e10).view(), &settings, 60);
+    check(image.t(), &settings, 60);
+    check(image.slice(s![..;-1, 1..]), &settings, 60);
 }
 
 #[test]

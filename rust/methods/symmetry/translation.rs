@@ -7,7 +7,7 @@
 
 use crate::engine::pass;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
-use crate::methods::symmetry::image::{CONSTANT, Level, grid, rows_of};
+use crate::methods::symmetry::image::{CONSTANT, Level, check_output, grid, rows_of};
 use crate::{Control, Error, Result};
 use ndarray::ArrayView2;
 use std::ops::Range;
@@ -81,11 +81,9 @@ pub fn translations<T: Pixel + Into<f64>>(
     control: &Control,
     output: &mut [f32],
 ) -> Result<()> {
-    let [ny, nx, values] = settings.shape(image.dim())?;
-    if output.len() != ny * nx * values {
-        let message = format!("{} values; {ny} x {nx} x {values} are needed", output.len());
-        return Err(Error::invalid("output", message));
-    }
+    let shape = settings.shape(image.dim())?;
+    check_output(output, shape)?;
+    let [ny, nx, _] = shape;
     let level = Level::of(image, control)?;
     let rows = (3 * (2 * settings.patch + 1)).div_ceil(settings.stride).max(4);
     control.expect(ny as u64);
