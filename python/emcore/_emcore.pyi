@@ -84,6 +84,9 @@ def nmf_loss(
 def residuals(
     data: _Rows, w: NDArray[Any], h: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def correlations(
+    data: _Rows, references: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]: ...
 def pure_rows(data: _Rows, k: int, weights: NDArray[Any] | None, scaled: bool = True) -> list[int]: ...
 def pure_rows_visit(
     data: _Rows, state: NDArray[np.float64], newest: NDArray[np.float64] | None, weights: NDArray[Any] | None

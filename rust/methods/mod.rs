@@ -2,6 +2,7 @@
 
 pub mod bins;
 pub mod cmeans;
+pub mod correlation;
 pub(crate) mod fft;
 pub mod kmeans;
 pub mod moments;

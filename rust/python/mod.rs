@@ -3,6 +3,7 @@
 mod arrays;
 mod bins;
 mod cmeans;
+mod correlation;
 mod kmeans;
 mod moments;
 mod nmf;
@@ -33,6 +34,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     cmeans::register(module)?;
     nmf::register(module)?;
     residuals::register(module)?;
+    correlation::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;
     moments::register(module)?;
