@@ -50,6 +50,7 @@ _WHERE: dict[str, str] = {
     "local_symmetry": "workflows.symmetry",
     "local_symmetry_series": "workflows.symmetry_series",
     "local_symmetry_scores": "methods.symmetry.scores",
+    "phase_map": "workflows.phase_map",
     "n_components": "methods.selection.components",
     "read": "io.read",
     "unmix": "workflows.unmix",

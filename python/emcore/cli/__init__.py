@@ -29,6 +29,7 @@ from emcore.cli import (
     image,
     info,
     particles,
+    phases,
     series,
     symmetry,
     unmix,
@@ -58,6 +59,7 @@ VERBS: dict[str, Verb] = {
     "series": series,
     "particles": particles,
     "volume": volume,
+    "phases": phases,
     "info": info,
     "demo": demo,
 }

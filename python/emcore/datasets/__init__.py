@@ -11,6 +11,7 @@ from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_s
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 from emcore.datasets.particles import LabelledParticles, shaped_particles
+from emcore.datasets.phases import LabelledPhases, absorption_phases
 from emcore.datasets.profiles import LabelledLosses, LabelledSeries, deformed_series, plasmon_spectra
 from emcore.datasets.symmetry import LabelledFrames, crystal_grains, moving_boundary
 from emcore.datasets.volumes import LabelledVolume, quasi_ordered_volume
@@ -25,9 +26,11 @@ __all__ = [
     "LabelledLosses",
     "LabelledParticles",
     "LabelledPatterns",
+    "LabelledPhases",
     "LabelledSeries",
     "LabelledSpectra",
     "LabelledVolume",
+    "absorption_phases",
     "adjusted_rand_index",
     "bent_polycrystal",
     "co_fe_ratio",

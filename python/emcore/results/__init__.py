@@ -14,5 +14,6 @@ RESULT_CLASSES = {
     "Unmixing": "unmixing",
     "VolumeAnalysis": "volume_analysis",
     "Particles": "particles",
+    "PhaseMap": "phase_map",
 }
 """Result class -> the file here in which it is defined."""

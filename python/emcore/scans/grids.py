@@ -46,10 +46,11 @@ def on_one_grid(
     for text, count in (("signal_axis", len(axes)), ("dataset", len(numbers))):
         if count != len(signals):
             raise ValueError(f"{text} has {count} entries for {len(signals)} signals: give one for each, or None")
+    measured = [measurement(signal, suits_scan, number) for signal, number in zip(signals, numbers, strict=True)]
     on_grid = [
-        _with_scan(measurement(signal, suits_scan, number), i, axis)
-        for i, (signal, axis, number) in enumerate(zip(signals, axes, numbers, strict=True))
+        with_scan(signal, _name(signal, i), axis) for i, (signal, axis) in enumerate(zip(measured, axes, strict=True))
     ]
+    on_grid = [replace(signal, data=np.asarray(signal.data)) for signal in on_grid]
     grids = [tuple(axis.size for axis in signal.axes if axis.navigation) for signal in on_grid]
     if len(set(grids)) > 1:
         sizes = [" x ".join(map(str, grid)) for grid in grids]
@@ -167,9 +168,15 @@ def _name(signal: Signal, index: int) -> str:
     return signal.title or (signal.name if signal.source else f"signal {index}")
 
 
-def _with_scan(signal: Signal, index: int, signal_axis: SignalAxis) -> Signal:
-    """The same with its scan axes first and named."""
-    name = _name(signal, index)
+def with_scan(signal: Signal, name: str, signal_axis: SignalAxis = None) -> Signal:
+    """The same with its scan axes first and named; its data are a view, or left where they are stored.
+
+    Examples
+    --------
+    >>> from emcore.io.read import as_signal
+    >>> [(axis.name, axis.navigation) for axis in with_scan(as_signal(np.zeros((3, 4, 9))), "data").axes]
+    [('y', True), ('x', True), ('channel', False)]
+    """
     arrangement = scan_and_signal(signal, name, signal_axis)
     notes = tuple(f"{name}: {note}" for note in said(signal, arrangement))
     ordered = scan_first(replace(signal, notes=(*signal.notes, *notes)), arrangement, name)
@@ -178,8 +185,7 @@ def _with_scan(signal: Signal, index: int, signal_axis: SignalAxis) -> Signal:
     inside = ordered.axes[count:]
     if signal.axes == default_axes(signal.shape):  # whose names say nothing
         inside = plane_axes(inside, ("ky", "kx")) if len(inside) == 2 else (replace(inside[0], name="channel"),)
-    data = ordered.data if isinstance(ordered.data, np.ndarray) else np.asarray(ordered.data)
-    return replace(ordered, data=data, axes=(*scan_axes(ordered.axes[:count]), *inside))
+    return replace(ordered, axes=(*scan_axes(ordered.axes[:count]), *inside))
 
 
 def scan_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:

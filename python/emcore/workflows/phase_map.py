@@ -1,0 +1,177 @@
+"""Which of some known phases is every position of a scan, and how reliable is that?
+
+Pearson's correlation of the signal of a position with references changes with neither gain nor offset: thickness, dose
+and a constant background are no phase. The phase is that of the reference which correlates best; how reliable it is,
+by how much that exceeds the best correlation with another phase (Adrar et al., EMC 2024 no. 145). The data are read
+twice: for the correlations, and for the mean signal of every phase.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emcore.core.control import get_num_threads
+from emcore.core.documentation import documented
+from emcore.core.memory import check_memory, in_words
+from emcore.core.provenance import Provenance
+from emcore.core.signals import Signal
+from emcore.core.validation import as_pixels, check_number
+from emcore.methods.correlation.assignment import assign
+from emcore.methods.correlation.coefficients import correlations, sums_of_groups
+from emcore.outofcore.open import as_source
+from emcore.results.phase_map import PhaseMap
+from emcore.results.references import as_references
+from emcore.scans.axes import SignalAxis, scan_and_signal
+from emcore.scans.choosing import measurement
+from emcore.scans.gaps import Gaps
+from emcore.scans.grids import in_scan_shape, suits_scan, with_scan
+from emcore.scans.spectra import as_spectrum_image
+from emcore.scans.spectrum_rows import is_out_of_core, loaded, read_within, rows_out_of_core
+
+
+@documented()
+def phase_map(
+    data: Any,
+    references: Any,
+    *,
+    phases: Sequence[str] | None = None,
+    min_correlation: float = 0.0,
+    signal_axis: SignalAxis = None,
+    scan_shape: tuple[int, int] | None = None,
+    dataset: str | int | None = None,
+    memory: int | str | None = None,
+) -> PhaseMap:
+    """Map phases whose signals are known: spectra, curves or diffraction patterns.
+
+    Parameters
+    ----------
+    data : array_like, Signal, HyperSpy signal or path
+        Of shape (y, x, ...), in the detector's own type: spectra of EDS or EELS, images at a series of energies,
+        diffraction patterns. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited in blocks.
+    references : array_like, Signal, result, path, or dict of str to one of these
+        The signal of each phase: of shape (k, ...); of a result, such as an unmixing or a clustering, its spectra or
+        mean signals; a file of either. Of a dict the keys are names, and a phase may have several references. Spectra
+        may have a part of the scan's channels, if their axes say which: then these are compared.
+    phases : sequence of str, optional
+        The name of the phase of each reference; of several that share one, the best counts.
+    min_correlation : float, default 0
+        Below it, or where no reference correlates positively, a position has no phase.
+    signal_axis : int, str or two of these, optional
+        Number or name of the axis of the signal, of patterns of both, in place of what the axes say.
+    %(scan_shape)s
+    %(dataset)s
+    %(memory)s
+
+    Returns
+    -------
+    PhaseMap
+        The same to the last bit on any number of threads. Positions of one value throughout, and those with NaN or
+        infinity, have no phase, label -1, and are counted.
+
+    Raises
+    ------
+    ValueError
+        References that do not fit the data, or of one value; NaN or infinity in them, or at every position; names that
+        do not fit; a correlation outside -1 to 1.
+    TypeError
+        Data that are not real numbers.
+
+    Examples
+    --------
+    >>> import emcore
+    >>> from emcore.datasets import absorption_phases, adjusted_rand_index
+    >>> sample = absorption_phases(n_phases=3)
+    >>> result = emcore.phase_map(sample.signal, sample.references, phases=["FeO", "Fe3O4", "Fe2O3"])
+    >>> result.names, adjusted_rand_index(sample.labels, result.labels) > 0.95
+    (('FeO', 'Fe3O4', 'Fe2O3'), True)
+    """
+    started = time.perf_counter()
+    least = check_number(min_correlation, "min_correlation", -1, 1)
+    signal = _scan(data, signal_axis, scan_shape, dataset, memory)
+    scan = tuple(replace(axis, navigation=False) for axis in signal.axes if axis.navigation)
+    inside = signal.axes[len(scan) :]
+    given = as_references(references, inside, phases)
+    if len(inside) == 1:
+        inside = (inside[0].crop(given.channels.start, given.channels.stop),)
+    grid, shape = tuple(axis.size for axis in scan), tuple(axis.size for axis in inside)
+    rows = _rows(signal, len(inside), given.channels, memory)
+    names = tuple(dict.fromkeys(given.phases))
+    of = np.array([names.index(name) for name in given.phases])
+    found = correlations(rows, given.signals.reshape(len(of), -1), memory=memory)
+    constant, invalid = found.norms == 0, ~np.isfinite(found.norms)
+    gaps = Gaps(constant | invalid, 0, int(constant.sum()), int(invalid.sum()))
+    if gaps.n_empty == len(constant):
+        raise ValueError(f"data: {gaps.said}, too few are left")
+    assigned = assign(found.r, of, least)
+    # Of what was measured and has no phase, too, for the mean of all.
+    groups = np.where(gaps.empty, -1, np.where(assigned.labels < 0, len(names), assigned.labels)).astype(np.int32)
+    sums = sums_of_groups(rows, groups, len(names) + 1, memory=memory)
+    counts = np.bincount(groups[groups >= 0], minlength=len(names) + 1)
+    measured = int(counts.sum())
+    means = np.where(gaps.empty, 0.0, found.means)
+    notes = list(gaps.notes)
+    if counts[-1]:
+        notes.append(f"{int(counts[-1])} of {measured} measured positions correlate with no phase: their label is -1")
+    if given.channels != slice(0, signal.axes[-1].size) and len(inside) == 1:
+        notes.append(f"the {inside[0].size} of {signal.axes[-1].size} channels that the references have were compared")
+    if is_out_of_core(signal, memory):
+        notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
+    return PhaseMap(
+        labels=assigned.labels.reshape(grid),
+        correlation=assigned.correlation.reshape(grid),
+        difference=assigned.difference.reshape(grid),
+        reliability=assigned.reliability.reshape(grid),
+        r=np.ascontiguousarray(found.r.T).reshape(-1, *grid),
+        measured=~gaps.empty.reshape(grid),
+        signals=(sums[:-1] / np.maximum(counts[:-1], 1)[:, None]).reshape(-1, *shape),
+        references=given.signals,
+        phase_of=of.astype(np.int64),
+        names=names,
+        area=counts[:-1] / measured,
+        n_phases=len(names),
+        min_correlation=least,
+        image=Signal(means.reshape(grid).astype(np.float32), scan, signal.source, "mean value"),
+        mean=Signal((sums.sum(axis=0) / measured).reshape(shape), inside, signal.source, signal.title),
+        n_empty=gaps.n_empty,
+        provenance=Provenance.record(
+            "phase_map",
+            {
+                "references": os.fspath(references)
+                if isinstance(references, str | os.PathLike)
+                else type(references).__name__,
+                "phases": list(given.phases),
+                "min_correlation": least,
+                "scan_shape": None if scan_shape is None else grid,
+            },
+            signal,
+            elapsed=time.perf_counter() - started,
+            threads=get_num_threads(),
+            notes=notes,
+        ),
+    )
+
+
+def _scan(data: Any, signal_axis: Any, scan_shape: Any, dataset: Any, memory: Any) -> Signal:
+    """The scan axes first, then one of a spectrum or two of a pattern."""
+
+    def read(path: Path) -> list[Signal]:
+        return read_within(path, memory)
+
+    signal = measurement(data, suits_scan, dataset, read)
+    if len(scan_and_signal(signal, "data", signal_axis).inside) == 1:
+        return as_spectrum_image(signal, "data", memory, signal_axis=signal_axis, scan_shape=scan_shape)
+    return in_scan_shape(with_scan(signal, "data", signal_axis), scan_shape, "data", "patterns")
+
+
+def _rows(signal: Signal, inside: int, channels: slice, memory: Any) -> Any:
+    """One row for each position: a view of what is in memory, else a source."""
+    if is_out_of_core(signal, memory):
+        return rows_out_of_core(signal, channels, "data", memory) if inside == 1 else as_source(signal, "data")
+    pixels = as_pixels(loaded(signal).data, "data", len(signal.shape))
+    rows = pixels.reshape(int(np.prod(pixels.shape[:-inside])), -1)
+    return rows[:, channels] if inside == 1 else rows
