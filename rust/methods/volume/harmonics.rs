@@ -3,7 +3,7 @@
 //! `f(k) ≈ Σ_lm a_lm(r) Y_lm(k / |k|)` by least squares over the frequencies with r - 1/2 <= |k| < r + 1/2: the
 //! frequencies of a shell are few and uneven where r is small, so that plain sums would mix the degrees. A spectrum is
 //! symmetric through zero, so that all l are even. `C_l(r) = Σ_m a_lm(r)²` does not change when the volume turns. A shell
-//! has the degrees for which it has two frequencies a coefficient; those beyond are zero.
+//! has the degrees for which it has two independent frequencies a coefficient, evenly enough; those beyond are zero.
 //!
 //! The frequencies of the half space are gathered for as many windows at a time as make whole registers, a window in each
 //! lane; then the fit is `G⁻¹ (Yᵀ f)`, the product by registers, in `f64` beyond some hundred frequencies.
@@ -21,6 +21,8 @@ pub const BATCH: usize = 16;
 pub const MOST: usize = 20;
 /// Coefficients of which sums are formed together: registers that no machine is short of.
 const TOGETHER: usize = 12;
+/// A coefficient may vary by so many times what it would vary by if as many frequencies lay evenly over the sphere.
+const UNCERTAIN: f64 = 4.0;
 /// Frequencies that are added in `f32`.
 const CHUNK: usize = 128;
 
@@ -83,24 +85,32 @@ impl Harmonics {
         }
         let mut places = Vec::new();
         let mut shell = |frequencies: Vec<(u32, [f64; 3], f64)>| {
-            let independent = frequencies.iter().map(|(_, _, weight)| weight).sum::<f64>() / 2.0;
-            let fits = |l: &usize| 2.0 * count(*l) as f64 <= independent;
-            let most = (0..=degree).step_by(2).take_while(fits).last().unwrap_or(0);
+            let total = frequencies.iter().map(|(_, _, weight)| weight).sum::<f64>();
+            let enough = |l: &usize| 4.0 * count(*l) as f64 <= total;
+            let most = (0..=degree).step_by(2).take_while(enough).last().unwrap_or(0);
             let start = places.len();
             places.extend(frequencies.iter().map(|(place, _, _)| *place));
-            let values = Vec::from_iter(frequencies.iter().map(|(_, direction, _)| harmonics(*direction, most)));
             let k = count(most);
+            let basis = Basis::new(most);
+            let mut values = vec![0.0; k * frequencies.len()];
             let mut gram = vec![0.0; k * k];
-            for (row, (_, _, weight)) in values.iter().zip(&frequencies) {
-                for (a, sums) in row.iter().zip(gram.chunks_mut(k)) {
-                    sums.iter_mut().zip(row).for_each(|(sum, b)| *sum += weight * a * b);
+            for (row, (_, direction, weight)) in values.chunks_mut(k).zip(&frequencies) {
+                basis.values(*direction, row);
+                for (i, sums) in gram.chunks_mut(k).enumerate() {
+                    let weighted = weight * row[i];
+                    sums[..=i].iter_mut().zip(&*row).for_each(|(sum, b)| *sum += weighted * b);
                 }
             }
-            let gram = Mat::from_fn(k, k, |i, j| gram[i * k + j]);
-            let inverse = gram.llt(Side::Lower).expect("two frequencies a coefficient").inverse();
+            let inverse = (0..=most).rev().filter(|l| l.is_multiple_of(2)).find_map(|l| {
+                let gram = Mat::from_fn(count(l), count(l), |i, j| gram[i.max(j) * k + i.min(j)]);
+                let inverse = gram.llt(Side::Lower).ok()?.inverse();
+                (0..count(l)).all(|i| inverse[(i, i)] <= UNCERTAIN * 4.0 * PI / total).then_some(inverse)
+            });
+            let inverse = inverse.expect("a mean of at least one value");
+            let (rows, k) = (k, inverse.nrows());
             let mut packed = vec![0.0; k.div_ceil(TOGETHER) * TOGETHER * frequencies.len()];
-            for (i, (row, (_, _, weight))) in values.iter().zip(&frequencies).enumerate() {
-                for (c, value) in row.iter().enumerate() {
+            for (i, (row, (_, _, weight))) in values.chunks(rows).zip(&frequencies).enumerate() {
+                for (c, value) in row[..k].iter().enumerate() {
                     packed[(c / TOGETHER * frequencies.len() + i) * TOGETHER + c % TOGETHER] = (value * weight) as f32;
                 }
             }
@@ -161,35 +171,47 @@ impl Harmonics {
     }
 }
 
-/// Real spherical harmonics of even degrees 0..=`degree` in a direction (z, y, x): for each degree m = -l..=l, those of sines
-/// first.
-fn harmonics([z, y, x]: [f64; 3], degree: usize) -> Vec<f64> {
-    let mut values = vec![0.0; count(degree)];
-    // (sin θ)^m cos mφ and (sin θ)^m sin mφ, and P_lm / (sin θ)^m, which has no pole.
-    let (mut cos, mut sin, mut diagonal) = (1.0, 0.0, 1.0);
-    for m in 0..=degree {
-        let mut legendre = vec![0.0; degree + 1];
-        legendre[m] = diagonal;
-        for l in m + 1..=degree {
-            let before = if l >= m + 2 { legendre[l - 2] } else { 0.0 };
-            legendre[l] = ((2 * l - 1) as f64 * z * legendre[l - 1] - (l + m - 1) as f64 * before) / (l - m) as f64;
-        }
-        for l in (m.next_multiple_of(2)..=degree).step_by(2) {
-            // (l - m)! / (l + m)!
+/// Real spherical harmonics of even degrees: what makes them orthonormal.
+struct Basis {
+    degree: usize,
+    /// √((2l + 1) / 4π · (l - m)! / (l + m)!), times √2 for m > 0, for each even l and m = 0..=l, `degree + 1` apart.
+    norms: Vec<f64>,
+}
+
+impl Basis {
+    fn new(degree: usize) -> Self {
+        let norm = |l: usize, m: usize| {
             let factorials: f64 = (l - m + 1..=l + m).map(|i| 1.0 / i as f64).product();
-            let norm = ((2 * l + 1) as f64 / (4.0 * PI) * factorials).sqrt() * legendre[l];
-            let middle = if l == 0 { 0 } else { count(l - 2) + l };
-            if m == 0 {
-                values[middle] = norm;
-            } else {
-                values[middle + m] = 2f64.sqrt() * norm * cos;
-                values[middle - m] = 2f64.sqrt() * norm * sin;
-            }
-        }
-        (cos, sin) = (x * cos - y * sin, x * sin + y * cos);
-        diagonal *= (2 * m + 1) as f64;
+            ((2 * l + 1) as f64 / (4.0 * PI) * factorials * if m > 0 { 2.0 } else { 1.0 }).sqrt()
+        };
+        let of_degree = |l: usize| (0..=degree).map(move |m| if m <= l { norm(l, m) } else { 0.0 });
+        Self { degree, norms: (0..=degree).step_by(2).flat_map(of_degree).collect() }
     }
-    values
+
+    /// Their values in a direction (z, y, x): for each degree m = -l..=l, those of sines first.
+    fn values(&self, [z, y, x]: [f64; 3], values: &mut [f64]) {
+        // (sin θ)^m cos mφ and (sin θ)^m sin mφ, and P_mm / (sin θ)^m: nothing has a pole.
+        let (mut cos, mut sin, mut diagonal) = (1.0, 0.0, 1.0);
+        for m in 0..=self.degree {
+            let (mut before, mut legendre) = (0.0, diagonal);
+            for l in m..=self.degree {
+                if l > m {
+                    let next = ((2 * l - 1) as f64 * z * legendre - (l + m - 1) as f64 * before) / (l - m) as f64;
+                    (before, legendre) = (legendre, next);
+                }
+                if l.is_multiple_of(2) {
+                    let value = self.norms[l / 2 * (self.degree + 1) + m] * legendre;
+                    let middle = l * (l + 1) / 2;
+                    values[middle + m] = value * cos;
+                    if m > 0 {
+                        values[middle - m] = value * sin;
+                    }
+                }
+            }
+            (cos, sin) = (x * cos - y * sin, x * sin + y * cos);
+            diagonal *= (2 * m + 1) as f64;
+        }
+    }
 }
 
 /// `sums[c][window] = Σ_i values[i][c] gathered[i][window]`.
@@ -235,17 +257,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn shells_of_every_window_have_a_fit() {
+        for n in 8..=16 {
+            let harmonics = Harmonics::new(n, MOST);
+            assert_eq!(harmonics.shells.len(), n / 2);
+            for shell in &harmonics.shells {
+                assert!((0..shell.inverse.nrows()).all(|i| shell.inverse[(i, i)] < 4.0), "window {n}");
+            }
+        }
+    }
+
+    #[test]
     fn harmonics_are_orthonormal_and_their_squares_add_to_a_constant() {
         // Gauss-Legendre would be exact; points of equal area come near.
         let (n, degree) = (10_000, 8);
         let golden = PI * (3.0 - 5f64.sqrt());
         let k = count(degree);
+        let (basis, mut values) = (Basis::new(degree), vec![0.0; k]);
         let mut gram = vec![0.0; k * k];
         for i in 0..n {
             let z = 1.0 - (2 * i + 1) as f64 / n as f64;
             let (sin, cos) = (golden * i as f64).sin_cos();
             let r = (1.0 - z * z).sqrt();
-            let values = harmonics([z, r * sin, r * cos], degree);
+            basis.values([z, r * sin, r * cos], &mut values);
             for (a, row) in values.iter().zip(gram.chunks_mut(k)) {
                 row.iter_mut().zip(&values).for_each(|(sum, b)| *sum += 4.0 * PI / n as f64 * a * b);
             }
