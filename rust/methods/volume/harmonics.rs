@@ -45,21 +45,25 @@ struct Shell {
     end: usize,
     /// For each [`TOGETHER`] coefficients, their values at each frequency.
     values: Vec<f32>,
+    /// How many coefficients it has.
+    k: usize,
     /// The inverse of the Gram matrix.
-    inverse: Mat<f64>,
+    inverse: Vec<f64>,
 }
 
 /// What one thread uses again.
 pub struct Work {
     /// The values of a frequency in all windows, for each frequency.
     gathered: Aligned<f32>,
-    /// For each shell and coefficient, sums in all windows.
+    /// For each coefficient of a shell, sums in all windows.
     sums: Vec<[f64; BATCH]>,
+    /// For each shell and coefficient, what it is in all windows.
+    coefficients: Vec<[f64; BATCH]>,
 }
 
 impl Default for Work {
     fn default() -> Self {
-        Self { gathered: Aligned::new(0), sums: Vec::new() }
+        Self { gathered: Aligned::new(0), sums: Vec::new(), coefficients: Vec::new() }
     }
 }
 
@@ -108,21 +112,26 @@ impl Harmonics {
             });
             let inverse = inverse.expect("a mean of at least one value");
             let (rows, k) = (k, inverse.nrows());
+            let inverse = (0..k * k).map(|i| inverse[(i / k, i % k)]).collect();
             let mut packed = vec![0.0; k.div_ceil(TOGETHER) * TOGETHER * frequencies.len()];
             for (i, (row, (_, _, weight))) in values.chunks(rows).zip(&frequencies).enumerate() {
                 for (c, value) in row[..k].iter().enumerate() {
                     packed[(c / TOGETHER * frequencies.len() + i) * TOGETHER + c % TOGETHER] = (value * weight) as f32;
                 }
             }
-            Shell { start, end: start + frequencies.len(), values: packed, inverse }
+            Shell { start, end: start + frequencies.len(), values: packed, k, inverse }
         };
         let shells = frequencies.into_iter().skip(1).map(&mut shell).collect();
         Self { degree, shells, places }
     }
 
     pub fn work(&self) -> Work {
-        let sums = self.shells.iter().map(|shell| shell.inverse.nrows().next_multiple_of(TOGETHER)).sum();
-        Work { gathered: Aligned::new(BATCH * self.places.len()), sums: vec![[0.0; BATCH]; sums] }
+        let zeros = |n| vec![[0.0; BATCH]; n];
+        Work {
+            gathered: Aligned::new(BATCH * self.places.len()),
+            sums: zeros(count(self.degree).next_multiple_of(TOGETHER)),
+            coefficients: zeros(self.shells.iter().map(|shell| shell.k).sum()),
+        }
     }
 
     /// Take the spectrum of window `lane` of a batch in.
@@ -132,41 +141,39 @@ impl Harmonics {
         }
     }
 
-    /// Sums over each shell, of the first `windows` that were gathered.
+    /// Coefficients of each shell, of the first `windows` that were gathered.
     pub fn transform(&self, windows: usize, work: &mut Work) {
-        let Work { gathered, sums } = work;
-        let mut sums = sums.as_mut_slice();
+        let Work { gathered, sums, coefficients } = work;
+        let mut coefficients = coefficients.as_mut_slice();
         for shell in &self.shells {
             let gathered = &gathered[shell.start * BATCH..shell.end * BATCH];
-            for values in shell.values.chunks((shell.end - shell.start) * TOGETHER) {
-                let (out, others) = sums.split_at_mut(TOGETHER);
-                dispatch(Products { values, gathered, windows, sums: out });
-                sums = others;
+            let products = shell.values.chunks((shell.end - shell.start) * TOGETHER);
+            for (values, sums) in products.zip(sums.chunks_mut(TOGETHER)) {
+                dispatch(Products { values, gathered, windows, sums });
             }
+            let (out, others) = coefficients.split_at_mut(shell.k);
+            dispatch(Solve { inverse: &shell.inverse, sums: &sums[..shell.k], out });
+            coefficients = others;
         }
     }
 
     /// The coefficients of window `lane` of a batch, or the sums of their squares in each degree, for each shell.
     pub fn coefficients(&self, lane: usize, squared: bool, work: &Work, out: &mut [f32]) {
-        let mut sums = work.sums.as_slice();
+        let mut coefficients = work.coefficients.iter().map(|lanes| lanes[lane]);
         let width = if squared { self.degree / 2 + 1 } else { count(self.degree) };
         out.fill(0.0);
         for (shell, out) in self.shells.iter().zip(out.chunks_mut(width)) {
-            let k = shell.inverse.nrows();
-            let coefficient = |i: usize| (0..k).map(|j| shell.inverse[(i, j)] * sums[j][lane]).sum::<f64>();
             let mut degree = 0;
-            for i in 0..k {
+            for (i, value) in coefficients.by_ref().take(shell.k).enumerate() {
                 if i >= count(degree) {
                     degree += 2;
                 }
-                let value = coefficient(i);
                 if squared {
                     out[degree / 2] += (value * value) as f32;
                 } else {
                     out[i] = value as f32;
                 }
             }
-            sums = &sums[k.next_multiple_of(TOGETHER)..];
         }
     }
 }
@@ -252,6 +259,28 @@ impl WithSimd for Products<'_> {
     }
 }
 
+/// `out[i][window] = Σ_j inverse[i][j] sums[j][window]`.
+struct Solve<'a> {
+    inverse: &'a [f64],
+    sums: &'a [[f64; BATCH]],
+    out: &'a mut [[f64; BATCH]],
+}
+
+impl WithSimd for Solve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (out, row) in self.out.iter_mut().zip(self.inverse.chunks(self.sums.len())) {
+            let mut total = [0.0; BATCH];
+            for (factor, sums) in row.iter().zip(self.sums) {
+                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += factor * sum);
+            }
+            *out = total;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,7 +291,7 @@ mod tests {
             let harmonics = Harmonics::new(n, MOST);
             assert_eq!(harmonics.shells.len(), n / 2);
             for shell in &harmonics.shells {
-                assert!((0..shell.inverse.nrows()).all(|i| shell.inverse[(i, i)] < 4.0), "window {n}");
+                assert!((0..shell.k).all(|i| shell.inverse[i * shell.k + i] < 4.0), "window {n}");
             }
         }
     }
