@@ -1,7 +1,7 @@
 //! One CPU probe, one way to compile a body for AVX-512, AVX2, NEON and the baseline, and lanes of every pixel type.
 //!
 //! A hot loop is a [`WithSimd`] whose `with_simd` is generic over the instruction set; [`dispatch`] runs the widest one
-//! that this machine has, chosen when the program runs. The body and all it calls must be `#[inline(always)]`, or it is
+//! that this machine has, chosen when the program runs. The body and all it calls, closures too, must be `#[inline(always)]`, or it is
 //! compiled for the baseline.
 
 pub use pulp::{Simd, WithSimd};
