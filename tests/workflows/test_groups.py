@@ -98,11 +98,12 @@ def test_labels_do_not_change_with_the_gain_of_a_position(losses):
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """Floats with positions that were not measured, in memory and mapped, and what they are grouped with."""
+    """Floats, some negative, with positions not measured, in memory and mapped, and what they are grouped with."""
     data = plasmon_spectra(seed=12).signal.data.astype(np.float32)
     data[3, 4] = np.nan
     data[5, :9] = 0
     data[7, 7] = 3
+    data[9, 9, 20:40] = -5
     path = tmp_path_factory.mktemp("stored") / "a.npy"
     np.save(path, data)
     return data, np.load(path, mmap_mode="r"), {"min_cluster_size": 60, "min_samples": 10}

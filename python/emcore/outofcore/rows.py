@@ -69,19 +69,23 @@ def alike(rows: NDArray[Any], sums: Floats | None = None) -> NDArray[np.intp]:
     return np.concatenate(observed)
 
 
-def mended(rows: NDArray[Any]) -> NDArray[Any]:
+def mended(rows: NDArray[Any], *, counts: bool = True) -> NDArray[Any]:
     """
-    The rows with zeros for negative values, and for all of a row that holds NaN or infinity; as they are without these.
+    The rows with zeros for all of a row that holds NaN or infinity and, of counts, for negative values.
+
+    Rows without these are returned as they are.
 
     Examples
     --------
     >>> mended(np.array([[1.0, -2.0], [np.nan, 9.0]])).tolist()
     [[1.0, 0.0], [0.0, 0.0]]
+    >>> mended(np.array([[1.0, -2.0], [np.nan, 9.0]]), counts=False).tolist()
+    [[1.0, -2.0], [0.0, 0.0]]
     """
     _, _, bad, negative = _emcore.value_range(rows)
-    if bad is None and negative is None:
+    if bad is None and (negative is None or not counts):
         return rows
-    counts: NDArray[Any] = np.maximum(rows, 0)
+    values: NDArray[Any] = np.maximum(rows, 0) if counts else rows.copy()
     if bad is not None:
-        counts[not_finite(rows)] = 0
-    return counts
+        values[not_finite(rows)] = 0
+    return values

@@ -74,8 +74,8 @@ class Source:
         Of which passes are part that have no checkpoint of their own.
     view : str
         Which features of the data these rows are, where a job has rows of several.
-    mend : bool
-        Whether NaN, infinity and negative values are taken out of blocks as they are visited, see `mended`.
+    mend : {"", "finite", "counts"}
+        What is taken out of blocks as they are visited, see `mended`: nothing, NaN and infinity, negative values too.
     blocks : list of Block
         None yet before `cut`.
     unvisited : list of Block
@@ -116,7 +116,7 @@ class Source:
         self.beside = 0
         self.job: Any = None
         self.view = "all"
-        self.mend = False
+        self.mend = ""
         self.blocks: list[Block] = []
         self.unvisited: list[Block] = []
         self.peak = self.hold = 0
@@ -262,12 +262,12 @@ def as_rows(
     dtype: Any,
     name: str,
     chosen: NDArray[np.intp] | None = None,
-    mend: bool = False,
+    mend: str = "",
 ) -> Any:
     """Rows of every part as kernels take them: of a pixel type, mended or not, or prepared, all or chosen ones."""
     flat = [as_pixels(part.reshape(-1, part.shape[-1]) if part.ndim != 2 else part, name, 2) for part in stored]
     if mend:
-        flat = [mended(part) for part in flat]
+        flat = [mended(part, counts=mend == "counts") for part in flat]
     if recipes is None:
         return flat[0].astype(dtype, copy=False)
     index = None if chosen is None else chosen.tolist()

@@ -151,7 +151,7 @@ def _standing(variance: Floats, noise: Floats | None, pairs: int) -> tuple[NDArr
 def _prepared(rows: Any, gaps: Gaps, there: NDArray[np.intp], how: str) -> Any:
     if not isinstance(rows, Source):
         return prepare(gaps.recipe(rows, there, normalize=how))
-    rows.mend = bool(gaps.invalid)
+    rows.mend = "finite" if gaps.invalid else ""
     stored: Any = rows
     return prepare(Recipe(stored, normalize=how, rows=there if gaps.n_empty else None))
 

@@ -221,7 +221,7 @@ def _without_strobe(signal: Signal, out_of_core: bool, memory: Any, job: Job | N
     part = slice(0, int(behind[-1]) + 1)
     if out_of_core:
         rows = rows_out_of_core(signal, part, "spectrum_image", memory, job)
-        rows.mend = signal.dtype.kind == "f"
+        rows.mend = "counts" if signal.dtype.kind == "f" else ""
         sums = step(rows, "sums about a strobe", lambda: row_and_column_sums(rows))[1]
     else:
         data = signal.data[..., part].reshape(-1, part.stop)

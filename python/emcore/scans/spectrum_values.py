@@ -73,7 +73,7 @@ def check_counts(
         )
     notes = _said(rows, found, name, at(found.first_negative), negative)
     if isinstance(rows, Source) and (found.invalid or found.negative):
-        rows.mend = True
+        rows.mend = "counts"
         rows.observed["range"] = max(found.low, 0.0), found.high
     return found, notes
 
