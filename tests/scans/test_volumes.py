@@ -83,3 +83,12 @@ def test_a_volume_in_a_file_that_would_have_to_be_transposed_is_refused():
 
     with pytest.raises(ValueError, match="left in the file"):
         select_volume(Signal(InFile(), lengths("x", "y", "z")))
+
+
+def test_a_volume_of_which_one_axis_has_no_length_is_in_voxels_and_says_so():
+    lengths = [Axis(name, 5, 2.0, 0.0, "nm") for name in "yx"]
+    volume = select_volume(Signal(np.zeros((5, 5, 5)), (Axis("z", 5), *lengths)))
+    assert [(axis.scale, axis.units) for axis in volume.axes] == [(1.0, "px")] * 3
+    assert any("no length along z" in note for note in volume.notes)
+    bare = select_volume(Signal(np.zeros((5, 5, 5)), tuple(Axis(name, 5) for name in "zyx")))
+    assert not any("no length" in note for note in bare.notes)

@@ -102,9 +102,12 @@ def select_volume(signal: Signal) -> Signal:
         replace(signal.axes[i], name=name, navigation=False) for i, name in zip(order, ("z", "y", "x"), strict=True)
     )
     common = in_common_units(named)
-    if common is None:  # one of them is not calibrated: none counts
-        common = tuple(replace(axis, scale=1.0, offset=0.0, units="px", points=None) for axis in named)
     notes: tuple[str, ...] = (f"axes: volume along axes {', '.join(map(str, order))}, by {arrangement.why}",)
+    if common is None:  # one of them is not calibrated: none counts
+        unknown = [axis.name for axis in named if not axis.calibrated]
+        if 0 < len(unknown) < len(named):
+            notes += (f"the file says no length along {' and '.join(unknown)}: all lengths are in voxels",)
+        common = tuple(replace(axis, scale=1.0, offset=0.0, units="px", points=None) for axis in named)
     edges = [abs(axis.scale) for axis in common]
     if max(edges) > (1 + _ALIKE) * min(edges):
         sizes = " × ".join(quantity(edge, common[0].units) for edge in reversed(edges))
