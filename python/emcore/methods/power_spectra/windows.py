@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.core.validation import as_pixels, check_count, check_finite, check_option
 from emcore.methods.power_spectra.on_dask import range_of_lazy, spectra_of_lazy
-from emcore.methods.power_spectra.settings import Reduction, Scale, Settings
+from emcore.methods.power_spectra.reduction import checked_reduction
+from emcore.methods.power_spectra.settings import Scale, Settings
 
 TAPERS = ("hann", "hann-symmetric", "sqrt-hann", "hamming", "none")
 SCALES = ("log", "power", "amplitude")
@@ -172,7 +173,7 @@ def spectra_and_offset(
         if pixels.dtype != np.uint8:
             pixels = _stretched(pixels, low, high)
             low, high = 0.0, 255.0
-    reduction = _reduction(reduce, window)
+    reduction = checked_reduction(reduce, window)
     settings = Settings(window, step, taper, bool(subtract_mean), scaled, reduction, _unit(low, high))
     if lazy:
         return spectra_of_lazy(pixels, settings)
@@ -314,27 +315,6 @@ def frequencies(window: int, scale: float = 1.0, full: bool = True) -> NDArray[n
     window = check_count(window, "window", 1)
     index = np.arange(window) - window // 2 if full else np.arange(window // 2 + 1)
     return index / (window * float(scale))
-
-
-def _reduction(reduce: Any, window: int) -> Reduction:
-    """What the kernel takes."""
-    if reduce is None:
-        return "none"
-    kind, sizes = (reduce[0], reduce[1:]) if isinstance(reduce, tuple | list) and reduce else (reduce, ())
-    check_option(kind, ("radial", "crop", "bin"), "reduce")
-    if kind == "radial":
-        if sizes:
-            raise ValueError(f'reduce={reduce!r} is not known; give "radial" alone')
-        return "radial"
-    if len(sizes) != 1:
-        raise ValueError(f"reduce={reduce!r} has no size; give a pair such as ({kind!r}, 4)")
-    if kind == "crop":
-        return kind, check_count(sizes[0], "reduce: crop radius", 1, (window - 1) // 2, f"window {window}")
-    b = check_count(sizes[0], "reduce: bin size", 1, window)
-    if window % b:
-        divisors = ", ".join(str(d) for d in range(1, window + 1) if window % d == 0)
-        raise ValueError(f"reduce={reduce!r}: {b} does not divide window={window}; give one of {divisors}")
-    return kind, b
 
 
 def _stretched(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:

@@ -13,11 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.validation import as_pixels, check_count, check_finite, check_number, check_option
-from emcore.methods.volume.settings import Reduction, VolumeSettings
+from emcore.methods.power_spectra.reduction import checked_reduction
+from emcore.methods.volume.settings import VolumeSettings
 
 QUANTITIES = ("modulus", "power")
-# The largest degree of spherical harmonics that the kernel has.
-LARGEST_DEGREE = 20
 _SMALLEST = 8
 
 
@@ -127,7 +126,7 @@ def windowed_power_spectra_3d(
             raise ValueError(f"phase={phase!r}: no value is from {first} to {last}; give the smaller one first")
         phase = first, last
     least = check_number(least, "least", 0, 1)
-    reduction = _reduction(reduce, window)
+    reduction = checked_reduction(reduce, window, volume=True)
     settings = VolumeSettings(
         window, step, quantity, reduction, bool(periodic), phase, least, *offset_and_unit(low, high)
     )
@@ -206,29 +205,3 @@ def offset_and_unit(low: float, high: float) -> tuple[float, float]:
     if half == 0 or 1e-9 < half < 1e9:
         return low / 2 + high / 2, 1.0
     return low / 2 + high / 2, 2.0 ** max(min(-math.frexp(half)[1], 1000), -1000)
-
-
-def _reduction(reduce: Any, window: int) -> Reduction:
-    """What the kernel takes."""
-    if reduce is None:
-        return "none"
-    kind, sizes = (reduce[0], reduce[1:]) if isinstance(reduce, tuple | list) and reduce else (reduce, ())
-    check_option(kind, ("radial", "crop", "bin", "harmonics", "degrees"), "reduce")
-    if kind == "radial":
-        if sizes:
-            raise ValueError(f'reduce={reduce!r} is not known; give "radial" alone')
-        return "radial"
-    if len(sizes) != 1:
-        raise ValueError(f"reduce={reduce!r} has no size; give a pair such as ({kind!r}, 4)")
-    if kind == "crop":
-        return kind, check_count(sizes[0], "reduce: crop radius", 1, (window - 1) // 2, f"window {window}")
-    if kind == "bin":
-        b = check_count(sizes[0], "reduce: bin size", 1, window)
-        if window % b:
-            divisors = ", ".join(str(d) for d in range(1, window + 1) if window % d == 0)
-            raise ValueError(f"reduce={reduce!r}: {b} does not divide window={window}; give one of {divisors}")
-        return kind, b
-    degree = check_count(sizes[0], "reduce: degree", 0, LARGEST_DEGREE)
-    if degree % 2:
-        raise ValueError(f"reduce={reduce!r}: spectra of real volumes have even degrees only; give {degree + 1}")
-    return kind, degree
