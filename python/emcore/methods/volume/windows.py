@@ -15,6 +15,7 @@ from emcore import _emcore
 from emcore.core.validation import Floats
 from emcore.methods.volume.harmonics import orders, over_shells
 from emcore.methods.volume.settings import VolumeSettings
+from emcore.methods.volume.spectra import offset_and_unit
 from emcore.methods.volume.threshold import Phase
 from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.planes import Planes
@@ -85,9 +86,8 @@ class Grid(NamedTuple):
 def settings_of(
     grid: Grid, reduce: str | tuple[str, int], phase: Phase, least: float, offset: float, limits: tuple[float, float]
 ) -> VolumeSettings:
-    """What the kernel is given: power of the periodic part, in units in which the largest value is near 1."""
-    largest = max(abs(limits[0] - offset), abs(limits[1] - offset))
-    unit = float(2.0 ** -np.floor(np.log2(largest))) if largest > 0 else 1.0
+    """What the kernel is given: power of the periodic part."""
+    unit = offset_and_unit(*limits)[1]
     return VolumeSettings(grid.window, grid.step, "power", reduce, True, (phase.low, phase.high), least, offset, unit)
 
 
