@@ -1,10 +1,13 @@
 """How does a file come into being here? Whole or not at all: under a temporary name, renamed when it is complete."""
 
+import csv
+import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -40,6 +43,35 @@ def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[
         raise type(error)(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]], overwrite: bool = False) -> Path:
+    """Write a table with commas (CSV): a line of heads, then one for each row; nothing stands for NaN.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` exists and `overwrite` is False.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_columns(Path(folder, "a.csv"), {"i": [0, 1], "a, b": [0.5, math.nan]}).read_text()
+    'i,"a, b"\\n0,0.5\\n1,\\n'
+    """
+    with new_file(path, overwrite) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in zip(*columns.values(), strict=True):
+            writer.writerow([_cell(value) for value in row])
+    return Path(path)
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.7g}"
 
 
 def check_output(path: Path, overwrite: bool) -> None:

@@ -1,16 +1,14 @@
 """What a search for particles gives back."""
 
-import csv
 import os
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import new_file
+from emcore.core.files import write_columns
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.results.result import Result, to_hyperspy
@@ -150,15 +148,7 @@ class Particles(Result):
         FileExistsError
             If the file exists and `overwrite` is not set.
         """
-        columns = self.table()
-        text = StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        for line in zip(*columns.values(), strict=True):
-            writer.writerow([f"{cell:.7g}" if isinstance(cell, float) else cell for cell in line])
-        with new_file(path, overwrite) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
-        return Path(path)
+        return write_columns(path, self.table(), overwrite)
 
     def to_hyperspy(self) -> dict[str, Any]:
         """As of every result; `spectra` with what its file says of the microscope, so that exSpy quantifies them."""

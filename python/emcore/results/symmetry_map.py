@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import new_file
+from emcore.core.files import write_columns
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_count
@@ -234,11 +234,8 @@ class SymmetrySeries(Result):
         ...     print(result.write_table(f"{folder}/areas.csv").read_text().splitlines()[0])
         frame,region 1,region 2
         """
-        when = [f"time ({self.frame_units})"] if self.frame_units else []
-        lines = [",".join(["frame", *when, *(f"region {i + 1}" for i in range(self.n_regions))])]
-        for i, (place, share) in enumerate(zip(self.frame, self.share, strict=True)):
-            time = [f"{place:.6g}"] if self.frame_units else []
-            lines.append(",".join([str(i), *time, *("" if np.isnan(part) else f"{part:.6f}" for part in share)]))
-        with new_file(path, overwrite) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return Path(path)
+        columns: dict[str, list[Any]] = {"frame": list(range(len(self.frame)))}
+        if self.frame_units:
+            columns[f"time ({self.frame_units})"] = self.frame.tolist()
+        columns |= {f"region {i + 1}": share.tolist() for i, share in enumerate(self.share.T)}
+        return write_columns(path, columns, overwrite)
