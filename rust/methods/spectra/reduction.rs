@@ -22,19 +22,29 @@ impl Reduce {
         Ok(match self {
             Self::None => (n, n / 2 + 1),
             Self::Radial => (1, n / 2 + 1),
-            Self::Crop(r) if r >= 1 && r <= (n - 1) / 2 => (2 * r + 1, r + 1),
-            Self::Bin(b) if b >= 1 && n.is_multiple_of(b) => (n / b, n / b / 2 + 1),
-            Self::Crop(r) => {
-                let message = format!("radius {r} is out of range; give 1 to {} for window {n}", (n - 1) / 2);
-                return Err(Error::invalid("reduce", message));
-            }
-            Self::Bin(b) => {
-                let divisors = Vec::from_iter((1..=n).filter(|&b| n.is_multiple_of(b)).map(|b| b.to_string()));
-                let message = format!("window {n} cannot be binned by {b}; give one of {}", divisors.join(", "));
-                return Err(Error::invalid("reduce", message));
-            }
+            Self::Crop(r) => (crop(r, n)?, r + 1),
+            Self::Bin(b) => (bins(b, n)?, n / b / 2 + 1),
         })
     }
+}
+
+/// Values of an axis of `n` frequencies within `r` of zero.
+pub fn crop(r: usize, n: usize) -> Result<usize> {
+    if r >= 1 && r <= (n - 1) / 2 {
+        return Ok(2 * r + 1);
+    }
+    let message = format!("radius {r} is out of range; give 1 to {} for window {n}", (n - 1) / 2);
+    Err(Error::invalid("reduce", message))
+}
+
+/// Bins of `b` of an axis of `n` frequencies.
+pub fn bins(b: usize, n: usize) -> Result<usize> {
+    if b >= 1 && n.is_multiple_of(b) {
+        return Ok(n / b);
+    }
+    let divisors = Vec::from_iter((1..=n).filter(|&b| n.is_multiple_of(b)).map(|b| b.to_string()));
+    let message = format!("window {n} cannot be binned by {b}; give one of {}", divisors.join(", "));
+    Err(Error::invalid("reduce", message))
 }
 
 /// Weighted sums of a spectrum's values.

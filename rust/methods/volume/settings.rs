@@ -1,5 +1,6 @@
 //! How spectra are computed, and what is kept of them.
 
+use crate::methods::spectra::reduction::{bins, crop};
 use crate::methods::volume::harmonics;
 use crate::{Error, Result};
 
@@ -42,8 +43,8 @@ impl Reduce {
         Ok(match self {
             Self::None => [n, n, n / 2 + 1],
             Self::Radial => [1, 1, n / 2 + 1],
-            Self::Crop(r) if r >= 1 && r <= (n - 1) / 2 => [2 * r + 1, 2 * r + 1, r + 1],
-            Self::Bin(b) if b >= 1 && n.is_multiple_of(b) => [n / b, n / b, n / b / 2 + 1],
+            Self::Crop(r) => [crop(r, n)?, crop(r, n)?, r + 1],
+            Self::Bin(b) => [bins(b, n)?, bins(b, n)?, n / b / 2 + 1],
             Self::Harmonics(degree) => {
                 even(degree)?;
                 [1, n / 2, harmonics::count(degree)]
@@ -51,15 +52,6 @@ impl Reduce {
             Self::Degrees(degree) => {
                 even(degree)?;
                 [1, n / 2, degree / 2 + 1]
-            }
-            Self::Crop(r) => {
-                let message = format!("radius {r} is out of range; give 1 to {} for window {n}", (n - 1) / 2);
-                return Err(Error::invalid("reduce", message));
-            }
-            Self::Bin(b) => {
-                let divisors = Vec::from_iter((1..=n).filter(|&b| n.is_multiple_of(b)).map(|b| b.to_string()));
-                let message = format!("window {n} cannot be binned by {b}; give one of {}", divisors.join(", "));
-                return Err(Error::invalid("reduce", message));
             }
         })
     }
