@@ -7,6 +7,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
 from emcore._emcore import __version__
@@ -14,10 +16,13 @@ from emcore.methods.nmf.fit import nmf
 from emcore.methods.pca.fit import pca
 from emcore.methods.preprocessing import Recipe, prepare
 from emcore.outofcore import checkpoint as module
-from emcore.outofcore import sources
+from emcore.outofcore import engine, sources
 from emcore.outofcore.checkpoint import Checkpoint, Digest, Job, Store
-from emcore.outofcore.engine import Passes
+from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.open import as_source, open_rows
+from emcore.outofcore.reduction import PerRow
+from emcore.outofcore.sources import Preparation, Source
+from emcore.outofcore.stored import Stored
 
 MODELS = {
     "pca": "PCA(3, svd_solver='randomized'",
@@ -334,6 +339,71 @@ def test_names_within_a_step_are_its_own_and_dropped_with_its_end(tmp_path):
     assert first.step("sums", lambda: (2,)) == (2,)
     with np.load(tmp_path / "job.npz") as file:
         assert set(file.files) == {"identity", "digests", "outer/0", "sums/0"}
+
+
+def sums_and_maxima(x, state, index):
+    x = np.asarray(x)
+    return (x.sum(axis=0, dtype=np.float64), len(x)), x.max(axis=1)
+
+
+class Stop(Exception):
+    pass
+
+
+def one_pass(data, path, blocks, stop_at=None, chosen=None):
+    """Sums of columns and maxima of rows in one pass over so many blocks, that is left before block `stop_at`."""
+    visited = []
+
+    def function(x, state, index):
+        if index == stop_at:
+            raise Stop
+        visited.append(index)
+        return sums_and_maxima(x, state, index)
+
+    source = open_rows(data, checkpoint=path)
+    if chosen is not None:
+        source = Source([Stored(data)], [Preparation(None, "none", None, None)], chosen=np.array(chosen))
+    maxima = np.zeros(source.shape[0], data.dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "SLAB_BYTES", data.nbytes // blocks)
+        patch.setattr(engine, "SAVED", 0.0)
+        passes = begin(source, "sums", None, path, {}, 8, 0)
+        into = [PerRow(passes.source, maxima)]
+        sums, count = passes.once("sums", function, into=into)
+    return sums, count, maxima, visited
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_pass_goes_on_from_where_it_had_come_to_with_the_same_bits(data, tmp_path_factory):
+    values = np.random.default_rng(data.draw(st.integers(0, 99))).normal(size=(data.draw(st.integers(5, 60)), 7))
+    blocks = data.draw(st.integers(1, len(values)))
+    chosen = data.draw(st.none() | st.lists(st.integers(0, len(values) - 1), min_size=1, unique=True).map(sorted))
+    path = tmp_path_factory.mktemp("job") / "job.npz"
+    whole = one_pass(values, path.with_name("whole.npz"), blocks, chosen=chosen)
+    stop = data.draw(st.sampled_from(whole[3]))
+    with pytest.raises(Stop):
+        one_pass(values, path, blocks, stop, chosen)
+    *resumed, visited = one_pass(values, path, blocks, chosen=chosen)
+    assert visited == [index for index in whole[3] if index >= stop]
+    for observed, expected in zip(resumed, whole, strict=False):
+        np.testing.assert_array_equal(observed, expected)
+    hashes = [str(np.load(each)["digests"]) for each in (path, path.with_name("whole.npz"))]
+    assert hashes[0] == hashes[1] != "{}"
+
+
+def test_a_damaged_state_of_a_pass_is_refused(tmp_path):
+    values = np.random.default_rng(0).normal(size=(50, 7))
+    with pytest.raises(Stop):
+        one_pass(values, tmp_path / "job.npz", 5, 3)
+    with np.load(tmp_path / "job.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    parts = [key for key in arrays if ".part." in key and not key.endswith("digest")]
+    assert parts
+    for key in parts:
+        np.savez(tmp_path / "job.npz", **{name: each for name, each in arrays.items() if name != key})
+        with pytest.raises(ValueError, match=r"checkpoint=.* holds a state of the pass 'sums' that does not fit"):
+            one_pass(values, tmp_path / "job.npz", 5)
 
 
 def test_a_name_asked_for_twice_is_an_error(tmp_path):

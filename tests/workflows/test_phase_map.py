@@ -7,6 +7,8 @@ import emcore
 from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import absorption_phases, adjusted_rand_index, eds_phases, polycrystal_scan
+from emcore.outofcore import engine, sources
+from emcore.outofcore.sources import Source
 from emcore.results.result import load_result
 from emcore.workflows.phase_map import phase_map
 
@@ -115,6 +117,55 @@ def test_what_is_left_in_a_file_gives_the_same(sample, result, tmp_path):
     np.testing.assert_allclose(observed.signals, result.signals, rtol=1e-12)
 
 
+def test_a_map_of_phases_goes_on_from_where_it_was_left_and_reads_the_data_once(sample, result, tmp_path, monkeypatch):
+    np.save(tmp_path / "scan.npy", np.asarray(sample.signal.data))
+    mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")
+    read, load = [], Source.load
+
+    def counted(self, block):
+        read.append(block.index)
+        if len(read) == 4:
+            raise KeyboardInterrupt
+        return load(self, block)
+
+    monkeypatch.setattr(Source, "load", counted)
+    monkeypatch.setattr(sources, "SLAB_BYTES", mapped.nbytes // 6)
+    monkeypatch.setattr(engine, "SAVED", 0.0)
+    words = {"checkpoint": tmp_path / "job.npz", "memory": "4 MiB"}
+    with pytest.raises(KeyboardInterrupt):
+        phase_map(mapped, sample.references.data, **words)
+    observed = phase_map(mapped, sample.references.data, **words)
+    assert sorted(set(read)) == list(range(max(read) + 1))
+    assert len(read) <= max(read) + 3  # what was being read when it was left is read again
+    np.testing.assert_array_equal(observed.r, result.r)
+    np.testing.assert_array_equal(observed.labels, result.labels)
+    with pytest.raises(ValueError, match=r"checkpoint=.* is of another job: least correlation was 0"):
+        phase_map(mapped, sample.references.data, min_correlation=0.5, **words)
+
+
+def test_channels_of_a_range_are_compared(sample, result):
+    energies = sample.signal.axes[-1].values
+    low, high = energies[30], energies[89]
+    observed = phase_map(sample.signal, sample.references, signal_range=(low, high))
+    expected = phase_map(sample.signal.data[..., 30:90], sample.references.data[:, 30:90])
+    np.testing.assert_array_equal(observed.r, expected.r)
+    assert observed.mean.axes[0].values[[0, -1]].tolist() == [low, high]
+    with pytest.raises(ValueError, match="holds 0 channels"):
+        phase_map(sample.signal, sample.references, signal_range=(1, 2))
+    with pytest.raises(ValueError, match="signal_range is of spectra"):
+        phase_map(np.random.default_rng(0).random((4, 5, 8, 8)), np.eye(64)[:2].reshape(2, 8, 8), signal_range=(1, 2))
+
+
+def test_the_strobe_peak_of_a_detector_makes_no_phases_alike():
+    scan = eds_phases(shape=(24, 30), counts=400, zero_peak=4000)
+    truth = scan.maps.argmax(axis=0)
+    means = np.stack([np.asarray(scan.signal.data)[truth == phase].mean(axis=0) for phase in np.unique(truth)])
+    observed = phase_map(scan.signal, Signal(means, (Axis("phase", len(means), navigation=True), scan.signal.axes[-1])))
+    assert observed.mean.axes[0].values[0] > 0
+    assert "the strobe peak at 0 eV was left out" in " ".join(observed.provenance.notes)
+    assert adjusted_rand_index(truth, observed.labels) > 0.95
+
+
 def test_a_dask_array_gives_the_same(sample, result):
     da = pytest.importorskip("dask.array")
     observed = phase_map(da.from_array(np.asarray(sample.signal.data), chunks=(13, 50, 120)), sample.references.data)
@@ -166,3 +217,13 @@ def test_the_verb_maps_phases_of_a_file(sample, tmp_path, capsys):
     written = load_result(tmp_path / "scan.h5")
     assert adjusted_rand_index(sample.labels, written.labels) >= 0.95
     assert (tmp_path / "scan.pdf").stat().st_size > 10_000
+
+
+def test_a_checkpoint_of_several_files_is_refused_by_the_verb(sample, tmp_path, capsys):
+    for name in ("a", "b", "references"):
+        np.save(tmp_path / f"{name}.npy", np.asarray(sample.signal.data)[:4])
+    words = ["--references", str(tmp_path / "references.npy"), "--checkpoint", str(tmp_path / "job.npz")]
+    with pytest.raises(SystemExit) as stop:
+        main(["phases", str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), *words])
+    assert stop.value.code == 2
+    assert "--checkpoint is of one job; these are 2 files: give one" in capsys.readouterr().err

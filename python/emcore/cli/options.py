@@ -33,6 +33,28 @@ def add_memory_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", type=_memory, help="as in '2 GiB'; a larger file is visited in blocks (1 GiB)")
 
 
+def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
+    """Where the state of a job is saved; `each_file` refuses it of several files."""
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="keep there what is known: a job that was killed goes on"
+    )
+
+
+def add_range_option(parser: argparse.ArgumentParser) -> None:
+    """Which channels of a spectrum."""
+    parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="energies in eV (all, without a strobe at 0)")
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not low < high:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: give the first and the last energy, as in 200,10000")
+    return low, high
+
+
 def _memory(text: str) -> str:
     from emcore.core.memory import check_memory
 

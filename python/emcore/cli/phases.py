@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.options import add_files, add_memory_option, add_output_options, add_signal_options
+from emcore.cli.options import (
+    add_checkpoint_option,
+    add_files,
+    add_memory_option,
+    add_output_options,
+    add_range_option,
+    add_signal_options,
+)
 from emcore.cli.run import each_file
 from emcore.io.registry import SPECTRA
 
@@ -28,7 +35,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-correlation", type=_correlation, default=0.0, metavar="R", help="below it a position has no phase (0)"
     )
+    add_range_option(parser)
     add_memory_option(parser)
+    add_checkpoint_option(parser)
     add_signal_options(parser, "the axis of a spectrum, or both of a pattern, as in 2,3")
     add_output_options(parser)
 
@@ -59,10 +68,12 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             options.references,
             phases=options.phases,
             min_correlation=options.min_correlation,
+            signal_range=options.range,
             signal_axis=options.signal_axis,
             scan_shape=options.scan,
             dataset=options.dataset,
             memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 

@@ -31,9 +31,9 @@ def prepare(options: argparse.Namespace) -> None:
         _stop(f"cannot make the folder {options.output}: {error.strerror}")
 
 
-def _stop(message: str) -> NoReturn:
+def _stop(message: str, code: int = 1) -> NoReturn:
     print(f"emcore: {message}", file=sys.stderr)
-    raise SystemExit(1)
+    raise SystemExit(code)
 
 
 def each_file(
@@ -60,6 +60,8 @@ def each_file(
     """
     prepare(options)
     files, failures = expand(options.files, content)
+    if getattr(options, "checkpoint", None) and len(files) > 1:
+        _stop(f"--checkpoint is of one job; these are {len(files)} files: give one", 2)
     outputs = output_names(files)
     done = 0
     for file in files:

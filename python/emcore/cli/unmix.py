@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import expand
-from emcore.cli.options import add_files, add_memory_option, add_output_options, add_signal_options, auto_or_count
+from emcore.cli.options import (
+    add_checkpoint_option,
+    add_files,
+    add_memory_option,
+    add_output_options,
+    add_range_option,
+    add_signal_options,
+    auto_or_count,
+)
 from emcore.cli.run import each_file
 from emcore.io.registry import SPECTRA
 
@@ -23,27 +30,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument("--weighting", default="poisson", help="for counting noise, or none (poisson)")
     parser.add_argument("--loss", default="frobenius", help="or kullback-leibler, which is slower (frobenius)")
-    parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="energies in eV (all, without a strobe at 0)")
+    add_range_option(parser)
     parser.add_argument("--mask-vacuum", action="store_true", help="leave out positions with next to no counts")
     parser.add_argument("--negative", help="clip: set to zero what is negative, if it is under 0.1 %% (refused)")
     parser.add_argument("--keep-cosmic-rays", action="store_true", help="of a camera, which are taken out otherwise")
     parser.add_argument("--blocks", type=_blocks, metavar="auto|Y,X", help="search blocks of the scan by themselves")
     add_memory_option(parser)
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="keep there what is known: a job that was killed goes on"
-    )
+    add_checkpoint_option(parser)
     add_signal_options(parser)
     add_output_options(parser)
-
-
-def _range(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        low, high = 1.0, 0.0
-    if not low < high:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range: give the first and the last energy, as in 200,10000")
-    return low, high
 
 
 def _blocks(text: str) -> str | tuple[int, int]:
@@ -69,9 +64,6 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             check_option(options.negative, NEGATIVES, "--negative")
     except ValueError as error:
         parser.error(str(error))
-
-    if options.checkpoint and len(expand(options.files, SPECTRA)[0]) > 1:
-        parser.error("--checkpoint is of one spectrum image: give one")
 
     def work(file: Path) -> "Unmixing":
         result: Unmixing = emcore.unmix(

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.options import add_dataset_option, add_files, add_output_options, refuse_unknown, whole_number
+from emcore.cli.options import (
+    add_checkpoint_option,
+    add_dataset_option,
+    add_files,
+    add_output_options,
+    refuse_unknown,
+    whole_number,
+)
 from emcore.cli.run import each_file
 from emcore.io.registry import VOLUME
 
@@ -30,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--labels", type=Path, metavar="DIR", help="folder for OME-Zarr stores of the labels, not held in memory then"
     )
     parser.add_argument("--memory", metavar="SIZE", help='how much may be used, as in "2 GiB" (1 GiB)')
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="where a job that is killed goes on from")
+    add_checkpoint_option(parser)
     add_output_options(parser)
 
 

@@ -36,6 +36,11 @@ class Digest:
 
     It is CRC-32, as data change by accident: SHA-1 takes twice as long, as long as a whole pass.
 
+    Attributes
+    ----------
+    of_parts : list of int
+        What it has come to, from which it can go on.
+
     Examples
     --------
     >>> rows, whole, slabs = np.arange(12).reshape(6, 2), Digest(1), Digest(1)
@@ -47,7 +52,7 @@ class Digest:
     """
 
     def __init__(self, parts: int) -> None:
-        self._of_parts = [0] * parts
+        self.of_parts = [0] * parts
 
     def add(self, rows: Sequence[NDArray[Any]]) -> None:
         """The next rows, of every part as they are stored."""
@@ -55,11 +60,11 @@ class Digest:
             step = len(part) if part.flags.c_contiguous else max(1, _PIECE * len(part) // part.nbytes)
             for start in range(0, len(part), step):
                 piece = np.ascontiguousarray(part[start : start + step])
-                self._of_parts[i] = zlib.crc32(piece.view(np.uint8).data, self._of_parts[i])
+                self.of_parts[i] = zlib.crc32(piece.view(np.uint8).data, self.of_parts[i])
 
     def hex(self) -> str:
         """Of all parts together."""
-        return combined([f"{digest:08x}" for digest in self._of_parts])
+        return combined([f"{digest:08x}" for digest in self.of_parts])
 
 
 def combined(digests: Sequence[str]) -> str:
@@ -194,8 +199,18 @@ class Checkpoint:
         """
         name = self._names.add(f"{self._prefix}once.{name}.")
         if f"{name}0" not in self.store.saved:
-            self.store.write(_numbered(name, compute()))
+            self.store.write(_numbered(name, compute()), instead_of=f"{name}part.")
         return _values(name, self.store.saved)
+
+    def load_part(self, name: str) -> dict[str, Any]:
+        """What `save_part` saved last of what `once` is computing: nothing where it did not."""
+        start = f"{self._prefix}once.{name}.part."
+        return {key[len(start) :]: value for key, value in self.store.saved.items() if key.startswith(start)}
+
+    def save_part(self, name: str, **state: Any) -> None:
+        """Save how far `once` has come with what it is computing; it is dropped when that has ended."""
+        start = f"{self._prefix}once.{name}.part."
+        self.store.write({f"{start}{key}": np.asarray(value) for key, value in state.items()}, instead_of=start)
 
     def load(self, phase: str) -> dict[str, Any] | None:
         """What `save` saved last, if it was in this phase: the arrays are those in the store, as after `save`."""

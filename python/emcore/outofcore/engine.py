@@ -7,6 +7,7 @@ another process. Partials are merged in pairs, always the same ones, so that the
 blocks were visited.
 
 The first pass of a run with a checkpoint takes a hash of the data: in the thread that reads ahead, or on the workers.
+A pass over slabs that is made once saves every so often how far it has come.
 """
 
 import logging
@@ -25,6 +26,9 @@ from emcore.outofcore.blocks import Block
 from emcore.outofcore.checkpoint import Checkpoint, Digest, Store, combined
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree, add
 from emcore.outofcore.sources import Source
+
+SAVED = 30.0
+"""Seconds after which a pass that is made once saves how far it has come."""
 
 
 def begin(
@@ -81,10 +85,26 @@ class Passes:
         name: str,
         function: Callable[..., tuple[Any, ...]],
         state: Any = None,
+        rows: Sequence[PerRow | None] = (),
+        into: Sequence[PerRow] = (),
         merge: Callable[[Partial, Partial], Partial] = add,
     ) -> Partial:
-        """The merged partial of the pass of this name, which is made once, though the job be killed after it."""
-        return self.checkpoint.once(name, lambda: self(function, state, merge=merge))
+        """
+        As a call, the pass of this name, which is made once, though the job be killed after it.
+
+        Of slabs it is also saved on the way; what had been visited by then is not read again.
+        """
+
+        def compute() -> Partial:
+            kept = not self.source.lazy and self.checkpoint.path is not None
+            resumption = _Resumption(self.checkpoint, name, into) if kept else None
+            return *self(function, state, rows, into, merge, resumption), *(of.array for of in into)
+
+        values = self.checkpoint.once(name, compute)
+        count = len(values) - len(into)
+        for of, saved in zip(into, values[count:], strict=True):
+            of.array[...] = saved
+        return values[:count]
 
     def __call__(
         self,
@@ -93,17 +113,21 @@ class Passes:
         rows: Sequence[PerRow | None] = (),
         into: Sequence[PerRow] = (),
         merge: Callable[[Partial, Partial], Partial] = add,
+        resumption: "_Resumption | None" = None,
     ) -> Partial:
         """One pass: `rows` are passed to the function, and what it returns beside the partial is put `into` these."""
         self._total += len(self.source)
         store, view = self.checkpoint.store, self._view()
-        hashed = store.hashes(view)
+        hashed = store.hashes(view) and (resumption is None or resumption.goes_on_with_hash)
         callback = _emcore.set_progress(None)
         try:
-            run: Any = _in_slabs
+            arguments = self.source, function, state, rows, into, merge, self._report(callback), hashed
             if self.source.lazy:
-                from emcore.outofcore.on_dask import on_dask as run
-            total, digest = run(self.source, function, state, rows, into, merge, self._report(callback), hashed)
+                from emcore.outofcore.on_dask import on_dask
+
+                total, digest = on_dask(*arguments)
+            else:
+                total, digest = _in_slabs(*arguments, resumption)
             if hashed:
                 store.compare(view, digest)
             merged: Partial = total
@@ -140,6 +164,7 @@ def _in_slabs(
     merge: Callable[[Partial, Partial], Partial],
     report: Callable[[int], None],
     hashed: bool,
+    resumption: "_Resumption | None",
 ) -> tuple[Partial, str]:
     """The merged partial, and the hash of the data if that is wanted."""
     for part in source.parts:
@@ -149,10 +174,16 @@ def _in_slabs(
     slabs = source.blocks
     if hashed:
         slabs = sorted([*slabs, *source.unvisited], key=lambda block: block.where[0].start)
+    if resumption is not None:
+        visited = resumption.resume(tree, digest)
+        done = sum(block.rows for block in slabs if block.where[0].start < visited)
+        slabs = [block for block in slabs if block.where[0].start >= visited]
+    if not slabs:
+        return tree.result(), "" if digest is None else digest.hex()
     with ThreadPoolExecutor(1, "emcore-read") as reader:
         ahead: Future[Any] = reader.submit(_read, source, slabs[0], digest)
         for i, block in enumerate(slabs):
-            stored = ahead.result()
+            stored, hashed_so_far = ahead.result()
             if i + 1 < len(slabs):
                 ahead = reader.submit(_read, source, slabs[i + 1], digest)
             if block.rows:
@@ -169,7 +200,53 @@ def _in_slabs(
                 part.release(values)
             done += block.rows
             report(done)
+            if resumption is not None and tree.waiting and i + 1 < len(slabs):
+                resumption.save(block.where[0].stop, tree, hashed_so_far)
     return tree.result(), "" if digest is None else digest.hex()
+
+
+class _Resumption:
+    """How far a pass has come: from the row behind the last block that was visited, another run goes on."""
+
+    def __init__(self, checkpoint: Checkpoint, name: str, into: Sequence[PerRow]) -> None:
+        self._checkpoint, self._name, self._into = checkpoint, name, into
+        self._last = time.monotonic()
+        self._saved = checkpoint.load_part(name)
+
+    @property
+    def goes_on_with_hash(self) -> bool:
+        """Whether a hash of all data can be had: not if this goes on from a pass that took none."""
+        return not self._saved or "digest" in self._saved
+
+    def resume(self, tree: Tree, digest: Digest | None) -> int:
+        """The first row that is to be visited."""
+        if not self._saved:
+            return 0
+        try:
+            for i, level in enumerate(self._saved["levels"].tolist()):
+                values = [self._saved[f"{i}.{j}"] for j in range(int(self._saved["length"]))]
+                tree.waiting.append((level, tuple(value.item() if value.ndim == 0 else value for value in values)))
+            for i, of in enumerate(self._into):
+                of.array[...] = self._saved[f"rows.{i}"]
+            if digest is not None:
+                digest.of_parts = self._saved["digest"].tolist()
+            return int(self._saved["row"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"checkpoint={str(self._checkpoint.path)!r} holds a state of the pass {self._name!r} that does not fit "
+                "this job: name another file, or remove it to start anew"
+            ) from error
+
+    def save(self, row: int, tree: Tree, digest: list[int] | None) -> None:
+        """How far it has come, if it is time."""
+        if time.monotonic() - self._last < SAVED:
+            return
+        levels = [level for level, _ in tree.waiting]
+        state = {f"{i}.{j}": value for i, (_, values) in enumerate(tree.waiting) for j, value in enumerate(values)}
+        state |= {f"rows.{i}": of.array for i, of in enumerate(self._into)}
+        state |= {} if digest is None else {"digest": digest}
+        self._checkpoint.save_part(self._name, row=row, levels=levels, length=len(tree.waiting[-1][1]), **state)
+        self._last = time.monotonic()
 
 
 def _share(report: Callable[[int], None], done: int, rows: int) -> Callable[[int, int], object]:
@@ -177,13 +254,14 @@ def _share(report: Callable[[int], None], done: int, rows: int) -> Callable[[int
     return lambda n, of: report(done + rows * n // max(of, 1))
 
 
-def _read(source: Source, block: Block, digest: Digest | None) -> list[NDArray[Any]]:
+def _read(source: Source, block: Block, digest: Digest | None) -> tuple[list[NDArray[Any]], list[int] | None]:
+    """The rows of a block, and what the hash had come to with them."""
     stored = source.load(block)
     for part, values in zip(source.parts, stored, strict=True):
         part.ahead(values)
     if digest is not None:
         digest.add(stored)
-    return stored
+    return stored, None if digest is None else list(digest.of_parts)
 
 
 def _visit(

@@ -1,6 +1,6 @@
 """What a pass adds up: partials merged in pairs, and arrays with an entry for each row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -53,6 +53,11 @@ class Tree:
     """
     Merges partials in pairs: neighbours first, then neighbouring pairs, and so on, as they come.
 
+    Attributes
+    ----------
+    waiting : list of (int, partial)
+        What is not merged yet, of how many pairings each: given to another tree, that goes on from there.
+
     Examples
     --------
     >>> tree = Tree(lambda a, b: f"({a}{b})")
@@ -62,19 +67,19 @@ class Tree:
     '(((ab)(cd))e)'
     """
 
-    def __init__(self, merge: Callable[[Any, Any], Any]) -> None:
-        self._merge, self._waiting = merge, list[tuple[int, Any]]()
+    def __init__(self, merge: Callable[[Any, Any], Any], waiting: Sequence[tuple[int, Any]] = ()) -> None:
+        self._merge, self.waiting = merge, list(waiting)
 
     def add(self, partial: Any) -> None:
         """The next one."""
         level = 0
-        while self._waiting and self._waiting[-1][0] == level:
-            partial, level = self._merge(self._waiting.pop()[1], partial), level + 1
-        self._waiting.append((level, partial))
+        while self.waiting and self.waiting[-1][0] == level:
+            partial, level = self._merge(self.waiting.pop()[1], partial), level + 1
+        self.waiting.append((level, partial))
 
     def result(self) -> Any:
         """All of them, of which there must be one."""
-        _, total = self._waiting.pop()
-        while self._waiting:
-            total = self._merge(self._waiting.pop()[1], total)
+        _, total = self.waiting.pop()
+        while self.waiting:
+            total = self._merge(self.waiting.pop()[1], total)
         return total

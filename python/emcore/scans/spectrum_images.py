@@ -146,16 +146,8 @@ def select(
     *scan, energy = signal.axes
     if math.prod(axis.size for axis in scan) < 2 or energy.size < 2:
         raise ValueError(f"{name} has shape {signal.shape}: several positions and several channels are needed")
-    notes: tuple[str, ...] = ()
-    wanted = check_range(signal_range)
-    if wanted is None:
-        first, last = _without_strobe(signal, out_of_core, memory, job), energy.size
-        if first:
-            start = energy.values[first]
-            notes = (f"the strobe peak at 0 eV was left out: channels below {start:.6g} eV",)
-    else:
-        first, last = _range(energy, *wanted)
-    image = SpectrumImage(signal, energy.crop(first, last), slice(first, last), None, notes, job=job)
+    channels, notes = channels_of(signal, signal_range, out_of_core, memory, job)
+    image = SpectrumImage(signal, energy.crop(channels.start, channels.stop), channels, None, notes, job=job)
     if out_of_core and (whole or isinstance(navigation_mask, str) or signal.dtype.kind != "u"):
         image = replace(image, source=rows_out_of_core(signal, image.channels, name, memory, job))
     image = _of_counts(image, name, negative)
@@ -183,6 +175,18 @@ def _of_counts(image: SpectrumImage, name: str, negative: str | None) -> Spectru
         signal = replace(image.signal, data=data, axes=(*image.signal.axes[:-1], image.energy))
         changed = {"signal": signal, "channels": slice(0, image.energy.size), "original": image.signal}
     return replace(image, **changed, notes=(*image.notes, *notes), invalid=observed.invalid)
+
+
+def channels_of(
+    signal: Signal, signal_range: Any, out_of_core: bool, memory: Any, job: Job | None = None
+) -> tuple[slice, tuple[str, ...]]:
+    """The channels of a range, or all without a strobe at 0; and what is to be said of them."""
+    energy, wanted = signal.axes[-1], check_range(signal_range)
+    if wanted is not None:
+        return slice(*_range(energy, *wanted)), ()
+    first = _without_strobe(signal, out_of_core, memory, job)
+    said = f"the strobe peak at 0 eV was left out: channels below {energy.values[first]:.6g} eV"
+    return slice(first, energy.size), (said,) if first else ()
 
 
 def check_range(signal_range: Any) -> tuple[float, float] | None:

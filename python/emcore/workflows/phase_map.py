@@ -3,7 +3,7 @@
 Pearson's correlation of the signal of a position with references changes with neither gain nor offset: thickness, dose
 and a constant background are no phase. The phase is that of the reference which correlates best; how reliable it is,
 by how much that exceeds the best correlation with another phase (Adrar et al., EMC 2024 no. 145). The data are read
-twice: for the correlations, and for the mean signal of every phase.
+once.
 """
 
 import os
@@ -21,8 +21,7 @@ from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import as_pixels, check_number
-from emcore.methods.correlation.assignment import assign
-from emcore.methods.correlation.coefficients import correlations, sums_of_groups
+from emcore.methods.correlation.phases import classify
 from emcore.outofcore.open import as_source
 from emcore.results.phase_map import PhaseMap
 from emcore.results.references import as_references
@@ -31,6 +30,7 @@ from emcore.scans.choosing import measurement
 from emcore.scans.gaps import Gaps
 from emcore.scans.grids import in_scan_shape, suits_scan, with_scan
 from emcore.scans.spectra import as_spectrum_image
+from emcore.scans.spectrum_images import channels_of, check_range
 from emcore.scans.spectrum_rows import is_out_of_core, loaded, read_within, rows_out_of_core
 
 
@@ -41,10 +41,12 @@ def phase_map(
     *,
     phases: Sequence[str] | None = None,
     min_correlation: float = 0.0,
+    signal_range: tuple[float, float] | None = None,
     signal_axis: SignalAxis = None,
     scan_shape: tuple[int, int] | None = None,
     dataset: str | int | None = None,
     memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> PhaseMap:
     """Map phases whose signals are known: spectra, curves or diffraction patterns.
 
@@ -61,11 +63,17 @@ def phase_map(
         The name of the phase of each reference; of several that share one, the best counts.
     min_correlation : float, default 0
         Below it, or where no reference correlates positively, a position has no phase.
+    signal_range : (float, float), optional
+        Of spectra the first and last energy that are compared, in eV, in channels where the energy is not calibrated.
+        By default all that the references have, but of EDS without the detector's strobe peak at 0. A line that all
+        phases have, and is stronger than those in which they differ, makes them alike: leave it out.
     signal_axis : int, str or two of these, optional
         Number or name of the axis of the signal, of patterns of both, in place of what the axes say.
     %(scan_shape)s
     %(dataset)s
     %(memory)s
+    %(checkpoint)s
+        Here that is one pass, which is saved every half minute.
 
     Returns
     -------
@@ -96,29 +104,29 @@ def phase_map(
     scan = tuple(replace(axis, navigation=False) for axis in signal.axes if axis.navigation)
     inside = signal.axes[len(scan) :]
     given = as_references(references, inside, phases)
+    compared, said = given.channels, tuple[str, ...]()
     if len(inside) == 1:
-        inside = (inside[0].crop(given.channels.start, given.channels.stop),)
+        compared, said = _compared(signal, given.channels, signal_range, memory)
+        inside = (inside[0].crop(compared.start, compared.stop),)
+    elif signal_range is not None:
+        raise ValueError("signal_range is of spectra; these are patterns, whose pixels have no range: leave it out")
+    signals = given.signals[..., slice(compared.start - given.channels.start, compared.stop - given.channels.start)]
     grid, shape = tuple(axis.size for axis in scan), tuple(axis.size for axis in inside)
-    rows = _rows(signal, len(inside), given.channels, memory)
+    rows = _rows(signal, len(inside), compared, memory)
     names = tuple(dict.fromkeys(given.phases))
     of = np.array([names.index(name) for name in given.phases])
-    found = correlations(rows, given.signals.reshape(len(of), -1), memory=memory)
+    found, assigned, sums, counts = classify(
+        rows, signals.reshape(len(of), -1), of, least, memory=memory, checkpoint=checkpoint
+    )
     constant, invalid = found.norms == 0, ~np.isfinite(found.norms)
     gaps = Gaps(constant | invalid, 0, int(constant.sum()), int(invalid.sum()))
     if gaps.n_empty == len(constant):
         raise ValueError(f"data: {gaps.said}, too few are left")
-    assigned = assign(found.r, of, least)
-    # Of what was measured and has no phase, too, for the mean of all.
-    groups = np.where(gaps.empty, -1, np.where(assigned.labels < 0, len(names), assigned.labels)).astype(np.int32)
-    sums = sums_of_groups(rows, groups, len(names) + 1, memory=memory)
-    counts = np.bincount(groups[groups >= 0], minlength=len(names) + 1)
     measured = int(counts.sum())
     means = np.where(gaps.empty, 0.0, found.means)
-    notes = list(gaps.notes)
+    notes = [*said, *gaps.notes]
     if counts[-1]:
         notes.append(f"{int(counts[-1])} of {measured} measured positions correlate with no phase: their label is -1")
-    if given.channels != slice(0, signal.axes[-1].size) and len(inside) == 1:
-        notes.append(f"the {inside[0].size} of {signal.axes[-1].size} channels that the references have were compared")
     if is_out_of_core(signal, memory):
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
     return PhaseMap(
@@ -129,7 +137,7 @@ def phase_map(
         r=np.ascontiguousarray(found.r.T).reshape(-1, *grid),
         measured=~gaps.empty.reshape(grid),
         signals=(sums[:-1] / np.maximum(counts[:-1], 1)[:, None]).reshape(-1, *shape),
-        references=given.signals,
+        references=signals,
         phase_of=of.astype(np.int64),
         names=names,
         area=counts[:-1] / measured,
@@ -146,6 +154,7 @@ def phase_map(
                 else type(references).__name__,
                 "phases": list(given.phases),
                 "min_correlation": least,
+                "signal_range": check_range(signal_range),
                 "scan_shape": None if scan_shape is None else grid,
             },
             signal,
@@ -166,6 +175,18 @@ def _scan(data: Any, signal_axis: Any, scan_shape: Any, dataset: Any, memory: An
     if len(scan_and_signal(signal, "data", signal_axis).inside) == 1:
         return as_spectrum_image(signal, "data", memory, signal_axis=signal_axis, scan_shape=scan_shape)
     return in_scan_shape(with_scan(signal, "data", signal_axis), scan_shape, "data", "patterns")
+
+
+def _compared(signal: Signal, given: slice, signal_range: Any, memory: Any) -> tuple[slice, tuple[str, ...]]:
+    """The channels that are compared: of those that the references have, the ones in range."""
+    wanted, said = channels_of(signal, signal_range, is_out_of_core(signal, memory), memory)
+    channels = slice(max(wanted.start, given.start), min(wanted.stop, given.stop))
+    count, of = max(channels.stop - channels.start, 0), signal.axes[-1].size
+    if count < 2:
+        raise ValueError(f"signal_range={signal_range} and the references have {count} channels in common; give others")
+    if given != slice(0, of):
+        said = (*said, f"the {count} of {of} channels that the references have were compared")
+    return channels, said
 
 
 def _rows(signal: Signal, inside: int, channels: slice, memory: Any) -> Any:

@@ -74,39 +74,3 @@ def correlations(X: Any, references: ArrayLike, *, memory: int | str | None = No
 
 def _correlations(x: Any, references: Floats, index: int) -> tuple[Any, ...]:
     return (0,), *_emcore.correlations(x, references)
-
-
-def sums_of_groups(X: Any, labels: NDArray[np.int32], count: int, *, memory: int | str | None = None) -> Floats:
-    """
-    The sum of the rows of each group, in one read of X.
-
-    Parameters
-    ----------
-    X : as for `correlations`
-    labels : ndarray of int32, shape (n,)
-        From 0 to `count` - 1; rows of label -1 are in none, and may hold anything.
-    count : int
-    memory : int or str, optional
-
-    Returns
-    -------
-    ndarray, shape (count, d), float64
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.methods.correlation.coefficients import sums_of_groups
-    >>> sums_of_groups(np.array([[1, 2], [3, 4], [5, 6]]), np.array([1, -1, 1], dtype=np.int32), 2).tolist()
-    [[0.0, 0.0], [6.0, 8.0]]
-    """
-    rows: Any = open_rows(X, memory=memory)
-    if not isinstance(rows, Source):
-        return _emcore.sum_by_label(as_pixels(rows, "X", 2), labels, count)[0]
-    passes = begin(rows, "sums of groups", memory, None, {}, 4, 32 * count * rows.shape[1], quiet=True)
-    (sums,) = passes(_sums, count, [PerRow(passes.source, labels)])
-    total: Floats = sums
-    return total
-
-
-def _sums(x: Any, count: int, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:
-    return ((_emcore.sum_by_label(x, np.ascontiguousarray(labels), count)[0],),)
