@@ -244,12 +244,12 @@ def test_a_command_that_was_killed_goes_on(phases, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "killed.npz", "map.npy", "whole", "whole.npz"]
 
 
-def test_a_command_takes_one_checkpoint_for_one_spectrum_image(phases, tmp_path, capsys):
+def test_a_command_takes_a_checkpoint_for_one_file_only(phases, tmp_path, capsys):
     for name in ("a.npy", "b.npy"):
         np.save(tmp_path / name, phases.data)
     with pytest.raises(SystemExit):
         emcore.cli.main(["unmix", str(tmp_path), "--checkpoint", str(tmp_path / "c.npz")])
-    assert "--checkpoint is of one spectrum image" in capsys.readouterr().err
+    assert "--checkpoint is of one job; these are 2 files" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
