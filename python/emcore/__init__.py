@@ -51,6 +51,7 @@ _WHERE: dict[str, str] = {
     "local_symmetry_series": "workflows.symmetry_series",
     "local_symmetry_scores": "methods.symmetry.scores",
     "phase_map": "workflows.phase_map",
+    "map_peaks": "workflows.peaks",
     "n_components": "methods.selection.components",
     "read": "io.read",
     "unmix": "workflows.unmix",

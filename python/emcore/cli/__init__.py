@@ -29,6 +29,7 @@ from emcore.cli import (
     image,
     info,
     particles,
+    peaks,
     phases,
     series,
     symmetry,
@@ -60,6 +61,7 @@ VERBS: dict[str, Verb] = {
     "particles": particles,
     "volume": volume,
     "phases": phases,
+    "peaks": peaks,
     "info": info,
     "demo": demo,
 }

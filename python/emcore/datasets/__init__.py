@@ -8,6 +8,7 @@ from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_s
 from emcore.datasets.curves import LabelledCurves, iv_curves
 from emcore.datasets.diffraction import LabelledPatterns, polycrystal_scan
 from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_spheres
+from emcore.datasets.energies import LabelledEnergies, energy_series
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
 from emcore.datasets.particles import LabelledParticles, shaped_particles
@@ -20,6 +21,7 @@ from emcore.methods.selection.agreement import adjusted_rand_index
 __all__ = [
     "CorrelatedScan",
     "LabelledCurves",
+    "LabelledEnergies",
     "LabelledFrames",
     "LabelledGrains",
     "LabelledImage",
@@ -40,6 +42,7 @@ __all__ = [
     "eds_phases",
     "eds_spectrum",
     "eds_spheres",
+    "energy_series",
     "far_from_borders",
     "iv_curves",
     "lattice_micrograph",

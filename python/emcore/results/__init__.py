@@ -15,5 +15,6 @@ RESULT_CLASSES = {
     "VolumeAnalysis": "volume_analysis",
     "Particles": "particles",
     "PhaseMap": "phase_map",
+    "PeakMap": "peak_map",
 }
 """Result class -> the file here in which it is defined."""

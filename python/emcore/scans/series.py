@@ -4,6 +4,7 @@ The images may have drifted: each is registered to the one before it by phase co
 so that values stay as the detector wrote them; what all images have in common is kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -96,8 +97,39 @@ def _arrangement(signal: Signal, signal_axis: SignalAxis = None) -> Arrangement:
 
 
 def _registered(signal: Signal) -> Signal:
-    phase_cross_correlation = skimage_module("registration").phase_cross_correlation
     images = np.moveaxis(np.asarray(signal.data), -1, 0)
+    off = drift_of(images)
+    sizes = (images.shape[1], images.shape[2])
+    starts, (height, width) = common_part(off, sizes)
+    beyond = starts[0]
+    moved: NDArray[Any] = np.empty((height, width, len(images)), dtype=images.dtype)
+    for i, (down, right) in enumerate(starts):
+        moved[..., i] = images[i, down : down + height, right : right + width]
+    *scan, along = signal.axes
+    cuts = zip(scan, beyond, (height, width), strict=True)
+    axes = (*(axis.crop(int(start), int(start + size)) for axis, start, size in cuts), along)
+    note = said_of_drift(off, (height, width), sizes)
+    metadata = signal.metadata | {"shifts": off.tolist()}
+    return replace(signal, data=moved, axes=axes, notes=(*signal.notes, note), metadata=metadata)
+
+
+def drift_of(images: Sequence[NDArray[Any]] | NDArray[Any]) -> Floats:
+    """By how much along y and x each image lies off the first, in pixels, shape (images, 2); read one after another.
+
+    Raises
+    ------
+    ImportError
+        Without the extra `image`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.series import drift_of
+    >>> image = np.add.outer(np.square(np.arange(32.0) - 12), np.square(np.arange(32.0) - 15)) < 30
+    >>> drift_of(np.stack([image, np.roll(image, 2, axis=0)])).tolist()
+    [[0.0, 0.0], [2.0, 0.0]]
+    """
+    phase_cross_correlation = skimage_module("registration").phase_cross_correlation
     off: Floats = np.zeros((len(images), 2))
     last = _centred(images[0])
     for i in range(1, len(images)):
@@ -106,28 +138,43 @@ def _registered(signal: Signal) -> Signal:
         if last.any() and this.any():
             step = phase_cross_correlation(last, this, upsample_factor=_PARTS, normalization=None)[0]
         off[i], last = off[i - 1] - step, this
-    whole = np.rint(off).astype(int)
-    sizes = images.shape[1:]
-    first, beyond = whole.max(axis=0) - whole.min(axis=0), -whole.min(axis=0)
-    if (first >= np.array(sizes) - 2).any():
+    return off
+
+
+def common_part(off: Floats, sizes: tuple[int, int]) -> tuple[NDArray[np.intp], tuple[int, int]]:
+    """Where in each image what all have in common begins, shape (images, 2), and how large it is, in whole pixels.
+
+    Raises
+    ------
+    ValueError
+        They have nothing in common.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.series import common_part
+    >>> starts, size = common_part(np.array([[0.0, 0.0], [1.9, -3.0]]), (20, 30))
+    >>> starts.tolist(), size
+    ([[0, 3], [2, 0]], (18, 27))
+    """
+    whole = np.rint(off).astype(np.intp)
+    lost = whole.max(axis=0) - whole.min(axis=0)
+    if (lost >= np.array(sizes) - 2).any():
         raise ValueError(
             f"images lie up to {np.abs(off).max():.0f} px apart, more than leaves them anything in common of "
             f"{sizes[0]} x {sizes[1]} px: leave register out, or crop the series"
         )
-    height, width = np.array(sizes) - first
-    moved: NDArray[Any] = np.empty((height, width, len(images)), dtype=images.dtype)
-    for i, (down, right) in enumerate(whole + beyond):
-        moved[..., i] = images[i, down : down + height, right : right + width]
-    *scan, along = signal.axes
-    cuts = zip(scan, beyond, (height, width), strict=True)
-    axes = (*(axis.crop(int(start), int(start + size)) for axis, start, size in cuts), along)
+    height, width = (int(size) for size in np.array(sizes) - lost)
+    return whole - whole.min(axis=0), (height, width)
+
+
+def said_of_drift(off: Floats, size: tuple[int, int], sizes: tuple[int, int]) -> str:
+    """What is to be told of images that were moved onto one another."""
     largest = np.hypot(*(off.max(axis=0) - off.min(axis=0)))
-    note = (
-        f"registered: images lie up to {largest:.1f} px apart; {int(height)} x {int(width)} of {sizes[0]} x {sizes[1]} "
+    return (
+        f"registered: images lie up to {largest:.1f} px apart; {size[0]} x {size[1]} of {sizes[0]} x {sizes[1]} "
         "px are in all of them"
     )
-    metadata = signal.metadata | {"shifts": off.tolist()}
-    return replace(signal, data=moved, axes=axes, notes=(*signal.notes, note), metadata=metadata)
 
 
 def _centred(image: NDArray[Any]) -> NDArray[np.float32]:

@@ -45,7 +45,12 @@ def frame(axes: "Axes", index: int, title: str) -> None:
 
 
 def draw_table(
-    axes: "Axes", heads: Mapping[str, float], lines: Mapping[int, Sequence[str]], rows: int, blocks: int = 1
+    axes: "Axes",
+    heads: Mapping[str, float],
+    lines: Mapping[int, Sequence[str]],
+    rows: int,
+    blocks: int = 1,
+    colors: Sequence[int] | None = None,
 ) -> None:
     """A table of components: the colour of each, then its cells, in side-by-side blocks of at most `rows` lines.
 
@@ -60,6 +65,8 @@ def draw_table(
         The cells of each component, by its index.
     rows, blocks : int
         Lines that have room in a block; blocks side by side, more where that does not suffice.
+    colors : sequence of int, optional
+        The component whose colour each line has, by its index; by default the index itself.
     """
     axes.set_axis_off()
     axes.set_xlim(0, 1)
@@ -73,7 +80,8 @@ def draw_table(
             for (stop, side), head in zip(stops, heads, strict=True):
                 axes.text(stop, 0.5, head, ha=side, va="center", color="0.35")
             axes.plot([left, left + wide], [0.95, 0.95], color="0.35", linewidth=0.6)
-        axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(index), markersize=8)
+        color = index if colors is None else colors[index]
+        axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(color), markersize=8)
         for (stop, side), cell in zip(stops, cells, strict=True):
             axes.text(stop, row + 1.5, cell, ha=side, va="center")
 

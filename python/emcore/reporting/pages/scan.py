@@ -119,15 +119,24 @@ def draw_values(
 
 
 def draw_groups(
-    axes: "Axes", labels: NDArray[Any], scan: Sequence[Axis], count: int, noun: str = "cluster", gaps: bool = False
+    axes: "Axes",
+    labels: NDArray[Any],
+    scan: Sequence[Axis],
+    count: int,
+    noun: str = "cluster",
+    gaps: bool = False,
+    names: Sequence[str] | None = None,
 ) -> None:
-    """Draw the label of every position, in the colours of the components; with `gaps` -1 was not measured."""
+    """Draw the label of every position, in the colours of the components; with `gaps` -1 was not measured.
+
+    The legend of a picture has the `names` of the labels, or their numbers.
+    """
     line = line_of(scan)
     if line is not None:
         draw_labels_along(_for_profile(axes), labels.ravel(), line, count, noun)
         return
     picture, y, x = as_picture(labels, scan, fill=-2)
-    draw_labels(axes, picture, y.values, x.values, count, noun=noun, units=x.units, gaps=gaps)
+    draw_labels(axes, picture, y.values, x.values, count, noun=noun, units=x.units, gaps=gaps, names=names)
 
 
 def draw_shares(

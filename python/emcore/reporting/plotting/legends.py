@@ -1,5 +1,6 @@
 """Which colour is which group: the legend at the right of a map, as many entries as there is room for."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emcore.reporting.plotting.colors import component_color
@@ -12,7 +13,7 @@ _LETTERS = ((8.0, 0.178), (6.0, 0.142))
 _COLUMNS = 2
 
 
-def draw_legend(axes: "Axes", count: int, noun: str, empty: bool = False) -> None:
+def draw_legend(axes: "Axes", count: int, noun: str, empty: bool = False, names: Sequence[str] | None = None) -> None:
     """A legend at the right of what is drawn in `axes`, no higher than their box.
 
     Parameters
@@ -25,6 +26,8 @@ def draw_legend(axes: "Axes", count: int, noun: str, empty: bool = False) -> Non
         What the numbers count, the title.
     empty : bool, default False
         An entry for what has no group, white.
+    names : sequence of str, optional
+        Of the entries, in place of numbers.
     """
     from matplotlib.patches import Patch
 
@@ -34,7 +37,7 @@ def draw_legend(axes: "Axes", count: int, noun: str, empty: bool = False) -> Non
     size, rows = next((each for each in room if entries <= each[1]), room[-1])
     columns = min(-(-entries // rows), _COLUMNS)
     shown = count if entries <= rows * columns else rows * columns - empty - 1
-    patches = [Patch(color=component_color(i), label=str(i + 1)) for i in range(shown)]
+    patches = [Patch(color=component_color(i), label=str(i + 1) if names is None else names[i]) for i in range(shown)]
     if shown < count:
         patches.append(Patch(facecolor="none", edgecolor="none", label="…"))
     if empty:

@@ -1,5 +1,6 @@
 """Labels laid over a picture, a tint, a border and a number for each; or by themselves, with a legend."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,6 +146,7 @@ def draw_labels(
     noun: str = "cluster",
     units: str = "px",
     gaps: bool = False,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Draw a map of labels in the colours of the components, with a scale bar below and a legend at its right.
 
@@ -160,6 +162,8 @@ def draw_labels(
     units : str, default "px"
     gaps : bool, default False
         Hatch what has -1: nothing was measured there.
+    names : sequence of str, optional
+        Of the labels, in place of numbers.
     """
     colors = np.array([component_color(i) for i in range(count)] + [(1.0, 1.0, 1.0)])
     steps = reduction(labels.shape)
@@ -172,4 +176,4 @@ def draw_labels(
     draw_scale_bar(axes, units)
     if gaps and missing.any():
         hatch(axes, NOT_MEASURED)
-    draw_legend(axes, count, noun, empty=not gaps and bool(missing.any()))
+    draw_legend(axes, count, noun, empty=not gaps and bool(missing.any()), names=names)
