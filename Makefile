@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SOURCES := $(shell find rust python -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test miri lint format bench truth docs dist clean
+.PHONY: help demo test fuzz miri lint format bench truth docs dist clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ test: $(VENV)/.emcore $(VENV)/.tools  ## Rust tests without Python, then Python 
 	cargo test --quiet --locked
 	@! cargo tree --locked --edges normal | grep pyo3 || { echo "the crate without its python feature needs pyo3"; exit 1; }
 	$(BIN)/pytest -q -n 2 --pyargs emcore ./tests
+
+fuzz: $(VENV)/.emcore $(VENV)/.tools  ## public functions with arguments of any kind, 2000 calls of each (EMCORE_FUZZ=N for more)
+	EMCORE_FUZZ=$${EMCORE_FUZZ:-2000} $(BIN)/pytest -q -n 2 tests/fuzz
 
 miri:  ## the engine's unsafe code under Miri, which rustup component add --toolchain nightly miri rust-src installs
 	cargo +nightly miri test --locked --lib -- $(addprefix engine::,rows lanes tiles panel simd prepare pass pool)

@@ -317,3 +317,9 @@ def test_whatever_the_arguments_there_is_a_result_or_an_error(name, data):
     drawn = [data.draw(strategy) for strategy in positional]
     with contextlib.suppress(REFUSED):
         getattr(_emcore, name)(*drawn, **{key: data.draw(strategy) for key, strategy in named.items()})
+
+
+def test_a_panic_in_a_kernel_is_an_exception_that_says_so():
+    huge = np.where(np.arange(256).reshape(16, 16) % 3, 1e308, -1e308)  # which no function lets through
+    with pytest.raises(RuntimeError, match=r"internal error of emcore: .* please report it"):
+        _emcore.power_spectra(huge, SPECTRA, np.empty(np.prod(_emcore.spectra_shape(huge.shape, SPECTRA)), "f4"))

@@ -158,18 +158,33 @@ impl<T: Pixel> WithSimd for Row<'_, '_, T> {
             Normalize::Sqrt => selected.iter_mut().for_each(|x| *x = T::Real::of(x.f64().sqrt())),
             _ => {}
         }
-        let size = match signal.normalize {
-            Normalize::Sum => total(selected, |x| x),
-            Normalize::RootSum => total(selected, |x| x).max(0.0).sqrt(),
-            Normalize::L2 => total(selected, |x| x * x).sqrt(),
-            Normalize::Max => largest(selected),
-            _ => 1.0,
-        };
+        let mut size = size(selected, signal.normalize);
+        if !(size.is_finite() && T::Real::of(1.0 / size).f64().is_finite()) {
+            // Too small for its inverse, or no number for squares: a power of two rounds nothing, and the quotient stays as it is.
+            let top = selected.iter().fold(0.0, |top: f64, x| top.max(x.f64().abs()));
+            if top > 0.0 && matches!(signal.normalize, Normalize::Sum | Normalize::L2 | Normalize::Max) {
+                let half = (-0.5 * top.log2().floor()).exp2();
+                selected.iter_mut().for_each(|x| *x = T::Real::of(x.f64() * half * half));
+                size = self::size(selected, signal.normalize);
+            }
+        }
         let factor = T::Real::of(if size > 0.0 { 1.0 / size } else { 0.0 });
         let scaled = selected.iter().zip(&signal.offset).zip(&signal.scale);
         for (out, ((&x, &offset), &scale)) in out.iter_mut().zip(scaled) {
             *out = ((x * factor - offset) * scale).f64() as f32;
         }
+    }
+}
+
+/// What a row is divided by.
+#[inline(always)]
+fn size<R: Real>(values: &[R], normalize: Normalize) -> f64 {
+    match normalize {
+        Normalize::Sum => total(values, |x| x),
+        Normalize::RootSum => total(values, |x| x).max(0.0).sqrt(),
+        Normalize::L2 => total(values, |x| x * x).sqrt(),
+        Normalize::Max => largest(values),
+        _ => 1.0,
     }
 }
 
@@ -255,6 +270,31 @@ mod tests {
             _ => 0.0,
         };
         x.iter().map(|&x| (value(x) - offset) * scale).collect()
+    }
+
+    #[test]
+    fn rows_of_any_magnitude_are_divided_by_their_size() {
+        for normalize in [Normalize::Sum, Normalize::Max, Normalize::L2] {
+            for exponent in [-1060, -700, 0, 500, 1000] {
+                let data = Array2::from_shape_fn((2, 5), |(i, j)| (i + j) as f64 * f64::from(exponent).exp2());
+                let narrow = f64::from(exponent / 8).exp2() as f32;
+                let small = Array2::from_shape_fn((2, 5), |(i, j)| (i + j) as f32 * narrow);
+                let signals = (
+                    Signal::new(Rows::new(data.view()), None, normalize, None, None).unwrap(),
+                    Signal::new(Rows::new(small.view()), None, normalize, None, None).unwrap(),
+                );
+                let prepared = Prepared::new(vec![Box::new(signals.0), Box::new(signals.1)]).unwrap();
+                let mut scratch = Vec::new();
+                let rows = Rows::computed(&prepared);
+                let block = rows.block(0..2, &mut scratch);
+                for i in 0..2 {
+                    let expected = plain(&[0, 1, 2, 3, 4].map(|j| f64::from(i + j)), normalize, 0.0, 1.0);
+                    for (observed, expected) in block.row(i as usize).iter().zip(expected.iter().chain(&expected)) {
+                        assert!((f64::from(*observed) - expected).abs() < 1e-6, "{normalize:?} at 2^{exponent}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

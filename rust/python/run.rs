@@ -2,9 +2,11 @@
 
 use crate::engine::pool;
 use crate::{Control, Error, Result};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
     /// What is called with `(done, total)` every 100 ms of a call from this thread.
@@ -21,11 +23,30 @@ impl From<Error> for PyErr {
 }
 
 /// Run `kernel` without the interpreter's lock. Signals are checked and progress reported every 100 ms; the exception
-/// that a signal handler or the progress callback raises ends the kernel and is raised.
+/// that a signal handler or the progress callback raises ends the kernel and is raised. A panic, which is an error of
+/// emcore's, becomes an exception that `except Exception` catches.
 pub fn run<T: Send>(py: Python<'_>, kernel: impl FnOnce(&Control) -> Result<T> + Send) -> PyResult<T> {
     let (mut kernel, mut result) = (Some(kernel), None);
-    watched(py, &mut |control| result = kernel.take().map(|kernel| kernel(control)))?;
-    Ok(result.expect("a kernel that ran")?)
+    // What a kernel leaves half done in memory that it was given is not read after an exception.
+    watched(py, &mut |control| {
+        result = kernel.take().map(|kernel| catch_unwind(AssertUnwindSafe(|| kernel(control))));
+    })?;
+    match result.expect("a kernel that ran") {
+        Ok(result) => Ok(result?),
+        Err(panic) => Err(internal(&*panic)),
+    }
+}
+
+/// The exception for what a kernel panicked with.
+fn internal(panic: &(dyn Any + Send)) -> PyErr {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    match text.unwrap_or("no message") {
+        // faer has no other way to say so.
+        text if text.contains("AllocError") => PyMemoryError::new_err(format!("not enough memory: {text}")),
+        text => PyRuntimeError::new_err(format!(
+            "internal error of emcore: {text}. It is no fault of yours: please report it, as SECURITY.md says, with the call and the shape and type of the data"
+        )),
+    }
 }
 
 /// [`run`], once for all kernels: the compiler makes that for each.

@@ -212,14 +212,16 @@ def test_a_power_of_two_changes_no_bit_whether_rows_are_scaled_or_not(dtype, pow
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_smallest_and_the_largest_floats_have_finite_memberships(method):
+def test_values_whose_squares_are_no_numbers_are_refused_and_others_have_finite_memberships(method):
     X, _ = groups(seed=5)
-    observed = method((X * 1e-42).astype("f4"), 3, init=start(X, 3), max_iter=5)
-    assert np.isfinite(observed.memberships).all()
-    assert np.abs(observed.memberships.sum(axis=1) - 1).max() < 1e-6
-    X = ((X - X.mean(axis=0)) / np.abs(X - X.mean(axis=0)).max() * 3e38).astype("f4")
-    X[0], X[1] = 3.4e38, -3.4e38
-    assert np.isfinite(method(X, 3, init=X[:3], max_iter=5).memberships).all()
+    X = (X - X.mean(axis=0)) / np.abs(X - X.mean(axis=0)).max()
+    for factor, dtype in ((1e-16, "f4"), (5e16, "f4"), (1e-139, "f8"), (5e139, "f8")):
+        observed = method((X * factor).astype(dtype), 3, init=start(X, 3), max_iter=5)
+        assert np.isfinite(observed.memberships).all()
+        assert np.abs(observed.memberships.sum(axis=1) - 1).max() < 1e-6
+    for factor, dtype in ((1e-42, "f4"), (3.4e38, "f4"), (1e-300, "f8"), (1e300, "f8")):
+        with pytest.raises(ValueError, match="give them in a unit in which they are near 1"):
+            method((X * factor).astype(dtype), 3)
 
 
 @pytest.mark.parametrize("method", METHODS)

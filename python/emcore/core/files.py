@@ -10,6 +10,24 @@ from pathlib import Path
 from typing import Any
 
 
+def as_path(value: Any, name: str = "path") -> Path:
+    """`value` as a path.
+
+    Raises
+    ------
+    TypeError
+        Something else than a string or path.
+
+    Examples
+    --------
+    >>> as_path("a.tif").suffix
+    '.tif'
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; the path of a file is needed")
+    return Path(value)
+
+
 @contextmanager
 def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, which becomes `path` when the block ends and is removed when it fails.
@@ -30,7 +48,7 @@ def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[
     ...     Path(folder, "note.txt").read_text()
     'complete'
     """
-    path = Path(path)
+    path = as_path(path)
     check_output(path, overwrite)
     temporary = path.with_name(f".emcore-{secrets.token_hex(6)}.part")
     try:

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import numpy as np
+
 from emcore.core.validation import check_count
 
 DEFAULT = 1 << 30
@@ -49,8 +51,35 @@ def check_memory(memory: Any) -> int:
         match = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?i?)b?\s*", memory.lower())
         if not match or match[1].count(".") > 1 or match[1] == "." or match[2] == "i":
             raise ValueError(f"memory={memory!r} is not known; give bytes, or a number and a unit such as '2 GiB'")
-        memory = int(float(match[1]) * _UNITS[match[2]])
+        memory = float(match[1]) * _UNITS[match[2]]
+        if not 1 <= memory < 2**63:
+            raise ValueError(f"memory is {match[1][:20]} {match[2]}B: give a number of bytes from 1 on and below 2^63")
+        memory = int(memory)
     return check_count(memory, "memory", 1)
+
+
+def check_room(size: int, what: str) -> None:
+    """
+    Refuse work for which the system has no `size` bytes, before it is begun: kernels cannot go on without.
+
+    Raises
+    ------
+    MemoryError
+        With what takes so much.
+
+    Examples
+    --------
+    >>> check_room(1000, "memberships of 5 rows")
+    >>> check_room(1 << 60, "all maps")
+    Traceback (most recent call last):
+        ...
+    MemoryError: all maps take 1073741824 GiB, more than the system gives; give fewer rows or ask for less
+    """
+    try:
+        np.empty(size, np.uint8)
+    except (MemoryError, ValueError):
+        words = f"{what} take {in_words(size)}, more than the system gives; give fewer rows or ask for less"
+        raise MemoryError(words) from None
 
 
 def in_words(size: int) -> str:

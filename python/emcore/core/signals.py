@@ -161,6 +161,8 @@ class Signal:
     ------
     ValueError
         If the axes do not have the sizes of the data.
+    TypeError
+        If the data are no array, or the axes no `Axis`.
 
     Examples
     --------
@@ -178,6 +180,10 @@ class Signal:
     flagged: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.axes, tuple | list) or not all(isinstance(axis, Axis) for axis in self.axes):
+            raise TypeError(f"axes={self.axes!r}: an emcore.Axis for each dimension of the data is needed")
+        if not hasattr(self.data, "shape") or not hasattr(self.data, "dtype"):
+            raise TypeError(f"data is a {type(self.data).__name__}; an array is needed")
         sizes = tuple(axis.size for axis in self.axes)
         if sizes != tuple(self.data.shape):
             raise ValueError(f"axes have sizes {sizes}, the data have shape {tuple(self.data.shape)}: they must agree")

@@ -108,7 +108,7 @@ def check_finite(array: NDArray[Any], name: str, *, nonnegative: bool = False) -
     return low, high
 
 
-def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray[Any]:
+def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False, squared: bool = False) -> NDArray[Any]:
     """
     A checked matrix of n rows (positions) and d features (pixels or channels).
 
@@ -120,6 +120,8 @@ def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray
         The argument's name, for the message.
     nonnegative : bool
         Refuse negative values.
+    squared : bool
+        Refuse values whose squares are no numbers of their type, or all zero.
 
     Returns
     -------
@@ -137,7 +139,9 @@ def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False) -> NDArray
         return data  # type: ignore[return-value]  # what the kernels and the callers of this ask of an array, it has
     array = as_pixels(data, name, 2)
     if array.dtype.kind == "f" or (nonnegative and array.dtype.kind == "i"):
-        check_finite(array, name, nonnegative=nonnegative)
+        low, high = check_finite(array, name, nonnegative=nonnegative)
+        if squared and array.dtype.kind == "f":
+            check_range(low, high, name, 1e17 if array.dtype == np.float32 else 1e140)
     return array
 
 
@@ -218,11 +222,53 @@ def check_number(value: Any, name: str, low: float, high: float = np.inf) -> flo
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a number is needed")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of an integer of hundreds of digits
+        number = np.inf
     if not (np.isfinite(number) and low <= number <= high):
         limit = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
         raise ValueError(f"{name}={value} is out of range; it must be {limit}")
     return number
+
+
+def check_shape(value: Any, name: str) -> tuple[int, int]:
+    """
+    `value` as a height and a width of at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Something else than two whole numbers.
+
+    Examples
+    --------
+    >>> check_shape([3, 4], "shape")
+    (3, 4)
+    """
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
+        raise TypeError(f"{name}={value!r}: two whole numbers are needed, the height and the width")
+    height, width = (check_count(each, f"{name}[{i}]", 1, 2**31 - 1) for i, each in enumerate(value))
+    return height, width
+
+
+def check_result(values: Any, name: str) -> None:
+    """
+    Refuse to give back what is no number because the data were too large.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity in `values`; `name` says of which arguments they come.
+
+    Examples
+    --------
+    >>> check_result(np.array([1.0, 2.0]), "data")
+    """
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{name}: values are too large for sums and squares; give them in a unit in which they are near 1"
+        )
 
 
 def check_magnitude(pixels: NDArray[Any], name: str, limit: float = 1e100) -> None:
@@ -241,13 +287,13 @@ def check_magnitude(pixels: NDArray[Any], name: str, limit: float = 1e100) -> No
         check_range(*check_finite(pixels, name), name, limit)
 
 
-def check_range(low: float, high: float, name: str, limit: float = 1e100) -> None:
-    """Refuse a smallest and a largest value as `check_magnitude` does those of an array.
+def check_range(low: float, high: float, name: str, limit: float = 1e100, least: float | None = None) -> None:
+    """Refuse a smallest and a largest value as `check_magnitude` does; `least` is in place of 1 / `limit`.
 
     Examples
     --------
     >>> check_range(-2.0, 1.5, "curves")
     """
     largest = max(abs(low), abs(high))
-    if not 1 / limit < largest < limit and largest > 0:
+    if not (1 / limit if least is None else least) < largest < limit and largest > 0:
         raise ValueError(f"{name} has values of at most {largest:.3g}; give them in a unit in which they are near 1")

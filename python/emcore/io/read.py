@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from emcore.core.documentation import documented
+from emcore.core.files import as_path
 from emcore.core.signals import Signal
 from emcore.io.convert import signal_of
 from emcore.io.registry import FOLDERS, FORMATS, holds_arrays, read_all
@@ -94,7 +95,7 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     ...     read(folder + "/a.npy").shape
     (4, 6)
     """
-    datasets = read_all(Path(path), lazy)
+    datasets = read_all(as_path(path), lazy)
     return datasets[find_dataset(str(path), datasets, dataset)]
 
 

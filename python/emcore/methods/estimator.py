@@ -24,11 +24,21 @@ def seed_of(random_state: Any) -> int:
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """Rows in memory or out of core, seeds and warnings of an estimator with `memory`, `checkpoint`, `random_state`."""
+    """
+    Rows in memory or out of core, seeds and warnings of an estimator with `memory`, `checkpoint`, `random_state`.
+
+    Of what a fit finds the attribute `_basis`, shape (k, n_features), is there once it has ended.
+    """
 
     memory: int | str | None
     checkpoint: Any
     random_state: Any
+    _basis: ClassVar[str]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there is a result, of as many features as were last given: a fit that failed has none."""
+        basis = getattr(self, self._basis, None)
+        return basis is not None and basis.shape[-1] == getattr(self, "n_features_in_", None)
 
     def _rows(self, X: ArrayLike) -> Any:
         """Rows for a fit: checked by scikit-learn's rules, or a `Source` of data out of core, or prepared rows."""
@@ -65,9 +75,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
 
 class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
-    """An estimator that turns rows into what they hold of the rows of a fitted matrix, whose attribute is `_basis`."""
-
-    _basis: ClassVar[str]
+    """An estimator that turns rows into what they hold of the rows of its `_basis`."""
 
     @property
     def _n_features_out(self) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
-from emcore.core.validation import Floats, as_rows, check_finite, check_option
+from emcore.core.validation import Floats, as_rows, check_finite, check_option, check_result
 from emcore.outofcore.engine import begin
 from emcore.outofcore.moments import check_values, checked_range, mean_and_squares, row_and_column_sums
 from emcore.outofcore.open import open_rows
@@ -92,6 +92,8 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
            [0. , 1. ]], dtype=float32)
     """
     recipes = [signals] if isinstance(signals, Recipe) else list(signals)
+    if not all(isinstance(recipe, Recipe) for recipe in recipes):
+        raise TypeError("signals must be a Recipe, or several: emcore.preprocessing.Recipe(data, ...)")
     checked = [_checked(recipe, i, len(recipes), memory) for i, recipe in enumerate(recipes)]
     sources = [rows for rows, *_ in checked if isinstance(rows, Source)]
     if not sources:
@@ -212,6 +214,8 @@ def mean_and_variance(data: ArrayLike | PreparedRows) -> tuple[NDArray[np.float6
     else:
         rows = as_rows(rows, "data")
         mean, squares = _emcore.moments(rows)
+    check_result(mean, "data")
+    check_result(squares, "data")
     return mean, squares / rows.shape[0]
 
 

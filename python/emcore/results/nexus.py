@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from emcore.core.files import new_file
+from emcore.core.files import as_path, new_file
 from emcore.core.provenance import Provenance, plain, versions
 from emcore.core.signals import Axis, Signal
 from emcore.io.errors import explained
@@ -233,8 +233,8 @@ def is_result(path: Path) -> bool:
 
 def read_result(path: str | os.PathLike[str]) -> Any:
     """Read back what `write_result` wrote. See `emcore.load_result`."""
+    path = as_path(path)
     h5py = _h5py()
-    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_file() or not h5py.is_hdf5(path):

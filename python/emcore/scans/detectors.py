@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_pixels, check_finite, check_number
+from emcore.core.validation import as_pixels, check_finite, check_number, check_result, check_shape
 from emcore.scans.patterns import as_pattern_rows
 
 # Levels between background (0) and top of the disc (1) at which it is cut, and how many make an edge.
@@ -276,8 +276,10 @@ def annulus(shape: tuple[int, int], center: tuple[float, float], inner: float, o
 
 
 def _disc(shape: tuple[int, ...], center: tuple[float, float], radius: float) -> NDArray[np.bool_]:
-    height, width = shape
-    y, x = (check_number(value, "center", -np.inf) for value in center)
+    height, width = check_shape(shape, "shape")
+    if not hasattr(center, "__len__") or len(center) != 2:
+        raise TypeError(f"center={center!r}: two numbers are needed, along ky and kx")
+    y, x = (check_number(value, f"center[{i}]", -np.inf) for i, value in enumerate(center))
     ky, kx = np.ogrid[:height, :width]
     inside: NDArray[np.bool_] = (ky - y) ** 2 + (kx - x) ** 2 <= radius**2
     return inside
@@ -339,6 +341,7 @@ def virtual_images(patterns: Any, masks: ArrayLike) -> NDArray[np.float64]:
     check_finite(weights, "masks")
     columns = np.stack([matrix.features(mask) for mask in weights.reshape(-1, *matrix.shape)], axis=1)
     sums = _emcore.x_q(matrix.rows, np.ascontiguousarray(columns)).T
+    check_result(sums, "patterns and masks")
     images: NDArray[np.float64] = np.ascontiguousarray(sums).reshape(*weights.shape[:-2], *matrix.scan)
     return images
 

@@ -83,10 +83,10 @@ impl<T: Pixel> WithSimd for Collect<'_, T> {
     }
 }
 
-/// Counts in f64, multiplied by a factor.
+/// Counts in f64, as parts of their total, whose inverse may be no number.
 pub struct Widen<'a, R> {
     pub counts: &'a Counts<R>,
-    pub factor: f64,
+    pub total: f64,
     pub into: &'a mut Counts<f64>,
 }
 
@@ -95,7 +95,7 @@ impl<R: Real> WithSimd for Widen<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { counts, factor, into } = self;
+        let Self { counts, total, into } = self;
         into.width = f64::lanes::<S>();
         into.at.clear();
         into.values.clear();
@@ -104,7 +104,7 @@ impl<R: Real> WithSimd for Widen<'_, R> {
             for (p, part) in values.chunks_exact(into.width).enumerate() {
                 if part.iter().any(|x| *x != R::ZERO) {
                     into.at.push(at * parts as u32 + p as u32);
-                    into.values.extend(part.iter().map(|x| x.f64() * factor));
+                    into.values.extend(part.iter().map(|x| x.f64() / total));
                 }
             }
         }

@@ -169,6 +169,9 @@ impl NonNegative {
                     remaining.push(t);
                 }
             }
+            if remaining.len() == self.free.len() {
+                return; // no number among them
+            }
             self.refactor(remaining);
             self.least_squares();
         }

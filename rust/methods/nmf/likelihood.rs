@@ -72,7 +72,7 @@ pub fn likelihood<T: Pixel>(
                 let total: f64 = counts.values.iter().map(|x| x.f64()).sum();
                 w.fill(T::Real::ZERO);
                 if total > 0.0 {
-                    dispatch(Widen { counts: &counts, factor: 1.0 / total, into: &mut newton.counts });
+                    dispatch(Widen { counts: &counts, total, into: &mut newton.counts });
                     newton.solve(total, max_iter, tol, control);
                     for ((w, share), sum) in w.iter_mut().zip(&newton.shares).zip(&sums) {
                         *w = T::Real::of(if *sum > 0.0 { share * total / sum } else { 0.0 });
@@ -137,7 +137,7 @@ impl<'a> Newton<'a> {
                 return;
             }
             let (size, fall) = self.aim(total);
-            if fall <= 0.0 {
+            if !(fall > 0.0 && fall.is_finite()) {
                 return;
             }
             // The fall looks at small shares too: of counts that one of them alone explains it is the square of its error.
@@ -149,6 +149,9 @@ impl<'a> Newton<'a> {
                 }
                 self.visit(!small || part < 1.0);
                 let rise: f64 = (0..k).map(|t| (self.price(t, total) - self.above[t]) * self.step[t]).sum();
+                if !rise.is_finite() {
+                    return;
+                }
                 if rise <= BEYOND * fall + ROUNDING * size || part < ROUNDING {
                     break;
                 }

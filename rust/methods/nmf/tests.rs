@@ -157,6 +157,34 @@ fn maps_of_counts_are_where_plain_updates_end_at_last() {
 }
 
 #[test]
+fn maps_of_counts_of_any_magnitude_end_and_are_multiples_of_each_other() {
+    let (d, k) = (12, 3);
+    let mut number = numbers(5);
+    let h = Vec::from_iter((0..k * d).map(|_| number() + 0.02));
+    let counts = Vec::from_iter((0..d).map(|_| (9.0 * number()).floor()));
+    let none = Penalty::default();
+    let map = |exponent: i32| {
+        let x = Vec::from_iter(counts.iter().map(|x| x * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2)));
+        let mut w = vec![0.0; k];
+        likelihood(Rows::from_slice(&x, 1, d), &h, None, none, 50, 1e-6, &mut w, &Control::new()).unwrap();
+        w
+    };
+    let expected = map(0);
+    let size: f64 = expected.iter().sum();
+    for exponent in [-1074, -1040, -600, 600, 1000] {
+        // Of the smallest numbers there is no part.
+        let unit = 2f64.powi(-exponent / 2);
+        for (w, expected) in map(exponent).iter().zip(&expected) {
+            let scaled = w * unit * 2f64.powi(-exponent - -exponent / 2);
+            assert!(
+                (scaled - expected).abs() <= 1e-4 * size + 1.0 * f64::from(exponent < -1000),
+                "{scaled} {expected}"
+            );
+        }
+    }
+}
+
+#[test]
 fn pure_rows_are_found_among_mixtures() {
     let (n, d, k) = (50, 20, 4);
     let mut number = numbers(3);

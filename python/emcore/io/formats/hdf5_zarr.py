@@ -10,6 +10,7 @@ from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5 import apex, dectris, delmic, ebsd, emd, hyperspy, nexus, nion, plain, usid, velox
 from emcore.io.formats.hdf5.arrays import Access, axis_of_values, contents, is_numeric, texts
 from emcore.io.formats.hdf5.plain import units_of
+from emcore.io.formats.hdf5.reach import check_reach
 from emcore.io.optional import zarr_module
 
 
@@ -40,6 +41,7 @@ def read_hdf5(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
         import h5py
     except ImportError as error:
         raise ImportError(f"reading {path.name} needs h5py: pip install emcore[hdf5]") from error
+    check_reach(path)
     file = h5py.File(path, "r")
     try:
         signals = _read(file, path, Access(lazy, stored))

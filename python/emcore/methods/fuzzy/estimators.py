@@ -1,6 +1,6 @@
 """Fuzzy clusterings as estimators that follow scikit-learn to the letter."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,8 @@ n_iter_ : int""",
 
 class _Fuzzy(ClusterMixin, Estimator):  # type: ignore[misc]
     """What both have in common."""
+
+    _basis: ClassVar[str] = "cluster_centers_"
 
     def _clusters(self, X: Any, seed: int) -> FuzzyResult:
         raise NotImplementedError

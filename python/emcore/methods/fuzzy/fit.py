@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.documentation import documented
+from emcore.core.memory import check_room
 from emcore.core.validation import as_pixels, as_rows, check_count, check_finite, check_number, check_option
 from emcore.core.warning import warn
 from emcore.methods.fuzzy import out_of_core as of_source
@@ -247,7 +248,7 @@ def cluster(
     ()
     """
     rows: Any = open_rows(X, memory=where[0], checkpoint=where[1])
-    rows = rows if isinstance(rows, Source) else as_rows(rows)
+    rows = rows if isinstance(rows, Source) else as_rows(rows, squared=True)
     n, d = rows.shape
     k = check_clusters(n_clusters, n)
     m = check_fuzziness(m)
@@ -267,6 +268,7 @@ def cluster(
         runs = 1
         start, memberships = _start(init, rows, k)
     fits: Any = _InMemory(rows, memberships)
+    check_room(2 * n * k * (8 if rows.dtype == np.float64 else 4), f"memberships of {n} rows in {k} clusters")
     if isinstance(rows, Source):
         settings: dict[str, Any] = {"n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
         settings.update(init=init if isinstance(init, str) else np.asarray(init), covariances=covariances)

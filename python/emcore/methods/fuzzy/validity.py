@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_pixels, as_rows, check_finite, check_number
+from emcore.core.validation import as_pixels, as_rows, check_finite, check_number, check_result
+from emcore.methods.fuzzy.membership import check_volumes
 
 _BLOCK_BYTES = 1 << 22
 
@@ -116,6 +117,7 @@ def fuzzy_validity(
             z = x - v[c] if whitening is None else (x - v[c]) @ whitening[c].T
             compactness += float(weights[:, c] @ np.einsum("ij,ij->i", z, z))
     gaps = ((v[:, None] - v) ** 2).sum(axis=-1)[~np.eye(k, dtype=bool)].min()
+    check_result([compactness, *total], "X and centers")
     coefficient = squares / n
     return Validity(
         coefficient,
@@ -139,5 +141,5 @@ def _whitening(covariances: ArrayLike, rho: Any, k: int, d: int) -> NDArray[np.f
     values, vectors = np.linalg.eigh(f)
     if not (values > 0).all():
         raise ValueError(f"covariances[{int(np.argmin(values.min(axis=1)))}] is not positive definite")
-    scale = np.exp((np.log(np.broadcast_to(rho, k)) + np.log(values).sum(axis=1)) / (2 * d))
+    scale = np.exp((np.log(check_volumes(rho, k)) + np.log(values).sum(axis=1)) / (2 * d))
     return np.asarray(scale[:, None, None] * vectors.transpose(0, 2, 1) / np.sqrt(values)[:, :, None])

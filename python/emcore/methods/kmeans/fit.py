@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore.core.memory import check_room
 from emcore.core.validation import as_rows, check_count, check_finite, check_number, check_option
 from emcore.methods.kmeans import out_of_core
 from emcore.methods.kmeans.starts import check_centers, start_out_of_core, starting_centers
@@ -256,6 +257,7 @@ def distances(
     metric = check_option(metric, METRICS, "metric")
     if isinstance(rows, Source):
         return out_of_core.distances(_passes(rows, points, memory, 8 * len(points)), points, metric)
+    check_room(8 * len(rows) * len(points), f"distances of {len(rows)} rows to {len(points)} centres")
     return _emcore.kmeans_distances(as_rows(rows), points, metric=metric)
 
 
@@ -271,7 +273,10 @@ def check_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | Non
     """Weights of n rows, not negative and not all zero."""
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.asarray(sample_weight)
+    if weights.dtype.kind not in "biuf":
+        raise TypeError(f"sample_weight holds the type {weights.dtype}; real numbers are needed")
+    weights = weights.astype(np.float64)
     weights = np.ascontiguousarray(weights) if weights.ndim else np.full(n, weights)
     if weights.shape != (n,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}: one weight for each row")

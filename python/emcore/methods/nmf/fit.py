@@ -165,6 +165,7 @@ def nmf(
         data = _out_of_core(begin(rows, "nmf", memory, checkpoint, settings, *sizes))
     else:
         data = InMemory(rows)
+        data.check_room(k)
 
     def first() -> tuple[NDArray[Any], NDArray[np.float64]]:
         if init == "custom":
@@ -281,5 +282,7 @@ def nmf_loss(
 def _visited(rows: Any, memory: Any, k: int) -> InMemory | OutOfCore:
     """Rows of which k numbers each are asked; those in memory are checked already."""
     if not isinstance(rows, Source):
-        return InMemory(rows)
+        data = InMemory(rows)
+        data.check_room(k)
+        return data
     return _out_of_core(begin(rows, "maps", memory, None, {}, 8 * k, sums_bytes(rows.shape[1], k), quiet=True))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.memory import check_room
 from emcore.core.validation import Floats
 from emcore.methods.nmf.checks import real_of
 from emcore.methods.nmf.settings import Parameters
@@ -18,6 +19,11 @@ class InMemory:
 
     def __init__(self, rows: NDArray[Any]) -> None:
         self.rows, self.shape, self.real, self.chunk = rows, rows.shape, real_of(rows), len(rows)
+
+    def check_room(self, k: int) -> None:
+        """Refuse more components than the system has memory for: maps and their scores, spectra and their sums."""
+        n, d = self.shape
+        check_room(8 * k * (2 * n + 8 * d), f"{k} components of {n} rows of {d} features")
 
     def mean(self) -> float:
         """Of all values."""

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore.core.documentation import documented
+from emcore.core.memory import check_room
 from emcore.core.validation import as_rows, check_count, check_option
 from emcore.methods.pca.out_of_core import principal, sums_bytes
 from emcore.methods.pca.out_of_core import scores as of_rows
@@ -139,6 +140,8 @@ def pca(
         checked_range(passes)
         components, singular, mean, squares, used = principal(passes, k, bool(center), factors, solver, seed)
     else:
+        wide = 4 * min(n, d) if solver == "exact" else 2 * k
+        check_room(8 * wide * min(n, d) + 16 * k * d, f"{k} components of {n} rows of {d} features")
         components, singular, mean, squares, used = _emcore.pca(
             rows, components=k, center=bool(center), weights=factors, solver=solver, seed=seed
         )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_pixels, check_count, check_finite, check_option
+from emcore.core.validation import as_pixels, check_count, check_finite, check_option, check_range, check_shape
 from emcore.methods.power_spectra.on_dask import range_of_lazy, spectra_of_lazy
 from emcore.methods.power_spectra.reduction import checked_reduction
 from emcore.methods.power_spectra.settings import Scale, Settings
@@ -23,6 +23,8 @@ TAPERS = ("hann", "hann-symmetric", "sqrt-hann", "hamming", "none")
 SCALES = ("log", "power", "amplitude")
 PRESETS = ("jany",)
 JANY_OFFSET = 10000.0
+# Sums of a row of smaller pixels are numbers.
+_LARGEST = 1e302
 
 Reduce = Literal["radial"] | tuple[str, int] | None
 
@@ -150,6 +152,7 @@ def spectra_and_offset(
     else:
         pixels = as_pixels(image, "image", 2)
         low, high = check_finite(pixels, "image")
+    check_range(low, high, "image", _LARGEST, 0.0)
     window = check_count(window, "window", 8)
     largest = min(pixels.shape)
     if window > largest:
@@ -211,7 +214,7 @@ def window_centers(shape: tuple[int, int], window: int, step: int) -> tuple[NDAr
     >>> y.tolist(), x.tolist()
     ([4.5, 9.5, 14.5], [4.5, 9.5, 14.5, 19.5, 24.5])
     """
-    height, width = shape
+    height, width = check_shape(shape, "shape")
     check_count(window, "window", 1, min(height, width), "the smaller side of the image")
     check_count(step, "step", 1)
     ny, nx = ((length - window) // step + 1 for length in (height, width))
@@ -328,6 +331,6 @@ def _stretched(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.floa
 def _unit(low: float, high: float) -> float:
     """1, or where powers would leave the range of float32 the power of two that makes the largest pixel about 1."""
     largest = max(abs(low), abs(high))
-    if largest == 0 or (high - low == 0) or (high - low > 1e-12 and largest < 1e9):
+    if largest == 0 or high == low or (largest < 1e9 and high - low > 1e-12):
         return 1.0
     return 2.0 ** min(-math.frexp(largest)[1], 1000)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_pixels, check_count, check_finite, check_number, check_option
+from emcore.core.validation import as_pixels, check_count, check_finite, check_number, check_option, check_range
 from emcore.methods.power_spectra.reduction import checked_reduction
 from emcore.methods.volume.settings import VolumeSettings
 
@@ -115,6 +115,7 @@ def windowed_power_spectra_3d(
     """
     voxels = as_pixels(volume, "volume", 3)
     low, high = check_finite(voxels, "volume")
+    check_range(low, high, "volume", 1e302, 0.0)
     window = check_window(window, voxels.shape)
     step = check_count(window // 2 if step is None else step, "step", 1)
     check_option(quantity, QUANTITIES, "quantity")
