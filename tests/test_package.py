@@ -185,4 +185,5 @@ def test_the_contributors_page_names_only_files_that_exist():
 def test_tests_are_laid_as_the_package_is():
     package = ROOT / "python/emcore"
     for folder in (path for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))):
-        assert (package / folder.name).is_dir(), f"{folder} tests no folder of the package"
+        whole = folder.name == "fuzz"
+        assert whole or (package / folder.name).is_dir(), f"{folder} tests no folder of the package"
