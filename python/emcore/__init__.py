@@ -28,6 +28,7 @@ _WHERE: dict[str, str] = {
     "PCA": "methods.pca.estimator",
     "Signal": "core.signals",
     "as_signal": "io.read",
+    "denoise": "workflows.denoise",
     "describe": "scans.describe",
     "inspect": "scans.describe",
     "full_plane": "methods.power_spectra.windows",

@@ -23,6 +23,7 @@ from emcore.cli import (
     correlate,
     curves,
     demo,
+    denoise,
     diffraction,
     grains,
     groups,
@@ -62,6 +63,7 @@ VERBS: dict[str, Verb] = {
     "volume": volume,
     "phases": phases,
     "peaks": peaks,
+    "denoise": denoise,
     "info": info,
     "demo": demo,
 }

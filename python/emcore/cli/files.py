@@ -19,7 +19,7 @@ def expand(paths: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
     """The files meant, each once, folders replaced by the files in them that may hold `content`; and what holds none.
 
     A file named on the command line may have any name; `content` is one of those in `emcore.io.registry`.
-    What an earlier run wrote into a folder is not meant: results, and stacks of grains beside them.
+    What an earlier run wrote into a folder is not meant: results, and stacks of grains and denoised scans beside them.
     """
     files: dict[Path, Path] = {}
     failures: Failures = []
@@ -56,8 +56,9 @@ def _own_stems(path: Path) -> Iterator[str]:
     """Of the result that it may be, or lie beside."""
     if path.suffix.lower() == ".h5":
         yield path.stem
-    if path.stem.endswith("_grains"):
-        yield path.stem.removesuffix("_grains")
+    for end in ("_grains", "_denoised"):
+        if path.stem.endswith(end):
+            yield path.stem.removesuffix(end)
 
 
 def output_names(files: Sequence[Path]) -> dict[Path, str]:
@@ -95,7 +96,8 @@ def result_paths(
     for path in results:
         if path.resolve() in {each.resolve() for each in inputs}:
             raise FileExistsError(f"its results would replace the input {path}: choose another folder with --output")
-        check_output(path, options.force)
+        if not (options.force and store_of(path)):
+            check_output(path, options.force)
     return results
 
 

@@ -16,5 +16,6 @@ RESULT_CLASSES = {
     "Particles": "particles",
     "PhaseMap": "phase_map",
     "PeakMap": "peak_map",
+    "Denoised": "denoised",
 }
 """Result class -> the file here in which it is defined."""

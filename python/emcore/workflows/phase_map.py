@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,18 +19,15 @@ from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
-from emcore.core.validation import as_pixels, check_number
+from emcore.core.validation import check_number
 from emcore.methods.correlation.phases import classify
-from emcore.outofcore.open import as_source
 from emcore.results.phase_map import PhaseMap
 from emcore.results.references import as_references
-from emcore.scans.axes import SignalAxis, scan_and_signal
-from emcore.scans.choosing import measurement
+from emcore.scans.axes import SignalAxis
 from emcore.scans.gaps import Gaps
-from emcore.scans.grids import in_scan_shape, suits_scan, with_scan
-from emcore.scans.spectra import as_spectrum_image
+from emcore.scans.signal_rows import as_scan, rows_of
 from emcore.scans.spectrum_images import channels_of, check_range
-from emcore.scans.spectrum_rows import is_out_of_core, loaded, read_within, rows_out_of_core
+from emcore.scans.spectrum_rows import is_out_of_core
 
 
 @documented()
@@ -100,7 +96,7 @@ def phase_map(
     """
     started = time.perf_counter()
     least = check_number(min_correlation, "min_correlation", -1, 1)
-    signal = _scan(data, signal_axis, scan_shape, dataset, memory)
+    signal = as_scan(data, memory=memory, signal_axis=signal_axis, scan_shape=scan_shape, dataset=dataset)
     scan = tuple(replace(axis, navigation=False) for axis in signal.axes if axis.navigation)
     inside = signal.axes[len(scan) :]
     given = as_references(references, inside, phases)
@@ -112,7 +108,7 @@ def phase_map(
         raise ValueError("signal_range is of spectra; these are patterns, whose pixels have no range: leave it out")
     signals = given.signals[..., slice(compared.start - given.channels.start, compared.stop - given.channels.start)]
     grid, shape = tuple(axis.size for axis in scan), tuple(axis.size for axis in inside)
-    rows = _rows(signal, len(inside), compared, memory)
+    rows = rows_of(signal, compared, memory=memory)
     names = tuple(dict.fromkeys(given.phases))
     of = np.array([names.index(name) for name in given.phases])
     found, assigned, sums, counts = classify(
@@ -165,18 +161,6 @@ def phase_map(
     )
 
 
-def _scan(data: Any, signal_axis: Any, scan_shape: Any, dataset: Any, memory: Any) -> Signal:
-    """The scan axes first, then one of a spectrum or two of a pattern."""
-
-    def read(path: Path) -> list[Signal]:
-        return read_within(path, memory)
-
-    signal = measurement(data, suits_scan, dataset, read)
-    if len(scan_and_signal(signal, "data", signal_axis).inside) == 1:
-        return as_spectrum_image(signal, "data", memory, signal_axis=signal_axis, scan_shape=scan_shape)
-    return in_scan_shape(with_scan(signal, "data", signal_axis), scan_shape, "data", "patterns")
-
-
 def _compared(signal: Signal, given: slice, signal_range: Any, memory: Any) -> tuple[slice, tuple[str, ...]]:
     """The channels that are compared: of those that the references have, the ones in range."""
     wanted, said = channels_of(signal, signal_range, is_out_of_core(signal, memory), memory)
@@ -187,12 +171,3 @@ def _compared(signal: Signal, given: slice, signal_range: Any, memory: Any) -> t
     if given != slice(0, of):
         said = (*said, f"the {count} of {of} channels that the references have were compared")
     return channels, said
-
-
-def _rows(signal: Signal, inside: int, channels: slice, memory: Any) -> Any:
-    """One row for each position: a view of what is in memory, else a source."""
-    if is_out_of_core(signal, memory):
-        return rows_out_of_core(signal, channels, "data", memory) if inside == 1 else as_source(signal, "data")
-    pixels = as_pixels(loaded(signal).data, "data", len(signal.shape))
-    rows = pixels.reshape(int(np.prod(pixels.shape[:-inside])), -1)
-    return rows[:, channels] if inside == 1 else rows

@@ -50,9 +50,9 @@ def noise_of(image: SpectrumImage, whole: bool) -> tuple[bool, MeasuredNoise | N
 def _measured(image: SpectrumImage) -> tuple[Any, ...]:
     """The fields of `MeasuredNoise`, or none."""
     for count in _PAIRS:
-        pairs = _pairs(image, count)
+        pairs = neighbours(image, count)
         places = np.unique(pairs)
-        rows = _rows_at(image, places)
+        rows = rows_at(image, places)
         # One value throughout is no measurement, zero or another.
         measured = (rows != rows[:, :1]).any(axis=1)
         first, second = (np.searchsorted(places, each) for each in pairs)
@@ -63,7 +63,7 @@ def _measured(image: SpectrumImage) -> tuple[Any, ...]:
     return () if noise is None else astuple(noise)
 
 
-def _rows_at(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[Any]:
+def rows_at(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[Any]:
     """Spectra at some positions, wherever the data lie."""
     if image.source is not None:
         return image.source.take(places.tolist())
@@ -77,7 +77,7 @@ def _rows_at(image: SpectrumImage, places: NDArray[np.intp]) -> NDArray[Any]:
     return np.stack([np.asarray(row)[image.channels] for row in rows])
 
 
-def _pairs(image: SpectrumImage, count: int) -> NDArray[np.intp]:
+def neighbours(image: SpectrumImage, count: int) -> NDArray[np.intp]:
     """Positions and their neighbours in a line, of those that are not masked, shape (2, pairs)."""
     places = np.arange(math.prod(image.grid)).reshape(image.grid)
     axis = max(i for i, size in enumerate(image.grid) if size > 1)

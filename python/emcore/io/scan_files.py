@@ -1,0 +1,304 @@
+"""A scan written to a file some positions at a time, with its axes, so that it never lies in memory as a whole.
+
+HyperSpy's formats, HDF5 (.hspy, .h5) and Zarr (.zspy), keep axes and what is known of the instrument; .npy keeps the
+values alone. Nothing is packed: noise that is left in floats does not shrink, and an HDF5 file in one piece is mapped.
+"""
+
+import math
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.core.files import check_output
+from emcore.core.memory import in_words
+from emcore.core.signals import Axis
+from emcore.io.optional import zarr_module
+from emcore.io.recognise import store_of
+
+ENDINGS = (".hspy", ".h5", ".zspy", ".npy")
+# Bytes of a chunk in a Zarr store, of whole positions; bytes that are to remain on the disk.
+_CHUNK, _SPARE = 1 << 23, 1 << 24
+
+
+class Rows(Protocol):
+    """Takes rows from position `start` on, in the order of the scan."""
+
+    def write(self, start: int, rows: NDArray[Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class ScanFile:
+    """What a file of a scan holds beside its values: axes, and what is said and known of them."""
+
+    dtype: np.dtype[Any]
+    axes: tuple[Axis, ...]
+    title: str = ""
+    notes: str = ""
+    instrument: dict[str, Any] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the values."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def check_scan_file(path: Path, overwrite: bool, needed: int = 0) -> None:
+    """Refuse, before any work, a place where no scan can be written, or with too little room on its disk.
+
+    Raises
+    ------
+    ValueError
+        If the name ends in none of .hspy, .h5, .zspy, .npy.
+    OSError
+        As `check_output`, or for want of space.
+    ImportError
+        If what writes the format is not installed.
+
+    Examples
+    --------
+    >>> check_scan_file(Path("scan.tif"), False)
+    Traceback (most recent call last):
+    ...
+    ValueError: out='scan.tif' ends in '.tif': a scan is written to .hspy, .h5, .zspy or .npy
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise ValueError(f"out={str(path)!r} ends in {path.suffix!r}: a scan is written to .hspy, .h5, .zspy or .npy")
+    if not (path.is_dir() and store_of(path)):
+        check_output(path, overwrite)
+    elif not overwrite:
+        raise FileExistsError(f"{path} exists: choose another name, or overwrite=True (--force) to replace it")
+    _check_installed(ending)
+    free = shutil.disk_usage(path.parent).free
+    if needed + _SPARE > free:
+        raise OSError(
+            f"{path} takes {in_words(needed)}, its disk has {in_words(free)} left: name another place, or make room"
+        )
+
+
+@contextmanager
+def new_scan(path: Path, about: ScanFile, overwrite: bool = False, temporary: Path | None = None) -> Iterator[Rows]:
+    """What takes the rows of a scan, which appears at `path` when the block ends, and not at all when it fails.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in .hspy, .h5, .zspy or .npy.
+    about : ScanFile
+    overwrite : bool, default False
+    temporary : Path, optional
+        Where it lies until it is complete, in the same folder; what an earlier run left there is removed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, naming `path` and the reason.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from emcore.io.read import read
+    >>> about = ScanFile(np.dtype("f4"), (Axis("y", 2, navigation=True), Axis("energy", 3, 5.0, units="eV")), "map")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with new_scan(Path(folder, "a.hspy"), about) as file:
+    ...         file.write(1, np.array([[4, 5, 6]], dtype="f4"))
+    ...         file.write(0, np.array([[1, 2, 3]], dtype="f4"))
+    ...     signal = read(Path(folder, "a.hspy"))
+    >>> signal.data.tolist(), signal.axes[1].scale, signal.axes[0].navigation
+    ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], 5.0, True)
+    """
+    check_scan_file(path, overwrite, about.nbytes)
+    ending = path.suffix.lower()
+    part = path.with_name(f".emcore-{os.urandom(6).hex()}.part") if temporary is None else temporary
+    _remove(part)
+    opened = {".npy": _npy, ".zspy": _zspy}.get(ending, _hspy)
+    try:
+        with opened(part, about) as file:
+            yield file
+        check_scan_file(path, overwrite)
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(part, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise type(error)(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+class _Array:
+    """Rows of an array with navigation axes: the rest of a line, whole lines, the beginning of one."""
+
+    def __init__(self, array: Any, about: ScanFile) -> None:
+        self._array = array
+        self._grid = tuple(axis.size for axis in about.axes if axis.navigation)
+        self._inside = about.shape[len(self._grid) :]
+
+    def write(self, start: int, rows: NDArray[Any]) -> None:
+        self._write((), self._grid, start, rows.reshape(-1, *self._inside))
+
+    def _write(self, at: tuple[int, ...], grid: tuple[int, ...], start: int, rows: NDArray[Any]) -> None:
+        """Rows from `start` on of the positions `at` these leading indices."""
+        if len(grid) == 1:
+            self._array[(*at, slice(start, start + len(rows)))] = rows
+            return
+        line = math.prod(grid[1:])
+        done = 0
+        while done < len(rows):
+            first, inside = divmod(start + done, line)
+            whole = (len(rows) - done) // line
+            if inside == 0 and whole:
+                part = rows[done : done + whole * line]
+                self._array[(*at, slice(first, first + whole))] = part.reshape(whole, *grid[1:], *self._inside)
+                done += whole * line
+            else:
+                part = rows[done : done + line - inside]
+                self._write((*at, first), grid[1:], inside, part)
+                done += len(part)
+
+
+class _Plain:
+    """Rows one after another in a file behind its head; a full disk is an error here, in a memory map a crash."""
+
+    def __init__(self, file: Any, about: ScanFile) -> None:
+        self._file, self._head = file, file.tell()
+        inside = [axis.size for axis in about.axes if not axis.navigation]
+        self._row = math.prod(inside) * about.dtype.itemsize
+
+    def write(self, start: int, rows: NDArray[Any]) -> None:
+        self._file.seek(self._head + start * self._row)
+        self._file.write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+
+
+@contextmanager
+def _npy(path: Path, about: ScanFile) -> Iterator[Rows]:
+    with open(path, "xb", buffering=0) as file:
+        descr = np.lib.format.dtype_to_descr(about.dtype)
+        head: dict[str, Any] = {"descr": descr, "fortran_order": False, "shape": about.shape}
+        np.lib.format.write_array_header_2_0(file, head)
+        yield _Plain(file, about)
+
+
+@contextmanager
+def _hspy(path: Path, about: ScanFile) -> Iterator[Rows]:
+    import h5py
+
+    _writer()(str(path), _described(about), show_progressbar=False)
+    with h5py.File(path, "r+") as file:
+        (group,) = file["Experiments"].values()
+        del group["data"]
+        yield _Array(group.create_dataset("data", about.shape, about.dtype, fill_time="never"), about)
+
+
+@contextmanager
+def _zspy(path: Path, about: ScanFile) -> Iterator[Rows]:
+    # As the second version of Zarr has it, which every HyperSpy reads; RosettaSciIO writes it with an old Zarr only.
+    root = zarr_module().open_group(str(path), mode="w-", zarr_format=2)
+    root.attrs.update({"file_format": "ZSpy", "file_format_version": "3.3"})
+    described = _described(about)
+    group = root.create_group("Experiments").create_group(about.title.replace("/", "-") or "__unnamed__")
+    group.attrs.update(described["package_info"])
+    for index, axis in enumerate(described["axes"]):
+        _fill(group.create_group(f"axis-{index}"), axis)
+    for name in ("metadata", "original_metadata", "learning_results", "attributes"):
+        _fill(group.create_group(name), described[name])
+    options: dict[str, Any] = {"compressors": None, "fill_value": 0}
+    options["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
+    array = group.create_array("data", shape=about.shape, dtype=about.dtype, chunks=_chunks(about), **options)
+    yield _Array(array, about)
+
+
+def _fill(group: Any, values: dict[str, Any]) -> None:
+    """Numbers and texts as attributes, dictionaries as groups, arrays as arrays; lists are left out."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _fill(group.create_group(key), value)
+        elif isinstance(value, np.ndarray):
+            group.create_array(key, data=value)
+        elif not isinstance(value, list):
+            group.attrs[key] = "_None_" if value is None else value
+
+
+def _chunks(about: ScanFile) -> tuple[int, ...]:
+    """Whole signals of as many positions of a line, and lines, as a chunk has room for."""
+    inside = [axis.size for axis in about.axes if not axis.navigation]
+    room = max(_CHUNK // (math.prod(inside) * about.dtype.itemsize), 1)
+    sides: list[int] = []
+    for axis in reversed([axis for axis in about.axes if axis.navigation]):
+        parts = -(-axis.size // room)
+        sides.insert(0, -(-axis.size // parts))
+        room = max(room // axis.size, 1)
+    return (*sides, *inside)
+
+
+def _check_installed(ending: str) -> None:
+    if ending == ".zspy":
+        zarr_module()
+    elif ending != ".npy":
+        _writer()
+
+
+def _writer() -> Any:
+    try:
+        from rsciio.hspy import file_writer
+    except ImportError as error:
+        raise ImportError("HyperSpy's files need RosettaSciIO: pip install emcore[io]") from error
+    return file_writer
+
+
+def _described(about: ScanFile) -> dict[str, Any]:
+    """A signal of HyperSpy with a value in place of all."""
+    known = dict(about.instrument or {})
+    kind = known.pop("signal_type", "")
+    metadata = {"General": {"title": about.title, "notes": about.notes}, "Signal": {"signal_type": kind}, **known}
+    return {
+        "data": np.zeros((1,) * len(about.axes), about.dtype),
+        "axes": [described_axis(axis) for axis in about.axes],
+        "metadata": metadata | {"_HyperSpy": {}},
+        "original_metadata": {},
+        "package_info": {"package": "", "package_version": ""},  # a plain signal of HyperSpy's
+        "tmp_parameters": {},
+        "attributes": {"_lazy": False, "ragged": False},
+        "models": {},
+        "learning_results": {},
+    }
+
+
+def described_axis(axis: Axis) -> dict[str, Any]:
+    """An axis as HyperSpy's files have it.
+
+    Examples
+    --------
+    >>> described_axis(Axis("x", 3, 0.5, units="nm", navigation=True))["scale"]
+    0.5
+    """
+    units = "" if axis.units == "px" else axis.units
+    common = {"name": axis.name, "units": units, "navigate": axis.navigation, "is_binned": False}
+    if not axis.even:
+        return {"_type": "DataAxis", **common, "size": axis.size, "axis": axis.values}
+    return {"_type": "UniformDataAxis", **common, "size": axis.size, "scale": axis.scale, "offset": axis.offset}
+
+
+def size_of_scan(axes: Sequence[Axis], dtype: Any) -> int:
+    """Bytes of a scan with these axes."""
+    return ScanFile(np.dtype(dtype), tuple(axes)).nbytes

@@ -1,0 +1,1 @@
+"""Rows at low rank, weighted for their noise."""
