@@ -53,6 +53,7 @@ _WHERE: dict[str, str] = {
     "local_symmetry_scores": "methods.symmetry.scores",
     "phase_map": "workflows.phase_map",
     "map_peaks": "workflows.peaks",
+    "stitch": "workflows.stitch",
     "n_components": "methods.selection.components",
     "read": "io.read",
     "unmix": "workflows.unmix",

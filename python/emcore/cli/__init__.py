@@ -33,6 +33,7 @@ from emcore.cli import (
     peaks,
     phases,
     series,
+    stitch,
     symmetry,
     unmix,
     volume,
@@ -64,6 +65,7 @@ VERBS: dict[str, Verb] = {
     "phases": phases,
     "peaks": peaks,
     "denoise": denoise,
+    "stitch": stitch,
     "info": info,
     "demo": demo,
 }

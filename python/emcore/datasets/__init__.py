@@ -11,6 +11,7 @@ from emcore.datasets.eds import LabelledSpectra, eds_phases, eds_spectrum, eds_s
 from emcore.datasets.energies import LabelledEnergies, energy_series
 from emcore.datasets.grains import LabelledGrains, bent_polycrystal
 from emcore.datasets.micrograph import LabelledImage, lattice_micrograph
+from emcore.datasets.mosaics import OverlappingScans, overlapping_scans
 from emcore.datasets.particles import LabelledParticles, shaped_particles
 from emcore.datasets.phases import LabelledPhases, absorption_phases
 from emcore.datasets.profiles import LabelledLosses, LabelledSeries, deformed_series, plasmon_spectra
@@ -32,6 +33,7 @@ __all__ = [
     "LabelledSeries",
     "LabelledSpectra",
     "LabelledVolume",
+    "OverlappingScans",
     "absorption_phases",
     "adjusted_rand_index",
     "bent_polycrystal",
@@ -47,6 +49,7 @@ __all__ = [
     "iv_curves",
     "lattice_micrograph",
     "moving_boundary",
+    "overlapping_scans",
     "plasmon_spectra",
     "polycrystal_scan",
     "quasi_ordered_volume",

@@ -102,7 +102,7 @@ def bent_polycrystal(
 
     rng = np.random.default_rng(seed)
     labels = voronoi_cells(scan_shape, n_grains, rng)
-    crystals = [_crystal(pattern_shape, rng) for _ in range(n_grains)]
+    crystals = [cubic_crystal(pattern_shape, rng) for _ in range(n_grains)]
     tilt = bend * _bending(labels, n_grains, rng)
     gap = np.zeros(pattern_shape, dtype=bool)
     gap[height // 2 + 6 : height // 2 + 8] = gap[:, breadth // 2 - 9 : breadth // 2 - 7] = True
@@ -111,19 +111,25 @@ def bent_polycrystal(
         pixels = []
         for grain in np.unique(labels[line]):
             there = np.flatnonzero(labels[line] == grain)
-            position, pixel = _electrons(crystals[grain], tilt[:, line, there], counts, rng)
+            position, pixel = arrivals(crystals[grain], tilt[:, line, there], counts, rng)
             pixels.append(there[position] * (height * breadth) + pixel)
         hits = np.bincount(np.concatenate(pixels), minlength=width * height * breadth)
         patterns[line] = np.where(gap, 0, np.minimum(hits, 255).reshape(width, height, breadth))
 
+    axes = scan_axes(scan_shape, pattern_shape)
+    return LabelledGrains(Signal(patterns, axes, title="bent grains"), labels, tilt, gap)
+
+
+def scan_axes(scan_shape: tuple[int, int], pattern_shape: tuple[int, int]) -> tuple[Axis, Axis, Axis, Axis]:
+    """Axes of a scan in nm and of its patterns in 1/nm."""
+    (lines, width), (height, breadth) = scan_shape, pattern_shape
     unit = 2 * _REACH / min(pattern_shape)
-    axes = (
+    return (
         Axis("y", lines, _STEP, 0.0, "nm", True),
         Axis("x", width, _STEP, 0.0, "nm", True),
         Axis("ky", height, unit, -unit * (height - 1) / 2, "1/nm"),
         Axis("kx", breadth, unit, -unit * (breadth - 1) / 2, "1/nm"),
     )
-    return LabelledGrains(Signal(patterns, axes, title="bent grains"), labels, tilt, gap)
 
 
 def voronoi_cells(shape: tuple[int, int], count: int, rng: np.random.Generator) -> NDArray[np.int32]:
@@ -140,7 +146,7 @@ def voronoi_cells(shape: tuple[int, int], count: int, rng: np.random.Generator) 
 
 
 @dataclass(frozen=True)
-class _Crystal:
+class Crystal:
     """The reflections that any bending may excite: their vectors, strengths, and where their electrons go."""
 
     vectors: Floats
@@ -148,7 +154,7 @@ class _Crystal:
     tables: NDArray[np.intp]
 
 
-def _crystal(shape: tuple[int, int], rng: np.random.Generator) -> _Crystal:
+def cubic_crystal(shape: tuple[int, int], rng: np.random.Generator) -> Crystal:
     """A face-centred cubic crystal turned at random; its first source is the direct beam, its second the background."""
     most = math.ceil(_REACH * _CELL)
     index = np.stack(np.meshgrid(*[np.arange(-most, most + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -159,6 +165,22 @@ def _crystal(shape: tuple[int, int], rng: np.random.Generator) -> _Crystal:
     radius = 0.024 * min(shape)
     inside = (np.hypot(vectors[:, 0], vectors[:, 1]) < _REACH - radius * unit) & (np.abs(vectors[:, 2]) < 3 * _RELROD)
     vectors = vectors[inside]
+    strengths = np.exp(-((np.linalg.norm(vectors, axis=1) / _DECAY) ** 2))
+    return Crystal(vectors, strengths, _tables(vectors, shape))
+
+
+def turned(crystal: Crystal, angle: float, shape: tuple[int, int]) -> Crystal:
+    """The crystal on a detector that has turned with the scan by an angle in radians, from ky towards kx."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    gy, gx, gz = crystal.vectors.T
+    seen = np.stack([cos * gy + sin * gx, cos * gx - sin * gy, gz], axis=1)
+    return Crystal(crystal.vectors, crystal.strengths, _tables(seen, shape))
+
+
+def _tables(vectors: Floats, shape: tuple[int, int]) -> NDArray[np.intp]:
+    """Where the electrons go of the direct beam, of the background and of each reflection."""
+    unit = 2 * _REACH / min(shape)
+    radius = 0.024 * min(shape)
     middle = (np.array(shape) - 1) / 2
     ky, kx = (np.arange(size, dtype=np.float64) for size in shape)
     away = np.hypot(ky[:, None] - middle[0], kx - middle[1])
@@ -166,8 +188,7 @@ def _crystal(shape: tuple[int, int], rng: np.random.Generator) -> _Crystal:
     for gy, gx, _ in vectors:
         place = middle + np.array([gy, gx]) / unit
         pictures.append(np.clip(radius + 0.5 - np.hypot(ky[:, None] - place[0], kx - place[1]), 0, 1))
-    strengths = np.exp(-((np.linalg.norm(vectors, axis=1) / _DECAY) ** 2))
-    return _Crystal(vectors, strengths, np.stack([_table(picture) for picture in pictures]))
+    return np.stack([_table(picture) for picture in pictures])
 
 
 def _table(picture: Floats) -> NDArray[np.intp]:
@@ -191,8 +212,8 @@ def _bending(labels: NDArray[np.int32], count: int, rng: np.random.Generator) ->
     return tilt
 
 
-def _electrons(
-    crystal: _Crystal, tilt: Floats, counts: float, rng: np.random.Generator
+def arrivals(
+    crystal: Crystal, tilt: Floats, counts: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Position and pixel of every electron, at some positions of one grain that are tilted by (2, positions)."""
     gy, gx, gz = crystal.vectors.T

@@ -17,5 +17,6 @@ RESULT_CLASSES = {
     "PhaseMap": "phase_map",
     "PeakMap": "peak_map",
     "Denoised": "denoised",
+    "Mosaic": "mosaic",
 }
 """Result class -> the file here in which it is defined."""
