@@ -63,6 +63,23 @@ def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[
         temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, values: bytes) -> None:
+    """Write a new file, and wait until the disk has it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder, "a"), b"abc")
+    ...     Path(folder, "a").read_bytes()
+    b'abc'
+    """
+    with open(path, "xb") as file:
+        file.write(values)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]], overwrite: bool = False) -> Path:
     """Write a table with commas (CSV): a line of heads, then one for each row; nothing stands for NaN.
 

@@ -25,6 +25,8 @@ from emcore.io.recognise import store_of
 ENDINGS = (".hspy", ".h5", ".zspy", ".npy")
 # Bytes of a chunk in a Zarr store, of whole positions; bytes that are to remain on the disk.
 _CHUNK, _SPARE = 1 << 23, 1 << 24
+# Bytes of what an HDF5 file says of a scan, at most.
+_HEAD = 1 << 20
 
 
 class Rows(Protocol):
@@ -187,7 +189,9 @@ class _Plain:
 
     def write(self, start: int, rows: NDArray[Any]) -> None:
         self._file.seek(self._head + start * self._row)
-        self._file.write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+        values = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
+        while values.nbytes:  # the system takes a part where the disk ends, and refuses the next
+            values = values[self._file.write(values) :]
 
 
 @contextmanager
@@ -199,15 +203,32 @@ def _npy(path: Path, about: ScanFile) -> Iterator[Rows]:
         yield _Plain(file, about)
 
 
+def _try_room(path: Path, needed: int) -> None:
+    """Ask the system for so much, and give it back: HDF5 that cannot write ends the process at its exit."""
+    with open(path, "xb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, needed)
+    path.unlink()
+
+
 @contextmanager
 def _hspy(path: Path, about: ScanFile) -> Iterator[Rows]:
     import h5py
 
+    _try_room(path, about.nbytes + _HEAD)
     _writer()(str(path), _described(about), show_progressbar=False)
     with h5py.File(path, "r+") as file:
         (group,) = file["Experiments"].values()
         del group["data"]
-        yield _Array(group.create_dataset("data", about.shape, about.dtype, fill_time="never"), about)
+        made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        made.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        made.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        kind, space = h5py.h5t.py_create(about.dtype, logical=True), h5py.h5s.create_simple(about.shape)
+        offset = h5py.h5d.create(group.id, b"data", kind, space, made).get_offset()
+    # Without HDF5, so that a disk that is full is an error.
+    with open(path, "r+b", buffering=0) as values:
+        values.seek(offset)
+        yield _Plain(values, about)
 
 
 @contextmanager

@@ -5,9 +5,10 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from emcore.core.files import new_file
+from emcore.core.files import as_path, check_output, new_file, write_whole
 from emcore.reporting.pages import pages
 from emcore.reporting.pages.layout import HEIGHT, WIDTH, new_page, write
 from emcore.reporting.plotting import as_written, style
@@ -56,12 +57,16 @@ def write_report(result: Any, path: str | os.PathLike[str], overwrite: bool = Fa
         figures = [*pages(result), *_provenance_pages(result.provenance)]
         for number, figure in enumerate(figures, start=1):
             _head_and_foot(figure, result.provenance, f"page {number} of {len(figures)}")
-        with new_file(path, overwrite) as temporary, PdfPages(temporary, metadata=_metadata(result)) as pdf:
+        check_output(as_path(path), overwrite)
+        whole = BytesIO()
+        with PdfPages(whole, metadata=_metadata(result)) as pdf:
             for figure in figures:
                 with warnings.catch_warnings():
                     # A name in a script that the font lacks is drawn as boxes; the PDF's title has it in full.
                     warnings.filterwarnings("ignore", "Glyph .* missing from")
                     pdf.savefig(as_written(figure))
+        with new_file(path, overwrite) as temporary:
+            write_whole(temporary, whole.getvalue())
 
 
 def _metadata(result: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from emcore.core.files import as_path, new_file
+from emcore.core.files import as_path, new_file, write_whole
 from emcore.core.provenance import Provenance, plain, versions
 from emcore.core.signals import Axis, Signal
 from emcore.io.errors import explained
@@ -40,9 +40,14 @@ def _h5py() -> Any:
 def write_result(result: Any, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Write a result to an HDF5 file, whole or not at all. See `Result.save`."""
     h5py = _h5py()
-    path = Path(path)
-    with new_file(path, overwrite) as part, h5py.File(part, "x") as file:
-        _write_root(file, result, path.name)
+    path = as_path(path)
+    with new_file(path, overwrite) as part:
+        # Made in memory: HDF5 that cannot write ends the process at its exit.
+        with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+            _write_root(file, result, path.name)
+            file.flush()
+            image = file.id.get_file_image()
+        write_whole(part, image)
     return path
 
 
