@@ -40,6 +40,7 @@ _WHERE: dict[str, str] = {
     "MergedSignals": "scans.merging",
     "analyze_image": "workflows.image",
     "cluster_diffraction": "workflows.diffraction",
+    "cluster_reflections": "workflows.reflections",
     "choose_n_clusters": "methods.selection.clusters",
     "group_signals": "workflows.groups",
     "find_particles": "workflows.particles",

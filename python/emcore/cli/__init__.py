@@ -32,6 +32,7 @@ from emcore.cli import (
     particles,
     peaks,
     phases,
+    reflections,
     series,
     stitch,
     symmetry,
@@ -66,6 +67,7 @@ VERBS: dict[str, Verb] = {
     "peaks": peaks,
     "denoise": denoise,
     "stitch": stitch,
+    "reflections": reflections,
     "info": info,
     "demo": demo,
 }

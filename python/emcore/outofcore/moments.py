@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.memory import check_memory
 from emcore.core.validation import Floats
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.reduction import Partial, PerRow
@@ -37,6 +38,8 @@ def sums_by_label(rows: Any, labels: NDArray[np.int32], k: int) -> tuple[Floats,
     """
     The sum of the rows with each of k labels, and how many they are; negative labels are left out.
 
+    Out of core in one pass, or as many as memory for the sums makes necessary.
+
     Parameters
     ----------
     rows : ndarray or Source, shape (n, d)
@@ -58,9 +61,27 @@ def sums_by_label(rows: Any, labels: NDArray[np.int32], k: int) -> tuple[Floats,
     labels = np.ascontiguousarray(labels, dtype=np.int32)
     if not isinstance(rows, Source):
         return _emcore.sum_by_label(rows, labels, k)
-    passes = begin(rows, "sums by label", None, None, {}, 4, 8 * k * rows.shape[1] * 24, quiet=True)
-    sums, counts = passes(_labelled, k, rows=[PerRow(passes.source, labels)])
-    return sums, counts
+    together, found = _labels_together(rows), []
+    for first in range(0, max(k, 1), together):
+        some = min(together, k - first)
+        own = np.where((labels >= first) & (labels < first + some), labels - first, -1).astype(np.int32)
+        name = f"sums by label from {first}" if first else "sums by label"
+        passes = begin(rows, name, None, None, {}, 4, some * _label_bytes(rows), quiet=True)
+        found.append(passes(_labelled, some, rows=[PerRow(passes.source, own)]))
+    return np.concatenate([sums for sums, _ in found]), np.concatenate([counts for _, counts in found])
+
+
+def label_passes(rows: Source, k: int) -> int:
+    """In how many passes `sums_by_label` sums rows out of core."""
+    return -(-k // _labels_together(rows))
+
+
+def _labels_together(rows: Source) -> int:
+    return max((check_memory(rows.budget) - rows.beside) // 2 // _label_bytes(rows), 1)
+
+
+def _label_bytes(rows: Source) -> int:
+    return 8 * int(rows.shape[1]) * 24
 
 
 def _labelled(x: Any, k: int, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:

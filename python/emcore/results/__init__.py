@@ -18,5 +18,6 @@ RESULT_CLASSES = {
     "PeakMap": "peak_map",
     "Denoised": "denoised",
     "Mosaic": "mosaic",
+    "ReflectionClustering": "reflections",
 }
 """Result class -> the file here in which it is defined."""

@@ -222,6 +222,40 @@ def _first(a: Partial, b: Partial) -> Partial:
     return a if a[0][0] >= 0 else b
 
 
+def gaps_and_moments(rows: Source) -> tuple[Gaps, Floats, Floats]:
+    """
+    The positions without a measurement, and of the others mean and sum of squared deviations, in one pass.
+
+    Examples
+    --------
+    >>> from emcore.outofcore.stored import Stored
+    >>> gaps, mean, squares = gaps_and_moments(Source([Stored(np.array([[1.0, 2.0], [np.nan, 0.0], [3.0, 4.0]]))]))
+    >>> gaps.n_empty, mean.tolist(), squares.tolist()
+    (1, [2.0, 3.0], [2.0, 2.0])
+    """
+    kinds = np.empty(rows.shape[0], dtype=np.uint8)
+    passes = begin(rows, "gaps and moments", None, None, {}, 1, 8 * 2 * rows.shape[1] * 24, quiet=True)
+    into = [PerRow(passes.source, kinds)]
+    first, *moments = passes(_kinds_and_moments, True, into=into, merge=_first_and_moments)
+    zero, single, invalid = (int(np.count_nonzero(kinds == kind)) for kind in (1, 2, 3))
+    at = None if first[0] < 0 else (passes.source.row_of(int(first[0]), int(first[1])), int(first[2]))
+    return Gaps(kinds > 0, zero, single, invalid, first=at), moments[1], moments[2]
+
+
+def _kinds_and_moments(x: NDArray[Any], constant: bool, index: int) -> tuple[Any, ...]:
+    (first,), kinds = _kinds(x, constant, index)
+    there = np.flatnonzero(kinds == 0)
+    if not len(there):
+        return (first, 0, *np.zeros((2, x.shape[1]))), kinds
+    return (first, len(there), *_emcore.moments(x if len(there) == len(x) else x[there])), kinds
+
+
+def _first_and_moments(a: Partial, b: Partial) -> Partial:
+    (first,), count = _first(a[:1], b[:1]), max(a[1] + b[1], 1)
+    step = b[2] - a[2]
+    return first, a[1] + b[1], a[2] + step * (b[1] / count), a[3] + b[3] + step * step * (a[1] * b[1] / count)
+
+
 def common_points(rows: NDArray[Any]) -> tuple[slice, NDArray[np.bool_]]:
     """The points that all curves have which have only lost some at their ends, and which curves these are.
 

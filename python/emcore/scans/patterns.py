@@ -15,11 +15,15 @@ from emcore.core.wording import count_of
 from emcore.io.convert import computed
 from emcore.io.read import as_signal
 from emcore.io.registry import is_mapped, read_all
+from emcore.outofcore.open import one_chunk
+from emcore.outofcore.sources import Source
+from emcore.outofcore.stored import Stored
 from emcore.scans.axes import SignalAxis, arranged, said, scan_first, two_signal_axes, without_single_axes
 from emcore.scans.choosing import measurement
 from emcore.scans.gaps import Gaps, find_gaps
-from emcore.scans.grids import in_scan_shape
+from emcore.scans.grids import in_scan_shape, scan_axes
 from emcore.scans.images import plane_axes
+from emcore.scans.spectrum_rows import is_out_of_core, loaded, read_within
 
 # What is prepared of patterns is in single precision, and so are its squares.
 _LARGEST = 1e15
@@ -237,3 +241,63 @@ def select_patterns(
     scan = tuple(replace(axis, navigation=True) for axis in plane_axes(axes[:2]))
     axes = [*scan, *plane_axes(axes[2:], ("ky", "kx"))]
     return replace(ordered, data=data, axes=tuple(axes), flagged=True), notes
+
+
+def scan_of_patterns(
+    patterns: Any,
+    scan_shape: tuple[int, int] | None = None,
+    *,
+    signal_axis: SignalAxis = None,
+    dataset: str | int | None = None,
+    memory: int | str | None = None,
+) -> Signal:
+    """The scan of patterns in a signal or file, left where it is stored if it is larger than half of the memory.
+
+    Parameters are those of `select_patterns`. Patterns in one series stay one; what was done is in the notes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.patterns import scan_of_patterns
+    >>> [(axis.name, axis.size) for axis in scan_of_patterns(np.zeros((6, 16, 20))).axes]
+    [('position', 6), ('ky', 16), ('kx', 20)]
+    """
+    signal = measurement(patterns, suits_patterns, dataset, lambda path: read_within(path, memory))
+    signal = signal if is_out_of_core(signal, memory) else loaded(signal)
+    if hasattr(signal.data, "reshape"):
+        signal = without_single_axes(signal, 4)
+    arrangement = two_signal_axes(signal, signal_axis, signal.name)
+    if len(arrangement.scan) > 2:
+        raise ValueError(
+            f"{signal.name} has shape {signal.shape}, {len(arrangement.scan)} axes of positions. A scan has two: "
+            "give one of them, for example data[0]"
+        )
+    ordered = scan_first(replace(signal, notes=(*signal.notes, *said(signal, arrangement))), arrangement, signal.name)
+    ordered = in_scan_shape(ordered, scan_shape, signal.name, "patterns")
+    axes = ordered.axes
+    return replace(ordered, axes=(*scan_axes(axes[:-2]), *plane_axes(axes[-2:], ("ky", "kx"))), flagged=True)
+
+
+def pattern_source(scan: Signal, memory: int | str | None, per_position: int) -> Source:
+    """Patterns as rows that are visited in blocks, whether in memory or out of core.
+
+    Parameters
+    ----------
+    scan : Signal
+        As `scan_of_patterns` gives it.
+    memory : int or str, optional
+    per_position : int
+        Bytes of it that are kept of every position beside a pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+    >>> pattern_source(scan_of_patterns(np.zeros((6, 16, 20))), None, 8).shape
+    (6, 320)
+    """
+    data: Any = scan.data
+    parts = [one_chunk(data, 2, "patterns") if hasattr(data, "dask") else Stored(data, 2)]
+    source = Source(parts, name="patterns")
+    source.budget, source.beside = memory, per_position * source.shape[0]
+    return source

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore import _emcore
 from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
@@ -30,9 +29,8 @@ from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import pca, scores
 from emcore.methods.pca.projection import rough_scores
 from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, count_distinct, prepare
-from emcore.methods.selection.clusters import choose_n_clusters
 from emcore.methods.selection.components import n_components
-from emcore.methods.selection.density import density_groups
+from emcore.methods.selection.places import groups_of_places, number_of_places
 from emcore.methods.selection.rules import RankChoice
 from emcore.methods.superpixels.slic import label_means
 from emcore.results.clustering import Clustering
@@ -47,8 +45,6 @@ REDUCTIONS = ("auto", "pca")
 # Directions in which clustering starts, at least; runs from different starts in them.
 _START_DIRECTIONS = 16
 _STARTS = 20
-# The number is chosen on so many of them at most.
-_CHOSEN_ON = 20_000
 # Of reduce="pca", the rule of `emcore.n_components` looks at so many.
 _LOOKED_AT = 21
 
@@ -238,24 +234,8 @@ def _check_distinct(prepared: PreparedRows, asked: int) -> None:
 
 def _of_places(places: NDArray[Any], asked: int, seed: int, notes: tuple[str, ...]) -> _Found:
     """Groups of rows of few features: those that regions of low density part, or of k-means."""
-    k, rule, reason = asked, "given", f"n_clusters={asked} was asked for"
-    if not asked:
-        groups = density_groups(places, seed)
-        if groups.clear:
-            squares = _emcore.kmeans_spread(places, groups.labels, groups.n_groups, metric="euclidean")[1]
-            return _Found(groups.labels, float(squares.sum()), groups.n_groups, "density", groups.reason, notes)
-        k, rule, reason = _chosen(places, seed)
-    found = kmeans(places, k, n_init=_STARTS, random_state=seed)
-    return _Found(found.labels, found.inertia, k, rule, reason, notes)
-
-
-def _chosen(places: NDArray[Any], seed: int) -> tuple[int, str, str]:
-    """The number of clusters by votes, the rule, and why."""
-    if len(places) < 4:
-        return 2, "all", "there are no more different patterns"
-    taken = np.random.default_rng(seed).permutation(len(places))[:_CHOSEN_ON]
-    choice = choose_n_clusters(places[np.sort(taken)], random_state=seed)
-    return choice.n_clusters, "density" if choice.n_clusters == choice.density else "votes", choice.reason
+    found = groups_of_places(places, asked, seed)
+    return _Found(found.labels, found.inertia, found.k, found.rule, found.reason, notes)
 
 
 def _cluster(prepared: PreparedRows, asked: int, reduce: int | str | None, seed: int) -> _Found:
@@ -264,7 +244,7 @@ def _cluster(prepared: PreparedRows, asked: int, reduce: int | str | None, seed:
         places, notes = _scores(prepared, reduce, seed)
         return _of_places(places, asked, seed, notes)
     rough = rough_scores(prepared, max(_START_DIRECTIONS, 2 * asked), seed)
-    k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else _chosen(rough, seed)
+    k, rule, reason = (asked, "given", f"n_clusters={asked} was asked for") if asked else number_of_places(rough, seed)
     start = kmeans(rough, k, n_init=_STARTS, random_state=seed)
     centers, _ = label_means(prepared, start.labels, k)
     found = kmeans(prepared, k, init=centers)

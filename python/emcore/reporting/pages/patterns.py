@@ -89,12 +89,12 @@ def cells(result: Any, index: int) -> tuple[str, ...]:
     return ()
 
 
-def draw_pattern(axes: "Axes", result: Any, pattern: NDArray[Any], level: float) -> None:
+def draw_pattern(axes: "Axes", result: Any, pattern: NDArray[Any], level: float, cmap: str = "magma") -> None:
     """A pattern, the root of its intensity, white from `level` on."""
     units = result.mean.axes[1].units
     shown = np.sqrt(np.clip(pattern - min(float(pattern.min()), 0.0), 0, None))
     ky, kx = (values(result, axis) for axis in (0, 1))
-    draw_map(axes, shown, ky, kx, units=units, cmap="magma", limits=(float(shown.min()), level))
+    draw_map(axes, shown, ky, kx, units=units, cmap=cmap, limits=(float(shown.min()), level))
     axes.set_xlabel(f"kx ({symbol(units)})")
     axes.set_ylabel(f"ky ({symbol(units)})")
 
