@@ -39,6 +39,7 @@ _WHERE: dict[str, str] = {
     "merge_signals": "scans.merging",
     "MergedSignals": "scans.merging",
     "analyze_image": "workflows.image",
+    "best_detector": "workflows.detector",
     "cluster_diffraction": "workflows.diffraction",
     "cluster_reflections": "workflows.reflections",
     "choose_n_clusters": "methods.selection.clusters",

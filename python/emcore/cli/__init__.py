@@ -24,6 +24,7 @@ from emcore.cli import (
     curves,
     demo,
     denoise,
+    detector,
     diffraction,
     grains,
     groups,
@@ -68,6 +69,7 @@ VERBS: dict[str, Verb] = {
     "denoise": denoise,
     "stitch": stitch,
     "reflections": reflections,
+    "detector": detector,
     "info": info,
     "demo": demo,
 }

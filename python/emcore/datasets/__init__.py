@@ -15,6 +15,7 @@ from emcore.datasets.mosaics import OverlappingScans, overlapping_scans
 from emcore.datasets.particles import LabelledParticles, shaped_particles
 from emcore.datasets.phases import LabelledPhases, absorption_phases
 from emcore.datasets.profiles import LabelledLosses, LabelledSeries, deformed_series, plasmon_spectra
+from emcore.datasets.rings import LabelledRings, ring_phases
 from emcore.datasets.symmetry import LabelledFrames, crystal_grains, moving_boundary
 from emcore.datasets.volumes import LabelledVolume, quasi_ordered_volume
 from emcore.methods.selection.agreement import adjusted_rand_index
@@ -30,6 +31,7 @@ __all__ = [
     "LabelledParticles",
     "LabelledPatterns",
     "LabelledPhases",
+    "LabelledRings",
     "LabelledSeries",
     "LabelledSpectra",
     "LabelledVolume",
@@ -53,5 +55,6 @@ __all__ = [
     "plasmon_spectra",
     "polycrystal_scan",
     "quasi_ordered_volume",
+    "ring_phases",
     "shaped_particles",
 ]

@@ -19,5 +19,6 @@ RESULT_CLASSES = {
     "Denoised": "denoised",
     "Mosaic": "mosaic",
     "ReflectionClustering": "reflections",
+    "Detector": "detector",
 }
 """Result class -> the file here in which it is defined."""

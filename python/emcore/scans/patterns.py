@@ -1,5 +1,6 @@
 """A scan of diffraction patterns: what of a signal is scan and what is pattern, and the same as rows of a matrix."""
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -184,6 +185,8 @@ def select_patterns(
     *,
     signal_axis: SignalAxis = None,
     dataset: str | int | None = None,
+    stored: bool = False,
+    memory: int | str | None = None,
 ) -> tuple[Signal, tuple[str, ...]]:
     """The scan of patterns in a signal, and what was done to get it.
 
@@ -197,6 +200,9 @@ def select_patterns(
         The two axes of a pattern, by number or name; default: see `emcore.scans.axes`.
     dataset : str or int, optional
         Which data set of a file.
+    stored : bool, default False
+        Leave what is out of core where it is, of a file what is larger than `memory`, for passes in blocks.
+    memory : int or str, optional
 
     Returns
     -------
@@ -218,8 +224,13 @@ def select_patterns(
     ((2, 3, 16, 16), ['y', 'x', 'ky', 'kx'])
     """
     path = isinstance(signal, str | os.PathLike)
-    signal = read_patterns(signal, dataset) if path else measurement(signal, suits_patterns, dataset)
-    signal = without_single_axes(replace(signal, data=computed(signal, signal.data)), 4)
+    if stored:
+        signal = measurement(signal, suits_patterns, dataset, lambda file: read_within(file, memory))
+        signal = signal if is_out_of_core(signal, memory) else loaded(signal)
+    else:
+        signal = read_patterns(signal, dataset) if path else measurement(signal, suits_patterns, dataset)
+        signal = replace(signal, data=computed(signal, signal.data))
+    signal = without_single_axes(signal, 4)
     arrangement = two_signal_axes(signal, signal_axis, signal.name)
     positions = arrangement.scan
     if len(positions) > 2:
@@ -230,12 +241,14 @@ def select_patterns(
     notes = said(signal, arrangement)
     ordered = scan_first(signal, arrangement, signal.name)
     data, axes = ordered.data, list(ordered.axes)
-    count = data.size // max(data.shape[-1] * data.shape[-2], 1)
+    count = math.prod(axis.size for axis in axes[:-2])
     if scan_shape is not None:
         ordered = in_scan_shape(ordered, scan_shape, signal.name, "patterns")
         data, axes = ordered.data, list(ordered.axes)
     elif len(axes) == 3:
         notes += (f"{count_of(count, 'pattern')} in one series became one line: scan_shape=(y, x) makes more of them",)
+        if not hasattr(data, "reshape"):
+            raise ValueError(f"{signal.name} is a series that is left in the file: store a scan, or allow more memory")
         data = data.reshape(1, *data.shape)
         axes = [Axis("y", 1, axes[0].scale, 0.0, axes[0].units), *axes]
     scan = tuple(replace(axis, navigation=True) for axis in plane_axes(axes[:2]))

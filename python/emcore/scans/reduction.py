@@ -90,51 +90,103 @@ def reduce_patterns(
     (320, 3)
     """
     factor = bin_factor(matrix.shape, _SIDE)
-    rng = np.random.default_rng(seed)
-    taken, pairs = _sample(matrix.scan, positions, rng)
+    taken, pairs = sampled(matrix.scan, positions, np.random.default_rng(seed))
 
     def values(bins: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(prepare(Recipe(bins, normalize=normalize)))
 
-    sample = visit_binned(matrix, taken, keep, factor, values)
+    directions = find_directions(visit_binned(matrix, taken, keep, factor, values), pairs, size, seed)
+
+    def places(bins: NDArray[np.float32]) -> NDArray[np.float32]:
+        prepared = prepare(Recipe(bins, normalize=normalize))
+        return _emcore.x_q(prepared, directions.basis, directions.mean).astype(np.float32)
+
+    bins, count = len(directions.basis), directions.basis.shape[1]
+    side = f"detector binned {factor} x {factor}: " if factor > 1 else ""
+    note = (
+        f"{side}{directions.kept} of {bins} {'bins' if factor > 1 else 'pixels'} vary by more than noise; "
+        f"{count_of(count, 'principal component')} of them {'is' if count == 1 else 'are'} compared"
+    )
+    return ReducedPatterns(visit_binned(matrix, positions, keep, factor, places), directions.kept, bins, note)
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Directions in which rows differ by more than noise.
+
+    Attributes
+    ----------
+    basis : ndarray, shape (d, p), float64
+    mean : ndarray, shape (d,), float64
+        Where they start.
+    kept : int
+        Features that vary by more than noise, which the directions lie in.
+    """
+
+    basis: Floats
+    mean: Floats
+    kept: int
+
+
+def find_directions(
+    sample: NDArray[np.float32], pairs: NDArray[np.intp], size: int | None = None, seed: int = 0
+) -> Directions:
+    """
+    Principal components, of the features that vary by more than neighbours differ by, that do so too.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (n, d), float32
+    pairs : ndarray of int, shape (pairs, 2)
+        Which of these rows are neighbours, see `sampled`.
+    size : int, optional
+        How many; default as many as stand above noise, up to 64.
+    seed : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.reduction import find_directions
+    >>> rows = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    >>> rows[100:, 2] += 9
+    >>> pairs = np.stack([np.arange(199), np.arange(1, 200)], axis=1)
+    >>> abs(find_directions(rows, pairs).basis[:, 0]).round(1).tolist()
+    [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    """
     mean = sample.mean(axis=0, dtype=np.float64)
     chosen = _standing(sample, pairs)
     some = np.ascontiguousarray(sample[:, chosen])
     most = min(len(some) - 1, some.shape[1], size or _TRIED)
-    found = pca(some, most, random_state=seed)
-    components = found.components
+    components = pca(some, most, random_state=seed).components
     if size is None:
         along = (some - mean[chosen].astype(np.float32)) @ components.T.astype(np.float32)
-        standing = _standing(along, pairs, fallback=_FALLBACK)
-        components = components[standing]
+        components = components[_standing(along, pairs, fallback=_FALLBACK)]
     basis = np.zeros((sample.shape[1], len(components)))
     basis[chosen] = components.T
-
-    def places(bins: NDArray[np.float32]) -> NDArray[np.float32]:
-        prepared = prepare(Recipe(bins, normalize=normalize))
-        return _emcore.x_q(prepared, basis, mean).astype(np.float32)
-
-    bins, kept = sample.shape[1], int(chosen.sum())
-    side = f"detector binned {factor} x {factor}: " if factor > 1 else ""
-    note = (
-        f"{side}{kept} of {bins} {'bins' if factor > 1 else 'pixels'} vary by more than noise; "
-        f"{count_of(len(components), 'principal component')} of them {'is' if len(components) == 1 else 'are'} compared"
-    )
-    return ReducedPatterns(visit_binned(matrix, positions, keep, factor, places), kept, bins, note)
+    return Directions(basis, mean, int(chosen.sum()))
 
 
-def _sample(
-    scan: tuple[int, int], positions: NDArray[np.intp], rng: np.random.Generator
+def sampled(
+    scan: tuple[int, int], positions: NDArray[np.intp], rng: np.random.Generator, most: int = _SAMPLE
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Some positions, rising, and which two of them, by their order here, lie side by side."""
+    """Some positions, rising, at most so many, and which two of them, by their order here, lie side by side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.reduction import sampled
+    >>> taken, pairs = sampled((3, 4), np.arange(12), np.random.default_rng(0), 4)
+    >>> len(taken), (np.diff(taken[pairs]) == 1).all()
+    (4, np.True_)
+    """
     pairs = neighbours(scan, positions)
-    if len(positions) <= _SAMPLE:
+    if len(positions) <= most:
         return positions, pairs
-    if len(pairs) > _SAMPLE // 2:
-        pairs = pairs[np.sort(rng.choice(len(pairs), _SAMPLE // 2, replace=False))]
+    if len(pairs) > most // 2:
+        pairs = pairs[np.sort(rng.choice(len(pairs), most // 2, replace=False))]
     taken = np.union1d(pairs[:, 0], pairs[:, 1])
-    if len(taken) < _SAMPLE:
-        taken = np.union1d(taken, rng.choice(len(positions), _SAMPLE - len(taken), replace=False))
+    if len(taken) < most:
+        taken = np.union1d(taken, rng.choice(len(positions), most - len(taken), replace=False))
     return positions[taken], np.searchsorted(taken, pairs)
 
 
