@@ -9,7 +9,9 @@ import pytest
 import emcore
 from emcore.cli import main
 from emcore.core.signals import Axis, Signal
+from emcore.io.formats import numpy_files
 from emcore.io.read import read
+from emcore.scans import describe as module
 from emcore.scans.describe import describe, inspect
 
 
@@ -102,3 +104,51 @@ def test_a_series_of_patterns_is_no_stack_of_images_and_what_is_all_one_value_is
     assert inspect(np.full((40, 40), 7.0))[0]["use"] == []
     for same in (blank, np.full((40, 40), 7.0)):
         assert "all values are the same" in describe(same)
+
+
+def test_of_large_data_a_sample_is_looked_at_and_said_to_be_one(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    shape = (4096, 4096, 2048, 2048)  # 64 TiB
+    array = zarr.open_array(str(tmp_path / "scan.zarr"), mode="w", shape=shape, chunks=(1, 1, 2048, 2048), dtype="u2")
+    array[0, 0] = 7
+    (found,) = inspect(tmp_path / "scan.zarr")
+    assert (found["minimum"], found["maximum"], found["sampled"] < 1e-6) == (0, 7, True)
+    assert [command.split()[1] for command in found["use"]] == ["grains", "diffraction"]
+    assert "values 0 to 7, of " in describe(tmp_path / "scan.zarr")
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_sample_counts_what_is_not_finite_and_a_whole_does_the_same(axis, monkeypatch):
+    data = np.random.default_rng(0).normal(size=(8, 9, 10)).astype("f4")
+    data[np.unravel_index(3 + axis, data.shape)] = np.nan
+    whole = inspect(data)[0]
+    monkeypatch.setattr(module, "_WHOLE", 0)
+    monkeypatch.setattr(module, "_PIECES", 10**6)
+    monkeypatch.setattr(module, "_PIECE", [4, 60, 400][axis])
+    sampled = inspect(data)[0]
+    assert sampled.pop("sampled") == 1
+    for key in ("nan", "infinite", "minimum", "maximum", "axes", "use"):
+        assert sampled[key] == pytest.approx(whole[key]) if key == "minimum" else sampled[key] == whole[key]
+
+
+def test_what_is_packed_in_one_large_piece_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_WHOLE", 1000)
+    monkeypatch.setattr(numpy_files, "_UNPACKED", 1000)
+    monkeypatch.setattr(numpy_files, "_unpacked", lambda *_: pytest.fail("it was unpacked"))
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros((40, 50)), b=np.ones(3))
+    assert "values not looked at" in describe(tmp_path / "a.npz")
+
+
+def test_an_archive_is_unpacked_when_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(numpy_files, "_UNPACKED", 1000)
+    data = np.random.default_rng(0).random((40, 50))
+    np.savez_compressed(tmp_path / "a.npz", a=data)
+    np.testing.assert_array_equal(np.asarray(read(tmp_path / "a.npz", lazy=True).data), data)
+
+
+def test_what_is_larger_than_the_machine_is_refused_with_both_sizes(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("a", (4096, 4096, 1024, 512), "u2", chunks=(1, 1, 1024, 512), compression="gzip")
+    with pytest.raises(MemoryError, match=r"/a holds 16384 GiB, and this machine has .* lazy=True"):
+        read(tmp_path / "a.h5")

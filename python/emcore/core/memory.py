@@ -1,5 +1,6 @@
 """How much memory may be used: a budget in bytes, read from words and written in words."""
 
+import os
 import re
 from typing import Any
 
@@ -80,6 +81,39 @@ def check_room(size: int, what: str) -> None:
     except (MemoryError, ValueError):
         words = f"{what} take {in_words(size)}, more than the system gives; give fewer rows or ask for less"
         raise MemoryError(words) from None
+
+
+def check_fits(size: int, what: str) -> None:
+    """
+    Refuse to read what is larger than the machine's memory.
+
+    Raises
+    ------
+    MemoryError
+        With both sizes, and what to do.
+
+    Examples
+    --------
+    >>> check_fits(1000, "a.npy")
+    >>> check_fits(1 << 60, "a.npy")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    MemoryError: a.npy holds 1073741824 GiB, and this machine has ...: read it with lazy=True, or give memory=
+    """
+    total = _physical()
+    if size > total:
+        raise MemoryError(
+            f"{what} holds {in_words(size)}, and this machine has {in_words(total)}: read it with lazy=True, or give "
+            "memory="
+        )
+
+
+def _physical() -> int:
+    """Bytes of memory of the machine; where it does not say, as many as there may be."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 1 << 62
 
 
 def in_words(size: int) -> str:

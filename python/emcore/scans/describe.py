@@ -29,6 +29,8 @@ _WINDOW, _SMALLEST = 128, 8
 _CUBE, _THINNEST = 50, 16
 # Bytes that are looked at together.
 _TOGETHER = 1 << 26
+# Bytes of which all values are looked at; of more a sample of so many pieces, of at most so many bytes.
+_WHOLE, _PIECES, _PIECE = 1 << 28, 16, 1 << 22
 # So much of the largest value a negative one may be for unmixing, which takes it for 0.
 _ROUND_OFF = 1e-6
 
@@ -46,7 +48,8 @@ def inspect(obj: Any) -> list[dict[str, Any]]:
         One for each data set: "number", "title", "shape", "dtype", "kind"; "axes" with "name", "size", "role" (scan,
         spectral, detector, picture, frame or colour), "units", "scale", "offset", "first", "last", "even" and
         "calibrated"; "minimum", "maximum", "nan" and "infinite" of the values; "positions" and "empty_positions" (see
-        `emcore.scans.gaps`) where there is a scan; "notes" of the reader; "use", the commands that take it.
+        `emcore.scans.gaps`) where there is a scan; of more than 256 MiB in their place "sampled", the part of the
+        values that was looked at; "notes" of the reader; "use", the commands that take it.
 
     Examples
     --------
@@ -55,7 +58,7 @@ def inspect(obj: Any) -> list[dict[str, Any]]:
     ([2, 3, 40], 'three axes whose meaning is not said', ['frame', 'picture', 'picture'], 0)
     """
     path = isinstance(obj, str | os.PathLike)
-    datasets = read_all(Path(obj), lazy=True) if path else [as_signal(obj)]
+    datasets = read_all(Path(obj), lazy=True, stored=True) if path else [as_signal(obj)]
     vectors = [each for each in datasets if len(each.shape) == 1]
     datasets = [placed(each, vectors) if len(each.shape) > 1 else each for each in datasets]
     found = [_inspected(signal, i) for i, signal in enumerate(datasets)]
@@ -124,7 +127,8 @@ def _inspected(signal: Signal, index: int) -> dict[str, Any]:
         "axes": [_axis(axis, role) for axis, role in zip(signal.axes, meaning, strict=True)],
     }
     if signal.dtype.kind in "biuf":
-        found |= _values(signal, meaning, kind)
+        large = math.prod(signal.shape) * signal.dtype.itemsize > _WHOLE
+        found |= _sampled(signal) if large else _values(signal, meaning, kind)
     return found | {"notes": list(signal.notes), "use": []}
 
 
@@ -194,6 +198,33 @@ def _values(signal: Signal, meaning: tuple[str, ...], kind: str) -> dict[str, An
     return found
 
 
+def _sampled(signal: Signal) -> dict[str, Any]:
+    """Of pieces that are spread over the data: smallest and largest finite value, NaN and infinite ones counted."""
+    shape, item = signal.shape, signal.dtype.itemsize
+    data: Any = signal.data
+    chunks = getattr(data, "chunksize", getattr(data, "chunks", None))
+    if chunks and item * math.prod(chunks) > _WHOLE:
+        return {"sampled": 0, "nan": 0, "infinite": 0, "minimum": None, "maximum": None}
+    outer = next(i for i in range(len(shape)) if item * math.prod(shape[i + 1 :]) <= _PIECE)
+    thick = max(_PIECE // (item * math.prod(shape[outer + 1 :])), 1)
+    counts = (*shape[:outer], -(-shape[outer] // thick))
+    places = np.unique(np.linspace(0, math.prod(counts) - 1, min(_PIECES, math.prod(counts))).astype(np.int64))
+    seen = nan = infinite = 0
+    low, high = math.inf, -math.inf
+    for place in places:
+        *at, part = (int(i) for i in np.unravel_index(place, counts))
+        block = computed(signal, data[(*at, slice(part * thick, (part + 1) * thick))])
+        seen += block.nbytes
+        if block.dtype.kind == "f":
+            nan += int(np.isnan(block).sum())
+            infinite += int(np.isinf(block).sum())
+            block = block[np.isfinite(block)]
+        if block.size:
+            low, high = min(low, block.min().item()), max(high, block.max().item())
+    limits = {"minimum": low, "maximum": high} if low <= high else {"minimum": None, "maximum": None}
+    return {"sampled": seen / (item * math.prod(shape)), "nan": nan, "infinite": infinite, **limits}
+
+
 def _finite_range(signal: Signal, rows: int) -> dict[str, Any]:
     low, high = math.inf, -math.inf
     for start in range(0, signal.shape[0], rows):
@@ -210,13 +241,14 @@ def _plain(value: float, signal: Signal) -> float | int:
 
 def _bears(command: str, found: dict[str, Any]) -> bool:
     """Whether a command takes data of these sizes and values."""
-    if found["minimum"] is None or found["minimum"] == found["maximum"]:
+    sampled = "sampled" in found  # which does not tell what the rest holds
+    if not sampled and (found["minimum"] is None or found["minimum"] == found["maximum"]):
         return False
     if command == "image":
         return bool(min(axis["size"] for axis in found["axes"] if axis["role"] == PICTURE) >= _SMALLEST)
     if command == "volume":
         return len(found["axes"]) == 3 and min(axis["size"] for axis in found["axes"]) >= _THINNEST
-    low, high = found["minimum"], found["maximum"]
+    low, high = (0 if found[key] is None else found[key] for key in ("minimum", "maximum"))
     if found.get("positions", 2) - found.get("empty_positions", 0) < 2:
         return False
     return command != "unmix" or bool(low >= -_ROUND_OFF * max(abs(high), abs(low)))
@@ -241,8 +273,11 @@ def _text(found: dict[str, Any], mark: str) -> str:
     for axis in found["axes"]:
         points = count_of(axis["size"], "point")
         lines.append(f"  {axis['name']:<{width}} {points}, {_step(axis)}, {axis['role']}")
+    part = f", of {number(100 * found['sampled'])} % of them" if found.get("sampled") else ""
     if found.get("minimum") is not None:
-        lines.append(f"  values {found['minimum']:.6g} to {found['maximum']:.6g}")
+        lines.append(f"  values {found['minimum']:.6g} to {found['maximum']:.6g}{part}")
+    elif "sampled" in found and not part:
+        lines.append("  values not looked at: they are packed in one large piece")
     elif "minimum" in found:
         lines.append("  no finite values")
     if found.get("nan") or found.get("infinite"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.memory import check_fits
 from emcore.core.signals import Axis, Signal, name_axes, tidy_axes
 from emcore.io.errors import BadFile
 from emcore.io.optional import dask_array
@@ -75,6 +76,7 @@ class Access:
         if fields is None:
             raise BadFile(f"{array.name} holds {_in_words(array.dtype)}, not numbers")
         if not self.lazy:
+            check_fits(math.prod(array.shape) * array.dtype.itemsize, array.name)
             return _of_records(np.asarray(array[...]), fields, np.stack)
         found = mapped(array)
         if (self.stored and not fields) or isinstance(found, np.ndarray):
