@@ -40,6 +40,7 @@ from emcore.cli import (
     unmix,
     volume,
 )
+from emcore.cli.ending import asked_by, ends_when_asked, say_so
 
 
 class Verb(Protocol):
@@ -86,7 +87,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show µ must not cost a result
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with ends_when_asked():
+            return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        say_so()
+        return asked_by()
+    except BrokenPipeError:
+        # Whoever read our output has closed it ("emcore info FILE | head"): no reason to complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(words: list[str]) -> int:
     parser, parsers = _parsers()
     if words and not words[0].startswith("-") and words[0] not in VERBS:
         parser.error(f"there is no verb {words[0]!r}{_nearest(words[0], VERBS)}")
@@ -97,16 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen.error(f"there is no option {unknown[0]!r}{_nearest(unknown[0].split('=')[0], accepted)}")
     if chosen is parser:
         parser.error(f"a verb is missing: {', '.join(VERBS)}")
-    try:
-        return VERBS[options.verb].run(chosen, options)
-    except KeyboardInterrupt:
-        # A terminal has just shown ^C.
-        print("\n" * sys.stderr.isatty() + "emcore: interrupted, nothing half-written", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has closed it ("emcore info FILE | head"): no reason to complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    code: int = VERBS[options.verb].run(chosen, options)
+    return code
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import emcore
 from emcore.cli.files import collected, expand, output_names, report_failures, result_paths
 from emcore.cli.progress import progress_bar
+from emcore.core.files import together
 
 if TYPE_CHECKING:
     from emcore.results.result import Result
@@ -86,11 +87,11 @@ def one_result(
     start = time.perf_counter()
     results, report, *others = result_paths(options, name, inputs, also)
     # What draws the report takes a while to import, and the kernels leave Python to others meanwhile.
-    Thread(target=import_module, args=("matplotlib.backends.backend_pdf",)).start()
-    with progress_bar(shown or name, options.quiet):
+    Thread(target=import_module, args=("matplotlib.backends.backend_pdf",), daemon=True).start()
+    with progress_bar(shown or name, options.quiet), together():
         result = work(*others)
-    result.save(results, overwrite=options.force)
-    result.report(report, overwrite=options.force)
+        result.save(results, overwrite=options.force)
+        result.report(report, overwrite=options.force)
     if options.quiet:
         return
     from emcore.core.wording import count_of

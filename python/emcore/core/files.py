@@ -1,11 +1,15 @@
 """How does a file come into being here? Whole or not at all: under a temporary name, renamed when it is complete."""
 
 import csv
+import hashlib
 import math
 import os
+import platform
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +54,94 @@ def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[
     """
     path = as_path(path)
     check_output(path, overwrite)
-    temporary = path.with_name(f".emcore-{secrets.token_hex(6)}.part")
+    temporary, kept = temporary_beside(path), False
+    waiting = _together.get()
     try:
         yield temporary
         check_output(path, overwrite)
-        os.replace(temporary, path)
+        if waiting is None:
+            os.replace(temporary, path)
+        else:
+            waiting.append((temporary, path))
+            kept = True
     except FileExistsError:
         raise
     except OSError as error:
         raise type(error)(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if not kept:
+            discard(temporary)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What `new_file` writes in the block appears when it ends, all of it, or nothing when it fails.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, together():
+    ...     with new_file(Path(folder, "a")) as temporary:
+    ...         _ = temporary.write_text("complete")
+    ...     Path(folder, "a").exists()
+    False
+    """
+    waiting: list[tuple[Path, Path]] = []
+    before = _together.set(waiting)
+    try:
+        yield
+        for temporary, path in waiting:
+            if temporary.exists():  # else its folder is gone
+                os.replace(temporary, path)
+    finally:
+        _together.reset(before)
+        for temporary, _ in waiting:
+            discard(temporary)
+
+
+_together: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("together", default=None)
+_ours: set[Path] = set()
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name for what is to become `path`; what processes that are no more have left in its folder is removed."""
+    for left in path.parent.glob(f".emcore-{_HOST}-*-*.part"):
+        owner = left.name.split("-")[2]
+        if owner.isdecimal() and not _is_alive(int(owner)):
+            _remove(left)
+    temporary = path.with_name(f".emcore-{_HOST}-{os.getpid()}-{secrets.token_hex(6)}.part")
+    _ours.add(temporary)
+    return temporary
+
+
+def discard(temporary: Path) -> None:
+    """Remove what `temporary_beside` named, if it is there."""
+    _remove(temporary)
+    _ours.discard(temporary)
+
+
+def discard_all() -> None:
+    """Remove what this process has begun to write, before it ends at once."""
+    for temporary in list(_ours):
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # where asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def write_whole(path: Path, values: bytes) -> None:

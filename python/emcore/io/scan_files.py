@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import check_output
+from emcore.core.files import check_output, discard, temporary_beside
 from emcore.core.memory import in_words
 from emcore.core.signals import Axis
 from emcore.io.optional import zarr_module
@@ -123,8 +123,8 @@ def new_scan(path: Path, about: ScanFile, overwrite: bool = False, temporary: Pa
     """
     check_scan_file(path, overwrite, about.nbytes)
     ending = path.suffix.lower()
-    part = path.with_name(f".emcore-{os.urandom(6).hex()}.part") if temporary is None else temporary
-    _remove(part)
+    part = temporary_beside(path) if temporary is None else temporary
+    discard(part)
     opened = {".npy": _npy, ".zspy": _zspy}.get(ending, _hspy)
     try:
         with opened(part, about) as file:
@@ -138,14 +138,7 @@ def new_scan(path: Path, about: ScanFile, overwrite: bool = False, temporary: Pa
     except OSError as error:
         raise type(error)(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        _remove(part)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        discard(part)
 
 
 class _Array:

@@ -1,0 +1,65 @@
+"""How the command line ends when it is asked to: at once, with nothing half-written."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from emcore.core.files import discard_all
+
+# Seconds for what runs to clean up by itself. What other packages run, decoders, imports, may hear nothing for long.
+_GRACE = 0.25
+_LATER = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@contextmanager
+def ends_when_asked() -> Iterator[None]:
+    """Ctrl-C and a request to end raise KeyboardInterrupt; what does not end by that soon is ended.
+
+    The exit code, 128 and the number of the signal, is `asked_by` then.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    done = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        _asked.append(_LATER[signal.Signals(number)])
+        threading.Thread(target=_leave_after, args=(done, _asked[-1]), daemon=True).start()
+        raise KeyboardInterrupt
+
+    _asked.clear()
+    # What ignores one, as a job in the background of a shell does Ctrl-C, goes on to.
+    before = {each: signal.getsignal(each) for each in _LATER if signal.getsignal(each) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        done.set()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+_asked: list[int] = []
+
+
+def asked_by() -> int:
+    """The exit code for an interrupt: that of the signal which was the last."""
+    return _asked[-1] if _asked else 130
+
+
+def say_so() -> None:
+    """What is said of an interrupt."""
+    # A terminal has just shown ^C.
+    print("\n" * sys.stderr.isatty() + "emcore: interrupted, nothing half-written", file=sys.stderr, flush=True)
+
+
+def _leave_after(done: threading.Event, code: int) -> None:
+    if not done.wait(_GRACE):
+        discard_all()
+        say_so()
+        os._exit(code)

@@ -1,0 +1,89 @@
+"""Ctrl-C and a request to end leave no file, whatever runs; files of one verb appear together."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from emcore.core.files import new_file, together, write_whole
+
+# A verb that hears nothing for long, as in a decoder of another package: what is to end it is not its own.
+DEAF = textwrap.dedent("""
+    import sys, time
+    from pathlib import Path
+    import emcore.cli.info
+    from emcore.cli import main
+    from emcore.core.files import new_file
+
+    def run(parser, options):
+        with new_file(Path(sys.argv[1], "a.h5")) as temporary:
+            temporary.write_bytes(b"half")
+            print("begun", flush=True)
+            while True:
+                try:
+                    time.sleep(100)
+                except KeyboardInterrupt:
+                    pass
+
+    emcore.cli.info.run = run
+    sys.exit(main(["info", "x"]))
+""")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_does_not_hear_is_ended_with_nothing_half_written(number, code, tmp_path):
+    words = [sys.executable, "-c", DEAF, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert said == "emcore: interrupted, nothing half-written\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_written_together_appear_together_or_not_at_all(tmp_path):
+    def write(*names):
+        for name in names:
+            with new_file(tmp_path / name) as temporary:
+                write_whole(temporary, name.encode())
+
+    def fail():
+        with together():
+            write("a", "b")
+            assert not (tmp_path / "a").exists()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with together():
+        write("a", "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    write("c")
+    assert (tmp_path / "c").read_bytes() == b"c"
+
+
+@pytest.mark.posix
+def test_what_a_process_left_that_is_no_more_is_removed_and_what_others_write_is_not(tmp_path):
+    code = "import sys; from pathlib import Path; from emcore.core.files import temporary_beside as t\n"
+    code += (
+        "for name in sys.argv[2:]: t(Path(sys.argv[1], name)).write_bytes(b'half')\nprint('begun', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), "a", "b"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"begun\n"
+        with new_file(tmp_path / "c") as temporary:
+            temporary.write_bytes(b"whole")
+        assert len(list(tmp_path.glob(".emcore-*"))) == 2
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    with new_file(tmp_path / "d") as temporary:
+        temporary.write_bytes(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "d"]
