@@ -22,6 +22,7 @@ QUESTIONS = {
     "grains": "scans",
     "diffraction": "scans",
     "unmix": "spectra",
+    "denoise": "spectra",
     "correlate": "correlated",
     "images": "images",
 }

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from emcore.core.validation import Floats
 from emcore.methods.denoising.weighting import Weighting
 from emcore.methods.pca.fit import pca
-from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, recipe_rows
+from emcore.methods.preprocessing import Recipe, prepare, recipe_rows
 from emcore.methods.selection.rules import RankChoice, without_noise
 from emcore.outofcore.checkpoint import step
 from emcore.outofcore.sources import Source
 
-FIRST, MOST = 20, 160
+FIRST, MOST = 12, 160
 """Components that are looked at first; twice as many while all are signal, up to the second number."""
 # Rows or features, that a component needs to be told from noise.
 _FEW = 3
@@ -114,13 +114,11 @@ def find_components(
         raise ValueError(
             f"n_components={n_components} is too many for {n} positions and {d} channels that hold anything"
         )
-    mean, variance = step(weighted, "squares", lambda: mean_and_variance(weighted))
-    whole = n * float((mean**2 + variance).sum())
     asked = n_components if isinstance(n_components, int) else FIRST
     asked = min(asked + _FEW, most) if isinstance(n_components, int) else min(asked, most)
     while True:
         found = step(weighted, f"{asked} components", partial(_decomposed, weighted, asked))
-        vectors, values, evr = (np.asarray(each) for each in found)
+        vectors, values, evr, whole = *(np.asarray(each) for each in found[:3]), float(found[3])
         ratios = _ratios(values, whole, n, d, weighting.noise)
         above = ratios > 1
         count = int(np.argmin(above)) if not above.all() else len(above)
@@ -142,9 +140,11 @@ def find_components(
     return Components(vectors[:k], kept, values / first, evr, ratios, choice, noise / first)
 
 
-def _decomposed(weighted: Any, k: int) -> tuple[Floats, Floats, Floats]:
+def _decomposed(weighted: Any, k: int) -> tuple[Floats, Floats, Floats, float]:
+    """Components, singular values, ratios, and the sum of all squares."""
     found = pca(weighted, k, center=False)
-    return found.components, found.singular_values, found.explained_variance_ratio
+    whole = found.total_variance * max(weighted.shape[0] - 1, 1)
+    return found.components, found.singular_values, found.explained_variance_ratio, whole
 
 
 def _noise(values: Floats, whole: float, n: int, d: int, least: float) -> Floats:
