@@ -1,6 +1,7 @@
 //! The methods: one file or folder each.
 
 pub mod bins;
+pub mod bruker;
 pub mod cmeans;
 pub mod correlation;
 pub(crate) mod fft;

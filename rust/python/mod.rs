@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bins;
+mod bruker;
 mod cmeans;
 mod correlation;
 mod kmeans;
@@ -40,6 +41,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     moments::register(module)?;
     slic::register(module)?;
     bins::register(module)?;
+    bruker::register(module)?;
     products::register(module)?;
     spectra::register(module)?;
     symmetry::register(module)?;

@@ -1,7 +1,11 @@
 """Bruker's container is judged by the chunks that its files use: nothing cut is decoded, nothing whole is refused."""
 
+import contextlib
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emcore.io.formats.bruker import _ends
 from emcore.io.read import read
@@ -38,6 +42,31 @@ def test_every_chunk_of_a_scattered_file_is_looked_for(tmp_path, data_folder):
     assert len(ends) > 300
     assert max(ends) <= sizes
     assert len(set(ends)) == len(ends)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "cases/hitachi.bcf", "cases/rock_low_dose.bcf"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_counts_are_those_that_another_decoder_finds(name, lazy, data_folder):
+    from rsciio.bruker import file_reader
+
+    theirs = [item["data"] for item in file_reader(str(data_folder / name)) if item["data"].ndim == 3]
+    ours = [signal.data for signal in read_all(data_folder / name, lazy) if len(signal.shape) == 3]
+    assert theirs
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_is_read_otherwise_or_refused_and_ends_no_process(data, data_folder, tmp_path_factory):
+    whole = bytearray((data_folder / "cases/eds_4x3.bcf").read_bytes())
+    for _ in range(data.draw(st.integers(1, 40))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "a.bcf"
+    path.write_bytes(whole)
+    with contextlib.suppress(ValueError, OSError, MemoryError):
+        for signal in read_all(path):
+            assert np.isfinite(signal.data).all()
 
 
 def test_a_small_map_whose_container_is_shorter_than_it_says_is_read(data_folder):

@@ -1,17 +1,25 @@
 """Bruker .bcf: pictures and a spectrum image in a container of small files (AidAim's Single File System).
 
-RosettaSciIO decodes them. Its decoder of counts reads beyond the end of a cut file and takes the process with it, so
-that every chunk that a file in the container uses is looked for first. Chunks that none uses may be missing: Bruker's
-programs leave them out.
+RosettaSciIO reads them, but for the counts of the spectra: its decoder of these writes beyond its memory where a file
+is damaged, and takes the process with it. Every chunk that a file in the container uses is looked for first. Chunks
+that none uses may be missing: Bruker's programs leave them out.
 """
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from math import ceil
+from importlib import import_module
+from math import ceil, prod
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore import _emcore
+from emcore.core.memory import check_fits
 from emcore.core.signals import Signal
 from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import from_rosetta, rosetta
@@ -37,7 +45,59 @@ def read_bcf(path: Path, lazy: bool) -> list[Signal]:
             raise _cut(path, "its table of files is incomplete") from error
     if needed > there:
         raise _cut(path, f"its files need {needed} bytes, it has {there}")
-    return [_across(from_rosetta(item), item) for item in rosetta("bruker", path, lazy)]
+    with _LOCK, _own_decoder():
+        items = rosetta("bruker", path, lazy)
+    return [_across(from_rosetta(item), item) for item in items]
+
+
+_LOCK = Lock()
+
+
+@contextmanager
+def _own_decoder() -> Iterator[None]:
+    """Counts are decoded by `counts_of` while the block runs."""
+    try:
+        api: Any = import_module("rsciio.bruker._api")
+    except ImportError:  # which the reader says
+        yield
+        return
+    before = api.fast_unbcf, api.py_parse_hypermap
+    api.fast_unbcf, api.py_parse_hypermap = False, counts_of
+    try:
+        yield
+    finally:
+        api.fast_unbcf, api.py_parse_hypermap = before
+
+
+def counts_of(file: Any, shape: tuple[int, int, int], dtype: Any, downsample: int = 1) -> NDArray[Any]:
+    """
+    The counts of a map, shape (height, width, channels), from a file in the container.
+
+    Parameters
+    ----------
+    file : object of RosettaSciIO
+    shape : (int, int, int)
+    dtype : dtype
+        That the sum spectrum lets expect; of counts that are larger a wider one is taken.
+    downsample : 1
+
+    Raises
+    ------
+    ValueError
+        The data are damaged; the first place is said.
+    """
+    data = b"".join(file.get_iter_and_properties()[0])
+    kinds = [kind for kind in ("u1", "u2", "u4") if np.dtype(kind).itemsize >= np.dtype(dtype).itemsize]
+    check_fits(prod(shape) * np.dtype(kinds[0]).itemsize, "a spectrum image")
+    for kind in kinds:
+        counts = np.empty(shape, kind)
+        try:
+            _emcore.bruker_spectra(data, counts)
+            break
+        except ValueError as error:
+            if kind == kinds[-1] or "bytes hold" not in str(error):
+                raise BadFile(f"the spectra are damaged: {str(error).removeprefix('data: ')}") from error
+    return counts
 
 
 def _across(signal: Signal, item: dict[str, Any]) -> Signal:
