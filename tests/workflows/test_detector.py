@@ -161,7 +161,7 @@ def test_what_is_left_in_a_file_gives_the_same(sample, result, tmp_path, kind):
     assert any(f"out of core, read {passes} times" in note for note in observed.provenance.notes)
     assert np.array_equal(observed.images[index(here)], here.images[index(here)])
     assert np.array_equal(observed.cnr_map, here.cnr_map)
-    assert observed.cnr == pytest.approx(here.cnr, rel=0.02)
+    np.testing.assert_allclose(observed.images, virtual_images(mapped, observed.masks), rtol=1e-4, atol=1e-3)
     again = best_detector(mapped, labels, memory="20 MB", checkpoint=tmp_path / "job.npz", **options)
     resumed = best_detector(mapped, labels, memory="20 MB", checkpoint=tmp_path / "job.npz", **options)
     assert np.array_equal(again.images, observed.images)

@@ -92,7 +92,7 @@ def tell(result: "Detector") -> Iterator[str]:
 
     yield f"{result.provenance.input_name}: {result.names[result.best]}"
     yield f"  scan      {size_of(result.image.axes)}{empty(result.n_empty)}"
-    for name, text in key_numbers(result).items():
+    for name, text in list(key_numbers(result).items())[:2]:
         yield f"  {name:<9} {text}"
     for index, name in enumerate(result.names):
         yield f"  {name:<30} {radii_of(result, index, units=True):>18}  {in_words(result, index)}"

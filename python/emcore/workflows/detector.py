@@ -45,6 +45,7 @@ from emcore.workflows.detector_steps import (
     check_groups,
     found_groups,
     free_mask,
+    free_said,
     image_of_rings,
     sample_of,
     sample_size,
@@ -192,11 +193,13 @@ def best_detector(
     images = [image_of_rings(profiles, rings, each) for each in detectors]
     shrinkage = float("nan")
     if kind == "free":
-        free, shrinkage, count = free_mask(task, binned, some, profiles, sample, two.labels, chosen, (first, last))
+        free, shrinkage, count, shares = free_mask(
+            task, binned, some, profiles, sample, two.labels, chosen, (first, last)
+        )
         detectors.append(Annulus("free mask", float("nan"), float("nan")))
         masks.append(free)
         images.append(weighted_sums(source, free))
-        said += (f"the free mask was made of {binned.said} at {count} positions",)
+        said += (free_said(binned, count, shares),)
     table = Table.of(np.stack(images), np.stack(masks), signals, halves)
     total = np.where(empty.ravel(), 0, profiles.sum(axis=1)).reshape(grid)
     image = Signal(total, tuple(replace(axis, navigation=False) for axis in scan.axes[:2]), scan.source, "all counts")

@@ -181,13 +181,23 @@ def free_mask(
     labels: NDArray[np.int32],
     chosen: NDArray[np.bool_],
     annulus: tuple[int, int],
-) -> tuple[Floats, float, int]:
-    """Weights of the pixels, the largest 1, how much was shrunk, and of how many positions."""
+) -> tuple[Floats, float, int, tuple[float, float, float]]:
+    """Weights of the pixels, the largest 1, how much was shrunk, of how many positions, and what each mask adds."""
     used = (chosen & (labels >= 0)).ravel()[sample]
     found = free_weights(some[used], profiles[sample[used]], labels.ravel()[sample[used]] == 0, annulus)
     of_bins, of_rings = (np.append(part, 0.0) for part in (found.bins, found.rings))
     mask: Floats = of_bins[binned.numbers] + of_rings[task.rings.numbers]
-    return mask / max(float(np.abs(mask).max()), 1e-300), found.shrinkage, int(used.sum())
+    return mask / max(float(np.abs(mask).max()), 1e-300), found.shrinkage, int(used.sum()), found.shares
+
+
+def free_said(binned: Bins, count: int, shares: tuple[float, float, float]) -> str:
+    """What is to be said of a free mask."""
+    if shares[2] == 1:
+        return f"at {count} positions no free mask is better than the annulus: it is that"
+    each = ", ".join(
+        f"{100 * share:.0f} % {name}" for share, name in zip(shares, ("bins", "rings", "annulus"), strict=True)
+    )
+    return f"the free mask was made of {binned.said} and of rings at {count} positions: {each}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore import _emcore
 from emcore.core.validation import Floats
+from emcore.methods.detectors.covariance import products_of
 
 SCORES = ("fisher", "contrast")
 # Of the largest contrast-to-noise an annulus must have this part, for its contrast to count.
@@ -94,9 +94,9 @@ def ring_counts(profiles: NDArray[np.float32], positions: NDArray[np.intp]) -> R
     step = max(_BYTES // (8 * r), 1)
     blocks = [positions[start : start + step] for start in range(0, len(positions), step)]
     mean = sum(profiles[block].sum(axis=0, dtype=np.float64) for block in blocks) / len(positions)
-    ones, products = np.ones(r), np.zeros((r, r))
+    products = np.zeros((r, r))
     for block in blocks:
-        products += _emcore.gram(profiles[block].astype(np.float64), mean, ones)
+        products += products_of(profiles[block].astype(np.float64), mean)
     return RingCounts(mean, products / (len(positions) - 1), len(positions))
 
 

@@ -1,8 +1,9 @@
 """Weights of features that separate two groups best: Fisher's linear discriminant with a shrunk covariance.
 
 w = S^-1 (m_a - m_b), with S the covariance within the groups. Of some thousand positions and a thousand features S is
-too uncertain to be inverted as it is: features are scaled by their deviations, and S is shrunk towards the unit matrix
-by as much as its own errors say (Ledoit & Wolf 2004, J. Multivar. Anal. 88, 365).
+too uncertain to be inverted as it is. Features are scaled by their deviations, and S is shrunk towards the unit matrix
+by as much as its own errors say (Ledoit & Wolf 2004, J. Multivar. Anal. 88, 365). Or the noise of counting is added to
+S once more: directions in which a sample shows less than that would be weighted by what it does not know of them.
 """
 
 from typing import NamedTuple
@@ -10,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore import _emcore
 from emcore.core.validation import Floats
+from emcore.methods.detectors.covariance import products_of
 
 # Features that differ from zero in fewer rows, or in a smaller part of them, have no weight.
 _LEAST_ROWS, _LEAST_PART = 5, 0.01
+# The gain is that of features at this quantile of variance over mean; how many times its noise is added.
+_GAIN_OF, _TIMES = 0.25, 2.0
 
 
 class Shrunk(NamedTuple):
@@ -35,7 +38,7 @@ def ledoit_wolf(centered: NDArray[np.float32]) -> Shrunk:
     (True, True)
     """
     n, d = centered.shape
-    sample = _emcore.gram(centered, np.zeros(d), np.ones(d)) / n
+    sample = products_of(centered, np.zeros(d)) / n
     level = float(np.trace(sample)) / d
     squares = float(np.square(sample).sum())
     fourth = float(np.square(np.einsum("ij,ij->i", centered, centered, dtype=np.float64)).sum())
@@ -47,9 +50,9 @@ def ledoit_wolf(centered: NDArray[np.float32]) -> Shrunk:
     return Shrunk(shrunk, shrinkage)
 
 
-def discriminants(rows: NDArray[np.float32], first: NDArray[np.bool_]) -> tuple[Floats, tuple[float, ...]]:
+def discriminants(rows: NDArray[np.float32], first: NDArray[np.bool_]) -> tuple[Floats, float]:
     """
-    Weights of the features, positive where the first group has more of what tells them apart, less and more shrunk.
+    Weights of the features, positive where the first group has more of what tells them apart, in three ways.
 
     Parameters
     ----------
@@ -61,9 +64,10 @@ def discriminants(rows: NDArray[np.float32], first: NDArray[np.bool_]) -> tuple[
     Returns
     -------
     weights : ndarray, shape (3, d), float64
-        With the covariance shrunk as its errors say; fully, so that only variances are left; and half way, by the
-        geometric mean of both. Zero of features that hardly a row has.
-    shrinkages : (float, float, float)
+        With the covariance shrunk as its errors say; fully, so that only variances are left; and with noise added, as
+        much as the features have that vary least for their mean. Zero of features that hardly a row has.
+    shrinkage : float
+        The first one.
 
     Examples
     --------
@@ -83,18 +87,28 @@ def discriminants(rows: NDArray[np.float32], first: NDArray[np.bool_]) -> tuple[
     used &= deviation > 1e-6 * np.abs(means).max(axis=0)
     weights = np.zeros((3, rows.shape[1]))
     if not used.any():
-        return np.stack([difference] * 3), (1.0, 1.0, 1.0)
+        return np.stack([difference] * 3), 1.0
     scaled = np.ascontiguousarray(centered[:, used] / deviation[used].astype(np.float32))
     aim = difference[used] / deviation[used]
     shrunk, shrinkage = ledoit_wolf(scaled)
     from scipy.linalg import solve
 
-    half = float(np.sqrt(shrinkage))
+    # A group of a few positions among many features leaves directions without any variance.
+    ridge = 1e-6 * np.eye(len(aim))
+    weights[0, used] = solve(shrunk + ridge, aim, assume_a="pos") / deviation[used]
+    weights[1, used] = aim / deviation[used]
     level = float(np.trace(shrunk)) / len(aim)
-    off = shrunk - np.diag(np.diagonal(shrunk))
-    for index, factor in ((0, 1.0), (2, (1 - half) / max(1 - shrinkage, 1e-12))):
-        # A group of a few positions among many features leaves directions without any variance.
-        matrix = factor * off + (level + 1e-6) * np.eye(len(aim))
-        weights[index, used] = solve(matrix, aim, assume_a="pos") / deviation[used]
-    weights[1, used] = aim / (level * deviation[used])
-    return weights, (shrinkage, 1.0, half)
+    sample = (shrunk - shrinkage * level * np.eye(len(aim))) / max(1 - shrinkage, 1e-12)
+    noise = _noise(means[:, used].mean(axis=0), deviation[used]) / deviation[used] ** 2
+    if shrinkage < 1:
+        weights[2, used] = solve(sample + np.diag(_TIMES * noise) + ridge, aim, assume_a="pos") / deviation[used]
+    else:
+        weights[2] = weights[1]
+    return weights, shrinkage
+
+
+def _noise(mean: Floats, deviation: Floats) -> Floats:
+    """Variance of the counting of each feature: a gain times its mean, or a part of its variance if one is negative."""
+    if (mean <= 0).any():
+        return _GAIN_OF * deviation**2
+    return np.quantile(deviation**2 / mean, _GAIN_OF) * mean

@@ -17,6 +17,8 @@ from emcore.methods.detectors.discriminant import discriminants
 
 # Fewer positions of a group than this in a half make no discriminant that could be judged.
 _LEAST = 4
+# How many are made.
+_MASKS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +80,40 @@ def free_weights(
         halves[0][group[::2]] = halves[1][group[1::2]] = True
     if min(np.count_nonzero(half & each) for half in halves for each in (first, ~first)) < _LEAST:
         return FreeWeights(of_annulus[: d - r], of_annulus[d - r :], (0.0, 0.0, 1.0), 1.0)
-    masks, scores, shrinkages = [], np.empty((n, 5)), []
-    for making, judging in (halves, halves[::-1]):
-        whole, shrinkage = discriminants(rows[making], first[making])
-        of_rings = np.zeros(d)
-        of_rings[d - r :] = discriminants(rings[making], first[making])[0][0]
-        made = np.concatenate([whole, of_rings[None], of_annulus[None]])
+    scores, ratios = np.empty((n, _MASKS)), np.ones((2, _MASKS))
+    for half, (making, judging) in enumerate((halves, halves[::-1])):
+        made, _ = _made(rows, r, making, first, of_annulus)
         seen = rows[judging] @ made.T
-        deviation = np.sqrt(sum(seen[group].var(axis=0) for group in (first[judging], ~first[judging])))
-        made /= np.where(deviation > 0, deviation, 1.0)[:, None]
-        seen = seen / np.where(deviation > 0, deviation, 1.0)
-        scores[judging] = seen - (seen[first[judging]].mean(axis=0) + seen[~first[judging]].mean(axis=0)) / 2
-        masks.append(made)
-        shrinkages.append(shrinkage[0])
+        deviation = _within(seen, first[judging])
+        ratios[half] = deviation / _within(rows[making] @ made.T, first[making])
+        middle = (seen[first[judging]].mean(axis=0) + seen[~first[judging]].mean(axis=0)) / 2
+        scores[judging] = (seen - middle) / deviation
     parts = _parts(scores, first)
-    weights = parts @ np.mean(masks, axis=0)
+    # Made once more, of all positions; at others they vary by as much more than at these as those of halves do.
+    made, shrinkage = _made(rows, r, np.ones(n, dtype=bool), first, of_annulus)
+    weights = (parts / (_within(rows @ made.T, first) * ratios.mean(axis=0))) @ made
     separated = parts * (scores[first].mean(axis=0) - scores[~first].mean(axis=0))
     shares = separated / max(float(separated.sum()), 1e-300)
-    three = float(shares[:3].sum()), float(shares[3]), float(shares[4])
-    return FreeWeights(weights[: d - r], weights[d - r :], three, float(np.mean(shrinkages)))
+    three = float(shares[:-2].sum()), float(shares[-2]), float(shares[-1])
+    return FreeWeights(weights[: d - r], weights[d - r :], three, shrinkage)
+
+
+def _made(
+    rows: NDArray[np.float32], r: int, making: NDArray[np.bool_], first: NDArray[np.bool_], of_annulus: Floats
+) -> tuple[Floats, float]:
+    """The masks that some positions make: three of bins and rings, one of bins, one of the r rings, the annulus."""
+    d = rows.shape[1]
+    whole, shrinkage = discriminants(rows[making], first[making])
+    of_rings = np.zeros(d)
+    of_rings[d - r :] = discriminants(rows[making, d - r :], first[making])[0][0]
+    of_bins = np.where(np.arange(d) < d - r, whole[1], 0.0)
+    return np.stack([*whole, of_bins, of_rings, of_annulus]), shrinkage
+
+
+def _within(scores: Floats, first: NDArray[np.bool_]) -> Floats:
+    """Deviation of scores within both groups, 1 where there is none."""
+    deviation = np.sqrt(scores[first].var(axis=0) + scores[~first].var(axis=0))
+    return np.where(deviation > 0, deviation, 1.0)
 
 
 def _parts(scores: Floats, first: NDArray[np.bool_]) -> Floats:
