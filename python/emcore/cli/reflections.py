@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.options import (
+    add_checkpoint_option,
     add_files,
     add_memory_option,
     add_output_options,
@@ -43,6 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-radius", type=positive_number, metavar="R", help="use none farther from the beam (all)")
     add_scan_options(parser)
     add_memory_option(parser)
+    add_checkpoint_option(parser)
     add_output_options(parser)
 
 
@@ -71,6 +73,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             signal_axis=options.signal_axis,
             dataset=options.dataset,
             memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 

@@ -67,7 +67,7 @@ def sums_by_label(rows: Any, labels: NDArray[np.int32], k: int) -> tuple[Floats,
         own = np.where((labels >= first) & (labels < first + some), labels - first, -1).astype(np.int32)
         name = f"sums by label from {first}" if first else "sums by label"
         passes = begin(rows, name, None, None, {}, 4, some * _label_bytes(rows), quiet=True)
-        found.append(passes(_labelled, some, rows=[PerRow(passes.source, own)]))
+        found.append(passes.once("sums", _labelled, some, rows=[PerRow(passes.source, own)]))
     return np.concatenate([sums for sums, _ in found]), np.concatenate([counts for _, counts in found])
 
 

@@ -236,7 +236,7 @@ def gaps_and_moments(rows: Source) -> tuple[Gaps, Floats, Floats]:
     kinds = np.empty(rows.shape[0], dtype=np.uint8)
     passes = begin(rows, "gaps and moments", None, None, {}, 1, 8 * 2 * rows.shape[1] * 24, quiet=True)
     into = [PerRow(passes.source, kinds)]
-    first, *moments = passes(_kinds_and_moments, True, into=into, merge=_first_and_moments)
+    first, *moments = passes.once("gaps and moments", _kinds_and_moments, True, into=into, merge=_first_and_moments)
     zero, single, invalid = (int(np.count_nonzero(kinds == kind)) for kind in (1, 2, 3))
     at = None if first[0] < 0 else (passes.source.row_of(int(first[0]), int(first[1])), int(first[2]))
     return Gaps(kinds > 0, zero, single, invalid, first=at), moments[1], moments[2]

@@ -247,7 +247,7 @@ def strengths_of(
     strengths, sums = np.empty((n, m), dtype=np.float32), np.empty(n)
     passes = begin(rows, "strengths", None, None, {}, 4 * m + 8, 8 * (rows.shape[1] + 2 * m * m), quiet=True)
     into = [PerRow(passes.source, strengths), PerRow(passes.source, sums)]
-    passes(_strengths, (groups, beam is None, reflections), into=into)
+    passes.once("strengths", _strengths, (groups, beam is None, reflections), into=into)
     return strengths, sums
 
 

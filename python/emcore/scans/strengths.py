@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from emcore.core.validation import Floats
 from emcore.core.wording import count_of
 from emcore.methods.pca.fit import pca, scores
+from emcore.methods.preprocessing import mean_and_variance, prepare
+from emcore.outofcore.rows import blocks_of_rows
 from emcore.scans.gaps import Gaps
 from emcore.scans.neighbours import above_noise, neighbours, noise_between
 
@@ -73,10 +75,10 @@ def compare_strengths(
     found = strengths.shape[1]
     if not found:
         return ComparedStrengths(None, np.zeros(0, bool), "no reflection stands out of the deviation over the scan")
-    measured = strengths if not gaps.n_empty else strengths[gaps.measured]
-    pairs = neighbours(grid, gaps.measured)
-    variance: Floats = measured.var(axis=0, dtype=np.float64)
-    noise = noise_between(measured, pairs)
+    there = gaps.measured
+    pairs = neighbours(grid, there)
+    variance = mean_and_variance(prepare(gaps.recipe(strengths, there)))[1]
+    noise = noise_between(strengths, there[pairs])
     kept = variance > 0
     if len(pairs):
         kept &= above_noise(variance, noise, len(pairs))
@@ -84,9 +86,9 @@ def compare_strengths(
     if not used:
         note = f"none of {count_of(found, 'reflection')} varies over the scan by more than noise"
         return ComparedStrengths(None, kept, note)
-    by = np.sqrt(np.where(noise > 0, noise, variance)) if scaling == "noise" else np.abs(measured).mean(axis=0)
-    scaled = measured[:, kept] / by[kept].astype(np.float32)
-    result = pca(scaled, min(_DIRECTIONS, used, len(scaled) - 1))
+    by = np.sqrt(np.where(noise > 0, noise, variance)) if scaling == "noise" else _mean_moduli(strengths, there)
+    scaled = prepare(gaps.recipe(strengths, there, keep=kept, scale=1 / by[kept]))
+    result = pca(scaled, min(_DIRECTIONS, used, len(there) - 1))
     places = scores(scaled, result)
     spread: Floats = places.var(axis=0)
     standing = spread > 1e-12 * spread[0]
@@ -97,3 +99,11 @@ def compare_strengths(
     directions = f"compared in {count_of(places.shape[1], 'principal component')}"
     note = f"{used} of {count_of(found, 'reflection')} vary over the scan by more than noise, {directions}"
     return ComparedStrengths(places, kept, note)
+
+
+def _mean_moduli(strengths: NDArray[np.float32], positions: NDArray[np.intp]) -> Floats:
+    total: Floats = np.zeros(strengths.shape[1])
+    for block in blocks_of_rows(strengths):
+        some = positions[(positions >= block.start) & (positions < block.stop)]
+        total += np.abs(strengths[some]).sum(axis=0, dtype=np.float64)
+    return total / len(positions)

@@ -28,7 +28,6 @@ from emcore.core.validation import Floats, check_count, check_number, check_opti
 from emcore.core.wording import count_of
 from emcore.methods.grouping.ward import choose_cut, touching_pairs, ward
 from emcore.methods.selection.places import groups_of_places
-from emcore.methods.superpixels.slic import label_means, slic
 from emcore.outofcore.checkpoint import Job, step
 from emcore.outofcore.moments import label_passes, sums_by_label
 from emcore.outofcore.sources import Source
@@ -48,8 +47,8 @@ METHODS = ("ward", "kmeans")
 
 # What is kept of every position beside the strengths, in bytes, and the part of the memory that strengths may take.
 _PER_POSITION, _PART = 64, 3
-# More positions than this are joined from so many segments. Heights of joinings that are kept.
-_JOINED, _SEGMENTS, _HEIGHTS = 300_000, 60_000, 200
+# Heights of joinings that are kept.
+_HEIGHTS = 200
 
 
 @documented()
@@ -168,20 +167,22 @@ def cluster_reflections(
     if compared.places is None and asked:
         raise ValueError(f"{compared.note}: nothing tells {asked} clusters apart")
     groups = _grouped(compared, gaps, plane, method, asked, seed)
-    strengths, kept = np.ascontiguousarray(strengths[:, compared.kept]), compared.kept
+    kept = compared.kept
     sizes = np.bincount(groups.labels, minlength=groups.k)
     order = np.argsort(-sizes, kind="stable")
     labels = np.full(n, -1, dtype=np.int32)
     labels[gaps.measured] = np.argsort(order)[groups.labels]
     counts, flat = sizes[order], np.maximum(sizes[order], 1)[:, None]
-    strength = _emcore.sum_by_label(strengths, labels, groups.k)[0] / flat if kept.any() else np.zeros((groups.k, 0))
+    strength = np.zeros((groups.k, 0))
+    if kept.any():
+        strength = (_emcore.sum_by_label(strengths, labels, groups.k)[0] / flat)[:, kept]
     rows.beside -= 4 * n * len(chosen)
     del strengths
     times = 2 + label_passes(rows, groups.k)
     total, _ = step(rows, "mean patterns", lambda: sums_by_label(rows, labels, groups.k))
     signals = (total / flat).reshape(-1, *shape)
     counting, outside = rows.dtype.kind in "ui", is_out_of_core(scan, memory)
-    notes += [*left_out, *([compared.note] if compared.places is not None else []), *groups.notes]
+    notes += [*left_out, *([compared.note] if compared.places is not None else [])]
     if outside:
         notes.append(
             f"data out of core, read {times} times in blocks with a budget of {in_words(check_memory(memory))}"
@@ -337,7 +338,6 @@ class _Groups:
     rule: str
     reason: str
     heights: Floats | None = None
-    notes: tuple[str, ...] = ()
 
 
 def _grouped(
@@ -349,20 +349,13 @@ def _grouped(
     if method == "kmeans":
         found = groups_of_places(places, asked, seed)
         return _Groups(found.labels, found.inertia, found.k, found.rule, found.reason)
-    rows, notes = gaps.spread(np.arange(len(places)), -1).reshape(grid), tuple[str, ...]()
-    values = gaps.spread(places, 0.0).reshape(*grid, -1)
-    starts = places
-    if len(places) > _JOINED:
-        measured = None if not gaps.n_empty else rows >= 0
-        rows = slic(values.astype(np.float32), _SEGMENTS, mask=measured)
-        starts, _ = label_means(places, rows.ravel()[gaps.measured], int(rows.max()) + 1)
-        notes = (f"{len(places)} positions were joined from {count_of(len(starts), 'segment')} (SLIC)",)
-    tree = ward(starts, touching_pairs(rows))
+    rows = gaps.spread(np.arange(len(places)), -1).reshape(grid)
+    tree = ward(places, touching_pairs(rows))
     if asked:
-        k, rule, reason = min(asked, tree.n), "given", f"n_clusters={asked} was asked for"
+        k, rule, reason = asked, "given", f"n_clusters={asked} was asked for"
     else:
-        cut = choose_cut(tree, values, rows)
+        cut = choose_cut(tree, gaps.spread(places, 0.0).reshape(*grid, -1), rows)
         k, rule, reason = cut.k, "gap" if cut.clear else "borders" if cut.k > 1 else "all", cut.reason
-    labels = tree.labels(k)[rows.ravel()[gaps.measured]]
+    labels = tree.labels(k)
     inertia = float(_emcore.kmeans_spread(places, labels, k, metric="euclidean")[1].sum())
-    return _Groups(labels, inertia, k, rule, reason, tree.heights[::-1][:_HEIGHTS].copy(), notes)
+    return _Groups(labels, inertia, k, rule, reason, tree.heights[::-1][:_HEIGHTS].copy())

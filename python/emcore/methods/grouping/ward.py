@@ -1,8 +1,7 @@
 """Which neighbouring positions of a scan belong together? Ward's linkage, which joins only what touches.
 
 Of all groups that touch, those two are joined by which the sum of squared deviations from the means of the groups grows
-least (Ward, J. Am. Stat. Assoc. 58 (1963) 236). Every group is one connected piece of the scan. The tree of joinings is
-scikit-learn's.
+least (Ward, J. Am. Stat. Assoc. 58 (1963) 236). Every group is one connected piece of the scan.
 """
 
 import math
@@ -18,6 +17,8 @@ from emcore.methods.superpixels.slic import renumbered
 # nearly so wide, in logarithms; the least change across a sharp border, as a part of the difference of the means;
 # the part of the joinings above that have one.
 _MOST, _CLEAR, _ABOUT, _SHARP, _MOSTLY = 200, 2.0, 0.65, 0.8, 0.8
+# Pairs that are compared at a time.
+_EDGES = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,9 @@ def ward(places: NDArray[np.floating], pairs: NDArray[np.intp]) -> Tree:
     """
     Join rows, only such that hang together by pairs.
 
+    By turns, all that are to each other the ones by whose joining least is lost are joined at once: as many turns as
+    there are levels, where joining pair by pair would take one for every row.
+
     Parameters
     ----------
     places : ndarray, shape (n, p)
@@ -110,20 +114,65 @@ def ward(places: NDArray[np.floating], pairs: NDArray[np.intp]) -> Tree:
 
     Examples
     --------
-    >>> tree = ward(np.array([[0.0], [1.0], [9.0], [0.0]]), np.array([[0, 1], [1, 2], [2, 3]]))
+    >>> tree = ward(np.array([[0.0], [1.0], [9.0], [5.0]]), np.array([[0, 1], [1, 2], [2, 3]]))
     >>> tree.labels(3).tolist(), tree.heights.round(2).tolist()
-    ([0, 0, 1, 2], [1.0, 9.0, 9.0])
+    ([0, 0, 1, 2], [1.0, 4.0, 9.19])
     """
-    from scipy import sparse
-    from sklearn.cluster import ward_tree
-
     n = len(places)
-    ones = np.ones(len(pairs), dtype=np.int8)
-    graph = sparse.coo_matrix((ones, pairs.T), shape=(n, n)).tocsr()
-    children, _, _, _, heights = ward_tree(
-        np.ascontiguousarray(places, dtype=np.float64), connectivity=graph + graph.T, return_distance=True
-    )
-    return Tree(np.asarray(children, dtype=np.intp), np.maximum.accumulate(heights))
+    means, sizes = np.array(places, dtype=np.float64), np.ones(n)
+    nodes, of_nodes = np.arange(n), np.zeros(n)
+    edges = np.unique(np.sort(pairs, axis=1), axis=0)
+    children, heights = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1)
+    done = 0
+    while len(nodes) > 1:
+        costs = _costs(means, sizes, edges)
+        first, second, cost = _mutual(edges, costs, len(nodes))
+        new = slice(done, done + len(first))
+        children[new] = np.stack([nodes[first], nodes[second]], axis=1)
+        # A joining within one that touches more than its parts did may cost less than theirs.
+        heights[new] = np.maximum(np.sqrt(2 * cost), np.maximum(of_nodes[first], of_nodes[second]))
+        both = sizes[first] + sizes[second]
+        means[first] += (means[second] - means[first]) * (sizes[second] / both)[:, None]
+        sizes[first], of_nodes[first] = both, heights[new]
+        nodes[first] = n + done + np.arange(len(first))
+        done += len(first)
+        left = np.ones(len(nodes), dtype=bool)
+        left[second] = False
+        index = np.cumsum(left) - 1
+        index[second] = index[first]
+        means, sizes, nodes, of_nodes = means[left], sizes[left], nodes[left], of_nodes[left]
+        edges = np.sort(index[edges], axis=1)
+        edges = edges[edges[:, 0] != edges[:, 1]]
+        keys = np.unique(edges[:, 0] * len(nodes) + edges[:, 1])
+        edges = np.stack([keys // len(nodes), keys % len(nodes)], axis=1)
+    order = np.argsort(heights, kind="stable")
+    place = np.empty(2 * n - 1, dtype=np.intp)
+    place[:n], place[n + order] = np.arange(n), n + np.arange(n - 1)
+    return Tree(place[children[order]], heights[order])
+
+
+def _costs(means: Floats, sizes: Floats, edges: NDArray[np.intp]) -> Floats:
+    """By how much the squared deviations grow where two nodes are joined."""
+    costs = np.empty(len(edges))
+    for start in range(0, len(edges), _EDGES):
+        first, second = edges[start : start + _EDGES].T
+        apart = means[first] - means[second]
+        weight = sizes[first] * sizes[second] / (sizes[first] + sizes[second])
+        costs[start : start + _EDGES] = weight * np.einsum("ij,ij->i", apart, apart)
+    return costs
+
+
+def _mutual(edges: NDArray[np.intp], costs: Floats, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Pairs of nodes that are each other's cheapest neighbour, of equal ones the first, and what they cost."""
+    cheapest = np.full(count, np.inf)
+    for side in (0, 1):
+        np.minimum.at(cheapest, edges[:, side], costs)
+    nearest = np.full(count, count)
+    for side in (0, 1):
+        best = costs == cheapest[edges[:, side]]
+        np.minimum.at(nearest, edges[best, side], edges[best, 1 - side])
+    first = np.flatnonzero((nearest[nearest] == np.arange(count)) & (np.arange(count) < nearest))
+    return first, nearest[first], cheapest[first]
 
 
 @dataclass(frozen=True)
@@ -184,7 +233,8 @@ def choose_cut(tree: Tree, values: Floats, rows: NDArray[np.integer]) -> Cut:
         # Of several about as wide the one that leaves most groups.
         wide = int(np.flatnonzero(gaps >= _ABOUT * gaps[widest])[-1])
         times = float(np.exp(gaps[wide]))
-        text = f"groups differ {_times(times)} as much as pieces of one group, a clear gap"
+        text = f"groups differ {_times(times)} as much as pieces of one group"
+        text += ", a clear gap" if times >= _CLEAR else ""
         if wide != widest:
             text += f"; {widest + 2} are about as likely, {_times(float(np.exp(gaps[widest])))}"
         return Cut(wide + 2, times, True, text)
