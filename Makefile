@@ -52,8 +52,9 @@ bench: $(VENV)/.emcore $(VENV)/.bench  ## side by side with other packages; tabl
 truth: $(VENV)/.emcore $(VENV)/.bench $(TRUTH)/.venv/.generators  ## answers against those of other people's generators; tables in docs/truth.md
 	$(BIN)/python benches/truth --python $(TRUTH)/.venv/bin/python --data $(TRUTH) --out docs/truth.md
 
-docs: $(VENV)/.emcore  ## redraw the README's picture
+docs: $(VENV)/.emcore $(VENV)/.tools  ## redraw the README's picture and the gallery
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/gallery.py
 
 dist: $(VENV)/.tools  ## the sdist, and the wheel built from it, in dist/
 	rm -rf dist

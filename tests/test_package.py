@@ -182,6 +182,15 @@ def test_the_contributors_page_names_only_files_that_exist():
         ), f"CONTRIBUTING.md names {name}"
 
 
+def test_the_gallery_has_a_picture_for_every_verb():
+    from emcore.cli import VERBS
+
+    page = (ROOT / "docs/gallery.md").read_text()
+    drawn = re.findall(r"!\[.+\]\((gallery/(\w+)\.png)\)", page)
+    assert {name for _, name in drawn} == set(VERBS) - {"info", "demo"}
+    assert all((ROOT / "docs" / path).exists() for path, _ in drawn)
+
+
 def test_tests_are_laid_as_the_package_is():
     package = ROOT / "python/emcore"
     for folder in (path for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))):
