@@ -16,7 +16,7 @@ RESOLUTION, COLOURS = 62, 96
 
 HEAD = """# Gallery
 
-One picture for each question, `result.plot()` of the code above it, on data whose truth is known. Drawn by `make docs`."""
+One picture for each question: `result.plot()` of the code above it, on data whose truth is known (`make docs`)."""
 # Heading, what is asked, and lines that end in `result`.
 ENTRIES: dict[str, tuple[str, str, str]] = {
     "image": (
