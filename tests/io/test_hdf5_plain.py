@@ -138,3 +138,16 @@ def test_a_pattern_is_not_split_when_it_is_left_in_the_file(tmp_path):
     (signal,) = read_hdf5(tmp_path / "a.h5", True)
     assert isinstance(signal.data, da.Array)
     assert signal.data.chunks[2:] == ((256,), (256,))
+
+
+@pytest.mark.parametrize("chunks", [None, (3, 5, 7), (11, 1, 1)])
+def test_values_that_are_read_in_pieces_are_those_of_the_file(chunks, tmp_path, monkeypatch):
+    from emcore.io.formats.hdf5 import arrays
+
+    data = np.random.default_rng(0).integers(0, 999, (11, 6, 8), dtype=np.uint16)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=data, chunks=chunks)
+    for piece in (1, 300, 10**6):
+        monkeypatch.setattr(arrays, "_PIECE", piece)
+        (signal,) = read_hdf5(tmp_path / "a.h5", lazy=False)
+        np.testing.assert_array_equal(signal.data, data)

@@ -77,7 +77,7 @@ class Access:
             raise BadFile(f"{array.name} holds {_in_words(array.dtype)}, not numbers")
         if not self.lazy:
             check_fits(math.prod(array.shape) * array.dtype.itemsize, array.name)
-            return _of_records(np.asarray(array[...]), fields, np.stack)
+            return _of_records(_in_pieces(array), fields, np.stack)
         found = mapped(array)
         if (self.stored and not fields) or isinstance(found, np.ndarray):
             return found
@@ -97,6 +97,23 @@ class Access:
         inside = len(axes) - navigation if flagged or len(axes) > 3 else 1
         data = self.take(array, max(inside, 1))
         return made(axes, data, title, flagged, values_of(array) | (metadata or {}), record_axes(array.dtype))
+
+
+# Bytes that are read at a time, so that Ctrl-C is heard in between.
+_PIECE = 1 << 25
+
+
+def _in_pieces(array: Any) -> NDArray[Any]:
+    """All values of an array, whole chunks at a time."""
+    size = math.prod(array.shape) * array.dtype.itemsize
+    if not array.shape or size <= _PIECE:
+        return np.asarray(array[...])
+    lines = array.chunks[0] if getattr(array, "chunks", None) else 1
+    step = max(_PIECE * array.shape[0] // size // lines, 1) * lines
+    values = np.empty(array.shape, array.dtype)
+    for start in range(0, array.shape[0], step):
+        values[start : start + step] = array[start : start + step]
+    return values
 
 
 def values_of(array: Any) -> dict[str, Any]:
