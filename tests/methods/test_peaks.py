@@ -66,9 +66,22 @@ def test_noise_alone_has_a_peak_in_about_one_of_a_hundred_spectra():
     for derivative in (False, True):
         noise = rng.standard_normal((3000, 70)) * np.linspace(1, 4, 70)
         best = best_smoothing(noise[:1000], energies, derivative)
-        deviations = best.noise_of(noise)[:, None] * best.deviation
+        deviations = best.deviations(best.noise_of(noise), np.zeros(3000))
         found = prominent_peaks(best.of(noise), deviations, energies, best.least)
         assert len(np.unique(found.rows)) / 3000 < 0.03
+
+
+def test_a_few_counts_in_an_empty_part_of_a_spectrum_are_no_peak():
+    rng = np.random.default_rng(0)
+    rate = np.append(np.full(100, 3.0), np.full(500, 0.01))
+    counts = rng.poisson(rate, (2000, 600)).astype("f8")
+    best = best_smoothing(counts, np.arange(600.0), False)
+    spectra, levels = best.of(counts), best.noise_of(counts)
+    few = []
+    for quantum in (0.0, 1.0):
+        deviations = best.deviations(levels, np.full(2000, quantum))
+        few.append(len(prominent_peaks(spectra, deviations, np.arange(600.0), best.least).rows))
+    assert few[1] < 0.02 * 2000 < few[0]
 
 
 def test_peaks_of_all_spectra_at_once_are_those_of_scipy_one_by_one():
@@ -85,7 +98,7 @@ def test_peaks_of_all_spectra_at_once_are_those_of_scipy_one_by_one():
     expected = [each for each in expected if each[2] >= 2.0]
     assert found.rows.tolist() == [row for row, _, _ in expected]
     assert np.abs(found.energies - [i for _, i, _ in expected]).max() <= 0.5
-    np.testing.assert_allclose(found.prominences, [p for _, _, p in expected])
+    np.testing.assert_allclose(found.deviations, [p for _, _, p in expected])
 
 
 @pytest.mark.parametrize("energies", [UNEVEN, UNEVEN[::-1].copy()])
@@ -188,3 +201,4 @@ def test_references_are_one_where_noise_hides_what_they_differ_by():
     assert indistinct(references, None, np.ones(4), 1.0) == [[0, 1], [2]]
     assert indistinct(references, None, np.ones(4), 0.01) == [[0], [1], [2]]
     assert indistinct(references, None, np.ones(4), 100.0) == [[0, 1, 2]]
+    assert indistinct(references, None, np.array([0.01, 0.01, 1, 1]), 1.0) == [[0], [1], [2]]

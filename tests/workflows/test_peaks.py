@@ -23,15 +23,17 @@ def result(sample):
     return map_peaks(sample.stack)
 
 
-@pytest.mark.parametrize("seed", range(11, 17))
-def test_the_published_energies_are_found_within_half_a_channel_and_no_others(seed):
-    sample = energy_series(shape=SHAPE, seed=seed)
-    observed = map_peaks(sample.stack)
-    assert observed.n_peaks == 5
-    assert np.abs(observed.energies - sample.peaks).max() < 0.05
-    assert observed.n_references == 5
-    assert adjusted_rand_index(sample.labels, observed.labels) > 0.95
-    assert (observed.labels < 0).mean() < 0.02
+def test_the_published_energies_and_no_others_are_found_in_nine_of_ten_series():
+    right = []
+    for seed in range(11, 21):
+        sample = energy_series(shape=(72, 90), seed=seed)
+        observed = map_peaks(sample.stack)
+        right.append(observed.n_peaks == 5)
+        assert np.abs(observed.energies - sample.peaks[:, None]).min(axis=1).max() < 0.05
+        assert observed.n_references == 5 or not right[-1]
+        assert not right[-1] or adjusted_rand_index(sample.labels, observed.labels) > 0.97
+        assert (observed.labels < 0).mean() < 0.02
+    assert sum(right) >= 9
 
 
 def test_energies_scatter_from_seed_to_seed_by_about_their_errors(result):
@@ -48,7 +50,21 @@ def test_the_gain_of_a_position_changes_no_angle_and_no_label(sample, result):
     assert (other.labels == result.labels)[both].mean() > 0.995
 
 
-def test_drift_is_taken_out(sample):
+def test_pictures_spectra_and_counts_are_those_of_the_data(sample, result):
+    data = np.asarray(sample.stack.data, dtype="f8")
+    np.testing.assert_allclose(result.image.data, data.mean(axis=0), rtol=1e-6)
+    slope = np.gradient(data.mean(axis=(1, 2)), sample.stack.axes[0].values)
+    assert np.corrcoef(result.mean.data, slope)[0, 1] > 0.99
+    assert result.found.shape == (20, 24)
+    assert result.found.sum() == len(result.positions) == len(result.peak_of)
+    assert result.area.sum() == pytest.approx((result.labels >= 0).mean())
+    there = result.labels >= 0
+    expected = 100 * (1 - result.angle[there] / result.second[there])
+    np.testing.assert_allclose(result.reliability[there], expected, rtol=1e-4, atol=1e-4)
+    assert (result.angle <= result.second).all()
+
+
+def test_drift_is_taken_out(tmp_path):
     drifted = energy_series(shape=(90, 100), seed=2, drift=0.3)
     observed = map_peaks(drifted.stack, register=True)
     off = observed.shifts - drifted.shifts
@@ -62,6 +78,7 @@ def test_drift_is_taken_out(sample):
     lines, columns = np.arange(height) + down, np.arange(width) + right
     assert adjusted_rand_index(drifted.labels[np.ix_(lines.clip(0, 89), columns.clip(0, 99))], observed.labels) > 0.9
     assert any("registered" in note for note in observed.provenance.notes)
+    assert load_result(observed.save(tmp_path / "drift.h5")) == observed
 
 
 def test_spectra_are_taken_as_they_are_and_their_peaks_found(result):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import emcore
 from emcore.cli.files import Failures, collected, report_failures
 from emcore.cli.options import (
+    add_checkpoint_option,
     add_files,
     add_memory_option,
     add_output_options,
@@ -48,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--max-angle", type=_angle, default="auto", metavar="auto|DEG", help="beyond it a position has none (auto)"
     )
     add_memory_option(parser)
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="where a job that is killed goes on from")
+    add_checkpoint_option(parser)
     add_signal_options(parser)
     add_output_options(parser)
 
@@ -76,8 +77,6 @@ def _angle(text: str) -> float | str:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Map every file, or one series."""
-    if options.checkpoint is not None and (len(options.files) > 1 and not options.frames):
-        parser.error("--checkpoint is of one file: name one")
     settings: dict[str, Any] = {
         "block": options.block,
         "n_peaks": options.peaks,

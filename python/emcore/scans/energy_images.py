@@ -100,7 +100,8 @@ class EnergyImages:
         --------
         >>> import numpy as np
         >>> from emcore.scans.energy_images import as_energy_images
-        >>> images = as_energy_images(np.arange(8 * 3 * 4).reshape(8, 3, 4), signal_axis=0)
+        >>> stack = np.arange(8 * 3 * 4, dtype=np.uint16).reshape(8, 3, 4)
+        >>> images = as_energy_images(stack, signal_axis=0)
         >>> images.read(1, 2).tolist()[0]
         [4, 16, 28, 40, 52, 64, 76, 88]
         """

@@ -69,7 +69,7 @@ def map_peaks(
         Positions along a side of the blocks that are averaged before peaks are sought.
     n_peaks : int or "auto", default "auto"
         At how many energies the peaks lie. "auto": the number from 1 to 12 of the lowest Bayesian information
-        criterion, of which those without a dip between them are one.
+        criterion (extended, for a search along the axis), of which those without a dip between them are one.
     differentiate : bool or "auto", default "auto"
         Whether the detector counted all up to an energy, so that a spectrum is the derivative of what was measured; of
         all from an energy on its negative. "auto": where the mean intensity rises from the first energy to the last
@@ -112,7 +112,7 @@ def map_peaks(
     >>> sample = energy_series(shape=(48, 60))  # peaks at 0.83, 1.98, 3.57, 4.75 and 5.60 eV
     >>> result = emcore.map_peaks(sample.stack)
     >>> result.differentiated, result.energies.round(1)
-    (True, array([0.8, 2. , 3.6, 4.7, 5.6]))
+    (True, array([0.8, 2. , 3.6, 4.8, 5.6]))
     """
     started = time.perf_counter()
     side = check_count(block, "block", 1, 1000)

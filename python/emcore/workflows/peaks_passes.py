@@ -154,15 +154,17 @@ def peaks_of_blocks(scan: Scan, smoothing: Smoothing, derivative: bool, done: An
             of_noise = np.zeros(len(means))
             of_noise[there] = smoothing.noise_of(means[there])
             spectra = smoothing.of(means[there])
-            deviations = of_noise[there, None] * smoothing.deviation
+            quanta = (rows.dtype.kind != "f") / of_blocks[there]
+            deviations = smoothing.deviations(of_noise[there], quanta)
             peaks = prominent_peaks(spectra, deviations, energies, smoothing.least)
             blocks = there[peaks.rows] + scan.first_block(start)
             kinds = np.array([gaps.zero, gaps.constant, gaps.invalid])
             return blocks, *peaks[1:], of_noise, of_blocks, gaps.empty, kinds, of_blocks @ means
 
         values = work() if scan.job is None else scan.job.step(f"peaks of lines {start} to {stop}", work)
-        blocks, at, prominences, of_noise, of_blocks, none, kinds, total = (np.asarray(each) for each in values)
-        all_peaks.append(Peaks(blocks.astype(np.int64).reshape(-1), at.reshape(-1), prominences.reshape(-1)))
+        blocks, at, prominences, many, of_noise, of_blocks, none, kinds, total = (np.asarray(each) for each in values)
+        of_peaks = (each.reshape(-1) for each in (at, prominences, many))
+        all_peaks.append(Peaks(blocks.astype(np.int64).reshape(-1), *of_peaks))
         first = scan.first_block(start)
         levels[first : first + len(of_noise)], counts[first : first + len(of_blocks)] = of_noise, of_blocks
         position = scan.first_position(start)

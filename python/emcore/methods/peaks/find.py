@@ -19,12 +19,15 @@ class Peaks(NamedTuple):
     energies : ndarray, shape (p,)
         The top of the parabola through the highest channel and its neighbours.
     prominences : ndarray, shape (p,)
-        In deviations of the noise there.
+        In the unit of the spectra.
+    deviations : ndarray, shape (p,)
+        The same in standard deviations of the noise there.
     """
 
     rows: NDArray[np.int64]
     energies: Floats
     prominences: Floats
+    deviations: Floats
 
 
 def prominent_peaks(spectra: Floats, deviations: Floats, energies: Floats, least: float) -> Peaks:
@@ -53,14 +56,14 @@ def prominent_peaks(spectra: Floats, deviations: Floats, energies: Floats, least
     >>> energies = np.arange(9.0)
     >>> spectra = np.maximum([[4 - np.square(energies - 3.2)], [energies]], 0)[:, 0]
     >>> found = prominent_peaks(spectra, np.full((2, 9), 0.1), energies, 5)
-    >>> found.rows.tolist(), found.energies.round(2).tolist(), found.prominences.round(1).tolist()
+    >>> found.rows.tolist(), found.energies.round(2).tolist(), found.deviations.round(1).tolist()
     ([0], [3.2], [39.6])
     """
     from scipy.signal import find_peaks
 
     n, d = spectra.shape
     if not n:
-        return Peaks(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return Peaks(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0))
     # A wall at the end of each spectrum, higher than any peak and no peak itself, ends every search for a base.
     wall = 2 * float(np.abs(spectra).max()) + 1.0
     flat = np.full((n, d + 1), wall)
@@ -71,7 +74,8 @@ def prominent_peaks(spectra: Floats, deviations: Floats, energies: Floats, least
     rows, channels = np.divmod(at, d + 1)
     # The first spectrum has no wall before it, which its ends need no more than the last one's.
     tops = _tops(flat, energies, rows, channels)
-    return Peaks(rows.astype(np.int64), tops, about["prominences"] / deviations[rows, channels])
+    prominences = about["prominences"]
+    return Peaks(rows.astype(np.int64), tops, prominences, prominences / deviations[rows, channels])
 
 
 def _tops(flat: Floats, energies: Floats, rows: NDArray[np.intp], channels: NDArray[np.intp]) -> Floats:

@@ -11,8 +11,9 @@ from emcore.core.validation import Floats
 
 ORDER = 4
 """Of the differences."""
-# Over so many channels their squares are averaged.
-_AVERAGED = 5
+# Over such a part of the channels their squares are averaged, over so many at least and at most: of few, what noise all
+# spectra share by a detector's pattern would be low where it happens to be.
+_AVERAGED, _LOW, _HIGH = 1 / 8, 5, 25
 # Noise is at least this part of the largest modulus, of the mean profile.
 _LEAST, _LEAST_PART = 1e-7, 1e-3
 
@@ -86,8 +87,9 @@ def profile_of(spectra: Floats, energies: Floats) -> Floats:
             return np.ones(len(energies))
         shape = (squares[there] / levels[there]).mean(axis=0)
         shape = np.maximum(shape, _LEAST_PART**2 * shape.mean())
-    padded = np.pad(shape, (ORDER // 2 + _AVERAGED // 2, ORDER - ORDER // 2 + _AVERAGED // 2), mode="edge")
-    smooth = np.convolve(padded, np.full(_AVERAGED, 1 / _AVERAGED), mode="valid")
+    half = int(np.clip(_AVERAGED * len(energies), _LOW, _HIGH)) // 2
+    padded = np.pad(shape, (ORDER // 2 + half, ORDER - ORDER // 2 + half), mode="edge")
+    smooth = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid")
     profile: Floats = np.sqrt(smooth / smooth.mean())
     return profile
 

@@ -18,6 +18,8 @@ WIDTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 """Widths of the weights that are tried, in channels; at 0.5 a value is nearly what it was."""
 # Weights end there, in widths; so many steps to each side have the same width.
 _REACH, _ALIKE = 6.0, 4
+# Variance of a channel without counts.
+_COUNT = 0.1
 # Spectra of noise that are looked at, and the part of them in which a peak is found.
 _TRIALS, _FALSE = 1000, 0.01
 
@@ -54,6 +56,22 @@ class Smoothing:
         made: Floats = np.ascontiguousarray((self.matrix @ measured.T).T)
         return made
 
+    def deviations(self, levels: Floats, quanta: Floats) -> Floats:
+        """
+        The standard deviation of every value of some spectra, shape (n, d).
+
+        Parameters
+        ----------
+        levels : ndarray, shape (n,)
+            As `noise_of` gives them.
+        quanta : ndarray, shape (n,)
+            What one count adds to what was measured, 0 where nothing was counted: where hardly any are, a channel
+            without a count may have had one.
+        """
+        least = _COUNT * np.square(quanta)[:, None] * (self.matrix * self.matrix).sum(axis=1)
+        made: Floats = np.sqrt(np.square(levels[:, None] * self.deviation) + least)
+        return made
+
     def noise_of(self, measured: Floats) -> Floats:
         """How many times the profile the noise of each is, shape (n,)."""
         return levels_of(measured, self.energies, self.profile)
@@ -80,7 +98,7 @@ def local_fits(energies: Floats, width: float, derivative: bool) -> Any:
     >>> import numpy as np
     >>> from emcore.methods.peaks.smoothing import local_fits
     >>> energies = np.array([0.0, 1.0, 3.0, 4.0, 4.5, 6.0])
-    >>> (local_fits(energies, 2.0, derivative=True) @ energies**2).round(9)
+    >>> (local_fits(energies, 2.0, derivative=True) @ energies**2).round(9) + 0.0
     array([ 0.,  2.,  6.,  8.,  9., 12.])
     """
     from scipy.sparse import csr_array
@@ -130,7 +148,7 @@ def best_smoothing(some: Floats, energies: Floats, derivative: bool) -> Smoothin
     >>> peak = np.exp(-np.square(energies - 30) / 50)
     >>> noise = np.random.default_rng(0).normal(size=(50, 60))
     >>> [best_smoothing(peak + level * noise, energies, derivative=False).width for level in (0.2, 0.01)]
-    [4.0, 2.0]
+    [4.0, 1.5]
     """
     measured = np.asarray(some, dtype=np.float64)
     profile = profile_of(measured, energies)
@@ -161,5 +179,5 @@ def _least(matrix: Any, profile: Floats, deviation: Floats, energies: Floats) ->
     spectra = np.ascontiguousarray((matrix @ noise.T).T)
     found = prominent_peaks(spectra, np.broadcast_to(deviation, spectra.shape), energies, 0.0)
     most = np.zeros(_TRIALS)
-    np.maximum.at(most, found.rows, found.prominences)
+    np.maximum.at(most, found.rows, found.deviations)
     return float(np.quantile(most, 1 - _FALSE))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emcore.core.wording import count_of, empty, number, symbol
 from emcore.reporting.pages.layout import LEFT, draw_table, frame, new_page, place, wrapped, write
-from emcore.reporting.pages.scan import draw_groups, draw_values, size_of
+from emcore.reporting.pages.scan import draw_groups, draw_values, line_of, size_of
 from emcore.reporting.plotting import component_color
 from emcore.results.peak_map import decimals
 
@@ -32,6 +32,8 @@ _CAPTION = (
     "Mean spectrum of the blocks of which a peak is the most prominent, {what}; dotted: the energies of the peaks, the "
     "band one standard deviation of single blocks to both sides; grey: the mean of the whole scan."
 )
+# Counts that fall to such a part of the largest are drawn on a square-root scale.
+_LOW = 0.05
 # Bins of the histogram in a standard deviation of the narrowest peak, and the most there are.
 _FINE, _MOST = 1.5, 240
 
@@ -110,7 +112,7 @@ def _draw_scan(figure: "Figure", result: Any, top: float) -> None:
     axes = place(figure, _COLUMNS[1], top, _PICTURE, _PICTURE)
     gaps = bool(result.n_empty) and bool((result.labels[result.measured] >= 0).all())
     units = _units(result)
-    noun = f"peak ({units})" if units else "peak"
+    noun = "spectrum" if line_of(scan) is not None else f"peak ({units})" if units else "peak"
     draw_groups(axes, result.labels, scan, result.n_references, noun, gaps=gaps, names=_names(result))
     axes.set_title("Nearest spectrum, by its peak", loc="left")
     axes = place(figure, _COLUMNS[2], top, _PICTURE, _PICTURE)
@@ -204,7 +206,8 @@ def _draw_references(figure: "Figure", result: Any, chosen: Sequence[int], top: 
 
 def _scaled(axes: "Axes", result: Any) -> None:
     """A square-root scale for counts, whose peaks are of very different height."""
-    if result.differentiated or float(result.references.min()) < 0:
+    low, high = float(result.references.min()), float(result.references.max())
+    if result.differentiated or not 0 <= low < _LOW * high:
         axes.locator_params(axis="y", nbins=5)
         return
     axes.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0)), np.square))
@@ -241,7 +244,8 @@ def key_numbers(result: Any) -> dict[str, str]:
     table = {
         "spectra": f"{count_of(axis.size, 'point')}, {axis.name} from {axis.values[0]:.4g} to {axis.values[-1]:.4g}"
         f"{units}, {'derivatives' if result.differentiated else 'as measured'}",
-        "blocks": f"{blocks} of {result.block} × {result.block} positions, smoothed over {result.width:g} channels",
+        "blocks": f"{blocks} of {' × '.join([str(result.block)] * result.found.ndim)} positions, smoothed by fits of "
+        f"{result.width:g} channels' width",
         "found": f"{count_of(len(result.positions), 'peak')}, each {result.prominence:.1f} deviations of noise or "
         f"more; {count_of(none, 'block')} with none; {100 * spread:.1f} % spread over all energies",
     }
