@@ -262,6 +262,27 @@ def denoise_without_checkpoint(counts):
         return denoise(counts).signal.data
 
 
+def test_what_a_disk_takes_in_parts_is_written_whole():
+    class Slow:
+        def __init__(self):
+            self.taken = b""
+
+        def tell(self):
+            return 0
+
+        def seek(self, place):
+            assert place == 24
+
+        def write(self, data):
+            self.taken += bytes(data[:10])
+            return min(len(data), 10)
+
+    file, rows = Slow(), np.arange(12, dtype="f4").reshape(2, 6)
+    about = scan_files.ScanFile(rows.dtype, (Axis("y", 9, navigation=True), Axis("energy", 6)))
+    scan_files._Plain(file, about).write(1, rows)
+    assert file.taken == rows.tobytes()
+
+
 def test_a_full_disk_is_said_before_the_work_or_when_it_fills_and_leaves_nothing(counts, tmp_path, monkeypatch):
     def full(self, start, rows):
         raise OSError(errno.ENOSPC, "No space left on device")

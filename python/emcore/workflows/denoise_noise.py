@@ -112,13 +112,13 @@ def weighting_of(observed: Observed, weighting: str) -> tuple[Weighting, str, li
     if observed.low >= 0:
         counting, noise = noise_of(observed.image, is_counting(observed.image))
     if counting or weighting == "poisson":
-        return of_sums(sums, counts, True), NOISE, []
+        return of_sums(sums, counts, True, differing=_differing(observed)), NOISE, []
     if noise is not None:
         said = [
             said_of(noise),
             "cosmic rays were not looked for: those of single positions are taken off with the noise",
         ]
-        return of_sums(sums, counts, False, noise.gain, noise.read), MEASURED, said
+        return of_sums(sums, counts, False, noise.gain, noise.read, _differing(observed)), MEASURED, said
     weights = of_neighbours(*_pairs(observed))
     if weights.variances is None or not weights.variances.any():
         return unweighted(len(sums)), ENERGY, ["neighbouring positions show no noise: all values were weighted alike"]
@@ -136,3 +136,14 @@ def _pairs(observed: Observed) -> tuple[Any, Any]:
         return np.zeros((1, len(observed.sums))), np.zeros((1, len(observed.sums)))
     rows = rows_at(image, places)
     return rows[np.searchsorted(places, pairs[0])], rows[np.searchsorted(places, pairs[1])]
+
+
+def _differing(observed: Observed) -> float:
+    """The variance of the sums of neighbouring positions of a line."""
+    grid = observed.image.grid
+    axis = max(i for i, size in enumerate(grid) if size == max(grid))
+    there = ~observed.gaps.empty.reshape(grid)
+    counts = observed.counts.reshape(grid)
+    both = np.take(there, np.arange(1, grid[axis]), axis) & np.take(there, np.arange(grid[axis] - 1), axis)
+    steps = np.diff(counts, axis=axis)[both]
+    return float((steps**2).mean()) / 2 if steps.size else math.inf

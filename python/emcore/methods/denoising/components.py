@@ -9,6 +9,7 @@ too many does no harm, where it would if it were kept whole. Of counts the first
 and channels: it is kept, and rows are brought nearer to their mean sum as far as their sums differ by noise.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +29,7 @@ FIRST, MOST = 12, 160
 """Components that are looked at first; twice as many while all are signal, up to the second number."""
 # Rows or features, that a component needs to be told from noise.
 _FEW = 3
+_MARGIN = 1.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,7 @@ def find_components(
         found = step(weighted, f"{asked} components", partial(_decomposed, weighted, asked))
         vectors, values, evr, whole = *(np.asarray(each) for each in found[:3]), float(found[3])
         ratios = _ratios(values, whole, n, d, weighting.noise)
-        above = ratios > 1
+        above = ratios > _margin(n)
         count = int(np.argmin(above)) if not above.all() else len(above)
         if isinstance(n_components, int) or count < asked or asked == min(MOST, most):
             break
@@ -128,7 +130,7 @@ def find_components(
     if isinstance(n_components, int):
         choice = RankChoice(n_components, "given", f"n_components={n_components} was asked for")
     else:
-        choice = RankChoice(max(count, 1), "noise", _reason(ratios, count))
+        choice = RankChoice(max(count, 1), "noise", _reason(ratios, count, _margin(n)))
     k = choice.n
     noise = float(_noise(values, whole, n, d, weighting.noise)[k])
     first = max(float(values[0]), 1e-300)
@@ -163,10 +165,17 @@ def _ratios(values: Floats, whole: float, n: int, d: int, least: float) -> Float
     return np.where(real, ratios, 0.0)
 
 
-def _reason(ratios: Floats, count: int) -> str:
+def _margin(n: int) -> float:
+    """By how much more, since noise is not quite the same in all rows; the largest of n fluctuates by n^(-2/3)."""
+    return math.sqrt(_MARGIN + 2 / math.pow(n, 2 / 3))
+
+
+def _reason(ratios: Floats, count: int, margin: float) -> str:
     """How many are above noise, and how clearly."""
     if not count:
         return "none is above the largest singular value that noise has; 1 is kept"
     last = "without noise" if not np.isfinite(ratios[count - 1]) else f"{ratios[count - 1]:.3g} times that"
     said = f"{count} above the largest singular value that noise has, the weakest {last}"
-    return f"{said}, the next {ratios[count]:.3g}" if count < len(ratios) else f"{said}; no more were looked for"
+    if count == len(ratios):
+        return f"{said}; no more were looked for"
+    return f"{said}, the next {ratios[count]:.3g}, where {margin:.3g} are needed"

@@ -5,6 +5,7 @@ Counts are divided by the roots of the sums of their row and channel (Keenan & K
 channel is divided by its own noise, as positions side by side show it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,9 @@ class Weighting:
         return self.gain * (counts + self.constant * d), self.gain * (sums + self.constant * n)
 
 
-def of_sums(sums: Floats, counts: Floats, counting: bool, gain: float = 1.0, read: float = 0.0) -> Weighting:
+def of_sums(
+    sums: Floats, counts: Floats, counting: bool, gain: float = 1.0, read: float = 0.0, differing: float = math.inf
+) -> Weighting:
     """
     For noise whose variance is ``gain * signal + read^2``.
 
@@ -79,6 +82,9 @@ def of_sums(sums: Floats, counts: Floats, counting: bool, gain: float = 1.0, rea
         Whether these are counts: then a channel with next to none has no larger weight than one with a few, and rows
         with next to none take no part in the decomposition, see `emcore.methods.unmixing.weights`.
     gain, read : float
+    differing : float, optional
+        The variance of the sums of neighbouring rows, where it is known: noise of sums is no more. It is less than that
+        of counts where a detector was busy.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def of_sums(sums: Floats, counts: Floats, counting: bool, gain: float = 1.0, rea
     total = float(sums.sum())
     noise = max(total, 1e-300) ** -0.5 if counting else 0.0
     # As James & Stein have it.
-    of_noise = gain * (float(counts.mean()) + constant * len(sums))
+    of_noise = min(gain * (float(counts.mean()) + constant * len(sums)), differing)
     variance = float(counts.var())
     varying = max(1 - of_noise / variance, 0.0) if variance > 0 else 0.0
     return Weighting(scale, "root-sum", least, gain, constant, noise=noise, varying=varying)

@@ -142,7 +142,8 @@ def _draw_spectra(axes: "Axes", axis: Axis, before: NDArray[Any], after: NDArray
         axes.set_yscale("function", functions=(lambda v: np.sqrt(np.maximum(v, 0)), np.square))
         most = max(float(before.max()), float(after.max()), 1e-30)
         axes.set_ylim(0, 1.05 * most)
-        axes.set_yticks([0, *(float(f"{most * part:.1g}") for part in (0.1, 0.9))])
+        ticks = [0.0, *(float(f"{most * part:.1g}") for part in (0.1, 0.9))]
+        axes.set_yticks(ticks, [number(tick, 1) for tick in ticks])
     axes.plot(shown.values, before, color=_BEFORE, linewidth=0.8, label="measured")
     axes.plot(shown.values, after, color=_AFTER, linewidth=1.1, label="denoised")
     axes.set_xlabel(label_of(shown))
@@ -185,7 +186,9 @@ def _draw_choice(figure: "Figure", result: Any, top: float) -> None:
         return
     axes = place(figure, 8.4, top + 0.15, 2.75, 1.95)
     axis = shown_axis(result.mean.axes[0])
-    axes.plot(axis.values, result.residual_signal, color="0.3", linewidth=0.6)
+    # Where nothing was counted, nothing is left.
+    shown = np.where(result.residual_signal > 0, result.residual_signal, np.nan)
+    axes.plot(axis.values, shown, color="0.3", linewidth=0.6)
     if result.residual_unit != ENERGY:
         axes.axhline(1, color="#D55E00", linewidth=0.8, linestyle="--")
     axes.set_xlabel(label_of(axis))
