@@ -1,6 +1,7 @@
 """Overlapping scans on one grid: transforms, grains across the seams, maps of other modalities, what is refused."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,8 +134,8 @@ def pieces(image, places, angles, shape=(96, 100), noise=0.1):
 
 
 def test_pure_shifts_are_found_to_a_part_of_a_position(texture):
-    cut, true = pieces(texture, [(80, 80), (83.37, 141.62), (120.5, 90.25)], [0, 0, 0])
-    for transform in ("translation", "auto"):
+    cut, true = pieces(texture, [(80, 80), (83.37, 121.62), (100.5, 90.25)], [0, 0, 0], (64, 70))
+    for transform in ("auto", "translation"):
         observed = stitch(cut, transform=transform)
         assert farthest(observed, true) < 0.1, transform
     assert observed.labels is None
@@ -171,22 +172,20 @@ def test_offsets_of_axes_are_checked_against_the_data(texture):
 
 def test_scans_that_match_nothing_are_named(texture, segmentations):
     cut, _ = pieces(texture, [(60, 60), (70, 110)], [0, 0])
-    stranger = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal((96, 100)), 2.0)
+    stranger = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal((40, 40)), 2.0)
     with pytest.raises(ValueError, match=r"scan 3 \(scan 3\) overlaps with none of the others"):
         stitch([*cut, stranger])
-    with pytest.raises(ValueError, match=r"no two of scan 1 .* overlap for certain"):
-        stitch([cut[0], stranger])
-    other = segment_grains(overlapping_scans((44, 48), (1, 1), pattern_shape=(32, 32), grain_size=13, seed=12).scans[0])
-    with pytest.raises(ValueError, match="nothing can be stitched"):
-        stitch([segmentations[0], other])
+    other = replace(segmentations[1], signals=np.roll(segmentations[1].signals, 3, axis=0))
+    with pytest.raises(ValueError, match=r"no two of scan 1 .* overlap for certain: nothing can be stitched"):
+        stitch([segmentations[0], other], patterns_turn=False)
 
 
 def test_a_lattice_that_fits_in_many_places_is_not_guessed():
-    y, x = np.mgrid[:96, :100]
+    y, x = np.mgrid[:48, :50]
     lattice = np.sin(y * 0.8) * np.sin(x * 0.8)
-    noise = 0.3 * np.random.default_rng(0).standard_normal((2, 96, 100))
+    noise = 0.3 * np.random.default_rng(0).standard_normal((2, 48, 50))
     with pytest.raises(ValueError, match="nothing can be stitched"):
-        stitch([lattice + noise[0], lattice + noise[1]])
+        stitch([lattice + noise[0], lattice + noise[1]], transform="translation")
 
 
 @pytest.mark.parametrize(
@@ -257,7 +256,7 @@ def test_scikit_image_is_an_extra_that_is_named(monkeypatch, texture):
 
 def test_pieces_of_real_images_are_stitched(data_folder):
     image = emcore.read(data_folder / "zeiss_sem.tif").data[:600].astype(float)
-    cut, true = pieces(image, [(200, 200), (210.4, 330.7), (320.2, 240.9)], [0, 6, -170], shape=(180, 200), noise=0.05)
+    cut, true = pieces(image, [(200, 200), (210.4, 270.7), (260.2, 220.9)], [0, 6, -9], shape=(120, 130), noise=0.05)
     assert farthest(stitch(cut), true) < 0.5
     with np.load(data_folder / "orientation_scan_32.npz") as file:
         scan = next(file[name] for name in file.files if file[name].ndim == 4)

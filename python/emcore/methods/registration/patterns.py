@@ -15,7 +15,7 @@ from emcore.methods.registration.images import Picture, picture_of
 # Directions and distances of the polar grid.
 DIRECTIONS, _DISTANCES = 120, 28
 # Channels of a picture of grains.
-_CHANNELS = 6
+_CHANNELS = 12
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from emcore.methods.registration.transforms import inverse
 
 # A similarity is only taken for more than a rigid transform if scales differ from 1 by so much, and so many deviations.
 _SCALE, _DEVIATIONS = 0.01, 4.0
+# And if that makes the score of the overlap so many times as high.
+_BETTER = 1.05
 
 
 class Apart(ValueError):
@@ -108,7 +110,9 @@ def all_together(
     shapes = [each.image.shape for each in materials]
     if model == "auto":
         stretched = _again(materials, matches, "similarity", turning)
-        if len(parts(len(materials), stretched)) == 1 and any(_scaled(match) for match in stretched):
+        before = {(match.fixed, match.moving): match.score for match in matches}
+        certain = any(_scaled(each) and each.score > _BETTER * before[each.fixed, each.moving] for each in stretched)
+        if certain and len(parts(len(materials), stretched)) == 1:
             return joined(shapes, stretched, "similarity"), "similarity"
         return joined(shapes, matches, "rigid"), "rigid"
     if model in ("similarity", "affine"):
