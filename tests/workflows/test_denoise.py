@@ -55,6 +55,26 @@ def test_the_denoised_scan_is_nearer_the_truth_than_the_same_rank_without_shrink
     assert error(denoise(counts).signal.data, truth) < 1.05 * best
 
 
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_components_too_many_do_no_harm_since_they_are_kept_as_far_as_they_are_signal(seed):
+    counts, truth = counts_of(seed, 20)
+    enough, more = (denoise(counts, k) for k in (3, 20))
+    assert error(more.signal.data, truth) < 1.02 * error(enough.signal.data, truth)
+    assert more.kept[10:] == pytest.approx(0)
+    assert "noise, of which nothing was kept" in " ".join(more.provenance.notes)
+
+
+def test_sums_of_positions_are_brought_to_their_mean_as_far_as_they_differ_by_noise():
+    truth, rng = truth_of(2, 50)
+    truth *= 50 / truth.sum(axis=2, keepdims=True)
+    even = denoise(rng.poisson(truth).astype(np.uint16), negative="keep").signal.data.sum(axis=2)
+    wedge = truth * np.linspace(0.2, 5, GRID[1])[:, None]
+    uneven = denoise(rng.poisson(wedge).astype(np.uint16), negative="keep").signal.data.sum(axis=2)
+    assert even.std() < 0.3 * np.sqrt(50)
+    assert np.corrcoef(uneven.ravel(), wedge.sum(axis=2).ravel())[0, 1] > 0.97
+    assert uneven.std() == pytest.approx(wedge.sum(axis=2).std(), rel=0.05)
+
+
 def test_the_denoised_scan_is_nearer_the_truth_than_the_model_of_hyperspy():
     hs = pytest.importorskip("hyperspy.api")
     counts, truth = counts_of(1, 20)
