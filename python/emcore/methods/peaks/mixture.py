@@ -23,6 +23,8 @@ MOST = 12
 _PATIENCE = 3
 # Bins in a channel; steps of a fit; what the logarithm of the likelihood gains for each position where it ends.
 _BINS, _STEPS, _GAIN = 10, 300, 1e-6
+# Part of the positions that noise makes at least, everywhere: where none is allowed for, a few are a peak of their own.
+_NOISE = 0.005
 # Where the mixture between two is at least this part of what it is at the lower of them, they are one: alike ones that
 # lie closer than 3.1 times their standard deviation.
 _DIP = 0.6
@@ -105,8 +107,9 @@ def peak_mixture(positions: Floats, energies: Floats, n_peaks: int | None = None
         parts, reason = [[i] for i in range(n_peaks)], f"n_peaks={n_peaks} was asked for"
     else:
         models = data.models(min(MOST, len(np.unique(positions))), _PATIENCE)
+        model = data.pruned(min(models, key=data.criterion))
         tried = [(len(each.means), data.criterion(each)) for each in models]
-        model = min(models, key=data.criterion)
+        tried[len(model.means) - 1] = len(model.means), data.criterion(model)
         parts = data.joined(model)
         count = len(model.means)
         reason = (
@@ -157,6 +160,20 @@ class _Binned:
                 lowest = k
         return found
 
+    def pruned(self, model: _Model) -> _Model:
+        """The mixture without what it is as good without: where a start left a component that others did not need."""
+        while len(model.means) > 1:
+            rest = [np.delete(np.arange(len(model.means)), i) for i in range(len(model.means))]
+            without = [
+                self._fitted(_Model(model.means[i], model.variances[i], np.append(model.weights[i], 0.01), 0.0))
+                for i in rest
+            ]
+            best = min(without, key=self.criterion)
+            if self.criterion(best) > self.criterion(model):
+                break
+            model = best
+        return model
+
     def _from_modes(self, k: int) -> _Model:
         """A start from the highest maxima of the smoothed counts."""
         smooth = self._smooth(self.counts, 1.0)
@@ -204,6 +221,9 @@ class _Binned:
             share = density * (counts / total)
             mass = share.sum(axis=1)
             weights = mass / self.total
+            if weights[-1] < _NOISE:
+                weights *= (1 - _NOISE) / (1 - weights[-1])
+                weights[-1] = _NOISE
             of = np.maximum(mass[:-1], 1e-300)
             means = share[:-1] @ places / of
             squares = (share[:-1] * np.square(places - means[:, None])).sum(axis=1) / of
