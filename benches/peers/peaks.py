@@ -4,7 +4,7 @@ Peaks of a hyperspectral stack, against the same steps written with NumPy, SciPy
 71 images of 192 x 240 counts in u16: derivatives of blocks of 3 x 3 positions, smoothed, their peaks, Gaussian mixtures
 of 1 to 12 components on the pooled positions, the mean spectrum of the blocks of each, and the smallest spectral angle
 at every position. The peer smooths by a width that is given, and takes the mixture of five, which is given, too: by the
-Bayesian information criterion alone it would take 7 to 11.
+Bayesian information criterion alone it would take 7 to 12.
 """
 
 from collections.abc import Callable
