@@ -230,6 +230,13 @@ def test_whole_numbers_are_rounded_and_what_that_loses_is_said(counts, result):
     assert f"{100 * lost:.2g} % of them, below a half, became zero" in " ".join(observed.provenance.notes)
 
 
+def test_a_residual_of_more_than_noise_is_said(counts):
+    few = denoise(np.uint16(50) * (np.arange(480).reshape(GRID)[..., None] % 2) * counts + counts, 1)
+    assert few.residual_map.mean() > 2
+    assert "signal was taken off, or the noise is larger" in " ".join(few.provenance.notes)
+    assert "signal was taken off" not in " ".join(denoise(counts).provenance.notes)
+
+
 def test_the_noise_of_a_camera_is_measured_and_weighted():
     truth, rng = truth_of(6, 2e5)
     values = np.rint(8 * rng.poisson(truth) + rng.normal(500, 30, truth.shape)).astype(np.uint32)

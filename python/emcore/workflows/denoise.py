@@ -45,6 +45,8 @@ from emcore.workflows.denoise_noise import WEIGHTINGS, observed_of, weighting_of
 DTYPES, NEGATIVES = ("float32", "native"), ("clip", "keep")
 # What is kept of every position beside a pass.
 _PER_POSITION = 96
+# A residual so many times the noise is more than that.
+_FAR = 2.0
 
 
 @documented()
@@ -190,6 +192,10 @@ def denoise(
     by_row, by_feature = weights.expected(observed.counts, observed.sums)
     if unit == ENERGY:
         by_row, by_feature = passed["energy"], passed["energies"]
+    residual_map = _divided(passed["squares"], np.where(gaps.empty, 0, by_row))
+    left = float(residual_map[gaps.measured].mean())
+    if unit != ENERGY and left > _FAR:
+        notes.append(f"the residual is {number(left)} times the noise: signal was taken off, or the noise is larger")
     index = _usual(observed.counts, gaps)
     row = np.asarray(rows.take([index]) if isinstance(rows, Source) else rows[index : index + 1])[0]
     total = Signal(observed.counts.reshape(grid).astype(np.float32), scan, signal.source, "sum of the signal")
@@ -206,7 +212,7 @@ def denoise(
         channel=tuple(int(i) for i in np.unravel_index(made.channel, shape)),
         of_channel=passed["before"].reshape(grid),
         of_channel_denoised=passed["after"].reshape(grid),
-        residual_map=_divided(passed["squares"], np.where(gaps.empty, 0, by_row)).reshape(grid).astype(np.float32),
+        residual_map=residual_map.reshape(grid).astype(np.float32),
         residual_signal=_divided(passed["of_features"], by_feature * _there(features, by_feature)).reshape(shape),
         residual_unit=unit,
         evr=components.evr,
