@@ -153,6 +153,7 @@ def test_a_free_mask_of_few_positions_is_the_annulus():
     assert not found.bins.any()
     assert np.flatnonzero(found.rings).tolist() == [3, 4]
     assert found.shares == (0, 0, 1)
+    assert (free_weights(bins, rings, ~first, (3, 4)).rings >= 0).all()
 
 
 def test_standards_that_have_no_room_are_left_out():

@@ -167,9 +167,9 @@ def find_directions(
 
 
 def sampled(
-    scan: tuple[int, int], positions: NDArray[np.intp], rng: np.random.Generator, most: int = _SAMPLE
+    scan: tuple[int, int], positions: NDArray[np.intp], rng: np.random.Generator, most: int | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Some positions, rising, at most so many, and which two of them, by their order here, lie side by side.
+    """Some positions, rising, at most so many (10,000), and which two of them, by their order here, lie side by side.
 
     Examples
     --------
@@ -179,6 +179,7 @@ def sampled(
     >>> len(taken), (np.diff(taken[pairs]) == 1).all()
     (4, np.True_)
     """
+    most = _SAMPLE if most is None else most
     pairs = neighbours(scan, positions)
     if len(positions) <= most:
         return positions, pairs

@@ -54,7 +54,8 @@ def beam_of(mean: Floats, center: tuple[float, float] | None, radius: float | No
         notes = ("no bright disc stands out of the mean pattern: rings lie around its middle (center= says where)",)
     if radius is None:
         notes += ("the radius of the beam is not known: the best is compared with all pixels (beam_radius= tells it)",)
-    outermost = min(*(c + 0.5 for c in center), *(n - 0.5 - c for n, c in zip(mean.shape, center, strict=True)))
+    # To the farthest side: of a beam in the middle the largest whole circle, of another one what the detector has.
+    outermost = max(*(c + 0.5 for c in center), *(n - 0.5 - c for n, c in zip(mean.shape, center, strict=True)))
     standards = [] if radius is None else standard_detectors(radius, reach, outermost)
     corner = float(np.hypot(*(max(c, n - 1 - c) for n, c in zip(mean.shape, center, strict=True)))) + 1
     return BeamFound(center, radius, reach, standards or [Annulus("all pixels", 0.0, corner)], notes)

@@ -79,7 +79,7 @@ def free_weights(
     for group in (np.flatnonzero(first), np.flatnonzero(~first)):
         halves[0][group[::2]] = halves[1][group[1::2]] = True
     if min(np.count_nonzero(half & each) for half in halves for each in (first, ~first)) < _LEAST:
-        return FreeWeights(of_annulus[: d - r], of_annulus[d - r :], (0.0, 0.0, 1.0), 1.0)
+        return FreeWeights(np.zeros(d - r), np.abs(of_annulus[d - r :]), (0.0, 0.0, 1.0), 1.0)
     scores, ratios = np.empty((n, _MASKS)), np.ones((2, _MASKS))
     for half, (making, judging) in enumerate((halves, halves[::-1])):
         made, _ = _made(rows, r, making, first, of_annulus)

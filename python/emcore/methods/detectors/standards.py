@@ -26,7 +26,7 @@ def standard_detectors(radius: float, reach: float, outermost: float) -> list[An
     reach : float
         Radius from which on nothing of the beam is left.
     outermost : float
-        Radius of the largest circle on the detector.
+        Radius up to which the detector reaches.
 
     Returns
     -------
