@@ -169,9 +169,6 @@ def _proposals(
     """Lists of transforms, tried in turn until something of one is believed."""
     if near:
         yield list(near)
-    agreed = most_agreed(*points)
-    if agreed is not None:
-        yield [agreed if _scales(agreed) else _of_model(agreed, model, points[0])]
     turns = np.arange(-180, 180, 5.0) if everywhere else np.arange(-_USUAL, _USUAL + 1, 5.0)
     if model == "translation":
         turns = np.zeros(1)
@@ -185,7 +182,12 @@ def _proposals(
         found = starts(*channels(a.grains, b.grains, None), turns=turns)
     else:
         found = starts(a.image, b.image, turns=turns)
-    yield [each.transform for each in found[:_TRIED]]
+    transforms = [each.transform for each in found[:_TRIED]]
+    # Together with the others: keypoints say nothing of another place that is as good.
+    agreed = most_agreed(*points)
+    if agreed is not None:
+        transforms.insert(0, agreed if _scales(agreed) else _of_model(agreed, model, points[0]))
+    yield transforms
 
 
 def _scales(transform: Floats) -> bool:
