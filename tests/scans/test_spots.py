@@ -59,11 +59,11 @@ def test_no_pixel_is_of_two_reflections_and_none_that_is_not_usable(reflections)
 
 def test_maxima_in_noise_are_none_and_broken_pixels_no_reflection():
     rng = np.random.default_rng(3)
-    deviation = 5 + 0.05 * rng.standard_normal((64, 64))
+    deviation = 5 + 0.4 * rng.standard_normal((64, 64))
     deviation[30, 12], deviation[50:52] = 400, 900
     usable = np.ones((64, 64), dtype=bool)
     usable[30, 12] = usable[50:52] = False
-    settings = {"radius": 2.0, "center": (31.5, 31.5), "annulus": (6.0, 40.0), "most": 100, "error": 0.01}
+    settings = {"radius": 2.0, "center": (31.5, 31.5), "annulus": (6.0, 40.0), "most": 100, "error": 0.08}
     assert len(find_reflections(deviation, usable, **settings)) == 0
     y, x = np.indices((64, 64))
     deviation += 2 * (np.hypot(y - 20, x - 44) < 2.5)
@@ -76,7 +76,7 @@ def test_of_many_maxima_the_most_prominent_are_taken_and_they_keep_apart():
     rng = np.random.default_rng(4)
     y, x = np.indices((96, 96))
     deviation = 1 + sum(
-        h * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 4) for h, a, b in rng.uniform((1, 0, 0), (9, 96, 96), (60, 3))
+        h * np.exp(-((y - a) ** 2 + (x - b) ** 2)) for h, a, b in rng.uniform((1, 0, 0), (9, 96, 96), (400, 3))
     )
     settings = {"radius": 2.0, "center": (47.5, 47.5), "annulus": (0.0, 60.0)}
     usable = np.ones((96, 96), dtype=bool)

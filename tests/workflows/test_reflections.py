@@ -259,3 +259,11 @@ def test_grains_of_a_scan_simulated_by_others_are_found(data_folder):
     with np.load(data_folder / "orientation_scan_32.npz") as scan:
         observed = cluster_reflections(scan["data"])
         assert adjusted_rand_index(scan["grain_id"], observed.labels) > 0.9
+
+
+def test_mean_patterns_of_more_clusters_than_memory_holds_take_several_passes(sample, tmp_path):
+    np.save(tmp_path / "scan.npy", sample.patterns)
+    observed = cluster_reflections(np.load(tmp_path / "scan.npy", mmap_mode="r"), 40, memory="5 MiB")
+    assert not any("read 3 times" in note for note in observed.provenance.notes)
+    for cluster, signal in enumerate(observed.signals):
+        np.testing.assert_allclose(signal, sample.patterns[observed.labels == cluster].mean(axis=0), rtol=1e-6)

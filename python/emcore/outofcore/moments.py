@@ -77,11 +77,13 @@ def label_passes(rows: Source, k: int) -> int:
 
 
 def _labels_together(rows: Source) -> int:
-    return max((check_memory(rows.budget) - rows.beside) // 2 // _label_bytes(rows), 1)
+    return max(3 * (check_memory(rows.budget) - rows.beside) // 4 // _label_bytes(rows), 1)
 
 
 def _label_bytes(rows: Source) -> int:
-    return 8 * int(rows.shape[1]) * 24
+    """Of the sums of a label in a block, and of those of earlier blocks that wait to be merged in pairs."""
+    blocks = rows.nbytes // max(min(1 << 26, check_memory(rows.budget) // 16), 1)
+    return 8 * int(rows.shape[1]) * (6 + blocks.bit_length())
 
 
 def _labelled(x: Any, k: int, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:
