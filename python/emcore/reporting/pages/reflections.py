@@ -138,7 +138,7 @@ def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int
     lines: dict[int, tuple[str, ...]]
     lines = {i: (str(i + 1), f"{100 * float(result.area[i]):.1f} %", str(int(counts[i]))) for i in chosen}
     if any(kind != CRYSTAL for kind in result.kinds):
-        heads = {"cluster": 0.23, "area": 0.45, "positions": 0.67, "kind": 1.0}
+        heads = {"cluster": 0.2, "area": 0.42, "positions": 0.72, "kind": 1.0}
         lines = {i: (*line, result.kinds[i].replace(CRYSTAL, "")) for i, line in lines.items()}
     draw_table(axes, heads, lines, rows, blocks)
 
