@@ -33,8 +33,10 @@ def as_path(value: Any, name: str = "path") -> Path:
 
 
 @contextmanager
-def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+def new_file(path: str | os.PathLike[str], overwrite: bool = False, at_once: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, which becomes `path` when the block ends and is removed when it fails.
+
+    In a block of `together` that is when the latter ends, unless `at_once`, as a checkpoint must be there.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[
     path = as_path(path)
     check_output(path, overwrite)
     temporary, kept = temporary_beside(path), False
-    waiting = _together.get()
+    waiting = None if at_once else _together.get()
     try:
         yield temporary
         check_output(path, overwrite)

@@ -154,7 +154,7 @@ class Store:
         if self.path is not None:
             texts = {"identity": self.identity, "digests": self._digests}
             arrays = {**{key: np.asarray(json.dumps(text)) for key, text in texts.items()}, **self.saved}
-            with new_file(self.path, overwrite=True) as temporary, open(temporary, "wb") as file:
+            with new_file(self.path, overwrite=True, at_once=True) as temporary, open(temporary, "wb") as file:
                 np.savez(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
