@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -23,7 +24,7 @@ from emcore.methods.pca.fit import pca, scores
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare
 from emcore.outofcore.open import as_source, open_rows
 from emcore.outofcore.sources import Source
-from emcore.outofcore.stored import Stored
+from emcore.outofcore.stored import Stored, _populated
 
 SHAPE = (30, 20, 120)
 MODELS = {
@@ -509,3 +510,20 @@ def test_ellipsoids_begin_where_they_begin_in_memory(tmp_path):
         expected = GustafsonKessel(2, **options).fit(rows)
     np.testing.assert_allclose(found.memberships_, expected.memberships_, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.covariances_, expected.covariances_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.linux
+def test_mapped_rows_that_come_next_are_brought_in_before_they_are_used(tmp_path):
+    def mapped_here():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("RssFile")).split()[1])
+
+    np.save(tmp_path / "x.npy", np.ones((64, 1 << 18), np.uint8))
+    stored = Stored(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    rows = stored.read(8, 40)
+    before = mapped_here()
+    stored.ahead(rows)
+    assert mapped_here() - before > 0.9 * rows.nbytes or not _populated(rows.ctypes.data // 4096 * 4096, 4096)
+    assert rows.min() == rows.max() == 1
+    stored.release(rows)
+    assert mapped_here() - before < 0.2 * rows.nbytes

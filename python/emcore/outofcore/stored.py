@@ -1,7 +1,9 @@
 """One array in a file, a memory map, HDF5 or Zarr, of which some rows are read at a time."""
 
+import ctypes
 import mmap
 import os
+import sys
 from math import prod
 from typing import Any
 
@@ -84,24 +86,49 @@ class Stored:
             raise ValueError(f"{name} ends early: {os.path.getsize(name)} bytes where {size} are needed")
 
     def ahead(self, rows: NDArray[Any]) -> None:
-        """Bring mapped pages in before they are used."""
-        self._advise(rows, getattr(mmap, "MADV_WILLNEED", None))
+        """Bring mapped pages in before they are used: all of them, while others compute."""
+        if (part := self._part(rows)) is None or _populated(part[0] + part[1], part[2]):
+            return
+        # Of a longer stretch the system brings in no more than this at a time.
+        for start in range(part[1], part[1] + part[2], _AHEAD):
+            self._advise(start, min(_AHEAD, part[1] + part[2] - start), getattr(mmap, "MADV_WILLNEED", None))
 
     def release(self, rows: NDArray[Any]) -> None:
         """Let go of mapped pages, which stay in the system's cache while there is room."""
         if self.map is not None and self.map.mode != "c":  # whose changes would be lost
-            self._advise(rows, getattr(mmap, "MADV_DONTNEED", None))
+            part = self._part(rows)
+            if part is not None:
+                self._advise(part[1], part[2], getattr(mmap, "MADV_DONTNEED", None))
 
-    def _advise(self, rows: NDArray[Any], advice: int | None) -> None:
-        if self.map is None or advice is None or not rows.size:
-            return
+    def _part(self, rows: NDArray[Any]) -> tuple[int, int, int] | None:
+        """The address of the map, and of which part of it these rows are: the first byte, on a page, and how many."""
+        if self.map is None or not rows.size:
+            return None
         file = self.map._mmap
         low, high = _bounds(rows)
         first = np.frombuffer(file, np.uint8).__array_interface__["data"][0]
         if not first <= low <= high <= first + len(file):
-            return  # a copy
+            return None  # a copy
         start = (low - first) // mmap.PAGESIZE * mmap.PAGESIZE
-        file.madvise(advice, start, min(high - first, len(file)) - start)
+        return first, start, min(high - first, len(file)) - start
+
+    def _advise(self, start: int, length: int, advice: int | None) -> None:
+        if advice is not None:
+            file: Any = self.map
+            file._mmap.madvise(advice, start, length)
+
+
+# MADV_POPULATE_READ of Linux from 5.14 on, which Python does not name; and what is brought in at a time otherwise.
+_POPULATE, _AHEAD = 22, 1 << 17
+
+
+def _populated(address: int, length: int) -> bool:
+    """Whether the system has read these pages and laid them ready; without Python's lock, which `madvise` holds."""
+    if not sys.platform.startswith("linux"):
+        return False
+    arguments = ctypes.c_void_p(address), ctypes.c_size_t(length), ctypes.c_int(_POPULATE)
+    done: int = ctypes.CDLL(None).madvise(*arguments)
+    return done == 0
 
 
 def _own_memory(count: int, dtype: Any) -> NDArray[Any]:

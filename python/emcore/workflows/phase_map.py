@@ -125,6 +125,10 @@ def phase_map(
         notes.append(f"{int(counts[-1])} of {measured} measured positions correlate with no phase: their label is -1")
     if is_out_of_core(signal, memory):
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
+    image = Signal(means.reshape(grid).astype(np.float32), scan, signal.source, "mean value")
+    recorded = signal
+    if is_out_of_core(signal, memory):  # not read once more for its hash: that of its mean values tells it as well
+        recorded = replace(image, title=signal.name, source="", notes=signal.notes)
     return PhaseMap(
         labels=assigned.labels.reshape(grid),
         correlation=assigned.correlation.reshape(grid),
@@ -139,7 +143,7 @@ def phase_map(
         area=counts[:-1] / measured,
         n_phases=len(names),
         min_correlation=least,
-        image=Signal(means.reshape(grid).astype(np.float32), scan, signal.source, "mean value"),
+        image=image,
         mean=Signal((sums.sum(axis=0) / measured).reshape(shape), inside, signal.source, signal.title),
         n_empty=gaps.n_empty,
         provenance=Provenance.record(
@@ -153,7 +157,7 @@ def phase_map(
                 "signal_range": check_range(signal_range),
                 "scan_shape": None if scan_shape is None else grid,
             },
-            signal,
+            recorded,
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
             notes=notes,
