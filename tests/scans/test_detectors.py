@@ -322,3 +322,12 @@ def test_a_scan_in_a_hyperspy_file_is_read_with_its_axes(tmp_path):
     observed, _ = select_patterns(read_patterns(tmp_path / "a.hspy"))
     assert np.array_equal(observed.data, patterns)
     assert [(axis.scale, axis.units) for axis in observed.axes[1:3]] == [(2, "nm"), (0.1, "1/nm")]
+
+
+def test_only_patterns_without_numbers_have_sums_without_one():
+    patterns = np.random.default_rng(0).random((3, 4, 8, 8)).astype("f4")
+    patterns[1, 2, 3, 4] = np.nan
+    image = virtual_images(patterns, np.ones((8, 8)))
+    assert np.argwhere(~np.isfinite(image)).tolist() == [[1, 2]]
+    with pytest.raises(ValueError, match="too large for sums"):
+        virtual_images(patterns, np.full((8, 8), 1e308))
