@@ -6,7 +6,7 @@ import pytest
 from emcore.datasets import polycrystal_scan
 from emcore.io.read import read
 from emcore.scans.detectors import annulus, disc, find_beam, masked_beam, pacbed, sum_by_label, virtual_images
-from emcore.scans.patterns import as_pattern_rows, read_patterns, select_patterns
+from emcore.scans.patterns import as_pattern_rows, measured_patterns, read_patterns, select_patterns
 
 TYPES = ["u1", "u2", "u4", "i2", "i4", "f4", "f8"]
 
@@ -327,7 +327,8 @@ def test_a_scan_in_a_hyperspy_file_is_read_with_its_axes(tmp_path):
 def test_only_patterns_without_numbers_have_sums_without_one():
     patterns = np.random.default_rng(0).random((3, 4, 8, 8)).astype("f4")
     patterns[1, 2, 3, 4] = np.nan
-    image = virtual_images(patterns, np.ones((8, 8)))
+    matrix, _ = measured_patterns(select_patterns(patterns)[0])
+    image = virtual_images(matrix, np.ones((8, 8)))
     assert np.argwhere(~np.isfinite(image)).tolist() == [[1, 2]]
     with pytest.raises(ValueError, match="too large for sums"):
-        virtual_images(patterns, np.full((8, 8), 1e308))
+        virtual_images(matrix, np.full((8, 8), 1e308))
