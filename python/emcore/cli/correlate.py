@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import Failures, collected, report_failures
 from emcore.cli.options import add_output_options, auto_or_count, refuse_unknown, signal_axis
-from emcore.cli.run import one_result, prepare
+from emcore.cli.run import one_job
 
 if TYPE_CHECKING:
     from emcore.results.fuzzy_clustering import FuzzyClustering
@@ -83,12 +82,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         )
         return result
 
-    prepare(options)
-    failures: Failures = []
-    name = "_".join(file.stem for file in files)
-    with collected(Path(" + ".join(file.name for file in files)), failures):
-        one_result(options, name, files, work, tell)
-    return report_failures(failures)
+    return one_job(options, "_".join(file.stem for file in files), files, work, tell)
 
 
 def tell(result: "FuzzyClustering") -> Iterator[str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import Failures, collected, report_failures
 from emcore.cli.options import (
     add_dataset_option,
     add_memory_option,
@@ -15,7 +14,7 @@ from emcore.cli.options import (
     signal_axis,
     whole_number,
 )
-from emcore.cli.run import one_result, prepare
+from emcore.cli.run import one_job
 
 if TYPE_CHECKING:
     from emcore.results.particles import Particles
@@ -43,7 +42,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Find the particles of one image."""
-    prepare(options)
     given = [options.image, *([options.spectrum_image] if options.spectrum_image else [])]
 
     def work(table: Path) -> "Particles":
@@ -61,10 +59,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         result.write_table(table, overwrite=options.force)
         return result
 
-    failures: Failures = []
-    with collected(options.image, failures):
-        one_result(options, options.image.stem, given, work, tell, also=("_particles.csv",))
-    return report_failures(failures)
+    return one_job(options, options.image.stem, given, work, tell, also=("_particles.csv",))
 
 
 def tell(result: "Particles") -> Iterator[str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import emcore
-from emcore.cli.files import Failures, collected, report_failures
 from emcore.cli.options import (
     add_checkpoint_option,
     add_files,
@@ -16,7 +15,7 @@ from emcore.cli.options import (
     auto_or_count,
     whole_number,
 )
-from emcore.cli.run import each_file, one_result, prepare
+from emcore.cli.run import each_file, one_job
 from emcore.io.registry import SPECTRA
 
 if TYPE_CHECKING:
@@ -97,13 +96,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     if not options.frames:
         return each_file(options, SPECTRA, work, tell)
-    prepare(options)
-    failures: Failures = []
-    first = options.files[0]
-    images = first if len(options.files) == 1 else options.files
-    with collected(first, failures):
-        one_result(options, first.stem, options.files, lambda: work(images), tell, shown=first.name)
-    return report_failures(failures)
+    images = options.files[0] if len(options.files) == 1 else options.files
+    return one_job(options, options.files[0].stem, options.files, lambda: work(images), tell)
 
 
 def tell(result: "PeakMap") -> Iterator[str]:

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import emcore
-from emcore.cli.files import collected, expand, output_names, report_failures, result_paths
+from emcore.cli.files import Failures, collected, expand, output_names, report_failures, result_paths
 from emcore.cli.progress import progress_bar
 from emcore.core.files import together
 
@@ -71,6 +71,22 @@ def each_file(
             done += 1
     if len(files) > 1 and not options.quiet:
         print(f"{done} of {len(files)} files done")
+    return report_failures(failures)
+
+
+def one_job(
+    options: argparse.Namespace,
+    name: str,
+    inputs: Sequence[Path],
+    work: "Callable[..., Result]",
+    tell: Callable[[Any], Iterable[str]],
+    also: Sequence[str] = (),
+) -> int:
+    """As `each_file`, for files that are one job together: its results are called `name`."""
+    prepare(options)
+    failures: Failures = []
+    with collected(Path(" + ".join(path.name for path in inputs)), failures):
+        one_result(options, name, inputs, work, tell, shown=inputs[0].name, also=also)
     return report_failures(failures)
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import emcore
-from emcore.cli.files import Failures, collected, report_failures
 from emcore.cli.options import add_dataset_option, add_output_options, refuse_unknown, scan_shape, signal_axis
-from emcore.cli.run import one_result, prepare
+from emcore.cli.run import one_job
 
 if TYPE_CHECKING:
     from emcore.results.mosaic import Mosaic
@@ -96,12 +95,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         result.write_table(table, overwrite=options.force)
         return result
 
-    prepare(options)
-    failures: Failures = []
-    name = f"{options.first.stem}_mosaic"
-    with collected(Path(" + ".join(file.name for file in files)), failures):
-        one_result(options, name, files, work, tell, also=("_table.csv",))
-    return report_failures(failures)
+    return one_job(options, f"{options.first.stem}_mosaic", files, work, tell, also=("_table.csv",))
 
 
 def tell(result: "Mosaic") -> Iterator[str]:

@@ -1,17 +1,15 @@
 """What stitching of overlapping scans gives back."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import write_columns
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.results.result import Result
+from emcore.results.table import Tabled
 
 _MOSAIC = ("image.y", "image.x")
 _GRAIN = ("grain",)
@@ -32,7 +30,7 @@ def _pattern_axes(result: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Mosaic(Result):
+class Mosaic(Tabled, Result):
     """Overlapping scans on one grid, that of the first, and their grains joined across the seams.
 
     Attributes
@@ -205,24 +203,3 @@ class Mosaic(Result):
         columns["scale"] = [scale_of(each) for each in self.transforms]
         columns["uncertainty (positions)"] = self.uncertainty.tolist()
         return columns
-
-    def write_table(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
-        """Write the table of the grains as CSV, of the scans where there are no grains.
-
-        Parameters
-        ----------
-        path : str or Path
-        overwrite : bool, default False
-            Replace an existing file.
-
-        Returns
-        -------
-        Path
-            The file written.
-
-        Raises
-        ------
-        FileExistsError
-            If the file exists and `overwrite` is not set.
-        """
-        return write_columns(path, self.table(), overwrite)

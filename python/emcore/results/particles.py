@@ -1,17 +1,15 @@
 """What a search for particles gives back."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import write_columns
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.results.result import Result, to_hyperspy
+from emcore.results.table import Tabled
 
 _IMAGE = ("image.y", "image.x")
 _PARTICLE = ("particle",)
@@ -31,7 +29,7 @@ def _spectra_axes(result: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Particles(Result):
+class Particles(Tabled, Result):
     """Particles of an image, in the order of falling size, with their spectra, groups and classes of shape.
 
     Attributes
@@ -128,27 +126,6 @@ class Particles(Result):
             columns["counts"] = self.spectra.sum(axis=1).tolist()
             columns["composition"] = ["" if each < 0 else each + 1 for each in self.group.tolist()]
         return columns
-
-    def write_table(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
-        """Write the table as CSV: a line of heads, then one line for each particle.
-
-        Parameters
-        ----------
-        path : str or Path
-        overwrite : bool, default False
-            Replace an existing file.
-
-        Returns
-        -------
-        Path
-            The file written.
-
-        Raises
-        ------
-        FileExistsError
-            If the file exists and `overwrite` is not set.
-        """
-        return write_columns(path, self.table(), overwrite)
 
     def to_hyperspy(self) -> dict[str, Any]:
         """As of every result; `spectra` with what its file says of the microscope, so that exSpy quantifies them."""

@@ -1,19 +1,17 @@
 """What the local symmetry of an image, and of a series of images, gives back."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import write_columns
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_count
 from emcore.methods.symmetry.descriptors import at_pixels
 from emcore.results.result import Result
+from emcore.results.table import Tabled
 
 
 def _length(axis: int) -> Any:
@@ -118,7 +116,7 @@ class SymmetryMap(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class SymmetrySeries(Result):
+class SymmetrySeries(Tabled, Result):
     """Regions of the images of a series, labels meaning the same in all of them.
 
     Attributes
@@ -209,33 +207,9 @@ class SymmetrySeries(Result):
         spread: NDArray[np.int16] = at_pixels(self.labels[i], y, x, (height, width))
         return spread
 
-    def write_table(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
-        """Write which part of every frame each region covers, as a table with commas.
-
-        Parameters
-        ----------
-        path : str or Path
-            Usually ends in .csv.
-        overwrite : bool, default False
-            Replace an existing file.
-
-        Returns
-        -------
-        Path
-            The file written. It appears whole or not at all.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import emcore
-        >>> from emcore.datasets import moving_boundary
-        >>> result = emcore.local_symmetry_series(moving_boundary(2, (160, 200)).frames, n_regions=2)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     print(result.write_table(f"{folder}/areas.csv").read_text().splitlines()[0])
-        frame,region 1,region 2
-        """
+    def table(self) -> dict[str, list[Any]]:
+        """Which part of every frame each region covers."""
         columns: dict[str, list[Any]] = {"frame": list(range(len(self.frame)))}
         if self.frame_units:
             columns[f"time ({self.frame_units})"] = self.frame.tolist()
-        columns |= {f"region {i + 1}": share.tolist() for i, share in enumerate(self.share.T)}
-        return write_columns(path, columns, overwrite)
+        return columns | {f"region {i + 1}": share.tolist() for i, share in enumerate(self.share.T)}
