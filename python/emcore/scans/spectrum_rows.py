@@ -1,15 +1,15 @@
 """Spectrum images that memory should not hold: which they are, and how they become rows that are visited in blocks."""
 
 import importlib
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emcore.core.memory import check_memory, in_words
-from emcore.core.signals import Signal
+from emcore.core.signals import Signal, array_sha256
 from emcore.io.convert import computed
 from emcore.io.registry import is_mapped, read_all
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, in_finer_chunks
@@ -112,6 +112,17 @@ def predicted(source: Source, per_row: int, fixed: int) -> str:
     )
 
 
-def source_file(signal: Signal) -> bool:
-    """Whether the data came from one file, which is read once more for its hash."""
-    return bool(signal.source) and os.path.isfile(signal.source)
+def hash_of_scan(signal: Signal, picture: NDArray[Any], memory: Any) -> str:
+    """
+    The hash by which a result knows its data: of what is left where it is stored that of a picture of all of it, as
+    nothing is read once more for this; "" of others, whose provenance finds that of the file or the values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.io.read import as_signal
+    >>> hash_of_scan(as_signal(np.zeros((3, 4, 5))), np.zeros((3, 4)), None)
+    ''
+    """
+    here = isinstance(signal.data, np.ndarray) and not is_out_of_core(signal, memory)
+    return "" if here else array_sha256(picture)

@@ -39,7 +39,7 @@ from emcore.scans.axes import SignalAxis
 from emcore.scans.broken import broken_pixels
 from emcore.scans.gaps import Gaps
 from emcore.scans.signal_rows import as_scan, rows_of
-from emcore.scans.spectrum_rows import source_file
+from emcore.scans.spectrum_rows import hash_of_scan
 from emcore.workflows.denoise_noise import WEIGHTINGS, observed_of, weighting_of
 
 DTYPES, NEGATIVES = ("float32", "native"), ("clip", "keep")
@@ -201,7 +201,6 @@ def denoise(
     total = Signal(observed.counts.reshape(grid).astype(np.float32), scan, signal.source, "sum of the signal")
     if isinstance(rows, Source):
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
-    here = not isinstance(rows, Source) or source_file(signal)
     return Denoised(
         image=total,
         mean=Signal(mean.reshape(shape), _marked(inside, False), signal.source, signal.title),
@@ -231,10 +230,11 @@ def denoise(
         provenance=Provenance.record(
             "denoise",
             parameters | {"scan_shape": None if scan_shape is None else grid},
-            signal if here else replace(total, title=signal.name, source=""),
+            signal,
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
-            notes=[*signal.notes, *notes],
+            notes=notes,
+            sha256=hash_of_scan(signal, total.data, memory),
         ),
     )
 

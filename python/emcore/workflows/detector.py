@@ -35,7 +35,7 @@ from emcore.scans.halves import alternate, checkerboard, labels_of_neighbours
 from emcore.scans.pattern_passes import group_sums, source_of, survey, weighted_sums
 from emcore.scans.patterns import select_patterns
 from emcore.scans.reduction import sampled
-from emcore.scans.spectrum_rows import is_out_of_core, source_file
+from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
 from emcore.workflows.detector_steps import (
     Bins,
     Halves,
@@ -206,8 +206,7 @@ def best_detector(
     notes += (*seen.gaps.notes, *of_broken, *beam.notes, *said, *halves.notes)
     if score == "contrast":
         notes += ("the annulus has the most contrast of those with at least half of the largest contrast-to-noise",)
-    out_of_core = is_out_of_core(scan, memory)
-    if out_of_core:
+    if is_out_of_core(scan, memory):
         passes = 2 + (groups is None) + (kind == "free")
         notes += (f"data out of core, read {passes} times in blocks within {in_words(check_memory(memory))}",)
     a, b = halves.choosing
@@ -242,7 +241,15 @@ def best_detector(
         image=image,
         mean=Signal(mean, tuple(replace(axis, navigation=False) for axis in scan.axes[2:]), scan.source, "PACBED"),
         n_empty=seen.gaps.n_empty,
-        provenance=_provenance(parameters, scan, out_of_core, image, started, notes),
+        provenance=Provenance.record(
+            "best_detector",
+            parameters,
+            scan,
+            elapsed=time.perf_counter() - started,
+            threads=get_num_threads(),
+            notes=notes,
+            sha256=hash_of_scan(scan, image.data, memory),
+        ),
     )
 
 
@@ -252,15 +259,3 @@ def _kind_of(groups: Any) -> str:
 
 def _plain(pair: Any) -> Any:
     return [_plain(each) for each in pair] if isinstance(pair, tuple | list | np.ndarray) else pair
-
-
-def _provenance(
-    parameters: dict[str, Any], scan: Signal, out_of_core: bool, image: Signal, started: float, notes: tuple[str, ...]
-) -> Provenance:
-    # What is left where it is stored is not read once more for its hash: that of its counts tells it as well.
-    here = isinstance(scan.data, np.ndarray) and not out_of_core
-    recorded = scan if here or source_file(scan) else replace(image, title=scan.name, source="", notes=scan.notes)
-    elapsed = time.perf_counter() - started
-    return Provenance.record(
-        "best_detector", parameters, recorded, elapsed=elapsed, threads=get_num_threads(), notes=notes
-    )

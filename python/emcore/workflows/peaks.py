@@ -28,7 +28,7 @@ from emcore.outofcore.checkpoint import Job
 from emcore.results.peak_map import PeakMap
 from emcore.scans.axes import SignalAxis
 from emcore.scans.energy_images import as_energy_images
-from emcore.scans.spectrum_rows import source_file
+from emcore.scans.spectrum_rows import hash_of_scan
 from emcore.workflows.peaks_passes import (
     Scan,
     angles_of,
@@ -161,8 +161,7 @@ def map_peaks(
     if far:
         why = "than noise explains" if isinstance(max_angle, str) else f"than max_angle={max_angle:g} degrees"
         notes.append(f"{far} of {measured} measured positions lie farther from every reference {why}: label -1")
-    out_of_core = images.out_of_core(memory)
-    if out_of_core:
+    if images.out_of_core(memory):
         notes.append(
             f"data out of core, visited in {count_of(len(scan.bands), 'part')} with a budget of "
             f"{in_words(check_memory(memory))}"
@@ -217,8 +216,7 @@ def map_peaks(
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
             notes=notes,
-            # What is left in a file that is not one is not read once more for its hash.
-            sha256=picture.sha256() if out_of_core and not source_file(images.signal) else "",
+            sha256=hash_of_scan(images.signal, picture.data, memory),
         ),
     )
 

@@ -27,7 +27,7 @@ from emcore.scans.axes import SignalAxis
 from emcore.scans.gaps import Gaps
 from emcore.scans.signal_rows import as_scan, rows_of
 from emcore.scans.spectrum_images import channels_of, check_range
-from emcore.scans.spectrum_rows import is_out_of_core
+from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
 
 
 @documented()
@@ -126,9 +126,6 @@ def phase_map(
     if is_out_of_core(signal, memory):
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
     image = Signal(means.reshape(grid).astype(np.float32), scan, signal.source, "mean value")
-    recorded = signal
-    if is_out_of_core(signal, memory):  # not read once more for its hash: that of its mean values tells it as well
-        recorded = replace(image, title=signal.name, source="", notes=signal.notes)
     return PhaseMap(
         labels=assigned.labels.reshape(grid),
         correlation=assigned.correlation.reshape(grid),
@@ -157,10 +154,11 @@ def phase_map(
                 "signal_range": check_range(signal_range),
                 "scan_shape": None if scan_shape is None else grid,
             },
-            recorded,
+            signal,
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
             notes=notes,
+            sha256=hash_of_scan(signal, image.data, memory),
         ),
     )
 

@@ -38,7 +38,7 @@ from emcore.scans.detectors import disc, find_beam, masked_beam
 from emcore.scans.gaps import Gaps, gaps_and_moments
 from emcore.scans.patterns import pattern_source, scan_of_patterns
 from emcore.scans.reflections import kinds_of
-from emcore.scans.spectrum_rows import is_out_of_core
+from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
 from emcore.scans.spots import Reflections, find_reflections, spot_radius, strengths_of
 from emcore.scans.strengths import SCALINGS, ComparedStrengths, compare_strengths
 
@@ -181,17 +181,15 @@ def cluster_reflections(
     times = 2 + label_passes(rows, groups.k)
     total, _ = step(rows, "mean patterns", lambda: sums_by_label(rows, labels, groups.k))
     signals = (total / flat).reshape(-1, *shape)
-    counting, outside = rows.dtype.kind in "ui", is_out_of_core(scan, memory)
+    counting = rows.dtype.kind in "ui"
     notes += [*left_out, *([compared.note] if compared.places is not None else [])]
-    if outside:
+    if is_out_of_core(scan, memory):
         notes.append(
             f"data out of core, read {times} times in blocks with a budget of {in_words(check_memory(memory))}"
         )
     axes = tuple(replace(axis, navigation=False) for axis in scan.axes)
     title = "sum of every pattern" if optics.beam is None else "virtual bright field"
     image = Signal(np.where(gaps.empty, 0.0, sums).reshape(grid), axes[:-2], title=title)
-    # What is left where it is stored is not read once more for its hash: that of its picture tells it as well.
-    recorded = replace(image, title=scan.name, notes=scan.notes) if outside else scan
     return ReflectionClustering(
         labels=labels.reshape(grid),
         signals=signals,
@@ -215,10 +213,11 @@ def cluster_reflections(
         provenance=Provenance.record(
             "cluster_reflections",
             {**parameters, "scan_shape": None if scan_shape is None else grid},
-            recorded,
+            scan,
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
             notes=(*gaps.notes, *notes),
+            sha256=hash_of_scan(scan, image.data, memory),
         ),
     )
 

@@ -39,7 +39,7 @@ from emcore.results.unmixing import ENERGY, MEASURED, NOISE, Unmixing
 from emcore.scans.gaps import Gaps
 from emcore.scans.spectra import as_spectrum_image
 from emcore.scans.spectrum_images import SpectrumImage, check_range, select
-from emcore.scans.spectrum_rows import is_out_of_core, predicted, rows_out_of_core, source_file
+from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core, predicted, rows_out_of_core
 from emcore.workflows.unmix_blocks import (
     Part,
     Settings,
@@ -216,8 +216,7 @@ def unmix(
     notes = [*image.notes, *gaps.notes, *of_rays, *(better[2:] if better else ()), *_notes(parts, joined, settings)]
     residual_map = _divided(squares, by_row)
     notes += doubts(len(order), n_components, unit, float(residual_map[measured].mean()) if measured.any() else 0.0)
-    out_of_core = is_out_of_core(image.signal, memory)
-    if out_of_core:
+    if is_out_of_core(image.signal, memory):
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
     return Unmixing(
         maps=np.ascontiguousarray(maps[:, order].T, dtype=np.float32).reshape(-1, *image.grid),
@@ -235,7 +234,15 @@ def unmix(
         mean=Signal(sums / max(int(measured.sum()), 1), (image.energy,), image.signal.source, image.signal.title),
         measured=measured.reshape(image.grid),
         n_empty=gaps.n_empty,
-        provenance=_provenance(parameters, given, out_of_core, total, started, notes),
+        provenance=Provenance.record(
+            "unmix",
+            parameters,
+            given,
+            elapsed=time.perf_counter() - started,
+            threads=get_num_threads(),
+            notes=notes,
+            sha256=hash_of_scan(given, total.data, memory),
+        ),
         **({} if cut is None else block_fields(parts, joined, order)),
     )
 
@@ -329,13 +336,3 @@ def _notes(parts: list[Part], joined: Joint, settings: Settings) -> list[str]:
 
 def _divided(squares: Floats, by: Floats) -> Floats:
     return np.divide(squares, by, out=np.zeros_like(squares), where=by > 0)
-
-
-def _provenance(
-    parameters: dict[str, Any], signal: Signal, out_of_core: bool, total: Signal, started: float, notes: list[str]
-) -> Provenance:
-    # What is left where it is stored is not read once more for its hash: that of its counts tells it as well.
-    here = isinstance(signal.data, np.ndarray) and not out_of_core
-    recorded = signal if here or source_file(signal) else replace(total, title=signal.name, source="")
-    elapsed = time.perf_counter() - started
-    return Provenance.record("unmix", parameters, recorded, elapsed=elapsed, threads=get_num_threads(), notes=notes)
