@@ -36,6 +36,9 @@ signal_axis : (int or str, int or str), optional
 dataset : str or int, optional
     Which data set of a file that holds several, by name or number as `emcore.describe` lists them. By default the
     largest that suits, and the result says which.""",
+    "empty_patterns": """\
+The same to the last bit on any number of threads. Patterns that are one value throughout, zero or another, and those
+with NaN or infinity, are no measurement: they take no part, and their label is -1.""",
     "mask_beam": """\
 mask_beam : bool, default True
     Leave the direct beam out. Its centre and radius are found in the mean pattern; where no bright disc stands out,

@@ -3,15 +3,14 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import as_pixels
-from emcore.io.read import as_signal, read
-from emcore.results.result import Result, load_result
+from emcore.io.read import as_signal
+from emcore.results.result import Result, result_or_signal
 
 REST = "the rest"
 # So many labels are listed in a message.
@@ -77,7 +76,7 @@ def as_two_groups(groups: Any, scan: tuple[int, int], pair: Any = None) -> TwoGr
             raise ValueError(f"pair={pair!r} chooses among labels, and groups holds two masks: leave it out")
         return TwoGroups(np.where(masks[0], 0, np.where(masks[1], 1, -1)).astype(np.int32), ("first", "second"))
     if isinstance(groups, str | os.PathLike):
-        groups = _from_file(Path(groups))
+        groups = result_or_signal(groups)
     clustered = isinstance(groups, Result)
     names: Sequence[str] = ()
     if clustered:
@@ -121,15 +120,6 @@ def _masks(groups: Any, scan: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArr
     if both := int((first & second).sum()):
         raise ValueError(f"the masks of groups have {both} positions in common: each position is in one group or none")
     return first, second
-
-
-def _from_file(path: Path) -> Any:
-    try:
-        return load_result(path)
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError, ImportError):  # no file of emcore's
-        return read(path)
 
 
 def _whole(labels: NDArray[Any], scan: tuple[int, int]) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, as_pixels, check_finite
-from emcore.io.read import as_signal, read
-from emcore.results.result import Result, load_result
+from emcore.io.read import as_signal
+from emcore.results.result import Result, result_or_signal
 
 # By so much of a channel may energies differ.
 _TOLERANCE = 0.1
@@ -93,7 +92,7 @@ def as_references(obj: Any, inside: Sequence[Axis], phases: Sequence[str] | None
 def _signals(obj: Any, inside: Sequence[Axis]) -> Signal:
     """Of shape (k, ...), with axes."""
     if isinstance(obj, str | os.PathLike):
-        obj = _from_file(Path(obj))
+        obj = result_or_signal(obj)
     if isinstance(obj, Result):
         return _of_result(obj, inside)
     signal = as_signal(obj if hasattr(obj, "shape") or hasattr(obj, "axes") else np.asarray(obj))
@@ -103,15 +102,6 @@ def _signals(obj: Any, inside: Sequence[Axis]) -> Signal:
     if data.ndim < len(inside):
         raise ValueError(f"references have shape {data.shape}; those of {_said(inside)} are needed")
     return _stack(data.reshape(-1, *(axis.size for axis in axes)), axes)
-
-
-def _from_file(path: Path) -> Any:
-    try:
-        return load_result(path)
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError, ImportError):  # no file of emcore's
-        return read(path)
 
 
 def _of_result(result: Any, inside: Sequence[Axis]) -> Signal:

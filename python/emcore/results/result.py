@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from emcore.core.drawing import Drawable, backend
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, same_array
+from emcore.io.read import read
 from emcore.results.fields import array_fields, register
 from emcore.results.nexus import read_result, write_result
 
@@ -202,6 +203,22 @@ def load_result(path: "str | os.PathLike[str]") -> Any:
     True
     """
     return read_result(path)
+
+
+def result_or_signal(path: "str | os.PathLike[str]") -> Any:
+    """What a file holds: a result that was saved, else a measurement.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ImportError
+        As of `emcore.read`.
+    """
+    try:
+        return load_result(path)
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, ImportError):  # no file of emcore's
+        return read(path)
 
 
 def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], title: str = "", signal_axes: int = 2) -> Any:

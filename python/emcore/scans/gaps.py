@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,15 @@ class Gaps:
     low: float = float("nan")
     high: float = float("nan")
     first: tuple[int, int] | None = None
+
+    @classmethod
+    def of_kinds(
+        cls, kinds: NDArray[np.uint8], first: tuple[int, int] | None = None, limits: tuple[float, float] | None = None
+    ) -> Self:
+        """Of a number for each position: 0 where it was measured, 1 zero throughout, 2 constant, 3 invalid."""
+        zero, constant, invalid = (int(np.count_nonzero(kinds == kind)) for kind in (1, 2, 3))
+        low, high = limits or (math.nan, math.nan)
+        return cls(kinds > 0, zero, constant, invalid, low, high, first)
 
     @property
     def n_empty(self) -> int:
@@ -202,58 +211,33 @@ def find_gaps(rows: Any, constant: bool = True) -> Gaps:
 def _gaps_out_of_core(rows: Source, constant: bool) -> Gaps:
     kinds = np.empty(rows.shape[0], dtype=np.uint8)
     passes = begin(rows, "gaps", None, None, {}, 1, 0, quiet=True)
-    (first,) = passes(_kinds, constant, into=[PerRow(passes.source, kinds)], merge=_first)
-    zero, single, invalid = (int(np.count_nonzero(kinds == kind)) for kind in (1, 2, 3))
-    at = None if first[0] < 0 else (passes.source.row_of(int(first[0]), int(first[1])), int(first[2]))
-    return Gaps(kinds > 0, zero, single, invalid, first=at)
+    (first,) = passes(_kinds, constant, into=[PerRow(passes.source, kinds)], merge=first_invalid)
+    return Gaps.of_kinds(kinds, place_of(passes.source, first))
 
 
-def _kinds(x: NDArray[Any], constant: bool, index: int) -> tuple[Any, ...]:
-    """Of every row 0 if it was measured, else why not; where in which block the first NaN or infinity is."""
+def place_of(source: Source, first: NDArray[np.int64]) -> tuple[int, int] | None:
+    """Row and feature of what lies in a block there, if anything does."""
+    return None if first[0] < 0 else (source.row_of(int(first[0]), int(first[1])), int(first[2]))
+
+
+def kinds_of_rows(x: NDArray[Any], constant: bool, index: int) -> tuple[Gaps, NDArray[np.int64], NDArray[np.uint8]]:
+    """The gaps of a block, where in which block the first NaN or infinity is, and `Gaps.of_kinds`' numbers."""
     gaps = find_gaps(x, constant)
     kinds = gaps.empty.astype(np.uint8)
     lost = not_finite(x) if gaps.invalid else np.zeros(len(x), dtype=bool)
     kinds[gaps.empty & (x[:, 0] != 0)] = 2
     kinds[lost] = 3
-    return (np.array([-1, 0, 0] if gaps.first is None else [index, *gaps.first]),), kinds
+    return gaps, np.array([-1, 0, 0] if gaps.first is None else [index, *gaps.first]), kinds
 
 
-def _first(a: Partial, b: Partial) -> Partial:
+def _kinds(x: NDArray[Any], constant: bool, index: int) -> tuple[Any, ...]:
+    _, first, kinds = kinds_of_rows(x, constant, index)
+    return (first,), kinds
+
+
+def first_invalid(a: Partial, b: Partial) -> Partial:
+    """Of two blocks that of the first NaN or infinity."""
     return a if a[0][0] >= 0 else b
-
-
-def gaps_and_moments(rows: Source) -> tuple[Gaps, Floats, Floats]:
-    """
-    The positions without a measurement, and of the others mean and sum of squared deviations, in one pass.
-
-    Examples
-    --------
-    >>> from emcore.outofcore.stored import Stored
-    >>> gaps, mean, squares = gaps_and_moments(Source([Stored(np.array([[1.0, 2.0], [np.nan, 0.0], [3.0, 4.0]]))]))
-    >>> gaps.n_empty, mean.tolist(), squares.tolist()
-    (1, [2.0, 3.0], [2.0, 2.0])
-    """
-    kinds = np.empty(rows.shape[0], dtype=np.uint8)
-    passes = begin(rows, "gaps and moments", None, None, {}, 1, 8 * 2 * rows.shape[1] * 24, quiet=True)
-    into = [PerRow(passes.source, kinds)]
-    first, *moments = passes.once("gaps and moments", _kinds_and_moments, True, into=into, merge=_first_and_moments)
-    zero, single, invalid = (int(np.count_nonzero(kinds == kind)) for kind in (1, 2, 3))
-    at = None if first[0] < 0 else (passes.source.row_of(int(first[0]), int(first[1])), int(first[2]))
-    return Gaps(kinds > 0, zero, single, invalid, first=at), moments[1], moments[2]
-
-
-def _kinds_and_moments(x: NDArray[Any], constant: bool, index: int) -> tuple[Any, ...]:
-    (first,), kinds = _kinds(x, constant, index)
-    there = np.flatnonzero(kinds == 0)
-    if not len(there):
-        return (first, 0, *np.zeros((2, x.shape[1]))), kinds
-    return (first, len(there), *_emcore.moments(x if len(there) == len(x) else x[there])), kinds
-
-
-def _first_and_moments(a: Partial, b: Partial) -> Partial:
-    (first,), count = _first(a[:1], b[:1]), max(a[1] + b[1], 1)
-    step = b[2] - a[2]
-    return first, a[1] + b[1], a[2] + step * (b[1] / count), a[3] + b[3] + step * step * (a[1] * b[1] / count)
 
 
 def common_points(rows: NDArray[Any]) -> tuple[slice, NDArray[np.bool_]]:

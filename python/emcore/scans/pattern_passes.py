@@ -1,7 +1,7 @@
 """What passes over the patterns of a scan find, which are alike for patterns in memory and out of core.
 
-A survey finds positions without a measurement and mean patterns. Rings and bins of every pattern are added up in one
-pass, by a kernel that adds each pixel to its group as it is read. Weighted sums take another.
+A survey finds positions without a measurement and mean patterns, or how patterns deviate from their mean. Rings and
+bins of every pattern are added up in one pass, by a kernel that adds each pixel to its group as it is read.
 """
 
 from dataclasses import dataclass
@@ -11,46 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.core.memory import DEFAULT
-from emcore.core.signals import Signal
 from emcore.core.validation import Floats, check_range
 from emcore.methods.preprocessing import Recipe, prepare
 from emcore.outofcore.checkpoint import step
 from emcore.outofcore.engine import begin
-from emcore.outofcore.open import as_source
 from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.sources import Source
-from emcore.scans.gaps import Gaps, find_gaps
+from emcore.scans.gaps import Gaps, first_invalid, kinds_of_rows, place_of
 from emcore.scans.reduction import Directions
 
 # What is prepared of patterns is in single precision, and so are its squares.
 _LARGEST = 1e15
 # Copies of the sums of a pass that threads and merging hold.
 _COPIES = 24
-
-
-def source_of(scan: Signal, memory: Any = None) -> Source:
-    """
-    The patterns of a scan as rows, ky * kx features each, wherever they lie.
-
-    Parameters
-    ----------
-    scan : Signal, shape (y, x, ky, kx)
-    memory : int or str, optional
-        What passes may use; of data in memory by default as much as these take.
-
-    Examples
-    --------
-    >>> from emcore.scans.patterns import select_patterns
-    >>> from emcore.scans.pattern_passes import source_of
-    >>> source_of(select_patterns(np.zeros((2, 3, 8, 9), np.uint8))[0]).shape
-    (6, 72)
-    """
-    source = as_source(scan, "patterns")
-    assert source is not None, "a signal"
-    held = not source.lazy and source.parts[0].map is None and isinstance(source.parts[0].data, np.ndarray)
-    source.budget = max(DEFAULT, source.nbytes) if memory is None and held else memory
-    return source
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +63,11 @@ def survey(source: Source, shape: tuple[int, int], labels: NDArray[np.int32], k:
 
     Examples
     --------
-    >>> from emcore.scans.patterns import select_patterns
-    >>> from emcore.scans.pattern_passes import source_of, survey
+    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+    >>> from emcore.scans.pattern_passes import survey
     >>> patterns = np.arange(6 * 64).reshape(2, 3, 8, 8)
     >>> patterns[1, 2] = 0
-    >>> found = survey(source_of(select_patterns(patterns)[0]), (8, 8), np.zeros(6, np.int32), 1)
+    >>> found = survey(pattern_source(scan_of_patterns(patterns), None, 8), (8, 8), np.zeros(6, np.int32), 1)
     >>> found.gaps.said, found.sums[0, 0, 0]
     ('1 of 6 positions is empty (1 zero throughout)', np.float64(640.0))
     """
@@ -104,35 +77,60 @@ def survey(source: Source, shape: tuple[int, int], labels: NDArray[np.int32], k:
         passes = begin(source, "survey", None, None, {}, 8, 8 * k * source.shape[1] * _COPIES, quiet=True)
         rows, into = [PerRow(passes.source, labels)], [PerRow(passes.source, kinds)]
         low, high, first, sums, counts = passes(_survey, k, rows=rows, into=into, merge=_merged)
-        at = [-1, 0] if first[0] < 0 else [passes.source.row_of(int(first[0]), int(first[1])), int(first[2])]
-        return kinds, np.array([low, high]), np.array(at), sums, counts
+        return kinds, np.array([low, high]), np.array(place_of(passes.source, first) or (-1, 0)), sums, counts
 
     kinds, limits, at, sums, counts = step(source, "survey", visit)
-    zero, constant, invalid = (int(np.count_nonzero(kinds == kind)) for kind in (1, 2, 3))
     first = None if at[0] < 0 else (int(at[0]), int(at[1]))
     if source.dtype.kind == "f" and limits[0] <= limits[1]:
         check_range(float(limits[0]), float(limits[1]), "patterns", _LARGEST)
-    gaps = Gaps(kinds > 0, zero, constant, invalid, float(limits[0]), float(limits[1]), first)
+    gaps = Gaps.of_kinds(kinds, first, (float(limits[0]), float(limits[1])))
     return Survey(gaps, sums.reshape(k, *shape), counts)
 
 
 def _survey(x: NDArray[Any], k: int, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:
-    gaps = find_gaps(x)
-    kinds = gaps.empty.astype(np.uint8)
-    kinds[gaps.empty & (x[:, 0] != 0)] = 2
-    if gaps.invalid:
-        kinds[gaps.empty & ~np.isfinite(x).all(axis=1)] = 3
+    gaps, first, kinds = kinds_of_rows(x, True, index)
     low, high = (gaps.low, gaps.high) if not gaps.empty.all() else (np.inf, -np.inf)
     if x.dtype.kind != "f":  # of which only the sign matters
         low, high = (0.0 if x.dtype.kind == "u" else float(x.min())), 0.0
     sums, counts = _emcore.sum_by_label(x, np.where(gaps.empty, -1, labels).astype(np.int32), k)
-    first = np.array([-1, 0, 0] if gaps.first is None else [index, *gaps.first])
     return (low, high, first, sums, counts), kinds
 
 
 def _merged(a: Partial, b: Partial) -> Partial:
-    first = a[2] if a[2][0] >= 0 else b[2]
+    (first,) = first_invalid(a[2:3], b[2:3])
     return min(a[0], b[0]), max(a[1], b[1]), first, a[3] + b[3], a[4] + b[4]
+
+
+def gaps_and_moments(rows: Source) -> tuple[Gaps, Floats, Floats]:
+    """
+    The positions without a measurement, and of the others mean and sum of squared deviations, in one pass.
+
+    Examples
+    --------
+    >>> from emcore.outofcore.stored import Stored
+    >>> gaps, mean, squares = gaps_and_moments(Source([Stored(np.array([[1.0, 2.0], [np.nan, 0.0], [3.0, 4.0]]))]))
+    >>> gaps.n_empty, mean.tolist(), squares.tolist()
+    (1, [2.0, 3.0], [2.0, 2.0])
+    """
+    kinds = np.empty(rows.shape[0], dtype=np.uint8)
+    passes = begin(rows, "gaps and moments", None, None, {}, 1, 8 * 2 * rows.shape[1] * 24, quiet=True)
+    into = [PerRow(passes.source, kinds)]
+    first, *moments = passes.once("gaps and moments", _kinds_and_moments, True, into=into, merge=_first_and_moments)
+    return Gaps.of_kinds(kinds, place_of(passes.source, first)), moments[1], moments[2]
+
+
+def _kinds_and_moments(x: NDArray[Any], constant: bool, index: int) -> tuple[Any, ...]:
+    _, first, kinds = kinds_of_rows(x, constant, index)
+    there = np.flatnonzero(kinds == 0)
+    if not len(there):
+        return (first, 0, *np.zeros((2, x.shape[1]))), kinds
+    return (first, len(there), *_emcore.moments(x if len(there) == len(x) else x[there])), kinds
+
+
+def _first_and_moments(a: Partial, b: Partial) -> Partial:
+    (first,), count = first_invalid(a[:1], b[:1]), max(a[1] + b[1], 1)
+    step = b[2] - a[2]
+    return first, a[1] + b[1], a[2] + step * (b[1] / count), a[3] + b[3] + step * step * (a[1] * b[1] / count)
 
 
 def group_sums(
@@ -164,9 +162,9 @@ def group_sums(
 
     Examples
     --------
-    >>> from emcore.scans.patterns import select_patterns
-    >>> from emcore.scans.pattern_passes import group_sums, source_of
-    >>> source = source_of(select_patterns(np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2))[0])
+    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+    >>> from emcore.scans.pattern_passes import group_sums
+    >>> source = pattern_source(scan_of_patterns(np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2)), None, 8)
     >>> group_sums(source, np.array([[0, -1], [0, 1]], np.int32), 2)[0][1].tolist()
     [10.0, 7.0]
     """
@@ -201,35 +199,6 @@ def _group_sums(x: NDArray[Any], state: Any, index: int, number: NDArray[np.int6
 
 def _joined(a: Partial, b: Partial) -> Partial:
     return tuple(np.concatenate(pair) for pair in zip(a, b, strict=True))
-
-
-def weighted_sums(source: Source, weights: Floats) -> Floats:
-    """
-    At every position the sum of the pattern times weights, shape (ky, kx).
-
-    Examples
-    --------
-    >>> from emcore.scans.patterns import select_patterns
-    >>> from emcore.scans.pattern_passes import source_of, weighted_sums
-    >>> source = source_of(select_patterns(np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2))[0])
-    >>> weighted_sums(source, np.array([[1.0, 0], [0, -1]])).tolist()
-    [-3.0, -3.0, -3.0, -3.0, -3.0, -3.0]
-    """
-    column = np.ascontiguousarray(weights.reshape(-1, 1))
-
-    def visit() -> tuple[Any, ...]:
-        products = np.empty(len(source))
-        passes = begin(source, "weighted sums", None, None, {}, 8, 16 * column.size, quiet=True)
-        passes(_weighted, column, into=[PerRow(passes.source, products)])
-        return (products,)
-
-    (products,) = step(source, "weighted sums", visit)
-    found: Floats = products
-    return found
-
-
-def _weighted(x: NDArray[Any], column: Floats, index: int) -> tuple[Any, ...]:
-    return (), _emcore.x_q(x, column)[:, 0]
 
 
 @dataclass(frozen=True, eq=False)

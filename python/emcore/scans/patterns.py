@@ -1,6 +1,5 @@
 """A scan of diffraction patterns: what of a signal is scan and what is pattern, and the same as rows of a matrix."""
 
-import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.documentation import documented
+from emcore.core.memory import DEFAULT
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import as_pixels, check_magnitude, check_range
 from emcore.core.wording import count_of
@@ -19,7 +19,7 @@ from emcore.io.registry import is_mapped, read_all
 from emcore.outofcore.open import one_chunk
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
-from emcore.scans.axes import SignalAxis, arranged, said, scan_first, two_signal_axes, without_single_axes
+from emcore.scans.axes import Arrangement, SignalAxis, arranged, said, scan_first, two_signal_axes, without_single_axes
 from emcore.scans.choosing import measurement
 from emcore.scans.gaps import Gaps, find_gaps
 from emcore.scans.grids import in_scan_shape, scan_axes
@@ -185,8 +185,6 @@ def select_patterns(
     *,
     signal_axis: SignalAxis = None,
     dataset: str | int | None = None,
-    stored: bool = False,
-    memory: int | str | None = None,
 ) -> tuple[Signal, tuple[str, ...]]:
     """The scan of patterns in a signal, and what was done to get it.
 
@@ -200,9 +198,6 @@ def select_patterns(
         The two axes of a pattern, by number or name; default: see `emcore.scans.axes`.
     dataset : str or int, optional
         Which data set of a file.
-    stored : bool, default False
-        Leave what is out of core where it is, of a file what is larger than `memory`, for passes in blocks.
-    memory : int or str, optional
 
     Returns
     -------
@@ -224,36 +219,34 @@ def select_patterns(
     ((2, 3, 16, 16), ['y', 'x', 'ky', 'kx'])
     """
     path = isinstance(signal, str | os.PathLike)
-    if stored:
-        signal = measurement(signal, suits_patterns, dataset, lambda file: read_within(file, memory))
-        signal = signal if is_out_of_core(signal, memory) else loaded(signal)
-    else:
-        signal = read_patterns(signal, dataset) if path else measurement(signal, suits_patterns, dataset)
-        signal = replace(signal, data=computed(signal, signal.data))
-    signal = without_single_axes(signal, 4)
-    arrangement = two_signal_axes(signal, signal_axis, signal.name)
-    positions = arrangement.scan
-    if len(positions) > 2:
-        raise ValueError(
-            f"{signal.name} has shape {signal.shape}, {len(positions)} axes of positions. A scan has two: "
-            "give one of them, for example data[0]"
-        )
+    signal = read_patterns(signal, dataset) if path else measurement(signal, suits_patterns, dataset)
+    signal = without_single_axes(replace(signal, data=computed(signal, signal.data)), 4)
+    arrangement = _of_one_scan(signal, signal_axis)
     notes = said(signal, arrangement)
     ordered = scan_first(signal, arrangement, signal.name)
     data, axes = ordered.data, list(ordered.axes)
-    count = math.prod(axis.size for axis in axes[:-2])
+    count = data.size // max(data.shape[-1] * data.shape[-2], 1)
     if scan_shape is not None:
         ordered = in_scan_shape(ordered, scan_shape, signal.name, "patterns")
         data, axes = ordered.data, list(ordered.axes)
     elif len(axes) == 3:
         notes += (f"{count_of(count, 'pattern')} in one series became one line: scan_shape=(y, x) makes more of them",)
-        if not hasattr(data, "reshape"):
-            raise ValueError(f"{signal.name} is a series that is left in the file: store a scan, or allow more memory")
         data = data.reshape(1, *data.shape)
         axes = [Axis("y", 1, axes[0].scale, 0.0, axes[0].units), *axes]
     scan = tuple(replace(axis, navigation=True) for axis in plane_axes(axes[:2]))
     axes = [*scan, *plane_axes(axes[2:], ("ky", "kx"))]
     return replace(ordered, data=data, axes=tuple(axes), flagged=True), notes
+
+
+def _of_one_scan(signal: Signal, signal_axis: SignalAxis) -> Arrangement:
+    """Which axes are those of a pattern, where the others are at most two."""
+    arrangement = two_signal_axes(signal, signal_axis, signal.name)
+    if len(arrangement.scan) > 2:
+        raise ValueError(
+            f"{signal.name} has shape {signal.shape}, {len(arrangement.scan)} axes of positions. A scan has two: "
+            "give one of them, for example data[0]"
+        )
+    return arrangement
 
 
 def scan_of_patterns(
@@ -279,12 +272,7 @@ def scan_of_patterns(
     signal = signal if is_out_of_core(signal, memory) else loaded(signal)
     if hasattr(signal.data, "reshape"):
         signal = without_single_axes(signal, 4)
-    arrangement = two_signal_axes(signal, signal_axis, signal.name)
-    if len(arrangement.scan) > 2:
-        raise ValueError(
-            f"{signal.name} has shape {signal.shape}, {len(arrangement.scan)} axes of positions. A scan has two: "
-            "give one of them, for example data[0]"
-        )
+    arrangement = _of_one_scan(signal, signal_axis)
     ordered = scan_first(replace(signal, notes=(*signal.notes, *said(signal, arrangement))), arrangement, signal.name)
     ordered = in_scan_shape(ordered, scan_shape, signal.name, "patterns")
     axes = ordered.axes
@@ -299,6 +287,7 @@ def pattern_source(scan: Signal, memory: int | str | None, per_position: int) ->
     scan : Signal
         As `scan_of_patterns` gives it.
     memory : int or str, optional
+        What passes may use; of data in memory by default as much as these take.
     per_position : int
         Bytes of it that are kept of every position beside a pass.
 
@@ -312,5 +301,7 @@ def pattern_source(scan: Signal, memory: int | str | None, per_position: int) ->
     data: Any = scan.data
     parts = [one_chunk(data, 2, "patterns") if hasattr(data, "dask") else Stored(data, 2)]
     source = Source(parts, name="patterns")
-    source.budget, source.beside = memory, per_position * source.shape[0]
+    held = isinstance(data, np.ndarray) and Stored(data).map is None
+    source.budget = max(DEFAULT, source.nbytes) if memory is None and held else memory
+    source.beside = per_position * source.shape[0]
     return source

@@ -26,14 +26,15 @@ from emcore.core.validation import check_count, check_number, check_option
 from emcore.methods.detectors.annuli import SCORES, annulus_scores, ring_counts
 from emcore.methods.detectors.rings import rings_around
 from emcore.methods.detectors.standards import Annulus
-from emcore.outofcore.checkpoint import Job
+from emcore.outofcore.checkpoint import Job, step
+from emcore.outofcore.moments import products_with
 from emcore.results.detector import Detector
 from emcore.results.groups import as_two_groups
 from emcore.scans.axes import SignalAxis
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.halves import alternate, checkerboard, labels_of_neighbours
-from emcore.scans.pattern_passes import group_sums, source_of, survey, weighted_sums
-from emcore.scans.patterns import select_patterns
+from emcore.scans.pattern_passes import group_sums, survey
+from emcore.scans.patterns import pattern_source, scan_of_patterns
 from emcore.scans.reduction import sampled
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
 from emcore.workflows.detector_steps import (
@@ -52,6 +53,8 @@ from emcore.workflows.detector_steps import (
 )
 
 KINDS = ("annulus", "free")
+# What is kept of every position beside a pass, in bytes.
+_PER_POSITION = 32
 
 
 @documented()
@@ -145,13 +148,14 @@ def best_detector(
         "beam_radius": beam_radius,
         "random_state": seed,
     }
-    scan, notes = select_patterns(
-        patterns, scan_shape, signal_axis=signal_axis, dataset=dataset, stored=True, memory=memory
-    )
-    lines, columns, height, width = scan.shape
-    grid, shape = (lines, columns), (height, width)
+    scan = scan_of_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset, memory=memory)
+    *along, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
+    if len(along) == 1:  # a line
+        along = [replace(along[0], name="y", size=1, offset=0.0), along[0]]
+    grid, shape = (along[0].size, along[1].size), (ky.size, kx.size)
+    notes: tuple[str, ...] = ()
     two = None if groups is None else as_two_groups(groups, grid, pair)
-    source = source_of(scan, memory)
+    source = pattern_source(scan, memory, _PER_POSITION)
     if checkpoint is not None:
         identity = {"method": "best_detector", "version of emcore": __version__, **parameters, "scan": grid}
         source.job = Job(checkpoint, source.cut(), identity | ({} if two is None else {"labels": two.labels}))
@@ -198,11 +202,11 @@ def best_detector(
         )
         detectors.append(Annulus("free mask", float("nan"), float("nan")))
         masks.append(free)
-        images.append(weighted_sums(source, free))
+        images.append(step(source, "weighted sums", lambda: (products_with(source, free.reshape(-1, 1))[:, 0],))[0])
         said += (free_said(binned, count, shares),)
     table = Table.of(np.stack(images), np.stack(masks), signals, halves)
     total = np.where(empty.ravel(), 0, profiles.sum(axis=1)).reshape(grid)
-    image = Signal(total, tuple(replace(axis, navigation=False) for axis in scan.axes[:2]), scan.source, "all counts")
+    image = Signal(total, tuple(along), scan.source, "all counts")
     notes += (*seen.gaps.notes, *of_broken, *beam.notes, *said, *halves.notes)
     if score == "contrast":
         notes += ("the annulus has the most contrast of those with at least half of the largest contrast-to-noise",)
@@ -239,7 +243,7 @@ def best_detector(
         beam_radius=beam.radius,
         measured=~empty,
         image=image,
-        mean=Signal(mean, tuple(replace(axis, navigation=False) for axis in scan.axes[2:]), scan.source, "PACBED"),
+        mean=Signal(mean, (ky, kx), scan.source, "PACBED"),
         n_empty=seen.gaps.n_empty,
         provenance=Provenance.record(
             "best_detector",

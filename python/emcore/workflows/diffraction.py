@@ -90,9 +90,8 @@ def cluster_diffraction(
     Returns
     -------
     Clustering
-        Clusters in the order of falling area. The same to the last bit on any number of threads. Patterns that are one
-        value throughout, zero or another, and those with NaN or infinity, are no measurement: they take no part, and
-        their label is -1.
+        Clusters in the order of falling area.
+        %(empty_patterns)s
 
     Raises
     ------

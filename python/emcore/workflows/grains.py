@@ -101,9 +101,8 @@ def segment_grains(
     Returns
     -------
     Segmentation
-        Grains in the order of falling size. The same to the last bit on any number of threads. Patterns that are one
-        value throughout, zero or another, and those with NaN or infinity, are no measurement: they take no part, and
-        their label is -1.
+        Grains in the order of falling size.
+        %(empty_patterns)s
 
     Raises
     ------

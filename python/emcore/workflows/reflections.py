@@ -35,7 +35,8 @@ from emcore.results.reflections import ReflectionClustering
 from emcore.scans.axes import SignalAxis
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.detectors import disc, find_beam, masked_beam
-from emcore.scans.gaps import Gaps, gaps_and_moments
+from emcore.scans.gaps import Gaps
+from emcore.scans.pattern_passes import gaps_and_moments
 from emcore.scans.patterns import pattern_source, scan_of_patterns
 from emcore.scans.reflections import kinds_of
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
@@ -105,9 +106,8 @@ def cluster_reflections(
     Returns
     -------
     ReflectionClustering
-        Clusters in the order of falling area. The same to the last bit on any number of threads. Patterns that are one
-        value throughout, zero or another, and those with NaN or infinity, are no measurement: they take no part, and
-        their label is -1.
+        Clusters in the order of falling area.
+        %(empty_patterns)s
 
     Raises
     ------

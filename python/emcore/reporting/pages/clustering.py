@@ -5,7 +5,7 @@ are known, or any other profile (`profiles`). What a grouping by density found b
 """
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def overview(result: Any) -> "Figure":
     signals = part.STRIP * -(-result.n_clusters // part.PER_LINE)
     figure = new_page(below + signals + density.HEIGHT * -(-len(density.parts(result)) // 3))
     _draw_scan(figure, result, 0.45)
-    write(figure, LEFT, 4.35, _key_numbers(result), linespacing=1.6)
+    write(figure, LEFT, 4.35, key_lines(result, _part(result).key_numbers(result)), linespacing=1.6)
     table = place(figure, 6.1, 4.3, 5.1, _ROW * (rows + 1))
     _draw_table(table, result, range(result.n_clusters), rows, 2 if _narrow(result) else 1)
     part.draw_signals(figure, result, range(result.n_clusters), below)
@@ -45,7 +45,7 @@ def pages(result: Any) -> "Iterator[Figure]":
     part = _part(result)
     figure = new_page()
     _draw_scan(figure, result, 1.0)
-    write(figure, LEFT, 5.2, _key_numbers(result), linespacing=1.6)
+    write(figure, LEFT, 5.2, key_lines(result, _part(result).key_numbers(result)), linespacing=1.6)
     rows, blocks = (8, 2) if _narrow(result) else (10, 1)
     listed = 24 if _narrow(result) else rows
     table = place(figure, 6.1, 5.15, 5.1, _ROW * (rows + 1))
@@ -107,11 +107,12 @@ def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int
     draw_table(axes, part.heads(result), lines, rows, blocks)
 
 
-def _key_numbers(result: Any) -> str:
+def key_lines(result: Any, numbers: Mapping[str, str]) -> str:
+    """The scan, these numbers, how many clusters and why, and the notes, in lines."""
     by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
     texts = [
         f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}",
-        *(f"{name}: {text}" for name, text in _part(result).key_numbers(result).items()),
+        *(f"{name}: {text}" for name, text in numbers.items()),
         f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}.",
         *(f"Note: {note}" for note in result.provenance.notes),
     ]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emcore.core.wording import count_of, empty
+from emcore.core.wording import count_of
 from emcore.reporting.pages import patterns
-from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, wrapped, write
-from emcore.reporting.pages.scan import draw_groups, draw_values, size_of
+from emcore.reporting.pages.clustering import key_lines
+from emcore.reporting.pages.layout import LEFT, WIDTH, draw_table, frame, new_page, place, write
+from emcore.reporting.pages.scan import draw_groups, draw_values
 from emcore.reporting.plotting import component_color
 from emcore.scans.reflections import CRYSTAL
 
@@ -33,7 +34,7 @@ def overview(result: Any) -> "Figure":
     below = 4.75 + _ROW * (rows + 1)
     figure = new_page(below + patterns.STRIP * -(-result.n_clusters // patterns.PER_LINE))
     _draw_scan(figure, result, 0.45)
-    write(figure, LEFT, 4.35, _key_numbers(result), linespacing=1.6)
+    write(figure, LEFT, 4.35, key_lines(result, key_numbers(result)), linespacing=1.6)
     _draw_table(place(figure, 6.1, 4.3, 5.1, _ROW * (rows + 1)), result, range(result.n_clusters), rows, 2)
     _draw_signals(figure, result, range(result.n_clusters), below)
     return figure
@@ -43,7 +44,7 @@ def pages(result: Any) -> "Iterator[Figure]":
     """The scan with its clusters and reflections, then their patterns."""
     figure = new_page()
     _draw_scan(figure, result, 1.0)
-    write(figure, LEFT, 5.2, _key_numbers(result), linespacing=1.6)
+    write(figure, LEFT, 5.2, key_lines(result, key_numbers(result)), linespacing=1.6)
     listed = 2 * _SHOWN
     table = place(figure, 6.1, 5.15, 5.1, _ROW * (_SHOWN + 1))
     _draw_table(table, result, range(min(result.n_clusters, listed)), _SHOWN, 2)
@@ -141,14 +142,3 @@ def _draw_table(axes: "Axes", result: Any, chosen: range, rows: int, blocks: int
         heads = {"cluster": 0.2, "area": 0.42, "positions": 0.72, "kind": 1.0}
         lines = {i: (*line, result.kinds[i].replace(CRYSTAL, "")) for i, line in lines.items()}
     draw_table(axes, heads, lines, rows, blocks)
-
-
-def _key_numbers(result: Any) -> str:
-    by_rule = "" if result.rule == "given" else f" by rule {result.rule}"
-    texts = [
-        f"scan: {size_of(result.image.axes)}{empty(result.n_empty)}",
-        *(f"{name}: {text}" for name, text in key_numbers(result).items()),
-        f"{count_of(result.n_clusters, 'cluster')}{by_rule}: {result.reason}.",
-        *(f"Note: {note}" for note in result.provenance.notes),
-    ]
-    return "\n".join(wrapped(texts, 76, _KEY_LINES))
