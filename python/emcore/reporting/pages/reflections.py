@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_KEY_LINES, _TABLE_ROWS, _ROW, _PICTURES, _SHOWN = 11, 25, 0.235, 3.15, 8
+_TABLE_ROWS, _ROW, _PICTURES, _SHOWN = 25, 0.235, 3.15, 8
 _CAPTION = (
     "Mean patterns of the data as they were measured; the square root of the intensity is drawn, alike for all "
     "clusters. Circled are the reflections that are stronger there than in any other cluster."

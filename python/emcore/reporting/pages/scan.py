@@ -190,6 +190,18 @@ def draw_borders_over(
         axes.axvline((values[i] + values[i + 1]) / 2, color="0.7", linewidth=0.6, zorder=0)
 
 
+def numbers_apart(low: float, most: float) -> list[str]:
+    """Two numbers to two digits, or as many as tell them apart.
+
+    Examples
+    --------
+    >>> numbers_apart(0.0, 23.4), numbers_apart(129812.0, 131250.0), numbers_apart(1.0, 1.0)
+    (['0', '23'], ['130000', '131000'], ['1', '1'])
+    """
+    texts = [[number(level, digits) for level in (low, most)] for digits in range(2, 8)]
+    return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
+
+
 def draw_color_bar(axes: "Axes", image: Any) -> None:
     """A bar of an image's colours at its right, with the values at its ends."""
     figure = whole(axes)
@@ -199,7 +211,7 @@ def draw_color_bar(axes: "Axes", image: Any) -> None:
     bar = place(figure, box.x0 * width + wide + 0.08, height - box.y1 * height, 0.1, max(high, 0.6))
     low, most = image.get_clim()
     figure.colorbar(image, cax=bar, ticks=[low, most])
-    bar.set_yticklabels([number(level, 2) for level in (low, most)])
+    bar.set_yticklabels(numbers_apart(low, most))
     bar.tick_params(length=2, labelsize=6)
 
 
