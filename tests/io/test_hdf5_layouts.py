@@ -278,3 +278,16 @@ def test_nexus_data_behind_a_link_are_followed_and_a_missing_file_is_named(cube,
     (tmp_path / "frames.h5").rename(tmp_path / "other.h5")
     with pytest.raises(BadFile, match=r"entry/data/data is in frames\.h5, which must lie beside it"):
         read_hdf5(tmp_path / "a.nxs", False)
+
+
+@pytest.mark.parametrize("default", [".", "up"])
+def test_a_default_that_names_itself_or_what_is_above_it_ends(default, tmp_path):
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        entry = file.create_group("entry")
+        file.attrs["default"] = "entry"
+        entry.attrs["default"] = default
+        entry["up"] = entry
+        data = entry.create_group("data")
+        data.attrs.update({"NX_class": "NXdata", "signal": "counts"})
+        data["counts"] = np.arange(12).reshape(3, 4)
+    assert emcore.read(tmp_path / "a.nxs").shape == (3, 4)

@@ -86,3 +86,12 @@ def test_a_slope_is_not_cut_but_where_it_steps():
     cut, labels = chosen(values + 3 * truth[..., None] * np.array([1, -1, 1, -1]))
     assert cut.k == 2
     assert adjusted_rand_index(truth, labels) > 0.95
+
+
+def test_what_has_no_end_is_refused():
+    places = np.arange(4.0)[:, None]
+    with pytest.raises(ValueError, match="hang together"):
+        ward(places, np.array([[0, 1], [2, 3]]))
+    places[2] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        ward(places, np.array([[0, 1], [1, 2], [2, 3]]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.validation import Floats
+from emcore.core.validation import Floats, check_finite
 from emcore.methods.superpixels.slic import renumbered
 
 # Joinings from the last one on that are looked at. A gap that is clear is so many times wide; of others those that are
@@ -112,6 +112,11 @@ def ward(places: NDArray[np.floating], pairs: NDArray[np.intp]) -> Tree:
     -------
     Tree
 
+    Raises
+    ------
+    ValueError
+        NaN or infinity, or rows that do not hang together.
+
     Examples
     --------
     >>> tree = ward(np.array([[0.0], [1.0], [9.0], [5.0]]), np.array([[0, 1], [1, 2], [2, 3]]))
@@ -119,6 +124,7 @@ def ward(places: NDArray[np.floating], pairs: NDArray[np.intp]) -> Tree:
     ([0, 0, 1, 2], [1.0, 4.0, 9.19])
     """
     n = len(places)
+    check_finite(np.asarray(places), "places")
     means, sizes = np.array(places, dtype=np.float64), np.ones(n)
     nodes, of_nodes = np.arange(n), np.zeros(n)
     edges = np.unique(np.sort(pairs, axis=1), axis=0)
@@ -167,6 +173,8 @@ def _mutual(edges: NDArray[np.intp], costs: Floats, count: int) -> tuple[NDArray
     cheapest = np.full(count, np.inf)
     for side in (0, 1):
         np.minimum.at(cheapest, edges[:, side], costs)
+    if np.isinf(cheapest).any():
+        raise ValueError("pairs: not all rows hang together by these")
     nearest = np.full(count, count)
     for side in (0, 1):
         best = costs == cheapest[edges[:, side]]

@@ -28,10 +28,10 @@ def _data_groups(found: Contents) -> list[tuple[str, Any]]:
     """The groups of the class NXdata, the default one first."""
     groups = [(path, item) for path, item in found.groups.items() if text(item.attrs.get("NX_class")) == "NXdata"]
     default = found.root
-    while text(default.attrs.get("default")) in default:
-        default = default[text(default.attrs["default"])]
-        if hasattr(default, "shape"):
+    for _ in found.groups:  # a default may name what is above it
+        if hasattr(default, "shape") or text(default.attrs.get("default")) not in default:
             break
+        default = default[text(default.attrs["default"])]
     return sorted(groups, key=lambda pair: pair[1].name != default.name)
 
 
