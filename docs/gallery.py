@@ -151,7 +151,7 @@ ENTRIES: dict[str, tuple[str, str, str]] = {
         "Textures of a volume",
         "Which textures does a volume hold, and how is each oriented where?",
         """
-        sample = datasets.quasi_ordered_volume()
+        sample = datasets.quasi_ordered_volume((192, 192, 192))
         result = emcore.analyze_volume(sample.volume)
         """,
     ),
