@@ -87,3 +87,12 @@ def test_what_a_process_left_that_is_no_more_is_removed_and_what_others_write_is
     with new_file(tmp_path / "d") as temporary:
         temporary.write_bytes(b"whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "d"]
+
+
+def test_a_file_that_is_gone_before_the_others_are_complete_is_an_error(tmp_path):
+    def lose():
+        with together(), new_file(tmp_path / "a"):
+            pass  # nobody wrote it
+
+    with pytest.raises(FileNotFoundError):
+        lose()

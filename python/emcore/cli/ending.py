@@ -12,7 +12,7 @@ from emcore.core.files import discard_all
 
 # Seconds for what runs to clean up by itself. What other packages run, decoders, imports, may hear nothing for long.
 _GRACE = 0.25
-_LATER = {signal.SIGINT: 130, signal.SIGTERM: 143}
+_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 @contextmanager
@@ -27,13 +27,13 @@ def ends_when_asked() -> Iterator[None]:
     done = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
-        _asked.append(_LATER[signal.Signals(number)])
+        _asked.append(_CODES[signal.Signals(number)])
         threading.Thread(target=_leave_after, args=(done, _asked[-1]), daemon=True).start()
         raise KeyboardInterrupt
 
     _asked.clear()
     # What ignores one, as a job in the background of a shell does Ctrl-C, goes on to.
-    before = {each: signal.getsignal(each) for each in _LATER if signal.getsignal(each) is not signal.SIG_IGN}
+    before = {each: signal.getsignal(each) for each in _CODES if signal.getsignal(each) is not signal.SIG_IGN}
     for each in before:
         signal.signal(each, end)
     try:

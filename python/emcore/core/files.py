@@ -82,19 +82,20 @@ def together() -> Iterator[None]:
     Examples
     --------
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder, together():
-    ...     with new_file(Path(folder, "a")) as temporary:
-    ...         _ = temporary.write_text("complete")
-    ...     Path(folder, "a").exists()
-    False
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with together():
+    ...         with new_file(Path(folder, "a")) as temporary:
+    ...             _ = temporary.write_text("complete")
+    ...         there = [Path(folder, "a").exists()]
+    ...     there + [Path(folder, "a").exists()]
+    [False, True]
     """
     waiting: list[tuple[Path, Path]] = []
     before = _together.set(waiting)
     try:
         yield
         for temporary, path in waiting:
-            if temporary.exists():  # else its folder is gone
-                os.replace(temporary, path)
+            os.replace(temporary, path)
     finally:
         _together.reset(before)
         for temporary, _ in waiting:

@@ -93,11 +93,10 @@ def counts_of(file: Any, shape: tuple[int, int, int], dtype: Any, downsample: in
         counts = np.empty(shape, kind)
         try:
             _emcore.bruker_spectra(data, counts)
-            break
-        except ValueError as error:
-            if kind == kinds[-1] or "bytes hold" not in str(error):
-                raise BadFile(f"the spectra are damaged: {str(error).removeprefix('data: ')}") from error
-    return counts
+            return counts
+        except ValueError as error:  # or counts are too large for this type
+            damage = error
+    raise BadFile(f"the spectra are damaged: {str(damage).removeprefix('data: ')}") from damage
 
 
 def _across(signal: Signal, item: dict[str, Any]) -> Signal:
