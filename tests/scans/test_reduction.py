@@ -59,7 +59,7 @@ def test_places_are_the_same_bits_on_any_number_of_threads_and_nearly_so_from_a_
         with emcore.num_threads(threads):
             observed.append(reduce_patterns(matrix, np.arange(320), keep).places)
     assert np.array_equal(*observed)
-    monkeypatch.setattr(reduction, "_SAMPLE", 150)
+    monkeypatch.setattr(reduction, "SAMPLE", 150)
     part = reduce_patterns(matrix, np.arange(320), keep).places
     apart = [np.linalg.norm(each[:, None] - each, axis=2) for each in (observed[0], part)]
     assert np.corrcoef(apart[0].ravel(), apart[1].ravel())[0, 1] > 0.99

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.options import (
+    add_checkpoint_option,
     add_files,
+    add_memory_option,
     add_output_options,
     add_scan_options,
     auto_or_count,
@@ -35,6 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="compare what varies by more than noise, principal components of all pixels, or all pixels (auto)",
     )  # fmt: skip
     add_scan_options(parser)
+    add_memory_option(parser)
+    add_checkpoint_option(parser)
     add_output_options(parser)
 
 
@@ -68,6 +72,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             scan_shape=options.scan,
             signal_axis=options.signal_axis,
             dataset=options.dataset,
+            memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 

@@ -90,9 +90,9 @@ def _labelled(x: Any, k: int, index: int, labels: NDArray[np.int32]) -> tuple[An
     return (_emcore.sum_by_label(x, np.ascontiguousarray(labels), k),)
 
 
-def products_with(rows: Any, columns: Floats) -> Floats:
+def products_with(rows: Any, columns: Floats, name: str = "products") -> Floats:
     """
-    Every row times some columns, shape (d, k): one visit of rows in memory or out of core gives n x k.
+    Every row times some columns, shape (d, k): one visit of rows in memory or out of core, of this name, gives n x k.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def products_with(rows: Any, columns: Floats) -> Floats:
         return _emcore.x_q(rows, columns)
     k = columns.shape[1]
     products = np.empty((rows.shape[0], k))
-    passes = begin(rows, "products", None, None, {}, 8 * k, 8 * columns.size, quiet=True)
+    passes = begin(rows, name, None, None, {}, 8 * k, 8 * columns.size, quiet=True)
     passes(_products_with, columns, into=[PerRow(passes.source, products)])
     return products
 
@@ -116,7 +116,7 @@ def _products_with(x: Any, columns: Floats, index: int) -> tuple[Any, ...]:
 def products_of_rows(source: Source, weights: Floats) -> Floats:
     """Sums over all rows, each multiplied by its weights, shape (n, k): one of shape (d, k)."""
     d, k = source.shape[1], weights.shape[1]
-    passes = begin(source, "products", None, None, {}, 0, 8 * d * k * 24, quiet=True)
+    passes = begin(source, "sums of products", None, None, {}, 0, 8 * d * k * 24, quiet=True)
     (sums,) = passes(_products, rows=[PerRow(passes.source, weights)])
     products: Floats = sums
     return products

@@ -4,6 +4,7 @@ A survey finds positions without a measurement and mean patterns, or how pattern
 bins of every pattern are added up in one pass, by a kernel that adds each pixel to its group as it is read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.memory import check_memory
 from emcore.core.validation import Floats, check_range
 from emcore.methods.preprocessing import Recipe, prepare
 from emcore.outofcore.checkpoint import step
@@ -24,6 +26,8 @@ from emcore.scans.reduction import Directions
 _LARGEST = 1e15
 # Copies of the sums of a pass that threads and merging hold.
 _COPIES = 24
+# Bytes of a sample of patterns, and of bins of patterns that are looked at together.
+_SAMPLE_BYTES, _BINNED = 1 << 26, 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,55 @@ def survey(source: Source, shape: tuple[int, int], labels: NDArray[np.int32], k:
     return Survey(gaps, sums.reshape(k, *shape), counts)
 
 
+def check_positive(source: Source, gaps: Gaps, shape: Sequence[int]) -> None:
+    """
+    Refuse patterns with negative values, of which roots and logarithms cannot be taken.
+
+    Parameters
+    ----------
+    source : Source, shape (n, ky * kx)
+    gaps : Gaps
+        As `survey` finds them: where no value is negative nothing is visited.
+    shape : sequence of int
+        Of the scan.
+
+    Raises
+    ------
+    ValueError
+        Where the first negative value of a measured pattern is.
+
+    Examples
+    --------
+    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+    >>> from emcore.scans.pattern_passes import survey
+    >>> patterns = np.arange(6 * 64).reshape(2, 3, 8, 8) - 1
+    >>> source = pattern_source(scan_of_patterns(patterns), None, 8)
+    >>> gaps = survey(source, (8, 8), np.zeros(6, np.int32), 1).gaps
+    >>> check_positive(source, gaps, (2, 3, 8, 8))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: Negative values in data passed to patterns, first at [0, 0, 0, 0]; subtract the detector's offset ...
+    """
+    if not gaps.low < 0:
+        return
+    passes = begin(source, "negative", None, None, {}, 1, 0, quiet=True)
+    (first,) = passes(_negative, rows=[PerRow(passes.source, gaps.empty)], merge=first_invalid)
+    if (place := place_of(passes.source, first)) is not None:
+        index = place[0] * source.shape[1] + place[1]
+        at = ", ".join(str(int(i)) for i in np.unravel_index(index, tuple(shape)))
+        raise ValueError(
+            f"Negative values in data passed to {source.name}, first at [{at}]; subtract the detector's offset or set "
+            "them to zero first"
+        )
+
+
+def _negative(x: NDArray[Any], state: Any, index: int, empty: NDArray[np.bool_]) -> tuple[Any, ...]:
+    for row in np.flatnonzero(~empty):
+        if (below := np.flatnonzero(x[row] < 0)).size:
+            return ((np.array([index, row, below[0]]),),)
+    return ((np.array([-1, 0, 0]),),)
+
+
 def _survey(x: NDArray[Any], k: int, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:
     gaps, first, kinds = kinds_of_rows(x, True, index)
     low, high = (gaps.low, gaps.high) if not gaps.empty.all() else (np.inf, -np.inf)
@@ -131,6 +184,12 @@ def _first_and_moments(a: Partial, b: Partial) -> Partial:
     (first,), count = first_invalid(a[:1], b[:1]), max(a[1] + b[1], 1)
     step = b[2] - a[2]
     return first, a[1] + b[1], a[2] + step * (b[1] / count), a[3] + b[3] + step * step * (a[1] * b[1] / count)
+
+
+def sample_size(source: Source, features: int) -> int:
+    """How many patterns a sample has room for, of so many numbers each."""
+    budget = min(_SAMPLE_BYTES, check_memory(source.budget) // 16)
+    return max(budget // (4 * features), 256)
 
 
 def group_sums(
@@ -190,10 +249,11 @@ def group_sums(
 def _group_sums(x: NDArray[Any], state: Any, index: int, number: NDArray[np.int64]) -> tuple[Any, ...]:
     width, (groups, count), (bins, bin_count) = state
     taken = np.flatnonzero(number >= 0)
-    binned = np.zeros((len(taken), bin_count), dtype=np.float32)
-    if len(taken):
-        some = x if len(taken) == len(x) else x[taken]
-        binned = _emcore.bin_features(some, bins, width, bin_count)
+    binned = np.empty((len(taken), bin_count), dtype=np.float32)
+    together = max(_BINNED // (x.shape[1] * x.itemsize), 1)
+    for start in range(0, len(taken), together):
+        some = slice(start, start + together)
+        binned[some] = _emcore.bin_features(x[taken[some]], bins, width, bin_count)
     return (number[taken], binned), _emcore.bin_features(x, groups, width, count)
 
 
@@ -202,22 +262,75 @@ def _joined(a: Partial, b: Partial) -> Partial:
 
 
 @dataclass(frozen=True, eq=False)
-class Nearest:
-    """How a pattern gets a label: binned, roots taken or not, in some directions, and the nearest of centres there."""
+class Reducing:
+    """How a pattern gets its place: binned, normalised, in some directions.
+
+    Attributes
+    ----------
+    bins : ndarray of int32, shape (ky, kx)
+        The bin of every pixel; negative: none.
+    count : int
+        How many there are.
+    normalize : str
+        See `emcore.preprocessing.Recipe`.
+    directions : Directions
+    """
 
     bins: NDArray[np.int32]
     count: int
     normalize: str
     directions: Directions
+
+    def of(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """The place of each row, shape (n, p)."""
+        groups, step = np.ascontiguousarray(self.bins.ravel()), max(_BINNED // (4 * self.count), 1)
+        places = np.empty((len(x), self.directions.basis.shape[1]), dtype=np.float32)
+        for start in range(0, len(x), step):
+            some = slice(start, start + step)
+            places[some] = self.of_bins(_emcore.bin_features(x[some], groups, self.bins.shape[1], self.count))
+        return places
+
+    def of_bins(self, binned: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The place of each binned row."""
+        prepared = prepare(Recipe(binned, normalize=self.normalize))
+        return _emcore.x_q(prepared, self.directions.basis, self.directions.mean).astype(np.float32)
+
+
+def place_all(source: Source, reducing: Reducing, there: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The places of the patterns at some rising positions, shape (len(there), p), in one pass."""
+    directions = reducing.directions.basis.shape[1]
+    taken = np.zeros(len(source), dtype=bool)
+    taken[there] = True
+
+    def visit() -> tuple[Any, ...]:
+        places = np.empty((len(source), directions), dtype=np.float32)
+        passes = begin(source, "places", None, None, {}, 4 * directions + 1, 4 * _BINNED, quiet=True)
+        rows, into = [PerRow(passes.source, taken)], [PerRow(passes.source, places)]
+        passes.once("places", _place_all, reducing, rows=rows, into=into)
+        return (places if taken.all() else places[there],)
+
+    (found,) = step(source, "places", visit)
+    return np.asarray(found)
+
+
+def _place_all(x: NDArray[Any], reducing: Reducing, index: int, taken: NDArray[np.bool_]) -> tuple[Any, ...]:
+    places = np.zeros((len(x), reducing.directions.basis.shape[1]), dtype=np.float32)
+    if taken.any():
+        places[taken] = reducing.of(x if taken.all() else x[taken])
+    return (), places
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """How a pattern gets a label: the nearest of centres to its place."""
+
+    reducing: Reducing
     centers: Floats
 
     def of(self, x: NDArray[Any]) -> NDArray[np.int32]:
         """The label of each row."""
-        binned = _emcore.bin_features(x, np.ascontiguousarray(self.bins.ravel()), self.bins.shape[1], self.count)
-        places = _emcore.x_q(
-            prepare(Recipe(binned, normalize=self.normalize)), self.directions.basis, self.directions.mean
-        )
-        return _emcore.kmeans_nearest(places.astype(np.float32), self.centers, metric="euclidean", weights=None)[0]
+        places = self.reducing.of(x)
+        return _emcore.kmeans_nearest(places, self.centers, metric="euclidean", weights=None)[0]
 
 
 def label_all(

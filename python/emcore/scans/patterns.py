@@ -279,6 +279,27 @@ def scan_of_patterns(
     return replace(ordered, axes=(*scan_axes(axes[:-2]), *plane_axes(axes[-2:], ("ky", "kx"))), flagged=True)
 
 
+def axes_of_scan(scan: Signal) -> tuple[Axis, Axis]:
+    """The axes of the positions, of a line with one position along y.
+
+    Parameters
+    ----------
+    scan : Signal
+        As `scan_of_patterns` gives it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.scans.patterns import axes_of_scan, scan_of_patterns
+    >>> [(axis.name, axis.size) for axis in axes_of_scan(scan_of_patterns(np.zeros((6, 16, 20))))]
+    [('y', 1), ('x', 6)]
+    """
+    axes = [replace(axis, navigation=False) for axis in scan.axes[:-2]]
+    if len(axes) == 1:
+        axes = [replace(axes[0], name="y", size=1, offset=0.0), replace(axes[0], name="x")]
+    return axes[0], axes[1]
+
+
 def pattern_source(scan: Signal, memory: int | str | None, per_position: int) -> Source:
     """Patterns as rows that are visited in blocks, whether in memory or out of core.
 

@@ -21,7 +21,7 @@ from emcore.scans.neighbours import above_noise, neighbours, noise_between
 from emcore.scans.patterns import PatternRows
 
 # Pixels of a binned detector along its longer side; patterns of a sample.
-_SIDE, _SAMPLE = 32, 10_000
+SIDE, SAMPLE = 32, 10_000
 # Components that are tried.
 _TRIED = 64
 # Where nothing stands above noise, or no two positions are neighbours.
@@ -89,7 +89,7 @@ def reduce_patterns(
     >>> reduce_patterns(matrix, np.arange(320), np.ones((64, 64), dtype=bool)).places.shape
     (320, 3)
     """
-    factor = bin_factor(matrix.shape, _SIDE)
+    factor = bin_factor(matrix.shape, SIDE)
     taken, pairs = sampled(matrix.scan, positions, np.random.default_rng(seed))
 
     def values(bins: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,12 +101,7 @@ def reduce_patterns(
         prepared = prepare(Recipe(bins, normalize=normalize))
         return _emcore.x_q(prepared, directions.basis, directions.mean).astype(np.float32)
 
-    bins, count = len(directions.basis), directions.basis.shape[1]
-    side = f"detector binned {factor} x {factor}: " if factor > 1 else ""
-    note = (
-        f"{side}{directions.kept} of {bins} {'bins' if factor > 1 else 'pixels'} vary by more than noise; "
-        f"{count_of(count, 'principal component')} of them {'is' if count == 1 else 'are'} compared"
-    )
+    bins, note = len(directions.basis), said_reduced(factor, directions)
     return ReducedPatterns(visit_binned(matrix, positions, keep, factor, places), directions.kept, bins, note)
 
 
@@ -126,6 +121,16 @@ class Directions:
     basis: Floats
     mean: Floats
     kept: int
+
+
+def said_reduced(factor: int, directions: Directions) -> str:
+    """How patterns were reduced, with bins of `factor` pixels a side."""
+    bins, count = directions.basis.shape
+    side = f"detector binned {factor} x {factor}: " if factor > 1 else ""
+    return (
+        f"{side}{directions.kept} of {bins} {'bins' if factor > 1 else 'pixels'} vary by more than noise; "
+        f"{count_of(count, 'principal component')} of them {'is' if count == 1 else 'are'} compared"
+    )
 
 
 def find_directions(
@@ -179,7 +184,7 @@ def sampled(
     >>> len(taken), (np.diff(taken[pairs]) == 1).all()
     (4, np.True_)
     """
-    most = _SAMPLE if most is None else most
+    most = SAMPLE if most is None else most
     pairs = neighbours(scan, positions)
     if len(positions) <= most:
         return positions, pairs

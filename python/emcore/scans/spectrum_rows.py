@@ -112,6 +112,23 @@ def predicted(source: Source, per_row: int, fixed: int) -> str:
     )
 
 
+def passes_said(signal: Signal, memory: Any, passes: int) -> tuple[str, ...]:
+    """
+    What is to be said of passes over data that were left where they are stored: nothing of others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.io.read import as_signal
+    >>> passes_said(as_signal(np.zeros((3, 4, 5))), None, 3)
+    ()
+    """
+    if not is_out_of_core(signal, memory):
+        return ()
+    budget = in_words(check_memory(memory))
+    return (f"data out of core, read {passes} times, {in_words(_bytes(signal))} each, in blocks within {budget}",)
+
+
 def hash_of_scan(signal: Signal, picture: NDArray[Any], memory: Any) -> str:
     """
     The hash by which a result knows its data: of what is left where it is stored that of a picture of all of it, as

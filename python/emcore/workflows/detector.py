@@ -19,7 +19,6 @@ import numpy as np
 from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
-from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_count, check_number, check_option
@@ -33,10 +32,10 @@ from emcore.results.groups import as_two_groups
 from emcore.scans.axes import SignalAxis
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.halves import alternate, checkerboard, labels_of_neighbours
-from emcore.scans.pattern_passes import group_sums, survey
-from emcore.scans.patterns import pattern_source, scan_of_patterns
+from emcore.scans.pattern_passes import group_sums, sample_size, survey
+from emcore.scans.patterns import axes_of_scan, pattern_source, scan_of_patterns
 from emcore.scans.reduction import sampled
-from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
+from emcore.scans.spectrum_rows import hash_of_scan, passes_said
 from emcore.workflows.detector_steps import (
     Bins,
     Halves,
@@ -49,7 +48,6 @@ from emcore.workflows.detector_steps import (
     free_said,
     image_of_rings,
     sample_of,
-    sample_size,
 )
 
 KINDS = ("annulus", "free")
@@ -149,9 +147,8 @@ def best_detector(
         "random_state": seed,
     }
     scan = scan_of_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset, memory=memory)
-    *along, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
-    if len(along) == 1:  # a line
-        along = [replace(along[0], name="y", size=1, offset=0.0), along[0]]
+    ky, kx = (replace(axis, navigation=False) for axis in scan.axes[-2:])
+    along = axes_of_scan(scan)
     grid, shape = (along[0].size, along[1].size), (ky.size, kx.size)
     notes: tuple[str, ...] = ()
     two = None if groups is None else as_two_groups(groups, grid, pair)
@@ -173,7 +170,7 @@ def best_detector(
     if two is None:
         chosen = checkerboard(grid) & ~empty
         sample, pairs = sampled(
-            grid, seen.gaps.measured, np.random.default_rng(seed), sample_size(source, binned, rings)
+            grid, seen.gaps.measured, np.random.default_rng(seed), sample_size(source, binned.count + rings.count)
         )
         profiles, some = group_sums(source, rings.numbers, rings.count, binned.numbers, binned.count, sample)
         two, signals, said = found_groups(task, binned, some, pairs, seen.gaps.low)
@@ -182,7 +179,7 @@ def best_detector(
         two = replace(two, labels=np.where(empty, -1, two.labels).astype(np.int32))
         check_groups(two)
         chosen = alternate(two.labels)
-        most = sample_size(source, binned, rings) if kind == "free" else 0
+        most = sample_size(source, binned.count + rings.count) if kind == "free" else 0
         sample = sample_of(two.labels, chosen, most, seed)
         profiles, some = group_sums(source, rings.numbers, rings.count, binned.numbers, binned.count, sample)
         signals = seen.sums[:2] / np.maximum(seen.counts[:2], 1)[:, None, None]
@@ -206,13 +203,11 @@ def best_detector(
         said += (free_said(binned, count, shares),)
     table = Table.of(np.stack(images), np.stack(masks), signals, halves)
     total = np.where(empty.ravel(), 0, profiles.sum(axis=1)).reshape(grid)
-    image = Signal(total, tuple(along), scan.source, "all counts")
+    image = Signal(total, along, scan.source, "all counts")
     notes += (*seen.gaps.notes, *of_broken, *beam.notes, *said, *halves.notes)
     if score == "contrast":
         notes += ("the annulus has the most contrast of those with at least half of the largest contrast-to-noise",)
-    if is_out_of_core(scan, memory):
-        passes = 2 + (groups is None) + (kind == "free")
-        notes += (f"data out of core, read {passes} times in blocks within {in_words(check_memory(memory))}",)
+    notes += passes_said(scan, memory, 2 + (groups is None) + (kind == "free"))
     a, b = halves.choosing
     return Detector(
         mask=masks[-1],

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.memory import check_memory
 from emcore.core.validation import Floats
 from emcore.core.wording import count_of
 from emcore.methods.detectors.annuli import separation
@@ -18,11 +17,11 @@ from emcore.outofcore.sources import Source
 from emcore.results.groups import TwoGroups
 from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.detectors import disc, find_beam
-from emcore.scans.pattern_passes import Nearest, label_all
+from emcore.scans.pattern_passes import Nearest, Reducing, label_all
 from emcore.scans.reduction import find_directions
 
-# Bins of the detector along its longer side; bytes of a sample of patterns.
-_SIDE, _SAMPLE_BYTES = 32, 1 << 26
+# Bins of the detector along its longer side.
+_SIDE = 32
 _STARTS = 20
 
 
@@ -89,12 +88,6 @@ class Task:
     seed: int
 
 
-def sample_size(source: Source, binned: Bins, rings: Rings) -> int:
-    """Patterns of a sample."""
-    budget = min(_SAMPLE_BYTES, check_memory(source.budget) // 16)
-    return max(budget // (4 * (binned.count + rings.count)), 256)
-
-
 def sample_of(labels: NDArray[np.int32], chosen: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.intp]:
     """Chosen positions of the groups, rising, at most so many."""
     there = np.flatnonzero(chosen & (labels >= 0))
@@ -120,7 +113,7 @@ def found_groups(
     directions = find_directions(rows, pairs, seed=task.seed)
     places = ((rows - directions.mean) @ directions.basis).astype(np.float32)
     centers = kmeans(places, 2, n_init=_STARTS, random_state=task.seed).centers
-    nearest = Nearest(renumbered[binned.numbers], len(bins), normalize, directions, centers)
+    nearest = Nearest(Reducing(renumbered[binned.numbers], len(bins), normalize, directions), centers)
     labels, sums = label_all(task.source, nearest, task.empty.ravel(), task.shape)
     counts = np.bincount(labels[labels >= 0], minlength=2)
     order = np.argsort(-counts, kind="stable")

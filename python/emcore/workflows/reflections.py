@@ -39,7 +39,7 @@ from emcore.scans.gaps import Gaps
 from emcore.scans.pattern_passes import gaps_and_moments
 from emcore.scans.patterns import pattern_source, scan_of_patterns
 from emcore.scans.reflections import kinds_of
-from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
+from emcore.scans.spectrum_rows import hash_of_scan, passes_said
 from emcore.scans.spots import Reflections, find_reflections, spot_radius, strengths_of
 from emcore.scans.strengths import SCALINGS, ComparedStrengths, compare_strengths
 
@@ -183,10 +183,7 @@ def cluster_reflections(
     signals = (total / flat).reshape(-1, *shape)
     counting = rows.dtype.kind in "ui"
     notes += [*left_out, *([compared.note] if compared.places is not None else [])]
-    if is_out_of_core(scan, memory):
-        notes.append(
-            f"data out of core, read {times} times in blocks with a budget of {in_words(check_memory(memory))}"
-        )
+    notes += passes_said(scan, memory, times)
     axes = tuple(replace(axis, navigation=False) for axis in scan.axes)
     title = "sum of every pattern" if optics.beam is None else "virtual bright field"
     image = Signal(np.where(gaps.empty, 0.0, sums).reshape(grid), axes[:-2], title=title)

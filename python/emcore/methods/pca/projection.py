@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
+from emcore.outofcore.moments import products_of_rows, products_with
+from emcore.outofcore.sources import Source
 
 
 def project(
@@ -23,15 +25,16 @@ def project(
     return _emcore.x_q(rows, thin, offset) + (offset - mean if center else offset) @ thin
 
 
-def rough_scores(rows: NDArray[Any] | PreparedRows, k: int, seed: int) -> NDArray[np.float32]:
+def rough_scores(rows: NDArray[Any] | PreparedRows | Source, k: int, seed: int) -> NDArray[np.float32]:
     """
     Places of all rows in about the k directions in which they differ most, good enough to start a clustering from.
 
-    One step of subspace iteration from random directions [1]_: two reads of the rows, where a PCA takes about ten.
+    One step of subspace iteration from random directions [1]_: two reads of the rows (three out of core), where a PCA
+    takes about ten.
 
     Parameters
     ----------
-    rows : ndarray or PreparedRows, shape (n, d)
+    rows : ndarray, PreparedRows or Source, shape (n, d)
         Checked.
     k : int
     seed : int
@@ -53,10 +56,14 @@ def rough_scores(rows: NDArray[Any] | PreparedRows, k: int, seed: int) -> NDArra
     [[0.0], [3.0], [6.0], [9.0], [12.0]]
     """
     rng = np.random.default_rng(seed)
-    image = _emcore.xt_x_q(rows, rng.standard_normal((rows.shape[1], min(k, *rows.shape))))
+    directions = rng.standard_normal((rows.shape[1], min(k, *rows.shape)))
+    if isinstance(rows, Source):
+        image = products_of_rows(rows, products_with(rows, directions, "directions"))
+    else:
+        image = _emcore.xt_x_q(rows, directions)
     # Made orthonormal by way of a small matrix, without threaded libraries, whose results depend on their number.
     values, vectors = np.linalg.eigh(np.einsum("ij,ik->jk", image, image))
     nonzero = values >= 1e-12 * values[-1]
     lengths = np.sqrt(np.maximum(values[nonzero], np.finfo(np.float64).tiny))
     basis = np.einsum("ij,jk->ik", image, vectors[:, nonzero] / lengths)
-    return _emcore.x_q(rows, np.ascontiguousarray(basis)).astype(np.float32)
+    return products_with(rows, basis).astype(np.float32)
