@@ -6,10 +6,11 @@ from scipy import ndimage
 
 import emcore
 from emcore.datasets import polycrystal_scan
+from emcore.scans import channels
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.channels import choose_channels, statistics
 from emcore.scans.detectors import masked_beam
-from emcore.scans.patterns import as_pattern_rows
+from emcore.scans.patterns import pattern_source, scan_of_patterns
 
 
 def test_pixels_that_vary_by_noise_alone_are_left_out_whatever_their_dose():
@@ -18,18 +19,25 @@ def test_pixels_that_vary_by_noise_alone_are_left_out_whatever_their_dose():
     patterns = rng.poisson(np.broadcast_to(mean, (32, 32, 20, 20)))
     patterns[:, 16:, 4:7, 5] = rng.poisson(mean[4:7, 5] + 3 * np.sqrt(mean[4:7, 5]) + 3, (32, 16, 3))
     patterns[..., 12, 12] = 1000 * rng.exponential(size=(32, 32))
-    found = choose_channels(as_pattern_rows(patterns.astype("u2")), np.zeros(1024, bool), np.ones((20, 20), bool), 64)
+    used = np.ones((20, 20), bool)
+    found = choose_channels(as_source(patterns), (32, 32), patterns.mean(axis=(0, 1)), np.zeros(1024, bool), used, 64)
     assert np.argwhere(found.keep).tolist() == [[4, 5], [5, 5], [6, 5]]
     assert found.certain
 
 
-def test_variance_and_noise_are_those_of_the_measured_positions():
+@pytest.mark.parametrize("together", [1, 5, 1000])
+@pytest.mark.parametrize("in_blocks", [False, True])
+def test_variance_and_noise_are_those_of_the_measured_positions(monkeypatch, together, in_blocks):
     rng = np.random.default_rng(1)
     patterns = rng.normal(7, 2, (6, 9, 4, 4)).astype(np.float32)
     empty = np.zeros(54, dtype=bool)
     empty[[3, 20, 21]] = True
     patterns.reshape(54, 4, 4)[empty] = np.nan
-    known = statistics(as_rows(patterns), empty, np.ones((4, 4), bool), 1)
+    monkeypatch.setattr(channels, "_TOGETHER", 64 * together)
+    mean = np.nanmean(patterns, axis=(0, 1))
+    source = as_source(patterns, 6 * 64 * together + 2000 if in_blocks else None)
+    assert (len(source.cut(None, 16, 6 * 64 * together).blocks) > 1) == in_blocks
+    known = statistics(source, (6, 9), mean, empty, np.ones((4, 4), bool), 1)
     rows = patterns.reshape(54, 16).astype(float)
     pairs = [i for i in range(53) if i % 9 < 8 and not empty[[i, i + 1]].any()]
     np.testing.assert_allclose(known.mean, rows[~empty].mean(axis=0), rtol=1e-5)
@@ -38,12 +46,20 @@ def test_variance_and_noise_are_those_of_the_measured_positions():
     np.testing.assert_allclose(known.noise, 0.5 * (steps**2).mean(axis=0), rtol=1e-4)
 
 
-def as_rows(patterns):
-    """As a scan whose empty positions hold NaN."""
-    from emcore.io.read import as_signal
-    from emcore.scans.patterns import measured_patterns
+def test_of_many_positions_some_lines_are_taken_evenly_apart(monkeypatch):
+    monkeypatch.setattr(channels, "_POSITIONS", 100)
+    patterns = np.random.default_rng(2).poisson(9, (30, 20, 4, 4))
+    everywhere = np.ones((4, 4), bool), 1
+    mean, empty = patterns.mean(axis=(0, 1)), np.zeros(600, bool)
+    known = statistics(as_source(patterns), (30, 20), mean, empty, *everywhere)
+    some = patterns[::6]
+    np.testing.assert_allclose(known.mean, some.reshape(-1, 16).mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(known.noise, 0.5 * (np.diff(some, axis=1) ** 2).mean(axis=(0, 1)).ravel(), rtol=1e-5)
+    assert known.pairs == 5 * 19
 
-    return measured_patterns(as_signal(patterns))[0]
+
+def as_source(patterns, memory=None):
+    return pattern_source(scan_of_patterns(patterns), memory, 0)
 
 
 def detector(rng):

@@ -187,44 +187,15 @@ def test_a_file_and_a_view_and_a_memory_map_give_what_the_array_gives(sample, re
 # Data out of core
 
 
-@pytest.fixture
-def passes(monkeypatch):
-    """The passes that are made."""
-    made, visit = [], Passes.__call__
-
-    def counted(self, function, *args, **kwargs):
-        made.append(function.__name__)
-        return visit(self, function, *args, **kwargs)
-
-    monkeypatch.setattr(Passes, "__call__", counted)
-    return made
-
-
-def stored_as(kind, patterns, folder):
-    """The patterns in a file of this kind, left there."""
-    if kind == "map":
-        np.save(folder / "scan.npy", patterns)
-        return np.load(folder / "scan.npy", mmap_mode="r")
-    if kind == "hdf5":
-        h5py = pytest.importorskip("h5py")
-        with h5py.File(folder / "scan.h5", "w") as file:
-            file.create_dataset("data", data=patterns, chunks=(4, 8, *patterns.shape[2:]), compression="gzip")
-        return h5py.File(folder / "scan.h5")["data"]
-    if kind == "zarr":
-        zarr = pytest.importorskip("zarr")
-        return zarr.create_array(folder / "scan.zarr", data=patterns, chunks=(4, 8, *patterns.shape[2:]))
-    return pytest.importorskip("dask.array").from_array(patterns, chunks=(10, 12, *patterns.shape[2:]))
-
-
-@pytest.mark.filterwarnings("ignore:patterns has chunks")
+@pytest.mark.filterwarnings("ignore:patterns (has|is stored in) chunks")
 @pytest.mark.parametrize("kind", ["map", "hdf5", "zarr", "dask"])
-def test_what_is_left_where_it_is_stored_gives_the_same(sample, tmp_path, monkeypatch, passes, kind):
+def test_what_is_left_where_it_is_stored_gives_the_same(sample, monkeypatch, passes, stored_as, kind):
     monkeypatch.setattr(diffraction, "SAMPLE", 256)  # which little memory has room for
     patterns = sample.patterns.astype(np.float32)
     patterns[3, 5:9], patterns[20, 2, 7, 7] = 0, np.nan
     here = emcore.cluster_diffraction(patterns)
     del passes[:]
-    observed = emcore.cluster_diffraction(stored_as(kind, patterns, tmp_path), memory="9 MiB")
+    observed = emcore.cluster_diffraction(stored_as(kind, patterns), memory="9 MiB")
     assert len(passes) == 4
     assert any("out of core, read 4 times, 12 MiB each" in note for note in observed.provenance.notes)
     assert observed.n_empty == 5
@@ -236,20 +207,20 @@ def test_what_is_left_where_it_is_stored_gives_the_same(sample, tmp_path, monkey
 
 @pytest.mark.parametrize("kind", ["map", "dask"])
 @pytest.mark.parametrize("options", [{"reduce": None}, {"reduce": "pca"}, {"reduce": 3, "normalize": "sum"}])
-def test_principal_components_and_all_pixels_of_data_out_of_core_are_those_in_memory(sample, tmp_path, kind, options):
+def test_principal_components_and_all_pixels_of_data_out_of_core_are_those_in_memory(sample, stored_as, kind, options):
     patterns = sample.patterns.astype(np.float32)
     patterns[3, 5:9], patterns[20, 2, 7, 7] = 0, np.nan
     here = emcore.cluster_diffraction(patterns, 4, **options)
-    observed = emcore.cluster_diffraction(stored_as(kind, patterns, tmp_path), 4, memory="40 MiB", **options)
+    observed = emcore.cluster_diffraction(stored_as(kind, patterns), 4, memory="40 MiB", **options)
     assert np.array_equal(observed.labels, here.labels)
     np.testing.assert_allclose(observed.signals, here.signals, rtol=1e-12)
     assert observed.inertia == pytest.approx(here.inertia, rel=1e-5)
 
 
 @pytest.mark.parametrize("killed_in", [1, 2, 3, 4])
-def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkeypatch, same, killed_in):
+def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkeypatch, stored_as, same, killed_in):
     monkeypatch.setattr(diffraction, "SAMPLE", 300)
-    mapped, visit, made = stored_as("map", sample.patterns, tmp_path), Passes.__call__, []
+    mapped, visit, made = stored_as("map", sample.patterns), Passes.__call__, []
     whole = emcore.cluster_diffraction(mapped, memory="8 MiB")
 
     def killed(*args, **kwargs):
@@ -268,16 +239,16 @@ def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkey
         emcore.cluster_diffraction(mapped, 3, memory="8 MiB", checkpoint=tmp_path / "job.npz")
 
 
-def test_negative_values_in_a_file_are_named_by_their_position(sample, tmp_path):
+def test_negative_values_in_a_file_are_named_by_their_position(sample, stored_as):
     patterns = sample.patterns.astype(np.int16)
     patterns[20, 3, 5, 6] = -2
     with pytest.raises(ValueError, match=r"Negative values .* first at \[20, 3, 5, 6\]"):
-        emcore.cluster_diffraction(stored_as("map", patterns, tmp_path), 4, memory="8 MiB")
+        emcore.cluster_diffraction(stored_as("map", patterns), 4, memory="8 MiB")
 
 
-def test_too_little_memory_is_refused_with_the_least(sample, tmp_path):
+def test_too_little_memory_is_refused_with_the_least(sample, stored_as):
     with pytest.raises(ValueError, match="smallest possible"):
-        emcore.cluster_diffraction(stored_as("map", sample.patterns, tmp_path), 4, memory="80 kB")
+        emcore.cluster_diffraction(stored_as("map", sample.patterns), 4, memory="80 kB")
 
 
 def test_a_hyperspy_signal_keeps_its_axes(sample, result):

@@ -12,10 +12,12 @@ from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import adjusted_rand_index, bent_polycrystal
 from emcore.io.export import write_stack
+from emcore.outofcore.engine import Passes
 from emcore.reporting.pages import pages
 from emcore.reporting.pages.segmentation import key_numbers
-from emcore.scans import binning, channels
+from emcore.scans import channels, pattern_passes
 from emcore.scans.detectors import disc
+from emcore.workflows import grains
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +218,8 @@ def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(samp
     data = np.asarray(sample.patterns.data)
     np.save(tmp_path / "scan.npy", data)
     assert np.array_equal(emcore.segment_grains(tmp_path / "scan.npy").labels, result.labels)
-    monkeypatch.setattr(binning, "_BYTES", 1 << 18)
-    monkeypatch.setattr(channels, "_PIECE", 56)
+    monkeypatch.setattr(pattern_passes, "_BINNED", 1 << 18)
+    monkeypatch.setattr(channels, "_TOGETHER", 1 << 18)
     tracemalloc.start()
     emcore.segment_grains(tmp_path / "scan.npy", method="slic", bin_to=16)
     peak = tracemalloc.get_traced_memory()[1]
@@ -226,6 +228,49 @@ def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(samp
     assert np.array_equal(data, np.asarray(sample.patterns.data))
     mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")[:, :, ::-1]
     assert np.array_equal(emcore.segment_grains(mapped).signals[:, ::-1], result.signals)
+
+
+@pytest.mark.filterwarnings("ignore:patterns (has|is stored in) chunks")
+@pytest.mark.parametrize("kind", ["map", "hdf5", "zarr", "dask"])
+def test_what_is_left_where_it_is_stored_gives_the_same(sample, monkeypatch, passes, stored_as, kind):
+    monkeypatch.setattr(grains, "SAMPLE", 500)
+    patterns = np.asarray(sample.patterns.data).astype(np.float32)
+    patterns[3, 5:9], patterns[20, 2, 7, 7] = 0, np.nan
+    options = {"bin_to": 16}
+    here = emcore.segment_grains(patterns, **options)
+    del passes[:]
+    memory = patterns.nbytes // 2
+    observed = emcore.segment_grains(stored_as(kind, patterns), memory=memory, **options)
+    assert passes == ["_survey", "_statistics", "_group_sums", "_place_all", "_labelled"]
+    assert any("out of core, read 5 times" in note for note in observed.provenance.notes)
+    assert observed.n_empty == 5
+    assert np.array_equal(observed.labels, here.labels)
+    assert observed.reason == here.reason
+    np.testing.assert_allclose(observed.signals, here.signals, rtol=1e-6)
+    np.testing.assert_allclose(observed.confidence, here.confidence, atol=1e-5)
+
+
+@pytest.mark.parametrize("killed_in", [1, 2, 3, 4, 5])
+def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkeypatch, stored_as, same, killed_in):
+    monkeypatch.setattr(grains, "SAMPLE", 500)
+    mapped, visit, made = stored_as("map", np.asarray(sample.patterns.data)), Passes.__call__, []
+    options = {"bin_to": 16, "memory": mapped.nbytes}
+    whole = emcore.segment_grains(mapped, **options)
+
+    def killed(*args, **kwargs):
+        made.append(1)
+        if len(made) == killed_in:
+            raise KeyboardInterrupt
+        return visit(*args, **kwargs)
+
+    monkeypatch.setattr(Passes, "__call__", killed)
+    with pytest.raises(KeyboardInterrupt):
+        emcore.segment_grains(mapped, checkpoint=tmp_path / "job.npz", **options)
+    again = emcore.segment_grains(mapped, checkpoint=tmp_path / "job.npz", **options)
+    assert len(made) == 6  # the pass that was killed, twice
+    assert same(again, whole)
+    with pytest.raises(ValueError, match="another job: n_grains"):
+        emcore.segment_grains(mapped, n_grains=3, checkpoint=tmp_path / "job.npz", **options)
 
 
 def test_one_line_of_patterns_is_cut_too(sample):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.options import (
+    add_checkpoint_option,
     add_files,
+    add_memory_option,
     add_output_options,
     add_scan_options,
     auto_or_count,
@@ -50,6 +52,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--compactness", type=positive_number, default=0.3, metavar="M", help="of segments (0.3)")
     add_scan_options(parser)
+    add_memory_option(parser)
+    add_checkpoint_option(parser)
     parser.add_argument("--export", choices=("hspy", "npy"), help="write the mean patterns too, for indexing")
     add_output_options(parser)
 
@@ -86,6 +90,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             scan_shape=options.scan,
             signal_axis=options.signal_axis,
             dataset=options.dataset,
+            memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         if stack:
             result.export_patterns(stack[0], overwrite=options.force)

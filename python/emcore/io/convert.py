@@ -16,7 +16,8 @@ def signal_of(obj: Any, title: str = "") -> Signal:
         return _from_hyperspy(obj, title)
     if np.ma.isMaskedArray(obj) and np.ma.is_masked(obj):
         raise ValueError("the array has masked values: fill them first, for example with array.filled(array.mean())")
-    lazy = hasattr(obj, "dask") and hasattr(obj, "compute")
+    stored = hasattr(obj, "dtype") and type(obj).__module__.partition(".")[0] in ("h5py", "zarr")
+    lazy = stored or (hasattr(obj, "dask") and hasattr(obj, "compute"))
     data = obj if lazy else (obj.view(np.ndarray) if np.ma.isMaskedArray(obj) else np.asanyarray(obj))
     data = plain_colour(data)
     if data.dtype.kind not in "biufc":

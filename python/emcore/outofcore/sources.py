@@ -58,7 +58,7 @@ class Source:
     recipes : list, or None
         What is done to the rows of each part, see `emcore.methods.preprocessing.prepare`.
     chosen : ndarray of int, or None
-        Which of the stored rows are the rows, in rising order; None for all. They need recipes.
+        Which of the stored rows are the rows, in rising order; None for all.
     shape : (n, d)
     dtype : dtype
         Of the rows as kernels see them.
@@ -130,6 +130,20 @@ class Source:
         """The same rows, converted block by block."""
         other = copy.copy(self)
         other.dtype, other.copied = np.dtype(dtype), True
+        return other
+
+    def at(self, rows: NDArray[np.intp]) -> "Source":
+        """
+        Some of the stored rows, in rising order, not prepared: blocks without one of them are not read.
+
+        Examples
+        --------
+        >>> source = Source([Stored(np.arange(12.0).reshape(6, 2))]).at(np.array([1, 4])).cut()
+        >>> source.shape, source.load(source.blocks[0])[0][source.blocks[0].chosen].tolist()
+        ((2, 2), [[2.0, 3.0], [8.0, 9.0]])
+        """
+        other = copy.copy(self)
+        other.chosen, other.shape = rows, (len(rows), self.shape[1])
         return other
 
     def checked_rows(self, stored: Sequence[NDArray[Any]], chosen: NDArray[np.intp] | None = None) -> Any:
@@ -269,6 +283,7 @@ def as_rows(
     if mend:
         flat = [mended(part, counts=mend == "counts") for part in flat]
     if recipes is None:
-        return flat[0].astype(dtype, copy=False)
+        every = chosen is None or len(chosen) == len(flat[0])
+        return (flat[0] if every else flat[0][chosen]).astype(dtype, copy=False)
     index = None if chosen is None else chosen.tolist()
     return PreparedRows([(part, index, recipe) for part, recipe in zip(flat, recipes, strict=True)])

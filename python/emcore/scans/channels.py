@@ -9,17 +9,23 @@ Neighbouring detector pixels say the same, so the detector is binned first, as t
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore import _emcore
+from emcore.core.memory import check_memory
 from emcore.core.validation import Floats
-from emcore.scans.binning import bin_factor, bin_numbers, visit_binned
+from emcore.outofcore.checkpoint import step
+from emcore.outofcore.engine import begin
+from emcore.outofcore.reduction import Partial, PerRow
+from emcore.outofcore.sources import Source
+from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.neighbours import above_noise
-from emcore.scans.patterns import PatternRows
 
-# Positions from which variance and noise are taken at most, in pieces of lines of at most so many.
-_POSITIONS, _PIECE = 16384, 1024
+# Positions from which variance and noise are taken at most; bytes of bins that are looked at together.
+_POSITIONS, _TOGETHER = 16384, 1 << 20
 # What the values that are compared may take, in bytes.
 _BYTES = 256 << 20
 
@@ -85,21 +91,33 @@ class Channels:
             return np.asarray(np.sqrt(known.mean))
         return np.asarray(np.sqrt(np.where(known.noise > 0, known.noise, known.variance)))
 
-    def values(self, matrix: PatternRows, positions: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Bins of the patterns at some rising positions, scaled; shape (positions, bins)."""
-        scale = self.scale.astype(np.float32)
-        return visit_binned(matrix, positions, self.keep, self.factor, lambda bins: np.divide(bins, scale, out=bins))
+    @property
+    def numbers(self) -> tuple[NDArray[np.int32], int]:
+        """The bin of every pixel, and how many there are, see `bin_numbers`."""
+        return bin_numbers(self.keep, self.factor)
 
 
 def choose_channels(
-    matrix: PatternRows, empty: NDArray[np.bool_], used: NDArray[np.bool_], side: int, every: bool = False
+    source: Source,
+    scan: tuple[int, int],
+    mean: Floats,
+    empty: NDArray[np.bool_],
+    used: NDArray[np.bool_],
+    side: int,
+    every: bool = False,
 ) -> Channels:
     """
-    What to compare, as fine as asked for or, where values of all positions would take more than 256 MiB, coarser.
+    What to compare, as fine as asked for or, where values of all positions would take more than 256 MiB or a quarter of
+    the memory, coarser.
 
     Parameters
     ----------
-    matrix : PatternRows
+    source : Source, shape (y * x, ky * kx)
+        Out of core a pass over some of its lines, and one more where bins must be coarser.
+    scan : (int, int)
+        Positions along y and x.
+    mean : ndarray, shape (ky, kx)
+        Of the measured patterns.
     empty : ndarray of bool, shape (y * x,)
         Positions that do not count; their values may be anything.
     used : ndarray of bool, shape (ky, kx)
@@ -123,21 +141,23 @@ def choose_channels(
     >>> import numpy as np
     >>> from emcore.datasets import bent_polycrystal
     >>> from emcore.scans.channels import choose_channels
-    >>> from emcore.scans.patterns import as_pattern_rows
-    >>> matrix = as_pattern_rows(bent_polycrystal((24, 24), (64, 64), n_grains=4).patterns)
-    >>> found = choose_channels(matrix, np.zeros(576, dtype=bool), np.ones((64, 64), dtype=bool), 32)
+    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+    >>> patterns = bent_polycrystal((24, 24), (64, 64), n_grains=4).patterns
+    >>> source, mean = pattern_source(scan_of_patterns(patterns), None, 8), patterns.data.mean(axis=(0, 1))
+    >>> found = choose_channels(source, (24, 24), mean, np.zeros(576, bool), np.ones((64, 64), bool), 32)
     >>> found.factor, found.certain, 100 < len(found.known.mean) < 1000
     (2, True, True)
     """
     positions = max(int((~empty).sum()), 1)
-    factor = bin_factor(matrix.shape, side)
+    factor = bin_factor(used.shape, side)
+    most = min(_BYTES, check_memory(source.budget) // 4)
     while True:
-        known = statistics(matrix, empty, used, factor)
+        known = statistics(source, scan, mean, empty, used, factor)
         varying = known.varying
         certain = bool(varying.any())
         chosen = varying if certain and not every else known.variance > 1e-12 * np.square(known.mean)
-        times = int(chosen.sum()) * positions * 4 / _BYTES
-        if times <= 1 or factor >= max(matrix.shape):
+        times = int(chosen.sum()) * positions * 4 / most
+        if times <= 1 or factor >= max(used.shape):
             break
         factor = max(math.ceil(factor * math.sqrt(times)), factor + 1)
     if not chosen.any():
@@ -146,32 +166,65 @@ def choose_channels(
     return Channels(used & np.append(chosen, False)[numbers], factor, known.of(chosen), certain)
 
 
-def statistics(matrix: PatternRows, empty: NDArray[np.bool_], used: NDArray[np.bool_], factor: int) -> Statistics:
+def statistics(
+    source: Source,
+    scan: tuple[int, int],
+    mean: Floats,
+    empty: NDArray[np.bool_],
+    used: NDArray[np.bool_],
+    factor: int,
+) -> Statistics:
     """Mean, variance and noise of every bin, from lines of the scan evenly apart."""
-    height, width = matrix.scan if matrix.scan[1] > 1 else (1, matrix.scan[0])
-    total: Floats | None = None
-    positions = pairs = 0
-    for line in range(0, height, max(-(-height * width // _POSITIONS), 1)):
-        for start in range(line * width, (line + 1) * width, _PIECE):
-            stop = min(start + _PIECE, (line + 1) * width)
-            there = start + np.flatnonzero(~empty[start:stop])
-            if not there.size:
-                continue
-            values = visit_binned(matrix, there, used, factor, lambda bins: bins)
-            if total is None:
-                # About a first value nothing cancels.
-                origin = values.mean(axis=0, dtype=np.float64).astype(np.float32)
-                total, squares, steps = (np.zeros(len(origin)) for _ in range(3))
-            values -= origin
-            total += values.sum(axis=0, dtype=np.float64)
-            squares += np.einsum("ij,ij->j", values, values, dtype=np.float64)
-            step = np.diff(values, axis=0)[np.diff(there) == 1]
-            steps += np.einsum("ij,ij->j", step, step, dtype=np.float64)
-            positions += len(values)
-            pairs += len(step)
-    assert total is not None, "no position"
+    height, width = scan if scan[1] > 1 else (1, scan[0])
+    lines = np.arange(0, height, max(-(-height * width // _POSITIONS), 1))
+    rows = (lines[:, None] * width + np.arange(width)).ravel()
+    # Neighbours have numbers that differ by 1, the last of a line and the first of the next have not.
+    place = np.where(empty[rows], -1, rows + rows // width)
+    numbers, count = bin_numbers(used, factor)
+    # About the mean nothing cancels.
+    origin = np.bincount(numbers[used], mean[used], count).astype(np.float32)
+    state = np.ascontiguousarray(numbers.ravel()), numbers.shape[1], origin
+
+    def visit() -> tuple[Any, ...]:
+        some = source if len(lines) == height else source.at(rows)
+        passes = begin(some, f"noise {factor}", None, None, {}, 16, 6 * _TOGETHER, quiet=True)
+        return passes(_statistics, state, rows=[PerRow(passes.source, place)], merge=_together)[:5]
+
+    positions, pairs, total, squares, steps = step(source, f"noise {factor}", visit)
     shift = total / positions
-    return Statistics(origin + shift, np.maximum(squares / positions - shift**2, 0), steps / (2 * max(pairs, 1)), pairs)
+    noise = steps / (2 * max(pairs, 1))
+    return Statistics(origin + shift, np.maximum(squares / positions - shift**2, 0), noise, int(pairs))
+
+
+def _statistics(x: NDArray[Any], state: Any, index: int, place: NDArray[np.int64]) -> tuple[Any, ...]:
+    groups, width, origin = state
+    found: Partial | None = None
+    there, together = np.flatnonzero(place >= 0), max(_TOGETHER // (4 * len(origin)), 2)
+    for start in range(0, len(there), together):
+        some = there[start : start + together]
+        own = x[some[0] : some[-1] + 1] if some[-1] - some[0] + 1 == len(some) else x[some]
+        values = _emcore.bin_features(own, groups, width, len(origin)) - origin
+        following = np.diff(place[some]) == 1
+        step = np.diff(values, axis=0)[following]
+        sums = (
+            values.sum(axis=0, dtype=np.float64),
+            *(np.einsum("ij,ij->j", each, each, dtype=np.float64) for each in (values, step)),
+        )
+        ends = np.array([place[some[0]], place[some[-1]]])
+        part = len(values), int(following.sum()), *sums, ends, values[0].copy(), values[-1].copy()
+        found = part if found is None else _together(found, part)
+    nothing = np.zeros_like(origin)
+    return (found or (0, 0, *np.zeros((3, len(origin))), np.array([-1, -1]), nothing, nothing),)
+
+
+def _together(a: Partial, b: Partial) -> Partial:
+    """Sums of two parts, and what is between the last position of one and the first of the other."""
+    if not a[0] or not b[0]:
+        return a if a[0] else b
+    pairs, steps = a[1] + b[1], a[4] + b[4]
+    if a[5][1] + 1 == b[5][0]:
+        pairs, steps = pairs + 1, steps + np.square((b[6] - a[7]).astype(np.float64))
+    return a[0] + b[0], pairs, a[2] + b[2], a[3] + b[3], steps, np.array([a[5][0], b[5][1]]), a[6], b[7]
 
 
 def noise_energy(grid: NDArray[np.float32], there: NDArray[np.bool_]) -> float:

@@ -20,7 +20,7 @@ from emcore.outofcore.engine import begin
 from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.sources import Source
 from emcore.scans.gaps import Gaps, first_invalid, kinds_of_rows, place_of
-from emcore.scans.reduction import Directions
+from emcore.scans.reduction import Directions, find_directions
 
 # What is prepared of patterns is in single precision, and so are its squares.
 _LARGEST = 1e15
@@ -199,6 +199,8 @@ def group_sums(
     bins: NDArray[np.int32] | None = None,
     bin_count: int = 0,
     sample: NDArray[np.intp] | None = None,
+    scale: Floats | None = None,
+    empty: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """
     What groups of pixels count at every position and, of a sample of positions, what bins of the detector count.
@@ -212,6 +214,10 @@ def group_sums(
         How many there are.
     sample : ndarray of int, optional
         Rising; default no position.
+    scale : ndarray, shape (count,), optional
+        What sums are divided by.
+    empty : ndarray of bool, shape (n,), optional
+        Positions of which the sums are 0, whatever their values.
 
     Returns
     -------
@@ -231,13 +237,16 @@ def group_sums(
     chosen = np.zeros(0, dtype=np.intp) if sample is None or bins is None else sample
     number[chosen] = np.arange(len(chosen))
     groups = [None if each is None else np.ascontiguousarray(each.ravel()) for each in (pixels, bins)]
-    state = pixels.shape[1], (groups[0], count), (groups[1], bin_count)
+    divisor = None if scale is None else scale.astype(np.float32)
+    state = pixels.shape[1], (groups[0], count, divisor), (groups[1], bin_count)
+    left_out = np.zeros(len(source), dtype=bool) if empty is None else empty
 
     def visit() -> tuple[Any, ...]:
         sums = np.empty((len(source), count), dtype=np.float32)
         fixed = 3 * 4 * len(chosen) * bin_count
-        passes = begin(source, "group sums", None, None, {}, 4 * count + 8, fixed, quiet=True)
-        rows, into = [PerRow(passes.source, number)], [PerRow(passes.source, sums)]
+        passes = begin(source, "group sums", None, None, {}, 4 * count + 9, fixed, quiet=True)
+        rows = [PerRow(passes.source, each) for each in (number, left_out)]
+        into = [PerRow(passes.source, sums)]
         numbers, binned = passes(_group_sums, state, rows=rows, into=into, merge=_joined)
         # Chunks of a Dask array come in another order than positions.
         return sums, binned[np.argsort(numbers)]
@@ -246,15 +255,21 @@ def group_sums(
     return sums, binned
 
 
-def _group_sums(x: NDArray[Any], state: Any, index: int, number: NDArray[np.int64]) -> tuple[Any, ...]:
-    width, (groups, count), (bins, bin_count) = state
+def _group_sums(
+    x: NDArray[Any], state: Any, index: int, number: NDArray[np.int64], empty: NDArray[np.bool_]
+) -> tuple[Any, ...]:
+    width, (groups, count, divisor), (bins, bin_count) = state
     taken = np.flatnonzero(number >= 0)
     binned = np.empty((len(taken), bin_count), dtype=np.float32)
     together = max(_BINNED // (x.shape[1] * x.itemsize), 1)
     for start in range(0, len(taken), together):
         some = slice(start, start + together)
         binned[some] = _emcore.bin_features(x[taken[some]], bins, width, bin_count)
-    return (number[taken], binned), _emcore.bin_features(x, groups, width, count)
+    sums = _emcore.bin_features(x, groups, width, count)
+    if divisor is not None:
+        np.divide(sums, divisor, out=sums)
+    sums[empty] = 0
+    return (number[taken], binned), sums
 
 
 def _joined(a: Partial, b: Partial) -> Partial:
@@ -296,21 +311,69 @@ class Reducing:
         return _emcore.x_q(prepared, self.directions.basis, self.directions.mean).astype(np.float32)
 
 
-def place_all(source: Source, reducing: Reducing, there: NDArray[np.intp]) -> NDArray[np.float32]:
-    """The places of the patterns at some rising positions, shape (len(there), p), in one pass."""
-    directions = reducing.directions.basis.shape[1]
+def reduced_places(
+    source: Source,
+    bins: NDArray[np.int32],
+    normalize: str,
+    sample: NDArray[np.float32],
+    pairs: NDArray[np.intp],
+    there: NDArray[np.intp],
+    seed: int,
+) -> tuple[NDArray[np.float32], Directions]:
+    """
+    The patterns at some positions reduced to the directions in which a sample of them differs by more than noise.
+
+    Parameters
+    ----------
+    source : Source, shape (n, ky * kx)
+        Visited once, but where the sample is of all positions.
+    bins : ndarray of int32, shape (ky, kx)
+        The bin of every pixel; negative: none.
+    normalize : str
+        What is done to the bins of each pattern, see `emcore.preprocessing.Recipe`.
+    sample : ndarray, shape (s, bins), float32
+    pairs : ndarray of int, shape (pairs, 2)
+        Which of the sample are neighbours, see `emcore.scans.reduction.sampled`.
+    there : ndarray of int, shape (m,)
+        The positions, rising.
+    seed : int
+
+    Returns
+    -------
+    places : ndarray, shape (m, p), float32
+        The same to the last bit on any number of threads.
+    directions : Directions
+
+    Examples
+    --------
+    >>> from emcore.datasets import polycrystal_scan
+    >>> from emcore.scans.pattern_passes import group_sums, reduced_places
+    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+    >>> from emcore.scans.reduction import sampled
+    >>> scan = scan_of_patterns(polycrystal_scan(scan_shape=(16, 20), n_grains=3).patterns)
+    >>> source, bins = pattern_source(scan, None, 8), np.arange(4096, dtype=np.int32).reshape(64, 64) // 4
+    >>> taken, pairs = sampled((16, 20), np.arange(320), np.random.default_rng(0))
+    >>> sample = group_sums(source, np.zeros_like(bins), 1, bins, 1024, taken)[1]
+    >>> reduced_places(source, bins, "sqrt", sample, pairs, np.arange(320), 0)[0].shape
+    (320, 3)
+    """
+    directions = find_directions(np.asarray(prepare(Recipe(sample, normalize=normalize))), pairs, seed=seed)
+    reducing = Reducing(bins, sample.shape[1], normalize, directions)
+    if len(sample) == len(there):
+        return reducing.of_bins(sample), directions
+    size = directions.basis.shape[1]
     taken = np.zeros(len(source), dtype=bool)
     taken[there] = True
 
     def visit() -> tuple[Any, ...]:
-        places = np.empty((len(source), directions), dtype=np.float32)
-        passes = begin(source, "places", None, None, {}, 4 * directions + 1, 4 * _BINNED, quiet=True)
+        places = np.empty((len(source), size), dtype=np.float32)
+        passes = begin(source, "places", None, None, {}, 4 * size + 1, 4 * _BINNED, quiet=True)
         rows, into = [PerRow(passes.source, taken)], [PerRow(passes.source, places)]
         passes.once("places", _place_all, reducing, rows=rows, into=into)
         return (places if taken.all() else places[there],)
 
     (found,) = step(source, "places", visit)
-    return np.asarray(found)
+    return np.asarray(found), directions
 
 
 def _place_all(x: NDArray[Any], reducing: Reducing, index: int, taken: NDArray[np.bool_]) -> tuple[Any, ...]:

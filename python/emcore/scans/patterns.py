@@ -300,6 +300,14 @@ def axes_of_scan(scan: Signal) -> tuple[Axis, Axis]:
     return axes[0], axes[1]
 
 
+def line_said(scan: Signal) -> tuple[str, ...]:
+    """What is to be said of patterns in one series, which `axes_of_scan` makes a line."""
+    if len(scan.axes) > 3:
+        return ()
+    series = f"{count_of(scan.axes[0].size, 'pattern')} in one series became one line"
+    return (f"{series}: scan_shape=(y, x) makes more of them",)
+
+
 def pattern_source(scan: Signal, memory: int | str | None, per_position: int) -> Source:
     """Patterns as rows that are visited in blocks, whether in memory or out of core.
 

@@ -11,14 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore import _emcore
 from emcore.core.validation import Floats
 from emcore.core.wording import count_of
 from emcore.methods.pca.fit import pca
-from emcore.methods.preprocessing import Recipe, prepare
-from emcore.scans.binning import bin_factor, visit_binned
 from emcore.scans.neighbours import above_noise, neighbours, noise_between
-from emcore.scans.patterns import PatternRows
 
 # Pixels of a binned detector along its longer side; patterns of a sample.
 SIDE, SAMPLE = 32, 10_000
@@ -26,83 +22,6 @@ SIDE, SAMPLE = 32, 10_000
 _TRIED = 64
 # Where nothing stands above noise, or no two positions are neighbours.
 _FALLBACK = 20
-
-
-@dataclass(frozen=True, eq=False)
-class ReducedPatterns:
-    """Patterns as places in a few directions.
-
-    Attributes
-    ----------
-    places : ndarray, shape (m, p), float32
-    kept : int
-        Bins that were kept.
-    bins : int
-        Bins there are.
-    note : str
-        What was done, for a person to read.
-    """
-
-    places: NDArray[np.float32]
-    kept: int
-    bins: int
-    note: str
-
-
-def reduce_patterns(
-    matrix: PatternRows,
-    positions: NDArray[np.intp],
-    keep: NDArray[np.bool_],
-    normalize: str = "sqrt",
-    size: int | None = None,
-    seed: int = 0,
-) -> ReducedPatterns:
-    """
-    The patterns at some positions, binned, normalised and reduced to principal components.
-
-    Parameters
-    ----------
-    matrix : PatternRows
-    positions : ndarray of int, shape (m,)
-        Rising; those with a measurement. At least 2.
-    keep : ndarray of bool, shape (ky, kx)
-        Outside the beam.
-    normalize : str
-        What is done to the binned pixels of each pattern, see `emcore.preprocessing.Recipe`.
-    size : int, optional
-        How many components; default as many as stand above noise, up to 64.
-    seed : int
-        Of the sample and of the PCA.
-
-    Returns
-    -------
-    ReducedPatterns
-        The same to the last bit on any number of threads.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.datasets import polycrystal_scan
-    >>> from emcore.scans.patterns import as_pattern_rows
-    >>> from emcore.scans.reduction import reduce_patterns
-    >>> matrix = as_pattern_rows(polycrystal_scan(scan_shape=(16, 20), n_grains=3).patterns)
-    >>> reduce_patterns(matrix, np.arange(320), np.ones((64, 64), dtype=bool)).places.shape
-    (320, 3)
-    """
-    factor = bin_factor(matrix.shape, SIDE)
-    taken, pairs = sampled(matrix.scan, positions, np.random.default_rng(seed))
-
-    def values(bins: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(prepare(Recipe(bins, normalize=normalize)))
-
-    directions = find_directions(visit_binned(matrix, taken, keep, factor, values), pairs, size, seed)
-
-    def places(bins: NDArray[np.float32]) -> NDArray[np.float32]:
-        prepared = prepare(Recipe(bins, normalize=normalize))
-        return _emcore.x_q(prepared, directions.basis, directions.mean).astype(np.float32)
-
-    bins, note = len(directions.basis), said_reduced(factor, directions)
-    return ReducedPatterns(visit_binned(matrix, positions, keep, factor, places), directions.kept, bins, note)
 
 
 @dataclass(frozen=True, eq=False)

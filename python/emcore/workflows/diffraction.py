@@ -43,9 +43,9 @@ from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.detectors import disc, masked_beam
 from emcore.scans.gaps import Gaps
-from emcore.scans.pattern_passes import Reducing, check_positive, group_sums, place_all, sample_size, survey
-from emcore.scans.patterns import axes_of_scan, pattern_source, scan_of_patterns
-from emcore.scans.reduction import SAMPLE, SIDE, find_directions, said_reduced, sampled
+from emcore.scans.pattern_passes import check_positive, group_sums, reduced_places, sample_size, survey
+from emcore.scans.patterns import axes_of_scan, line_said, pattern_source, scan_of_patterns
+from emcore.scans.reduction import SAMPLE, SIDE, said_reduced, sampled
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core, passes_said
 
 REDUCTIONS = ("auto", "pca")
@@ -150,7 +150,7 @@ def cluster_diffraction(
         source.job = Job(checkpoint, source.cut(), {**identity, "scan": grid, **parameters})
 
     seen = survey(source, shape, np.zeros(count, dtype=np.int32), 1)
-    gaps, notes = seen.gaps, []
+    gaps, notes = seen.gaps, list(line_said(scan))
     gaps.check("patterns", scan.shape, max(asked, 2))
     if normalize in POSITIVE:
         check_positive(source, gaps, scan.shape)
@@ -190,12 +190,8 @@ def cluster_diffraction(
         pairs = (np.cumsum(lasting) - 1)[pairs[lasting[pairs].all(axis=1)]]
         sample = binned if lasting.all() else binned[lasting]
         compared.check_distinct(asked, prepare(Recipe(sample, normalize=normalize)))
-        rows = np.asarray(prepare(Recipe(sample, normalize=normalize)))
-        directions = find_directions(rows, pairs, seed=seed)
-        reducing = Reducing(numbers, bins, normalize, directions)
-        at_once = len(sample) == len(there)
-        places = reducing.of_bins(sample) if at_once else place_all(source, reducing, there)
-        passes = 2 if at_once else 3
+        places, directions = reduced_places(source, numbers, normalize, sample, pairs, there, seed)
+        passes = 2 if len(sample) == len(there) else 3
         groups = _of_places(places, asked, seed, (said_reduced(factor, directions),))
     else:
         compared.check_distinct(asked)
@@ -209,9 +205,6 @@ def cluster_diffraction(
     signals = (total / np.maximum(counts, 1)[:, None]).reshape(-1, *shape)
     if passes:
         notes += passes_said(scan, memory, passes + label_passes(source, groups.k))
-    if len(scan.axes) == 3:
-        one = f"{count_of(count, 'pattern')} in one series became one line"
-        notes.append(f"{one}: scan_shape=(y, x) makes more of them")
     shown = np.where(gaps.empty, 0.0, sums[:, 0 if radius is not None else 1]).astype(np.float64).reshape(grid)
     title = "virtual bright field" if radius is not None else "sum of every pattern"
     return Clustering(

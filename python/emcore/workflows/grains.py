@@ -7,7 +7,9 @@ are alike along their border are merged, and positions at the borders of grains 
 for the mean, for the noise of every pixel, for the values that are compared, for the mean patterns.
 """
 
+import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
+from emcore.core.memory import check_memory
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option
@@ -27,15 +31,21 @@ from emcore.methods.superpixels.choices import extent, most_agreeing, segment_si
 from emcore.methods.superpixels.graph import grow
 from emcore.methods.superpixels.pieces import connected_pieces
 from emcore.methods.superpixels.slic import label_means, merged_after, mergings_to, slic
+from emcore.outofcore.checkpoint import Job, step
+from emcore.outofcore.moments import label_passes, sums_by_label
+from emcore.outofcore.sources import Source
 from emcore.results.segmentation import Segmentation, equivalent_diameter, finest, means_of_pieces
 from emcore.scans.axes import SignalAxis
+from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.channels import Channels, choose_channels, noise_energy
-from emcore.scans.detectors import disc, masked_beam, sum_by_label
+from emcore.scans.detectors import disc, masked_beam
 from emcore.scans.gaps import Gaps
-from emcore.scans.patterns import PatternRows, measured_patterns, select_patterns
-from emcore.scans.reduction import reduce_patterns
+from emcore.scans.pattern_passes import group_sums, reduced_places, sample_size, survey
+from emcore.scans.patterns import axes_of_scan, line_said, pattern_source, scan_of_patterns
+from emcore.scans.reduction import SAMPLE, SIDE, sampled
 from emcore.scans.reflections import kinds_of
+from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core, passes_said
 
 METHODS = ("auto", "slic", "graph", "hdbscan")
 """How a scan is cut into segments."""
@@ -45,6 +55,8 @@ PIXELS = ("significant", "all")
 
 # Positions up to which dense groups are looked for: of more, those that are seen have many times the size of a grain.
 _DENSE = 40_000
+# What is kept of every position beside the values that are compared, in bytes.
+_PER_POSITION = 128
 # Pieces of a cluster that are smaller go to what is nearest.
 _SMALLEST_PIECE = 4
 
@@ -65,14 +77,17 @@ def segment_grains(
     scan_shape: tuple[int, int] | None = None,
     signal_axis: SignalAxis = None,
     dataset: str | int | None = None,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Segmentation:
     """Find the grains of a scan of diffraction patterns, and the mean pattern of each.
 
     Parameters
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
-        Shape (y, x, ky, kx), any pixel type, memory-mapped too: only what is compared is held in memory, at most half a
-        GiB. Patterns in one series become one line.
+        Shape (y, x, ky, kx), any pixel type, never copied as floats: what is compared is held in memory, at most a
+        quarter of GiB. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited in blocks, four or
+        five times. Patterns in one series become one line.
     n_segments : int or "auto", default "auto"
         Segments before merging. "auto": of a side of half the distance over which patterns stay alike. Of
         method "hdbscan" there are as many as there are pieces.
@@ -97,6 +112,8 @@ def segment_grains(
     %(scan_shape)s
     %(pattern_axes)s
     %(dataset)s
+    %(memory)s
+    %(checkpoint)s
 
     Returns
     -------
@@ -123,71 +140,22 @@ def segment_grains(
     ((6, 64, 64), True)
     """
     started = time.perf_counter()
-    scan, notes = select_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset)
-    matrix, gaps = measured_patterns(scan)
     check_option(method, METHODS, "method")
     check_option(detector_pixels, PIXELS, "detector_pixels")
     bin_to = check_count(bin_to, "bin_to", 1)
-    positions = len(matrix.rows) - gaps.n_empty
-    for name, value in (("n_segments", n_segments), ("n_grains", n_grains)):
-        if isinstance(value, str):
-            check_option(value, ("auto",), name)
-        elif value is not None:
-            check_count(value, name, 1, positions, f"there are {positions} positions")
     if isinstance(min_correlation, str):
         check_option(min_correlation, ("auto",), "min_correlation")
     else:
         check_number(min_correlation, "min_correlation", -1, 1)
         if n_grains is not None:
             raise ValueError("min_correlation and n_grains say both where merging ends: give one of them")
-
-    with hashed(scan) as digest:
-        mean = sum_by_label(matrix, np.where(gaps.empty, -1, 0), 1)[0] / positions
-        broken, of_broken = broken_pixels(mean)
-        center, radius, said = masked_beam(mended(mean, broken), mask_beam, beam_radius)
-        used = ~broken
-        if center is not None and radius is not None:
-            used &= ~disc(matrix.shape, center, radius)
-        if not used.any():
-            raise ValueError("the mask over the beam leaves no pixel: choose a smaller one, or mask_beam=False")
-        channels = choose_channels(matrix, gaps.empty, used, bin_to, detector_pixels == "all")
-        values = channels.values(matrix, gaps.measured)
-        image = _emcore.x_q(values, np.ascontiguousarray(channels.scale)[:, None]).ravel()
-        there = ~gaps.empty.reshape(matrix.scan)
-        # What lies beyond all that was measured decides nothing.
-        box = _box(there)
-        grid, mask = gaps.spread(values, 0).reshape(*matrix.scan, -1)[box], there[box]
-        energy = noise_energy(grid, mask)
-        dense: _Dense | None = None
-        chosen = method == "auto" and min_correlation == "auto" and n_grains is None
-        if method == "hdbscan" or (chosen and positions <= _DENSE):
-            dense = _dense(matrix, gaps, used, box)
-        if method == "hdbscan" and dense is not None:
-            cut, reason, known = dense.pieces, dense.reason, None
-        else:
-            cut, reason = _segments(grid, mask, n_segments, method, compactness, energy)
-            known = dense.pieces if dense is not None and dense.clear and cut.max() > 0 else None
-        found = _grains(cut, grid, energy, min_correlation, n_grains, known)
-        if known is not None and dense is not None and not found.clear:
-            cut, reason = known, f"{reason}, of which none are clearly of one grain; {dense.reason}"
-            found = _grains(cut, grid, energy, min_correlation, n_grains, None)
-        segments, labels = (np.full(matrix.scan, -1, dtype=np.int32) for _ in range(2))
-        segments[box], labels[box] = found.segments, found.labels
-        order = np.argsort(-np.bincount(labels[there]), kind="stable")
-        labels[there] = np.argsort(order).astype(np.int32)[labels[there]]
-
-        pieces = finest(segments, labels, found.history, matrix.shape)
-        of_pieces, sizes = label_means(matrix.rows, pieces.ravel(), int(pieces.max()) + 1)
-        grain_of = np.zeros(len(sizes), dtype=np.intp)
-        grain_of[pieces[there]] = labels[there]
-        size = np.bincount(labels[there], minlength=len(order))
-        signals = means_of_pieces(of_pieces, sizes, grain_of, len(order))
-        flat = labels[there]
-        means, _ = label_means(values, flat, len(order))
-        sure = _emcore.confidence(values, flat, means, np.average(means, axis=0, weights=size))
-        best, second = (gaps.spread(np.ascontiguousarray(each), 0).reshape(matrix.scan) for each in sure.T[:2])
-        elapsed, sha256 = time.perf_counter() - started, digest()
-    y, x, ky, kx = (replace(axis, navigation=False) for axis in scan.axes)
+    scan = scan_of_patterns(patterns, scan_shape, signal_axis=signal_axis, dataset=dataset, memory=memory)
+    along = axes_of_scan(scan)
+    plane, shape = (along[0].size, along[1].size), (scan.axes[-2].size, scan.axes[-1].size)
+    source = pattern_source(scan, memory, _PER_POSITION)
+    n = len(source)
+    if n < 2:
+        raise ValueError("one pattern is no scan: at least two positions are needed")
     parameters = {
         "n_segments": n_segments,
         "method": method,
@@ -198,11 +166,77 @@ def segment_grains(
         "min_correlation": min_correlation,
         "n_grains": n_grains,
         "compactness": compactness,
-        "scan_shape": None if scan_shape is None else matrix.scan,
     }
-    picture = Signal(gaps.spread(image, 0).reshape(matrix.scan), (y, x), title="virtual image of the kept pixels")
-    counts = matrix.rows.dtype.kind in "ui"
-    patterns_of_grains = matrix.pictures(signals)
+    if checkpoint is not None:
+        identity = {"method": "segment_grains", "version of emcore": __version__, "memory": check_memory(memory)}
+        source.job = Job(checkpoint, source.cut(), {**identity, "scan": plane, **parameters})
+
+    out_of_core = is_out_of_core(scan, memory)
+    with nullcontext() if out_of_core else hashed(scan) as digest:
+        seen = survey(source, shape, np.zeros(n, dtype=np.int32), 1)
+        gaps = seen.gaps
+        gaps.check("patterns", scan.shape)
+        positions = n - gaps.n_empty
+        for name, value in (("n_segments", n_segments), ("n_grains", n_grains)):
+            if isinstance(value, str):
+                check_option(value, ("auto",), name)
+            elif value is not None:
+                check_count(value, name, 1, positions, f"there are {positions} positions")
+        mean = seen.sums[0] / positions
+        broken, of_broken = broken_pixels(mean)
+        center, radius, said = masked_beam(mended(mean, broken), mask_beam, beam_radius)
+        used = ~broken
+        if center is not None and radius is not None:
+            used &= ~disc(shape, center, radius)
+        if not used.any():
+            raise ValueError("the mask over the beam leaves no pixel: choose a smaller one, or mask_beam=False")
+        channels = choose_channels(source, plane, mean, gaps.empty, used, bin_to, detector_pixels == "all")
+        chosen = method == "auto" and min_correlation == "auto" and n_grains is None
+        sample = _Sample.of(source, plane, gaps, used, method == "hdbscan" or (chosen and positions <= _DENSE))
+        numbers, count = channels.numbers
+        bins = sample.numbers, sample.count, sample.taken
+        compared, binned = group_sums(source, numbers, count, *bins, channels.scale, gaps.empty)
+        source.beside += 4 * n * count
+        values = gaps.of_measured(compared)
+        image = _emcore.x_q(values, np.ascontiguousarray(channels.scale)[:, None]).ravel()
+        there = ~gaps.empty.reshape(plane)
+        # What lies beyond all that was measured decides nothing.
+        box = _box(there)
+        grid, mask = compared.reshape(*plane, -1)[box], there[box]
+        energy = noise_energy(grid, mask)
+        dense = _dense(source, sample, binned, gaps, plane, box) if len(sample.taken) else None
+        if method == "hdbscan" and dense is not None:
+            cut, reason, known = dense.pieces, dense.reason, None
+        else:
+            cut, reason = _segments(grid, mask, n_segments, method, compactness, energy)
+            known = dense.pieces if dense is not None and dense.clear and cut.max() > 0 else None
+        found = _grains(cut, grid, energy, min_correlation, n_grains, known)
+        if known is not None and dense is not None and not found.clear:
+            cut, reason = known, f"{reason}, of which none are clearly of one grain; {dense.reason}"
+            found = _grains(cut, grid, energy, min_correlation, n_grains, None)
+        segments, labels = (np.full(plane, -1, dtype=np.int32) for _ in range(2))
+        segments[box], labels[box] = found.segments, found.labels
+        order = np.argsort(-np.bincount(labels[there]), kind="stable")
+        labels[there] = np.argsort(order).astype(np.int32)[labels[there]]
+
+        pieces = finest(segments, labels, found.history, shape)
+        flat_pieces, n_pieces = pieces.ravel(), int(pieces.max()) + 1
+        sums, sizes = step(source, "mean patterns", lambda: sums_by_label(source, flat_pieces, n_pieces))
+        of_pieces = sums / np.maximum(sizes, 1)[:, None]
+        grain_of = np.zeros(len(sizes), dtype=np.intp)
+        grain_of[pieces[there]] = labels[there]
+        size = np.bincount(labels[there], minlength=len(order))
+        signals = means_of_pieces(of_pieces, sizes, grain_of, len(order))
+        flat = labels[there]
+        means, _ = label_means(values, flat, len(order))
+        sure = _emcore.confidence(values, flat, means, np.average(means, axis=0, weights=size))
+        best, second = (gaps.spread(np.ascontiguousarray(each), 0).reshape(plane) for each in sure.T[:2])
+        picture = Signal(gaps.spread(image, 0).reshape(plane), along, title="virtual image of the kept pixels")
+        elapsed = time.perf_counter() - started
+        sha256 = hash_of_scan(scan, picture.data, memory) if digest is None else digest()
+    passes = 3 + (dense is not None and len(sample.taken) < positions) + label_passes(source, n_pieces)
+    counts = source.dtype.kind in "ui"
+    patterns_of_grains = signals.reshape(-1, *shape)
     return Segmentation(
         labels=labels,
         signals=patterns_of_grains,
@@ -218,26 +252,33 @@ def segment_grains(
         min_correlation=found.min_correlation,
         reason=f"{reason}; {found.reason}",
         image=picture,
-        mean=Signal(mean, (ky, kx), title="PACBED"),
+        mean=Signal(mean, tuple(replace(axis, navigation=False) for axis in scan.axes[-2:]), title="PACBED"),
         beam_center=center,
         beam_radius=radius,
         n_empty=gaps.n_empty,
         pieces=pieces,
-        piece_signals=matrix.pictures(of_pieces),
+        piece_signals=of_pieces.reshape(-1, *shape),
         kinds=kinds_of(patterns_of_grains, size, used, center, radius, counts),
         provenance=Provenance.record(
             "segment_grains",
-            parameters,
+            {**parameters, "scan_shape": None if scan_shape is None else plane},
             scan,
             elapsed=elapsed,
             threads=get_num_threads(),
-            notes=(*notes, *gaps.notes, *of_broken, *said, *_binned(channels, bin_to)),
+            notes=(
+                *line_said(scan),
+                *gaps.notes,
+                *of_broken,
+                *said,
+                *_binned(channels),
+                *passes_said(scan, memory, passes),
+            ),
             sha256=sha256,
         ),
     )
 
 
-def _binned(channels: Channels, bin_to: int) -> tuple[str, ...]:
+def _binned(channels: Channels) -> tuple[str, ...]:
     """What is to be said of the bins that were compared."""
     count = count_of(len(channels.known.mean), "bin")
     said = (
@@ -282,6 +323,25 @@ def _segments(
     return segments, why.format(count_of(int(segments.max()) + 1, "segment"))
 
 
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Positions by which directions are found in which patterns differ, and bins of the detector; or none."""
+
+    taken: NDArray[np.intp]
+    pairs: NDArray[np.intp]
+    numbers: NDArray[np.int32]
+    count: int
+
+    @classmethod
+    def of(cls, source: Source, scan: tuple[int, int], gaps: Gaps, used: NDArray[np.bool_], wanted: bool) -> "_Sample":
+        numbers, count = bin_numbers(used, bin_factor(used.shape, SIDE))
+        taken, pairs = np.zeros(0, dtype=np.intp), np.zeros((0, 2), dtype=np.intp)
+        if wanted:
+            most = min(SAMPLE, sample_size(source, count))
+            taken, pairs = sampled(scan, gaps.measured, np.random.default_rng(0), most)
+        return cls(taken, pairs, numbers, count)
+
+
 @dataclass(frozen=True)
 class _Dense:
     pieces: NDArray[np.int32]
@@ -289,15 +349,20 @@ class _Dense:
     reason: str
 
 
-def _dense(matrix: PatternRows, gaps: Gaps, used: NDArray[np.bool_], box: tuple[slice, slice]) -> _Dense:
+def _dense(
+    source: Source,
+    sample: _Sample,
+    binned: NDArray[np.float32],
+    gaps: Gaps,
+    scan: tuple[int, int],
+    box: tuple[slice, slice],
+) -> _Dense:
     """Connected pieces of the groups of patterns that regions of low density part."""
-    low = gaps.low
-    if matrix.rows.dtype.kind != "f":
-        low = 0.0 if matrix.rows.dtype.kind == "u" else _emcore.value_range(matrix.rows)[0]
     # What is below zero are no counts, and has no roots.
-    reduced = reduce_patterns(matrix, gaps.measured, used, "sqrt" if low >= 0 else "none")
-    groups = density_groups(reduced.places)
-    labels = gaps.spread(groups.labels, -1).reshape(matrix.scan)
+    normalize = "none" if gaps.low < 0 else "sqrt"
+    places, _ = reduced_places(source, sample.numbers, normalize, binned, sample.pairs, gaps.measured, 0)
+    groups = density_groups(places)
+    labels = gaps.spread(groups.labels, -1).reshape(scan)
     return _Dense(connected_pieces(labels[box], _SMALLEST_PIECE), groups.clear, groups.reason)
 
 
