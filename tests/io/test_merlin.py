@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emcore.io.read import read
-from emcore.scans.patterns import select_patterns
+from emcore.scans.patterns import scan_of_patterns
 
 rsciio_merlin = pytest.importorskip("rsciio.quantumdetector", reason="needs the extra io")
 
@@ -93,13 +93,13 @@ def test_frames_of_the_flyback_are_named_with_the_option_that_drops_them(count, 
         f"there are {count} frames for a scan of {rows} x {columns}: read as {shape[0]} lines of {shape[1]}; "
         f"scan_shape=({rows}, {columns}), --scan {rows},{columns}, leaves out those beyond the scan",
     )
-    scan, _ = select_patterns(path, scan_shape=(rows, columns))
+    scan = scan_of_patterns(path, scan_shape=(rows, columns))
     np.testing.assert_array_equal(scan.data, whole[:rows, :columns])
     assert scan.axes[0].size == rows
     left = {"columns": f"the last {shape[1] - columns} of {shape[1]} positions in each line"}
     left["rows"] = f"the last {shape[0] - rows} of {shape[0]} lines"
     left["both"] = f"{left['rows']} and {left['columns']}"
-    assert scan.notes[1] == f"scan_shape: {left[kept]} were left out"
+    assert scan.notes[-1] == f"scan_shape: {left[kept]} were left out"
 
 
 @pytest.mark.parametrize(
@@ -122,21 +122,21 @@ def test_frames_that_make_no_line_are_left_out_and_said(count, hdr, shape, note,
 
 def test_a_series_with_more_frames_than_the_scan_is_taken_from_its_start(tmp_path):
     path = write_mib(tmp_path / "a.mib", numbered(13))
-    scan, _ = select_patterns(path, scan_shape=(3, 4))
+    scan = scan_of_patterns(path, scan_shape=(3, 4))
     np.testing.assert_array_equal(scan.data, numbered(12).reshape(3, 4, 3, 5))
-    assert scan.notes == ("scan_shape: the last 1 of 13 patterns were left out",)
+    assert scan.notes[-1] == "scan_shape: the last 1 of 13 patterns were left out"
     for shape in ((4, 4), (2, 4), (4, 1), (3, 3)):  # fewer, and more by a line: which of them is meant?
         with pytest.raises(ValueError, match=r"scan_shape=\(\d, \d\) does not fit: a.mib holds 13 patterns"):
-            select_patterns(path, scan_shape=shape)
+            scan_of_patterns(path, scan_shape=shape)
 
 
 def test_a_scan_of_too_few_lines_says_how_many_there_are(tmp_path):
     path = write_mib(tmp_path / "a.mib", numbered(12), 4)
     with pytest.raises(ValueError, match=r"scan_shape=\(2, 5\) does not fit: a.mib holds 12 patterns in 3 lines of 4"):
-        select_patterns(path, scan_shape=(2, 5))
-    assert select_patterns(path, scan_shape=(2, 6))[0].shape == (2, 6, 3, 5)
+        scan_of_patterns(path, scan_shape=(2, 5))
+    assert scan_of_patterns(path, scan_shape=(2, 6)).shape == (2, 6, 3, 5)
     with pytest.raises(ValueError, match="does not fit"):  # a corner of the scan is hardly what is meant
-        select_patterns(path, scan_shape=(1, 2))
+        scan_of_patterns(path, scan_shape=(1, 2))
 
 
 def test_raw_is_refused_by_name(data_folder):

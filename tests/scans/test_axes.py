@@ -12,7 +12,7 @@ from emcore.io.read import as_signal
 from emcore.scans.axes import one_signal_axis, picture_axes, roles, said, scan_and_signal, scan_first, two_signal_axes
 from emcore.scans.grids import on_one_grid
 from emcore.scans.images import select_image
-from emcore.scans.patterns import select_patterns
+from emcore.scans.patterns import scan_of_patterns
 from emcore.scans.spectra import as_spectrum_image
 
 SIZES = {"y": 6, "x": 7, "s": 40, "ky": 12, "kx": 11}
@@ -97,7 +97,7 @@ PATTERNS = {
 @pytest.mark.parametrize("kind", PATTERNS)
 def test_patterns_are_found_in_any_order_of_axes(kind, order):
     names, flagged = PATTERNS[kind]
-    observed, _ = select_patterns(pattern_scan(names, order, flagged))
+    observed = scan_of_patterns(pattern_scan(names, order, flagged))
     assert sorted(observed.shape[:2]) == [6, 7]
     assert sorted(observed.shape[2:]) == [11, 12]
     if kind in ("by their names", "in lengths of the camera"):
@@ -202,7 +202,7 @@ def test_what_is_asked_for_overrules_what_the_file_says():
     signal = spectrum_image("energy in keV", (0, 1, 2), True)
     assert as_spectrum_image(signal, signal_axis="height").axes[-1].name == "height"
     assert as_spectrum_image(signal, signal_axis=-2).axes[-1].size == 7
-    scan, _ = select_patterns(pattern_scan(PATTERNS["by their units"][0], (0, 1, 2, 3), True), signal_axis=(0, 1))
+    scan = scan_of_patterns(pattern_scan(PATTERNS["by their units"][0], (0, 1, 2, 3), True), signal_axis=(0, 1))
     assert scan.shape == (12, 11, 6, 7)
     assert as_spectrum_image(np.zeros((42, 40)), scan_shape=(6, 7)).shape == (6, 7, 40)
     with pytest.raises(ValueError, match=r"scan_shape=\(6, 8\) does not fit: spectrum_image holds 42 positions"):

@@ -6,7 +6,7 @@ import pytest
 from emcore.datasets import polycrystal_scan
 from emcore.io.read import read
 from emcore.scans.detectors import annulus, disc, find_beam, masked_beam, pacbed, sum_by_label, virtual_images
-from emcore.scans.patterns import as_pattern_rows, measured_patterns, read_patterns, select_patterns
+from emcore.scans.patterns import PatternRows, as_pattern_rows, axes_of_scan, line_said, scan_of_patterns
 
 TYPES = ["u1", "u2", "u4", "i2", "i4", "f4", "f8"]
 
@@ -243,20 +243,20 @@ def test_bad_requests_are_refused_with_a_reason(call, error, message):
 )
 def test_what_is_no_scan_of_patterns_is_refused(shape, message):
     with pytest.raises(ValueError, match=message):
-        select_patterns(np.zeros(shape))
+        scan_of_patterns(np.zeros(shape))
 
 
 def test_a_series_becomes_one_line_and_says_how_to_fold_it():
     patterns = scan("u1", (6, 1, 9, 8))[:, 0]
-    line, notes = select_patterns(patterns)
-    assert line.shape == (1, 6, 9, 8)
-    assert "scan_shape=(y, x)" in notes[-1]
-    folded, notes = select_patterns(patterns, (2, 3))
+    line = scan_of_patterns(patterns)
+    assert [axis.size for axis in axes_of_scan(line)] == [1, 6]
+    assert "scan_shape=(y, x)" in line_said(line)[-1]
+    folded = scan_of_patterns(patterns, (2, 3))
     assert folded.shape == (2, 3, 9, 8)
-    assert not any("one line" in note for note in notes)
+    assert not line_said(folded)
     assert np.array_equal(folded.data[1, 0], patterns[3])
     with pytest.raises(ValueError, match=r"scan_shape=\(4, 2\) does not fit: array holds 6 patterns"):
-        select_patterns(patterns, (4, 2))
+        scan_of_patterns(patterns, (4, 2))
 
 
 def test_a_spectrum_image_holds_no_patterns():
@@ -264,15 +264,15 @@ def test_a_spectrum_image_holds_no_patterns():
 
     cube = Signal(np.zeros((4, 5, 30)), (Axis("y", 4, navigation=True), Axis("x", 5, navigation=True), Axis("e", 30)))
     with pytest.raises(ValueError, match="spectrum or curve of 30 points"):
-        select_patterns(cube)
+        scan_of_patterns(cube)
 
 
 @pytest.mark.parametrize("name", ["test1.blo", "test2.blo", "merlin/001_4x2_6bit.mib"])
 def test_real_scans_are_mapped_and_hold_what_reading_gives(data_folder, name):
     from emcore.io.read import read
 
-    mapped, whole = read_patterns(data_folder / name), read(data_folder / name)
-    assert mapped.axes == whole.axes
+    mapped, whole = scan_of_patterns(data_folder / name), read(data_folder / name)
+    assert [axis.scale for axis in mapped.axes] == [axis.scale for axis in whole.axes]
     base = mapped.data
     while base.base is not None and not isinstance(base, np.memmap):
         base = base.base
@@ -282,10 +282,11 @@ def test_real_scans_are_mapped_and_hold_what_reading_gives(data_folder, name):
 
 
 def test_of_an_archive_the_scan_is_read(data_folder, tmp_path):
-    assert read_patterns(data_folder / "orientation_scan_32.npz").shape == (32, 32, 64, 64)
+    assert scan_of_patterns(data_folder / "orientation_scan_32.npz").shape == (32, 32, 64, 64)
     np.savez(tmp_path / "a.npz", larger=np.zeros((900, 900)), scan=np.zeros((2, 3, 8, 9), np.uint8))
-    assert read_patterns(tmp_path / "a.npz").shape == (2, 3, 8, 9)
-    assert read_patterns(tmp_path / "a.npz", "larger").shape == (900, 900)
+    assert scan_of_patterns(tmp_path / "a.npz").shape == (2, 3, 8, 9)
+    with pytest.raises(ValueError, match="one picture is no scan"):
+        scan_of_patterns(tmp_path / "a.npz", dataset="larger")
 
 
 def test_a_scan_in_a_berkeley_emd_file_is_read_with_its_axes(tmp_path):
@@ -299,7 +300,7 @@ def test_a_scan_in_a_berkeley_emd_file_is_read_with_its_axes(tmp_path):
         for i, (name, size) in enumerate(zip(("y", "x", "ky", "kx"), patterns.shape, strict=True)):
             axis = group.create_dataset(f"dim{i + 1}", data=np.arange(size) * (1.5 if i < 2 else 0.02))
             axis.attrs["name"], axis.attrs["units"] = np.bytes_(name), np.bytes_("[n_m]" if i < 2 else "[n_m^-1]")
-    observed, _ = select_patterns(read_patterns(tmp_path / "a.emd"))
+    observed = scan_of_patterns(tmp_path / "a.emd")
     assert np.array_equal(observed.data, patterns)
     assert [(axis.name, axis.units) for axis in observed.axes] == [
         ("y", "nm"),
@@ -319,7 +320,7 @@ def test_a_scan_in_a_hyperspy_file_is_read_with_its_axes(tmp_path):
     ):
         axis.scale, axis.units = scale, units
     signal.save(tmp_path / "a.hspy")
-    observed, _ = select_patterns(read_patterns(tmp_path / "a.hspy"))
+    observed = scan_of_patterns(tmp_path / "a.hspy")
     assert np.array_equal(observed.data, patterns)
     assert [(axis.scale, axis.units) for axis in observed.axes[1:3]] == [(2, "nm"), (0.1, "1/nm")]
 
@@ -327,7 +328,7 @@ def test_a_scan_in_a_hyperspy_file_is_read_with_its_axes(tmp_path):
 def test_only_patterns_without_numbers_have_sums_without_one():
     patterns = np.random.default_rng(0).random((3, 4, 8, 8)).astype("f4")
     patterns[1, 2, 3, 4] = np.nan
-    matrix, _ = measured_patterns(select_patterns(patterns)[0])
+    matrix = PatternRows(patterns.reshape(12, 64), (3, 4), (8, 8), ())
     image = virtual_images(matrix, np.ones((8, 8)))
     assert np.argwhere(~np.isfinite(image)).tolist() == [[1, 2]]
     with pytest.raises(ValueError, match="too large for sums"):

@@ -177,9 +177,9 @@ def test_patterns_behind_a_link_are_read_or_what_is_lacking_is_named(cases):
 
 def test_a_hot_pixel_is_no_beam(cases):
     from emcore.detectors import masked_beam
-    from emcore.scans.patterns import select_patterns
+    from emcore.scans.patterns import scan_of_patterns
 
-    scan, _ = select_patterns(cases / "merlin_hot_pixel.mib")
+    scan = scan_of_patterns(cases / "merlin_hot_pixel.mib")
     center, radius, notes = masked_beam(np.asarray(scan.data, np.float64).mean(axis=(0, 1)), True, None)
     assert (center, radius) == (None, None)
     assert "nothing was masked" in notes[0]

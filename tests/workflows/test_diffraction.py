@@ -15,7 +15,7 @@ from emcore.outofcore.engine import Passes
 from emcore.reporting.pages import pages
 from emcore.scans import neighbours, pattern_passes
 from emcore.scans.detectors import disc
-from emcore.scans.patterns import read_patterns
+from emcore.scans.patterns import scan_of_patterns
 from emcore.workflows import diffraction
 
 
@@ -531,4 +531,4 @@ def test_what_is_no_scan_does_not_stop_the_others(sample, tmp_path, capsys):
 
 def test_reading_a_scan_of_a_file_leaves_it_there(tmp_path, sample):
     np.save(tmp_path / "scan.npy", sample.patterns)
-    assert isinstance(read_patterns(tmp_path / "scan.npy").data, np.memmap)
+    assert isinstance(scan_of_patterns(tmp_path / "scan.npy").data, np.memmap)

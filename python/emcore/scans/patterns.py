@@ -1,27 +1,21 @@
 """A scan of diffraction patterns: what of a signal is scan and what is pattern, and the same as rows of a matrix."""
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.documentation import documented
 from emcore.core.memory import DEFAULT
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import as_pixels, check_magnitude, check_range
+from emcore.core.validation import as_pixels, check_magnitude
 from emcore.core.wording import count_of
-from emcore.io.convert import computed
 from emcore.io.read import as_signal
-from emcore.io.registry import is_mapped, read_all
 from emcore.outofcore.open import one_chunk
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
 from emcore.scans.axes import Arrangement, SignalAxis, arranged, said, scan_first, two_signal_axes, without_single_axes
 from emcore.scans.choosing import measurement
-from emcore.scans.gaps import Gaps, find_gaps
 from emcore.scans.grids import in_scan_shape, scan_axes
 from emcore.scans.images import plane_axes
 from emcore.scans.spectrum_rows import is_out_of_core, loaded, read_within
@@ -97,72 +91,10 @@ def as_pattern_rows(patterns: Any, name: str = "patterns") -> PatternRows:
     return _as_matrix(array)
 
 
-def measured_patterns(scan: Signal, least: int = 2) -> tuple[PatternRows, Gaps]:
-    """The patterns of a scan checked, as a matrix, and which positions have none.
-
-    Parameters
-    ----------
-    scan : Signal, shape (y, x, ky, kx)
-    least : int, default 2
-        So many patterns are needed.
-
-    Returns
-    -------
-    matrix : PatternRows
-        All of them; those of empty positions may hold NaN.
-    gaps : Gaps
-
-    Raises
-    ------
-    ValueError
-        As `as_pattern_rows`, but NaN and infinity only if every pattern has some; too few patterns.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.io.read import as_signal
-    >>> from emcore.scans.patterns import measured_patterns
-    >>> patterns = np.arange(6 * 64).reshape(2, 3, 8, 8)
-    >>> patterns[1, 2] = 0
-    >>> measured_patterns(as_signal(patterns))[1].said
-    '1 of 6 positions is empty (1 zero throughout)'
-    """
-    array = as_pixels(scan.data, "patterns", 4)
-    matrix = _as_matrix(array)
-    if len(matrix.rows) < 2:
-        raise ValueError("one pattern is no scan: at least two positions are needed")
-    gaps = find_gaps(matrix.rows)
-    gaps.check("patterns", array.shape, least)
-    if array.dtype.kind == "f":
-        check_range(gaps.low, gaps.high, "patterns", _LARGEST)
-    return matrix, gaps
-
-
 def _as_matrix(array: NDArray[Any]) -> PatternRows:
     flipped = tuple(axis for axis in (0, 1) if array.strides[axis + 2] < 0)
     rows = np.flip(array, tuple(axis + 2 for axis in flipped)).reshape(array.shape[0] * array.shape[1], -1)
     return PatternRows(rows, array.shape[:2], array.shape[2:], flipped)
-
-
-def read_patterns(path: "str | os.PathLike[str]", dataset: str | int | None = None) -> Signal:
-    """Read a scan of patterns, left in the file as a memory map where its format allows (.npy, .blo, .mib).
-
-    Parameters
-    ----------
-    path : str or Path
-    dataset : str or int, optional
-        Which data set, as for `emcore.read`. Default: the largest with four dimensions, then with three, then any.
-
-    Returns
-    -------
-    Signal
-
-    Raises
-    ------
-    FileNotFoundError, ValueError, ImportError
-        See `emcore.read`.
-    """
-    return measurement(Path(path), suits_patterns, dataset, lambda file: read_all(file, is_mapped(file)))
 
 
 def suits_patterns(signal: Signal) -> int:
@@ -176,66 +108,6 @@ def suits_patterns(signal: Signal) -> int:
     """
     arrangement = arranged(signal, two_signal_axes)
     return 0 if arrangement is None else min(len(arrangement.scan), 2)
-
-
-@documented()
-def select_patterns(
-    signal: Any,
-    scan_shape: tuple[int, int] | None = None,
-    *,
-    signal_axis: SignalAxis = None,
-    dataset: str | int | None = None,
-) -> tuple[Signal, tuple[str, ...]]:
-    """The scan of patterns in a signal, and what was done to get it.
-
-    Parameters
-    ----------
-    signal : Signal, whatever `as_signal` takes, or path
-        Two axes of scan and two of a pattern; or patterns one after another, which become one line. Of a path what
-        `read_patterns` finds there.
-    %(scan_shape)s
-    signal_axis : (int or str, int or str), optional
-        The two axes of a pattern, by number or name; default: see `emcore.scans.axes`.
-    dataset : str or int, optional
-        Which data set of a file.
-
-    Returns
-    -------
-    scan : Signal, shape (y, x, ky, kx)
-        Axes of these names, calibration kept.
-    notes : tuple of str
-
-    Raises
-    ------
-    ValueError
-        If the data hold no scan of patterns, or another number of patterns than `scan_shape` says.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.scans.patterns import select_patterns
-    >>> scan, notes = select_patterns(np.zeros((6, 16, 16)), scan_shape=(2, 3))
-    >>> scan.shape, [axis.name for axis in scan.axes]
-    ((2, 3, 16, 16), ['y', 'x', 'ky', 'kx'])
-    """
-    path = isinstance(signal, str | os.PathLike)
-    signal = read_patterns(signal, dataset) if path else measurement(signal, suits_patterns, dataset)
-    signal = without_single_axes(replace(signal, data=computed(signal, signal.data)), 4)
-    arrangement = _of_one_scan(signal, signal_axis)
-    notes = said(signal, arrangement)
-    ordered = scan_first(signal, arrangement, signal.name)
-    data, axes = ordered.data, list(ordered.axes)
-    count = data.size // max(data.shape[-1] * data.shape[-2], 1)
-    if scan_shape is not None:
-        ordered = in_scan_shape(ordered, scan_shape, signal.name, "patterns")
-        data, axes = ordered.data, list(ordered.axes)
-    elif len(axes) == 3:
-        notes += (f"{count_of(count, 'pattern')} in one series became one line: scan_shape=(y, x) makes more of them",)
-        data = data.reshape(1, *data.shape)
-        axes = [Axis("y", 1, axes[0].scale, 0.0, axes[0].units), *axes]
-    scan = tuple(replace(axis, navigation=True) for axis in plane_axes(axes[:2]))
-    axes = [*scan, *plane_axes(axes[2:], ("ky", "kx"))]
-    return replace(ordered, data=data, axes=tuple(axes), flagged=True), notes
 
 
 def _of_one_scan(signal: Signal, signal_axis: SignalAxis) -> Arrangement:
@@ -259,7 +131,27 @@ def scan_of_patterns(
 ) -> Signal:
     """The scan of patterns in a signal or file, left where it is stored if it is larger than half of the memory.
 
-    Parameters are those of `select_patterns`. Patterns in one series stay one; what was done is in the notes.
+    Parameters
+    ----------
+    patterns : array_like, Signal, HyperSpy signal or path
+        Two axes of scan and two of a pattern; or patterns one after another, which stay a series.
+    scan_shape : (int, int), optional
+        Lines, and positions in each, of patterns in a series.
+    signal_axis : (int or str, int or str), optional
+        The two axes of a pattern, by number or name; default: see `emcore.scans.axes`.
+    dataset : str or int, optional
+        Which data set of a file. Default: the largest of those that suit best, see `suits_patterns`.
+    memory : int or str, optional
+
+    Returns
+    -------
+    Signal, shape (y, x, ky, kx) or (position, ky, kx)
+        Axes of these names, calibration kept; what was done is in the notes.
+
+    Raises
+    ------
+    ValueError
+        If the data hold no scan of patterns, or another number of patterns than `scan_shape` says.
 
     Examples
     --------
