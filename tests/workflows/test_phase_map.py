@@ -1,5 +1,7 @@
 """Phases by correlation with references: against the truth of synthetic scans, in memory, out of core, from files."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -217,3 +219,14 @@ def test_the_verb_maps_phases_of_a_file(sample, tmp_path, capsys):
     written = load_result(tmp_path / "scan.h5")
     assert adjusted_rand_index(sample.labels, written.labels) >= 0.95
     assert (tmp_path / "scan.pdf").stat().st_size > 10_000
+
+
+def test_a_phase_that_is_found_nowhere_is_said_and_why(data_folder):
+    file = data_folder / "core_shell.hspy"
+    found = emcore.unmix(file)
+    (note,) = [note for note in emcore.phase_map(file, found).provenance.notes if "no position is most like" in note]
+    assert "signal_range= leaves them out" in note
+    low, high = (float(value) for value in re.search(r"at (\S+) to (\S+) eV", note).groups())
+    assert 100 < low < 300 < high < 1000  # the carbon of the film
+    without = emcore.phase_map(file, found, signal_range=(1000, 19000))
+    assert not any("most like" in note for note in without.provenance.notes)

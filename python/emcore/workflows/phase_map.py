@@ -18,8 +18,9 @@ from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
-from emcore.core.signals import Signal
-from emcore.core.validation import check_number
+from emcore.core.signals import Axis, Signal
+from emcore.core.validation import Floats, check_number
+from emcore.core.wording import number
 from emcore.methods.correlation.phases import classify
 from emcore.results.phase_map import PhaseMap
 from emcore.results.references import as_references
@@ -28,6 +29,9 @@ from emcore.scans.gaps import Gaps
 from emcore.scans.signal_rows import as_scan, rows_of
 from emcore.scans.spectrum_images import channels_of, check_range
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
+
+# Channels decide correlations that have so much of the variance, and are so few.
+_DECIDES, _FEW = 0.8, 0.1
 
 
 @documented()
@@ -123,6 +127,8 @@ def phase_map(
     notes = [*said, *gaps.notes]
     if counts[-1]:
         notes.append(f"{int(counts[-1])} of {measured} measured positions correlate with no phase: their label is -1")
+    whole = (sums.sum(axis=0) / measured).reshape(shape)
+    notes += _nowhere([name for name, count in zip(names, counts[:-1], strict=True) if not count], whole, inside)
     if is_out_of_core(signal, memory):
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
     image = Signal(means.reshape(grid).astype(np.float32), scan, signal.source, "mean value")
@@ -141,7 +147,7 @@ def phase_map(
         n_phases=len(names),
         min_correlation=least,
         image=image,
-        mean=Signal((sums.sum(axis=0) / measured).reshape(shape), inside, signal.source, signal.title),
+        mean=Signal(whole, inside, signal.source, signal.title),
         n_empty=gaps.n_empty,
         provenance=Provenance.record(
             "phase_map",
@@ -161,6 +167,22 @@ def phase_map(
             sha256=hash_of_scan(signal, image.data, memory),
         ),
     )
+
+
+def _nowhere(names: list[str], mean: Floats, inside: tuple[Axis, ...]) -> tuple[str, ...]:
+    """That no position is most like some phases, and which few channels decide that, if few do."""
+    if not names:
+        return ()
+    said = f"no position is most like {', '.join(names)}"
+    shares = np.square(mean - mean.mean()).ravel()
+    order = np.argsort(-shares)
+    few = order[: 1 + int(np.searchsorted(np.cumsum(shares[order]), _DECIDES * shares.sum()))]
+    if len(inside) > 1 or len(few) > _FEW * len(shares):
+        return (said,)
+    axis = inside[0]
+    at = [number(axis.values[i]) for i in (few.min(), few.max())]
+    part = f"{len(few)} of {len(shares)} channels, at {at[0]} to {at[1]} {axis.units}"
+    return (f"{said}: {part}, decide correlations, with {_DECIDES:.0%} of the variance; signal_range= leaves them out",)
 
 
 def _compared(signal: Signal, given: slice, signal_range: Any, memory: Any) -> tuple[slice, tuple[str, ...]]:
