@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from emcore._emcore import PreparedRows
+from emcore.core.memory import check_memory, in_words
 from emcore.core.warning import warn
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.sources import Source
@@ -34,6 +35,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     checkpoint: Any
     random_state: Any
     _basis: ClassVar[str]
+    # What `partial_fit` keeps of the batches so far.
+    _seen: Any = None
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is a result, of as many features as were last given: a fit that failed has none."""
@@ -42,6 +45,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: ArrayLike) -> Any:
         """Rows for a fit: checked by scikit-learn's rules, or a `Source` of data out of core, or prepared rows."""
+        self._seen = None
         rows = open_rows(X, memory=self.memory, checkpoint=self.checkpoint)
         if not isinstance(rows, Source | PreparedRows):
             return validate_data(self, rows, dtype="numeric", ensure_all_finite=False)
@@ -61,6 +65,26 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
                 "features as input"
             )
+        return rows
+
+    def _batch(self, X: ArrayLike) -> Any:
+        """Rows of a batch, in memory, with as many features as those of the batches before."""
+        rows = open_rows(X, memory=self.memory)
+        if isinstance(rows, Source):
+            budget = check_memory(self.memory)
+            if rows.nbytes > budget:
+                raise ValueError(
+                    f"a batch of {in_words(rows.nbytes)} is more than memory={in_words(budget)}: give smaller batches, "
+                    "or all data to fit, which visits them in blocks"
+                )
+            rows = rows.take(range(len(rows))) if rows.lazy else rows.whole()
+        first = self._seen is None
+        if not isinstance(rows, PreparedRows):
+            return validate_data(self, rows, dtype="numeric", ensure_all_finite=False, reset=first)
+        if first:
+            self.n_features_in_ = rows.shape[1]
+        elif rows.shape[1] != self.n_features_in_:
+            raise ValueError(f"X has {rows.shape[1]} features, the batches before have {self.n_features_in_}")
         return rows
 
     def _seed(self) -> int:

@@ -7,8 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClusterMixin
 
 from emcore.core.documentation import documented
+from emcore.core.validation import as_rows, check_option
 from emcore.methods.estimator import Transformer
-from emcore.methods.kmeans.fit import distances, kmeans, nearest
+from emcore.methods.kmeans.fit import INITS, check_clusters, check_sample_weight, distances, kmeans, nearest
+from emcore.methods.kmeans.online import RunningMeans, with_batch
+from emcore.methods.kmeans.starts import check_centers, starting_centers
 
 
 @documented()
@@ -105,6 +108,34 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
                 f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). "
                 "Possibly due to duplicate points in X."
             )
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """
+        Move the centres towards the rows of a batch `X`, shape (n, d): each is the mean of the rows it has had.
+
+        The first batch, of k rows at least, says where they start, and `fit` that batches before are forgotten. What
+        is kept does not grow. `labels_` and `inertia_` are of this batch, before the centres moved; `n_iter_` counts
+        batches; `y` is ignored.
+        """
+        if self.metric != "euclidean":
+            raise ValueError(f"partial_fit is for metric='euclidean', not for metric={self.metric!r}: use fit")
+        rows = as_rows(self._batch(X))
+        weights = check_sample_weight(sample_weight, rows.shape[0])
+        seen, number = self._seen or (None, 0)
+        if seen is None:
+            k = check_clusters(self.n_clusters, rows.shape[0])
+            init = check_option(self.init, INITS, "init") if isinstance(self.init, str) else self.init
+            if isinstance(init, str) or callable(init):
+                stream = np.random.default_rng(self._seed())
+                start = starting_centers(rows, k, init, self.metric, weights, stream)
+            else:
+                start = check_centers(init, k, rows.shape[1])
+            seen = RunningMeans(start, np.zeros(k))
+        means, labels, inertia = with_batch(seen, rows, weights)
+        self._seen = means, number + 1
+        self.cluster_centers_, self.labels_, self.inertia_ = means.centers, labels, inertia
+        self.n_iter_ = number + 1
         return self
 
     def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int32]:

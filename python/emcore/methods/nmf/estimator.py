@@ -8,7 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
 from emcore.methods.estimator import Transformer, seed_of
-from emcore.methods.nmf.fit import nmf, nmf_loss, nmf_maps
+from emcore.methods.nmf.checks import checked_rows, penalties, real_of
+from emcore.methods.nmf.fit import Factors, nmf, nmf_loss, nmf_maps
+from emcore.methods.nmf.online import Sums, spectra_of
 
 
 @documented()
@@ -113,7 +115,19 @@ class NMF(Transformer):
         `W` and `H` are where ``init="custom"`` starts; `y` is ignored.
         """
         rows = self._rows(X)
-        factors = nmf(
+        factors = self._factors(rows, W, H, self.checkpoint)
+        self.components_ = factors.H
+        self.n_components_ = len(factors.H)
+        self.n_iter_ = factors.n_iter
+        maps = self._maps(rows, factors.H)
+        loss = nmf_loss(rows, maps, factors.H, loss=self.loss, memory=self.memory)
+        self.reconstruction_err_ = float(np.sqrt(2 * max(loss, 0)))
+        if factors.n_iter == self.max_iter and self.tol > 0:
+            self._warn_of_iterations(self.max_iter, self.tol)
+        return maps
+
+    def _factors(self, rows: Any, W: ArrayLike | None, H: ArrayLike | None, checkpoint: Any) -> Factors:
+        return nmf(
             rows,
             self.n_components,
             solver=self.solver,
@@ -129,26 +143,43 @@ class NMF(Transformer):
             W0=W,
             H0=H,
             memory=self.memory,
-            checkpoint=self.checkpoint,
+            checkpoint=checkpoint,
         )
-        self.components_ = factors.H
-        self.n_components_ = len(factors.H)
-        self.n_iter_ = factors.n_iter
-        maps = self._maps(rows)
-        loss = nmf_loss(rows, maps, factors.H, loss=self.loss, memory=self.memory)
-        self.reconstruction_err_ = float(np.sqrt(2 * max(loss, 0)))
-        if factors.n_iter == self.max_iter and self.tol > 0:
-            self._warn_of_iterations(self.max_iter, self.tol)
-        return maps
+
+    def partial_fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
+        """
+        Find the spectra of this batch `X`, shape (n, d), and all batches since the last `fit`, not negative.
+
+        The first batch is factored as by `fit`; of those after it, and of what they change in the spectra, sums are
+        kept that do not grow. `W` and `H` are where ``init="custom"`` starts with the first; `n_iter_` counts batches;
+        `y` is ignored. For ``loss="frobenius"`` only.
+        """
+        if self.loss != "frobenius":
+            raise ValueError(f"partial_fit is for loss='frobenius', not for loss={self.loss!r}: use fit")
+        rows, _ = checked_rows(self._batch(X))
+        sums, spectra, number = self._seen or (None, None, 0)
+        if sums is None or spectra is None:
+            spectra = np.asarray(self._factors(rows, W, H, None).H, dtype=np.float64)
+            sums = Sums.nothing(*spectra.shape)
+        sums = sums.with_batch(rows, self._maps(rows, spectra))
+        _, penalty = penalties((sums.n, rows.shape[1]), self.alpha_W, self.alpha_H, self.l1_ratio)
+        free = (self.alpha_W, self.alpha_H) in ((0, 0), (0, "same"))
+        spectra, sums = spectra_of(sums, spectra, penalty, free)
+        self._seen = sums, spectra, number + 1
+        self.components_ = spectra.astype(real_of(rows))
+        self.n_components_, self.n_iter_ = len(spectra), number + 1
+        maps = self._maps(rows, self.components_)
+        self.reconstruction_err_ = float(np.sqrt(2 * max(nmf_loss(rows, maps, self.components_), 0)))
+        return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """The maps of `X`, shape (n, d), for the spectra found: the exact minimum, row by row."""
-        return self._maps(self._new_rows(X))
+        return self._maps(self._new_rows(X), self.components_)
 
-    def _maps(self, rows: Any) -> NDArray[Any]:
+    def _maps(self, rows: Any, spectra: NDArray[Any]) -> NDArray[Any]:
         return nmf_maps(
             rows,
-            self.components_,
+            spectra,
             loss=self.loss,
             max_iter=self.max_iter,
             tol=self.tol,

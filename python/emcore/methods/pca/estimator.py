@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from emcore import _emcore
 from emcore.core.documentation import documented
-from emcore.core.validation import as_rows, check_count, check_number, check_option
+from emcore.core.validation import as_rows, check_count, check_number, check_option, check_range
 from emcore.methods.estimator import Transformer
 from emcore.methods.pca.fit import pca, scores_out_of_core
+from emcore.methods.pca.online import Seen, with_batch
 from emcore.methods.pca.projection import project
 from emcore.outofcore.sources import Source
 
@@ -80,6 +82,47 @@ class PCA(Transformer):
         """Find the components of `X`, shape (n, d), n at least 2, in memory or out of core; `y` is ignored."""
         self._fit(X)
         return self
+
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """
+        Find the components of this batch `X`, shape (n, d), and all batches since the last `fit`; `y` is ignored.
+
+        The first batch has at least `n_components` rows, a whole number; without, it says how many these are. More
+        components than are asked for are kept meanwhile, so that what batches lose is little; what is kept does not
+        grow.
+        """
+        rows = as_rows(self._batch(X))
+        seen = Seen.nothing(rows.shape[1]) if self._seen is None else self._seen[0]
+        if self._seen is not None:
+            k = self._seen[1]
+        elif isinstance(self.n_components, float | np.floating):
+            raise ValueError(f"n_components={self.n_components} is a share of the variance: partial_fit needs a number")
+        else:
+            least, why = min(rows.shape), f"min(n, d) of the first batch, of shape {rows.shape}"
+            k = least if self.n_components is None else check_count(self.n_components, "n_components", 1, least, why)
+        check_range(*_emcore.value_range(rows)[:2], "X", 1e100)
+        seen = with_batch(seen, rows, k, self.center)
+        self._seen = seen, k
+        if seen.n < 2:
+            return self
+        self._set(seen, k)
+        return self
+
+    def _set(self, seen: Seen, k: int) -> None:
+        """What was found, of k components."""
+        found = min(k, len(seen.lengths))
+        signs = np.sign(np.take_along_axis(seen.directions, np.abs(seen.directions).argmax(axis=1)[:, None], axis=1))
+        self.components_ = np.zeros((k, len(seen.mean)))
+        self.components_[:found] = (signs * seen.directions)[:found]
+        self.singular_values_ = np.append(seen.lengths[:found], np.zeros(k - found))
+        self.explained_variance_ = self.singular_values_**2 / (seen.n - 1)
+        squares = seen.squares if self.center else seen.squares + seen.n * seen.mean**2
+        total = float(squares.sum()) / (seen.n - 1)
+        self.explained_variance_ratio_ = self.explained_variance_ / total if total > 0 else np.zeros(k)
+        self.mean_ = seen.mean
+        left, of = max(total - float(self.explained_variance_.sum()), 0.0), min(seen.n, len(seen.mean)) - k
+        self.noise_variance_ = left / of if of > 0 else 0.0
+        self.n_components_, self.n_samples_ = k, seen.n
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[Any]:
         """Find the components of `X`, shape (n, d), and return its scores, shape (n, k); `y` is ignored."""
