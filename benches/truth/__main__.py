@@ -25,6 +25,7 @@ QUESTIONS = {
     "denoise": "spectra",
     "correlate": "correlated",
     "images": "images",
+    "stitch": "mosaics",
 }
 HERE = Path(__file__).parent
 HEADER = """# Answers on other people's data, and those of plain peers

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emcore.methods.registration.canvas import blended, canvas_of, carried
+from emcore.methods.registration.canvas import Canvas, blended, canvas_of
+from emcore.methods.registration.carrying import carried, elected, elected_together, votes
 from emcore.methods.registration.joining import joined_grains, seam_of, seams
 from emcore.methods.registration.joint import joined, parts
 from emcore.methods.registration.pairs import Match
@@ -13,6 +14,8 @@ from emcore.methods.registration.transforms import (
     MODELS,
     about,
     apart,
+    apply,
+    grid_of,
     inverse,
     motions,
     moved_by,
@@ -83,10 +86,10 @@ def test_grains_are_joined_if_they_lie_on_one_another_and_are_alike():
     first = np.repeat([[0, 0, 1, 1, 1, 1, 2, 2, -1, -1, -1, -1]], 4, axis=0).astype(np.int32)
     second = np.repeat([[-1, -1, -1, -1, 1, 1, 0, 0, 0, 0, 2, 2]], 4, axis=0).astype(np.int32)
     labels = np.stack([first.ravel(), second.ravel()])
-    depth = np.where(labels >= 0, 1.0, 0.0)
+    canvas = canvas_of(np.stack([np.eye(3)] * 2), [first >= 0, second >= 0])
     alike = np.array([[0.1, 0.2, 0.0], [0.0, 0.9, 0.1], [0.3, 0.0, 0.2]])
     pairs = seams(labels, lambda i, j: alike)
-    found = joined_grains(labels, depth, pairs, 0.5, 0.5)
+    found = joined_grains(canvas, [first, second], labels, pairs, 0.5, 0.5)
     # 1 of the first and 1 of the second are one; 2 and 0 lie on one another, but are not alike.
     assert sorted(map(len, found.parts)) == [1, 1, 1, 1, 2]
     several = next(i for i, each in enumerate(found.parts) if len(each) == 2)
@@ -97,13 +100,48 @@ def test_grains_are_joined_if_they_lie_on_one_another_and_are_alike():
     assert np.isnan(seam[[0, 11]]).all()
 
 
-def test_labels_are_carried_by_the_nearest_position():
-    labels = np.arange(12, dtype=np.int32).reshape(3, 4)
-    turn = about(rotation(90), np.zeros(2), np.array([0.2, 3.1]))
-    canvas = canvas_of(np.stack([np.eye(3), turn]), [np.ones((3, 4), bool)] * 2)
-    alone = carried(canvas, [labels, labels])[1].reshape(canvas.shape)
-    seen = alone[alone >= 0]
-    assert set(seen.tolist()) == set(range(12))
+def in_two(places, angle=17.0):
+    """On which side of a straight border places are."""
+    y, x = np.moveaxis(places - 20.3, -1, 0)
+    return (y * np.sin(np.radians(angle)) + x * np.cos(np.radians(angle)) > 0).astype(np.int32)
+
+
+def side_by_side(angle=17.0):
+    """Labels of two scans of one border, the second between the positions of the first, and where both lie."""
+    transforms = np.stack([np.eye(3), about(rotation(5), np.zeros(2), np.array([3.47, 1.52]))])
+    labels = [in_two(apply(each, grid_of(SHAPE)), angle).reshape(SHAPE) for each in transforms]
+    return canvas_of(transforms, [np.ones(SHAPE, bool)] * 2), labels
+
+
+def test_a_border_runs_between_the_positions_that_it_parts():
+    wrong = np.zeros(2)
+    for angle in range(2, 90, 8):
+        canvas, labels = side_by_side(angle)
+        true = in_two(grid_of(canvas.shape) + canvas.origin, angle)
+        seen = carried(canvas, labels)
+        assert (seen[~canvas.covered] == -1).all()
+        # Where a position was measured it counts alone.
+        assert np.array_equal(seen[0, canvas.covered[0]], true[canvas.covered[0]])
+        on = canvas.covered[1]
+        index = np.rint(canvas.places[1][on]).astype(int)
+        wrong += [(seen[1, on] != true[on]).sum(), (labels[1][index[:, 0], index[:, 1]] != true[on]).sum()]
+    assert 0 < wrong[0] < 0.75 * wrong[1]
+
+
+def test_scans_vote_together_the_more_the_farther_inside():
+    canvas, labels = side_by_side()
+    both = np.flatnonzero(canvas.covered.all(axis=0))
+    true = in_two(grid_of(canvas.shape) + canvas.origin)[both]
+    assert np.array_equal(elected_together(canvas, labels, both), true)
+    away = Canvas(canvas.origin, canvas.shape, canvas.places, canvas.covered, canvas.depth * [[1e-6], [1.0]])
+    assert np.array_equal(elected_together(away, labels, both), carried(canvas, labels)[1, both])
+
+
+def test_what_was_not_measured_has_no_vote():
+    labels = np.full((6, 6), -1, dtype=np.int32)
+    labels[2, 2] = 7
+    places = np.array([[2.3, 2.3], [1.6, 2.4]])
+    assert elected(*votes(labels, places)).tolist() == [7, 7]
 
 
 def test_patterns_turn_as_positions_do():

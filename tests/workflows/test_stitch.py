@@ -11,6 +11,9 @@ import emcore
 from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import adjusted_rand_index, far_from_borders, overlapping_scans
+from emcore.methods.registration.canvas import canvas_of
+from emcore.methods.registration.carrying import elected, elected_together, votes
+from emcore.methods.registration.images import inside
 from emcore.methods.registration.transforms import about, apart, apply, corners, grid_of, rotation
 from emcore.workflows.grains import segment_grains
 from emcore.workflows.stitch import stitch
@@ -41,14 +44,14 @@ def farthest(result, transforms):
     return max(apart(a, b, shape) for a, b, shape in zip(result.transforms, transforms, result.shapes, strict=True))
 
 
-def of_the_whole(labels, sample, result):
-    """Labels of the whole at the positions of a mosaic, -1 beyond it."""
-    origin = about(np.eye(2), np.zeros(2), np.array(result.origin, dtype=float))
-    places = np.rint(apply(sample.transforms[0] @ origin, grid_of(result.image.shape))).astype(int)
-    on = ((places >= 0) & (places < np.array(labels.shape))).all(axis=1)
+def of_the_whole(labels, sample, origin, shape):
+    """Labels of the whole at the positions of a mosaic, which lie between its own; -1 beyond it."""
+    origin = about(np.eye(2), np.zeros(2), np.array(origin, dtype=float))
+    places = apply(sample.transforms[0] @ origin, grid_of(shape))
+    on = inside(places, labels >= 0)
     found = np.full(len(places), -1)
-    found[on] = labels[places[on, 0], places[on, 1]]
-    return found.reshape(result.image.shape)
+    found[on] = elected(*votes(labels, places[on]))
+    return found.reshape(shape)
 
 
 def test_turned_scans_lie_where_they_were_cut(sample, result):
@@ -60,11 +63,36 @@ def test_turned_scans_lie_where_they_were_cut(sample, result):
     assert (result.pair_correlation > 0.9).all()
 
 
-def test_grains_are_those_of_the_whole(sample, result):
-    whole = of_the_whole(segment_grains(sample.whole).labels, sample, result)
-    # Positions at borders fall to either side as the grids lie.
-    there = (whole >= 0) & (result.labels >= 0) & far_from_borders(whole, 1)
-    assert adjusted_rand_index(whole[there], result.labels[there]) > 0.95
+def with_the_whole(segmentation, labels, sample, origin):
+    """Index of a mosaic with the grains of the whole, everywhere and away from borders."""
+    whole = of_the_whole(segmentation.labels, sample, origin, labels.shape)
+    there = (whole >= 0) & (labels >= 0)
+    inside_ = there & far_from_borders(whole, 1)
+    return [adjusted_rand_index(whole[each], labels[each]) for each in (there, inside_)]
+
+
+def test_grains_of_scans_side_by_side_are_those_of_the_whole():
+    sample = overlapping_scans(seed=11)
+    result = stitch(sample.scans)
+    assert farthest(result, to_first(sample)) < 0.5
+    index, inside_ = with_the_whole(segment_grains(sample.whole), result.labels, sample, result.origin)
+    assert index > 0.95
+    assert inside_ > 0.99
+
+
+def test_as_much_is_recovered_as_true_labels_and_transforms_would(sample, result):
+    whole = segment_grains(sample.whole)
+    index, inside_ = with_the_whole(whole, result.labels, sample, result.origin)
+    assert inside_ > 0.99
+    canvas = canvas_of(to_first(sample), [np.ones(labels.shape, bool) for labels in sample.labels])
+    labels = np.full(canvas.covered.shape[1], -1, dtype=np.int32)
+    there = np.flatnonzero(canvas.covered.any(axis=0))
+    labels[there] = elected_together(canvas, sample.labels, there)
+    most, _ = with_the_whole(whole, labels.reshape(canvas.shape), sample, canvas.origin)
+    assert index > most - 0.015
+
+
+def test_grains_of_a_mosaic_are_counted_and_compared(result):
     assert result.size.sum() == (result.labels >= 0).sum() == (result.coverage > 0).sum()
     assert (np.diff(result.size) <= 0).all()
     assert np.nanmean(result.seam) > 0.9
@@ -99,7 +127,7 @@ def test_a_map_of_another_modality_is_registered_and_averaged(sample, result):
     ends = apply(true, corners(sample.luminescence.shape))
     seen = apply(result.map_transforms[0], corners(sample.luminescence.shape))
     assert np.linalg.norm(ends - seen, axis=1).max() < 1
-    planted = of_the_whole(sample.whole_labels, sample, result)
+    planted = of_the_whole(sample.whole_labels, sample, result.origin, result.image.shape)
     for grain in range(10):
         most = np.bincount(planted[(result.labels == grain) & (planted >= 0)]).argmax()
         assert result.map_mean[grain, 0] == pytest.approx(sample.brightness[most], abs=0.08)

@@ -19,7 +19,8 @@ from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import Floats, check_number, check_option
 from emcore.core.wording import count_of
-from emcore.methods.registration.canvas import Canvas, blended, canvas_of, carried
+from emcore.methods.registration.canvas import Canvas, blended, canvas_of
+from emcore.methods.registration.carrying import carried
 from emcore.methods.registration.joining import joined_grains, seam_of, seams
 from emcore.methods.registration.joint import Joint
 from emcore.methods.registration.modalities import of_labels, on_mosaic, register_map
@@ -303,9 +304,10 @@ def _of_grains(
 ) -> dict[str, Any]:
     """The grains of the mosaic and their table."""
     results = [scan.segmentation for scan in scans if scan.segmentation is not None]
-    labels = carried(canvas, [result.labels for result in results])
+    of_scans = [result.labels for result in results]
+    labels = carried(canvas, of_scans)
     pairs = seams(labels, lambda i, j: _likeness(prepared, joint, turning, i, j))
-    found = joined_grains(labels, canvas.depth, pairs, _SHARE, min_correlation)
+    found = joined_grains(canvas, of_scans, labels, pairs, _SHARE, min_correlation)
     count = len(found.parts)
     there = found.labels >= 0
     size = np.bincount(found.labels[there], minlength=count)

@@ -1,4 +1,4 @@
-"""Scans on one grid: images blended, labels carried by the nearest position, values brought to one scale."""
+"""Scans on one grid: where each position lies in each, images blended, values brought to one scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,15 +137,6 @@ def blended(canvas: Canvas, images: Sequence[NDArray[Any]]) -> tuple[Floats, Flo
     total = canvas.depth.sum(axis=0)
     image = np.where(total > 0, (values * canvas.depth).sum(axis=0) / np.maximum(total, 1e-300), np.nan)
     return image.reshape(canvas.shape), gain, offset
-
-
-def carried(canvas: Canvas, labels: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """Labels of each scan on the canvas, shape (n, Y * X), of the nearest position; -1 outside."""
-    seen = np.full(canvas.covered.shape, -1, dtype=np.int32)
-    for k, each in enumerate(labels):
-        index = np.rint(canvas.places[k][canvas.covered[k]]).astype(np.intp)
-        seen[k, canvas.covered[k]] = each[index[:, 0], index[:, 1]]
-    return seen
 
 
 def in_mosaic(canvas: Canvas, transforms: Floats) -> Floats:

@@ -1,12 +1,14 @@
 """Which grains of overlapping scans are one? Those that lie on one another and whose mean patterns are alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
+from emcore.methods.registration.canvas import Canvas
+from emcore.methods.registration.carrying import elected_together
 
 # Positions that two grains share at least.
 _FEWEST = 3
@@ -76,22 +78,28 @@ def seams(carried: NDArray[np.int32], likeness: Callable[[int, int], Floats]) ->
 
 
 def joined_grains(
-    carried: NDArray[np.int32], depth: Floats, pairs: list[Seam], min_share: float, min_likeness: float
+    canvas: Canvas,
+    labels: Sequence[NDArray[np.int32]],
+    carried: NDArray[np.int32],
+    pairs: list[Seam],
+    min_share: float,
+    min_likeness: float,
 ) -> Joined:
     """
-    One label for what is one grain; where scans disagree the one counts in which a position is farther inside.
+    One label for what is one grain; where scans disagree they vote, the more the farther a position is inside.
 
     Parameters
     ----------
+    canvas : Canvas
+    labels : sequence of ndarray, each of shape (y, x), int32
+        Grains of each scan, -1 where nothing was measured.
     carried : ndarray, shape (n, positions)
-        Grains of each scan, -1 outside.
-    depth : ndarray, shape (n, positions)
-        How far inside each scan a position is.
+        The same on the canvas, -1 outside.
     pairs : list of Seam
     min_share, min_likeness : float
         Of the smaller one in the seam, and of mean patterns: what is joined.
     """
-    first = np.concatenate([[0], np.cumsum(carried.max(axis=1) + 1)])
+    first = np.concatenate([[0], np.cumsum([int(each.max()) + 1 for each in labels])])
     root = np.arange(first[-1])
     links = [
         (first[s.scans[0]] + s.grains[0], first[s.scans[1]] + s.grains[1], s.likeness)
@@ -102,9 +110,14 @@ def joined_grains(
         one, other = sorted((int(root[a]), int(root[b])))
         root[root == other] = one
     several = np.where(carried >= 0, root[np.maximum(carried + first[:-1, None], 0)], -1)
-    deepest = np.where(carried >= 0, depth, -1.0).argmax(axis=0)
-    labels = np.take_along_axis(several, deepest[None], axis=0)[0]
-    names, index, size = np.unique(labels[labels >= 0], return_inverse=True, return_counts=True)
+    merged = several.max(axis=0)
+    differ = np.flatnonzero(((several >= 0) & (several != merged)).any(axis=0))
+    of_roots = [
+        np.where(each >= 0, root[np.maximum(each, 0) + start], -1).astype(np.int32)
+        for each, start in zip(labels, first, strict=False)
+    ]
+    merged[differ] = elected_together(canvas, of_roots, differ)
+    names, index, size = np.unique(merged[merged >= 0], return_inverse=True, return_counts=True)
     order = np.argsort(-size, kind="stable")
     rank = np.full(len(root) + 1, -1, dtype=np.int32)
     rank[names[order]] = np.arange(len(names))
@@ -114,13 +127,13 @@ def joined_grains(
         if grain >= 0:
             least[grain] = min(least[grain], alike)
     parts: list[list[tuple[int, int]]] = [[] for _ in names]
-    for scan in range(len(carried)):
-        for grain in range(int(carried[scan].max()) + 1):
+    for scan in range(len(labels)):
+        for grain in range(first[scan + 1] - first[scan]):
             mine = rank[root[first[scan] + grain]]
             if mine >= 0:
                 parts[mine].append((scan, grain))
-    new = np.full(labels.shape, -1, dtype=np.int32)
-    new[labels >= 0] = rank[names[index]]
+    new = np.full(merged.shape, -1, dtype=np.int32)
+    new[merged >= 0] = rank[names[index]]
     return Joined(new, parts, _agreement(rank[several], len(names)), np.where(np.isfinite(least), least, np.nan))
 
 
@@ -130,9 +143,9 @@ def _agreement(several: NDArray[np.int32], count: int) -> Floats:
     seen = several[:, seam]
     most, least = seen.max(axis=0), np.where(seen < 0, np.iinfo(np.int32).max, seen).min(axis=0)
     together = np.bincount(most[most == least], minlength=count)
-    any_ = np.zeros(count, dtype=np.int64)
-    for position in seen.T[most != least]:
-        any_[np.unique(position[position >= 0])] += 1
+    sorted_ = np.sort(seen[:, most != least], axis=0)
+    once = (sorted_ >= 0) & np.concatenate([np.ones((1, sorted_.shape[1]), dtype=bool), np.diff(sorted_, axis=0) != 0])
+    any_ = np.bincount(sorted_[once], minlength=count)
     total = together + any_
     return np.where(total > 0, together / np.maximum(total, 1), np.nan)
 

@@ -232,7 +232,7 @@ def _levels(
             assert a.grains is not None
             assert b.grains is not None
             fixed, moving = channels(a.grains, b.grains, turn)
-        a._levels[key] = [level(fixed, moving, sigma) for sigma in sigmas]
+        a._levels[key] = [level(fixed, moving, sigma, sigma == sigmas[-1]) for sigma in sigmas]
     return a._levels[key]
 
 

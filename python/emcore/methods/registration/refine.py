@@ -1,9 +1,10 @@
 """From about right to a part of a position: the transform at which two images differ least where they overlap.
 
 Gauss-Newton on the values (Lucas & Kanade, IJCAI 1981; gain and offset between the images solved for with each step, as
-Evangelidis & Psarakis, IEEE Trans. Pattern Anal. 30 (2008) 1858, maximise the correlation), from coarse to fine. Its
-uncertainty comes of blocks of the overlap, each of which pulls by
-itself, so that differences that reach far (a grain brighter in one) are not taken for many.
+Evangelidis & Psarakis, IEEE Trans. Pattern Anal. 30 (2008) 1858, maximise the correlation), from coarse to fine. At the
+finest both are compared at the positions of each, so that none is the smoother one. Its uncertainty comes of blocks of
+the overlap, each of which pulls by itself, so that differences that reach far (a grain brighter in one) are not taken
+for many.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from emcore.methods.registration.images import (
     sampled,
     smoothed,
 )
-from emcore.methods.registration.transforms import corners, motions, moved_by, n_parameters
+from emcore.methods.registration.transforms import corners, inverse, motions, moved_by, n_parameters
 
 # Steps at most, and the motion in positions at which they end.
 _STEPS, _STILL = 25, 0.004
@@ -69,26 +70,45 @@ class Refined:
 
 
 @dataclass(frozen=True)
-class Level:
-    """Two pictures smoothed alike; splines of the second and its slopes; both whole and their details, to be judged."""
+class Smooth:
+    """A picture that can be looked at between its positions: splines of it and of its slopes, shape (c, 2, y, x)."""
 
-    fixed: Picture
-    moving: Picture
+    picture: Picture
     coefficients: Floats
     slopes: Floats
-    bands: tuple[tuple[Picture, Picture, float], ...]
+
+    def at(self, places: Floats) -> Floats:
+        """Values of every channel, shape (c, n), at places, shape (n, 2)."""
+        return sampled(self.coefficients, places, prefilter=False)
+
+    def slopes_at(self, places: Floats) -> Floats:
+        """Slopes of every channel along y and x, shape (c, 2, n)."""
+        return np.stack([sampled(each, places, order=1) for each in self.slopes])
 
 
-def level(fixed: Picture, moving: Picture, sigma: float) -> Level:
-    """The pictures at one smoothing."""
+def _smooth(picture: Picture) -> Smooth:
     from scipy import ndimage
 
+    slopes = np.stack([np.stack(np.gradient(each)) for each in picture.values])
+    return Smooth(picture, np.stack([ndimage.spline_filter(each, 3) for each in picture.values]), slopes)
+
+
+@dataclass(frozen=True)
+class Level:
+    """Two pictures smoothed alike; both whole and their details, to be judged; whether both ways are compared."""
+
+    fixed: Smooth
+    moving: Smooth
+    bands: tuple[tuple[Picture, Picture, float], ...]
+    both_ways: bool
+
+
+def level(fixed: Picture, moving: Picture, sigma: float, both_ways: bool = False) -> Level:
+    """The pictures at one smoothing."""
     a, b = (smoothed(each, sigma) for each in (fixed, moving))
-    slopes = np.stack([np.stack(np.gradient(each)) for each in b.values])
-    coefficients = np.stack([ndimage.spline_filter(each, 3) for each in b.values])
     details = [_details(each) for each in (a, b)]
     bands = tuple((c, d, area_alike(c, d)) for c, d in ((a, b), (details[0], details[1])))
-    return Level(a, b, coefficients, slopes, bands)
+    return Level(_smooth(a), _smooth(b), bands, both_ways)
 
 
 def _details(picture: Picture) -> Picture:
@@ -135,39 +155,50 @@ def refine(levels: list[Level], transform: Floats, model: str) -> Refined | None
 
 
 def _refined_at(images: Level, transform: Floats, model: str) -> Refined | None:
-    still = False
-    every = max(int(np.sqrt(images.fixed.mask.sum() / (2 * _MOST))), 1)
+    still, gain = False, 1.0
+    fixed, moving = images.fixed, images.moving
+    every = max(int(np.sqrt(fixed.picture.mask.sum() / (2 * _MOST))), 1)
     for _ in range(_STEPS):
-        places, there = overlapping(images.fixed, images.moving, transform, every)
+        places, there = overlapping(fixed.picture, moving.picture, transform, every)
         if len(places) < max(_FEWEST, 3 * n_parameters(model)):
             return None
         middle = there.mean(axis=0)
         length = max(float(np.sqrt(((there - middle) ** 2).sum(axis=1).mean())), 1.0)
         index = places.astype(np.intp)
-        target = images.fixed.values[:, index[:, 0], index[:, 1]]
-        seen = sampled(images.coefficients, there, prefilter=False)
-        moved = motions(model, there, middle, length)
-        slopes = np.stack([sampled(each, there, order=1) for each in images.slopes])
-        pull = np.einsum("ckn,nkp->cnp", slopes, moved)
-        terms = np.concatenate([seen[..., None], pull], axis=-1)
+        target = fixed.picture.values[:, index[:, 0], index[:, 1]]
+        pull = _pull(moving, there, motions(model, there, middle, length))
+        terms = np.concatenate([moving.at(there)[..., None], pull], axis=-1)
+        if images.both_ways:
+            # What moves forth in one moves back in the other.
+            back = inverse(transform)
+            own, seen = overlapping(moving.picture, fixed.picture, back, every)
+            moved = -np.einsum("kl,nlp->nkp", back[:2, :2], motions(model, own, middle, length))
+            pull = _pull(fixed, seen, moved) / -gain
+            at = own.astype(np.intp)
+            values = moving.picture.values[:, at[:, 0], at[:, 1]]
+            terms = np.concatenate([terms, np.concatenate([values[..., None], pull], axis=-1)], axis=1)
+            target = np.concatenate([target, fixed.at(seen)], axis=1)
+            index = np.concatenate([index, np.rint(seen).astype(np.intp)])
+        shape = terms.shape
         # Each channel has an offset of its own.
-        terms = (terms - terms.mean(axis=1, keepdims=True)).reshape(-1, terms.shape[-1])
+        terms = (terms - terms.mean(axis=1, keepdims=True)).reshape(-1, shape[-1])
         rest = (target - target.mean(axis=1, keepdims=True)).ravel()
         normal = terms.T @ terms
-        normal[1:, 1:] += 1e-6 * np.trace(normal[1:, 1:]) * np.eye(pull.shape[-1])
+        normal[1:, 1:] += 1e-6 * np.trace(normal[1:, 1:]) * np.eye(shape[-1] - 1)
         solved = np.linalg.solve(normal + 1e-9 * np.eye(len(normal)), terms.T @ rest)
         rest = rest - terms @ solved
-        gain = float(solved[0])
-        if still or gain <= 0.02:
+        if still or float(solved[0]) <= 0.02:
             break
+        gain = float(solved[0])
         motion = solved[1:] / gain
         size = float(np.abs(motion).max())
         # Not beyond where the slopes hold.
         motion = motion * min(1.0, 2.0 / max(size, 1e-12))
         transform = moved_by(model, motion, middle, length) @ transform
         still = size < _STILL
-    covariance = _covariance(terms[:, 1:].reshape(pull.shape) * gain, rest.reshape(target.shape), index)
-    places, there = overlapping(images.fixed, images.moving, transform)
+    terms = terms[:, 1:].reshape(*shape[:2], shape[2] - 1)
+    covariance = _covariance(terms * gain, rest.reshape(target.shape), index)
+    places, there = overlapping(fixed.picture, moving.picture, transform)
     judged = []
     for a, b, area in images.bands:
         index = places.astype(np.intp)
@@ -176,6 +207,11 @@ def _refined_at(images: Level, transform: Floats, model: str) -> Refined | None:
         judged.append((score_of(r, samples), r, samples))
     score, r, samples = max(judged)
     return Refined(transform, middle, length, covariance, len(places), r, score, samples)
+
+
+def _pull(image: Smooth, places: Floats, moved: Floats) -> Floats:
+    """By how much each value changes, shape (c, n, p), where places move."""
+    return np.asarray(np.einsum("ckn,nkp->cnp", image.slopes_at(places), moved))
 
 
 def _covariance(pull: Floats, rest: Floats, index: NDArray[np.intp]) -> Floats:
