@@ -145,3 +145,11 @@ def stored_as(tmp_path):
         return pytest.importorskip("dask.array").from_array(patterns, chunks=(10, 12, *patterns.shape[2:]))
 
     return store
+
+
+@pytest.fixture
+def nothing_is_loaded(monkeypatch):
+    """Data that are stored or lazy are visited where they are, however small."""
+    from emcore.core import memory
+
+    monkeypatch.setattr(memory, "LOADED", 0.0)

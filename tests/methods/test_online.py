@@ -163,13 +163,19 @@ def test_batches_may_be_stored_lazy_or_prepared_and_a_fit_forgets_them(model, tm
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (KMeans(2, metric="cosine"), "metric='euclidean'"),
         (KMeans(50), "n_samples=40 should be >= n_clusters=50"),
         (PCA(0.9), "share of the variance"),
         (PCA(41), "n_components=41"),
-        (NMF(2, solver="mu", loss="kullback-leibler"), "loss='frobenius'"),
     ],
 )
 def test_what_a_stream_cannot_have_is_refused(model, message):
     with pytest.raises(ValueError, match=message):
         model.partial_fit(COUNTS[:40])
+
+
+@pytest.mark.parametrize("model", [KMeans(2, metric="cosine"), NMF(2, solver="mu", loss="kullback-leibler")])
+def test_what_cannot_go_on_from_sums_has_no_batches_and_says_so(model):
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as error:
+        model.partial_fit(COUNTS)
+    assert "use fit" in str(error.value.__cause__)

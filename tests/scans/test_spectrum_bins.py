@@ -46,6 +46,7 @@ def test_rows_of_a_block_are_binned_by_themselves(data):
     np.testing.assert_array_equal(bins.rows, summed(block, bins))
 
 
+@pytest.mark.usefixtures("nothing_is_loaded")
 def test_out_of_core_the_bins_are_the_same(data, tmp_path):
     h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
     expected = in_bins(select(data), 2, 4).rows

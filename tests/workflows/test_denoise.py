@@ -127,7 +127,7 @@ def test_results_are_saved_read_back_and_drawn(result, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["memory map", "HDF5", "Dask"])
-def test_data_out_of_core_give_the_same_scan_however_they_are_cut(counts, result, kind, tmp_path):
+def test_data_out_of_core_give_the_same_scan_however_they_are_cut(counts, result, kind, tmp_path, request):
     h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
     if kind == "memory map":
         np.save(tmp_path / "a.npy", counts)
@@ -135,6 +135,7 @@ def test_data_out_of_core_give_the_same_scan_however_they_are_cut(counts, result
     elif kind == "HDF5":
         data = h5py.File(tmp_path / "a.h5", "w").create_dataset("a", data=counts, chunks=(4, 5, CHANNELS))
     else:
+        request.getfixturevalue("nothing_is_loaded")
         data = da.from_array(counts, chunks=(10, 20, CHANNELS))
     cut = {"memory": None if kind == "Dask" else "600 kB"}
     observed = denoise(data, out=tmp_path / "b.npy", **cut)

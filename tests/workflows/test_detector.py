@@ -169,6 +169,7 @@ def test_what_is_left_in_a_file_gives_the_same(sample, result, tmp_path, kind):
     assert np.array_equal(resumed.images, observed.images)
 
 
+@pytest.mark.usefixtures("nothing_is_loaded")
 def test_hdf5_and_dask_give_the_same(sample, tmp_path):
     h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
     data = np.asarray(sample.patterns.data)

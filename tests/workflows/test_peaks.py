@@ -171,6 +171,7 @@ def test_what_is_left_in_a_file_gives_the_same(sample, result, tmp_path, order):
     np.testing.assert_allclose(observed.references, whole.references, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("nothing_is_loaded")
 def test_a_dask_array_gives_the_same(sample, result):
     da = pytest.importorskip("dask.array")
     lazy = da.from_array(np.asarray(sample.stack.data), chunks=(20, 30, 72))

@@ -17,6 +17,7 @@ from emcore.scans.spectrum_images import SpectrumImage
 from emcore.workflows.unmix import unmix
 
 da = pytest.importorskip("dask.array")
+pytestmark = pytest.mark.usefixtures("nothing_is_loaded")
 SHAPE = 30, 24
 MASK = np.zeros(SHAPE, dtype=bool)
 MASK[:, 20:] = True

@@ -78,6 +78,7 @@ def faulty(there):
     ("place", "blocks"),
     [("memory", None), ("memory map", None), ("Dask", None), ("HDF5", None), ("memory", (24, 25)), ("Dask", (24, 25))],
 )
+@pytest.mark.usefixtures("nothing_is_loaded")
 def test_what_is_put_right_is_the_same_wherever_the_data_lie(tmp_path, place, blocks):
     da, h5py = pytest.importorskip("dask.array"), pytest.importorskip("h5py")
     there = np.arange(600) > 40

@@ -16,6 +16,7 @@ from emcore.scans.spectrum_images import select
 from emcore.workflows.unmix import unmix
 
 da = pytest.importorskip("dask.array")
+pytestmark = pytest.mark.usefixtures("nothing_is_loaded")
 MEMORY = "10 MB"
 AXES = (Axis("y", 64, 2.0, 0.0, "nm", True), Axis("x", 64, 2.0, 0.0, "nm", True), Axis("E", 1000, 20, -100, "eV"))
 MASK = np.zeros((64, 64), dtype=bool)

@@ -8,6 +8,8 @@ import numpy as np
 
 from emcore.core.validation import check_count
 
+LOADED = 0.5
+"""The part of the budget up to which data are loaded."""
 DEFAULT = 1 << 30
 """Budget where none is given."""
 
@@ -130,3 +132,16 @@ def in_words(size: int) -> str:
             tenths = -(-10 * size // unit)
             return f"{tenths / 10:g} {name}" if tenths < 100 else f"{-(-size // unit)} {name}"
     return f"{size} bytes"
+
+
+def is_loaded(size: int, memory: int | str | None) -> bool:
+    """
+    Whether data of so many bytes, wherever they are stored, are simply loaded: if they take half of the budget or less.
+
+    Examples
+    --------
+    >>> from emcore.core.memory import is_loaded
+    >>> is_loaded(16_000_000, "1 GiB"), is_loaded(16_000_000, "20 MB")
+    (True, False)
+    """
+    return size <= LOADED * check_memory(memory)

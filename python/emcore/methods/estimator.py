@@ -77,7 +77,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                     f"a batch of {in_words(rows.nbytes)} is more than memory={in_words(budget)}: give smaller batches, "
                     "or all data to fit, which visits them in blocks"
                 )
-            rows = rows.take(range(len(rows))) if rows.lazy else rows.whole()
+            rows = rows.in_memory()
         first = self._seen is None
         if not isinstance(rows, PreparedRows):
             return validate_data(self, rows, dtype="numeric", ensure_all_finite=False, reset=first)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from emcore.core.memory import check_memory
+from emcore.core.memory import check_memory, is_loaded
 from emcore.core.signals import Signal
 from emcore.core.warning import warn
 from emcore.outofcore.sources import Source
@@ -23,7 +23,7 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
     name : str
         The argument's name, for messages.
     memory : int, str or None
-        Stored data that take less than half of it are simply loaded (or mapped).
+        Data that take less than half of it are simply loaded (or mapped, or computed by Dask).
     checkpoint : path or None
         The state of a fit is saved there, for which data are visited block by block even if they are in memory.
 
@@ -35,7 +35,7 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
     >>> open_rows(np.eye(3), checkpoint="fit.npz").shape
     (3, 3)
     """
-    budget = check_memory(memory)
+    check_memory(memory)
     source = as_source(X, name)
     if source is None:
         if checkpoint is None:
@@ -44,9 +44,9 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
         if array.ndim != 2:
             raise ValueError(f"{name} has shape {array.shape} ({array.ndim}-D); a 2-D array is needed")
         return Source([Stored(array)], name=name)
-    if source is X or source.lazy or checkpoint is not None or source.nbytes > budget // 2:
+    if source is X or checkpoint is not None or not is_loaded(source.nbytes, memory):
         return source
-    return source.whole()
+    return source.in_memory()
 
 
 def as_source(X: Any, name: str = "X") -> Source | None:

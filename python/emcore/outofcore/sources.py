@@ -261,9 +261,13 @@ class Source:
         rows = self.checked_rows(stored)
         return np.asarray(rows)
 
-    def whole(self) -> Any:
-        """All rows in memory, or mapped; only for what is stored."""
-        return self.checked_rows([part.whole() for part in self.parts], self.chosen)
+    def in_memory(self) -> Any:
+        """All rows in memory, mapped, or computed."""
+        if not self.lazy:
+            return self.checked_rows([part.whole() for part in self.parts], self.chosen)
+        import dask
+
+        return self.checked_rows(dask.compute(*self.parts), self.chosen)
 
 
 def _bytes(part: Stored) -> int:

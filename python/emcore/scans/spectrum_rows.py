@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.memory import check_memory, in_words
+from emcore.core.memory import check_memory, in_words, is_loaded
 from emcore.core.signals import Signal, array_sha256
 from emcore.io.convert import computed
 from emcore.io.registry import is_mapped, read_all
@@ -64,10 +64,10 @@ def _bytes(signal: Signal) -> int:
 
 def is_out_of_core(signal: Signal, memory: Any) -> bool:
     """Whether the data are left where they are: as `open_rows` has it, but arrays in memory stay there."""
-    data, budget = signal.data, check_memory(memory)
+    data = signal.data
     if isinstance(data, np.ndarray) and Stored(data).map is None:
         return False
-    return hasattr(data, "dask") or _bytes(signal) > budget // 2
+    return not is_loaded(_bytes(signal), memory)
 
 
 def loaded(signal: Signal) -> Signal:

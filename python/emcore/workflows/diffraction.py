@@ -270,7 +270,7 @@ class _Compared:
         """One row for each, in memory or out of core."""
         recipe: dict[str, Any] = {"keep": self.keep.ravel(), "normalize": self.normalize}
         if not self.out_of_core:
-            return prepare(self.gaps.recipe(self.source.whole(), self.there, **recipe))
+            return prepare(self.gaps.recipe(self.source.in_memory(), self.there, **recipe))
         rows: Any = copy.copy(self.source)
         rows.mend = "finite" if self.gaps.invalid else ""
         rows.observed = {"range": (self.gaps.low, self.gaps.high)}

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClusterMixin
+from sklearn.utils.metaestimators import available_if
 
 from emcore.core.documentation import documented
 from emcore.core.validation import as_rows, check_option
@@ -12,6 +13,13 @@ from emcore.methods.estimator import Transformer
 from emcore.methods.kmeans.fit import INITS, check_clusters, check_sample_weight, distances, kmeans, nearest
 from emcore.methods.kmeans.online import RunningMeans, with_batch
 from emcore.methods.kmeans.starts import check_centers, starting_centers
+
+
+def _has_means(model: "KMeans") -> bool:
+    """Whether centres are means of rows as they are."""
+    if model.metric == "cosine":
+        raise AttributeError("partial_fit is for metric='euclidean', not for metric='cosine': use fit")
+    return True
 
 
 @documented()
@@ -110,16 +118,15 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
             )
         return self
 
+    @available_if(_has_means)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """
         Move the centres towards the rows of a batch `X`, shape (n, d): each is the mean of the rows it has had.
 
         The first batch, of k rows at least, says where they start, and `fit` that batches before are forgotten. What
         is kept does not grow. `labels_` and `inertia_` are of this batch, before the centres moved; `n_iter_` counts
-        batches; `y` is ignored.
+        batches; `y` is ignored. Only with ``metric="euclidean"``.
         """
-        if self.metric != "euclidean":
-            raise ValueError(f"partial_fit is for metric='euclidean', not for metric={self.metric!r}: use fit")
         rows = as_rows(self._batch(X))
         weights = check_sample_weight(sample_weight, rows.shape[0])
         seen, number = self._seen or (None, 0)

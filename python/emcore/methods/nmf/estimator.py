@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
@@ -11,6 +12,13 @@ from emcore.methods.estimator import Transformer, seed_of
 from emcore.methods.nmf.checks import checked_rows, penalties, real_of
 from emcore.methods.nmf.fit import Factors, nmf, nmf_loss, nmf_maps
 from emcore.methods.nmf.online import Sums, spectra_of
+
+
+def _has_sums(model: "NMF") -> bool:
+    """Whether sums say enough of the batches that are gone."""
+    if model.loss == "kullback-leibler":
+        raise AttributeError("partial_fit is for loss='frobenius', not for loss='kullback-leibler': use fit")
+    return True
 
 
 @documented()
@@ -146,16 +154,15 @@ class NMF(Transformer):
             checkpoint=checkpoint,
         )
 
+    @available_if(_has_sums)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
         """
         Find the spectra of this batch `X`, shape (n, d), and all batches since the last `fit`, not negative.
 
         The first batch is factored as by `fit`; of those after it, and of what they change in the spectra, sums are
         kept that do not grow. `W` and `H` are where ``init="custom"`` starts with the first; `n_iter_` counts batches;
-        `y` is ignored. For ``loss="frobenius"`` only.
+        `y` is ignored. Only with ``loss="frobenius"``.
         """
-        if self.loss != "frobenius":
-            raise ValueError(f"partial_fit is for loss='frobenius', not for loss={self.loss!r}: use fit")
         rows, _ = checked_rows(self._batch(X))
         sums, spectra, number = self._seen or (None, None, 0)
         if sums is None or spectra is None:
