@@ -255,6 +255,25 @@ def test_mean_signals_are_means_in_every_type(dtype):
         np.testing.assert_allclose(means[label], data[labels == label].mean(axis=0, dtype=np.float64), rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:data has chunks")
+@pytest.mark.parametrize("kind", ["map", "hdf5", "zarr", "dask"])
+def test_mean_signals_of_what_is_left_where_it_is_stored_are_the_same(stored_as, kind):
+    rng = np.random.default_rng(1)
+    data = rng.random((30, 40, 7, 9)).astype(np.float32)
+    labels = rng.integers(0, 5, (30, 40)) - 1
+    data[labels < 0] = np.nan
+    expected = emcore.mean_signals(labels, data)
+    stored = stored_as(kind, data)
+    np.testing.assert_allclose(emcore.mean_signals(labels, stored, memory="200 kB"), expected, rtol=1e-6)
+    np.testing.assert_allclose(emcore.mean_signals(labels, stored), expected, rtol=1e-6)
+    labels[3, 4] = 0
+    data[3, 4, 1, 2] = np.inf
+    with pytest.raises(ValueError, match=r"NaN or infinity, first at \[3, 4, 11\]"):
+        emcore.mean_signals(
+            labels, stored_as(kind, data) if kind == "dask" else data.reshape(30, 40, 63), memory="200 kB"
+        )
+
+
 # What cannot be done
 
 

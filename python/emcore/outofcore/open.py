@@ -49,9 +49,16 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
     return source.in_memory()
 
 
-def as_source(X: Any, name: str = "X") -> Source | None:
+def as_source(X: Any, name: str = "X", inner: int = 1) -> Source | None:
     """
     A `Source` of what is out of core; None for what is in memory.
+
+    Parameters
+    ----------
+    X : array-like, Signal, HyperSpy signal
+    name : str
+    inner : int
+        How many of the last axes of an array are a row.
 
     Examples
     --------
@@ -60,7 +67,7 @@ def as_source(X: Any, name: str = "X") -> Source | None:
     """
     if isinstance(X, Source):
         return X
-    data, inner = X, 1
+    data = X
     if isinstance(X, dict) and "data" in X and "axes" in X:
         from emcore.io.formats.rosetta import from_rosetta
 

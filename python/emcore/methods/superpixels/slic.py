@@ -14,8 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
 from emcore._emcore import PreparedRows
+from emcore.core.documentation import documented
+from emcore.core.memory import is_loaded
 from emcore.core.validation import as_pixels, check_count, check_magnitude, check_number, check_option
 from emcore.methods.superpixels.seeds import given_seeds, grid_seeds
+from emcore.outofcore.engine import begin
+from emcore.outofcore.moments import checked_range, sums_by_label
+from emcore.outofcore.open import as_source
 
 Labels = NDArray[np.int32]
 
@@ -175,7 +180,8 @@ def merge_similar(
     return merged, history
 
 
-def mean_signals(labels: ArrayLike, data: ArrayLike) -> NDArray[np.float64]:
+@documented()
+def mean_signals(labels: ArrayLike, data: ArrayLike, *, memory: int | str | None = None) -> NDArray[np.float64]:
     """
     The mean signal of every segment, in one read of the data.
 
@@ -184,7 +190,9 @@ def mean_signals(labels: ArrayLike, data: ArrayLike) -> NDArray[np.float64]:
     labels : array-like of int, shape (y, x)
         0 to k - 1, none missing; positions with negative labels are left out.
     data : array-like, shape (y, x) or (y, x, channels...)
-        Any pixel type, memory-mapped too; neither converted nor copied.
+        Any pixel type; neither converted nor copied. A memory map, an HDF5 or Zarr array or a Dask array is visited in
+        blocks.
+    %(memory)s
 
     Returns
     -------
@@ -204,13 +212,20 @@ def mean_signals(labels: ArrayLike, data: ArrayLike) -> NDArray[np.float64]:
     array([[2., 3.],
            [7., 7.]])
     """
-    rows, _, index, names = _labelled(labels, data)
+    shape, source = np.shape(data), as_source(data, "data", max(len(np.shape(data)) - 2, 0))
+    left = source is not None and not is_loaded(source.nbytes, memory)
+    rows, _, index, names = _labelled(labels, np.empty(shape[:2], np.uint8) if left else data)
     skipped = np.flatnonzero(names != np.arange(len(names)))
     if skipped.size:
         raise ValueError(
             f"labels misses {int(skipped[0])} below its largest {int(names[-1])}: number them without gaps"
         )
-    return label_means(rows, index, len(names))[0].reshape(len(names), *np.shape(data)[2:])
+    if source is None or not left:
+        return label_means(rows, index, len(names))[0].reshape(len(names), *shape[2:])
+    source.budget = memory
+    checked_range(begin(source.at(np.flatnonzero(index >= 0)), "range", None, None, {}, 0, 0, quiet=True))
+    sums, counts = sums_by_label(source, index, len(names))
+    return (sums / counts[:, None]).reshape(len(names), *shape[2:])
 
 
 def label_means(
