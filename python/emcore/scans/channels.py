@@ -4,7 +4,8 @@ A few reflections of a few grains have the largest range of values, so those wou
 compared that varies over the scan by more than its own noise, which neighbouring positions show (`neighbours.py`),
 whether it counts or not.
 
-Neighbouring detector pixels say the same, so the detector is binned first, as the data are read.
+Neighbouring detector pixels say the same, so the detector is binned first, as the data are read. Bins in which hardly
+a pattern has a count are too fine: a single count there stands far out of the mean, and two such make positions alike.
 """
 
 import math
@@ -28,6 +29,8 @@ from emcore.scans.neighbours import above_noise
 _POSITIONS, _TOGETHER = 16384, 1 << 20
 # What the values that are compared may take, in bytes.
 _BYTES = 256 << 20
+# Counts that half of the bins have in the mean at least; bins a side that are left for it.
+_COUNTS, _COARSEST = 0.1, 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class Statistics:
         rounding = 1e-12 * np.square(self.mean)
         above = above_noise(self.variance, self.noise, self.pairs)
         return np.asarray((self.pairs > 0) & above & (self.variance > rounding), dtype=bool)
+
+    @property
+    def counts(self) -> float:
+        """Counts whose noise would be as large beside their mean: the median over the bins."""
+        noisy = self.noise > 0
+        return float(np.median(np.square(self.mean[noisy]) / self.noise[noisy])) if noisy.any() else math.inf
 
     def of(self, chosen: NDArray[np.bool_]) -> "Statistics":
         """Of some bins."""
@@ -107,13 +116,13 @@ def choose_channels(
     every: bool = False,
 ) -> Channels:
     """
-    What to compare, as fine as asked for or, where values of all positions would take more than 256 MiB or a quarter of
-    the memory, coarser.
+    What to compare, as fine as asked for or coarser: where values of all positions would take more than 256 MiB or a
+    quarter of the memory, and down to 16 bins a side where half of the bins have less than one count in ten patterns.
 
     Parameters
     ----------
     source : Source, shape (y * x, ky * kx)
-        Out of core a pass over some of its lines, and one more where bins must be coarser.
+        Out of core a pass over some of its lines, and more where bins must be coarser.
     scan : (int, int)
         Positions along y and x.
     mean : ndarray, shape (ky, kx)
@@ -151,15 +160,22 @@ def choose_channels(
     positions = max(int((~empty).sum()), 1)
     factor = bin_factor(used.shape, side)
     most = min(_BYTES, check_memory(source.budget) // 4)
+    coarsest = bin_factor(used.shape, _COARSEST)
+    # Of a scan so large that it may be too much, a quarter of the lines tells how coarse.
+    roughly = 4 if math.prod(-(-pixels // factor) for pixels in used.shape) * positions * 4 > most else 1
     while True:
-        known = statistics(source, scan, mean, empty, used, factor)
+        known = statistics(source, scan, mean, empty, used, factor, _POSITIONS // roughly)
         varying = known.varying
         certain = bool(varying.any())
         chosen = varying if certain and not every else known.variance > 1e-12 * np.square(known.mean)
         times = int(chosen.sum()) * positions * 4 / most
-        if times <= 1 or factor >= max(used.shape):
+        finer = factor < coarsest and known.of(chosen).counts < _COUNTS
+        if factor < max(used.shape) and (times > 1 or finer):
+            factor = max(math.ceil(factor * math.sqrt(times)), factor + 1)
+        elif roughly > 1:
+            roughly = 1
+        else:
             break
-        factor = max(math.ceil(factor * math.sqrt(times)), factor + 1)
     if not chosen.any():
         raise ValueError("all patterns are the same where they are compared: there are no grains to find")
     numbers, _ = bin_numbers(used, factor)
@@ -173,10 +189,12 @@ def statistics(
     empty: NDArray[np.bool_],
     used: NDArray[np.bool_],
     factor: int,
+    most: int | None = None,
 ) -> Statistics:
-    """Mean, variance and noise of every bin, from lines of the scan evenly apart."""
+    """Mean, variance and noise of every bin, from lines of the scan evenly apart with about so many positions."""
+    most = _POSITIONS if most is None else most
     height, width = scan if scan[1] > 1 else (1, scan[0])
-    lines = np.arange(0, height, max(-(-height * width // _POSITIONS), 1))
+    lines = np.arange(0, height, max(-(-height * width // most), 1))
     rows = (lines[:, None] * width + np.arange(width)).ravel()
     # Neighbours have numbers that differ by 1, the last of a line and the first of the next have not.
     place = np.where(empty[rows], -1, rows + rows // width)
@@ -185,12 +203,14 @@ def statistics(
     origin = np.bincount(numbers[used], mean[used], count).astype(np.float32)
     state = np.ascontiguousarray(numbers.ravel()), numbers.shape[1], origin
 
+    name = f"noise {factor} of {most}"
+
     def visit() -> tuple[Any, ...]:
         some = source if len(lines) == height else source.at(rows)
-        passes = begin(some, f"noise {factor}", None, None, {}, 16, 6 * _TOGETHER, quiet=True)
+        passes = begin(some, name, None, None, {}, 16, 6 * _TOGETHER, quiet=True)
         return passes(_statistics, state, rows=[PerRow(passes.source, place)], merge=_together)[:5]
 
-    positions, pairs, total, squares, steps = step(source, f"noise {factor}", visit)
+    positions, pairs, total, squares, steps = step(source, name, visit)
     shift = total / positions
     noise = steps / (2 * max(pairs, 1))
     return Statistics(origin + shift, np.maximum(squares / positions - shift**2, 0), noise, int(pairs))
@@ -205,13 +225,16 @@ def _statistics(x: NDArray[Any], state: Any, index: int, place: NDArray[np.int64
         own = x[some[0] : some[-1] + 1] if some[-1] - some[0] + 1 == len(some) else x[some]
         values = _emcore.bin_features(own, groups, width, len(origin)) - origin
         following = np.diff(place[some]) == 1
-        step = np.diff(values, axis=0)[following]
-        sums = (
-            values.sum(axis=0, dtype=np.float64),
-            *(np.einsum("ij,ij->j", each, each, dtype=np.float64) for each in (values, step)),
-        )
+        mean, about = _emcore.moments(values)
+        squares = about + len(values) * np.square(mean)
+        steps = np.zeros(len(origin))
+        if following.any():
+            step = np.diff(values, axis=0)
+            of_step, about = _emcore.moments(step if following.all() else step[following])
+            steps = about + int(following.sum()) * np.square(of_step)
         ends = np.array([place[some[0]], place[some[-1]]])
-        part = len(values), int(following.sum()), *sums, ends, values[0].copy(), values[-1].copy()
+        own_sums = len(values) * mean, squares, steps
+        part = len(values), int(following.sum()), *own_sums, ends, values[0].copy(), values[-1].copy()
         found = part if found is None else _together(found, part)
     nothing = np.zeros_like(origin)
     return (found or (0, 0, *np.zeros((3, len(origin))), np.array([-1, -1]), nothing, nothing),)

@@ -27,10 +27,11 @@ from emcore.core.validation import check_count, check_number, check_option
 from emcore.core.wording import count_of
 from emcore.methods.selection.density import density_groups
 from emcore.methods.superpixels.borders import merge_along_borders, settle_borders
-from emcore.methods.superpixels.choices import extent, most_agreeing, segment_side, stops, why_stop
+from emcore.methods.superpixels.choices import best_stop, extent, segment_side
 from emcore.methods.superpixels.graph import grow
 from emcore.methods.superpixels.pieces import connected_pieces
 from emcore.methods.superpixels.slic import label_means, merged_after, mergings_to, slic
+from emcore.methods.superpixels.steps import parted_at_steps, why_parted
 from emcore.outofcore.checkpoint import Job, step
 from emcore.outofcore.moments import label_passes, sums_by_label
 from emcore.outofcore.sources import Source
@@ -100,11 +101,12 @@ def segment_grains(
         Compare the detector pixels that vary over the scan by more than their noise, or all that vary.
     bin_to : int, default 64
         The detector is binned to at most so many pixels a side before patterns are compared, and to fewer where they
-        would take too much memory.
+        would take too much memory or most of them would have no count.
     %(mask_beam)s
     min_correlation : float or "auto", default "auto"
         Least correlation, along their common border, of segments that are merged. "auto": in the widest gap, from 10 to
-        60 degrees, between the angles at which segments merge. See `emcore.results.segmentation.Segmentation.recut`.
+        60 degrees, between the angles at which segments merge; but never across a border along which patterns change
+        at once and not little by little. See `emcore.results.segmentation.Segmentation.recut`.
     n_grains : int, optional
         Merge until so many grains are left, instead.
     compactness : float, default 0.3
@@ -394,11 +396,10 @@ def _grains(
         least, why = float(history[:done, 2].min(initial=1.0)), f"{count_of(count, 'grain')} were asked for"
     else:
         if isinstance(asked, str):
-            ends = stops(history, int(segments.max()) + 1)
-            chosen, agree = (ends[0], "") if known is None else most_agreeing(ends, segments, history, known)
-            others = [stop for stop in ends if stop is not chosen]
+            history, parted = parted_at_steps(segments, grid, history, lambda tree: best_stop(tree, segments, known)[0])
+            chosen, why = best_stop(history, segments, known)
             least, clear = chosen.min_correlation, chosen.clear
-            why = "; ".join(filter(None, (why_stop(chosen, others), agree)))
+            why = "; ".join(filter(None, (why, why_parted(parted))))
         else:
             least, why = float(asked), f"a correlation of {float(asked):g} was asked for"
         done = int(np.count_nonzero(history[:, 2] >= least))

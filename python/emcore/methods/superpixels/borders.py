@@ -9,6 +9,8 @@ makes means of few positions longer, so that they seem unlike. The product of th
 black and the white fields of a chessboard, has none of it: their noise has nothing in common. That is |a|^2.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,11 @@ _ROUNDS, _UNLIKE = 3, 1.0
 _POSITIONS = 2048
 
 
-def merge_along_borders(segments: Labels, values: NDArray[np.float32]) -> Floats:
+Sides = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+"""Which segments lie on the one and on the other side of a border, each of shape (segments,)."""
+
+
+def merge_along_borders(segments: Labels, values: NDArray[np.float32], parted: Sequence[Sides] = ()) -> Floats:
     """All mergings of segments down to one, those most alike along their common border first.
 
     Parameters
@@ -33,6 +39,8 @@ def merge_along_borders(segments: Labels, values: NDArray[np.float32]) -> Floats
         From 0 on without gaps; negative ones are no segments. They touch along sides.
     values : ndarray, shape (y, x, channels), float32
         Each channel over the deviation that its noise has.
+    parted : sequence of Sides, optional
+        Segments of the one and of the other side count as unlike, however alike they are.
 
     Returns
     -------
@@ -62,6 +70,9 @@ def merge_along_borders(segments: Labels, values: NDArray[np.float32]) -> Floats
     nothing = both == 0
     products[nothing] = (norms[pairs] == 0).all(axis=1)[nothing]
     both[nothing] = 1
+    for first, second in parted:
+        across = (first[pairs] & second[pairs[:, ::-1]]).any(axis=1)
+        products[across] = np.minimum(products[across], 0)
     steps = _emcore.merge_borders(count, pairs, products * lengths, both * lengths)
     return np.array(steps, dtype=np.float64).reshape(-1, 3)
 

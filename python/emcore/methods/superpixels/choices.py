@@ -233,6 +233,22 @@ def most_agreeing(
     )
 
 
+def best_stop(history: Floats, segments: NDArray[np.int32], pieces: NDArray[np.int32] | None) -> tuple[Stop, str]:
+    """Where merging of segments ends, at the widest gap or where it agrees best with pieces, and why there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emcore.methods.superpixels.choices import best_stop
+    >>> best_stop(np.array([[0, 1, 0.99], [0, 2, 0.1]]), np.array([[0, 1, 2]], dtype=np.int32), None)[0].n_regions
+    2
+    """
+    ends = stops(history, int(segments.max()) + 1)
+    chosen, agree = (ends[0], "") if pieces is None else most_agreeing(ends, segments, history, pieces)
+    others = [stop for stop in ends if stop is not chosen]
+    return chosen, "; ".join(filter(None, (why_stop(chosen, others), agree)))
+
+
 def why_stop(chosen: Stop, others: list[Stop]) -> str:
     """Why merging ends there, and how clear that is.
 

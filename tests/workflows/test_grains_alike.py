@@ -1,0 +1,92 @@
+"""Grains that are nearly alike, grains that bend as much, patterns of few counts: what is one grain, what are two."""
+
+import numpy as np
+import pytest
+
+import emcore
+from emcore.datasets import adjusted_rand_index
+from emcore.scans import channels
+from emcore.scans.channels import choose_channels, statistics
+from emcore.scans.patterns import pattern_source, scan_of_patterns
+
+SPOTS = np.stack(np.meshgrid(np.arange(3, 32, 5), np.arange(3, 32, 5), indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def patterns_of(strengths, counts, rng):
+    """Counts in spots of given strengths, shape (..., 36), on a weak background, shape (..., 32, 32)."""
+    y, x = np.indices((32, 32))
+    spots = np.stack([np.hypot(y - place[0], x - place[1]) < 1.6 for place in SPOTS]).astype(float)
+    mean = np.tensordot(strengths, spots, 1) + 0.05
+    return rng.poisson(counts * mean / mean.sum(axis=(-2, -1), keepdims=True)).astype(np.uint16)
+
+
+def alike(change, counts=1500, shape=(30, 40)):
+    """Four grains, two of them of nearly the same pattern: `change` says how far from one to the other at a column."""
+    rng = np.random.default_rng(4)
+    strengths = rng.exponential(size=(4, len(SPOTS))) ** 2
+    other = strengths[0] * np.where(np.arange(len(SPOTS)) % 3 == 0, 0.3, 1.1)
+    height, width = shape
+    y, x = np.indices(shape)
+    labels = np.where(y < height // 2, 0, 1 + 3 * x // width)
+    part = change(x / width)[..., None]
+    of = np.where((labels == 0)[..., None], (1 - part) * strengths[0] + part * other, strengths[labels])
+    return patterns_of(of, counts, rng), np.where(labels == 0, np.where(x < width // 2, 0, 4), labels)
+
+
+def test_two_grains_that_are_nearly_alike_are_parted_where_patterns_change_at_once():
+    patterns, labels = alike(lambda x: (x >= 0.5).astype(float))
+    result = emcore.segment_grains(patterns, method="slic", mask_beam=False)
+    assert result.n_grains == 5
+    assert adjusted_rand_index(labels, result.labels) > 0.99
+    assert "patterns change at once along 1 border" in result.reason
+    # Another cut is of the same mergings.
+    assert np.array_equal(result.recut(result.min_correlation).labels, result.labels)
+
+
+def test_a_grain_that_bends_as_much_is_one():
+    patterns, labels = alike(lambda x: x)
+    result = emcore.segment_grains(patterns, method="slic", mask_beam=False)
+    assert result.n_grains == 4
+    assert adjusted_rand_index(np.where(labels == 4, 0, labels), result.labels) > 0.99
+    assert "at once" not in result.reason
+
+
+def test_what_is_asked_for_is_not_parted():
+    patterns, _ = alike(lambda x: (x >= 0.5).astype(float))
+    assert emcore.segment_grains(patterns, n_grains=4, mask_beam=False).n_grains == 4
+
+
+@pytest.mark.parametrize(("counts", "factor"), [(2000, 1), (20, 2)])
+def test_bins_are_coarser_where_hardly_a_pattern_has_a_count_in_one(counts, factor):
+    rng = np.random.default_rng(0)
+    strengths = rng.exponential(size=(4, len(SPOTS)))[np.repeat(np.arange(4), 200).reshape(20, 40)]
+    patterns = patterns_of(strengths, counts, rng)
+    source = pattern_source(scan_of_patterns(patterns), None, 8)
+    empty, used = np.zeros(800, dtype=bool), np.ones((32, 32), dtype=bool)
+    found = choose_channels(source, (20, 40), patterns.mean(axis=(0, 1)), empty, used, 32)
+    assert found.factor == factor
+    assert (found.known.counts > 0.1) == (counts > 100 or factor > 1)
+
+
+def test_how_coarse_bins_of_a_large_scan_must_be_is_found_on_a_part_of_it(monkeypatch):
+    rng = np.random.default_rng(1)
+    strengths = rng.exponential(size=(4, len(SPOTS)))[np.repeat(np.arange(4), 400).reshape(40, 40)]
+    patterns = patterns_of(strengths, 2000, rng)
+    source = pattern_source(scan_of_patterns(patterns), None, 8)
+    given = (40, 40), patterns.mean(axis=(0, 1)), np.zeros(1600, dtype=bool), np.ones((32, 32), dtype=bool)
+    asked = []
+
+    def spy(*arguments):
+        asked.append(arguments[-2:])
+        return statistics(*arguments)
+
+    monkeypatch.setattr(channels, "statistics", spy)
+    monkeypatch.setattr(channels, "_POSITIONS", 1600)
+    monkeypatch.setattr(channels, "_BYTES", 4 * 1600 * 100)
+    found = choose_channels(source, *given, 32)
+    assert len(found.known.mean) <= 100
+    assert [most for _, most in asked[:-1]] == [400] * (len(asked) - 1)
+    assert asked[-1] == (found.factor, 1600)
+    assert len(asked) > 2
+    whole = statistics(source, *given, found.factor)
+    np.testing.assert_array_equal(found.known.noise, whole.of(whole.varying).noise)
