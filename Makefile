@@ -23,8 +23,11 @@ test: $(VENV)/.emcore $(VENV)/.tools  ## Rust tests without Python, then Python 
 	@! cargo tree --locked --edges normal | grep pyo3 || { echo "the crate without its python feature needs pyo3"; exit 1; }
 	$(BIN)/pytest -q -n 2 --pyargs emcore ./tests
 
-fuzz: $(VENV)/.emcore $(VENV)/.tools  ## public functions with arguments of any kind, 2000 calls of each (EMCORE_FUZZ=N for more)
-	EMCORE_FUZZ=$${EMCORE_FUZZ:-2000} $(BIN)/pytest -q -n 2 tests/fuzz
+fuzz: export OMP_NUM_THREADS = 1
+fuzz: export OPENBLAS_NUM_THREADS = 1
+fuzz: $(VENV)/.emcore $(VENV)/.tools  ## a million calls with any arguments (CALLS=N), 10000 damaged files (FILES=N); fuzz-results/
+	$(BIN)/python tests/fuzz --only '(?!read:)' --calls $${CALLS:-1000000}
+	$(BIN)/python tests/fuzz --only read: --calls $${FILES:-10000} --counts fuzz-results/files.json
 
 miri:  ## the engine's unsafe code under Miri, which rustup component add --toolchain nightly miri rust-src installs
 	cargo +nightly miri test --locked --lib -- $(addprefix engine::,rows lanes tiles panel simd prepare pass pool)
@@ -61,7 +64,7 @@ dist: $(VENV)/.tools  ## the sdist, and the wheel built from it, in dist/
 	$(BIN)/python -m build
 
 clean:  ## remove what make made
-	rm -rf $(VENV) target dist demo bench-results
+	rm -rf $(VENV) target dist demo bench-results fuzz-results
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }

@@ -1,19 +1,16 @@
-"""The private functions of the extension: what does not fit or is not known is an error that says so, never a panic."""
+"""The private functions of the extension: what does not fit or is not known is an error that says so, never a panic.
 
-import contextlib
+Those here are by hand; arguments of any kind are tried in `tests/fuzz`.
+"""
+
 import re
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from emcore import _emcore
-from emcore.methods.nmf.settings import Parameters, Penalty
 from emcore.methods.power_spectra.settings import Settings
-from emcore.methods.symmetry.settings import Translations, Turns
 
 REFUSED = (ValueError, TypeError, OverflowError)
 """OverflowError: of integers that are negative or do not fit."""
@@ -213,110 +210,6 @@ def test_products_of_another_shape_end_a_randomized_pca():
     moments = (np.ones(40), np.ones(40))
     with pytest.raises(ValueError, match="passes: 39 rows of a sum; 40 are needed"):
         _emcore.pca_out_of_core(Passes(moments=moments, xt_x_q=np.ones((39, 8))), (90, 40), **options)
-
-
-SIDES = st.integers(0, 6)
-COUNTS = st.integers(-1, 7)
-NUMBERS = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-300, 1e300, np.nan, np.inf])
-
-
-@st.composite
-def matrices(draw, dtype=None):
-    """Small matrices of every type and layout, often of a side that fits nothing else."""
-    dtype = draw(st.sampled_from(["u1", "u2", "u4", "i2", "i4", "f4", "f8"])) if dtype is None else dtype
-    elements = st.sampled_from([0, 1, 2, 100]) if dtype != "f8" else st.sampled_from([0.0, 1.0, -3.0, 1e5])
-    values = draw(arrays(dtype, (draw(SIDES), draw(SIDES)), elements=elements))
-    return draw(st.sampled_from([lambda x: x, np.asfortranarray, lambda x: x[::-1, ::2], lambda x: x.T]))(values)
-
-
-def vectors(dtype="f8", elements=None):
-    return arrays(dtype, SIDES, elements=st.sampled_from([0, 1, -1, 2, 6]) if elements is None else elements)
-
-
-def rows():
-    prepared = st.tuples(matrices(), st.none() | st.lists(COUNTS, max_size=3), preparations())
-    return matrices() | st.builds(lambda signals: _prepared(signals), st.lists(prepared, min_size=1, max_size=2))
-
-
-def preparations():
-    runs = st.none() | st.lists(st.tuples(SIDES, SIDES), max_size=3)
-    names = st.sampled_from(["none", "sum", "root-sum", "max", "l2", "log1p", "sqrt"])
-    return st.builds(Preparation, runs, names, st.none() | vectors(), st.none() | vectors())
-
-
-def _prepared(signals: Any) -> Any:
-    try:
-        return _emcore.PreparedRows(signals)
-    except REFUSED:
-        return DATA
-
-
-SHAPES = st.tuples(SIDES, SIDES)
-LABEL = {"dtype": "i4", "elements": st.integers(-1, 4)}
-METRICS = st.sampled_from(["euclidean", "cosine"])
-NEAR = {"metric": METRICS, "weights": st.none() | vectors()}
-FACTORS = matrices("f4") | matrices("f8")
-LOSSES = st.sampled_from(["frobenius", "kullback-leibler"])
-PENALTIES = st.builds(Penalty, NUMBERS, NUMBERS)
-PARAMETERS = st.builds(
-    Parameters,
-    st.sampled_from(["hals", "mu"]),
-    LOSSES,
-    st.integers(0, 3),
-    st.integers(0, 12),
-    NUMBERS,
-    PENALTIES,
-    PENALTIES,
-)
-CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "value_range": ((rows(),), {}),
-    "moments": ((rows(),), {}),
-    "moments_and_range": ((rows(),), {}),
-    "quantiles": ((rows(), st.lists(st.sampled_from([0.0, 0.3, 1.0, 1.1, np.nan]), max_size=3)), {}),
-    "gram": ((rows(), vectors(), vectors()), {}),
-    "x_q": ((rows(), matrices("f8"), st.none() | vectors()), {}),
-    "xt_y": ((rows(), matrices("f8"), st.none() | vectors()), {}),
-    "xt_x_q": ((rows(), matrices("f8"), st.none() | vectors()), {}),
-    "residuals": ((rows(), matrices("f4") | matrices("f8"), matrices("f8")), {}),
-    "correlations": ((rows(), matrices("f8")), {}),
-    "sum_by_label": ((rows(), vectors(**LABEL), COUNTS), {}),
-    "merge_similar": ((rows(), vectors(**LABEL), SHAPES, COUNTS, NUMBERS), {}),
-    "confidence": ((rows(), vectors(**LABEL), matrices("f8"), vectors()), {}),
-    "spectra_shape": ((SHAPES, st.builds(Settings, *[COUNTS] * 2, st.just("hann"), st.booleans(), st.just("log"),
-                      st.tuples(st.sampled_from(["crop", "bin"]), COUNTS), NUMBERS)), {}),
-    "slic": ((rows(), SHAPES, matrices("f8")), {"compactness": NUMBERS, "adaptive": st.booleans(), "n_iter": COUNTS,
-             "spacing": NUMBERS, "reach": st.tuples(NUMBERS, NUMBERS), "connected": st.none() | COUNTS,
-             "mask": st.none() | vectors("?", st.booleans())}),
-    "translation_scores": ((rows(), st.builds(Translations, COUNTS, COUNTS, st.lists(st.tuples(SIDES, SIDES),
-                           max_size=3), st.none() | COUNTS), vectors("f4")), {}),
-    "turn_scores": ((rows(), st.builds(Turns, COUNTS, COUNTS, st.lists(COUNTS, max_size=3), COUNTS),
-                    vectors("f4")), {}),
-    "nmf": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors()), {}),
-    "nmf_visit": ((rows(), FACTORS, matrices("f8"), PARAMETERS, st.none() | vectors(), st.booleans(), NUMBERS), {}),
-    "nmf_loss": ((rows(), FACTORS, matrices("f8")), {"loss": LOSSES, "weights": st.none() | vectors()}),
-    "pure_rows": ((rows(), COUNTS, st.none() | vectors()), {"scaled": st.booleans()}),
-    "pure_rows_visit": ((rows(), vectors(), st.none() | vectors(), st.none() | vectors()), {}),
-    "pca": ((rows(),), {"components": COUNTS, "center": st.booleans(), "weights": st.none() | vectors(),
-            "solver": st.sampled_from(["auto", "exact", "randomized"]), "seed": COUNTS}),
-    "kmeans": ((rows(), matrices("f8")), {"max_iter": COUNTS, "tol": NUMBERS, **NEAR}),
-    "kmeans_seeds": ((rows(), COUNTS), {"draws": vectors(), **NEAR}),
-    "kmeans_nearest": ((rows(), matrices("f8")), NEAR),
-    "kmeans_distances": ((rows(), matrices("f8")), {"metric": METRICS}),
-    "kmeans_spread": ((rows(), vectors(**LABEL), COUNTS), {"metric": METRICS}),
-    "kmeans_visit": ((rows(), matrices("f8"), vectors(**LABEL)), NEAR),
-    "kmeans_farthest": ((rows(), matrices("f8"), vectors(**LABEL), COUNTS), NEAR),
-    "kmeans_attempts": ((rows(), matrices("f8"), st.none() | st.tuples(matrices("f8"), vectors(), vectors())), NEAR),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_whatever_the_arguments_there_is_a_result_or_an_error(name, data):
-    positional, named = CALLS[name]
-    drawn = [data.draw(strategy) for strategy in positional]
-    with contextlib.suppress(REFUSED):
-        getattr(_emcore, name)(*drawn, **{key: data.draw(strategy) for key, strategy in named.items()})
 
 
 def test_a_panic_in_a_kernel_is_an_exception_that_says_so():

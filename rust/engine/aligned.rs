@@ -1,5 +1,6 @@
 //! Values on whole cache lines.
 
+use crate::engine::room::{Zero, zeros_or_unwind};
 use std::ops::{Deref, DerefMut};
 
 /// Values that start at a multiple of 128 bytes, so that no register of them straddles two cache lines.
@@ -10,10 +11,10 @@ pub struct Aligned<V> {
     len: usize,
 }
 
-impl<V: Copy + Default> Aligned<V> {
+impl<V: Zero> Aligned<V> {
     /// `len` zeros.
     pub fn new(len: usize) -> Self {
-        let buffer = vec![V::default(); len + 128 / size_of::<V>()];
+        let buffer: Vec<V> = zeros_or_unwind(len.saturating_add(128 / size_of::<V>()), "matrices");
         let start = buffer.as_ptr().align_offset(128);
         assert!(start + len <= buffer.len());
         Self { buffer, start, len }

@@ -16,6 +16,7 @@
 
 use crate::engine::pass::pass;
 use crate::engine::pool;
+use crate::engine::room;
 use crate::{Control, Error, Result};
 use faer::linalg::{matmul::matmul, solvers::SelfAdjointEigen};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
@@ -68,6 +69,8 @@ pub fn largest(
     let d = start.nrows();
     let most = BLOCK * k.div_ceil(4 * BLOCK); // columns added in a step
     let capacity = (BASIS * k).max(8 * BLOCK).max(start.ncols() + most);
+    // Basis, image, and what a step and its rotation need beside.
+    room::check::<f64>(4 * d as u128 * capacity.min(d) as u128, "vectors of all features")?;
     let [mut basis, mut image] = [0; 2].map(|_| Mat::<f64>::with_capacity(d, capacity.min(d))); // V, AV
     basis.resize_with(d, 0, |_, _| 0.0);
     image.resize_with(d, 0, |_, _| 0.0);

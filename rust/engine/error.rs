@@ -12,6 +12,13 @@ pub enum Error {
         /// What was found and what to do about it.
         message: String,
     },
+    /// The system does not give as much memory as a kernel needs.
+    NoRoom {
+        /// What is so large.
+        what: &'static str,
+        /// How large.
+        bytes: u128,
+    },
     /// The caller asked to stop.
     Cancelled,
 }
@@ -30,6 +37,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid { argument, message } => write!(f, "{argument}: {message}"),
+            Self::NoRoom { what, bytes } => {
+                let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+                let (unit, name) = units.into_iter().find(|(unit, _)| bytes >= unit).unwrap_or((1, "bytes"));
+                let number = bytes.div_ceil(unit);
+                write!(f, "{what} take {number} {name}, more than the system gives; give fewer rows or ask for less")
+            }
             Self::Cancelled => write!(f, "the computation was cancelled"),
         }
     }

@@ -1,6 +1,6 @@
 //! What every method stands on. In reading order:
 //!
-//! 1. [`error`], [`control`]: what can go wrong, and how a long call is stopped and watched;
+//! 1. [`error`], [`control`], `room`: what can go wrong, how a long call is stopped and watched, and large arrays;
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
 //! 3. [`rows`], [`prepare`], [`pass`]: the typed view of the data, rows computed from it, and one visit of all of them;
 //! 4. [`tiles`] (with [`panel`] and `aligned`, how thin matrices lie in memory): the inner loops of thin products; [`lanes`]:
@@ -17,6 +17,7 @@ pub(crate) mod panel;
 pub(crate) mod pass;
 pub(crate) mod pool;
 pub mod prepare;
+pub(crate) mod room;
 pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod tiles;

@@ -1,6 +1,7 @@
 //! Thin matrices in the order in which a hot loop reads them, and the sums of them that blocks of rows add up.
 
 use crate::engine::aligned::Aligned;
+use crate::engine::room::Zero;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 use std::marker::PhantomData;
 use std::sync::Mutex;
@@ -17,7 +18,7 @@ pub struct Panel<V, R = V> {
     lines_of: PhantomData<R>,
 }
 
-impl<V: Copy + Default, R: Real> Panel<V, R> {
+impl<V: Zero, R: Real> Panel<V, R> {
     /// Zeros, for data of d features.
     pub fn zeros(d: usize, k: usize) -> Self {
         Self { d, k, values: Aligned::new(d.div_ceil(R::LINE) * R::LINE * k), lines_of: PhantomData }

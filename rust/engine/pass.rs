@@ -4,10 +4,11 @@
 //! So the sum that a method forms is the same to the last bit on 1, 2 or 64 threads. At most a few partials per
 //! thread are alive at a time.
 
-use crate::engine::pool;
+use crate::engine::{pool, room};
 use crate::{Control, Result};
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -28,7 +29,9 @@ pub fn pass<O: Send, P: Send>(
     let width = output.len().checked_div(n).unwrap_or(0);
     debug_assert_eq!(output.len(), width * n);
     let mut parts = output.chunks_mut((block_rows * width).max(1));
-    let places = Vec::from_iter((0..blocks).map(|_| Mutex::new((parts.next().unwrap_or_default(), None))));
+    let mut places = Vec::new();
+    room::reserve(&mut places, blocks, "blocks")?;
+    places.extend((0..blocks).map(|_| Mutex::new((parts.next().unwrap_or_default(), None))));
     let visit = |index: usize, rows: Range<usize>| {
         let out = std::mem::take(&mut lock(&places[index]).0);
         let partial = block(rows, out);
@@ -52,6 +55,7 @@ fn in_order(
     let next = AtomicUsize::new(0);
     let merger = Mutex::new(Merger { merged: 0, waiting: BTreeSet::new(), merge, broken: false });
     let moved = Condvar::new();
+    let no_room = Mutex::new(None);
     pool::on_every_thread(control, &|| {
         // A panic in `visit` must not leave the others waiting for its partial.
         let mut guard = BreakOnPanic { merger: &merger, moved: &moved, armed: true };
@@ -62,7 +66,13 @@ fn in_order(
             }
             let rows = index * block_rows..((index + 1) * block_rows).min(n);
             let count = rows.len() as u64;
-            visit(index, rows);
+            // What a block leaves half done is not looked at: the pass ends.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit(index, rows))) {
+                let Some(error) = room::error_of(&*panic) else { resume_unwind(panic) };
+                lock(&no_room).get_or_insert(error.clone());
+                next.store(blocks, Relaxed);
+                break; // and others need not wait for its partial
+            }
             control.advance(count);
             pool::tick_if_due(control); // where this is the calling thread, for want of others
 
@@ -73,12 +83,12 @@ fn in_order(
             merger.put(index);
             moved.notify_all();
         }
-        guard.armed = false;
+        guard.armed = lock(&no_room).is_some();
         // Under the lock: a thread that has just seen no reason to stop, and is about to wait, must hear of this.
         drop(lock(&merger));
         moved.notify_all();
     });
-    control.check()
+    no_room.into_inner().unwrap_or_else(PoisonError::into_inner).map_or_else(|| control.check(), Err)
 }
 
 /// Rows per block so that a block holds about `bytes` of input, at least `least` rows.
@@ -162,6 +172,22 @@ mod tests {
         control.cancel();
         let done = pass(10, 1, &control, &mut [] as &mut [u8], |_, _| (), |()| ());
         assert_eq!(done, Err(Error::Cancelled));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri refuses the queues of rayon")]
+    fn a_pass_ends_with_the_error_of_a_block_that_gets_no_memory() {
+        let long = |rows: Range<usize>, _: &mut [u8]| {
+            room::zeros_or_unwind::<f64>(if rows.start == 500 { usize::MAX } else { 1 }, "partials")
+        };
+        for threads in 1..4 {
+            let former = pool::set_num_threads_here(threads);
+            let mut merged = 0;
+            let done = pass(100_000, 1, &Control::new(), &mut [], long, |_| merged += 1);
+            pool::set_num_threads_here(former);
+            assert!(matches!(done, Err(Error::NoRoom { what: "partials", .. })), "{done:?}");
+            assert!(merged <= 500);
+        }
     }
 
     #[test]

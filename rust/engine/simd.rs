@@ -46,6 +46,7 @@ pub trait Real:
     + Sync
     + std::fmt::Debug
     + std::iter::Sum
+    + crate::engine::room::Zero
     + std::ops::Add<Output = Self>
     + std::ops::Sub<Output = Self>
     + std::ops::Mul<Output = Self>

@@ -10,6 +10,7 @@
 //! quarter of a load, an addition and a store for every feature.
 
 use crate::engine::pass::{block_rows, pass};
+use crate::engine::room;
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result};
@@ -51,7 +52,7 @@ pub fn bin_features<T: Pixel>(
         return Err(Error::invalid("width", format!("lines of {width} do not make {} features", groups.len())));
     }
     let bands = bands::<T::Real>(groups, width);
-    let mut sums = vec![0.0; rows.n() * k];
+    let mut sums = room::zeros(room::product::<f32>(&[rows.n(), k], "sums of bins")?, "sums of bins")?;
     control.expect(rows.n() as u64);
     let stretches: usize = bands.iter().map(|band| band.stretches.len()).sum();
     if SCATTERED * stretches > rows.d() {
@@ -59,7 +60,7 @@ pub fn bin_features<T: Pixel>(
         let groups = Vec::from_iter(groups.iter().map(|&group| usize::try_from(group).unwrap_or(k)));
         let block = |range: Range<usize>, out: &mut [f32]| {
             let (mut scratch, mut values) = (Vec::new(), vec![T::Real::ZERO; TOGETHER * FEATURES]);
-            let mut sums = vec![T::Real::ZERO; TOGETHER * (k + 1)];
+            let mut sums = room::zeros_or_unwind(TOGETHER * (k + 1), "sums of bins");
             for (start, out) in range.clone().step_by(TOGETHER).zip(out.chunks_mut(TOGETHER * k)) {
                 let block = rows.block(start..(start + TOGETHER).min(range.end), &mut scratch);
                 dispatch(Scattered { block, groups: &groups, k, values: &mut values, sums: &mut sums, out });

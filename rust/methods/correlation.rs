@@ -8,6 +8,7 @@
 
 use crate::engine::panel::Panel;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::rows::Block;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::engine::tiles::{BLOCK_ROWS, project, tile_rows, tiles};
@@ -55,8 +56,11 @@ pub fn correlations<T: Pixel<Real = R>, R: Real + Pixel<Real = R>>(
     let (n, d, k) = (rows.n(), rows.d(), references.nrows());
     let units = units(references, d)?;
     let units = Panel::<R>::from_fn(d, k, |j, c| R::of(units[(c, j)]));
-    let mut r = vec![0.0; n * k];
-    let (mut means, mut norms) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let mut r = room::zeros(room::product::<f32>(&[n, k], "correlations")?, "correlations")?;
+    let (mut means, mut norms) = (Vec::new(), Vec::new());
+    for values in [&mut means, &mut norms] {
+        room::reserve(values, n, "means and lengths of rows")?;
+    }
     control.expect(n as u64);
     let block = |range: Range<usize>, r: &mut [f32]| {
         let (mut scratch, mut none) = (Vec::new(), Vec::new());

@@ -4,6 +4,7 @@
 //! nothing cancels, are merged pairwise. All in f64: exact for integers as far as f64 is. Cost: 3 n d flops.
 
 use crate::engine::pass::{block_rows, pass};
+use crate::engine::room;
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result};
@@ -23,6 +24,11 @@ pub struct Moments {
 }
 
 impl Moments {
+    fn zeros(n: usize, d: usize) -> Self {
+        let [mean, squares] = [(); 2].map(|()| room::zeros_or_unwind(d, "means and deviations"));
+        Self { n, mean, squares }
+    }
+
     fn merge(&mut self, part: Self) {
         let n = (self.n + part.n) as f64;
         let (share, weight) = (part.n as f64 / n, (self.n * part.n) as f64 / n);
@@ -49,11 +55,11 @@ impl Moments {
 pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Result<Moments> {
     check(&rows)?;
     let d = rows.d();
-    let mut total = Moments { n: 0, mean: vec![0.0; d], squares: vec![0.0; d] };
+    let mut total = Moments::zeros(0, d);
     control.expect(rows.n() as u64);
     let block = |range: std::ops::Range<usize>, _: &mut [u8]| {
         let mut scratch = Vec::new();
-        let mut part = Moments { n: range.len(), mean: vec![0.0; d], squares: vec![0.0; d] };
+        let mut part = Moments::zeros(range.len(), d);
         dispatch(Sum { block: rows.block(range, &mut scratch), part: &mut part });
         part
     };
@@ -80,13 +86,13 @@ pub fn moments_and_range<T: Pixel + Into<f64>>(
 ) -> Result<(Moments, Vec<f64>, Vec<f64>)> {
     check(&rows)?;
     let d = rows.d();
-    let mut total = Moments { n: 0, mean: vec![0.0; d], squares: vec![0.0; d] };
+    let mut total = Moments::zeros(0, d);
     let mut range: Option<(Vec<T>, Vec<T>)> = None;
     control.expect(rows.n() as u64);
     let block = |part: std::ops::Range<usize>, _: &mut [u8]| {
         let mut scratch = Vec::new();
         let block = rows.block(part, &mut scratch);
-        let mut part = Moments { n: block.n(), mean: vec![0.0; d], squares: vec![0.0; d] };
+        let mut part = Moments::zeros(block.n(), d);
         let (mut low, mut high) = (block.row(0).to_vec(), block.row(0).to_vec());
         dispatch(Sum { block, part: &mut part });
         dispatch(Extremes { block, low: &mut low, high: &mut high });

@@ -16,6 +16,7 @@
 use crate::engine::eigen::{Eigen, eigen, largest, start_columns};
 use crate::engine::panel::Panel;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::tiles;
@@ -211,8 +212,9 @@ fn squared<T: Pixel + Into<f64>>(
     if short == 0 {
         return Err(Error::invalid("data", "no features; give at least one"));
     }
-    let mut gram = vec![0.0; short * short];
-    let mut values = vec![0.0; GRAM_ROWS.min(long) * short];
+    let mut gram =
+        room::zeros(room::product::<f64>(&[short, short], "products of all features")?, "products of all features")?;
+    let mut values = room::zeros(GRAM_ROWS.min(long) * short, "values of some rows")?;
     control.expect((long + long.div_ceil(GRAM_ROWS) * short) as u64);
     for part in tiles(long, GRAM_ROWS) {
         let values = &mut values[..part.len() * short];

@@ -111,6 +111,7 @@ fn unpack<R: Real>(panel: &Panel<f64, R>) -> Array2<f64> {
 pub(crate) mod packed {
     use crate::engine::panel::{Panel, Workspaces};
     use crate::engine::pass::pass;
+    use crate::engine::room;
     use crate::engine::rows::{Block, Rows};
     use crate::engine::simd::{Pixel, Real};
     use crate::engine::tiles::{BLOCK_ROWS, accumulate, pack_offset, project, tile_rows, tiles};
@@ -129,7 +130,7 @@ pub(crate) mod packed {
     ) -> Result<Vec<T::Real>> {
         let offset = pack_offset(offset, rows.d());
         let tile = tile_rows::<T>(rows.d());
-        let mut out = vec![T::Real::ZERO; rows.n() * q.k()];
+        let mut out = room::zeros(room::product::<T::Real>(&[rows.n(), q.k()], "products")?, "products")?;
         let block = |range: Range<usize>, out: &mut [T::Real]| {
             let mut scratch = Vec::new();
             for part in tiles(range.len(), tile) {

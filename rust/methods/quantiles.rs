@@ -3,6 +3,7 @@
 //! A few features at a time are gathered over all rows and partitioned (Hoare 1961), in their own type: exact, O(n d) time.
 
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Real};
 use crate::{Control, Error, Result, Rows};
 use std::cmp::Ordering;
@@ -34,10 +35,11 @@ pub fn quantiles<T: Pixel>(rows: Rows<'_, T>, probabilities: &[f64], control: &C
             "numbers from 0 to 1, at least one, and data of at least one row are needed",
         ));
     }
-    let mut result = vec![0.0; rows.d() * q];
+    let mut result = room::zeros(room::product::<f64>(&[rows.d(), q], "quantiles")?, "quantiles")?;
     control.expect(rows.d() as u64);
     let block = |range: std::ops::Range<usize>, result: &mut [f64]| {
         let (mut scratch, mut values) = (Vec::new(), Vec::new());
+        room::reserve(&mut values, n, "values of a feature").unwrap_or_else(room::unwind);
         let block = features.block(range, &mut scratch);
         for (i, result) in result.chunks_mut(q).enumerate() {
             if control.check().is_err() {

@@ -4,6 +4,7 @@
 //! differences themselves are squared: nothing cancels, however bright the data. Cost: 2 n d k flops.
 
 use crate::engine::pass::{block_rows, pass};
+use crate::engine::room;
 use crate::engine::rows::Block;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result, Rows};
@@ -39,7 +40,7 @@ pub fn residuals<T: Pixel>(x: Rows<'_, T>, w: &[T::Real], h: &[f64], control: &C
         return Err(Error::invalid("W and H", message));
     }
     let spectra = Vec::from_iter(h.iter().map(|&h| T::Real::of(h)));
-    let mut total = Residuals { rows: vec![0.0; n], features: vec![0.0; d] };
+    let mut total = Residuals { rows: room::zeros(n, "residuals")?, features: room::zeros(d, "residuals")? };
     control.expect(n as u64);
     pass(
         n,
@@ -49,7 +50,7 @@ pub fn residuals<T: Pixel>(x: Rows<'_, T>, w: &[T::Real], h: &[f64], control: &C
         |range, rows| {
             let mut scratch = Vec::new();
             let w = &w[range.start * k..range.end * k];
-            let mut features = vec![0.0; d];
+            let mut features = room::zeros_or_unwind(d, "residuals");
             let x = x.block(range, &mut scratch);
             dispatch(Squares { x, w, h: &spectra, model: &mut vec![T::Real::ZERO; d], rows, features: &mut features });
             features

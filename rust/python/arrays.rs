@@ -1,6 +1,7 @@
 //! NumPy arrays of every pixel type, and rows prepared from them.
 
 use super::prepare::PreparedRows;
+use crate::engine::room;
 use crate::{Error, Result};
 use ndarray::{ArrayView, Dimension};
 use numpy::{Element, PyReadonlyArray, PyReadonlyArray2, PyUntypedArrayMethods};
@@ -25,6 +26,16 @@ pub fn view<'a, T: Element, D: Dimension>(array: &'a PyReadonlyArray<'_, T, D>) 
         return Ok(array.as_array());
     }
     Err(Error::invalid("data", "values are not aligned in memory; give a copy"))
+}
+
+/// A copy of the values of an array, row by row.
+pub fn values<T: Element + Copy, D: Dimension>(array: &PyReadonlyArray<'_, T, D>) -> Result<Vec<T>> {
+    room::collected(array.as_array().iter().copied(), "values of an array")
+}
+
+/// The same of an array that may not be there.
+pub fn optional<T: Element + Copy, D: Dimension>(array: Option<&PyReadonlyArray<'_, T, D>>) -> Result<Option<Vec<T>>> {
+    array.map(values).transpose()
 }
 
 /// Refuses an array that has not as many rows, columns or values as are needed.

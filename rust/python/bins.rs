@@ -1,6 +1,6 @@
 //! Sums over groups of features, as Python sees them.
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, values, with_rows};
 use super::run::run;
 use crate::methods::bins::bin_features as kernel;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
@@ -16,7 +16,7 @@ fn bin_features<'py>(
     width: usize,
     k: usize,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let groups = groups.as_array().to_vec();
+    let groups = values(&groups)?;
     let (n, sums) =
         with_rows!(py, data, rows => (rows.n(), run(py, |control| kernel(rows, &groups, width, k, control))?));
     PyArray1::from_vec(py, sums).reshape([n, k])

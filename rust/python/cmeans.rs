@@ -2,9 +2,10 @@
 
 mod out_of_core;
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, optional, with_rows};
 use super::run::run;
 use super::settings::from_attributes;
+use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::methods::cmeans::{self as kernel, Covariances, Fuzzy, Options, Power, Start};
 use crate::{Error, Result, Rows};
@@ -48,7 +49,7 @@ fn rows_of(centers: &Centers<'_>, d: usize) -> Result<Vec<f64>> {
     if features != d {
         return Err(Error::invalid("centers", format!("{features} features, X has {d}; they must be the same")));
     }
-    Ok(centers.iter().copied().collect())
+    room::collected(centers.iter().copied(), "centres")
 }
 
 /// Clusters, from either centres or memberships to start from; these contiguous and of the type in which the kernel computes on
@@ -104,7 +105,7 @@ fn memberships<'py>(
     rho: Option<Vec<f64>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let k = centers.as_array().nrows();
-    let covariances = covariances.map(|all| Vec::from_iter(all.as_array().iter().copied()));
+    let covariances = optional(covariances.as_ref())?;
     let shapes = match (&covariances, &rho) {
         (Some(covariances), Some(rho)) => Some((&covariances[..], &rho[..])),
         (None, None) => None,
@@ -127,11 +128,10 @@ where
 {
     // Zeroed, for there may be no slice of what is not initialised: new pages the system hands out so, and memory that is used
     // again takes 0.1 ms for 6 MB.
-    let u = PyArray2::<T::Real>::zeros(py, [rows.n(), k], false);
-    let mut writable = u.readwrite();
-    let out = writable.as_slice_mut()?;
-    run(py, |control| kernel::memberships(rows, centers, covariances, m, out, control))?;
-    Ok(u.into_any())
+    let what = "memberships";
+    let mut u = room::zeros(room::product::<T::Real>(&[rows.n(), k], what)?, what)?;
+    run(py, |control| kernel::memberships(rows, centers, covariances, m, &mut u, control))?;
+    Ok(PyArray1::from_vec(py, u).reshape([rows.n(), k])?.into_any())
 }
 
 /// Evaluate an expression with `$u`, contiguous memberships of one of the two types, and `$k`, their number in a row.

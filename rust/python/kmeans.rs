@@ -2,9 +2,10 @@
 
 mod out_of_core;
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, optional, values, with_rows};
 use super::run::run;
 use super::settings::string_enum;
+use crate::engine::room;
 use crate::methods::kmeans::out_of_core::{Block, Chosen};
 use crate::methods::kmeans::{self as kernel, Metric, Parameters};
 use crate::{Error, Result};
@@ -20,14 +21,6 @@ type Integers<'py> = PyReadonlyArray1<'py, i32>;
 
 string_enum!(Metric, "metric" { "euclidean" => Euclidean, "cosine" => Cosine });
 
-fn values(array: &Floats<'_>) -> Vec<f64> {
-    array.as_array().to_vec()
-}
-
-fn optional(array: Option<Floats<'_>>) -> Option<Vec<f64>> {
-    array.as_ref().map(values)
-}
-
 /// The values of rows of `d` features.
 fn rows_of(argument: &'static str, array: &Floats2<'_>, d: usize) -> Result<Vec<f64>> {
     let array = array.as_array();
@@ -35,16 +28,16 @@ fn rows_of(argument: &'static str, array: &Floats2<'_>, d: usize) -> Result<Vec<
         let message = format!("{} features, X has {d}; they must be the same", array.ncols());
         return Err(Error::invalid(argument, message));
     }
-    Ok(array.iter().copied().collect())
+    room::collected(array.iter().copied(), "centres")
 }
 
 /// The labels as kernels take them: one that is negative is above all others.
-fn unsigned(labels: &Integers<'_>) -> Vec<u32> {
-    labels.as_array().iter().map(|&label| label as u32).collect()
+fn unsigned(labels: &Integers<'_>) -> Result<Vec<u32>> {
+    room::collected(labels.as_array().iter().map(|&label| label as u32), "labels")
 }
 
 fn signed(py: Python<'_>, labels: Vec<u32>) -> Labels<'_> {
-    PyArray1::from_iter(py, labels.into_iter().map(|label| label as i32))
+    PyArray1::from_vec(py, labels.into_iter().map(|label| label as i32).collect()) // in place
 }
 
 fn matrix(py: Python<'_>, values: Vec<f64>, shape: [usize; 2]) -> PyResult<Matrix<'_>> {
@@ -74,7 +67,7 @@ fn kmeans<'py>(
     metric: Metric,
     weights: Option<Floats<'py>>,
 ) -> PyResult<Fit<'py>> {
-    let weights = optional(weights);
+    let weights = optional(weights.as_ref())?;
     let parameters = Parameters { max_iter, tol, metric };
     let fit = with_rows!(py, data, rows => {
         let centers = rows_of("centers", &centers, rows.d())?;
@@ -106,7 +99,7 @@ fn kmeans_seeds(
     weights: Option<Floats<'_>>,
     draws: Floats<'_>,
 ) -> PyResult<Vec<usize>> {
-    let (weights, draws) = (optional(weights), values(&draws));
+    let (weights, draws) = (optional(weights.as_ref())?, values(&draws)?);
     with_rows!(py, data, rows => {
         run(py, |control| kernel::seeds(rows, k, metric, weights.as_deref(), &draws, control))
     })
@@ -122,7 +115,7 @@ fn kmeans_nearest<'py>(
     metric: Metric,
     weights: Option<Floats<'py>>,
 ) -> PyResult<(Labels<'py>, f64)> {
-    let weights = optional(weights);
+    let weights = optional(weights.as_ref())?;
     let (labels, inertia) = with_rows!(py, data, rows => {
         let centers = rows_of("centers", &centers, rows.d())?;
         run(py, |control| kernel::nearest(rows, &centers, metric, weights.as_deref(), control))?
@@ -156,7 +149,7 @@ fn kmeans_spread<'py>(
     k: usize,
     metric: Metric,
 ) -> PyResult<(Matrix<'py>, Vector<'py>)> {
-    let labels = unsigned(&labels);
+    let labels = unsigned(&labels)?;
     let ((means, squares), d) = with_rows!(py, data, rows => {
         (run(py, |control| kernel::spread(rows, &labels, k, metric, control))?, rows.d())
     });
@@ -187,7 +180,7 @@ fn kmeans_visit<'py>(
     metric: Metric,
     weights: Option<Floats<'py>>,
 ) -> PyResult<Visit<'py>> {
-    let (weights, labels) = (optional(weights), unsigned(&labels));
+    let (weights, labels) = (optional(weights.as_ref())?, unsigned(&labels)?);
     let visit = with_rows!(py, data, rows => {
         let centers = rows_of("centers", &centers, rows.d())?;
         let block = Block { rows, metric, weights: weights.as_deref() };
@@ -218,7 +211,7 @@ fn kmeans_farthest<'py>(
     metric: Metric,
     weights: Option<Floats<'py>>,
 ) -> PyResult<Far<'py>> {
-    let (weights, labels) = (optional(weights), unsigned(&labels));
+    let (weights, labels) = (optional(weights.as_ref())?, unsigned(&labels)?);
     let (inertia, far) = with_rows!(py, data, rows => {
         let centers = rows_of("centers", &centers, rows.d())?;
         let block = Block { rows, metric, weights: weights.as_deref() };
@@ -241,12 +234,12 @@ fn kmeans_attempts<'py>(
     metric: Metric,
     weights: Option<Floats<'py>>,
 ) -> PyResult<(Matrix<'py>, Vector<'py>)> {
-    let weights = optional(weights);
+    let weights = optional(weights.as_ref())?;
     let ((closer, sums), n) = with_rows!(py, data, rows => {
         let copies = rows_of("candidates", &candidates, rows.d())?;
         let block = Block { rows, metric, weights: weights.as_deref() };
         let chosen = chosen.as_ref().map(|(origin, first, nearest)| {
-            Ok::<_, Error>((rows_of("chosen", origin, rows.d())?, values(first), values(nearest)))
+            Ok::<_, Error>((rows_of("chosen", origin, rows.d())?, values(first)?, values(nearest)?))
         });
         let chosen = chosen.transpose()?;
         let chosen = chosen.as_ref().map(|(origin, first, nearest)| Chosen { origin, first, nearest });

@@ -1,6 +1,6 @@
 //! Non-negative factors as Python sees them.
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, optional, values, with_rows};
 use super::out_of_core::OutOfCore;
 use super::run::run;
 use super::settings::{from_attributes, string_enum};
@@ -27,14 +27,6 @@ fn contiguous<R>(array: Option<&mut [R]>) -> Result<&mut [R]> {
     array.ok_or_else(|| Error::invalid("W and H", "C-contiguous arrays are needed"))
 }
 
-fn values(array: &Vector<'_>) -> Vec<f64> {
-    array.as_array().to_vec()
-}
-
-fn rows_of(matrix: &Matrix<'_>) -> Vec<f64> {
-    matrix.as_array().iter().copied().collect()
-}
-
 /// Improve `w` (of the type in which the kernel computes on `data`) and `h` in place: `(n_iter, converged, loss)`.
 #[pyfunction]
 fn nmf(
@@ -45,7 +37,7 @@ fn nmf(
     parameters: Parameters,
     weights: Option<Vector<'_>>,
 ) -> PyResult<(usize, bool, f64)> {
-    let weights = weights.as_ref().map(values);
+    let weights = optional(weights.as_ref())?;
     let h = contiguous(h.as_slice_mut().ok())?;
     with_rows!(py, data, rows => {
         let fit = with_w(py, rows, w, |x, w, control| {
@@ -70,7 +62,7 @@ fn nmf_out_of_core(
     weights: Option<Vector<'_>>,
     state: Option<State>,
 ) -> PyResult<(usize, bool, f64)> {
-    let weights = weights.as_ref().map(values);
+    let weights = optional(weights.as_ref())?;
     let weights = weights.as_deref();
     let h = contiguous(h.as_slice_mut().ok())?;
     let mut source = OutOfCore::new(passes, shape);
@@ -101,7 +93,7 @@ impl Source for OutOfCore {
             let h = spectra(passes.py(), h, self.shape.1)?;
             let (products, small, before, terms): Sums<'_> =
                 passes.call_method1("visit", (h, first, mean))?.extract()?;
-            let [products, small, before] = [&products, &small, &before].map(values);
+            let [products, small, before] = [values(&products)?, values(&small)?, values(&before)?];
             let [cross, norm, violation] = terms;
             Ok(Partial { products, small, before, cross, norm, violation })
         })?;
@@ -164,7 +156,7 @@ fn nmf_visit<'py>(
     first: bool,
     mean: f64,
 ) -> PyResult<[Array<'py>; 4]> {
-    let (weights, h) = (weights.as_ref().map(values), rows_of(&h));
+    let (weights, h) = (optional(weights.as_ref())?, values(&h)?);
     let partial = with_rows!(py, data, rows => {
         with_w(py, rows, w, |x, w, control| {
             kernel::visit(x, w, &h, weights.as_deref(), parameters, first, mean, control)
@@ -189,7 +181,7 @@ fn nmf_maps(
     penalty: Penalty,
     weights: Option<Vector<'_>>,
 ) -> PyResult<()> {
-    let (weights, h) = (weights.as_ref().map(values), rows_of(&h));
+    let (weights, h) = (optional(weights.as_ref())?, values(&h)?);
     let weights = weights.as_deref();
     with_rows!(py, data, rows => {
         with_w(py, rows, w, |x, w, control| match loss {
@@ -211,7 +203,7 @@ fn nmf_loss(
     weights: Option<Vector<'_>>,
     mean: Option<f64>,
 ) -> PyResult<f64> {
-    let (weights, h) = (weights.as_ref().map(values), rows_of(&h));
+    let (weights, h) = (optional(weights.as_ref())?, values(&h)?);
     with_rows!(py, data, rows => {
         with_w(py, rows, w, |x, w, control| kernel::loss(x, w, &h, weights.as_deref(), loss, mean, control))
     })
@@ -227,7 +219,7 @@ fn pure_rows(
     weights: Option<Vector<'_>>,
     scaled: bool,
 ) -> PyResult<Vec<usize>> {
-    let weights = weights.as_ref().map(values);
+    let weights = optional(weights.as_ref())?;
     with_rows!(py, data, rows => run(py, |control| kernel::pure_rows(rows, k, weights.as_deref(), scaled, control)))
 }
 
@@ -241,7 +233,7 @@ fn pure_rows_visit(
     newest: Option<Vector<'_>>,
     weights: Option<Vector<'_>>,
 ) -> PyResult<kernel::Farthest> {
-    let [newest, weights] = [newest, weights].map(|array| array.as_ref().map(values));
+    let [newest, weights] = [optional(newest.as_ref())?, optional(weights.as_ref())?];
     let state = contiguous(state.as_slice_mut().ok())?;
     with_rows!(py, data, rows => {
         run(py, |control| kernel::farthest(rows, state, newest.as_deref(), weights.as_deref(), true, control))
@@ -258,14 +250,15 @@ fn pure_rows_out_of_core(
     k: usize,
     weights: Option<Vector<'_>>,
 ) -> PyResult<Vec<usize>> {
-    let (weights, source) = (weights.as_ref().map(values), OutOfCore::new(passes, (0, d)));
+    let (weights, source) = (optional(weights.as_ref())?, OutOfCore::new(passes, (0, d)));
     let farthest = |newest: Option<&[f64]>| {
         source.call(|passes| {
             let newest = newest.map(|newest| PyArray1::from_slice(passes.py(), newest));
             passes.call_method1("farthest", (newest,))?.extract()
         })
     };
-    let row = |index| source.call(|passes| Ok(values(&passes.call_method1("row", (index,))?.extract()?)));
+    let row =
+        |index| source.call(|passes| Ok(values(&passes.call_method1("row", (index,))?.extract::<Vector<'_>>()?)?));
     let result = run(py, |_| kernel::choose(d, k, weights.as_deref(), farthest, row));
     source.explain(result)
 }

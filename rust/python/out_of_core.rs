@@ -1,6 +1,6 @@
 //! What is not in memory: passes over all of it that Python makes, block by block, and hands back merged.
 
-use super::arrays::check;
+use super::arrays::{check, values};
 use crate::engine::panel::Panel;
 use crate::engine::simd::Real;
 use crate::methods::moments::Moments;
@@ -36,7 +36,7 @@ impl OutOfCore {
         self.call(|passes| {
             type Returned<'py> = (PyReadonlyArray1<'py, f64>, PyReadonlyArray1<'py, f64>);
             let (mean, squares): Returned<'_> = passes.call_method0("moments")?.extract()?;
-            let [mean, squares] = [mean, squares].map(|values| values.as_array().to_vec());
+            let [mean, squares] = [values(&mean)?, values(&squares)?];
             for values in [&mean, &squares] {
                 check("passes", "values of the moments", values.len(), self.shape.1)?;
             }

@@ -1,6 +1,6 @@
 //! Principal components, as Python sees them.
 
-use super::arrays::{Pixels2, check, with_rows};
+use super::arrays::{Pixels2, check, optional, values, with_rows};
 use super::out_of_core::OutOfCore;
 use super::run::run;
 use super::settings::string_enum;
@@ -25,7 +25,7 @@ fn pca<'py>(
     solver: Solver,
     seed: u64,
 ) -> PyResult<Components<'py>> {
-    let weights = weights.map(|weights| weights.as_array().to_vec());
+    let weights = optional(weights.as_ref())?;
     let options = Options { components, center, weights: weights.as_deref(), solver, seed };
     arrays(py, with_rows!(py, data, rows => run(py, |control| kernel(rows, &options, control))?), components)
 }
@@ -46,7 +46,7 @@ fn pca_out_of_core<'py>(
     solver: Solver,
     seed: u64,
 ) -> PyResult<Components<'py>> {
-    let weights = weights.map(|weights| weights.as_array().to_vec());
+    let weights = optional(weights.as_ref())?;
     let options = Options { components, center, weights: weights.as_deref(), solver, seed };
     let source = OutOfCore::new(passes, shape);
     let result = run(py, |control| {
@@ -73,7 +73,7 @@ fn gram<'py>(
     mean: PyReadonlyArray1<'py, f64>,
     weights: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    let [mean, weights] = [mean, weights].map(|values| values.as_array().to_vec());
+    let [mean, weights] = [values(&mean)?, values(&weights)?];
     let gram = with_rows!(py, data, rows => {
         check("mean", "values", mean.len(), rows.d())?;
         check("weights", "values", weights.len(), rows.d())?;

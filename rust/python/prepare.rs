@@ -1,12 +1,13 @@
 //! Rows prepared block by block, as Python sees them.
 
-use super::arrays::{Pixels2, with_view};
+use super::arrays::{Pixels2, optional, with_view};
 use super::run::run;
 use super::settings::{from_attributes, string_enum};
-use crate::Rows;
 use crate::engine::pass::{block_rows, pass};
 use crate::engine::prepare::{AnySignal, Normalize, Prepared, Signal};
+use crate::engine::room;
 use crate::engine::rows::Computed;
+use crate::{Error, Rows};
 use numpy::{PyArray1, PyArray2, PyArrayDescr, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -56,16 +57,17 @@ impl PreparedRows {
     /// Signals as `(matrix, chosen rows, preparation)`.
     #[new]
     fn new(py: Python<'_>, signals: Vec<Prepare<'_>>) -> PyResult<Self> {
-        let vector = |values: Option<PyReadonlyArray1<'_, f64>>| values.map(|values| values.as_array().to_vec());
-        let recipes = signals.into_iter().map(|(data, chosen, preparation)| Recipe {
-            data: data.unbind(),
-            chosen,
-            features: preparation.features,
-            normalize: preparation.normalize,
-            offset: vector(preparation.offset),
-            scale: vector(preparation.scale),
+        let recipes = signals.into_iter().map(|(data, chosen, preparation)| {
+            Ok::<_, Error>(Recipe {
+                data: data.unbind(),
+                chosen,
+                features: preparation.features,
+                normalize: preparation.normalize,
+                offset: optional(preparation.offset.as_ref())?,
+                scale: optional(preparation.scale.as_ref())?,
+            })
         });
-        let recipes = recipes.collect();
+        let recipes = recipes.collect::<Result<_, _>>()?;
         let rows = Self { recipes, shape: (0, 0) };
         let held = rows.held(py)?;
         let shape = rows.open(&held)?.shape();
@@ -92,7 +94,7 @@ impl PreparedRows {
         if copy == Some(false) {
             return Err(PyValueError::new_err("prepared rows are computed: an array of them is always a copy"));
         }
-        let rows = self.take(py, (0..self.shape.0).collect())?.into_any();
+        let rows = self.take(py, room::collected(0..self.shape.0, "numbers of rows")?)?.into_any();
         dtype.map_or(Ok(rows.clone()), |dtype| rows.call_method1("astype", (dtype,)))
     }
 
@@ -105,7 +107,7 @@ impl PreparedRows {
         if let Some(index) = indices.iter().find(|&&index| index >= rows.n()) {
             return Err(PyValueError::new_err(format!("row {index} is asked for; there are {}", rows.n())));
         }
-        let mut values = vec![0.0; shape[0] * shape[1]];
+        let mut values = room::zeros(room::product::<f32>(&shape, "prepared rows")?, "prepared rows")?;
         run(py, |control| {
             let few = block_rows(rows.row_bytes(), 1 << 20, 1);
             pass(

@@ -1,7 +1,8 @@
 //! Products with thin matrices, as Python sees them.
 
-use super::arrays::{Pixels2, check, with_rows};
+use super::arrays::{Pixels2, check, optional, with_rows};
 use super::run::run;
+use crate::engine::room;
 use crate::engine::simd::Real;
 use crate::methods::products;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
@@ -18,14 +19,14 @@ fn x_q<'py>(
     q: PyReadonlyArray2<'py, f64>,
     offset: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Matrix<'py>> {
-    let offset = offset.map(|offset| offset.as_array().to_vec());
+    let offset = optional(offset.as_ref())?;
     let k = q.as_array().ncols();
     let (n, y) = with_rows!(py, x, rows => {
         check("q", "rows", q.as_array().nrows(), rows.d())?;
         check("offset", "values", offset.as_ref().map_or(rows.d(), Vec::len), rows.d())?;
         let q = q.as_array();
         let y = run(py, |control| products::x_q(rows, offset.as_deref(), q, control))?;
-        (rows.n(), y.into_iter().map(Real::f64).collect::<Vec<f64>>())
+        (rows.n(), room::collected(y.into_iter().map(Real::f64), "products")?)
     });
     PyArray1::from_vec(py, y).reshape([n, k])
 }
@@ -39,7 +40,7 @@ fn xt_y<'py>(
     y: PyReadonlyArray2<'py, f64>,
     offset: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Matrix<'py>> {
-    let offset = offset.map(|offset| offset.as_array().to_vec());
+    let offset = optional(offset.as_ref())?;
     let y = y.as_array();
     with_rows!(py, x, rows => {
         check("y", "rows", y.nrows(), rows.n())?;
@@ -57,7 +58,7 @@ fn xt_x_q<'py>(
     q: PyReadonlyArray2<'py, f64>,
     offset: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Matrix<'py>> {
-    let offset = offset.map(|offset| offset.as_array().to_vec());
+    let offset = optional(offset.as_ref())?;
     with_rows!(py, x, rows => {
         check("q", "rows", q.as_array().nrows(), rows.d())?;
         check("offset", "values", offset.as_ref().map_or(rows.d(), Vec::len), rows.d())?;

@@ -2,6 +2,7 @@
 
 use super::arrays::{Pixels2, check, with_rows};
 use super::nmf::with_w;
+use crate::engine::room;
 use crate::methods::residuals::residuals as kernel;
 use numpy::{PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -19,7 +20,7 @@ fn residuals<'py>(
     let h = h.as_array();
     let sums = with_rows!(py, data, rows => {
         check("h", "columns", h.ncols(), rows.d())?;
-        let h = Vec::from_iter(h.iter().copied());
+        let h = room::collected(h.iter().copied(), "spectra")?;
         with_w(py, rows, w, |x, w, control| kernel(x, w, &h, control))?
     });
     Ok((PyArray1::from_vec(py, sums.rows), PyArray1::from_vec(py, sums.features)))

@@ -1,6 +1,6 @@
 //! The one door from Python into a kernel: releases the interpreter, catches Ctrl-C, reports progress.
 
-use crate::engine::pool;
+use crate::engine::{pool, room};
 use crate::{Control, Error, Result};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -17,6 +17,7 @@ impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid { .. } => PyValueError::new_err(error.to_string()),
+            Error::NoRoom { .. } => PyMemoryError::new_err(error.to_string()),
             Error::Cancelled => PyKeyboardInterrupt::new_err(error.to_string()),
         }
     }
@@ -39,6 +40,9 @@ pub fn run<T: Send>(py: Python<'_>, kernel: impl FnOnce(&Control) -> Result<T> +
 
 /// The exception for what a kernel panicked with.
 fn internal(panic: &(dyn Any + Send)) -> PyErr {
+    if let Some(error) = room::error_of(panic) {
+        return error.clone().into(); // of a block, or of what Python called
+    }
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     match text.unwrap_or("no message") {
         // faer has no other way to say so.

@@ -1,7 +1,8 @@
 //! Segments of a scan, as Python sees them.
 
-use super::arrays::{Pixels2, check, with_rows};
+use super::arrays::{Pixels2, check, optional, values, with_rows};
 use super::run::run;
+use crate::engine::room;
 use crate::methods::slic::{self as kernel, Options};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -31,8 +32,8 @@ fn slic<'py>(
 ) -> PyResult<(Labels<'py>, usize)> {
     let seeds = seeds.as_array();
     check("seeds", "columns", seeds.ncols(), 2)?;
-    let seeds = Vec::from_iter(seeds.rows().into_iter().map(|seed| [seed[0], seed[1]]));
-    let mask = mask.map(|mask| mask.as_array().to_vec());
+    let seeds = room::collected(seeds.rows().into_iter().map(|seed| [seed[0], seed[1]]), "seeds")?;
+    let mask = optional(mask.as_ref())?;
     let options = Options { compactness, adaptive, n_iter, spacing, reach, mask: mask.as_deref() };
     let (labels, n_iter) = with_rows!(py, data, rows => run(py, |control| {
         let mut fit = kernel::slic(rows, shape, &seeds, &options, control)?;
@@ -52,7 +53,7 @@ fn sum_by_label<'py>(
     labels: PyReadonlyArray1<'py, i32>,
     k: usize,
 ) -> PyResult<(Values<'py>, Bound<'py, PyArray1<i64>>)> {
-    let labels = labels.as_array().to_vec();
+    let labels = values(&labels)?;
     let (d, sums) =
         with_rows!(py, data, rows => (rows.d(), run(py, |control| kernel::sums(rows, &labels, k, control))?));
     Ok((PyArray1::from_vec(py, sums.values).reshape([k, d])?, PyArray1::from_vec(py, sums.counts)))
@@ -68,7 +69,7 @@ fn merge_similar<'py>(
     k: usize,
     min_correlation: f64,
 ) -> PyResult<Merged<'py>> {
-    let mut labels = labels.as_array().to_vec();
+    let mut labels = values(&labels)?;
     let steps = with_rows!(py, data, rows => run(py, |control| {
         let sums = kernel::sums(rows, &labels, k, control)?;
         kernel::merge(&mut labels, shape, &sums, min_correlation, control)
@@ -86,13 +87,13 @@ fn confidence<'py>(
     means: PyReadonlyArray2<'py, f64>,
     origin: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Values<'py>> {
-    let (labels, means, origin) = (labels.as_array().to_vec(), means.as_array(), origin.as_array().to_vec());
+    let (labels, means, origin) = (values(&labels)?, means.as_array(), values(&origin)?);
     let correlations = with_rows!(py, data, rows => {
         check("means", "columns", means.ncols(), rows.d())?;
-        let means = Vec::from_iter(means.iter().copied());
+        let means = room::collected(means.iter().copied(), "means")?;
         run(py, |control| kernel::confidence(rows, &labels, &means, &origin, control))?
     });
-    PyArray1::from_vec(py, correlations.into_iter().flatten().collect()).reshape([labels.len(), 2])
+    PyArray1::from_vec(py, correlations.into_flattened()).reshape([labels.len(), 2])
 }
 
 /// All mergings of k segments by their borders, steps `(label, merged label, correlation)`; see the kernel.

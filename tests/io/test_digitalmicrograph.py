@@ -1,9 +1,12 @@
 """Axes of a DigitalMicrograph file are as they lie in it, flagged only where the file tells which is a spectrum."""
 
+import struct
+
 import numpy as np
 import pytest
 
 from emcore.io.formats import digitalmicrograph
+from emcore.io.formats.dm_tags import check_tags
 from emcore.io.read import read
 from emcore.scans.axes import roles
 
@@ -82,6 +85,7 @@ def item(sizes, units, form, names=None, spim=False):
     ],
 )
 def test_only_what_is_a_spectrum_by_the_file_is_flagged(sizes, units, form, spectrum, monkeypatch, tmp_path):
+    monkeypatch.setattr(digitalmicrograph, "check_tags", lambda path: None)
     monkeypatch.setattr(digitalmicrograph, "rosetta", lambda *_: [item(sizes, units, form)])
     (signal,) = digitalmicrograph.read_dm(tmp_path, False)
     assert signal.shape == sizes
@@ -103,6 +107,7 @@ def test_only_what_is_a_spectrum_by_the_file_is_flagged(sizes, units, form, spec
     ],
 )
 def test_a_series_of_pictures_is_flagged_where_units_tell(units, flagged, monkeypatch, tmp_path):
+    monkeypatch.setattr(digitalmicrograph, "check_tags", lambda path: None)
     monkeypatch.setattr(digitalmicrograph, "rosetta", lambda *_: [item((9, 4, 5), units, "Image")])
     (signal,) = digitalmicrograph.read_dm(tmp_path, False)
     assert signal.flagged == flagged
@@ -110,6 +115,7 @@ def test_a_series_of_pictures_is_flagged_where_units_tell(units, flagged, monkey
 
 
 def test_the_tag_of_a_plugin_tells_of_a_spectrum_image_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(digitalmicrograph, "check_tags", lambda path: None)
     monkeypatch.setattr(digitalmicrograph, "rosetta", lambda *_: [item((9, 4, 5), ("", "", ""), None, spim=True)])
     (signal,) = digitalmicrograph.read_dm(tmp_path, False)
     assert [axis.navigation for axis in signal.axes] == [False, True, True]
@@ -124,7 +130,70 @@ def test_colour_is_read_at_once_where_it_cannot_be_left_in_the_file(monkeypatch,
             raise ValueError("Lazy loading of RGBA images is not supported. Please load the image without lazy=True.")
         return [colour]
 
+    monkeypatch.setattr(digitalmicrograph, "check_tags", lambda path: None)
     monkeypatch.setattr(digitalmicrograph, "rosetta", decode)
     (signal,) = digitalmicrograph.read_dm(tmp_path, True)
     assert [axis.name for axis in signal.axes] == ["y", "x", "colour"]
     assert signal.shape == (4, 5, 4)
+
+
+def tags(version: int, content: bytes, count: int = 1) -> bytes:
+    """A file of so many tags, `content` in the sizes of a version."""
+    form = ">q" if version == 4 else ">i"
+    return (
+        struct.pack(">i", version)
+        + struct.pack(form, 0)
+        + struct.pack(">iH", 1, 0)
+        + struct.pack(form, count)
+        + content
+    )
+
+
+def tag(version: int, *described: int, values: bytes = b"", name: bytes = b"a") -> bytes:
+    """A tag of data, described by numbers."""
+    form = ">q" if version == 4 else ">i"
+    head = struct.pack(">bh", 21, len(name)) + name + (bytes(8) if version == 4 else b"") + b"%%%%"
+    return head + b"".join(struct.pack(form, each) for each in (len(described), *described)) + values
+
+
+DAMAGED = {
+    "values of a structure without fields": (20, 15, 0, 0, 1 << 30),
+    "an array beyond the file": (20, 6, 1 << 30),
+    "an array of fewer than no values": (20, 6, -5),
+    "a string beyond the file": (18, 1 << 30),
+    "an array of strings beyond the file": (20, 18, 4, 1 << 28),
+    "an array of arrays beyond the file": (20, 20, 6, 3, 1 << 28),
+    "a structure of more fields than there are bytes": (15, 0, 1 << 30, 0),
+}
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("case", DAMAGED)
+def test_sizes_of_tags_that_do_not_fit_are_refused_before_they_are_read(case, version, tmp_path):
+    path = tmp_path / f"a.dm{version}"
+    path.write_bytes(tags(version, tag(version, *DAMAGED[case])))
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        check_tags(path)
+    with pytest.raises(ValueError, match=r"a\.dm"):
+        read(path)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_tags_that_fit_and_those_that_the_reader_refuses_itself_are_walked_through(version, tmp_path):
+    whole = tag(version, 6, values=bytes(4)) + tag(version, 20, 4, 3, values=bytes(6))
+    whole += tag(version, 15, 0, 2, 0, 6, 0, 7, values=bytes(12)) + tag(version, 18, 3, values=b"abc")
+    group = struct.pack(">bhbBB", 20, 1, 65, 0, 0) + (
+        struct.pack(">qq", 0, 4) if version == 4 else struct.pack(">i", 4)
+    )
+    path = tmp_path / f"a.dm{version}"
+    for content in (tags(version, whole, 4), tags(version, group + whole), tags(version, b"\x07\0\0")):
+        path.write_bytes(content)
+        check_tags(path)
+    path.write_bytes(tags(version, group + whole)[:-1])
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        check_tags(path)
+
+
+def test_real_files_are_walked_through(data_folder):
+    for path in data_folder.rglob("*.dm[34]"):
+        check_tags(path)

@@ -1,6 +1,7 @@
 """The one place where input is checked and shaped: what is wrong, where, and what to do about it."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -230,6 +231,21 @@ def check_number(value: Any, name: str, low: float, high: float = np.inf) -> flo
         limit = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
         raise ValueError(f"{name}={value} is out of range; it must be {limit}")
     return number
+
+
+def is_finite(value: Any) -> bool:
+    """
+    Whether a number is finite, an integer of hundreds of digits not: it has no float.
+
+    Examples
+    --------
+    >>> is_finite(3), is_finite(np.nan), is_finite(10**400)
+    (True, False, False)
+    """
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_shape(value: Any, name: str) -> tuple[int, int]:

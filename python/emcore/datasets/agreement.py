@@ -5,9 +5,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.validation import check_count
+
 
 def far_from_borders(labels: NDArray[np.integer[Any]], margin: int) -> NDArray[np.bool_]:
     """Where no pixel or voxel that touches another label is within `margin` along every axis.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (y, x) or (z, y, x)
+    margin : int
+
+    Returns
+    -------
+    ndarray of bool, as `labels`
+
+    Raises
+    ------
+    TypeError, ValueError
+        Labels that are no whole numbers, a margin that is negative.
 
     Examples
     --------
@@ -16,6 +32,9 @@ def far_from_borders(labels: NDArray[np.integer[Any]], margin: int) -> NDArray[n
     >>> far_from_borders(np.array([[0, 0, 0, 1, 1, 1]]), 1)
     array([[ True, False, False, False, False,  True]])
     """
+    labels, margin = np.asarray(labels), check_count(margin, "margin", 0, 2**31 - 1)
+    if labels.dtype.kind not in "biu" or not labels.ndim:
+        raise TypeError(f"labels are {labels.dtype} of {labels.ndim} axes; an array of whole numbers is needed")
     border = np.zeros(labels.shape, dtype=np.int32)
     side, axes = 2 * margin + 1, range(labels.ndim)
     for axis in axes:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats
+from emcore.core.validation import Floats, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 # X-ray lines in keV and their strengths relative to the K alpha line.
@@ -113,7 +113,7 @@ def correlated_scan(
     if min(height, width, detector, channels) < 16:
         raise ValueError(f"shape, detector and channels must be at least 16, found {shape}, {detector}, {channels}")
     numbers = (counts, electrons, superlattice, bend, overlap)
-    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+    if not all(is_finite(number) and number >= 0 for number in numbers):
         raise ValueError(f"counts, electrons, superlattice, bend, overlap must not be negative, found {numbers}")
     rng = np.random.default_rng(seed)
     patches = np.array(_PATCHES)[curved_regions(height, width, len(_PATCHES))]
@@ -158,6 +158,12 @@ def co_fe_ratio(spectra: Floats, energy: Floats) -> Floats:
     Returns
     -------
     ndarray, shape (...)
+        Not a number, or infinite, where a spectrum has no counts at Fe K alpha: NaN or inf.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Spectra that are no numbers or have not as many channels as there are energies.
 
     Examples
     --------
@@ -166,8 +172,14 @@ def co_fe_ratio(spectra: Floats, energy: Floats) -> Floats:
     >>> float(co_fe_ratio(np.array([0.0, 2.0, 3.0, 0.0]), np.array([6.0, 6.4, 6.9, 7.2])))
     1.5
     """
+    spectra, energy = (np.asarray(each) for each in (spectra, energy))
+    if any(each.dtype.kind not in "biuf" for each in (spectra, energy)):
+        raise TypeError(f"spectra are {spectra.dtype} and energies {energy.dtype}; real numbers are needed")
+    if energy.ndim != 1 or spectra.shape[-1:] != energy.shape:
+        raise ValueError(f"spectra of shape {spectra.shape} do not have the channels of energy, {energy.shape}")
     cobalt, iron = (spectra[..., np.abs(energy - line) < 0.12].sum(axis=-1) for line in (_CO, _FE))
-    ratio: Floats = cobalt / iron
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: Floats = cobalt / iron
     return ratio
 
 

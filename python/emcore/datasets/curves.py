@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from emcore.core.validation import check_count, check_number, check_result, check_shape
 from emcore.datasets.micrograph import curved_regions
 
 
@@ -65,7 +66,7 @@ def iv_curves(
     Raises
     ------
     ValueError
-        If a size is below 1, or spread or noise are negative or not finite.
+        If a size is below 1, or spread or noise are negative, not finite or enormous.
 
     Examples
     --------
@@ -74,11 +75,9 @@ def iv_curves(
     >>> sample.curves.shape, sample.bias[[0, -1]].tolist()
     ((7, 10, 200), [-1.0, 1.0])
     """
-    height, width = (int(side) for side in shape)
-    if height < 1 or width < 1 or points < 2:
-        raise ValueError(f"shape must be at least (1, 1) and points 2, found {shape} and {points}")
-    if not (np.isfinite([spread, noise]).all() and spread >= 0 and noise >= 0):
-        raise ValueError(f"spread and noise must be finite and not negative, found {spread} and {noise}")
+    height, width = check_shape(shape, "shape")
+    check_count(points, "points", 2, 2**31 - 1)
+    spread, noise = check_number(spread, "spread", 0, 10), check_number(noise, "noise", 0, 1e30)
     rng = np.random.default_rng(seed)
     # Nine patches of three kinds, so that every kind has borders with the others.
     labels = (curved_regions(height, width, 9) % 3).astype(np.int32)
@@ -90,4 +89,7 @@ def iv_curves(
     leak = np.broadcast_to(0.01 * (bias + bias**3), ohmic.shape)
     current = scale[..., None] * np.choose(labels[..., None], (ohmic, diode, leak))
     current += noise * rng.standard_normal(current.shape)
-    return LabelledCurves(current.astype(dtype), bias, labels, scale)
+    with np.errstate(over="ignore"):
+        current = current.astype(dtype)
+    check_result(current, "spread and noise")
+    return LabelledCurves(current, bias, labels, scale)

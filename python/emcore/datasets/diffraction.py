@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.validation import is_finite
 from emcore.datasets.micrograph import curved_regions
 
 # Reflections weaken with the distance from the direct beam like exp(-(k / this)^2), in units of the largest k.
@@ -85,7 +86,7 @@ def polycrystal_scan(
         raise ValueError(
             f"scan_shape must be at least (1, 1) and pattern_shape (32, 32), found {scan_shape} and {pattern_shape}"
         )
-    if n_grains < 1 or not (math.isfinite(counts) and counts > 0):
+    if n_grains < 1 or not (is_finite(counts) and counts > 0):
         raise ValueError(f"n_grains must be at least 1 and counts above 0, found {n_grains} and {counts}")
     thin, thick = thickness
     if not 0 <= thin <= thick < math.inf:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats
+from emcore.core.validation import Floats, check_number, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 MN_KA = 5.8987
@@ -119,13 +119,15 @@ def eds_spectrum(
     step = float(channels[1] - channels[0]) if channels.ndim == 1 and channels.size > 1 else 0.0
     if not (step > 0 and np.allclose(np.diff(channels), step, rtol=1e-6, atol=0)):
         raise ValueError("energy must be two or more rising and evenly spaced channels")
-    atoms = {element: float(count) for element, count in composition.items()}
+    if not isinstance(composition, Mapping) or not composition:
+        raise TypeError(f"composition is a {type(composition).__name__}; a mapping of elements to atoms is needed")
+    atoms = {element: check_number(count, f"composition[{element!r}]", 0) for element, count in composition.items()}
     for element, count in atoms.items():
         if element not in _ELEMENTS:
             raise ValueError(f"composition has {element!r}; known are {', '.join(_ELEMENTS)}")
-        if not (math.isfinite(count) and count > 0):
+        if not (is_finite(count) and count > 0):
             raise ValueError(f"composition has {count} atoms of {element}; give a number above 0")
-    if not (math.isfinite(background) and background >= 0 and beam_energy > 0 and fwhm > 0):
+    if not (is_finite(background) and background >= 0 and beam_energy > 0 and fwhm > 0):
         values = f"{beam_energy}, {fwhm}, {background}"
         raise ValueError(f"beam_energy and fwhm must be above 0 and background not negative, found {values}")
     total = sum(atoms.values())
@@ -185,7 +187,7 @@ def eds_phases(
     numbers = (counts, minority, zero_peak)
     if min(height, width) < 8 or channels < 100:
         raise ValueError(f"shape must be at least (8, 8) and channels 100, found {shape} and {channels}")
-    if not all(math.isfinite(number) and number >= 0 for number in numbers) or minority > 0.5:
+    if not all(is_finite(number) and number >= 0 for number in numbers) or minority > 0.5:
         raise ValueError(f"counts, minority and zero_peak must not be negative, minority at most 0.5, found {numbers}")
     rng = np.random.default_rng(seed)
     axis = Axis("energy", channels, 0.02, -0.1, "keV")
@@ -250,7 +252,7 @@ def eds_spheres(
     """
     height, width = (int(side) for side in shape)
     numbers = (counts, pixel)
-    if channels < 100 or not all(math.isfinite(number) and number > 0 for number in numbers):
+    if channels < 100 or not all(is_finite(number) and number > 0 for number in numbers):
         raise ValueError(f"channels must be at least 100, counts and pixel above 0, found {channels}, {numbers}")
     if min(height, width) * pixel < 90:
         raise ValueError(f"shape {shape} of {pixel:g} nm has no room for the spheres; at least 90 nm a side are needed")

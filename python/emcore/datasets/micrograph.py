@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from emcore.core.validation import check_result, is_finite
+
 
 @dataclass(frozen=True)
 class LabelledImage:
@@ -94,7 +96,7 @@ def lattice_micrograph(
         raise ValueError(f"spacings must be above 2 px, or the fringes are aliased; found {list(spacings)}")
     if not np.isfinite(angle).all():
         raise ValueError(f"directions must be finite, found {list(directions)}")
-    if not (math.isfinite(noise) and noise >= 0 and math.isfinite(gradient)):
+    if not (is_finite(noise) and noise >= 0 and is_finite(gradient)):
         raise ValueError(f"noise must be finite and not negative, gradient finite; found {noise} and {gradient}")
     if kind.kind not in "fiu":
         raise TypeError(f"dtype must be a real floating or integer type, found {kind}")
@@ -134,7 +136,10 @@ def curved_regions(height: int, width: int, k: int) -> NDArray[np.int32]:
 
 def _stretched(values: NDArray[np.float32], kind: np.dtype[Any]) -> NDArray[Any]:
     if kind.kind == "f":
-        return values.astype(kind)
+        with np.errstate(over="ignore"):
+            stretched = values.astype(kind)
+        check_result(stretched, "noise and gradient")
+        return stretched
     info = np.iinfo(kind)
     low, high = float(values.min()), float(values.max())
     span = float(info.max) - float(info.min)

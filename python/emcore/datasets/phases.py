@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, check_count
+from emcore.core.validation import Floats, check_count, check_number
 from emcore.datasets.micrograph import curved_regions
 
 # Energies in eV around the iron K edge; width of the edge, and of the line on it, in eV.
@@ -83,8 +83,7 @@ def absorption_phases(
     height, width = (check_count(side, "shape", 1) for side in shape)
     check_count(points, "points", 16)
     check_count(n_phases, "n_phases", 1, 20)
-    if not all(math.isfinite(each) and each >= 0 for each in (spread, noise)):
-        raise ValueError(f"spread and noise must be finite and not negative, found {spread} and {noise}")
+    spread, noise = check_number(spread, "spread", 0, 10), check_number(noise, "noise", 0, 1e30)
     rng = np.random.default_rng(seed)
     axis = Axis("energy", points, (_LAST - _FIRST) / (points - 1), _FIRST, "eV")
     references = np.stack([_edge(axis.values, phase) for phase in range(n_phases)])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.validation import is_finite
 from emcore.datasets.micrograph import LabelledImage, curved_regions
 
 KINDS = ("hexagonal", "square", "none")
@@ -134,7 +135,7 @@ def moving_boundary(
     _check(shape, kinds, turns, period, noise)
     if n_frames < 1 or len(kinds) != 2:
         raise ValueError(f"a series needs a frame or more and two grains, found {n_frames} and {len(kinds)}")
-    if not all(map(math.isfinite, (start, stop))):
+    if not all(map(is_finite, (start, stop))):
         raise ValueError(f"start and stop must be finite, found {start} and {stop}")
     rng = np.random.default_rng(seed)
     height, width = shape
@@ -156,11 +157,11 @@ def _check(shape: tuple[int, int], kinds: Sequence[str], turns: Sequence[float],
         raise ValueError(f"kinds and turns must be of one length, found {len(kinds)} and {len(turns)}")
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ValueError(f"kinds must be of {', '.join(KINDS)}, found {unknown[0]!r}")
-    if not all(map(math.isfinite, turns)):
+    if not all(map(is_finite, turns)):
         raise ValueError(f"turns must be finite, found {list(turns)}")
-    if not (math.isfinite(period) and period > 4):
+    if not (is_finite(period) and period > 4):
         raise ValueError(f"period must be above 4 px, or columns are no larger than a pixel; found {period}")
-    if not (math.isfinite(noise) and noise >= 0):
+    if not (is_finite(noise) and noise >= 0):
         raise ValueError(f"noise must be finite and not negative, found {noise}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from emcore.core.validation import Floats, check_count, check_number, check_option
+from emcore.core.validation import Floats, check_count, check_number, check_option, check_result
 
 TEXTURES = ("gyroid", "diamond", "primitive", "tubules")
 LAYOUTS = ("cells", "blocks")
@@ -156,7 +156,10 @@ def _nodal(name: str, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDAr
 
 def _stretched(values: NDArray[np.float32], kind: np.dtype[Any]) -> NDArray[Any]:
     if kind.kind == "f":
-        return values.astype(kind)
+        with np.errstate(over="ignore"):
+            stretched = values.astype(kind)
+        check_result(stretched, "noise")
+        return stretched
     info = np.iinfo(kind)
     span = float(info.max) - float(info.min)
     # The largest float below 2^32 that an integer holds.

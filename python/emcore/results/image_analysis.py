@@ -42,7 +42,8 @@ class ImageAnalysis(Result):
         Period of the strongest peak of the region's mean power spectrum, in the units of the image; NaN where no peak
         stands out as a lattice's does, at a period below a quarter of the window, or the region is empty.
     direction : ndarray, shape (k,), float64
-        Direction of that peak, across the fringes: degrees in [0, 180), counter-clockwise from +x with y up.
+        Direction of that peak, across the fringes: degrees in [0, 180), counter-clockwise from +x with y up; NaN where
+        there is none.
     second_spacing, second_direction : ndarray, shape (k,), float64, optional
         The same of the strongest peak that is independent of the first, neither on its line nor a harmonic; NaN where
         there is none, as of fringes. None in results of earlier versions.

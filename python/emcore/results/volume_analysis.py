@@ -58,9 +58,9 @@ class VolumeAnalysis(Result):
     spacing : ndarray, shape (k, 3), float64
         The strongest spacings of each class, in the units of the volume; NaN where there are no more.
     direction : ndarray, shape (k, 3, 3), float64
-        Direction of the strongest peak of each spacing, as (z, y, x) of length 1.
+        Direction of the strongest peak of each spacing, as (z, y, x) of length 1; NaN where there is none.
     texture_spacing : ndarray, shape (t, 3), float64
-        Those of the largest class of each texture.
+        Those of the largest class of each texture; NaN where there are no more.
     pairs : ndarray, shape (p, 2), int
         Oriented classes that are one texture.
     pair_angle : ndarray, shape (p,), float64

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_pixels, check_finite, check_number, check_result, check_shape
+from emcore.core.validation import as_pixels, check_count, check_finite, check_number, check_result, check_shape
 from emcore.outofcore.rows import not_finite
 from emcore.scans.patterns import as_pattern_rows
 
@@ -282,14 +282,21 @@ def _disc(shape: tuple[int, ...], center: tuple[float, float], radius: float) ->
         raise TypeError(f"center={center!r}: two numbers are needed, along ky and kx")
     y, x = (check_number(value, f"center[{i}]", -np.inf) for i, value in enumerate(center))
     ky, kx = np.ogrid[:height, :width]
-    inside: NDArray[np.bool_] = (ky - y) ** 2 + (kx - x) ** 2 <= radius**2
+    inside: NDArray[np.bool_] = (ky - y) ** 2 + (kx - x) ** 2 <= min(radius, 1e150) ** 2
     return inside
 
 
 def masked_beam(
     mean: NDArray[np.float64], mask_beam: bool, beam_radius: float | None
 ) -> tuple[tuple[float, float] | None, float | None, tuple[str, ...]]:
-    """Centre and radius of a mask over the beam of a mean pattern, where there is one, and what is to be said."""
+    """
+    Centre and radius of a mask over the beam of a mean pattern, where there is one, and what is to be said.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `mask_beam` that is neither True nor False, a radius that is negative or goes without it, no pattern.
+    """
     if not isinstance(mask_beam, bool | np.bool_):
         raise TypeError(f"mask_beam is a {type(mask_beam).__name__}; True or False is needed")
     if beam_radius is not None:
@@ -298,7 +305,9 @@ def masked_beam(
             raise ValueError(f"beam_radius={beam_radius:g} goes with mask_beam=True: leave one out")
     if not mask_beam:
         return None, None, ()
-    if mean.min() == mean.max():
+    mean = as_pixels(mean, "mean", 2).astype(np.float64)
+    low, high = check_finite(mean, "mean")
+    if low == high:
         return None, None, ("the mean pattern is constant: there is no beam to mask",)
     try:
         beam = find_beam(mean)
@@ -390,8 +399,19 @@ def sum_by_label(patterns: Any, labels: NDArray[np.integer[Any]], k: int) -> NDA
     Returns
     -------
     ndarray, shape (k, ky, kx), float64, of integers exact up to 2^53
+
+    Raises
+    ------
+    TypeError, ValueError
+        Labels of other positions, or that are no whole numbers below k.
     """
-    matrix = as_pattern_rows(patterns)
-    sums, _ = _emcore.sum_by_label(matrix.rows, np.ascontiguousarray(labels.ravel(), dtype=np.int32), k)
+    matrix, numbers, k = as_pattern_rows(patterns), np.asarray(labels), check_count(k, "k", 1, 2**31 - 1)
+    if numbers.dtype.kind not in "iu" or numbers.size != len(matrix.rows):
+        message = f"labels are {numbers.dtype} of shape {numbers.shape}; a whole number for each position is needed"
+        raise ValueError(message)
+    if numbers.max() >= k:
+        raise ValueError(f"labels reach {numbers.max()}, and k={k}: they must lie below it")
+    numbers = np.maximum(numbers, -1) if numbers.dtype.kind == "i" else numbers
+    sums, _ = _emcore.sum_by_label(matrix.rows, np.ascontiguousarray(numbers.ravel(), dtype=np.int32), k)
     pictures: NDArray[np.float64] = matrix.pictures(sums)
     return pictures

@@ -24,7 +24,7 @@ from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, check_count, check_option
+from emcore.core.validation import Floats, check_count, check_option, check_result
 from emcore.core.wording import count_of, number
 from emcore.io.scan_files import ScanFile, check_scan_file, new_scan, size_of_scan
 from emcore.methods.denoising.components import MOST, Components, find_components
@@ -193,6 +193,8 @@ def denoise(
     if unit == ENERGY:
         by_row, by_feature = passed["energy"], passed["energies"]
     residual_map = _divided(passed["squares"], np.where(gaps.empty, 0, by_row))
+    with np.errstate(over="ignore"):
+        check_result(residual_map.astype(np.float32), "data")
     left = float(residual_map[gaps.measured].mean())
     if unit != ENERGY and left > _FAR:
         notes.append(f"the residual is {number(left)} times the noise: signal was taken off, or the noise is larger")

@@ -109,6 +109,8 @@ def stitch(
     check_number(min_correlation, "min_correlation", -1, 1)
     if isinstance(scans, str | bytes) or not isinstance(scans, Sequence):
         raise TypeError(f"scans is a {type(scans).__name__}; a list of two scans or more is needed")
+    if maps is not None and not isinstance(maps, Mapping):
+        raise TypeError(f"maps is a {type(maps).__name__}; a mapping of names to maps is needed")
     if len(scans) < 2:
         raise ValueError(f"{count_of(len(scans), 'scan')} was given; two or more are needed to stitch them")
     read = [read_scan(each, number, dict(grains or {}), dataset) for number, each in enumerate(scans, start=1)]

@@ -7,6 +7,7 @@ use super::frame::Frame;
 use super::model::{MembershipSums, Model};
 use super::settings::{Covariances, Fuzzy, Options, length};
 use super::update::{base, update};
+use crate::engine::room;
 use crate::engine::simd::Real;
 use crate::methods::moments::Moments;
 use crate::{Control, Error, Result};
@@ -169,6 +170,9 @@ pub fn fit<R: Real>(
     if let Some(state) = &state {
         state.check(k, d, options.covariances.is_some())?;
     }
+    // Clusters of this and the last iteration and their sums, of threads too.
+    let (wide, clusters) = (if options.covariances.is_some() { d + 1 } else { 1 }, k as u128 * d as u128);
+    room::check::<f64>(8 * clusters * wide as u128, "centres and covariances of clusters")?;
     let Moments { mean, squares, .. } = source.moments(control)?;
     let variance = Vec::from_iter(squares.iter().map(|s| s / n as f64));
     let frame = Frame::new::<R>(&mean, &variance, options.covariances.is_some());

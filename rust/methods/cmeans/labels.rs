@@ -2,6 +2,7 @@
 
 use crate::engine::lanes::transpose;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result};
 use std::ops::Range;
@@ -35,7 +36,7 @@ pub fn farthest_from_one<R: Real>(memberships: &[R], k: usize, control: &Control
 /// # Ok::<(), emcore::Error>(())
 /// ```
 pub fn labels<R: Real>(memberships: &[R], k: usize, control: &Control) -> Result<Vec<i32>> {
-    let mut labels = vec![0; rows(memberships, k)?];
+    let mut labels = room::zeros(rows(memberships, k)?, "labels")?;
     let block = |range: Range<usize>, labels: &mut [i32]| {
         dispatch(Labels { u: &memberships[range.start * k..range.end * k], k, labels });
     };

@@ -27,6 +27,7 @@ mod tests;
 mod tile;
 mod update;
 
+use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::Pixel;
 use crate::{Control, Error, Result};
@@ -120,6 +121,7 @@ where
         length("covariances", covariances.len(), k * d * d, "a matrix for each cluster")?;
         length("rho", rho.len(), k, "one volume for each cluster")?;
     }
+    room::check::<f64>(4 * covariances.map_or(centers.len(), |(all, _)| all.len()) as u128, "covariances of clusters")?;
     let frame = Frame::of_clusters::<T::Real>(centers, covariances.map(|(covariances, _)| covariances), d);
     let mut whitening = covariances.map(|_| Vec::new());
     if let (Some((covariances, rho)), Some(whitening)) = (covariances, &mut whitening) {

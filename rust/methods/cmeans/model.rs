@@ -2,6 +2,7 @@
 
 use super::frame::Frame;
 use super::settings::length;
+use crate::engine::room;
 use crate::engine::simd::Real;
 use crate::{Error, Result};
 
@@ -124,7 +125,7 @@ impl MembershipSums {
     /// Zeros, about the centres of a model.
     pub fn new<R>(model: &Model<R>) -> Self {
         let (k, d) = (model.k, model.d);
-        let products = vec![0.0; products_len(k, d, model.whitening.is_some())];
+        let products = room::zeros_or_unwind(products_len(k, d, model.whitening.is_some()), "sums of memberships");
         Self { mass: vec![0.0; k], products, objective: 0.0, change: 0.0 }
     }
 

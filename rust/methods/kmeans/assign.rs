@@ -8,6 +8,7 @@ use super::rows::WeightedRows;
 use super::sums::{ClusterSums, Workspaces};
 use super::{few, many};
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Real, dispatch};
 use crate::engine::tiles::tiles;
 use crate::{Control, Result};
@@ -36,7 +37,7 @@ struct RowBlock<R> {
 
 impl<R: Real> Assignment<R> {
     /// No row has a cluster of `k` yet.
-    pub fn new<T: Pixel<Real = R> + Into<f64>>(x: &WeightedRows<'_, '_, T>, k: usize) -> Self {
+    pub fn new<T: Pixel<Real = R> + Into<f64>>(x: &WeightedRows<'_, '_, T>, k: usize) -> Result<Self> {
         let (n, d) = (x.rows.n(), x.rows.d());
         let few = d <= FEW;
         let group = if few { k } else { k.div_ceil((x.rows.row_bytes() / BYTES_PER_GROUP).clamp(1, k)) };
@@ -45,12 +46,14 @@ impl<R: Real> Assignment<R> {
         let block = |rows: Range<usize>| {
             let n = rows.len();
             let bounds = match bases {
-                Some(_) => Bounds::Products(Products::new(n, k)),
-                None => Bounds::Groups(GroupBounds::new(n, k, group)),
+                Some(_) => Bounds::Products(Products::new(n, k)?),
+                None => Bounds::Groups(GroupBounds::new(n, k, group)?),
             };
-            RowBlock { rows, labels: vec![UNASSIGNED; n], sizes: vec![0.0; if few { 0 } else { n }], bounds }
+            let labels = room::filled(n, UNASSIGNED, "labels")?;
+            Ok(RowBlock { rows, labels, sizes: room::zeros(if few { 0 } else { n }, "lengths of rows")?, bounds })
         };
-        Self { blocks: tiles(n, block_rows).map(block).collect(), block_rows, workspaces: Workspaces::new(), bases }
+        let blocks = tiles(n, block_rows).map(block).collect::<Result<_>>()?;
+        Ok(Self { blocks, block_rows, workspaces: Workspaces::new(), bases })
     }
 
     /// The cluster of row `i`.
@@ -59,8 +62,11 @@ impl<R: Real> Assignment<R> {
     }
 
     /// The clusters of all rows.
-    pub fn into_labels(self) -> Vec<u32> {
-        Vec::from_iter(self.blocks.into_iter().map(|block| block.labels)).concat()
+    pub fn into_labels(self) -> Result<Vec<u32>> {
+        let mut labels = Vec::new();
+        room::reserve(&mut labels, self.blocks.iter().map(|block| block.labels.len()).sum(), "labels")?;
+        self.blocks.iter().for_each(|block| labels.extend_from_slice(&block.labels));
+        Ok(labels)
     }
 
     /// Finds the nearest centre of each row and brings `sums` up to date; returns how many rows changed cluster.

@@ -14,6 +14,7 @@
 use super::centers::Centers;
 use super::distance::above;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 use crate::engine::tiles::tiles;
 use crate::{Control, Result};
@@ -81,6 +82,7 @@ impl<R: Real> Bases<R> {
         if self.bases.len() < self.most {
             self.today = self.bases.len();
             self.bases.push(Basis::default());
+            room::reserve(&mut self.vectors, k * d, "centres of an iteration")?;
             self.vectors.resize(self.bases.len() * k * d, R::ZERO);
         } else {
             let mut counts = [0; 1 + NONE as usize];
@@ -92,7 +94,7 @@ impl<R: Real> Bases<R> {
             zip(vector, zip(center, &centers.origin)).for_each(|(to, (c, p))| *to = R::of(c - p)); // as in the products
         }
         let with = &self.vectors[own];
-        let mut products = vec![0.0; self.bases.len() * k * k];
+        let mut products = room::zeros(self.bases.len() * k * k, "products of centres")?;
         let block = |rows: std::ops::Range<usize>, out: &mut [f64]| {
             dispatch(Products { rows: &self.vectors[rows.start * d..rows.end * d], with, d, out });
         };

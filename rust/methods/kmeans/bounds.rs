@@ -3,6 +3,8 @@
 use super::bases::{self, Bases};
 use super::centers::Centers;
 use super::rows::WeightedRows;
+use crate::Result;
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Real};
 
 /// Of a row either by how much centres may move, or its products with the centres of an earlier iteration.
@@ -31,8 +33,8 @@ pub struct Products<R> {
 
 impl GroupBounds {
     /// Nothing is known of `n` rows and `k` centres, in groups of `group`.
-    pub fn new(n: usize, k: usize, group: usize) -> Self {
-        Self { slack: vec![-1.0; n * k.div_ceil(group)], group }
+    pub fn new(n: usize, k: usize, group: usize) -> Result<Self> {
+        Ok(Self { slack: room::filled(n * k.div_ceil(group), -1.0, "bounds of distances")?, group })
     }
 
     /// Takes off what the centres moved; returns which rows may have another nearest centre now.
@@ -79,8 +81,13 @@ impl GroupBounds {
 
 impl<R: Real> Products<R> {
     /// Nothing is known of `n` rows and `k` centres.
-    pub fn new(n: usize, k: usize) -> Self {
-        Self { basis: vec![bases::NONE; n], dots: vec![R::ZERO; n * k], across: vec![0.0; n] }
+    pub fn new(n: usize, k: usize) -> Result<Self> {
+        let what = "products with centres";
+        Ok(Self {
+            basis: room::filled(n, bases::NONE, what)?,
+            dots: room::zeros(n * k, what)?,
+            across: room::zeros(n, what)?,
+        })
     }
 
     /// Returns which rows, the first of which is row `start` of X, may have another nearest centre now; `sizes` are their distances

@@ -5,6 +5,7 @@ use super::distance::Distance;
 use super::exact::own_distances;
 use super::rows::WeightedRows;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Real, dispatch};
 use crate::engine::tiles::{project, tile_rows, tiles};
 use crate::{Control, Result};
@@ -34,7 +35,7 @@ fn from_center<T: Pixel + Into<f64>>(
     center: &[f64],
     control: &Control,
 ) -> Result<(Vec<f64>, f64)> {
-    let (mut squares, mut total) = (vec![0.0; x.rows.n()], 0.0);
+    let (mut squares, mut total) = (room::zeros(x.rows.n(), "squared distances")?, 0.0);
     let weighted = |i: usize, square: f64| x.weight(i) * square;
     own_distances(x, center, |_| 0, &mut squares, control, weighted, |partial| total += partial)?;
     Ok((squares, total))
@@ -66,7 +67,7 @@ pub fn attempts<T: Pixel + Into<f64>>(
     let (n, d) = (x.rows.n(), x.rows.d());
     let m = candidates.len() / d;
     let centers = Centers::around(x, origin, candidates);
-    let mut closer = vec![0.0; n * m];
+    let mut closer = room::zeros(room::product::<f64>(&[n, m], "squared distances")?, "squared distances")?;
     let mut sums = vec![0.0; m];
     control.expect(n as u64);
     pass(

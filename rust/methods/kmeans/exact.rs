@@ -5,6 +5,7 @@ use super::parameters::{Metric, check_centers, too_large};
 use super::rows::WeightedRows;
 use super::update::scaled;
 use crate::engine::pass::{block_rows, pass};
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Result, Rows};
 use std::ops::Range;
@@ -109,7 +110,7 @@ pub fn distances<T: Pixel + Into<f64>>(
     let k = check_centers(centers, d)?;
     let x = WeightedRows::new(rows, metric, None, control)?;
     let centers = scaled(centers, d, metric);
-    let mut out = vec![0.0; n * k];
+    let mut out = room::zeros(room::product::<f64>(&[n, k], "distances")?, "distances")?;
     control.expect(n as u64);
     pass(
         n,

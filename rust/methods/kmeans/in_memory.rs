@@ -26,14 +26,14 @@ pub struct InMemory<'x, 'a, 'w, T: Pixel> {
 
 impl<'x, 'a, 'w, T: Pixel + Into<f64>> InMemory<'x, 'a, 'w, T> {
     /// Rows that belong to no cluster yet; the centres are those to begin with.
-    pub fn new(x: &'x WeightedRows<'a, 'w, T>, centers: Vec<f64>) -> Self {
+    pub fn new(x: &'x WeightedRows<'a, 'w, T>, centers: Vec<f64>) -> Result<Self> {
         let centers = Centers::new(x, centers);
-        let (assignment, sums) = (Assignment::new(x, centers.k), ClusterSums::new(centers.k, centers.d));
-        Self { x, centers, assignment, sums, changes: 0, assigned: false }
+        let (assignment, sums) = (Assignment::new(x, centers.k)?, ClusterSums::new(centers.k, centers.d));
+        Ok(Self { x, centers, assignment, sums, changes: 0, assigned: false })
     }
 
     /// The clusters of all rows.
-    pub fn into_labels(self) -> Vec<u32> {
+    pub fn into_labels(self) -> Result<Vec<u32>> {
         self.assignment.into_labels()
     }
 }

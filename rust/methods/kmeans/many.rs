@@ -8,6 +8,7 @@ use super::parameters::UNASSIGNED;
 use super::rows::WeightedRows;
 use super::sums::{Reassigned, SumChanges, Workspaces};
 use crate::Control;
+use crate::engine::room;
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real, dispatch};
 use crate::engine::tiles::{project, tile_rows};
@@ -41,7 +42,7 @@ impl<T: Pixel + Into<f64>> Visit<'_, '_, '_, T> {
             (Bounds::Products(_), None) => (0..rows.len()).collect(),
         };
         let (mut scratch, mut buffer) = (Vec::new(), Vec::new());
-        let mut dots = Vec::new();
+        let mut dots = room::zeros_or_unwind(need.len().min(tile_rows::<T>(centers.d)) * centers.k, "products");
         let mut scores = vec![0.0; centers.k];
         for chunk in need.chunks(tile_rows::<T>(centers.d)) {
             if control.check().is_err() {

@@ -93,10 +93,10 @@ pub fn kmeans<T: Pixel + Into<f64>>(
     }
     let x = WeightedRows::new(rows, parameters.metric, weights, control)?;
     let start = update::scaled(centers, rows.d(), parameters.metric);
-    let mut source = InMemory::new(&x, start.clone());
+    let mut source = InMemory::new(&x, start.clone())?;
     let (state, inertia) = lloyd::lloyd(&mut source, lloyd::State::new(start), parameters, control, |_| Ok(()))?;
     let lloyd::State { centers, n_iter, converged, .. } = state;
-    Ok(Fit { centers, labels: source.into_labels(), inertia, n_iter, converged })
+    Ok(Fit { centers, labels: source.into_labels()?, inertia, n_iter, converged })
 }
 
 /// The nearest of `centers` (k × d) to each row, and the inertia.
@@ -121,9 +121,9 @@ pub fn nearest<T: Pixel + Into<f64>>(
     check_weights(rows.n(), weights)?;
     let x = WeightedRows::new(rows, metric, weights, control)?;
     let centers = Centers::new(&x, update::scaled(centers, rows.d(), metric));
-    let mut assignment = Assignment::new(&x, k);
+    let mut assignment = Assignment::new(&x, k)?;
     assignment.assign(&x, &centers, None, control)?;
-    let labels = assignment.into_labels();
+    let labels = assignment.into_labels()?;
     let inertia = exact::inertia(&x, &centers.values, |i| labels[i] as usize, control)?;
     Ok((labels, inertia))
 }

@@ -45,10 +45,10 @@ impl<'a, 'w, T: Pixel + Into<f64>> Block<'a, 'w, T> {
         if former.len() != n {
             return Err(Error::invalid("labels", format!("{}; one for each of {n} rows is needed", former.len())));
         }
-        let (mut assignment, mut sums) = (Assignment::new(&x, k), ClusterSums::new(k, x.rows.d()));
+        let (mut assignment, mut sums) = (Assignment::new(&x, k)?, ClusterSums::new(k, x.rows.d()));
         let centers = Centers::new(&x, centers.to_vec());
         assignment.assign(&x, &centers, Some(&mut sums), control)?;
-        let labels = assignment.into_labels();
+        let labels = assignment.into_labels()?;
         let moved = labels.iter().zip(former).filter(|(label, former)| label != former).count();
         let inertia = match sums.inertia(&centers.values, &centers.origin) {
             _ if moved > 0 => None,

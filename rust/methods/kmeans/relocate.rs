@@ -3,6 +3,7 @@
 use super::exact::own_distances;
 use super::rows::WeightedRows;
 use super::sums::ClusterSums;
+use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::{Control, Result};
 use std::borrow::Cow;
@@ -34,10 +35,12 @@ pub fn farthest<T: Pixel + Into<f64>>(
     count: usize,
     control: &Control,
 ) -> Result<(f64, Farthest)> {
-    let (mut squares, mut inertia) = (vec![0.0; x.rows.n()], 0.0);
+    let (mut squares, mut inertia) = (room::zeros(x.rows.n(), "squared distances")?, 0.0);
     let weighted = |i: usize, square: f64| x.weight(i) * square;
     own_distances(x, centers, label, &mut squares, control, weighted, |partial| inertia += partial)?;
-    let mut far = Vec::from_iter((0..squares.len()).filter(|&i| squares[i] > 0.0));
+    let mut far = Vec::new();
+    room::reserve(&mut far, squares.len(), "numbers of rows")?;
+    far.extend((0..squares.len()).filter(|&i| squares[i] > 0.0));
     let farther = |&a: &usize, &b: &usize| squares[b].total_cmp(&squares[a]).then(a.cmp(&b));
     if far.len() > count {
         far.select_nth_unstable_by(count.max(1) - 1, farther);

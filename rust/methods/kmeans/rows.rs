@@ -3,6 +3,7 @@
 use super::distance::{is_integer, sum_squares};
 use super::parameters::{Metric, too_large};
 use crate::engine::pass::{block_rows, pass};
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result, Rows};
 
@@ -58,7 +59,7 @@ impl<'a, 'w, T: Pixel + Into<f64>> WeightedRows<'a, 'w, T> {
 }
 
 fn factors<T: Pixel + Into<f64>>(rows: &Rows<'_, T>, control: &Control) -> Result<Vec<f64>> {
-    let mut factors = vec![0.0; rows.n()];
+    let mut factors = room::zeros(rows.n(), "lengths of rows")?;
     let mut zero = None;
     control.expect(rows.n() as u64);
     pass(

@@ -6,6 +6,7 @@
 use super::candidates::{Chosen, attempts, center, draw};
 use super::parameters::{Metric, check_weights, too_large};
 use super::rows::WeightedRows;
+use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::{Control, Error, Result, Rows};
 
@@ -125,9 +126,10 @@ impl<T: Pixel + Into<f64>> Source for InMemory<'_, '_, '_, T> {
     fn choose(&mut self, chosen: &[usize], which: usize) -> Result<()> {
         let rows = self.closer.len() / self.x.rows.n();
         self.nearest.clear();
+        room::reserve(&mut self.nearest, self.x.rows.n(), "squared distances")?;
         self.nearest.extend(self.closer.iter().skip(which).step_by(rows));
         if let [only] = chosen {
-            (self.origin, self.first) = (center(self.x, *only), self.nearest.clone());
+            (self.origin, self.first) = (center(self.x, *only), room::copied(&self.nearest, "squared distances")?);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::exact::own_distances;
 use super::parameters::{Metric, check_labels};
 use super::rows::WeightedRows;
 use super::sums::ClusterSums;
+use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::{Control, Error, Result, Rows};
 
@@ -25,7 +26,7 @@ pub fn spread<T: Pixel + Into<f64>>(
     for (mean, weight) in means.chunks_mut(rows.d()).zip(sums.weights) {
         mean.iter_mut().for_each(|x| *x /= weight.max(1.0));
     }
-    let mut squares = vec![0.0; rows.n()];
+    let mut squares = room::zeros(rows.n(), "squared distances")?;
     own_distances(&x, &means, |i| labels[i] as usize, &mut squares, control, |_, _| 0.0, |_| ())?;
     Ok((means, squares))
 }

@@ -3,6 +3,7 @@
 use super::parameters::{FEW, UNASSIGNED, too_large};
 use super::rows::WeightedRows;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::rows::Block;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::engine::tiles::{BLOCK_ROWS, tile_rows, tiles};
@@ -47,7 +48,7 @@ impl Workspaces {
 
     fn take(&self, len: usize) -> Vec<f64> {
         let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        used.unwrap_or_else(|| vec![0.0; len])
+        used.unwrap_or_else(|| room::zeros_or_unwind(len, "sums of clusters"))
     }
 
     fn give_back(&self, mut values: Vec<f64>) {
@@ -59,7 +60,12 @@ impl Workspaces {
 impl ClusterSums {
     /// The sums of no rows.
     pub fn new(k: usize, d: usize) -> Self {
-        Self { values: vec![0.0; k * d], weights: vec![0.0; k], counts: vec![0; k], squares: 0.0 }
+        Self {
+            values: room::zeros_or_unwind(k * d, "sums of clusters"),
+            weights: vec![0.0; k],
+            counts: vec![0; k],
+            squares: 0.0,
+        }
     }
 
     /// The number of features.

@@ -129,7 +129,7 @@ fn labels_are_right_whatever_the_centres_do_and_for_however_long() {
     let x = Vec::from_iter((0..n * d).map(|at| (random[at] + 0.4 * f64::from((at / d % k == at % k) as u8)) as f32));
     let rows = Rows::from_slice(&x, n, d);
     let x = WeightedRows::new(rows, Metric::Euclidean, None, &Control::new()).unwrap();
-    let (origin, mut assignment) = (vec![0.5; d], Assignment::new(&x, k));
+    let (origin, mut assignment) = (vec![0.5; d], Assignment::new(&x, k).unwrap());
     for step in 0..40 {
         let place =
             |at: usize| 0.5 + 0.4 * f64::from((at / d == at % k) as u8) + 0.2 * random[n * d + step * k * d + at];

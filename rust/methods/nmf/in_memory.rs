@@ -4,6 +4,7 @@ use super::driver::Source;
 use super::parameters::{Loss, Parameters, Partial, count_components};
 use super::spectra::{Spectra, floor};
 use super::{frobenius, kullback};
+use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::{Control, Result, Rows};
 
@@ -33,6 +34,8 @@ impl<'r, 'a, T: Pixel> InMemory<'r, 'a, T> {
     ) -> Result<Self> {
         p.check()?;
         let (d, k) = (x.d(), count_components((x.n(), x.d()), w.len(), h, weights)?);
+        // H as it is multiplied, the sums with it, and those of threads.
+        room::check::<f64>(8 * k as u128 * d as u128, "components of all features")?;
         let workspace = match p.loss {
             Loss::Frobenius => Workspace::Frobenius(frobenius::Workspace::new(d, k, weights)),
             Loss::KullbackLeibler => Workspace::KullbackLeibler(kullback::Workspace::new(d, k)),

@@ -2,6 +2,7 @@
 
 use super::parameters::{block_rows, check_weights};
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Real};
 use crate::{Control, Error, Result, Rows};
 
@@ -23,7 +24,7 @@ pub fn pure_rows<T: Pixel>(
     scaled: bool,
     control: &Control,
 ) -> Result<Vec<usize>> {
-    let mut state = vec![0.0; 2 * x.n()];
+    let mut state = room::zeros(2 * x.n(), "distances of rows")?;
     choose(
         x.d(),
         k,

@@ -9,6 +9,7 @@
 
 use super::merge::{Pair, Step};
 use crate::engine::pool;
+use crate::engine::room;
 use crate::{Control, Error, Result};
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -35,7 +36,7 @@ pub struct Border {
 /// # Ok::<(), emcore::Error>(())
 /// ```
 pub fn merge_borders(k: usize, borders: &[Border], control: &Control) -> Result<Vec<Step>> {
-    let mut touching: Vec<BTreeMap<u32, [f64; 2]>> = vec![BTreeMap::new(); k];
+    let mut touching: Vec<BTreeMap<u32, [f64; 2]>> = room::filled(k, BTreeMap::new(), "borders")?;
     for border in borders {
         let [a, b] = border.pair;
         if a >= b || b as usize >= k || border.product.is_nan() || border.lengths.is_nan() {
@@ -44,7 +45,7 @@ pub fn merge_borders(k: usize, borders: &[Border], control: &Control) -> Result<
         touching[a as usize].insert(b, [border.product, border.lengths]);
         touching[b as usize].insert(a, [border.product, border.lengths]);
     }
-    let mut versions = vec![0u32; k];
+    let mut versions = room::zeros::<u32>(k, "borders")?;
     let mut heap = BinaryHeap::new();
     for (a, others) in touching.iter().enumerate() {
         heap.extend(others.range(a as u32 + 1..).map(|(&b, &sums)| pair_of(a as u32, b, sums, &versions)));

@@ -2,6 +2,7 @@
 
 use super::sums::SegmentSums;
 use crate::engine::aligned::Aligned;
+use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
 use crate::methods::kmeans::{above, is_integer, rounding, sum_squares};
@@ -97,7 +98,7 @@ impl<R: Real> Centers<R> {
             d,
             stride,
             offset,
-            values: vec![0.0; k * d],
+            values: room::zeros_or_unwind(k * d, "centres"),
             packed: Aligned::new(k * stride),
             squares: vec![0.0; k],
             lengths: vec![0.0; k],

@@ -7,6 +7,7 @@
 use super::labels::check_labels;
 use crate::engine::panel::Panel;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::engine::tiles::{BLOCK_ROWS, pack_offset, project, tile_rows, tiles};
@@ -53,7 +54,7 @@ pub fn confidence<T: Pixel + Into<f64>>(
         let value = |j: usize, c: usize| T::Real::of((means[(chosen.start + c) * d + j] - origin[j]) * unit[c]);
         panels.push((chosen.start, Panel::<T::Real>::from_fn(d, chosen.len(), value)));
     }
-    let mut correlations = vec![[0.0, f64::NEG_INFINITY]; rows.n()];
+    let mut correlations = room::filled(rows.n(), [0.0, f64::NEG_INFINITY], "correlations")?;
     control.expect(rows.n() as u64);
     let block = |range: std::ops::Range<usize>, out: &mut [[f64; 2]]| {
         let (mut scratch, mut dots) = (Vec::new(), Vec::new());

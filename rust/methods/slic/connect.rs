@@ -6,6 +6,7 @@
 
 use super::labels::{check_labels, neighbors};
 use crate::engine::pool;
+use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::methods::kmeans::sum_squares;
@@ -51,6 +52,7 @@ pub fn connect<T: Pixel + Into<f64>>(
         let message = format!("{} rows and {} means of {k} labels; n and k x d are needed", rows.n(), means.len());
         return Err(Error::invalid("means", message));
     }
+    room::check::<[usize; 8]>(labels.len() as u128, "pieces of segments")?;
     let (components, order, component_of) = components(labels, shape);
     // The label that a component has in the end, none yet: as many as there are means, and more for components that touch none.
     let mut settled = vec![None; components.len()];

@@ -8,6 +8,7 @@
 use super::labels::{check_labels, neighbors};
 use super::sums::SegmentSums;
 use crate::engine::pool;
+use crate::engine::room;
 use crate::{Control, Error, Result};
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -58,6 +59,7 @@ pub fn merge(
     if least.is_nan() {
         return Err(Error::invalid("min_correlation", "NaN compares with nothing; give a number"));
     }
+    room::check::<f64>(sums.values.len() as u128 + 16 * k as u128, "means of segments")?;
     let mut graph = Graph::new(labels, shape, sums);
     let mut heap = BinaryHeap::new();
     for a in 0..k {

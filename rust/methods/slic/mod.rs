@@ -37,6 +37,7 @@ pub use connect::connect;
 pub use merge::{Step, merge};
 pub use sums::{SegmentSums, sums};
 
+use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::methods::kmeans::is_integer;
 use crate::{Control, Error, Result, Rows};
@@ -98,6 +99,9 @@ pub fn slic<T: Pixel + Into<f64>>(
     control: &Control,
 ) -> Result<Fit> {
     check(&rows, shape, seeds, options)?;
+    // Labels twice, and what is remembered of a position.
+    room::check::<[u64; 4]>(rows.n() as u128, "labels and distances of all positions")?;
+    room::check::<f64>(4 * seeds.len() as u128 * rows.d() as u128, "centres and sums of segments")?;
     let used = Vec::from_iter((0..rows.n()).filter(|&i| options.mask.is_none_or(|mask| mask[i])));
     let n = used.len();
     if n == 0 {
@@ -105,7 +109,7 @@ pub fn slic<T: Pixel + Into<f64>>(
     }
     let mut centers = Centers::start(&rows, seeds, shape, options.reach, &used);
     let mut assignment = Assignment::new(&rows, shape, options.reach, options.mask);
-    let mut sums = SegmentSums::new(seeds.len(), rows.d());
+    let mut sums = SegmentSums::new(seeds.len(), rows.d())?;
     let squares = assignment.start(&rows, &centers, &mut sums, control)?;
     let total = total_variance(&sums, squares, &centers.origin, n)?;
     // Equal signals everywhere leave the place alone to decide.

@@ -2,6 +2,7 @@
 
 use super::labels::check_labels;
 use crate::engine::pass::pass;
+use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::{Control, Error, Result};
@@ -31,8 +32,14 @@ pub struct SegmentSums {
 }
 
 impl SegmentSums {
-    pub(super) fn new(k: usize, d: usize) -> Self {
-        Self { values: vec![0.0; k * d], counts: vec![0; k], places: vec![[0; 2]; k], largest: vec![0.0; k] }
+    pub(super) fn new(k: usize, d: usize) -> Result<Self> {
+        let what = "sums of segments";
+        Ok(Self {
+            values: room::zeros(room::product::<f64>(&[k, d], what)?, what)?,
+            counts: room::zeros(k, what)?,
+            places: room::zeros(k, what)?,
+            largest: room::zeros(k, what)?,
+        })
     }
 
     pub(super) fn add(&mut self, change: &Change, d: usize) {
@@ -190,12 +197,14 @@ pub fn sums<T: Pixel + Into<f64>>(
         return Err(Error::invalid("k", format!("{k} sums of {d} features cannot be; labels are 32-bit numbers")));
     }
     let band = (BAND_BYTES / rows.row_bytes().max(1)).max(1);
+    // Numbers of rows, room to sort them, and runs of them.
+    room::check::<[usize; 4]>(n as u128, "numbers of rows")?;
     let mut order = Vec::from_iter((0..n).filter(|&i| labels[i] >= 0));
     order.sort_by_key(|&i| (i / band, labels[i])); // stable: rows of one label stay in order
     let most = (UNIT_BYTES / rows.row_bytes().max(1)).max(ROWS);
     let runs = order.chunk_by(|&a, &b| a / band == b / band && labels[a] == labels[b]);
     let units = Vec::from_iter(runs.flat_map(|run| run.chunks(most)));
-    let mut total = SegmentSums::new(k, d);
+    let mut total = SegmentSums::new(k, d)?;
     for unit in &units {
         total.counts[labels[unit[0]] as usize] += unit.len() as i64;
     }

@@ -15,6 +15,7 @@ pub(crate) mod reduction;
 use crate::engine::aligned::Aligned;
 use crate::engine::logarithm::{self, Finish, Histogram};
 use crate::engine::pass;
+use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, prefetch, stream};
 use crate::methods::fft::half::{self, HalfTransform};
@@ -285,11 +286,11 @@ impl Strips {
         Work {
             gathered: Vec::new(),
             half: Aligned::new(self.height * 2 * fft::stride(n)),
-            means: vec![0.0; self.height],
+            means: room::zeros_or_unwind(self.height, "rows of windows"),
             offset: vec![0.0; n],
             row: self.rows.work(),
             columns: self.columns.work(),
-            power: vec![0.0; n * (n / 2 + 1)],
+            power: room::zeros_or_unwind(n * (n / 2 + 1), "spectra of windows"),
         }
     }
 

@@ -14,6 +14,7 @@
 
 use crate::engine::aligned::Aligned;
 use crate::engine::pass;
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::methods::fft::{LINE, Transform, Z};
 use crate::methods::symmetry::image::{CONSTANT, Level, check_output, grid, rows_of};
@@ -127,7 +128,7 @@ impl Strided {
     ) -> Self {
         let (&Turns { patch, stride, .. }, length, step) = (settings, length(settings, nx), step(settings));
         let height = (points.len() - 1) * step + 2 * patch + 1;
-        let mut values = vec![0.0; height * step * length];
+        let mut values = room::zeros_or_unwind(height * step * length, "rows of an image");
         let mut row = Vec::new();
         for (i, values) in values.chunks_exact_mut(step * length).enumerate() {
             let y = (points.start + i / step) * stride + i % step;

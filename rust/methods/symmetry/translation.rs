@@ -6,6 +6,7 @@
 //! the patch; a block reads as many rows more as patch and shifts reach.
 
 use crate::engine::pass;
+use crate::engine::room;
 use crate::engine::simd::{Pixel, Simd, WithSimd, dispatch};
 use crate::methods::symmetry::image::{CONSTANT, Level, check_output, grid, rows_of};
 use crate::{Control, Error, Result};
@@ -90,7 +91,8 @@ pub fn translations<T: Pixel + Into<f64>>(
     let block = |points: Range<usize>, out: &mut [f32]| {
         let mut part = Part::new(image, settings, level, points.clone(), nx);
         let count = settings.shifts.len();
-        let mut all = vec![0.0; if settings.largest.is_some() { points.len() * nx * count } else { 0 }];
+        let kept = if settings.largest.is_some() { points.len() * nx * count } else { 0 };
+        let mut all = room::zeros_or_unwind::<f32>(kept, "scores");
         let scores = if settings.largest.is_some() { &mut all[..] } else { &mut *out };
         for at in 0..count {
             if control.check().is_err() {
@@ -137,7 +139,7 @@ impl<'a> Part<'a> {
         rows_of(image, first..first + height, level, &mut values);
         let width = image.ncols();
         let (down, across, pixels) = (height + 1 - side, width + 1 - side, (side * side) as f64);
-        let mut patches = vec![(0.0, 0.0); down * across];
+        let mut patches = room::filled(down * across, (0.0, 0.0), "sums of patches").unwrap_or_else(room::unwind);
         let mut columns = Columns::default();
         let (ones, row) = (vec![1.0; width], |y: usize| &values[y * width..][..width]);
         columns.sums(

@@ -9,6 +9,7 @@
 //! lane; then the fit is `G⁻¹ (Yᵀ f)`, the product by registers, in `f64` beyond some hundred frequencies.
 
 use crate::engine::aligned::Aligned;
+use crate::engine::room;
 use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 use crate::methods::volume::layout::pitch;
 use faer::linalg::solvers::DenseSolveCore;
@@ -96,7 +97,7 @@ impl Harmonics {
             places.extend(frequencies.iter().map(|(place, _, _)| *place));
             let k = count(most);
             let basis = Basis::new(most);
-            let mut values = vec![0.0; k * frequencies.len()];
+            let mut values = room::zeros_or_unwind(k * frequencies.len(), "harmonics of all frequencies");
             let mut gram = vec![0.0; k * k];
             for (row, (_, direction, weight)) in values.chunks_mut(k).zip(&frequencies) {
                 basis.values(*direction, row);
@@ -113,7 +114,10 @@ impl Harmonics {
             let inverse = inverse.expect("a mean of at least one value");
             let (rows, k) = (k, inverse.nrows());
             let inverse = (0..k * k).map(|i| inverse[(i / k, i % k)]).collect();
-            let mut packed = vec![0.0; k.div_ceil(TOGETHER) * TOGETHER * frequencies.len()];
+            let mut packed = room::zeros_or_unwind(
+                k.div_ceil(TOGETHER) * TOGETHER * frequencies.len(),
+                "harmonics of all frequencies",
+            );
             for (i, (row, (_, _, weight))) in values.chunks(rows).zip(&frequencies).enumerate() {
                 for (c, value) in row[..k].iter().enumerate() {
                     packed[(c / TOGETHER * frequencies.len() + i) * TOGETHER + c % TOGETHER] = (value * weight) as f32;

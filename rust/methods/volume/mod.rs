@@ -24,6 +24,7 @@ mod settings;
 mod window;
 
 use crate::engine::pass;
+use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::methods::volume::planes::Planes;
 use crate::methods::volume::reduction::Reduction;
@@ -78,6 +79,8 @@ pub fn volume_spectra<T: Pixel + Into<f64>>(
             return Err(Error::invalid(name, format!("{observed} values; {needed} are needed")));
         }
     }
+    // Frequencies and what each adds to, and the planes and the spectrum of a window of some threads.
+    room::check::<[f64; 8]>((settings.window as u128).pow(3), "frequencies of windows")?;
     let plan = Plan {
         settings,
         planes: Planes::new(settings),

@@ -7,7 +7,7 @@ use crate::methods::cmeans::{
     State,
 };
 use crate::methods::moments::Moments;
-use crate::python::arrays::{Pixels2, with_rows};
+use crate::python::arrays::{Pixels2, values, with_rows};
 use crate::python::out_of_core::OutOfCore;
 use crate::python::run::run;
 use crate::{Control, Error, Result, Rows};
@@ -113,9 +113,8 @@ fn arrays_of<'py, R: Real + Element>(py: Python<'py>, model: &Model<R>) -> PyRes
 }
 
 fn model_of<R: Real + Element>(arrays: &Bound<'_, PyAny>) -> PyResult<Model<R>> {
-    let array = |name| -> PyResult<Vec<R>> {
-        Ok(arrays.get_item(name)?.extract::<PyReadonlyArray1<'_, R>>()?.as_array().to_vec())
-    };
+    let array =
+        |name| -> PyResult<Vec<R>> { Ok(values(&arrays.get_item(name)?.extract::<PyReadonlyArray1<'_, R>>()?)?) };
     let centers: PyReadonlyArray2<'_, R> = arrays.get_item("centers")?.extract()?;
     let (k, d) = centers.as_array().dim();
     Ok(Model {
@@ -124,7 +123,7 @@ fn model_of<R: Real + Element>(arrays: &Bound<'_, PyAny>) -> PyResult<Model<R>> 
         m: R::of(arrays.get_item("m")?.extract()?),
         offset: array("offset")?,
         factor: array("factor")?,
-        centers: centers.as_array().iter().copied().collect(),
+        centers: values(&centers)?,
         whitening: if arrays.get_item("whitening")?.is_none() { None } else { Some(array("whitening")?) },
     })
 }

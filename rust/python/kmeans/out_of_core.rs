@@ -1,8 +1,9 @@
 //! k-means of rows out of core: the iteration and k-means++ are the kernel's, the passes Python's.
 
-use super::{Floats, Floats2, Integers, Matrix, matrix, rows_of, unsigned, values};
+use super::{Floats, Floats2, Integers, Matrix, matrix, rows_of, unsigned};
 use crate::methods::kmeans::out_of_core;
 use crate::methods::kmeans::{self as kernel, ClusterSums, FarRow, Metric, Parameters, State};
+use crate::python::arrays::values;
 use crate::python::out_of_core::OutOfCore;
 use crate::python::run::run;
 use crate::{Control, Error, Result};
@@ -107,8 +108,8 @@ impl kernel::Source for Passes<'_> {
         let (sums, moved, inertia) = self.call(centers, |passes, array| {
             let Assigned(sums, weights, squares, moved, inertia) =
                 passes.call_method1("assign", (array,))?.extract()?;
-            let sums = sums.as_array().iter().copied().collect();
-            Ok((out_of_core::cluster_sums(sums, values(&weights), squares, centers)?, moved, inertia))
+            let sums = values(&sums)?;
+            Ok((out_of_core::cluster_sums(sums, values(&weights)?, squares, centers)?, moved, inertia))
         })?;
         self.sums = sums;
         self.origin = out_of_core::origin(centers, self.d, self.metric, self.double);
@@ -124,7 +125,7 @@ impl kernel::Source for Passes<'_> {
         self.call(centers, |passes, array| {
             let far = passes.call_method1("farthest", (array, count))?;
             let (_, rows, labels, weights): (f64, Floats2<'_>, Integers<'_>, Floats<'_>) = far.extract()?;
-            let (rows, labels, weights) = (rows_of("rows", &rows, self.d)?, unsigned(&labels), values(&weights));
+            let (rows, labels, weights) = (rows_of("rows", &rows, self.d)?, unsigned(&labels)?, values(&weights)?);
             if rows.len() != labels.len() * self.d {
                 let message = format!("{} for {} rows", labels.len(), rows.len() / self.d);
                 return Err(Error::invalid("labels", message).into());
@@ -162,7 +163,7 @@ fn kmeans_seeds_out_of_core(
     rows: usize,
     draws: Floats<'_>,
 ) -> PyResult<Vec<usize>> {
-    let draws = values(&draws);
+    let draws = values(&draws)?;
     kernel::check_seeds(rows, k, &draws)?;
     let passes = OutOfCore::new(passes, (rows, 0));
     let result =
@@ -211,7 +212,7 @@ impl kernel::SeedSource for Seeding<'_> {
                 let message = format!("{} for {} candidates", sums.as_array().len(), rows.len());
                 return Err(Error::invalid("sums", message).into());
             }
-            Ok(values(&sums))
+            Ok(values(&sums)?)
         })
     }
 

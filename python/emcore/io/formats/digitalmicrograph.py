@@ -12,6 +12,7 @@ from typing import Any
 
 from emcore.core.signals import Signal
 from emcore.core.units import ANGLE, ENERGY, LENGTH, NONE, RECIPROCAL, TIME, kind_of
+from emcore.io.formats.dm_tags import check_tags
 from emcore.io.formats.rosetta import from_rosetta, rosetta
 
 _SPECTRA = ("Spectrum image", "Spectrum")
@@ -19,7 +20,14 @@ _CHANNELS = ("Energy loss", "Energy", "Wavelength")
 
 
 def read_dm(path: Path, lazy: bool) -> list[Signal]:
-    """Every image of a DigitalMicrograph file but its thumbnails, with the axes as they lie in it."""
+    """Every image of a DigitalMicrograph file but its thumbnails, with the axes as they lie in it.
+
+    Raises
+    ------
+    ValueError
+        If sizes in its tags do not fit into it.
+    """
+    check_tags(path)
     try:
         items = rosetta("digitalmicrograph", path, lazy)
     except ValueError as error:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import Floats, as_rows
+from emcore.core.validation import Floats, as_rows, check_result
 from emcore.outofcore.engine import begin
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.reduction import PerRow
@@ -30,7 +30,7 @@ def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[Floats, Floats]:
     Raises
     ------
     ValueError
-        Shapes that do not fit, NaN or infinity.
+        Shapes that do not fit, NaN or infinity, values whose squares are no numbers.
 
     Examples
     --------
@@ -48,10 +48,16 @@ def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[Floats, Floats]:
     w = np.require(maps, real, ["C", "W"])
     h = np.ascontiguousarray(spectra, dtype=np.float64)
     if not isinstance(rows, Source):
-        return _emcore.residuals(rows, w, h)
+        return _checked(*_emcore.residuals(rows, w, h))
     of_rows, fixed = np.empty(len(rows)), 8 * rows.shape[1] * (32 + len(h))
     passes = begin(rows, "residuals", None, None, {}, 8, fixed, quiet=True)
     (features,) = passes(_residuals, h, [PerRow(passes.source, w)], [PerRow(passes.source, of_rows)])
+    return _checked(of_rows, features)
+
+
+def _checked(of_rows: Floats, features: Floats) -> tuple[Floats, Floats]:
+    check_result(of_rows, "X, W and H")
+    check_result(features, "X, W and H")
     return of_rows, features
 
 

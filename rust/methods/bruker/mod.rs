@@ -67,7 +67,12 @@ pub fn unpack<T: Count>(
             control.check()?;
         }
         starts.push(reader.at);
-        for _ in 0..reader.u32()? {
+        let pixels = reader.u32()?;
+        if pixels as usize > width {
+            // Each would be unpacked, however little there is of it.
+            return Err(Error::invalid("data", format!("line {line}: {pixels} pixels in {width} columns")));
+        }
+        for _ in 0..pixels {
             Pixel::read(&mut reader)?;
         }
     }
@@ -271,71 +276,4 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One line of one pixel in column 1 of 3, of `channels` channels.
-    fn map(channels: u16, how: u16, pulses: u16, packed: &[u8], more: &[u8]) -> Vec<u8> {
-        let mut data = vec![0; FIRST];
-        data[0] = 1;
-        data[4] = 3;
-        data.extend(1u32.to_le_bytes());
-        data.extend(1u32.to_le_bytes());
-        data.extend([channels.to_le_bytes(), channels.to_le_bytes()].concat());
-        data.extend([0; 4]);
-        data.extend([how.to_le_bytes(), [0; 2], pulses.to_le_bytes()].concat());
-        let own = if how > 1 { 4 } else { 0 };
-        data.extend((packed.len() as u32 + own).to_le_bytes());
-        data.extend(packed);
-        if how > 1 {
-            data.extend((more.len() as u32).to_le_bytes());
-            data.extend(more);
-        }
-        data
-    }
-
-    fn unpacked(data: &[u8], channels: usize) -> Result<Vec<u16>> {
-        let mut out = vec![9; 3 * channels];
-        unpack(data, (1, 3, channels), &mut out, &Control::new())?;
-        assert!(out[..channels].iter().chain(&out[2 * channels..]).all(|&x| x == 0));
-        Ok(out[channels..2 * channels].to_vec())
-    }
-
-    #[test]
-    fn pulses_of_sixteen_and_of_twelve_bits_are_counted() {
-        assert_eq!(unpacked(&map(5, 0, 3, &[2, 0, 4, 0, 2, 0], &[]), 5).unwrap(), [0, 0, 2, 0, 1]);
-        // Channels 0x002, 0x004, 0x002 as nibbles 0 0 2 0 0 4 0 0 2, the bytes of every word in turn.
-        assert_eq!(unpacked(&map(5, 1, 3, &[0x20, 0x00, 0x00, 0x04, 0x00, 0x20], &[]), 5).unwrap(), [0, 0, 2, 0, 1]);
-    }
-
-    #[test]
-    fn runs_have_counts_of_four_to_thirty_two_bits_above_their_least_one() {
-        let runs = [0, 2, 1, 3, 5, 0x21, 0x03, 2, 2, 1, 0, 7, 9, 4, 1, 0, 1, 0, 0, 0x01, 0x02, 8, 1];
-        let mut packed = runs.to_vec();
-        packed.extend(3u64.to_le_bytes());
-        packed.extend(70u32.to_le_bytes());
-        let expected = [0, 0, 6, 7, 8, 8, 10, 0x0201 + 256, 73, 1];
-        assert_eq!(unpacked(&map(10, 2, 1, &packed, &[9, 0]), 10).unwrap(), expected);
-        assert_eq!(unpacked(&map(10, 2, 1, &packed, &[9, 0]), 4).unwrap(), expected[..4]);
-    }
-
-    #[test]
-    fn what_is_cut_or_changed_is_an_error_or_another_count_but_never_a_panic() {
-        let packed = [0, 2, 1, 3, 5, 0x21, 0x03, 2, 2, 1, 0, 7, 9];
-        for data in
-            [map(7, 2, 1, &packed, &[6, 0]), map(7, 1, 4, &[1, 2, 3, 4, 5, 6], &[]), map(7, 0, 2, &[3, 0, 1, 0], &[])]
-        {
-            assert!(unpacked(&data, 7).is_ok());
-            for end in 0..data.len() {
-                assert!(unpack(&data[..end], (1, 3, 7), &mut [0u16; 21], &Control::new()).is_err(), "{end}");
-            }
-            for at in (0..8).chain(FIRST..data.len()) {
-                for value in [0, 1, 2, 3, 8, 127, 128, 255] {
-                    let mut changed = data.clone();
-                    changed[at] = value;
-                    let _ = unpack(&changed, (1, 3, 7), &mut [0u8; 21], &Control::new());
-                }
-            }
-        }
-    }
-}
+mod tests;
