@@ -8,6 +8,7 @@ import textwrap
 
 import pytest
 
+from emcore.core.control import deaf
 from emcore.core.files import new_file, together, write_whole
 
 # A verb that hears nothing for long, as in a decoder of another package: what is to end it is not its own.
@@ -89,6 +90,68 @@ def test_what_a_process_left_that_is_no_more_is_removed_and_what_others_write_is
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "d"]
 
 
+def write_both(folder, text="new", **options):
+    for name in ("a", "b"):
+        with new_file(folder / name, **options) as temporary:
+            temporary.write_text(text)
+
+
+def test_what_another_has_made_meanwhile_stays_and_none_of_the_files_appears(tmp_path):
+    def late():
+        with together():
+            write_both(tmp_path)
+            (tmp_path / "b").mkdir()
+
+    with pytest.raises(FileExistsError):
+        late()
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("former", ["old", None])
+def test_where_one_file_is_refused_its_name_all_are_as_before(former, tmp_path, monkeypatch):
+    for name in ("a", "b") if former else ():
+        (tmp_path / name).write_text(former)
+    replace = os.replace
+
+    def refusing(temporary, path):
+        if path == tmp_path / "b" and temporary.read_text() == "new":
+            raise PermissionError(13, "open elsewhere")
+        replace(temporary, path)
+
+    def write():
+        with together():
+            write_both(tmp_path, overwrite=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refusing)
+        with pytest.raises(PermissionError):
+            write()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == ({"a": "old", "b": "old"} if former else {})
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_ctrl_c_while_files_appear_makes_all_appear_or_none(at, tmp_path, monkeypatch):
+    replace, calls = os.replace, []
+
+    def interrupted(temporary, path):
+        replace(temporary, path)
+        calls.append(path)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    def write():
+        with together():
+            write_both(tmp_path, overwrite=True)
+
+    write_both(tmp_path, "old")
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    text = "old" if at == 1 else "new"  # the first is of the list of what is to appear
+    assert texts == {"a": text, "b": text}
+
+
 def test_a_file_that_is_gone_before_the_others_are_complete_is_an_error(tmp_path):
     def lose():
         with together(), new_file(tmp_path / "a"):
@@ -96,3 +159,56 @@ def test_a_file_that_is_gone_before_the_others_are_complete_is_an_error(tmp_path
 
     with pytest.raises(FileNotFoundError):
         lose()
+
+
+# A verb amid what hears nothing at all, as compiled code of another package: the system ends it.
+STONE_DEAF = textwrap.dedent("""
+    import sys, time
+    from pathlib import Path
+    import emcore.cli.info
+    from emcore.cli import main
+    from emcore.core.control import deaf
+    from emcore.core.files import new_file
+
+    def run(parser, options):
+        if sys.argv[2] == "half":
+            with new_file(Path(sys.argv[1], "a.h5")) as temporary:
+                temporary.write_bytes(b"half")
+                work()
+        else:
+            work()
+        return 0
+
+    def work():
+        with deaf():
+            print("begun", flush=True)
+            time.sleep(600)
+
+    emcore.cli.info.run = run
+    sys.exit(main(["info", "x"]))
+""")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_hears_nothing_at_all_is_ended_by_the_system(number, tmp_path):
+    words = [sys.executable, "-c", STONE_DEAF, str(tmp_path), "nothing"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        assert process.wait(60) == -number
+
+
+@pytest.mark.posix
+def test_what_has_something_half_written_is_not_ended_by_the_system(tmp_path):
+    words = [sys.executable, "-c", STONE_DEAF, str(tmp_path), "half"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(100) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_in_a_notebook_nothing_changes():
+    with deaf():
+        assert signal.getsignal(signal.SIGINT) is not signal.SIG_DFL

@@ -7,6 +7,7 @@ import pytest
 
 import emcore
 from emcore.cli import main
+from emcore.core import files
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import eds_phases
 from emcore.io import scan_files
@@ -273,7 +274,7 @@ def test_a_job_that_fails_while_it_writes_leaves_nothing_and_goes_on_from_the_co
         denoise(counts, **names)
     assert [path.name for path in tmp_path.iterdir()] == ["job.npz"]
     monkeypatch.setattr(workflow, "approximated", made)
-    (tmp_path / ".emcore-a.npy.part").write_bytes(b"left by a job that was killed")
+    (tmp_path / f".emcore-{files._HOST}-{2**31 - 2}-ab.part").write_bytes(b"left by a job that was killed")
     monkeypatch.setattr("emcore.methods.denoising.components.pca", fails)
     observed = denoise(counts, **names)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "job.npz"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from emcore.core.control import as_program
 from emcore.core.files import discard_all
 
 # Seconds for what runs to clean up by itself. What other packages run, decoders, imports, may hear nothing for long.
@@ -19,7 +20,8 @@ _CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 def ends_when_asked() -> Iterator[None]:
     """Ctrl-C and a request to end raise KeyboardInterrupt; what does not end by that soon is ended.
 
-    The exit code, 128 and the number of the signal, is `asked_by` then.
+    The exit code, 128 and the number of the signal, is `asked_by` then. While another package computes in one piece,
+    see `emcore.core.control.deaf`, the signal itself ends the process, of which a shell says the same.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -37,7 +39,8 @@ def ends_when_asked() -> Iterator[None]:
     for each in before:
         signal.signal(each, end)
     try:
-        yield
+        with as_program():
+            yield
     finally:
         done.set()
         for each, handler in before.items():

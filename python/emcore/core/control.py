@@ -1,9 +1,12 @@
 """How many threads compute, and who is told how far they are."""
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emcore import _emcore
+from emcore.core.files import begun
 from emcore.core.validation import check_count
 
 MAX_THREADS = 1024
@@ -118,3 +121,44 @@ def progress(callback: Callable[[int, int], object]) -> Iterator[None]:
         yield
     finally:
         _emcore.set_progress(former)
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_program: list[bool] = []
+
+
+@contextmanager
+def as_program() -> Iterator[None]:
+    """In the block the process does nothing else: what hears neither Ctrl-C nor a request to end may end with it."""
+    _program.append(True)
+    try:
+        yield
+    finally:
+        _program.pop()
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """For what other packages compute in one piece, during which Python hears no signal.
+
+    Of a program, see `as_program`, that has nothing half-written, the system ends the process meanwhile.
+
+    Examples
+    --------
+    >>> import signal
+    >>> from emcore.core.control import deaf
+    >>> with deaf():
+    ...     signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # not in a notebook
+    False
+    """
+    if not _program or begun() or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

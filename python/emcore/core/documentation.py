@@ -18,8 +18,7 @@ memory : int or str, optional
     "checkpoint": """\
 checkpoint : path, optional
     Where a fit saves its state after each full pass; a job that was killed goes on from there, if version, settings and
-    data are the same: of the data a sample at once, and all of them in the first pass that reads them again. What had
-    ended is read back without a pass.""",
+    data are the same: all data are read once before, for their hash. What had ended is read back without a pass.""",
     "random_state": """\
 random_state : int, RandomState or None
     For random starts; None stands for 0, so that results can be repeated.""",

@@ -2,16 +2,19 @@
 
 import csv
 import hashlib
+import json
 import math
 import os
 import platform
+import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def as_path(value: Any, name: str = "path") -> Path:
@@ -33,10 +36,26 @@ def as_path(value: Any, name: str = "path") -> Path:
 
 
 @contextmanager
-def new_file(path: str | os.PathLike[str], overwrite: bool = False, at_once: bool = False) -> Iterator[Path]:
+def new_file(
+    path: str | os.PathLike[str],
+    overwrite: bool = False,
+    at_once: bool = False,
+    ending: str = "",
+    check: Callable[[Path, bool], None] | None = None,
+) -> Iterator[Path]:
     """A temporary path beside `path`, which becomes `path` when the block ends and is removed when it fails.
 
     In a block of `together` that is when the latter ends, unless `at_once`, as a checkpoint must be there.
+
+    Parameters
+    ----------
+    path : str or Path
+    overwrite : bool, default False
+    at_once : bool, default False
+    ending : str, default ""
+        Of the temporary name, for a writer that looks at it.
+    check : callable, optional
+        In place of `check_output`, for a store that is a folder.
 
     Raises
     ------
@@ -54,17 +73,17 @@ def new_file(path: str | os.PathLike[str], overwrite: bool = False, at_once: boo
     ...     Path(folder, "note.txt").read_text()
     'complete'
     """
-    path = as_path(path)
-    check_output(path, overwrite)
-    temporary, kept = temporary_beside(path), False
+    path, check = as_path(path), check or check_output
+    check(path, overwrite)
+    temporary, kept = temporary_beside(path, ending), False
     waiting = None if at_once else _together.get()
     try:
         yield temporary
-        check_output(path, overwrite)
+        complete = _Complete(temporary, path, partial(check, path, overwrite))
         if waiting is None:
-            os.replace(temporary, path)
+            _appear([complete])
         else:
-            waiting.append((temporary, path))
+            waiting.append(complete)
             kept = True
     except FileExistsError:
         raise
@@ -90,30 +109,119 @@ def together() -> Iterator[None]:
     ...     there + [Path(folder, "a").exists()]
     [False, True]
     """
-    waiting: list[tuple[Path, Path]] = []
+    waiting: list[_Complete] = []
     before = _together.set(waiting)
     try:
         yield
-        for temporary, path in waiting:
-            os.replace(temporary, path)
+        _appear(waiting)
     finally:
         _together.reset(before)
-        for temporary, _ in waiting:
-            discard(temporary)
+        for each in waiting:
+            discard(each.temporary)
 
 
-_together: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("together", default=None)
+class _Complete(NamedTuple):
+    """What is to become `path`, and what refuses that if there is something else by then."""
+
+    temporary: Path
+    path: Path
+    check: Callable[[], None]
+
+
+_together: ContextVar[list[_Complete] | None] = ContextVar("together", default=None)
 _ours: set[Path] = set()
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_NAME = re.compile(rf"\.emcore-{_HOST}-(\d+)-[0-9a-f]+\.(part|list)(\.\w+)?")
 
 
-def temporary_beside(path: Path) -> Path:
-    """A name for what is to become `path`; what processes that are no more have left in its folder is removed."""
-    for left in path.parent.glob(f".emcore-{_HOST}-*-*.part"):
-        owner = left.name.split("-")[2]
-        if owner.isdecimal() and not _is_alive(int(owner)):
+def _appear(waiting: Sequence[_Complete]) -> None:
+    """
+    Give what is complete its names: where one is refused, all is as before.
+
+    Where the process ends amid it, the next that comes to the folder goes on, see `settle`.
+    """
+    for each in waiting:
+        each.check()
+        each.temporary.lstat()
+    if len(waiting) == 1 and not waiting[0].path.is_dir():
+        os.replace(waiting[0].temporary, waiting[0].path)
+        return
+    # What has the name goes aside, so that it can come back.
+    moves = [(temporary, path, _name_in(path.parent) if path.exists() else None) for temporary, path, _ in waiting]
+    _ours.difference_update(each.temporary for each in waiting)
+    lists: list[Path] = []
+    try:
+        for folder in {each.path.parent for each in waiting}:
+            lists.append(_name_in(folder, ".list"))
+            _write_list(lists[-1], [each for each in waiting if each.path.parent == folder])
+        try:
+            _rename(moves)
+        except KeyboardInterrupt:
+            _rename(moves)
+            raise
+    except OSError:
+        for temporary, path, former in reversed(moves):
+            if path.exists() and not temporary.exists():
+                os.replace(path, temporary)
+            if former is not None and former.exists():
+                os.replace(former, path)
+        raise
+    finally:
+        for left in (*lists, *(former for *_, former in moves if former is not None)):
             _remove(left)
-    temporary = path.with_name(f".emcore-{_HOST}-{os.getpid()}-{secrets.token_hex(6)}.part")
+
+
+def _rename(moves: Sequence[tuple[Path, Path, Path | None]]) -> None:
+    """What is not renamed yet."""
+    for temporary, path, former in moves:
+        if not temporary.exists():
+            continue
+        if former is not None and not former.exists():
+            os.replace(path, former)
+        os.replace(temporary, path)
+
+
+def _write_list(path: Path, waiting: Sequence[_Complete]) -> None:
+    """What is to appear in a folder under which names, in a file that is there whole or not at all."""
+    temporary = _name_in(path.parent)
+    names = [(each.temporary.name, each.path.name) for each in waiting]
+    write_whole(temporary, json.dumps(names).encode())
+    os.replace(temporary, path)
+
+
+def settle(folder: Path) -> None:
+    """Bring to its end what processes that are no more began in a folder: what was complete appears, the rest goes."""
+    named = ((each, _NAME.fullmatch(each.name)) for each in folder.glob(f".emcore-{_HOST}-*"))
+    left = [each for each, match in named if match and not _is_alive(int(match[1]))]
+    for listed in left:
+        if listed.suffix == ".list":
+            with suppress(OSError, ValueError, TypeError):
+                _go_on(folder, listed)
+    for each in left:
+        _remove(each)
+
+
+def _go_on(folder: Path, listed: Path) -> None:
+    # Where others may write, too, a name may be a trap: only what is of one's own making is renamed.
+    me = os.getuid() if hasattr(os, "getuid") else listed.lstat().st_uid
+    names = [(folder / Path(name).name, folder / Path(final).name) for name, final in json.loads(listed.read_text())]
+    for temporary, path in names:
+        if not _NAME.fullmatch(temporary.name) or not temporary.exists():
+            continue
+        if {listed.lstat().st_uid, temporary.lstat().st_uid} == {me}:
+            if path.is_dir():
+                os.replace(path, _name_in(folder))
+            os.replace(temporary, path)
+
+
+def _name_in(folder: Path, ending: str = ".part") -> Path:
+    return folder / f".emcore-{_HOST}-{os.getpid()}-{secrets.token_hex(6)}{ending}"
+
+
+def temporary_beside(path: Path, ending: str = "") -> Path:
+    """A name for what is to become `path`; the folder is settled."""
+    settle(path.parent)
+    temporary = _name_in(path.parent, f".part{ending}")
     _ours.add(temporary)
     return temporary
 
@@ -122,6 +230,11 @@ def discard(temporary: Path) -> None:
     """Remove what `temporary_beside` named, if it is there."""
     _remove(temporary)
     _ours.discard(temporary)
+
+
+def begun() -> bool:
+    """Whether something is half-written."""
+    return any(temporary.exists() for temporary in list(_ours))
 
 
 def discard_all() -> None:
@@ -142,7 +255,7 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):
         return True
     return True
 
@@ -204,6 +317,7 @@ def check_output(path: Path, overwrite: bool) -> None:
         If its folder does not exist, is a file, or cannot be written to.
     """
     folder = path.parent
+    settle(folder)
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder: name a file in it")
     if path.exists() and not overwrite:

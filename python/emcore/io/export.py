@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import check_output, new_file
+from emcore.core.files import check_output, new_file, write_whole
 from emcore.core.provenance import versions
 from emcore.core.signals import Axis
 
@@ -58,8 +59,10 @@ def write_stack(
     if path.suffix == ".npy":
         beside = path.with_suffix(".json")
         check_output(beside, overwrite)
-        with new_file(path, overwrite) as temporary, temporary.open("xb") as file:
-            np.save(file, values)
+        whole = BytesIO()  # NumPy does not say why a disk did not take it
+        np.save(whole, values)
+        with new_file(path, overwrite) as temporary:
+            write_whole(temporary, whole.getvalue())
         text = json.dumps({"title": title, "axes": [_axis(axis, i) for i, axis in enumerate(described)]}, indent=1)
         with new_file(beside, overwrite) as temporary:
             temporary.write_text(text + "\n")
@@ -79,13 +82,8 @@ def write_stack(
             "models": {},
             "learning_results": {},
         }
-        with new_file(path, overwrite) as temporary:
-            renamed = temporary.with_suffix(".hspy")  # the writer looks at the ending
-            try:
-                file_writer(str(renamed), signal)
-                renamed.replace(temporary)
-            finally:
-                renamed.unlink(missing_ok=True)
+        with new_file(path, overwrite, ending=".hspy") as temporary:  # at which the writer looks
+            file_writer(str(temporary), signal)
     else:
         raise ValueError(f"path ends in {path.suffix!r}; a stack is written to .hspy or .npy")
     return path

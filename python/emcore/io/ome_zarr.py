@@ -1,8 +1,5 @@
 """Maps and labels as an OME-Zarr store (NGFF 0.4 or 0.5), which napari, Fiji and the viewers of image archives open."""
 
-import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import check_output
+from emcore.core.files import check_output, new_file
 from emcore.core.signals import Axis
 from emcore.io.optional import zarr_module
 from emcore.io.recognise import store_of
@@ -99,15 +96,8 @@ def new_store(path: Path, version: str, overwrite: bool) -> Iterator[Any]:
     if version not in VERSIONS:
         raise ValueError(f"version must be one of {', '.join(VERSIONS)}, found {version!r}")
     zarr = zarr_module()
-    check_store(path, overwrite)
-    temporary = path.with_name(f".emcore-{secrets.token_hex(6)}.part")
-    try:
+    with new_file(path, overwrite, check=check_store) as temporary:
         yield zarr.open_group(str(temporary), mode="w", zarr_format=2 if version == "0.4" else 3)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_store(path: Path, overwrite: bool) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.files import check_output, discard, temporary_beside
+from emcore.core.files import check_output, new_file
 from emcore.core.memory import in_words
 from emcore.core.signals import Axis
 from emcore.io.optional import zarr_module
@@ -78,10 +78,7 @@ def check_scan_file(path: Path, overwrite: bool, needed: int = 0) -> None:
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(f"out={str(path)!r} ends in {path.suffix!r}: a scan is written to .hspy, .h5, .zspy or .npy")
-    if not (path.is_dir() and store_of(path)):
-        check_output(path, overwrite)
-    elif not overwrite:
-        raise FileExistsError(f"{path} exists: choose another name, or overwrite=True (--force) to replace it")
+    _check_place(path, overwrite)
     _check_installed(ending)
     free = shutil.disk_usage(path.parent).free
     if needed + _SPARE > free:
@@ -90,8 +87,15 @@ def check_scan_file(path: Path, overwrite: bool, needed: int = 0) -> None:
         )
 
 
+def _check_place(path: Path, overwrite: bool) -> None:
+    if not (path.is_dir() and store_of(path)):
+        check_output(path, overwrite)
+    elif not overwrite:
+        raise FileExistsError(f"{path} exists: choose another name, or overwrite=True (--force) to replace it")
+
+
 @contextmanager
-def new_scan(path: Path, about: ScanFile, overwrite: bool = False, temporary: Path | None = None) -> Iterator[Rows]:
+def new_scan(path: Path, about: ScanFile, overwrite: bool = False) -> Iterator[Rows]:
     """What takes the rows of a scan, which appears at `path` when the block ends, and not at all when it fails.
 
     Parameters
@@ -100,8 +104,6 @@ def new_scan(path: Path, about: ScanFile, overwrite: bool = False, temporary: Pa
         Ends in .hspy, .h5, .zspy or .npy.
     about : ScanFile
     overwrite : bool, default False
-    temporary : Path, optional
-        Where it lies until it is complete, in the same folder; what an earlier run left there is removed.
 
     Raises
     ------
@@ -122,23 +124,9 @@ def new_scan(path: Path, about: ScanFile, overwrite: bool = False, temporary: Pa
     ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], 5.0, True)
     """
     check_scan_file(path, overwrite, about.nbytes)
-    ending = path.suffix.lower()
-    part = temporary_beside(path) if temporary is None else temporary
-    discard(part)
-    opened = {".npy": _npy, ".zspy": _zspy}.get(ending, _hspy)
-    try:
-        with opened(part, about) as file:
-            yield file
-        check_scan_file(path, overwrite)
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(part, path)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise type(error)(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        discard(part)
+    opened = {".npy": _npy, ".zspy": _zspy}.get(path.suffix.lower(), _hspy)
+    with new_file(path, overwrite, check=_check_place) as temporary, opened(temporary, about) as file:
+        yield file
 
 
 class _Array:

@@ -3,16 +3,17 @@ A long job that is killed goes on from its last full pass: its state then, in on
 
 A fit saves its state in a `Checkpoint`. A `Job` is several fits and steps in a row. Both are views of a `Store`, the
 file, which is recognised by the version that wrote it, the settings, the shape and type of the data, and the data
-themselves: a sample of rows is compared at once, and a hash of all of them in the first pass that reads them anew.
+themselves: a run that goes on reads all of them first, for their hash, which the first pass of the first run took.
 """
 
 import hashlib
 import json
 import os
+import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -20,56 +21,30 @@ from numpy.typing import NDArray
 
 from emcore._emcore import __version__
 from emcore.core.files import check_output, new_file
+from emcore.outofcore.hashing import Digest, combined, hash_of, view_of
 from emcore.outofcore.sources import Source
 
-FORMAT = 2
-"""Of the file; that of emcore 0.1.0 named neither itself nor its version."""
+FORMAT = 3
+"""Of the file; that of emcore 0.1.0 named neither itself nor its version, the second had no seal."""
 SAMPLED = 16
 """Rows that are compared at once."""
-_PIECE = 1 << 20
-"""Bytes that are copied at a time to be hashed, where they do not lie one after another."""
 
 
-class Digest:
-    """
-    A hash of rows that come in their order, of every part of a source by itself: however they are cut, it is the same.
-
-    It is CRC-32, as data change by accident: SHA-1 takes twice as long, as long as a whole pass.
-
-    Attributes
-    ----------
-    of_parts : list of int
-        What it has come to, from which it can go on.
-
-    Examples
-    --------
-    >>> rows, whole, slabs = np.arange(12).reshape(6, 2), Digest(1), Digest(1)
-    >>> whole.add([rows])
-    >>> for slab in (rows[:1], rows[1:4], rows[4:]):
-    ...     slabs.add([slab])
-    >>> whole.hex() == slabs.hex()
-    True
-    """
-
-    def __init__(self, parts: int) -> None:
-        self.of_parts = [0] * parts
-
-    def add(self, rows: Sequence[NDArray[Any]]) -> None:
-        """The next rows, of every part as they are stored."""
-        for i, part in enumerate(rows):
-            step = len(part) if part.flags.c_contiguous else max(1, _PIECE * len(part) // part.nbytes)
-            for start in range(0, len(part), step):
-                piece = np.ascontiguousarray(part[start : start + step])
-                self.of_parts[i] = zlib.crc32(piece.view(np.uint8).data, self.of_parts[i])
-
-    def hex(self) -> str:
-        """Of all parts together."""
-        return combined([f"{digest:08x}" for digest in self.of_parts])
-
-
-def combined(digests: Sequence[str]) -> str:
-    """One hash of several, which depends on their order."""
-    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
+# What zipfile, zlib, NumPy and JSON say of a file that is damaged or another.
+_DAMAGES = (
+    *(
+        ArithmeticError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ),
+    *(BadZipFile, struct.error, zlib.error),
+)
 
 
 class Store:
@@ -107,28 +82,40 @@ class Store:
 
     def _read(self, path: Path) -> None:
         try:
-            with ZipFile(path), np.load(path, allow_pickle=False) as file:
-                saved = {name: file[name] for name in file.files}
+            with ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
+                saved, seal = {name: file[name] for name in file.files}, _seal(archive)
             identity = json.loads(str(saved.pop("identity")))
             digests = json.loads(str(saved.pop("digests", "{}")))
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            keys = identity.keys()
+        except _DAMAGES as error:
             raise ValueError(f"checkpoint={str(path)!r} is not a checkpoint: name another file") from error
         if "the format of checkpoints" not in identity:
             raise ValueError(
                 f"checkpoint={str(path)!r} was written by emcore 0.1.0, which saved neither its version nor a hash of "
                 "all data: a job cannot go on from it; name another file, or remove it to start anew"
             )
-        for key in {**self.identity, **identity}:
+        for key in {**self.identity, **dict.fromkeys(keys)}:
             if identity.get(key) != self.identity.get(key):
                 raise ValueError(
                     f"checkpoint={str(path)!r} is of another job: {key} was {identity.get(key)}, and is "
                     f"{self.identity.get(key)}; name another file, or remove it to start anew"
                 )
+        if str(saved.pop("seal", "")) != seal:
+            raise ValueError(
+                f"checkpoint={str(path)!r} is damaged: what is in it was not written together; name another file, or "
+                "remove it to start anew"
+            )
         self.saved, self._digests = saved, digests
 
     def hashes(self, view: str) -> bool:
         """Whether the next pass over this view of the data is to take their hash: the first one of every run does."""
         return self.path is not None and view not in self._compared
+
+    def compare_all(self, source: Source, at_once: bool = False) -> None:
+        """Read all data for their hash if there is one to compare it with or, `at_once`, in any case."""
+        view = view_of(source)
+        if self.path is not None and (view in self._digests or at_once):
+            self.compare(view, hash_of(source))
 
     def compare(self, view: str, digest: str) -> None:
         """
@@ -155,9 +142,28 @@ class Store:
             texts = {"identity": self.identity, "digests": self._digests}
             arrays = {**{key: np.asarray(json.dumps(text)) for key, text in texts.items()}, **self.saved}
             with new_file(self.path, overwrite=True, at_once=True) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **arrays)
+                write_sealed(file, arrays)
                 file.flush()
                 os.fsync(file.fileno())
+
+
+def write_sealed(file: IO[bytes], arrays: dict[str, Any]) -> None:
+    """Write a NumPy .npz file that ends with a seal, by which parts of other files among its own are recognised."""
+    with ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            _add(archive, name, array)
+        _add(archive, "seal", np.asarray(_seal(archive)))
+
+
+def _add(archive: ZipFile, name: str, array: Any) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+        np.lib.format.write_array(part, np.asarray(array), allow_pickle=False)
+
+
+def _seal(archive: ZipFile) -> str:
+    """Of all parts but the seal: their names, sizes and checksums, which are compared as each is read."""
+    parts = [each for each in archive.infolist() if each.filename != "seal.npy"]
+    return combined([f"{each.filename} {each.file_size} {each.CRC:08x}" for each in parts])
 
 
 class _Names:
@@ -240,6 +246,8 @@ class Job:
     ----------
     path, source, settings
         As of `Store`; the settings are those of the whole job.
+    at_once : bool, default False
+        Take the hash of the data now, as no pass is over all of them.
 
     Examples
     --------
@@ -254,8 +262,9 @@ class Job:
     (3,)
     """
 
-    def __init__(self, path: Any, source: Source, settings: dict[str, Any]) -> None:
+    def __init__(self, path: Any, source: Source, settings: dict[str, Any], at_once: bool = False) -> None:
         self._store, self._names = Store(path, source, settings), _Names()
+        self._store.compare_all(source, at_once)
         self._scope = ""
 
     def fit(self, name: str) -> Checkpoint:

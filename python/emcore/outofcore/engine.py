@@ -6,7 +6,7 @@ array for each of `into`, with an entry for every row. It is a pure function of 
 another process. Partials are merged in pairs, always the same ones, so that the result has the same bits wherever the
 blocks were visited.
 
-The first pass of a run with a checkpoint takes a hash of the data: in the thread that reads ahead, or on the workers.
+The first pass with a new checkpoint takes a hash of the data: in the thread that reads ahead, or on the workers.
 A pass over slabs that is made once saves every so often how far it has come.
 """
 
@@ -23,7 +23,8 @@ from emcore import _emcore
 from emcore.core.memory import in_words
 from emcore.core.wording import count_of
 from emcore.outofcore.blocks import Block
-from emcore.outofcore.checkpoint import Checkpoint, Digest, Store, combined
+from emcore.outofcore.checkpoint import Checkpoint, Store
+from emcore.outofcore.hashing import Digest, view_of
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree, add
 from emcore.outofcore.sources import Source
 
@@ -60,7 +61,9 @@ def begin(
         logging.getLogger("emcore").info(prediction)
     if checkpoint is None and source.job is not None:
         return Passes(source, source.job.fit(name))
-    return Passes(source, Checkpoint(Store(checkpoint, source, {"method": name, **settings})))
+    store = Store(checkpoint, source, {"method": name, **settings})
+    store.compare_all(source)
+    return Passes(source, Checkpoint(store))
 
 
 class Passes:
@@ -117,7 +120,7 @@ class Passes:
     ) -> Partial:
         """One pass: `rows` are passed to the function, and what it returns beside the partial is put `into` these."""
         self._total += len(self.source)
-        store, view = self.checkpoint.store, self._view()
+        store, view = self.checkpoint.store, view_of(self.source)
         hashed = store.hashes(view) and (resumption is None or resumption.goes_on_with_hash)
         callback = _emcore.set_progress(None)
         try:
@@ -135,11 +138,6 @@ class Passes:
         finally:
             _emcore.set_progress(callback)
             self._done = self._total
-
-    def _view(self) -> str:
-        """What the hash is of: slabs in any cut have the same, chunks have not."""
-        source = self.source
-        return f"{source.view} {combined([str(source.parts[0].chunks)])}" if source.lazy else source.view
 
     def _report(self, callback: Callable[[int, int], object] | None) -> Callable[[int], None]:
         """A function that reports to the caller's callback, if there is one, how many rows of this pass are done."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.core.control import num_threads
 from emcore.outofcore.blocks import Block
-from emcore.outofcore.checkpoint import Digest, combined
+from emcore.outofcore.hashing import combined, hash_of_chunk
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree
 from emcore.outofcore.sources import Source, as_rows
 
@@ -45,7 +45,7 @@ def on_dask(
         tree.add(first(visited))
         others.append(put(visited))
     skipped = source.unvisited if hashed else []
-    hashes = [delayed(_hash, pure=False)(*block.chunks) for block in skipped]
+    hashes = [delayed(hash_of_chunk, pure=False)(*block.chunks) for block in skipped]
     total, *values = _computed([tree.result(), *others, *hashes], source, report)
     digests = dict(zip(map(_start, skipped), values[len(others) :], strict=True))
     for block, (digest, *of_block) in zip(source.blocks, values, strict=False):
@@ -70,18 +70,11 @@ def _on_worker(
         with num_threads(1):
             x = as_rows(_aligned(stored), recipes, np.dtype(dtype), name, _aligned(chosen), mend)
             partial, *of_rows = function(x, state, index, *_aligned(rows))
-            return partial, _hash(*stored) if hashed else "", *of_rows
+            return partial, hash_of_chunk(*stored) if hashed else "", *of_rows
     except ValueError as error:
         raise ValueError(f"{error} (rows counted in the chunk of {name} that begins at {list(start)})") from error
     finally:
         _emcore.set_progress(former)
-
-
-def _hash(*stored: NDArray[Any]) -> str:
-    """Of a chunk of every part."""
-    digest = Digest(len(stored))
-    digest.add(stored)
-    return digest.hex()
 
 
 def _aligned(value: Any) -> Any:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from emcore.core.validation import as_pixels
 from emcore.io.errors import explained
-from emcore.outofcore.checkpoint import Digest, Job
+from emcore.outofcore.checkpoint import Job
+from emcore.outofcore.hashing import Digest
 from emcore.outofcore.open import one_chunk
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored

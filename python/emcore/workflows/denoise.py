@@ -186,7 +186,7 @@ def denoise(
     about = ScanFile(
         made_type, _marked(scan, True) + inside, signal.title, _described(components), signal.metadata.get("instrument")
     )
-    passed = _written(stored_rows, made, ~gaps.empty, memory, stored, path, about, overwrite, checkpoint is not None)
+    passed = _written(stored_rows, made, ~gaps.empty, memory, stored, path, about, overwrite)
     notes += _of_values(passed, made, there, negative, float(observed.sums.sum()))
     grid = tuple(axis.size for axis in scan)
     by_row, by_feature = weights.expected(observed.counts, observed.sums)
@@ -264,7 +264,6 @@ def _written(
     path: Path | None,
     about: ScanFile,
     overwrite: bool,
-    resumed: bool,
 ) -> dict[str, Any]:
     """Make all rows, into the array or the file, and what was seen of them."""
     source = in_order(rows)
@@ -273,13 +272,11 @@ def _written(
     fixed = reserved(source, width, memory) + 8 * (made.into.size + made.back.size) + 32 * d
     passes = begin(source, "writing", memory, None, {}, 40, fixed, quiet=True)
     doubles, singles = [np.empty(n) for _ in range(3)], [np.empty(n, np.float32) for _ in range(2)]
-    # Of a job that is killed while it writes the next run removes what lies there.
-    part = path.with_name(f".emcore-{path.name}.part") if path is not None and resumed else None
     with ExitStack() as stack:
         if path is None:
             into: Any = PerRow(passes.source, stored)  # type: ignore[arg-type]  # there is one without a path
         else:
-            into = stack.enter_context(Written(stack.enter_context(new_scan(path, about, overwrite, part))))
+            into = stack.enter_context(Written(stack.enter_context(new_scan(path, about, overwrite))))
         of_rows = [PerRow(passes.source, each) for each in (*doubles, *singles)]
         there = PerRow(passes.source, measured)
         of_features, sums, count, lacking, lost, energies = passes(approximated, made, [there], [into, *of_rows])

@@ -126,7 +126,7 @@ def map_peaks(
         identity = {"method": "map_peaks", "version of emcore": __version__, "memory": check_memory(memory)}
         axis = images.energy
         identity |= parameters | {"all energies": [axis.units, *axis.values.tolist()], "order": list(images.order)}
-        job = Job(checkpoint, images.source(), identity)
+        job = Job(checkpoint, images.source(), identity, at_once=True)
     if register:
         images = images.registered()
     scan = Scan(images, side, images.bands(side, memory, 12 * images.energy.size), job)

@@ -260,7 +260,7 @@ def _job(path: Any, signal: Signal, memory: Any, parameters: dict[str, Any], mas
         identity["navigation_mask"] = np.asarray(mask.data if hasattr(mask, "axes_manager") else mask)
     energy = signal.axes[-1]
     identity["energies"] = [energy.offset, energy.scale, energy.units, *(energy.points or ())]
-    return Job(path, rows_out_of_core(signal, slice(None), "spectrum_image", memory).cut(), identity)
+    return Job(path, rows_out_of_core(signal, slice(None), "spectrum_image", memory).cut(), identity, at_once=True)
 
 
 def _predicted(source: Source, n_components: int | str) -> str:

@@ -162,7 +162,8 @@ def analyze_volume(
     job = None
     if checkpoint is not None:
         identity = {name: value for name, value in parameters.items() if name not in ("labels", "memory")}
-        job = Job(checkpoint, planes.source(), {"method": "analyze_volume", "version": __version__, **identity})
+        source, identity = planes.source(), {"method": "analyze_volume", "version": __version__, **identity}
+        job = Job(checkpoint, source, identity, at_once=source.lazy)
     with ExitStack() as stack:
         of_file = os.path.isfile(observed.source)
         digest = stack.enter_context(hashed(observed)) if of_file else None

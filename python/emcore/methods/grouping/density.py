@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.control import get_num_threads
+from emcore.core.control import deaf, get_num_threads
 from emcore.core.validation import Floats, check_count
 from emcore.core.wording import count_of
 from emcore.methods.selection.agreement import adjusted_rand_index
@@ -196,7 +196,8 @@ def _hdbscan(rows: NDArray[np.float32], smallest: int, neighbours: int) -> NDArr
 
     if len(rows) < max(2 * smallest, neighbours):
         return np.full(len(rows), -1, dtype=np.int32)
-    labels = HDBSCAN(min_cluster_size=smallest, min_samples=neighbours, copy=True, n_jobs=1).fit_predict(rows)
+    with deaf():
+        labels = HDBSCAN(min_cluster_size=smallest, min_samples=neighbours, copy=True, n_jobs=1).fit_predict(rows)
     return np.asarray(labels, dtype=np.int32)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.control import deaf
 from emcore.core.wording import count_of
 from emcore.methods.selection.agreement import adjusted_rand_index
 
@@ -128,7 +129,8 @@ def _hdbscan(rows: NDArray[np.float32], smallest: int) -> NDArray[np.int32]:
     if len(rows) < 2 * smallest:
         return np.full(len(rows), -1, dtype=np.int32)
     neighbours = min(_NEIGHBOURS, smallest)
-    labels = HDBSCAN(min_cluster_size=smallest, min_samples=neighbours, copy=True, n_jobs=1).fit_predict(rows)
+    with deaf():
+        labels = HDBSCAN(min_cluster_size=smallest, min_samples=neighbours, copy=True, n_jobs=1).fit_predict(rows)
     return np.asarray(labels, dtype=np.int32)
 
 

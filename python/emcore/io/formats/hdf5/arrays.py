@@ -1,7 +1,7 @@
 """Arrays in HDF5 files and Zarr stores: which there are, and how they are read, mapped, or left where they are."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,20 +100,40 @@ class Access:
 
 
 # Bytes that are read at a time, so that Ctrl-C is heard in between.
-_PIECE = 1 << 25
+_PIECE = 1 << 23
 
 
 def _in_pieces(array: Any) -> NDArray[Any]:
-    """All values of an array, whole chunks at a time."""
-    size = math.prod(array.shape) * array.dtype.itemsize
-    if not array.shape or size <= _PIECE:
+    """All values of an array, whole chunks at a time: a chunk is read at once, however large it is."""
+    if not array.shape or math.prod(array.shape) * array.dtype.itemsize <= _PIECE:
         return np.asarray(array[...])
-    lines = array.chunks[0] if getattr(array, "chunks", None) else 1
-    step = max(_PIECE * array.shape[0] // size // lines, 1) * lines
     values = np.empty(array.shape, array.dtype)
-    for start in range(0, array.shape[0], step):
-        values[start : start + step] = array[start : start + step]
+    for place in _pieces(array.shape, getattr(array, "chunks", None) or (1,) * len(array.shape), array.dtype.itemsize):
+        values[place] = array[place]
     return values
+
+
+def _pieces(shape: Sequence[int], chunks: Sequence[int], itemsize: int) -> Iterator[tuple[slice, ...]]:
+    """Parts of an array of whole chunks, of about so many bytes: lines of chunks, or a part of each.
+
+    Examples
+    --------
+    >>> [place[0] for place in _pieces((5, 1 << 21), (2, 1), 1)]
+    [slice(0, 4, None), slice(4, 5, None)]
+    >>> [place[1] for place in _pieces((2, 1 << 22), (2, 3 << 20), 2)]
+    [slice(0, 3145728, None), slice(3145728, 4194304, None)]
+    """
+    if not shape:
+        yield ()
+        return
+    line = chunks[0] * math.prod(shape[1:]) * itemsize
+    step = max(_PIECE // line, 1) * chunks[0]
+    for start in range(0, shape[0], step):
+        lines = slice(start, min(start + step, shape[0]))
+        if line <= _PIECE:
+            yield (lines, *(slice(None) for _ in shape[1:]))
+        else:
+            yield from ((lines, *inner) for inner in _pieces(shape[1:], chunks[1:], itemsize * chunks[0]))
 
 
 def values_of(array: Any) -> dict[str, Any]:
