@@ -81,12 +81,15 @@ class Channels:
         Of these bins.
     certain : bool
         Whether they vary by more than their noise. Where none does, all that vary are compared.
+    passes : int
+        How often lines of the scan were visited for it.
     """
 
     keep: NDArray[np.bool_]
     factor: int
     known: Statistics
     certain: bool
+    passes: int = 1
 
     @property
     def scale(self) -> Floats:
@@ -163,7 +166,9 @@ def choose_channels(
     coarsest = bin_factor(used.shape, _COARSEST)
     # Of a scan so large that it may be too much, a quarter of the lines tells how coarse.
     roughly = 4 if math.prod(-(-pixels // factor) for pixels in used.shape) * positions * 4 > most else 1
+    passes = 0
     while True:
+        passes += 1
         known = statistics(source, scan, mean, empty, used, factor, _POSITIONS // roughly)
         varying = known.varying
         certain = bool(varying.any())
@@ -179,7 +184,7 @@ def choose_channels(
     if not chosen.any():
         raise ValueError("all patterns are the same where they are compared: there are no grains to find")
     numbers, _ = bin_numbers(used, factor)
-    return Channels(used & np.append(chosen, False)[numbers], factor, known.of(chosen), certain)
+    return Channels(used & np.append(chosen, False)[numbers], factor, known.of(chosen), certain, passes)
 
 
 def statistics(

@@ -87,8 +87,8 @@ def segment_grains(
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
         Shape (y, x, ky, kx), any pixel type, never copied as floats: what is compared is held in memory, at most a
-        quarter of GiB. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited in blocks, four or
-        five times. Patterns in one series become one line.
+        quarter of GiB. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited in blocks, five
+        times or so. Patterns in one series become one line.
     n_segments : int or "auto", default "auto"
         Segments before merging. "auto": of a side of half the distance over which patterns stay alike. Of
         method "hdbscan" there are as many as there are pieces.
@@ -236,7 +236,8 @@ def segment_grains(
         picture = Signal(gaps.spread(image, 0).reshape(plane), along, title="virtual image of the kept pixels")
         elapsed = time.perf_counter() - started
         sha256 = hash_of_scan(scan, picture.data, memory) if digest is None else digest()
-    passes = 3 + (dense is not None and len(sample.taken) < positions) + label_passes(source, n_pieces)
+    more = dense is not None and len(sample.taken) < positions
+    passes = 2 + channels.passes + more + label_passes(source, n_pieces)
     counts = source.dtype.kind in "ui"
     patterns_of_grains = signals.reshape(-1, *shape)
     return Segmentation(
