@@ -24,7 +24,7 @@ LONGEST = 10.0
 """Seconds of a processor that a call may take."""
 PATIENCE = 300
 """Seconds after which a worker is ended, which may share its processor with much else."""
-ROOM = 6 << 30
+ROOM = 4 << 30
 """Bytes of addresses that a worker may have, so that what asks for too many is refused at once."""
 GROWN = 300 << 10
 """KiB by which no call of arguments as small as these may grow the process."""

@@ -12,7 +12,7 @@ import numpy as np
 import private_calls
 import public_calls
 from sklearn.exceptions import NotFittedError
-from values import held, infinite
+from values import held, infinite, not_numbers
 
 ANSWERS = (ValueError, TypeError, MemoryError, OSError, NotFittedError)
 CALLS: dict[str, Callable[[Random], Callable[[], Any]]] = {
@@ -54,7 +54,8 @@ def outcome(name: str, call: Callable[[], Any]) -> tuple[str, str]:
         return f"finding: {type(error).__name__}", traceback.format_exc()
     if [held(each) for each in given] != before:
         return "finding: an argument was changed", ""
-    if came == "ok" and not private and not file and not infinite(given) and (which := infinite(answer)):
+    said = not_numbers(call.func) if isinstance(call, partial) else set()
+    if came == "ok" and not (private or file or "ndarray" in said or infinite(given)) and (which := infinite(answer)):
         return "finding: not a number", which
     return came, ""
 

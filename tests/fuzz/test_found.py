@@ -29,6 +29,12 @@ FOUND: dict[str, Callable[[], Any]] = {
     "labels of patterns above k": lambda: detectors.sum_by_label(SCAN, np.full((6, 7), 2**40), 3),
     "residuals whose squares are no numbers": lambda: residuals.residuals(np.full((3, 2), 1e300), [[1]] * 3, [[1, 1]]),
     "a residual that single precision does not hold": lambda: emcore.denoise(np.full((8, 9, 16), 1e30, "f4")),
+    "noise that is added to pictures and no float holds": lambda: datasets.deformed_series((24, 18), 9, noise=10**400),
+    "columns as far apart as no picture is wide": lambda: datasets.crystal_grains((24, 18), period=8e150),
+    "no axis of a scan that is the spectrum": lambda: emcore.phase_map(
+        np.ones((8, 9, 16)), np.eye(3, 16), signal_axis=()
+    ),
+    "maps that are no mapping": lambda: emcore.stitch(datasets.overlapping_scans().scans, maps=(1,)),
     "bins without end": lambda: _emcore.bin_features(np.ones((9, 4)), np.zeros(4, np.int32), 4, 2**62),
     "bins that take more than there is": lambda: _emcore.bin_features(
         np.ones((99, 4)), np.zeros(4, np.int32), 4, 2**41

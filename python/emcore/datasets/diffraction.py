@@ -89,7 +89,7 @@ def polycrystal_scan(
     if n_grains < 1 or not (is_finite(counts) and counts > 0):
         raise ValueError(f"n_grains must be at least 1 and counts above 0, found {n_grains} and {counts}")
     thin, thick = thickness
-    if not 0 <= thin <= thick < math.inf:
+    if not (0 <= thin <= thick and is_finite(thick)):
         raise ValueError(f"thickness must rise from a least value, not negative, to a largest one, found {thickness}")
 
     rng = np.random.default_rng(seed)

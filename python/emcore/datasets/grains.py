@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats
+from emcore.core.validation import Floats, is_finite
 
 # Aluminium: side of the cubic cell in nm. Reflections fade with their excitation error over so much, and with their
 # length over so much, in 1/nm.
@@ -94,7 +94,7 @@ def bent_polycrystal(
         )
     if not 1 <= n_grains <= lines * width:
         raise ValueError(f"n_grains={n_grains} is out of range: between 1 and the {lines * width} positions")
-    if not (0 < counts < math.inf and 0 <= bend < 1):
+    if not (counts > 0 and is_finite(counts) and 0 <= bend < 1):
         raise ValueError(f"counts must be above 0 and bend between 0 and 1, found {counts} and {bend}")
     whole = (lines, width, height, breadth)
     if out is not None and (out.shape != whole or out.dtype != np.uint8):

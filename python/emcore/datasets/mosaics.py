@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats
+from emcore.core.validation import Floats, is_finite
 from emcore.datasets.grains import Crystal, arrivals, cubic_crystal, scan_axes, turned
 
 # Radius of a hole in positions; step of the map of the other modality in positions.
@@ -116,7 +116,9 @@ def overlapping_scans(
             "scan_shape must be at least (8, 8), pattern_shape (32, 32) and grid (1, 1), found "
             f"{scan_shape}, {pattern_shape} and {grid}"
         )
-    if not (0 <= overlap < 1 and grain_size >= 2 and 0 < counts < math.inf and 0 <= bend < 1 and n_holes >= 0):
+    if not (
+        0 <= overlap < 1 and grain_size >= 2 and counts > 0 and is_finite(counts) and 0 <= bend < 1 and n_holes >= 0
+    ):
         raise ValueError(
             f"overlap must be in [0, 1), grain_size at least 2, counts above 0, bend in [0, 1), n_holes at least 0, "
             f"found {overlap}, {grain_size}, {counts}, {bend} and {n_holes}"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats
+from emcore.core.validation import Floats, is_finite
 from emcore.datasets.eds import eds_spectrum
 
 SHAPES = ("disc", "square", "triangle", "rod")
@@ -96,7 +96,12 @@ def shaped_particles(
     ('nm', (128, 160, 100), 8)
     """
     height, width = shape
-    if min(height, width) < 64 or n_particles < 1 or not 0 <= noise < math.inf or (channels and channels < 20):
+    if (
+        min(height, width) < 64
+        or n_particles < 1
+        or not (is_finite(noise) and noise >= 0)
+        or (channels and channels < 20)
+    ):
         raise ValueError(
             f"shape must be at least (64, 64), n_particles 1, channels 0 or at least 20 and noise not negative, found "
             f"{shape}, {n_particles}, {channels} and {noise}"

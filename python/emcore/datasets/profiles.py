@@ -109,10 +109,9 @@ def deformed_series(
         raise ValueError(
             f"shape must be at least (4, 4), n_angles 3 and n_grains 1, found {shape}, {n_angles} and {n_grains}"
         )
-    if not (0 <= deformed <= 0.9 and 0 <= noise < math.inf and 0 <= drift < math.inf):
-        raise ValueError(
-            f"deformed must be between 0 and 0.9, noise and drift not negative, found {deformed}, {noise} and {drift}"
-        )
+    if not (0 <= deformed <= 0.9 and 0 <= noise < 1e30 and 0 <= drift < 1e3):
+        found = f"found {deformed}, {noise} and {drift}"
+        raise ValueError(f"deformed must be between 0 and 0.9, noise and drift not negative or enormous, {found}")
     from scipy import ndimage
 
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import check_count
+from emcore.core.validation import check_count, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 # Parts of the electrons: in the direct beam of a thin sample, in the diffuse background, in the ring of either phase.
@@ -88,7 +88,7 @@ def ring_phases(
     """
     lines, width = (check_count(side, "scan_shape", 1) for side in scan_shape)
     height, breadth = (check_count(side, "pattern_shape", 32) for side in pattern_shape)
-    if not (0 < counts < math.inf and 0 <= thickness < 1):
+    if not (counts > 0 and is_finite(counts) and 0 <= thickness < 1):
         raise ValueError(f"counts must be above 0 and thickness from 0 to below 1, found {counts} and {thickness}")
     rng = np.random.default_rng(seed)
     labels = (curved_regions(lines, width, 4) % 2).astype(np.int32)

@@ -159,8 +159,10 @@ def _check(shape: tuple[int, int], kinds: Sequence[str], turns: Sequence[float],
         raise ValueError(f"kinds must be of {', '.join(KINDS)}, found {unknown[0]!r}")
     if not all(map(is_finite, turns)):
         raise ValueError(f"turns must be finite, found {list(turns)}")
-    if not (is_finite(period) and period > 4):
-        raise ValueError(f"period must be above 4 px, or columns are no larger than a pixel; found {period}")
+    if not (is_finite(period) and 4 < period < 2**20):
+        raise ValueError(
+            f"period must be above 4 px, or columns are no larger than a pixel, and below 2^20; found {period}"
+        )
     if not (is_finite(noise) and noise >= 0):
         raise ValueError(f"noise must be finite and not negative, found {noise}")
 

@@ -183,7 +183,7 @@ def with_scan(signal: Signal, name: str, signal_axis: SignalAxis = None) -> Sign
     ordered = without_single_axes(ordered, 2 + len(arrangement.inside))
     count = len(ordered.axes) - len(arrangement.inside)
     inside = ordered.axes[count:]
-    if signal.axes == default_axes(signal.shape):  # whose names say nothing
+    if inside and signal.axes == default_axes(signal.shape):  # whose names say nothing
         inside = plane_axes(inside, ("ky", "kx")) if len(inside) == 2 else (replace(inside[0], name="channel"),)
     return replace(ordered, axes=(*scan_axes(ordered.axes[:count]), *inside))
 
