@@ -6,7 +6,7 @@ import pytest
 from emcore.methods.registration.canvas import Canvas, blended, canvas_of
 from emcore.methods.registration.carrying import carried, elected, elected_together, votes
 from emcore.methods.registration.joining import joined_grains, seam_of, seams
-from emcore.methods.registration.joint import joined, parts
+from emcore.methods.registration.joint import joined, parts, weakest
 from emcore.methods.registration.pairs import Match
 from emcore.methods.registration.patterns import likeness, turned
 from emcore.methods.registration.refine import Refined
@@ -72,6 +72,13 @@ def test_scans_that_do_not_hang_together_are_told_apart():
     assert parts(4, [match(2, 3, np.eye(3)), match(0, 2, np.eye(3))]) == [[0, 2, 3], [1]]
 
 
+def test_scans_hang_together_as_surely_as_the_weakest_pair_that_is_needed():
+    pairs = [match(0, 1, np.eye(3), 30.0), match(1, 2, np.eye(3), 12.0), match(0, 2, np.eye(3), 25.0)]
+    assert weakest(3, pairs) == 25
+    assert weakest(3, pairs[:2]) == 12
+    assert weakest(3, pairs[:1]) == 0
+
+
 def test_a_seam_is_blended_without_a_step():
     rng = np.random.default_rng(0)
     scene = rng.random((30, 70))
@@ -95,6 +102,10 @@ def test_grains_are_joined_if_they_lie_on_one_another_and_are_alike():
     several = next(i for i, each in enumerate(found.parts) if len(each) == 2)
     assert found.likeness[several] == 0.9
     assert found.agreement[several] == 1
+    few = seams(labels[:, :12], lambda i, j: alike)
+    part = canvas_of(np.stack([np.eye(3)] * 2), [first[:1] >= 0, second[:1] >= 0])
+    # Two positions of a seam say nothing of how far scans agree.
+    assert np.isnan(joined_grains(part, [first[:1], second[:1]], labels[:, :12], few, 0.5, 0.5).agreement).all()
     seam = seam_of(labels, pairs, 0.5, 0.5).reshape(4, 12)[0]
     assert seam[4:8].tolist() == [1, 1, 0, 0]
     assert np.isnan(seam[[0, 11]]).all()

@@ -1,6 +1,7 @@
 """Overlapping scans on one grid: transforms, grains across the seams, maps of other modalities, what is refused."""
 
 import csv
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -144,6 +145,27 @@ def test_patterns_that_turn_with_the_sample_are_turned_back():
     assert np.nanmean(result.seam) > 0.9
 
 
+def test_of_both_ways_in_which_patterns_may_turn_the_surer_one_is_taken(monkeypatch):
+    sample = overlapping_scans((40, 44), overlap=0.45, turn=25, pattern_shape=(32, 32), grain_size=12, seed=11)
+    segmentations = [segment_grains(scan) for scan in sample.scans]
+    module = sys.modules["emcore.workflows.stitch"]
+    together = module.all_together
+
+    def by_chance(materials, model, turning, near, everywhere):
+        """Fits of patterns that stay are no better than chance allows, and elsewhere."""
+        joint, model = together(materials, model, False, near, everywhere)
+        if not turning:
+            refined = replace(joint.matches[0].refined, score=9.5)
+            matches = (replace(joint.matches[0], refined=refined),)
+            joint = replace(joint, matches=matches, transforms=np.stack([np.eye(3), np.diag([-1.0, -1.0, 1.0])]))
+        return joint, model
+
+    monkeypatch.setattr(module, "all_together", by_chance)
+    result = stitch(segmentations)
+    assert result.patterns_turn
+    assert farthest(result, to_first(sample)) < 0.5
+
+
 @pytest.fixture(scope="module")
 def texture():
     rng = np.random.default_rng(11)
@@ -250,7 +272,10 @@ def test_a_result_is_read_back_drawn_and_its_table_is_a_csv(result, tmp_path):
     pytest.importorskip("h5py")
     pytest.importorskip("matplotlib")
     assert emcore.load_result(result.save(tmp_path / "a.h5")) == result
-    titles = [axes.get_title("left") for axes in result.plot().axes]
+    drawn = result.plot().axes
+    titles = [axes.get_title("left") for axes in drawn]
+    # Scans have a colour in their table, and pairs of them none.
+    assert sum(line.get_marker() == "s" for axes in drawn for line in axes.lines) == result.n_scans
     assert "photoluminescence" in titles
     assert f"{result.n_grains} grains" in titles
     lines = list(csv.DictReader(result.write_table(tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()))
@@ -275,8 +300,6 @@ def test_the_verb_takes_results_and_scans(sample, segmentations, result, tmp_pat
 
 
 def test_scikit_image_is_an_extra_that_is_named(monkeypatch, texture):
-    import sys
-
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     with pytest.raises(ImportError, match=r"emcore\[image\]"):
         stitch([texture[:100, :100], texture[:100, 50:150]])

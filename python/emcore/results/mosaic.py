@@ -84,7 +84,7 @@ class Mosaic(Tabled, Result):
         Which scans have a part of each grain.
     agreement : ndarray, shape (k,), float64
         Of the positions that several scans visited and one gave to the grain, the part all gave to it; NaN of grains
-        that are in no seam.
+        that are in no seam, or by one or two positions only.
     likeness : ndarray, shape (k,), float64
         The least correlation of the mean patterns of parts that were joined; NaN of grains of one part.
     signals : ndarray, shape (k, ky, kx), float64, optional

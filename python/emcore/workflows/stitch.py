@@ -22,7 +22,7 @@ from emcore.core.wording import count_of
 from emcore.methods.registration.canvas import Canvas, blended, canvas_of
 from emcore.methods.registration.carrying import carried
 from emcore.methods.registration.joining import joined_grains, seam_of, seams
-from emcore.methods.registration.joint import Joint
+from emcore.methods.registration.joint import Joint, weakest
 from emcore.methods.registration.modalities import of_labels, on_mosaic, register_map
 from emcore.methods.registration.pairs import Match
 from emcore.methods.registration.patterns import likeness, turned
@@ -40,6 +40,8 @@ TRANSFORMS = ("auto", *MODELS)
 _SHARE = 0.5
 # Turns in degrees from which on patterns can be seen to turn; by how much more alike they must be then.
 _TURNED, _MORE_ALIKE = 2.0, 0.05
+# A score from which on scans are not looked at the other way, too.
+_SURE = 20.0
 # The offsets of axes are said to be wrong from so many positions on.
 _OFF = 2.0
 
@@ -209,19 +211,22 @@ def _registered(
     ways = [bool(patterns_turn)] if isinstance(patterns_turn, bool) else [False, True]
     ways = ways if grains else [False]
     failed: Apart | None = None
-    done: tuple[Joint, str] | None = None
-    turning = False
-    # Small turns first, whichever way patterns go; then any.
-    for everywhere, turning in ((each, way) for each in (False, True) for way in ways):
-        try:
-            done = all_together(materials, transform, turning, near, everywhere)
-            break
-        except Apart as error:
-            failed = error if failed is None or len(error.parts) < len(failed.parts) else failed
-    if done is None:
+    done: list[tuple[float, bool, Joint, str]] = []
+    # Small turns first, then any; of the ways in which patterns may go the surer one.
+    for everywhere in (False, True):
+        for turning in ways if not done else []:
+            try:
+                joint, model = all_together(materials, transform, turning, near, everywhere)
+            except Apart as error:
+                failed = error if failed is None or len(error.parts) < len(failed.parts) else failed
+                continue
+            done.append((weakest(len(materials), joint.matches), turning, joint, model))
+            if done[-1][0] > _SURE:
+                break
+    if not done:
         assert failed is not None
         raise ValueError(_apart(failed, names))
-    joint, model = done
+    _, turning, joint, model = max(done, key=lambda each: each[0])
     if grains and len(ways) == 2 and not turning and _better_turned(prepared, joint):
         turning = True
         joint, model = all_together(materials, model, turning, _where(joint, near), False)

@@ -27,7 +27,7 @@ class Joined:
         Of each grain the scans it is in, and its grain there.
     agreement : ndarray, shape (k,), float64
         Of the positions that several scans visited and one at least gave to the grain, the part all gave to it; NaN
-        where there are none.
+        where there are hardly any.
     likeness : ndarray, shape (k,), float64
         The least correlation of the mean patterns of two parts that were joined; NaN of a grain of one part.
     """
@@ -147,7 +147,7 @@ def _agreement(several: NDArray[np.int32], count: int) -> Floats:
     once = (sorted_ >= 0) & np.concatenate([np.ones((1, sorted_.shape[1]), dtype=bool), np.diff(sorted_, axis=0) != 0])
     any_ = np.bincount(sorted_[once], minlength=count)
     total = together + any_
-    return np.where(total > 0, together / np.maximum(total, 1), np.nan)
+    return np.where(total >= _FEWEST, together / np.maximum(total, 1), np.nan)
 
 
 def seam_of(carried: NDArray[np.int32], pairs: list[Seam], min_share: float, min_likeness: float) -> Floats:

@@ -66,6 +66,21 @@ def parts(count: int, matches: Sequence[Match]) -> list[list[int]]:
     return [[i for i in range(count) if group[i] == name] for name in sorted(set(group))]
 
 
+def weakest(count: int, matches: Sequence[Match]) -> float:
+    """The least score of the pairs that hold all scans together, the surest that do; 0 where none do.
+
+    Examples
+    --------
+    >>> weakest(2, [])
+    0.0
+    """
+    order = sorted(matches, key=lambda m: -m.score)
+    for used, match in enumerate(order, start=1):
+        if len(parts(count, order[:used])) == 1:
+            return match.score
+    return 0.0
+
+
 def along_tree(count: int, matches: Sequence[Match], first: int = 0) -> dict[int, Floats]:
     """Transforms to scan `first` along the surest pairs, of the scans that hang together with it."""
     found = {first: np.eye(3)}

@@ -66,7 +66,7 @@ def draw_table(
     rows, blocks : int
         Lines that have room in a block; blocks side by side, more where that does not suffice.
     colors : sequence of int, optional
-        The component whose colour each line has, by its index; by default the index itself.
+        The component whose colour each line has, by its index; -1 for none; by default the index itself.
     """
     axes.set_axis_off()
     axes.set_xlim(0, 1)
@@ -81,7 +81,8 @@ def draw_table(
                 axes.text(stop, 0.5, head, ha=side, va="center", color="0.35")
             axes.plot([left, left + wide], [0.95, 0.95], color="0.35", linewidth=0.6)
         color = index if colors is None else colors[index]
-        axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(color), markersize=8)
+        if color >= 0:
+            axes.plot(left + 0.04 * wide, row + 1.5, "s", color=component_color(color), markersize=8)
         for (stop, side), cell in zip(stops, cells, strict=True):
             axes.text(stop, row + 1.5, cell, ha=side, va="center")
 

@@ -146,7 +146,10 @@ def _draw_tables(
     draw_table(place(figure, LEFT, top + 0.2, 5.3, _ROW * (rows + 1)), _OF_SCANS, cells, rows)
     write(figure, 6.1, top, "Overlaps that were compared", fontsize=9)
     lines = {i: _cells_of_pair(result, i) for i in pairs}
-    draw_table(place(figure, 6.1, top + 0.2, 5.3, _ROW * (rows + 1)), _OF_PAIRS, lines, rows)
+    # A pair has no colour of its own.
+    draw_table(
+        place(figure, 6.1, top + 0.2, 5.3, _ROW * (rows + 1)), _OF_PAIRS, lines, rows, colors=[-1] * len(result.pairs)
+    )
 
 
 def _cells_of_scan(result: Any, index: int) -> tuple[str, ...]:
