@@ -209,6 +209,45 @@ def test_what_has_something_half_written_is_not_ended_by_the_system(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+# A lock of Python's that is interrupted amid its release raises another error.
+FAILING = textwrap.dedent("""
+    import sys, time
+    from pathlib import Path
+    import emcore.cli.info
+    from emcore.cli import main
+    from emcore.cli.files import collected
+
+    class Deaf:
+        def __del__(self):
+            time.sleep(100)
+
+    def run(parser, options):
+        print("begun", flush=True)
+        with collected(Path("x"), []):
+            try:
+                if sys.argv[1] == "lock":
+                    time.sleep(100)
+                Deaf()
+                time.sleep(100)
+            except KeyboardInterrupt:
+                raise RuntimeError("release unlocked lock")
+        return 1
+
+    emcore.cli.info.run = run
+    sys.exit(main(["info", "x"]))
+""")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("amid", ["lock", "what cannot raise"])
+def test_an_interrupt_amid_what_fails_or_cannot_raise_is_told_as_any_other(amid):
+    with subprocess.Popen([sys.executable, "-c", FAILING, amid], stdout=-1, stderr=-1, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "emcore: interrupted, nothing half-written\n")
+
+
 def test_in_a_notebook_nothing_changes():
     with deaf():
         assert signal.getsignal(signal.SIGINT) is not signal.SIG_DFL

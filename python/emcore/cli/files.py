@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from emcore.cli.ending import was_asked
 from emcore.io.recognise import store_of
 from emcore.io.registry import VOLUME, read_all, slices_in, suffixes
 
@@ -109,11 +110,18 @@ def collected(file: Path, failures: Failures) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except _USER_ERRORS as error:
+        _raise_if_asked(error)
         reason = error.strerror if isinstance(error, OSError) and error.filename else str(error)
         failures.append((file, reason or type(error).__name__))
     except Exception as error:
+        _raise_if_asked(error)
         traceback.print_exc()
         failures.append((file, f"internal error, please report it: {type(error).__name__}: {error}"))
+
+
+def _raise_if_asked(error: Exception) -> None:
+    if was_asked():
+        raise KeyboardInterrupt from error
 
 
 def report_failures(failures: Failures) -> int:
