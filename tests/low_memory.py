@@ -27,7 +27,7 @@ def calls() -> dict[str, Callable[[], Any]]:
     wide = rows.reshape(-1, 64)
     spectra = rng.random((k, d)) + np.eye(k, d) + 0.1
     labels = (np.arange(n) % k).astype(np.int32)
-    w, maps = np.ones((n, k), np.float32), np.ones((len(wide), k), np.float32)
+    w = np.ones((n, k), np.float32)
     whole = preprocessing.prepare(preprocessing.Recipe(rows, normalize="sqrt"))
     image = rng.integers(0, 9, (600, 600), dtype=np.uint8)
     shapes = np.broadcast_to(np.eye(64), (200, 64, 64)).copy()
@@ -43,9 +43,6 @@ def calls() -> dict[str, Callable[[], Any]]:
         "bin_features": lambda: _emcore.bin_features(rows, np.arange(d, dtype=np.int32), d, 30),
         "gram": lambda: _emcore.gram(wide.reshape(200, -1)[:, :3000].copy(), np.zeros(3000), np.ones(3000)),
         "kmeans": lambda: _emcore.kmeans(rows, spectra, max_iter=2, tol=0.0, **near),
-        "kmeans of many features": lambda: _emcore.kmeans(
-            wide, np.ones((k, 64)) * np.arange(k)[:, None], max_iter=2, tol=0.0, **near
-        ),
         "kmeans of the cosine": lambda: _emcore.kmeans(
             rows, spectra, max_iter=2, tol=0.0, **near | {"metric": "cosine"}
         ),
@@ -62,7 +59,6 @@ def calls() -> dict[str, Callable[[], Any]]:
         ),
         "cmeans of ellipsoids": lambda: emcore.GustafsonKessel(60, max_iter=1).fit(wide[:2000]),
         "cmeans_labels": lambda: _emcore.cmeans_labels(w),
-        "nmf": lambda: _emcore.nmf(wide, maps, np.ones((k, 64)), parameters, None),
         "nmf of many features": lambda: _emcore.nmf(
             wide.reshape(40, -1), np.ones((40, 9), np.float32), np.ones((9, wide.size // 40)), parameters, None
         ),
@@ -89,7 +85,7 @@ def calls() -> dict[str, Callable[[], Any]]:
         "confidence": lambda: _emcore.confidence(rows, labels, spectra, np.zeros(d)),
         "prepared rows": lambda: np.asarray(whole),
         "pca": lambda: _emcore.pca(
-            wide.reshape(2000, -1), components=3, center=True, weights=None, solver="exact", seed=0
+            wide.reshape(400, -1), components=3, center=True, weights=None, solver="exact", seed=0
         ),
         "randomized pca": lambda: _emcore.pca(
             wide.reshape(20, -1), components=3, center=True, weights=None, solver="randomized", seed=0

@@ -206,6 +206,8 @@ pub fn eigen(matrix: Mat<f64>, control: &Control) -> Result<Eigen> {
     if !(0..m).all(|j| (j..m).all(|i| matrix[(i, j)].is_finite())) {
         return Err(not_finite());
     }
+    // The solver's vectors and workspace, which it cannot do without, and the vectors once more.
+    room::check::<f64>(5 * m as u128 * m as u128, "eigenvectors")?;
     let solve = move |matrix: &Mat<f64>| {
         let pairs = SelfAdjointEigen::new(matrix.as_ref(), Side::Lower).map_err(|_| not_finite())?;
         let values = Vec::from_iter((0..m).rev().map(|j| pairs.S()[j]));

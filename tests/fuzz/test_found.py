@@ -20,6 +20,9 @@ FOUND: dict[str, Callable[[], Any]] = {
     "more points than memory": lambda: datasets.iv_curves((24, 18), points=2**63 - 1),
     "a composition that is a number": lambda: datasets.eds_spectrum(0.5, np.linspace(0.1, 9, 60)),
     "atoms that no float holds": lambda: datasets.eds_spectrum({"Fe": 10**400}, np.linspace(0.1, 9, 60)),
+    "a beam energy that no float holds": lambda: datasets.eds_spectrum(
+        {"Fe": 1}, np.linspace(0.1, 9, 60), beam_energy=10**400
+    ),
     "spectra of other channels": lambda: datasets.co_fe_ratio(np.ones((4, 3)), np.ones(5)),
     "spectra that are a number": lambda: datasets.co_fe_ratio(3, np.ones(5)),
     "labels that are a number": lambda: datasets.far_from_borders(3, 1),

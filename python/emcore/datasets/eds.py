@@ -127,9 +127,11 @@ def eds_spectrum(
             raise ValueError(f"composition has {element!r}; known are {', '.join(_ELEMENTS)}")
         if not (is_finite(count) and count > 0):
             raise ValueError(f"composition has {count} atoms of {element}; give a number above 0")
-    if not (is_finite(background) and background >= 0 and beam_energy > 0 and fwhm > 0):
-        values = f"{beam_energy}, {fwhm}, {background}"
-        raise ValueError(f"beam_energy and fwhm must be above 0 and background not negative, found {values}")
+    background = check_number(background, "background", 0)
+    beam_energy, fwhm = check_number(beam_energy, "beam_energy", 0), check_number(fwhm, "fwhm", 0)
+    if not (beam_energy > 0 and fwhm > 0):
+        values = f"{beam_energy} and {fwhm}"
+        raise ValueError(f"beam_energy and fwhm must be above 0, found {values}")
     total = sum(atoms.values())
     mean_number = sum(_ELEMENTS[element][0] * count for element, count in atoms.items()) / total
     positive = np.maximum(channels, step / 2)

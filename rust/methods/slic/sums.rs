@@ -198,7 +198,7 @@ pub fn sums<T: Pixel + Into<f64>>(
     }
     let band = (BAND_BYTES / rows.row_bytes().max(1)).max(1);
     // Numbers of rows, room to sort them, and runs of them.
-    room::check::<[usize; 4]>(n as u128, "numbers of rows")?;
+    room::check::<[usize; 5]>(n as u128, "numbers of rows")?;
     let mut order = Vec::from_iter((0..n).filter(|&i| labels[i] >= 0));
     order.sort_by_key(|&i| (i / band, labels[i])); // stable: rows of one label stay in order
     let most = (UNIT_BYTES / rows.row_bytes().max(1)).max(ROWS);
