@@ -84,6 +84,26 @@ def nmf_loss(
 def residuals(
     data: _Rows, w: NDArray[Any], h: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def at_low_rank(
+    data: NDArray[Any],
+    values: NDArray[Any],
+    *,
+    into: NDArray[np.float64],
+    back: NDArray[np.float64],
+    toward: float,
+    varying: float,
+    features: NDArray[np.bool_] | None,
+    measured: NDArray[np.bool_],
+    clip: bool,
+) -> tuple[
+    tuple[NDArray[np.float64], NDArray[np.float64]],
+    tuple[NDArray[np.float64], NDArray[np.float64]],
+    tuple[NDArray[np.float64], NDArray[np.float64]],
+    int,
+    float,
+    int,
+]: ...
+def weighted_squares(data: _Rows, factors: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def correlations(
     data: _Rows, references: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]: ...
@@ -164,7 +184,12 @@ def volume_spectra(
 ) -> None: ...
 def x_q(x: _Rows, q: NDArray[np.float64], offset: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
 def xt_y(x: _Rows, y: NDArray[np.float64], offset: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
-def xt_x_q(x: _Rows, q: NDArray[np.float64], offset: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
+def xt_x_q(
+    x: _Rows,
+    q: NDArray[np.float64],
+    offset: NDArray[np.float64] | None = None,
+    weights: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]: ...
 def bruker_spectra(data: bytes, out: NDArray[Any]) -> None: ...
 def moments(data: _Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def moments_and_range(

@@ -6,6 +6,7 @@ pub mod cmeans;
 pub mod correlation;
 pub(crate) mod fft;
 pub mod kmeans;
+pub mod low_rank;
 pub mod moments;
 pub mod nmf;
 pub mod pca;

@@ -64,9 +64,10 @@ pub fn xt_y<T: Pixel>(
     Ok(unpack(&packed::xt_y(rows, check(rows.d(), offset)?, &values, y.ncols(), control)?))
 }
 
-/// `(X - offset)ᵀ (X - offset) Q`, d × k, in one read of X for every few columns of Q.
+/// `(X - offset)ᵀ W (X - offset) Q`, d × k, in one read of X for every few columns of Q; W is diagonal, of one weight for each
+/// row, or not there.
 ///
-/// Fails where Q has not as many rows as X has features, or the offset not as many values.
+/// Fails where Q has not as many rows as X has features, the offset not as many values, or X not as many rows as weights.
 ///
 /// ```
 /// use emcore::methods::products::xt_x_q;
@@ -74,17 +75,23 @@ pub fn xt_y<T: Pixel>(
 /// use ndarray::array;
 ///
 /// let x = array![[1u8, 2], [3, 4]];
-/// let product = xt_x_q(Rows::new(x.view()), None, array![[1.0], [0.0]].view(), &Control::new())?;
+/// let product = xt_x_q(Rows::new(x.view()), None, None, array![[1.0], [0.0]].view(), &Control::new())?;
 /// assert_eq!(product, array![[10.0], [14.0]]);
 /// # Ok::<(), emcore::Error>(())
 /// ```
 pub fn xt_x_q<T: Pixel>(
     rows: Rows<'_, T>,
     offset: Option<&[f64]>,
+    weights: Option<&[f64]>,
     q: ArrayView2<'_, f64>,
     control: &Control,
 ) -> Result<Array2<f64>> {
-    Ok(unpack(&packed::xt_x_q(rows, check(rows.d(), offset)?, &pack("q", q, rows.d())?, control)?))
+    if let Some(weights) = weights.filter(|weights| weights.len() != rows.n()) {
+        return Err(Error::invalid("weights", format!("{} for {} rows of the data", weights.len(), rows.n())));
+    }
+    let weights = weights.map(|weights| Vec::from_iter(weights.iter().map(|&w| T::Real::of(w))));
+    let q = pack("q", q, rows.d())?;
+    Ok(unpack(&packed::xt_w_x_q(rows, check(rows.d(), offset)?, weights.as_deref(), &q, control)?))
 }
 
 fn check(d: usize, offset: Option<&[f64]>) -> Result<Option<&[f64]>> {
@@ -165,12 +172,28 @@ pub(crate) mod packed {
         q: &Panel<T::Real>,
         control: &Control,
     ) -> Result<Panel<f64, T::Real>> {
+        xt_w_x_q(rows, offset, None, q, control)
+    }
+
+    /// `(X - offset)ᵀ W (X - offset) Q` likewise, W of one weight for each row.
+    pub fn xt_w_x_q<T: Pixel>(
+        rows: Rows<'_, T>,
+        offset: Option<&[f64]>,
+        weights: Option<&[T::Real]>,
+        q: &Panel<T::Real>,
+        control: &Control,
+    ) -> Result<Panel<f64, T::Real>> {
         let offset = pack_offset(offset, rows.d());
         let parts = tiles(q.k(), COLUMNS).map(|columns| {
             let q = &Panel::from_fn(q.d(), columns.len(), |j, c| q.get(j, columns.start + c));
-            sum_over_tiles(rows, q.k(), control, |block, _, y, sum| {
+            sum_over_tiles(rows, q.k(), control, |block, first, y, sum| {
                 y.resize(block.n() * q.k(), T::Real::ZERO);
                 project(block, &offset, q, y);
+                if let Some(weights) = weights {
+                    for (y, &weight) in y.chunks_exact_mut(q.k()).zip(&weights[first..]) {
+                        y.iter_mut().for_each(|y| *y = *y * weight);
+                    }
+                }
                 accumulate(block, &offset, y, sum);
             })
         });
@@ -289,7 +312,7 @@ mod tests {
         assert!(super::x_q(rows, None, thin(4).view(), &control).is_ok());
         assert!(super::x_q(rows, None, thin(3).view(), &control).is_err());
         assert!(super::x_q(rows, Some(&[0.0; 3]), thin(4).view(), &control).is_err());
-        assert!(super::xt_x_q(rows, None, thin(5).view(), &control).is_err());
+        assert!(super::xt_x_q(rows, None, None, thin(5).view(), &control).is_err());
         assert!(super::xt_y(rows, None, thin(3).view(), &control).is_ok());
         assert!(super::xt_y(rows, None, thin(4).view(), &control).is_err());
     }

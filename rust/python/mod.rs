@@ -6,6 +6,7 @@ mod bruker;
 mod cmeans;
 mod correlation;
 mod kmeans;
+mod low_rank;
 mod moments;
 mod nmf;
 mod out_of_core;
@@ -35,6 +36,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     cmeans::register(module)?;
     nmf::register(module)?;
     residuals::register(module)?;
+    low_rank::register(module)?;
     correlation::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;

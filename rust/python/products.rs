@@ -49,21 +49,22 @@ fn xt_y<'py>(
     })
 }
 
-/// `(X - offset)^T (X - offset) Q`, d x k float64.
+/// `(X - offset)^T W (X - offset) Q`, d x k float64; W is diagonal, of one weight for each row.
 #[pyfunction]
-#[pyo3(signature = (x, q, offset=None))]
+#[pyo3(signature = (x, q, offset=None, weights=None))]
 fn xt_x_q<'py>(
     py: Python<'py>,
     x: Pixels2<'py>,
     q: PyReadonlyArray2<'py, f64>,
     offset: Option<PyReadonlyArray1<'py, f64>>,
+    weights: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Matrix<'py>> {
-    let offset = optional(offset.as_ref())?;
+    let (offset, weights) = (optional(offset.as_ref())?, optional(weights.as_ref())?);
     with_rows!(py, x, rows => {
         check("q", "rows", q.as_array().nrows(), rows.d())?;
         check("offset", "values", offset.as_ref().map_or(rows.d(), Vec::len), rows.d())?;
         let q = q.as_array();
-        Ok(run(py, |control| products::xt_x_q(rows, offset.as_deref(), q, control))?.into_pyarray(py))
+        Ok(run(py, |control| products::xt_x_q(rows, offset.as_deref(), weights.as_deref(), q, control))?.into_pyarray(py))
     })
 }
 

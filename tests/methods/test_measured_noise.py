@@ -58,3 +58,16 @@ def test_where_next_to_nothing_was_measured_nothing_is_said():
     few = np.random.default_rng(0).poisson(0.002, (2, 60, 1000))
     assert measure_noise(*few) is None
     assert measure_noise(np.zeros((5, 300)), np.zeros((5, 300))) is None
+
+
+def test_groups_of_the_same_brightness_do_not_say_how_noise_follows_the_signal():
+    rng = np.random.default_rng(11)
+    images = np.full((40, 800), 520.0)
+    images[:, 500:] = np.cumsum(rng.normal(size=(40, 300)), axis=1).cumsum(axis=1) ** 2 + 1000
+    values = np.rint(images + rng.normal(size=images.shape))
+    noise = measure_noise(values[:-1], values[1:])
+    assert noise.no_counts
+    assert not noise.steady
+    counts = rng.poisson(520, (2, 40, 800))
+    assert measure_noise(*counts).counts
+    assert not measure_noise(*counts).no_counts

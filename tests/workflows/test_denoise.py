@@ -11,6 +11,7 @@ from emcore.core import files
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import eds_phases
 from emcore.io import scan_files
+from emcore.methods.denoising import subspace
 from emcore.results.result import load_result
 from emcore.workflows import denoise as workflow
 from emcore.workflows.denoise import denoise
@@ -275,7 +276,7 @@ def test_a_job_that_fails_while_it_writes_leaves_nothing_and_goes_on_from_the_co
     assert [path.name for path in tmp_path.iterdir()] == ["job.npz"]
     monkeypatch.setattr(workflow, "approximated", made)
     (tmp_path / f".emcore-{files._HOST}-{2**31 - 2}-ab.part").write_bytes(b"left by a job that was killed")
-    monkeypatch.setattr("emcore.methods.denoising.components.pca", fails)
+    monkeypatch.setattr("emcore.methods.denoising.components.search", fails)
     observed = denoise(counts, **names)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "job.npz"]
     np.testing.assert_allclose(observed.signal.data, denoise_without_checkpoint(counts), rtol=1e-3, atol=1e-4)
@@ -285,10 +286,35 @@ def denoise_without_checkpoint(counts):
     rows = plain(counts, CHANNELS)  # all components: the counts themselves
     assert np.allclose(rows, counts, atol=1e-6)
     with pytest.MonkeyPatch.context() as patch:
-        from emcore.methods.pca.fit import pca
+        from emcore.methods.denoising.subspace import search
 
-        patch.setattr("emcore.methods.denoising.components.pca", pca)
+        patch.setattr("emcore.methods.denoising.components.search", search)
         return denoise(counts).signal.data
+
+
+def test_a_job_that_was_killed_in_its_search_makes_only_the_passes_that_it_lacks(tmp_path, monkeypatch, same):
+    counts = counts_of(4, 30)[0]
+    made, calls = subspace._product, []
+
+    def fails(*of):
+        calls.append(len(of[1][0]))
+        if len(calls) == 2:
+            raise RuntimeError("killed")
+        return made(*of)
+
+    whole = denoise(counts, checkpoint=tmp_path / "whole.npz")
+    monkeypatch.setattr(subspace, "_product", fails)
+    with pytest.raises(RuntimeError, match="killed"):
+        denoise(counts, checkpoint=tmp_path / "job.npz")
+    before = len(calls)
+    again = denoise(counts, checkpoint=tmp_path / "job.npz")
+    calls_again = len(calls) - before
+    calls.clear()
+    calls.extend([0, 0])
+    denoise(counts, checkpoint=tmp_path / "third.npz")
+    assert calls_again == len(calls) - 2 - 1
+    np.testing.assert_array_equal(again.signal.data, whole.signal.data)
+    assert same(again, whole)
 
 
 def test_what_a_disk_takes_in_parts_is_written_whole():
@@ -366,3 +392,9 @@ def test_the_verb_writes_a_scan_a_report_and_a_results_file(tmp_path, capsys):
     assert main([*command, "--force"]) == 0
     with pytest.raises(SystemExit):
         main(["denoise", "map.npy", "--format", "tif"])
+
+
+def test_a_tilt_series_that_is_smooth_is_not_taken_for_counts(data_folder):
+    observed = denoise(emcore.read(data_folder / "tilt_series.dm3"))
+    assert "the noise is not that of counts" in " ".join(observed.provenance.notes)
+    assert observed.residual_map.mean() < 2

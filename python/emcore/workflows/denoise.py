@@ -174,14 +174,12 @@ def denoise(
     taken = gaps.measured
     if weights.normalize == "root-sum":
         taken = taken[observed.counts[taken] >= max(weights.least, 1e-300)]
-    components = find_components(rows, weights, taken, n_components, features)
+    components = find_components(rows, (observed.counts, observed.sums), weights, taken, n_components, features)
     notes += _of_components(components, n_components, there - len(taken))
     if weights.varying < 0.99:
         part = f"{100 * weights.varying:.2g} % of what the sums of positions vary by is no noise"
         notes.append(f"{part}: they were brought nearer to their mean")
-    made = low_rank(
-        components, weights, mean, features, negative == "clip" and observed.low >= 0, made_type, unit == ENERGY
-    )
+    made = low_rank(components, weights, mean, features, negative == "clip" and observed.low >= 0, made_type)
     stored = None if path is not None else np.empty((len(gaps.empty), math.prod(shape)), made_type)
     about = ScanFile(
         made_type, _marked(scan, True) + inside, signal.title, _described(components), signal.metadata.get("instrument")
@@ -279,7 +277,7 @@ def _written(
             into = stack.enter_context(Written(stack.enter_context(new_scan(path, about, overwrite))))
         of_rows = [PerRow(passes.source, each) for each in (*doubles, *singles)]
         there = PerRow(passes.source, measured)
-        of_features, sums, count, lacking, lost, energies = passes(approximated, made, [there], [into, *of_rows])
+        of_features, sums, energies, count, lacking, lost = passes(approximated, made, [there], [into, *of_rows])
     squares, of_rows_sums, energy = doubles
     return {
         "squares": squares,

@@ -42,8 +42,10 @@ def noise_of(image: SpectrumImage, whole: bool) -> tuple[bool, MeasuredNoise | N
     """
     values = step(image, "noise", lambda: _measured(image))
     noise = MeasuredNoise(*values) if values else None
-    if noise is None or not noise.steady or (noise.counts if whole else noise.effective < _CAMERA):
+    if noise is None:
         return whole, None
+    if not noise.steady or (noise.counts if whole else noise.effective < _CAMERA):
+        return whole and not noise.no_counts, None
     return False, noise
 
 

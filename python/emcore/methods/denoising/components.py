@@ -11,25 +11,41 @@ and channels: it is kept, and rows are brought nearer to their mean sum as far a
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
+from emcore.methods.denoising.subspace import (
+    NO_GAIN,
+    ROUNDED,
+    SAMPLE,
+    SAMPLED,
+    WIDEST,
+    WIDTH,
+    Pairs,
+    WeightedRows,
+    first_block,
+    search,
+)
 from emcore.methods.denoising.weighting import Weighting
-from emcore.methods.pca.fit import pca
-from emcore.methods.preprocessing import Recipe, prepare, recipe_rows
 from emcore.methods.selection.rules import RankChoice, without_noise
 from emcore.outofcore.checkpoint import step
-from emcore.outofcore.sources import Source
 
 FIRST, MOST = 12, 160
-"""Components that are looked at first; twice as many while all are signal, up to the second number."""
+"""Singular values that are looked at at least, and components that are looked for at most."""
 # Rows or features, that a component needs to be told from noise.
 _FEW = 3
 _MARGIN = 1.02
+# What vectors that are not exact lose of a component, of the noise that is left in it anyway; and residuals that are
+# good in any case, of their own value.
+_LOST, _EXACT = 0.003, 1e-5
+# Noise that a subspace has not reached yet rises by less and less with every pass: a value that so many times its last
+# rise does not bring above noise is taken for noise.
+_FOLLOWING = 0.5
+# What is left of all squares is rounding and no more.
+_LEFT = 3e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +55,7 @@ class Components:
     Attributes
     ----------
     vectors : ndarray, shape (k, d)
-        Orthonormal, of the features that took part, strongest first.
+        Orthonormal, strongest first; 0 for features that took no part.
     kept : ndarray, shape (k,)
         The part of each that is signal, 0 to 1.
     singular_values : ndarray, shape (m,)
@@ -64,6 +80,7 @@ class Components:
 
 def find_components(
     rows: Any,
+    sums: tuple[Floats, Floats],
     weighting: Weighting,
     taken: NDArray[np.intp],
     n_components: int | str,
@@ -75,6 +92,9 @@ def find_components(
     Parameters
     ----------
     rows : ndarray or Source, shape (n, d)
+        Without NaN and infinity in those that take part.
+    sums : (ndarray, ndarray), shapes (n,) and (d,)
+        Of every row, and of every channel over the rows that were measured.
     weighting : Weighting
         Of all d features.
     taken : ndarray of int
@@ -102,56 +122,137 @@ def find_components(
     >>> spectra = np.repeat(np.eye(2), 20, axis=1) + 0.1
     >>> counts = rng.poisson(9 * rng.dirichlet([0.4, 0.4], 600) @ spectra).astype(np.uint16)
     >>> sums = sums_of(counts)
-    >>> found = find_components(counts, of_sums(sums[1], sums[0], True), np.arange(600), "auto")
+    >>> found = find_components(counts, sums, of_sums(sums[1], sums[0], True), np.arange(600), "auto")
     >>> found.choice.n, found.kept.round(2).tolist()
     (2, [1.0, 0.99])
     """
-    scale = weighting.scale if features is None else weighting.scale[features]
-    weighted = prepare(Recipe(rows, features, weighting.normalize, scale=scale, rows=recipe_rows(rows, taken)))
-    if isinstance(weighted, Source):
-        weighted.observed["range"] = -np.inf, np.inf  # it was looked at
+    scale = weighting.scale if features is None else np.where(features, weighting.scale, 0)
     n, d = len(taken), int(np.count_nonzero(scale))
     most = min(n, d)
     if isinstance(n_components, int) and n_components > most:
         raise ValueError(
             f"n_components={n_components} is too many for {n} positions and {d} channels that hold anything"
         )
-    asked = n_components if isinstance(n_components, int) else FIRST
-    asked = min(asked + _FEW, most) if isinstance(n_components, int) else min(asked, most)
-    while True:
-        found = step(weighted, f"{asked} components", partial(_decomposed, weighted, asked))
-        vectors, values, evr, whole = *(np.asarray(each) for each in found[:3]), float(found[3])
-        ratios = _ratios(values, whole, n, d, weighting.noise)
-        above = ratios > _margin(n)
-        count = int(np.argmin(above)) if not above.all() else len(above)
-        if isinstance(n_components, int) or count < asked or asked == min(MOST, most):
-            break
-        asked = min(2 * asked, MOST, most)
-    if isinstance(n_components, int):
-        choice = RankChoice(n_components, "given", f"n_components={n_components} was asked for")
+    asked = n_components if isinstance(n_components, int) else None
+    weights, mean = np.zeros(rows.shape[0]), None
+    if weighting.normalize == "root-sum":
+        weights[taken] = np.divide(1.0, sums[0][taken], out=np.zeros(n), where=sums[0][taken] > 0)
     else:
+        weights[taken], mean = 1, sums[1] / max(n, 1)
+        features = None
+    weighted = WeightedRows(rows, scale, weights, features, mean)
+    found = step(rows, "components", lambda: _found(weighted, scale * sums[1], n, d, weighting.noise, asked))
+    vectors, values, whole = (*(np.asarray(each) for each in found[:2]), float(found[2]))
+    ratios = _ratios(values, whole, n, d, weighting.noise)
+    if asked is not None:
+        choice = RankChoice(asked, "given", f"n_components={asked} was asked for")
+    else:
+        count = _above(ratios, n)
         choice = RankChoice(max(count, 1), "noise", _reason(ratios, count, _margin(n)))
     k = choice.n
     noise = float(_noise(values, whole, n, d, weighting.noise)[k])
     first = max(float(values[0]), 1e-300)
-    # Far below rounding, squares would overflow.
-    signal = without_noise(values[:k], (n, d), max(noise, 1e-9 * first))
-    kept = np.divide(signal, values[:k], out=np.zeros(k), where=values[:k] > 0)
+    kept = _kept(values[:k], noise, (n, d))
     if weighting.normalize == "root-sum":
         kept[0] = 1  # the sums of rows and channels, of which none is to be lost
-    return Components(vectors[:k], kept, values / first, evr, ratios, choice, noise / first)
+    return Components(vectors[:k], kept, values / first, values**2 / max(whole, 1e-300), ratios, choice, noise / first)
 
 
-def _decomposed(weighted: Any, k: int) -> tuple[Floats, Floats, Floats, float]:
-    """Components, singular values, ratios, and the sum of all squares."""
-    found = pca(weighted, k, center=False)
-    whole = found.total_variance * max(weighted.shape[0] - 1, 1)
-    return found.components, found.singular_values, found.explained_variance_ratio, whole
+def _found(
+    weighted: WeightedRows, mean: Floats, n: int, d: int, least: float, asked: int | None
+) -> tuple[Floats, Floats, float]:
+    """Components with the largest entry positive, singular values, and the sum of all squares."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):  # the same bits on any number of threads
+        columns = -(-(FIRST if asked is None else asked + _FEW) // WIDTH) * WIDTH
+        start = first_block(weighted, mean, min(columns, d))
+        if len(start) < d and n > SAMPLED * SAMPLE and weighted.lies_open:
+            some = weighted.sample(SAMPLE)
+            rule = _Rule(some, SAMPLE, d, least, None if asked is None else columns, WIDTH)
+            start = search(some, start, rule.count, rule.unfinished).vectors
+        rule = _Rule(weighted, n, d, least, asked)
+        pairs = search(weighted, start, rule.count, rule.unfinished)
+    signs = np.take_along_axis(pairs.vectors, np.abs(pairs.vectors).argmax(axis=1)[:, None], 1)
+    vectors = np.where(weighted.scale != 0, pairs.vectors * np.where(signs < 0, -1, 1), 0)
+    return vectors, np.sqrt(pairs.values[: len(signs)]), weighted.squares
+
+
+@dataclass(frozen=True, eq=False)
+class _Rule:
+    """Which pairs are wanted, and when they are good enough: all that are signal, or as many as were asked for.
+
+    Where `multiple` is given, as many as a block has that holds them, which need not be good.
+    """
+
+    rows: WeightedRows
+    n: int
+    d: int
+    least: float
+    asked: int | None
+    multiple: int = 0
+
+    @property
+    def _most(self) -> int:
+        return min(self.n, self.d)
+
+    def count(self, values: Floats) -> int:
+        """How many are wanted, with a few that are noise."""
+        if self.multiple:
+            above = self._above(values) if self.asked is None else self.asked
+            return min(-(-(above + _FEW) // self.multiple) * self.multiple, max(WIDEST, self.asked or 0))
+        above = self._above(values) if self.asked is None else self.asked
+        return min(max(above + _FEW, FIRST if self.asked is None else 1), self._most)
+
+    def unfinished(self, pairs: Pairs) -> NDArray[np.intp]:
+        """Those that have still to become better."""
+        values, m = pairs.values, len(pairs.values)
+        limit = min(MOST if self.asked is None else self.asked, self._most)
+        k = min(self._above(values), limit)
+        noise = float(_noise(np.sqrt(values), self.rows.squares, self.n, self.d, self.least)[k])
+        edge = (noise * (self.n**0.5 + self.d**0.5)) ** 2
+        known = min(k, len(pairs.residuals))
+        norms, own = pairs.residuals[:known], values[:known]
+        kept = _kept(np.sqrt(own), noise, (self.n, self.d))
+        sines = np.divide(norms, own - edge, out=np.full(known, np.inf), where=own > edge)
+        lost = np.where(kept > 0, kept**2 * own * np.minimum(sines, 1) ** 2, 0)
+        exact = norms <= np.maximum(_EXACT * own, ROUNDED * np.sqrt(own * values[0]))
+        left = np.flatnonzero((lost > _LOST * noise**2 * (self.n + self.d)) & ~exact)
+        if m < min(limit + _FEW, self._most) and k == m:
+            return np.union1d(left, np.arange(max(m - WIDTH, 0), m))  # all that there is is signal
+        if k >= limit:
+            return left
+        if m < min(limit + _FEW, self._most) and self.asked is not None:
+            return np.arange(m)
+        # The next one is noise, if it is not about to rise above that.
+        old = pairs.before[k] if k < len(pairs.before) else 0.0
+        gain = values[k] / old - 1 if old > 0 else np.inf
+        rising = values[k] * (1 + _FOLLOWING * gain) > _margin(self.n) ** 2 * edge and gain > NO_GAIN
+        negligible = values[k] <= (ROUNDED * values[0]) ** 2 / max(values[0], 1e-300)
+        return left if negligible or not rising else np.union1d(left, np.arange(k, min(k + _FEW, m)))
+
+    def _above(self, values: Floats) -> int:
+        ratios = _ratios(np.sqrt(values), self.rows.squares, self.n, self.d, self.least)
+        return min(_above(ratios, self.n), MOST)
+
+
+def _above(ratios: Floats, n: int) -> int:
+    """How many of the first are above noise."""
+    above = ratios > _margin(n)
+    return len(above) if above.all() else int(np.argmin(above))
+
+
+def _kept(values: Floats, noise: float, shape: tuple[int, int]) -> Floats:
+    """The part of each that is signal."""
+    # Far below rounding, squares would overflow.
+    signal = without_noise(values, shape, max(noise, 1e-9 * float(values[0]), 1e-300)) if len(values) else values
+    return np.divide(signal, values, out=np.zeros(len(values)), where=values > 0)
 
 
 def _noise(values: Floats, whole: float, n: int, d: int, least: float) -> Floats:
     """The deviation of noise that is left by no component, by one, by two, ..."""
-    left = np.maximum(whole - np.concatenate([[0.0], np.cumsum(values**2)]), 0)
+    left = whole - np.concatenate([[0.0], np.cumsum(values**2)])
+    left = np.where(left > _LEFT * whole, left, 0)
     k = np.arange(len(left))
     deviations: Floats = np.maximum(np.sqrt(left / np.maximum((n - k) * (d - k), 1)), least)
     return deviations

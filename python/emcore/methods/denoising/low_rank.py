@@ -6,8 +6,6 @@ by two thin products. Of the first component, which holds the sums of rows, as m
 differ by noise.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.core.control import get_num_threads
 from emcore.core.validation import Floats
 from emcore.methods.denoising.components import Components
 from emcore.methods.denoising.weighting import Weighting
-from emcore.outofcore.rows import mended
-
-# Values that are made at a time by a thread: they stay in its cache.
-_VALUES = 1 << 17
+from emcore.outofcore.rows import blocks_of_rows, mended
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +26,7 @@ class LowRank:
 
     Attributes
     ----------
-    into, back : ndarray, shapes (d, k), float64, and (k, d), float32 or float64
+    into, back : ndarray, shapes (d, k) and (k, d)
         From a row to what it holds of each component, and back.
     toward, varying : float
         What rows on average hold of the first component, and the part of what they differ by from it that is kept.
@@ -44,19 +38,16 @@ class LowRank:
         Of the rows that are made.
     channel : int
         A feature of which every value is looked at.
-    energy : bool
-        Whether squares of the measured values are added up.
     """
 
     into: Floats
-    back: NDArray[Any]
+    back: Floats
     toward: float
     varying: float
     features: NDArray[np.bool_] | None
     clip: bool
     dtype: np.dtype[Any]
     channel: int
-    energy: bool = False
 
 
 def low_rank(
@@ -66,7 +57,6 @@ def low_rank(
     features: NDArray[np.bool_] | None,
     clip: bool,
     dtype: Any,
-    energy: bool = False,
 ) -> LowRank:
     """The projection on components, with weights undone, of rows with this mean.
 
@@ -78,29 +68,22 @@ def low_rank(
     >>> from emcore.methods.denoising.weighting import unweighted
     >>> rows = np.outer([1.0, 2.0, 4.0, 3.0], [3.0, 1.0, 2.0])
     >>> weights = unweighted(3)
-    >>> made = low_rank(find_components(rows, weights, np.arange(4), 1), weights, rows.mean(axis=0), None, False, "f4")
+    >>> found = find_components(rows, (rows.sum(axis=1), rows.sum(axis=0)), weights, np.arange(4), 1)
+    >>> made = low_rank(found, weights, rows.mean(axis=0), None, False, "f4")
     >>> row_at_low_rank(rows[2], made).round(3).tolist()
     [12.0, 4.0, 8.0]
     """
     d, dtype = len(weighting.scale), np.dtype(dtype)
-    # Single precision does not hold the largest numbers of 32 bits.
-    double = dtype == np.float64 or (dtype.kind in "iu" and dtype.itemsize > 2)
-    chosen = np.ones(d, dtype=bool) if features is None else features
-    scale = weighting.scale[chosen]
+    scale = weighting.scale if features is None else np.where(features, weighting.scale, 0)
     k = len(components.vectors)
-    into, back = np.zeros((d, k)), np.zeros((k, d))
-    into[chosen] = (components.vectors * scale).T
-    undone = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-    back[:, chosen] = components.kept[:, None] * components.vectors * undone
+    undone = np.divide(1.0, scale, out=np.zeros(d), where=scale > 0)
+    into = np.ascontiguousarray((components.vectors * scale).T)
+    back = components.kept[:, None] * components.vectors * undone
     # Where all but the mean vary most above noise.
     strength = (components.kept * components.singular_values[:k])[min(1, k - 1) :, None]
-    told = np.zeros(d)
-    told[chosen] = ((strength * components.vectors[min(1, k - 1) :]) ** 2).sum(axis=0)
-    real = np.float64 if double else np.float32
+    told = ((strength * components.vectors[min(1, k - 1) :]) ** 2).sum(axis=0)
     toward = float(mean @ into[:, 0])
-    return LowRank(
-        into, back.astype(real), toward, weighting.varying, features, clip, dtype, int(np.argmax(told)), energy
-    )
+    return LowRank(into, back, toward, weighting.varying, features, clip, dtype, int(np.argmax(told)))
 
 
 def row_at_low_rank(row: NDArray[Any], made: LowRank) -> NDArray[Any]:
@@ -126,87 +109,37 @@ def approximated(x: NDArray[Any], made: LowRank, index: int, measured: NDArray[n
     Returns
     -------
     partial : tuple
-        Squares of the residual over every feature, sums of every feature, the number of negative values, their sum,
-        how many values rounding made zero, and squares of the measured over every feature, if these are wanted.
+        Squares of the residual over every feature, sums of every feature, squares of the measured; the number of
+        negative values, their sum, and how many values rounding made zero.
     values : ndarray, shape (r, d)
     squares, sums, energy : ndarray, shape (r,)
         Squares of the residual, sums, and squares of the measured, in every row.
     before, after : ndarray, shape (r,)
         Of the chosen channel.
     """
-    scores = _emcore.x_q(mended(x, counts=False), made.into)
-    scores[:, 0] = made.toward + made.varying * (scores[:, 0] - made.toward)
-    rows, d = x.shape
-    values = np.empty((rows, d), made.dtype)
-    squares, sums, energy = np.zeros(rows), np.zeros(rows), np.zeros(rows)
-    length = max(_VALUES // d, 1)
-    strips = [slice(start, min(start + length, rows)) for start in range(0, rows, length)]
-
-    def strip(part: slice) -> Any:
-        partial, squares[part], sums[part], energy[part] = _strip(
-            x[part], scores[part], made, measured[part], values[part]
+    stored, x = x, mended(x, counts=False) if x.dtype.kind == "f" else x
+    values = np.empty(x.shape, made.dtype)
+    # Single precision does not hold the largest numbers of 32 bits.
+    double = made.dtype.kind in "iu" and made.dtype.itemsize > 2
+    parts: list[Any] = [
+        _emcore.at_low_rank(
+            x[part].astype(np.float64) if double else x[part],
+            values[part],
+            into=made.into,
+            back=made.back,
+            toward=made.toward,
+            varying=made.varying,
+            features=made.features,
+            measured=np.ascontiguousarray(measured[part]),
+            clip=made.clip,
         )
-        return partial
-
-    total: list[Any] = [np.zeros(d), np.zeros(d), 0, 0.0, 0, np.zeros(d)]
-    for partial in _in_threads(strip, strips):
-        total = [a + b for a, b in zip(total, partial, strict=True)]
-    before, after = (each[:, made.channel].astype(np.float32) for each in (x, values))
-    return tuple(total), values, squares, sums, energy, before, after
-
-
-def _in_threads(call: Callable[[slice], Any], strips: Sequence[slice]) -> list[Any]:
-    """Of every strip; products by one thread each, so that they have the same bits on any number of these."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        threads = min(get_num_threads(), len(strips))
-        if threads < 2:
-            return [call(part) for part in strips]
-        with ThreadPoolExecutor(threads) as pool:
-            try:
-                return list(pool.map(call, strips))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-
-
-def _strip(
-    x: NDArray[Any], scores: Floats, made: LowRank, measured: NDArray[np.bool_], values: NDArray[Any]
-) -> tuple[Any, ...]:
-    """Fill the values of a few rows; their part of the partial, and what is of each row."""
-    real = made.back.dtype
-    model = scores.astype(real) @ made.back
-    negative = model < 0
-    if not measured.all():
-        negative[~measured] = False
-    count, lacking = int(np.count_nonzero(negative)), 0.0
-    if count:
-        lacking = float(model[negative].sum(dtype=np.float64))
-        if made.clip:
-            model[negative] = 0
-    if made.features is not None:
-        model[:, ~made.features] = x[:, ~made.features]
-    lost = 0
-    if made.dtype.kind in "iu":
-        limits = np.iinfo(made.dtype)
-        rounded = np.rint(model)
-        lost = int(np.count_nonzero((rounded == 0) & (model > 0)))
-        values[...] = np.clip(rounded, limits.min, limits.max)
-    else:
-        values[...] = model
-    residual = np.subtract(x, model, dtype=real)
-    if not measured.all():
-        values[~measured] = x[~measured].astype(made.dtype)
-        residual[~measured] = 0
-        model[~measured] = 0
-    sums = model.sum(axis=1, dtype=np.float64)
-    of_features = model.sum(axis=0, dtype=np.float64)
-    np.square(residual, out=residual)
-    of_rows, over_features = residual.sum(axis=1, dtype=np.float64), residual.sum(axis=0, dtype=np.float64)
-    energy, energies = np.zeros(len(x)), np.zeros(x.shape[1])
-    if made.energy:
-        np.square(x.astype(real), out=residual)
-        residual[~measured] = 0
-        energy, energies = residual.sum(axis=1, dtype=np.float64), residual.sum(axis=0, dtype=np.float64)
-    return (over_features, of_features, count, lacking, lost, energies), of_rows, sums, energy
+        for part in (blocks_of_rows(x) if double else [slice(None)])
+    ]
+    residuals, sums, energy = ([part[i] for part in parts] for i in range(3))
+    if x is not stored and not measured.all():
+        values[~measured] = stored[~measured].astype(made.dtype)
+    before, after = (each[:, made.channel].astype(np.float32) for each in (stored, values))
+    partial = tuple(sum(part[0] for part in each) for each in (residuals, sums, energy))
+    of_rows = [np.concatenate([part[1] for part in each]) for each in (residuals, sums, energy)]
+    counts = tuple(sum(part[i] for part in parts) for i in (3, 4, 5))
+    return (*partial, *counts), values, *of_rows, before, after

@@ -32,6 +32,10 @@ _LEAST = 200
 # Of channels of a spectrum that hold anything: with fewer, bringing two to the same sum takes their noise away.
 _FILLED = 10
 _COUNTS = (0.8, 1.25)
+# Groups of the same brightness vary alike, whether or not with the signal: those that agree differ by so many times.
+_SPAN = 1.5
+# Counts vary by their signal at least, up to what a busy detector misses.
+_NO_COUNTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class MeasuredNoise:
         Whether the variance follows the signal so at all.
     effective : float
         Counts behind a typical value: its signal over the gain.
+    ratio : float
+        Of the variance to the signal, in a usual group of channels.
     """
 
     gain: float
@@ -60,6 +66,12 @@ class MeasuredNoise:
     gain_of_bin: float
     steady: bool
     effective: float
+    ratio: float = 1.0
+
+    @property
+    def no_counts(self) -> bool:
+        """Whether values vary by less than counts ever do, whatever else they vary by."""
+        return self.ratio < _NO_COUNTS
 
     @property
     def counts(self) -> bool:
@@ -99,7 +111,7 @@ def measure_noise(first: NDArray[np.generic], second: NDArray[np.generic]) -> Me
     single = _fitted(a, b, _APART)
     if single is None:
         return None
-    gain, read, steady, signal = single
+    gain, read, steady, signal, ratio = single
     summed, bins = single, 1
     for bins in _BINS:
         if a.shape[1] // bins < 4 * _APART:
@@ -111,7 +123,8 @@ def measure_noise(first: NDArray[np.generic], second: NDArray[np.generic]) -> Me
         summed = far
         if near[0] >= _WHITE * far[0]:
             break
-    return MeasuredNoise(gain, read, bins, summed[0], steady and gain > 0, signal / gain if gain > 0 else 0.0)
+    effective = signal / gain if gain > 0 else 0.0
+    return MeasuredNoise(gain, read, bins, summed[0], steady and gain > 0, effective, ratio)
 
 
 def _summed(x: Floats, bins: int) -> Floats:
@@ -120,8 +133,8 @@ def _summed(x: Floats, bins: int) -> Floats:
     return sums
 
 
-def _fitted(a: Floats, b: Floats, apart: int) -> tuple[float, float, bool, float] | None:
-    """Gain, read noise, whether they say it all, and the typical signal."""
+def _fitted(a: Floats, b: Floats, apart: int) -> tuple[float, float, bool, float, float] | None:
+    """Gain, read noise, whether they say it all, the typical signal, and the usual ratio of the variance to it."""
     factor = np.sqrt(a.sum(axis=1, keepdims=True) / b.sum(axis=1, keepdims=True))
     difference = a / factor - b * factor
     variance = a / factor**2 + b * factor**2
@@ -156,14 +169,19 @@ def _fitted(a: Floats, b: Floats, apart: int) -> tuple[float, float, bool, float
     return _model(np.array(ratios), np.array(constants), np.array(signals))
 
 
-def _model(ratios: Floats, constants: Floats, signals: Floats) -> tuple[float, float, bool, float]:
+def _model(ratios: Floats, constants: Floats, signals: Floats) -> tuple[float, float, bool, float, float]:
     """``gain + read^2 * constant``: most groups say the same, or as little read noise as is needed is fitted."""
     from scipy.optimize import nnls
 
     typical = float(np.median(signals))
     gain = float(np.median(ratios))
-    if np.mean(np.abs(ratios / gain - 1) <= _FITS) >= _MOST if gain > 0 else False:
-        return gain, 0.0, True, typical
+    alike = np.abs(ratios - gain) <= _FITS * gain
+    if (
+        gain > 0
+        and alike.mean() >= _MOST
+        and np.ptp(np.log(signals[alike])) >= min(math.log(_SPAN), np.ptp(np.log(signals)) / 2)
+    ):
+        return gain, 0.0, True, typical, gain
     columns = [np.ones_like(ratios), constants * typical, signals / typical]
     best: Floats = np.zeros(3)
     left = np.inf
@@ -176,4 +194,4 @@ def _model(ratios: Floats, constants: Floats, signals: Floats) -> tuple[float, f
             best[used] = observed
         if left <= _FITS:
             break
-    return float(best[0]), math.sqrt(best[1] * typical), bool(left <= _STEADY), typical
+    return float(best[0]), math.sqrt(best[1] * typical), bool(left <= _STEADY), typical, gain

@@ -1,0 +1,151 @@
+"""The strongest vectors of weighted rows: as numpy has them, in few passes, the same bits wherever the rows lie."""
+
+import numpy as np
+import pytest
+
+import emcore
+from emcore.methods.denoising import subspace
+from emcore.methods.denoising.components import find_components
+from emcore.methods.denoising.subspace import WeightedRows
+from emcore.methods.denoising.weighting import of_sums, unweighted
+from emcore.outofcore.sources import Source
+from emcore.outofcore.stored import Stored
+
+
+def counts_of(rank, n=600, d=150, dose=4000, seed=11):
+    """Counts of mixtures of `rank` spectra, each with peaks of its own."""
+    rng = np.random.default_rng(seed)
+    spectra = rng.dirichlet(np.full(d, 0.2), rank)
+    return rng.poisson(dose * rng.dirichlet(np.full(rank, 0.5), n) @ spectra).astype(np.uint16)
+
+
+def weights_of(counts):
+    sums = counts.sum(axis=1, dtype=float), counts.sum(axis=0, dtype=float)
+    return sums, of_sums(sums[1], sums[0], True)
+
+
+def found(counts, n_components="auto", rows=None, features=None):
+    sums, weights = weights_of(counts)
+    return find_components(
+        counts if rows is None else rows, sums, weights, np.arange(len(counts)), n_components, features
+    )
+
+
+def plain(counts, features=None):
+    """Singular values and vectors of the weighted rows by LAPACK."""
+    weights = weights_of(counts)[1]
+    part = counts if features is None else counts * features
+    total = part.sum(axis=1)
+    return np.linalg.svd(part * weights.scale / np.sqrt(total)[:, None], full_matrices=False)[1:]
+
+
+@pytest.mark.parametrize(("rank", "d"), [(3, 60), (3, 150), (9, 400), (40, 300)])
+def test_components_are_those_of_a_singular_value_decomposition(rank, d):
+    counts = counts_of(rank, d=d)
+    values, vectors = plain(counts)
+    observed = found(counts)
+    k = observed.choice.n
+    assert k == rank
+    np.testing.assert_allclose(observed.singular_values[:k] * values[0], values[:k], rtol=2e-3)
+    # Of each vector as much as noise leaves of it lies in the span of those that are exact.
+    inside = np.linalg.norm(observed.vectors @ vectors[:k].T, axis=1)
+    assert (1 - inside**2 < 0.01).all()
+    np.testing.assert_allclose(observed.vectors @ observed.vectors.T, np.eye(k), atol=1e-10)
+
+
+def test_rows_without_noise_have_exact_components():
+    rng = np.random.default_rng(11)
+    rows = (rng.normal(size=(500, 4)) * [100, 10, 1, 0.1]) @ rng.normal(size=(4, 300)) + 20
+    sums = rows.sum(axis=1), rows.sum(axis=0)
+    observed = find_components(rows, sums, unweighted(300), np.arange(500), 5)
+    values, vectors = np.linalg.svd(rows, full_matrices=False)[1:]
+    np.testing.assert_allclose(observed.singular_values[:5] * values[0], values[:5], rtol=1e-6)
+    np.testing.assert_allclose(np.abs(observed.vectors @ vectors[:5].T), np.eye(5), atol=1e-5)
+
+
+def test_features_that_take_no_part_change_nothing():
+    counts = counts_of(3)
+    features = np.ones(150, dtype=bool)
+    features[[5, 77]] = False
+    loud = counts.copy()
+    loud[:, ~features] = np.random.default_rng(0).integers(0, 60000, (600, 2))
+    values, _ = plain(counts, features)
+    sums, weights = weights_of(counts)
+    observed = find_components(loud, sums, weights, np.arange(600), "auto", features)
+    assert observed.choice.n == 3
+    np.testing.assert_allclose(observed.singular_values[:3] * values[0], values[:3], rtol=1e-3)
+    assert not observed.vectors[:, ~features].any()
+
+
+@pytest.mark.parametrize("rank", [3, 30])
+def test_every_pass_goes_on_from_those_before_it(rank, monkeypatch):
+    counts, blocks = counts_of(rank, d=400, dose=20000), []
+    times = WeightedRows.times
+
+    def counted(self, vectors):
+        blocks.append(vectors)
+        return times(self, vectors)
+
+    monkeypatch.setattr(WeightedRows, "times", counted)
+    assert found(counts).choice.n == rank
+    together = np.concatenate(blocks)
+    np.testing.assert_allclose(together @ together.T, np.eye(len(together)), atol=1e-8)
+    assert len(blocks) <= 6
+
+
+def test_a_search_with_little_memory_keeps_the_span_of_the_leading_pairs(monkeypatch):
+    counts = counts_of(9, d=400)
+    expected = found(counts)
+    monkeypatch.setattr(WeightedRows, "capacity", property(lambda self: 32))
+    observed = found(counts)
+    assert observed.choice.n == expected.choice.n
+    np.testing.assert_allclose(observed.singular_values[:9], expected.singular_values[:9], rtol=2e-3)
+
+
+def test_a_search_begins_near_the_vectors_of_a_sample(monkeypatch):
+    counts = counts_of(5, n=4000, d=300)
+    expected = found(counts)
+    monkeypatch.setattr("emcore.methods.denoising.components.SAMPLE", 100)
+    sizes, times = [], WeightedRows.times
+
+    def counted(self, vectors):
+        sizes.append(self.rows.shape[0])
+        return times(self, vectors)
+
+    monkeypatch.setattr(WeightedRows, "times", counted)
+    observed = found(counts)
+    assert 100 in sizes
+    assert sizes.count(4000) <= 3
+    assert observed.choice.n == expected.choice.n == 5
+    np.testing.assert_allclose(observed.singular_values[:5], expected.singular_values[:5], rtol=1e-3)
+
+
+def test_the_number_of_threads_changes_no_bit():
+    counts = counts_of(9, n=1500, d=400)
+    observed = []
+    for threads in (1, 2, 3):
+        with emcore.num_threads(threads):
+            observed.append(found(counts))
+    for other in observed[1:]:
+        np.testing.assert_array_equal(other.vectors, observed[0].vectors)
+        np.testing.assert_array_equal(other.singular_values, observed[0].singular_values)
+
+
+def test_rows_out_of_core_have_the_same_components():
+    counts = counts_of(9, n=3000, d=400)
+    expected = found(counts)
+    source = Source([Stored(counts)])
+    source.budget = "2 MB"
+    observed = found(counts, rows=source)
+    assert observed.choice == expected.choice
+    np.testing.assert_allclose(observed.singular_values[:9], expected.singular_values[:9], rtol=1e-6)
+    np.testing.assert_allclose(np.abs((observed.vectors * expected.vectors).sum(axis=1)), 1, atol=1e-3)
+
+
+def test_few_features_are_all_multiplied_with_in_one_pass(monkeypatch):
+    counts, made = counts_of(3, d=80), []
+    times = WeightedRows.times
+    monkeypatch.setattr(WeightedRows, "times", lambda self, v: made.append(len(v)) or times(self, v))
+    assert found(counts).choice.n == 3
+    assert made == [80]
+    assert subspace.FEW >= 80
