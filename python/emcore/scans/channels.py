@@ -30,7 +30,7 @@ _POSITIONS, _TOGETHER = 16384, 1 << 20
 # What the values that are compared may take, in bytes.
 _BYTES = 256 << 20
 # Counts that half of the bins have in the mean at least; bins a side that are left for it.
-_COUNTS, _COARSEST = 0.1, 16
+_COUNTS, _COARSEST = 0.09, 16
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def choose_channels(
 ) -> Channels:
     """
     What to compare, as fine as asked for or coarser: where values of all positions would take more than 256 MiB or a
-    quarter of the memory, and down to 16 bins a side where half of the bins have less than one count in ten patterns.
+    quarter of the memory, and down to 16 bins a side where half of the bins have less than 0.09 counts.
 
     Parameters
     ----------

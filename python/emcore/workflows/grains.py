@@ -30,6 +30,7 @@ from emcore.methods.superpixels.borders import merge_along_borders, settle_borde
 from emcore.methods.superpixels.choices import best_stop, extent, segment_side
 from emcore.methods.superpixels.graph import grow
 from emcore.methods.superpixels.pieces import connected_pieces
+from emcore.methods.superpixels.pieces_of_noise import without_noise
 from emcore.methods.superpixels.slic import label_means, merged_after, mergings_to, slic
 from emcore.methods.superpixels.steps import parted_at_steps, why_parted
 from emcore.outofcore.checkpoint import Job, step
@@ -407,4 +408,8 @@ def _grains(
     segments = settle_borders(segments, merged_after(segments, history, done), grid, energy)
     # What was left of a segment of noise may be gone: then fewer mergings give as many grains.
     done = done if count is None else mergings_to(segments, history, count)
-    return _Found(segments, merged_after(segments, history, done), history, least, why, clear)
+    labels = merged_after(segments, history, done)
+    joined = without_noise(segments, labels, grid, energy) if asked == "auto" and count is None else None
+    if joined is not None:
+        return _grains(joined, grid, energy, asked, count, known)
+    return _Found(segments, labels, history, least, why, clear)
