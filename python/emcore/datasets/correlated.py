@@ -43,7 +43,7 @@ class CorrelatedScan:
     spectra : ndarray, shape (4, channels), float64
         The spectrum expected where a phase is alone, in counts.
     co_fe : ndarray, shape (4,), float64
-        `co_fe_ratio` of these spectra.
+        `co_fe_ratio` of these spectra, NaN or inf where they have no channels there.
     """
 
     diffraction: Signal
