@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from sizes import PIXELS, REFUSED, Sizes
 from values import ODD
+from windows import Drawn, scores, spectra, spectra_settings, translations, turns, volume, volume_settings
 
 from emcore import _emcore
 
 METRICS = ("euclidean", "cosine")
 LOSSES = ("frobenius", "kullback-leibler")
-Drawn = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Passes:
@@ -51,66 +51,6 @@ def nmf_state(s: Sizes) -> Any:
         return None
     names = ("loss", "norm", "violation", "start", "last")
     return {"n_iter": s.count(2), "converged": bool(s.numbers.randrange(2)), **{name: s.number(1.0) for name in names}}
-
-
-def spectra_settings(s: Sizes) -> SimpleNamespace:
-    window = s.count(s.numbers.choice((2, 4, 5, 8)))
-    value = s.number(1.0)
-    scale = s.numbers.choice(("power", "amplitude", "log", ("log-plus", value), ("log-over", value), "x"))
-    reduce = s.numbers.choice(("none", "radial", ("crop", s.count(2)), ("bin", s.count(2)), "x"))
-    return SimpleNamespace(
-        window=window, step=s.count(s.numbers.randrange(1, 5)), taper=s.word("hann", "none"),
-        subtract_mean=bool(s.numbers.randrange(2)), scale=scale, reduce=reduce, unit=s.number(1.0),
-    )  # fmt: skip
-
-
-def filled(s: Sizes, shape: Callable[[], Any], upto: int) -> Any:
-    """What a function that says its shape is to fill."""
-    try:
-        size = int(np.prod(shape()[:upto], dtype=float))
-    except REFUSED:
-        size = 4
-    return s.array(size if size < 10**6 else 4, kinds=("f4",))
-
-
-def spectra(s: Sizes) -> Drawn:
-    image, settings = s.array(s.n + 4, s.d + 4, kinds=PIXELS), spectra_settings(s)
-    return (image, settings, filled(s, lambda: _emcore.spectra_shape(np.shape(image), settings), 4)), {}
-
-
-def translations(s: Sizes) -> SimpleNamespace:
-    shifts = [(s.numbers.randrange(-3, 4), s.count(s.numbers.randrange(4))) for _ in range(s.numbers.randrange(4))]
-    largest = s.perhaps(lambda: s.count(len(shifts)))
-    return SimpleNamespace(patch=s.count(s.numbers.randrange(3)), stride=s.count(2), shifts=shifts, largest=largest)
-
-
-def turns(s: Sizes) -> SimpleNamespace:
-    folds = [s.count(s.numbers.choice((2, 3, 4, 6))) for _ in range(s.numbers.randrange(4))]
-    return SimpleNamespace(patch=s.count(s.numbers.randrange(5)), stride=s.count(2), folds=folds, planes=s.count(3))
-
-
-def scores(s: Sizes, settings: Any, shape: Callable[..., Any]) -> Drawn:
-    image = s.array(s.n + 12, s.d + 12, kinds=PIXELS)
-    return (image, settings, filled(s, lambda: shape(np.shape(image), settings), 3)), {}
-
-
-def volume_settings(s: Sizes) -> SimpleNamespace:
-    value = s.count(2)
-    reduce = s.numbers.choice(("none", "radial", *((name, value) for name in ("crop", "bin", "harmonics", "degrees"))))
-    return SimpleNamespace(
-        window=s.count(s.numbers.choice((4, 6, 8))), step=s.count(3), quantity=s.word("power", "modulus"),
-        reduce=reduce, periodic=bool(s.numbers.randrange(2)), phase=s.perhaps(lambda: (s.number(0.0), s.number(4.0))),
-        least=s.number(0.5), offset=s.number(1.0), unit=s.number(1.0),
-    )  # fmt: skip
-
-
-def volume(s: Sizes) -> Drawn:
-    voxels, settings = s.array(*(s.numbers.randrange(4, 12) for _ in range(3)), kinds=PIXELS), volume_settings(s)
-
-    def shape() -> Any:
-        return _emcore.volume_shape(np.shape(voxels), settings)
-
-    return (voxels, settings, filled(s, shape, 6), filled(s, shape, 3)), {}
 
 
 def near(s: Sizes) -> dict[str, Any]:
@@ -187,6 +127,15 @@ def pca_out_of_core(s: Sizes) -> Drawn:
         "triangle": lambda: s.matrix(s.k, s.k),
     }
     return (Passes(s, answers), (s.n, s.d)), {"double": bool(s.numbers.randrange(2)), **pca_named(s)}
+
+
+def at_low_rank(s: Sizes) -> Drawn:
+    named = {
+        "into": s.matrix(s.d, s.k), "back": s.matrix(s.k, s.d), "toward": s.number(1.0), "varying": s.number(1.0),
+        "features": s.perhaps(lambda: s.array(s.d, kinds=("?",))), "measured": s.array(s.n, kinds=("?",)),
+        "clip": bool(s.numbers.randrange(2)),
+    }  # fmt: skip
+    return (s.data(), s.array(s.n, s.d, kinds=PIXELS)), named
 
 
 def covariances(s: Sizes) -> Any:
@@ -329,6 +278,8 @@ DRAWN: dict[str, Callable[[Sizes], Drawn]] = {
     "xt_y": fitting(data, lambda s: s.matrix(s.n, s.k), Sizes.weights),
     "residuals": lambda s: (factors(s), {}),
     "correlations": fitting(data, centers),
+    "weighted_squares": fitting(data, vector_d),
+    "at_low_rank": at_low_rank,
     "sum_by_label": fitting(data, Sizes.labels, lambda s: s.count(s.k)),
     "merge_similar": fitting(data, Sizes.labels, Sizes.shape, lambda s: s.count(s.k), lambda s: s.number(0.5)),
     "confidence": fitting(data, Sizes.labels, centers, vector_d),
@@ -384,7 +335,7 @@ DRAWN: dict[str, Callable[[Sizes], Drawn]] = {
 WRITTEN = {
     "nmf": (1, 2), "nmf_visit": (1,), "nmf_maps": (1,), "nmf_out_of_core": (2, 3), "power_spectra": (2,),
     "translation_scores": (2,), "turn_scores": (2,), "volume_spectra": (2, 3), "bruker_spectra": (1,),
-    "pure_rows_visit": (1,),
+    "pure_rows_visit": (1,), "at_low_rank": (1,),
 }  # fmt: skip
 """Which arguments a function writes into, as it says."""
 

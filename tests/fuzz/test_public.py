@@ -21,7 +21,9 @@ LONGEST = 60
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 @given(numbers=st.randoms(use_true_random=False))
 def test_a_call_answers_or_says_what_is_wrong(name: str, numbers: Random) -> None:
     call = CALLS[name](numbers)

@@ -128,7 +128,7 @@ def eds_spectrum(
         if not (is_finite(count) and count > 0):
             raise ValueError(f"composition has {count} atoms of {element}; give a number above 0")
     background = check_number(background, "background", 0)
-    beam_energy, fwhm = check_number(beam_energy, "beam_energy", 0), check_number(fwhm, "fwhm", 0)
+    beam_energy, fwhm = check_number(beam_energy, "beam_energy", 0), check_number(fwhm, "fwhm", 0, 1e6)
     if not (beam_energy > 0 and fwhm > 0):
         values = f"{beam_energy} and {fwhm}"
         raise ValueError(f"beam_energy and fwhm must be above 0, found {values}")
