@@ -5,9 +5,10 @@ import pytest
 
 import emcore
 from emcore.datasets import polycrystal_scan
-from emcore.scans import pattern_passes
+from emcore.scans import pattern_passes, pattern_places
 from emcore.scans.binning import bin_factor, bin_numbers
-from emcore.scans.pattern_passes import group_sums, reduced_places
+from emcore.scans.pattern_passes import group_sums
+from emcore.scans.pattern_places import reduced_places
 from emcore.scans.patterns import pattern_source, scan_of_patterns
 from emcore.scans.reduction import SIDE, said_reduced, sampled
 
@@ -70,7 +71,7 @@ def test_a_pixel_that_is_only_noise_is_left_out_however_strong(sample):
 
 
 def test_places_are_the_same_bits_on_any_number_of_threads_and_nearly_so_from_a_sample(monkeypatch, sample):
-    monkeypatch.setattr(pattern_passes, "_BINNED", 20 * 8192)
+    monkeypatch.setattr(pattern_places, "_BINNED", 20 * 8192)
     observed = []
     for threads in (1, 3):
         with emcore.num_threads(threads):

@@ -13,7 +13,7 @@ from emcore.core.signals import Axis, Signal
 from emcore.datasets import adjusted_rand_index, polycrystal_scan
 from emcore.outofcore.engine import Passes
 from emcore.reporting.pages import pages
-from emcore.scans import neighbours, pattern_passes
+from emcore.scans import neighbours, pattern_passes, pattern_places
 from emcore.scans.detectors import disc
 from emcore.scans.patterns import scan_of_patterns
 from emcore.workflows import diffraction
@@ -162,7 +162,8 @@ def test_the_input_is_not_changed(sample):
 @pytest.mark.parametrize("reduce", [None, "auto"])
 def test_nothing_of_the_size_of_the_data_is_allocated(monkeypatch, reduce):
     monkeypatch.setattr(diffraction, "SAMPLE", 300)
-    monkeypatch.setattr(pattern_passes, "_BINNED", 1 << 18)
+    for module in (pattern_passes, pattern_places):
+        monkeypatch.setattr(module, "_BINNED", 1 << 18)
     monkeypatch.setattr(neighbours, "_BYTES", 1 << 18)
     patterns = polycrystal_scan().patterns
     emcore.cluster_diffraction(patterns[:6, :6], 5, reduce=reduce)  # what is imported then is none of the data

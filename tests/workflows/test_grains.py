@@ -15,9 +15,9 @@ from emcore.io.export import write_stack
 from emcore.outofcore.engine import Passes
 from emcore.reporting.pages import pages
 from emcore.reporting.pages.segmentation import key_numbers
-from emcore.scans import channels, pattern_passes
+from emcore.scans import channels, pattern_passes, pattern_places
 from emcore.scans.detectors import disc
-from emcore.workflows import grains
+from emcore.workflows import grains_steps
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,8 @@ def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(samp
     data = np.asarray(sample.patterns.data)
     np.save(tmp_path / "scan.npy", data)
     assert np.array_equal(emcore.segment_grains(tmp_path / "scan.npy").labels, result.labels)
-    monkeypatch.setattr(pattern_passes, "_BINNED", 1 << 18)
+    for module in (pattern_passes, pattern_places):
+        monkeypatch.setattr(module, "_BINNED", 1 << 18)
     monkeypatch.setattr(channels, "_TOGETHER", 1 << 18)
     tracemalloc.start()
     emcore.segment_grains(tmp_path / "scan.npy", method="slic", bin_to=16)
@@ -233,7 +234,7 @@ def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(samp
 @pytest.mark.filterwarnings("ignore:patterns (has|is stored in) chunks")
 @pytest.mark.parametrize("kind", ["map", "hdf5", "zarr", "dask"])
 def test_what_is_left_where_it_is_stored_gives_the_same(sample, monkeypatch, passes, stored_as, kind):
-    monkeypatch.setattr(grains, "SAMPLE", 500)
+    monkeypatch.setattr(grains_steps, "SAMPLE", 500)
     patterns = np.asarray(sample.patterns.data).astype(np.float32)
     patterns[3, 5:9], patterns[20, 2, 7, 7] = 0, np.nan
     options = {"bin_to": 16}
@@ -252,7 +253,7 @@ def test_what_is_left_where_it_is_stored_gives_the_same(sample, monkeypatch, pas
 
 @pytest.mark.parametrize("killed_in", [1, 2, 3, 4, 5])
 def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkeypatch, stored_as, same, killed_in):
-    monkeypatch.setattr(grains, "SAMPLE", 500)
+    monkeypatch.setattr(grains_steps, "SAMPLE", 500)
     mapped, visit, made = stored_as("map", np.asarray(sample.patterns.data)), Passes.__call__, []
     options = {"bin_to": 16, "memory": mapped.nbytes}
     whole = emcore.segment_grains(mapped, **options)

@@ -28,7 +28,7 @@ _WINDOW, _SMALLEST = 128, 8
 # The window of a volume by default, and the least side of one that is no series of pictures.
 _CUBE, _THINNEST = 50, 16
 # Bytes that are looked at together.
-_TOGETHER = 1 << 26
+_TOGETHER = 1 << 23
 # Bytes of which all values are looked at; of more a sample of so many pieces, of at most so many bytes.
 _WHOLE, _PIECES, _PIECE = 1 << 28, 16, 1 << 22
 # So much of the largest value a negative one may be for unmixing, which takes it for 0.
@@ -177,6 +177,9 @@ def _values(signal: Signal, meaning: tuple[str, ...], kind: str) -> dict[str, An
     least, most = np.full(grid, np.inf), np.full(grid, -np.inf)
     nan = infinite = 0
     rows = max(_TOGETHER // max(signal.dtype.itemsize * math.prod(signal.shape[1:]), 1), 1)
+    chunks = getattr(signal.data, "chunks", None)
+    if chunks and isinstance(chunks[0], int):  # each of which is unpacked once
+        rows = -(-rows // chunks[0]) * chunks[0]
     for start in range(0, signal.shape[0], rows):
         block = computed(signal, signal.data[start : start + rows])
         low, high = (reduce(block, axis=inside) for reduce in (np.minimum.reduce, np.maximum.reduce))

@@ -17,7 +17,7 @@ from emcore.outofcore.sources import Source
 from emcore.results.groups import TwoGroups
 from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.detectors import disc, find_beam
-from emcore.scans.pattern_passes import Nearest, Reducing, label_all
+from emcore.scans.pattern_places import Nearest, Reducing, label_all
 from emcore.scans.reduction import find_directions
 
 # Bins of the detector along its longer side.

@@ -43,7 +43,8 @@ from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.detectors import disc, masked_beam
 from emcore.scans.gaps import Gaps
-from emcore.scans.pattern_passes import check_positive, group_sums, reduced_places, sample_size, survey
+from emcore.scans.pattern_passes import check_positive, group_sums, sample_size, survey
+from emcore.scans.pattern_places import reduced_places
 from emcore.scans.patterns import axes_of_scan, line_said, pattern_source, scan_of_patterns
 from emcore.scans.reduction import SAMPLE, SIDE, said_reduced, sampled
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core, passes_said

@@ -3,14 +3,15 @@
 Detector pixels tell grains apart that vary over the scan by more than their noise. They alone are compared, binned, the
 direct beam masked and what is broken left out, each scaled by the root of its mean, as counting noise asks. SLIC cuts
 the scan into segments far smaller than grains, which follow their borders (Selby et al. 2024); segments that touch and
-are alike along their border are merged, and positions at the borders of grains settled. The data are read four times:
-for the mean, for the noise of every pixel, for the values that are compared, for the mean patterns.
+are alike along their border are merged, and positions at the borders of grains settled. The data are read four times or
+five: for the mean, some lines for the noise of every pixel, for the values that are compared, of few positions for
+their places in a few directions, for the mean patterns.
 """
 
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,29 +26,19 @@ from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option
 from emcore.core.wording import count_of
-from emcore.methods.selection.density import density_groups
-from emcore.methods.superpixels.borders import merge_along_borders, settle_borders
-from emcore.methods.superpixels.choices import best_stop, extent, segment_side
-from emcore.methods.superpixels.graph import grow
-from emcore.methods.superpixels.pieces import connected_pieces
-from emcore.methods.superpixels.pieces_of_noise import without_noise
-from emcore.methods.superpixels.slic import label_means, merged_after, mergings_to, slic
-from emcore.methods.superpixels.steps import parted_at_steps, why_parted
+from emcore.methods.superpixels.slic import label_means
 from emcore.outofcore.checkpoint import Job, step
 from emcore.outofcore.moments import label_passes, sums_by_label
-from emcore.outofcore.sources import Source
 from emcore.results.segmentation import Segmentation, equivalent_diameter, finest, means_of_pieces
 from emcore.scans.axes import SignalAxis
-from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.channels import Channels, choose_channels, noise_energy
 from emcore.scans.detectors import disc, masked_beam
-from emcore.scans.gaps import Gaps
-from emcore.scans.pattern_passes import group_sums, reduced_places, sample_size, survey
+from emcore.scans.pattern_passes import group_sums, survey
 from emcore.scans.patterns import axes_of_scan, line_said, pattern_source, scan_of_patterns
-from emcore.scans.reduction import SAMPLE, SIDE, sampled
 from emcore.scans.reflections import kinds_of
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core, passes_said
+from emcore.workflows.grains_steps import Sample, dense_groups, grains_of, segments_of
 
 METHODS = ("auto", "slic", "graph", "hdbscan")
 """How a scan is cut into segments."""
@@ -59,8 +50,6 @@ PIXELS = ("significant", "all")
 _DENSE = 40_000
 # What is kept of every position beside the values that are compared, in bytes.
 _PER_POSITION = 128
-# Pieces of a cluster that are smaller go to what is nearest.
-_SMALLEST_PIECE = 4
 
 
 @documented()
@@ -195,7 +184,7 @@ def segment_grains(
             raise ValueError("the mask over the beam leaves no pixel: choose a smaller one, or mask_beam=False")
         channels = choose_channels(source, plane, mean, gaps.empty, used, bin_to, detector_pixels == "all")
         chosen = method == "auto" and min_correlation == "auto" and n_grains is None
-        sample = _Sample.of(source, plane, gaps, used, method == "hdbscan" or (chosen and positions <= _DENSE))
+        sample = Sample.of(source, plane, gaps, used, method == "hdbscan" or (chosen and positions <= _DENSE))
         numbers, count = channels.numbers
         bins = sample.numbers, sample.count, sample.taken
         compared, binned = group_sums(source, numbers, count, *bins, channels.scale, gaps.empty)
@@ -207,16 +196,16 @@ def segment_grains(
         box = _box(there)
         grid, mask = compared.reshape(*plane, -1)[box], there[box]
         energy = noise_energy(grid, mask)
-        dense = _dense(source, sample, binned, gaps, plane, box) if len(sample.taken) else None
+        dense = dense_groups(source, sample, binned, gaps, plane, box) if len(sample.taken) else None
         if method == "hdbscan" and dense is not None:
             cut, reason, known = dense.pieces, dense.reason, None
         else:
-            cut, reason = _segments(grid, mask, n_segments, method, compactness, energy)
+            cut, reason = segments_of(grid, mask, n_segments, method, compactness, energy)
             known = dense.pieces if dense is not None and dense.clear and cut.max() > 0 else None
-        found = _grains(cut, grid, energy, min_correlation, n_grains, known)
+        found = grains_of(cut, grid, energy, min_correlation, n_grains, known)
         if known is not None and dense is not None and not found.clear:
             cut, reason = known, f"{reason}, of which none are clearly of one grain; {dense.reason}"
-            found = _grains(cut, grid, energy, min_correlation, n_grains, None)
+            found = grains_of(cut, grid, energy, min_correlation, n_grains, None)
         segments, labels = (np.full(plane, -1, dtype=np.int32) for _ in range(2))
         segments[box], labels[box] = found.segments, found.labels
         order = np.argsort(-np.bincount(labels[there]), kind="stable")
@@ -297,119 +286,3 @@ def _box(there: NDArray[np.bool_]) -> tuple[slice, slice]:
     """The lines and columns of the scan between the first and the last that hold a measured position."""
     lines, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
     return slice(int(lines[0]), int(lines[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _segments(
-    grid: NDArray[np.float32],
-    there: NDArray[np.bool_],
-    asked: int | str,
-    method: str,
-    compactness: float,
-    energy: float,
-) -> tuple[NDArray[np.int32], str]:
-    """Segments of the measured positions, and why so many."""
-    scan = (grid.shape[0], grid.shape[1])
-    if isinstance(asked, str):
-        alike = extent(grid.reshape(scan[0] * scan[1], -1), scan, there.ravel())
-        if not alike.certain:
-            one = np.where(there, np.int32(0), np.int32(-1))
-            return one, "neighbouring patterns are no more alike than noise: one segment"
-        side = segment_side(alike, scan)
-        count = max(round(int(there.sum()) / side**2), 1)
-        far = "over the whole scan" if np.isinf(alike.half) else f"to half over {alike.half:.1f} positions"
-        why = f"patterns stay alike {far}: {{}} of a side of {side:.1f}"
-    else:
-        count, why = asked, f"{asked} segments were asked for"
-    if method == "graph":
-        segments = grow(grid, there, count, energy)
-    else:
-        segments = slic(grid, count, compactness=compactness, mask=None if there.all() else there)
-    return segments, why.format(count_of(int(segments.max()) + 1, "segment"))
-
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """Positions by which directions are found in which patterns differ, and bins of the detector; or none."""
-
-    taken: NDArray[np.intp]
-    pairs: NDArray[np.intp]
-    numbers: NDArray[np.int32]
-    count: int
-
-    @classmethod
-    def of(cls, source: Source, scan: tuple[int, int], gaps: Gaps, used: NDArray[np.bool_], wanted: bool) -> "_Sample":
-        numbers, count = bin_numbers(used, bin_factor(used.shape, SIDE))
-        taken, pairs = np.zeros(0, dtype=np.intp), np.zeros((0, 2), dtype=np.intp)
-        if wanted:
-            most = min(SAMPLE, sample_size(source, count))
-            taken, pairs = sampled(scan, gaps.measured, np.random.default_rng(0), most)
-        return cls(taken, pairs, numbers, count)
-
-
-@dataclass(frozen=True)
-class _Dense:
-    pieces: NDArray[np.int32]
-    clear: bool
-    reason: str
-
-
-def _dense(
-    source: Source,
-    sample: _Sample,
-    binned: NDArray[np.float32],
-    gaps: Gaps,
-    scan: tuple[int, int],
-    box: tuple[slice, slice],
-) -> _Dense:
-    """Connected pieces of the groups of patterns that regions of low density part."""
-    # What is below zero are no counts, and has no roots.
-    normalize = "none" if gaps.low < 0 else "sqrt"
-    places, _ = reduced_places(source, sample.numbers, normalize, binned, sample.pairs, gaps.measured, 0)
-    groups = density_groups(places)
-    labels = gaps.spread(groups.labels, -1).reshape(scan)
-    return _Dense(connected_pieces(labels[box], _SMALLEST_PIECE), groups.clear, groups.reason)
-
-
-@dataclass(frozen=True)
-class _Found:
-    segments: NDArray[np.int32]
-    labels: NDArray[np.int32]
-    history: NDArray[np.float64]
-    min_correlation: float
-    reason: str
-    clear: bool = True
-
-
-def _grains(
-    segments: NDArray[np.int32],
-    grid: NDArray[np.float32],
-    energy: float,
-    asked: float | str,
-    count: int | None,
-    known: NDArray[np.int32] | None,
-) -> _Found:
-    """Grains, their borders settled, and why there are so many; all mergings down to one."""
-    clear = True
-    history = merge_along_borders(segments, grid)
-    if not len(history):
-        return _Found(segments, segments, history, 1.0, "there is nothing to merge")
-    if count is not None:
-        done = mergings_to(segments, history, count)
-        least, why = float(history[:done, 2].min(initial=1.0)), f"{count_of(count, 'grain')} were asked for"
-    else:
-        if isinstance(asked, str):
-            history, parted = parted_at_steps(segments, grid, history, lambda tree: best_stop(tree, segments, known)[0])
-            chosen, why = best_stop(history, segments, known)
-            least, clear = chosen.min_correlation, chosen.clear
-            why = "; ".join(filter(None, (why, why_parted(parted))))
-        else:
-            least, why = float(asked), f"a correlation of {float(asked):g} was asked for"
-        done = int(np.count_nonzero(history[:, 2] >= least))
-    segments = settle_borders(segments, merged_after(segments, history, done), grid, energy)
-    # What was left of a segment of noise may be gone: then fewer mergings give as many grains.
-    done = done if count is None else mergings_to(segments, history, count)
-    labels = merged_after(segments, history, done)
-    joined = without_noise(segments, labels, grid, energy) if asked == "auto" and count is None else None
-    if joined is not None:
-        return _grains(joined, grid, energy, asked, count, known)
-    return _Found(segments, labels, history, least, why, clear)

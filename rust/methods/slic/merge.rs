@@ -107,7 +107,11 @@ impl Graph {
     fn new(labels: &[i32], shape: (usize, usize), sums: &SegmentSums) -> Self {
         let (k, d) = (sums.counts.len(), sums.values.len() / sums.counts.len());
         let total = sums.counts.iter().sum::<i64>().max(1) as f64;
-        let overall = Vec::from_iter((0..d).map(|j| sums.values.iter().skip(j).step_by(d).sum::<f64>() / total));
+        let mut overall = vec![0.0; d];
+        for row in sums.values.chunks(d) {
+            overall.iter_mut().zip(row).for_each(|(all, value)| *all += value);
+        }
+        overall.iter_mut().for_each(|all| *all /= total);
         let mut means = sums.means();
         means.chunks_mut(d).for_each(|mean| mean.iter_mut().zip(&overall).for_each(|(x, all)| *x -= all));
         let mut touching = vec![BTreeSet::new(); k];
