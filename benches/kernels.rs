@@ -43,7 +43,7 @@ fn one_type<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) ->
             bench.iter(|| black_box(x_q(rows(), None, q.view(), &control)));
         });
         group.bench_function(format!("xt_x_q/{k}"), |bench| {
-            bench.iter(|| black_box(xt_x_q(rows(), None, q.view(), &control)));
+            bench.iter(|| black_box(xt_x_q(rows(), None, None, q.view(), &control)));
         });
     }
 }
