@@ -58,7 +58,6 @@ def calls() -> dict[str, Callable[[], Any]]:
             wide, np.ones((200, 64)), m=2.0, covariances=shapes, rho=[1.0] * 200
         ),
         "cmeans of ellipsoids": lambda: emcore.GustafsonKessel(60, max_iter=1).fit(wide[:2000]),
-        "cmeans_labels": lambda: _emcore.cmeans_labels(w),
         "nmf of many features": lambda: _emcore.nmf(
             wide.reshape(40, -1), np.ones((40, 9), np.float32), np.ones((9, wide.size // 40)), parameters, None
         ),

@@ -59,6 +59,7 @@ DOORS = {
 KMEANS = emcore.KMeans(2, max_iter=2).fit(ROWS.reshape(-1, 40))
 
 
+@pytest.mark.usefixtures("nothing_is_loaded")
 @pytest.mark.parametrize("door", DOORS)
 def test_a_warning_names_the_callers_line(door):
     message, data, call = DOORS[door]

@@ -203,7 +203,7 @@ def test_prepared_rows_are_prepared_slab_by_slab(place, stored, cube):
     np.testing.assert_allclose(H, H2, atol=1e-5 * H2.max())
     both = prepare([Recipe(data, **options), Recipe(rows)], memory=600_000)
     assert np.array_equal(both.take([5])[0, -SHAPE[2] :], rows[5])
-    assert np.array_equal(kmeans(both, 3, memory=10**6).labels, kmeans(both.whole(), 3).labels)
+    assert np.array_equal(kmeans(both, 3, memory=10**6).labels, kmeans(both.in_memory(), 3).labels)
 
 
 @pytest.mark.parametrize("place", ["map", "HDF5 in chunks"])
@@ -216,7 +216,7 @@ def test_chosen_rows_are_those_of_memory(place, stored, cube):
     assert lazy.shape == held.shape == (len(chosen), SHAPE[2])
     assert [block.where[0].start for block in lazy.cut(70_000).blocks if 150 < block.where[0].start < 320] == []
     assert np.array_equal(lazy.take([3, 199]), rows[chosen[[3, 199]]])
-    assert np.array_equal(np.asarray(lazy.whole()), rows[chosen])
+    assert np.array_equal(np.asarray(lazy.in_memory()), rows[chosen])
     found, expected = nmf(lazy, 3, memory=330_000, max_iter=15), nmf(held, 3, max_iter=15)
     np.testing.assert_allclose(found.H, expected.H, atol=1e-5 * expected.H.max())
     np.testing.assert_allclose(found.W, expected.W, atol=1e-5 * expected.W.max())
@@ -495,7 +495,7 @@ def test_components_much_weaker_than_the_first_are_found_as_in_memory(tmp_path):
     source = _mapped(rows + 1e-5, tmp_path)
     for center in (True, False):
         found = pca(source, 3, center=center, solver="randomized", memory="8 MB")
-        expected = pca(np.asarray(source.whole()), 3, center=center, solver="randomized")
+        expected = pca(np.asarray(source.in_memory()), 3, center=center, solver="randomized")
         np.testing.assert_allclose(found.singular_values, expected.singular_values, rtol=1e-6)
         assert found.singular_values[2] < 1e-5 * found.singular_values[0]
 

@@ -64,10 +64,8 @@ def _bytes(signal: Signal) -> int:
 
 def is_out_of_core(signal: Signal, memory: Any) -> bool:
     """Whether the data are left where they are: as `open_rows` has it, but arrays in memory stay there."""
-    data = signal.data
-    if isinstance(data, np.ndarray) and Stored(data).map is None:
-        return False
-    return not is_loaded(_bytes(signal), memory)
+    data, loads = signal.data, is_loaded(_bytes(signal), memory)
+    return not loads and not (isinstance(data, np.ndarray) and Stored(data).map is None)
 
 
 def loaded(signal: Signal) -> Signal:
