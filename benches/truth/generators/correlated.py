@@ -6,12 +6,11 @@ the same phases (characteristic lines, bremsstrahlung, absorption); both are Poi
 phases share their crystal or their composition, so that neither signal alone tells all apart.
 """
 
-import argparse
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from arguments import parsed
 from diffpy.structure import Atom, Lattice, Structure
 from diffsims.generators.simulation_generator import SimulationGenerator
 from espm.models.edxs import EDXS
@@ -107,14 +106,11 @@ CASES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    args = parsed(__doc__)
     for name, case in CASES.items():
-        rng = np.random.default_rng([zlib.crc32(name.encode()), args.seed])
-        np.savez_compressed(args.out / f"{name}.npz", **made(case, rng))
+        if args.only in name:
+            rng = np.random.default_rng([zlib.crc32(name.encode()), args.seed])
+            np.savez_compressed(args.out / f"{name}.npz", **made(case, rng))
 
 
 def made(case: Case, rng: np.random.Generator) -> dict[str, np.ndarray]:

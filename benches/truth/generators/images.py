@@ -6,13 +6,12 @@ row of NaN where there is no lattice; `asked`, for every region whether a spacin
 `true`, the number of regions, 0 where it is not asked; `kind`, "lattice", "texture" or "none".
 """
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import skimage.data
+from arguments import parsed
 from ase import Atoms
 from ase.build import bcc110, bulk, fcc100, fcc110, fcc111, graphene, mx2
 from scipy.ndimage import gaussian_filter, zoom
@@ -362,13 +361,11 @@ CASES: dict[str, Callable[[np.random.Generator], dict]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
+    args = parsed(__doc__)
     for name, make in CASES.items():
-        rng = np.random.default_rng([crc32(name.encode()), args.seed])
-        np.savez_compressed(args.out / f"{name.replace(' ', '_')}.npz", **make(rng))
+        if args.only in name:
+            rng = np.random.default_rng([crc32(name.encode()), args.seed])
+            np.savez_compressed(args.out / f"{name.replace(' ', '_')}.npz", **make(rng))
 
 
 if __name__ == "__main__":

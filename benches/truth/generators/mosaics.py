@@ -12,12 +12,11 @@ it is on: no pattern is interpolated, and what is true between the positions of 
     fine                          (Y, X) int32, the grain of every pixel of the fine map: connected pieces, from 0 on
 """
 
-import argparse
 import zlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
+from arguments import parsed
 
 from scans import Case, Detector, pictures, pieces, voronoi
 
@@ -110,14 +109,9 @@ def counted(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", help="cases whose name holds this")
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    args = parsed(__doc__)
     for name, case in CASES.items():
-        if not args.only or args.only in name:
+        if args.only in name:
             made = mosaic(case, np.random.default_rng([args.seed, zlib.crc32(name.encode())]))
             np.savez_compressed(args.out / f"{name}.npz", **made)
 

@@ -18,12 +18,11 @@ Every file holds
 Seeds differ in numbers of grains, dose, bending, camera length and the size of the beam as well as in noise.
 """
 
-import argparse
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from arguments import parsed
 from diffsims.generators.simulation_generator import SimulationGenerator
 from orix.quaternion import Rotation
 from pyxem.data.simulated_fe import fe_bcc_phase, fe_fcc_phase
@@ -350,14 +349,9 @@ def of_pyxem(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", help="cases whose name holds this")
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    args = parsed(__doc__)
     for name in (*CASES, "pyxem_silicon"):
-        if args.only and args.only not in name:
+        if args.only not in name:
             continue
         rng = np.random.default_rng([args.seed, zlib.crc32(name.encode())])
         case = of_pyxem(rng) if name == "pyxem_silicon" else scan(CASES[name], rng)

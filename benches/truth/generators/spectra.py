@@ -13,17 +13,16 @@ Keys of a file: data (y, x, channels), offset, scale and units of the energy, sp
 (k, y, x) in counts, gain, read, cosmic_rays, and espm_spectra, espm_maps, espm_seconds.
 """
 
-import argparse
 import time
 import warnings
 import zlib
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 
 import numpy as np
 
 warnings.simplefilter("ignore")
+from arguments import parsed  # noqa: E402
 from espm.conf import DEFAULT_EDXS_PARAMS  # noqa: E402
 from espm.datasets.base import generate_spim  # noqa: E402
 from espm.estimators import SmoothNMF  # noqa: E402
@@ -275,11 +274,10 @@ def with_espm(data: np.ndarray, k: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    options = parsed(__doc__)
     for name, case in {**eds(options.seed), **eels(options.seed)}.items():
+        if options.only not in name:
+            continue
         data = np.asarray(case["data"])
         peer = with_espm(data, len(np.asarray(case["spectra"])))
         np.savez_compressed(options.out / f"{name}.npz", **case, **peer)
