@@ -127,6 +127,28 @@ def passes(monkeypatch):
 
 
 @pytest.fixture
+def killing(monkeypatch):
+    """A function by which pass number so many is killed; it gives a list with an entry for each pass."""
+    from emcore.outofcore.engine import Passes
+
+    visit = Passes.__call__
+
+    def kill_in(number):
+        made = []
+
+        def killed(*args, **kwargs):
+            made.append(1)
+            if len(made) == number:
+                raise KeyboardInterrupt
+            return visit(*args, **kwargs)
+
+        monkeypatch.setattr(Passes, "__call__", killed)
+        return made
+
+    return kill_in
+
+
+@pytest.fixture
 def stored_as(tmp_path):
     """A function that leaves a scan of patterns where it is stored: a "map", "hdf5", "zarr" or "dask"."""
 

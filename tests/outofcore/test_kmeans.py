@@ -5,24 +5,10 @@ import pytest
 
 from emcore import KMeans
 from emcore.methods.kmeans.fit import kmeans, nearest
-from emcore.outofcore.engine import Passes
 from emcore.outofcore.open import as_source
 
 N, K = 400, 3
 BLOCKS = 8
-
-
-@pytest.fixture
-def passes(monkeypatch):
-    """The names of the functions of all passes that are made."""
-    names, call = [], Passes.__call__
-
-    def counted(self, function, *args, **kwargs):
-        names.append(function.__name__)
-        return call(self, function, *args, **kwargs)
-
-    monkeypatch.setattr(Passes, "__call__", counted)
-    return names
 
 
 def data(tmp_path, monkeypatch, d=80, dtype="u2", spread=3.0):

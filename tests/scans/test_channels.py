@@ -6,7 +6,7 @@ from scipy import ndimage
 
 import emcore
 from emcore.datasets import polycrystal_scan
-from emcore.scans import channels
+from emcore.scans import binning, channels
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.channels import choose_channels, statistics
 from emcore.scans.detectors import masked_beam
@@ -33,7 +33,7 @@ def test_variance_and_noise_are_those_of_the_measured_positions(monkeypatch, tog
     empty = np.zeros(54, dtype=bool)
     empty[[3, 20, 21]] = True
     patterns.reshape(54, 4, 4)[empty] = np.nan
-    monkeypatch.setattr(channels, "_TOGETHER", 64 * together)
+    monkeypatch.setattr(binning, "_BYTES", 64 * together)
     mean = np.nanmean(patterns, axis=(0, 1))
     source = as_source(patterns, 6 * 64 * together + 2000 if in_blocks else None)
     assert (len(source.cut(None, 16, 6 * 64 * together).blocks) > 1) == in_blocks

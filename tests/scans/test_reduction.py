@@ -5,7 +5,7 @@ import pytest
 
 import emcore
 from emcore.datasets import polycrystal_scan
-from emcore.scans import pattern_passes, pattern_places
+from emcore.scans import binning
 from emcore.scans.binning import bin_factor, bin_numbers
 from emcore.scans.pattern_passes import group_sums
 from emcore.scans.pattern_places import reduced_places
@@ -50,7 +50,7 @@ def test_blocks_masks_and_turned_detectors_change_no_bin(monkeypatch, sample):
     masked = np.where(keep, sample.patterns, 0).reshape(-1, 64, 64)
     expected = masked.reshape(-1, 16, 4, 16, 4).sum(axis=(2, 4)).reshape(-1, 256)
     turned = np.ascontiguousarray(sample.patterns[:, :, ::-1])[:, :, ::-1]
-    monkeypatch.setattr(pattern_passes, "_BINNED", 7 * 8192)
+    monkeypatch.setattr(binning, "_BYTES", 7 * 8192)
     numbers, count = bin_numbers(keep, 4)
     empty, scale = np.arange(320) % 7 == 0, np.arange(1.0, 257.0)
     for patterns in (sample.patterns, turned):
@@ -71,7 +71,7 @@ def test_a_pixel_that_is_only_noise_is_left_out_however_strong(sample):
 
 
 def test_places_are_the_same_bits_on_any_number_of_threads_and_nearly_so_from_a_sample(monkeypatch, sample):
-    monkeypatch.setattr(pattern_places, "_BINNED", 20 * 8192)
+    monkeypatch.setattr(binning, "_BYTES", 20 * 8192)
     observed = []
     for threads in (1, 3):
         with emcore.num_threads(threads):

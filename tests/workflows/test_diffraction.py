@@ -11,9 +11,8 @@ import emcore
 from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import adjusted_rand_index, polycrystal_scan
-from emcore.outofcore.engine import Passes
 from emcore.reporting.pages import pages
-from emcore.scans import neighbours, pattern_passes, pattern_places
+from emcore.scans import binning, neighbours
 from emcore.scans.detectors import disc
 from emcore.scans.patterns import scan_of_patterns
 from emcore.workflows import diffraction
@@ -162,8 +161,7 @@ def test_the_input_is_not_changed(sample):
 @pytest.mark.parametrize("reduce", [None, "auto"])
 def test_nothing_of_the_size_of_the_data_is_allocated(monkeypatch, reduce):
     monkeypatch.setattr(diffraction, "SAMPLE", 300)
-    for module in (pattern_passes, pattern_places):
-        monkeypatch.setattr(module, "_BINNED", 1 << 18)
+    monkeypatch.setattr(binning, "_BYTES", 1 << 18)
     monkeypatch.setattr(neighbours, "_BYTES", 1 << 18)
     patterns = polycrystal_scan().patterns
     emcore.cluster_diffraction(patterns[:6, :6], 5, reduce=reduce)  # what is imported then is none of the data
@@ -219,18 +217,14 @@ def test_principal_components_and_all_pixels_of_data_out_of_core_are_those_in_me
 
 
 @pytest.mark.parametrize("killed_in", [1, 2, 3, 4])
-def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkeypatch, stored_as, same, killed_in):
+def test_a_job_that_was_killed_goes_on_to_the_same_bits(
+    sample, tmp_path, monkeypatch, stored_as, killing, same, killed_in
+):
     monkeypatch.setattr(diffraction, "SAMPLE", 300)
-    mapped, visit, made = stored_as("map", sample.patterns), Passes.__call__, []
+    mapped = stored_as("map", sample.patterns)
     whole = emcore.cluster_diffraction(mapped, memory="8 MiB")
 
-    def killed(*args, **kwargs):
-        made.append(1)
-        if len(made) == killed_in:
-            raise KeyboardInterrupt
-        return visit(*args, **kwargs)
-
-    monkeypatch.setattr(Passes, "__call__", killed)
+    made = killing(killed_in)
     with pytest.raises(KeyboardInterrupt):
         emcore.cluster_diffraction(mapped, memory="8 MiB", checkpoint=tmp_path / "job.npz")
     again = emcore.cluster_diffraction(mapped, memory="8 MiB", checkpoint=tmp_path / "job.npz")

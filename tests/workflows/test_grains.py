@@ -12,10 +12,9 @@ from emcore.cli import main
 from emcore.core.signals import Axis, Signal
 from emcore.datasets import adjusted_rand_index, bent_polycrystal
 from emcore.io.export import write_stack
-from emcore.outofcore.engine import Passes
 from emcore.reporting.pages import pages
 from emcore.reporting.pages.segmentation import key_numbers
-from emcore.scans import channels, pattern_passes, pattern_places
+from emcore.scans import binning, channels
 from emcore.scans.detectors import disc
 from emcore.workflows import grains_steps
 
@@ -218,9 +217,7 @@ def test_a_file_and_a_memory_map_give_what_the_array_gives_and_hold_no_copy(samp
     data = np.asarray(sample.patterns.data)
     np.save(tmp_path / "scan.npy", data)
     assert np.array_equal(emcore.segment_grains(tmp_path / "scan.npy").labels, result.labels)
-    for module in (pattern_passes, pattern_places):
-        monkeypatch.setattr(module, "_BINNED", 1 << 18)
-    monkeypatch.setattr(channels, "_TOGETHER", 1 << 18)
+    monkeypatch.setattr(binning, "_BYTES", 1 << 18)
     tracemalloc.start()
     emcore.segment_grains(tmp_path / "scan.npy", method="slic", bin_to=16)
     peak = tracemalloc.get_traced_memory()[1]
@@ -252,19 +249,15 @@ def test_what_is_left_where_it_is_stored_gives_the_same(sample, monkeypatch, pas
 
 
 @pytest.mark.parametrize("killed_in", [1, 2, 3, 4, 5])
-def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkeypatch, stored_as, same, killed_in):
+def test_a_job_that_was_killed_goes_on_to_the_same_bits(
+    sample, tmp_path, monkeypatch, stored_as, killing, same, killed_in
+):
     monkeypatch.setattr(grains_steps, "SAMPLE", 500)
-    mapped, visit, made = stored_as("map", np.asarray(sample.patterns.data)), Passes.__call__, []
+    mapped = stored_as("map", np.asarray(sample.patterns.data))
     options = {"bin_to": 16, "memory": mapped.nbytes}
     whole = emcore.segment_grains(mapped, **options)
 
-    def killed(*args, **kwargs):
-        made.append(1)
-        if len(made) == killed_in:
-            raise KeyboardInterrupt
-        return visit(*args, **kwargs)
-
-    monkeypatch.setattr(Passes, "__call__", killed)
+    made = killing(killed_in)
     with pytest.raises(KeyboardInterrupt):
         emcore.segment_grains(mapped, checkpoint=tmp_path / "job.npz", **options)
     again = emcore.segment_grains(mapped, checkpoint=tmp_path / "job.npz", **options)

@@ -6,7 +6,6 @@ import pytest
 import emcore
 from emcore.cli import main
 from emcore.datasets import adjusted_rand_index, bent_polycrystal, polycrystal_scan
-from emcore.outofcore.engine import Passes
 from emcore.results.result import load_result
 from emcore.workflows.reflections import cluster_reflections
 
@@ -113,10 +112,8 @@ def test_patterns_in_one_series_are_a_line(sample):
     assert adjusted_rand_index(sample.labels, again.labels) > 0.97
 
 
-def test_what_is_left_in_a_file_gives_the_same_in_three_passes(sample, result, tmp_path, monkeypatch):
+def test_what_is_left_in_a_file_gives_the_same_in_three_passes(sample, result, tmp_path, passes):
     np.save(tmp_path / "scan.npy", sample.patterns)
-    passes, visit = [], Passes.__call__
-    monkeypatch.setattr(Passes, "__call__", lambda *args, **kwargs: passes.append(1) or visit(*args, **kwargs))
     observed = cluster_reflections(np.load(tmp_path / "scan.npy", mmap_mode="r"), memory="8 MiB")
     assert len(passes) == 3
     assert any("read 3 times" in note for note in observed.provenance.notes)
@@ -152,19 +149,11 @@ def test_stored_and_lazy_arrays_give_the_same(sample, result, tmp_path, kind):
 
 
 @pytest.mark.parametrize("killed_in", [1, 2, 3])
-def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, monkeypatch, same, killed_in):
+def test_a_job_that_was_killed_goes_on_to_the_same_bits(sample, tmp_path, killing, same, killed_in):
     np.save(tmp_path / "scan.npy", sample.patterns)
-    mapped, visit = np.load(tmp_path / "scan.npy", mmap_mode="r"), Passes.__call__
+    mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")
     whole = cluster_reflections(mapped, memory="8 MiB")
-    made = []
-
-    def killed(*args, **kwargs):
-        made.append(1)
-        if len(made) == killed_in:
-            raise KeyboardInterrupt
-        return visit(*args, **kwargs)
-
-    monkeypatch.setattr(Passes, "__call__", killed)
+    made = killing(killed_in)
     with pytest.raises(KeyboardInterrupt):
         cluster_reflections(mapped, memory="8 MiB", checkpoint=tmp_path / "job.npz")
     again = cluster_reflections(mapped, memory="8 MiB", checkpoint=tmp_path / "job.npz")

@@ -46,26 +46,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: ArrayLike) -> Any:
         """Rows for a fit: checked by scikit-learn's rules, or a `Source` of data out of core, or prepared rows."""
         self._seen = None
-        rows = open_rows(X, memory=self.memory, checkpoint=self.checkpoint)
-        if not isinstance(rows, Source | PreparedRows):
-            return validate_data(self, rows, dtype="numeric", ensure_all_finite=False)
-        self.n_features_in_ = rows.shape[1]
-        if hasattr(self, "feature_names_in_"):  # of an earlier fit
-            del self.feature_names_in_
-        return rows
+        return self._accepted(open_rows(X, memory=self.memory, checkpoint=self.checkpoint), True)
 
     def _new_rows(self, X: ArrayLike) -> Any:
         """Rows for a fitted estimator, with as many features as those of the fit."""
         check_is_fitted(self)
-        rows = open_rows(X, memory=self.memory)
-        if not isinstance(rows, Source | PreparedRows):
-            return validate_data(self, rows, dtype="numeric", ensure_all_finite=False, reset=False)
-        if rows.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                "features as input"
-            )
-        return rows
+        return self._accepted(open_rows(X, memory=self.memory), False)
 
     def _batch(self, X: ArrayLike) -> Any:
         """Rows of a batch, in memory, with as many features as those of the batches before."""
@@ -78,13 +64,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                     "or all data to fit, which visits them in blocks"
                 )
             rows = rows.in_memory()
-        first = self._seen is None
-        if not isinstance(rows, PreparedRows):
+        return self._accepted(rows, self._seen is None)
+
+    def _accepted(self, rows: Any, first: bool) -> Any:
+        """Rows with as many features as those before, or the first of which there are so many."""
+        if not isinstance(rows, Source | PreparedRows):
             return validate_data(self, rows, dtype="numeric", ensure_all_finite=False, reset=first)
         if first:
             self.n_features_in_ = rows.shape[1]
+            if hasattr(self, "feature_names_in_"):  # of an earlier fit
+                del self.feature_names_in_
         elif rows.shape[1] != self.n_features_in_:
-            raise ValueError(f"X has {rows.shape[1]} features, the batches before have {self.n_features_in_}")
+            raise ValueError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                "features as input"
+            )
         return rows
 
     def _seed(self) -> int:

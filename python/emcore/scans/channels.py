@@ -22,11 +22,11 @@ from emcore.outofcore.checkpoint import step
 from emcore.outofcore.engine import begin
 from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.sources import Source
-from emcore.scans.binning import bin_factor, bin_numbers
+from emcore.scans.binning import bin_factor, bin_numbers, binned_pieces, piece_bytes
 from emcore.scans.neighbours import above_noise
 
-# Positions from which variance and noise are taken at most; bytes of bins that are looked at together.
-_POSITIONS, _TOGETHER = 16384, 1 << 20
+# Positions from which variance and noise are taken at most.
+_POSITIONS = 16384
 # What the values that are compared may take, in bytes.
 _BYTES = 256 << 20
 # Counts that half of the bins have in the mean at least; bins a side that are left for it.
@@ -212,7 +212,7 @@ def statistics(
 
     def visit() -> tuple[Any, ...]:
         some = source if len(lines) == height else source.at(rows)
-        passes = begin(some, name, None, None, {}, 16, 6 * _TOGETHER, quiet=True)
+        passes = begin(some, name, None, None, {}, 16, piece_bytes(), quiet=True)
         return passes(_statistics, state, rows=[PerRow(passes.source, place)], merge=_together)[:5]
 
     positions, pairs, total, squares, steps = step(source, name, visit)
@@ -224,12 +224,11 @@ def statistics(
 def _statistics(x: NDArray[Any], state: Any, index: int, place: NDArray[np.int64]) -> tuple[Any, ...]:
     groups, width, origin = state
     found: Partial | None = None
-    there, together = np.flatnonzero(place >= 0), max(_TOGETHER // (4 * len(origin)), 2)
-    for start in range(0, len(there), together):
-        some = there[start : start + together]
-        own = x[some[0] : some[-1] + 1] if some[-1] - some[0] + 1 == len(some) else x[some]
-        values = _emcore.bin_features(own, groups, width, len(origin)) - origin
-        following = np.diff(place[some]) == 1
+    there = np.flatnonzero(place >= 0)
+    for some, values in binned_pieces(x, there, groups, width, len(origin)):
+        values -= origin
+        places = place[there[some]]
+        following = np.diff(places) == 1
         mean, about = _emcore.moments(values)
         squares = about + len(values) * np.square(mean)
         steps = np.zeros(len(origin))
@@ -237,7 +236,7 @@ def _statistics(x: NDArray[Any], state: Any, index: int, place: NDArray[np.int64
             step = np.diff(values, axis=0)
             of_step, about = _emcore.moments(step if following.all() else step[following])
             steps = about + int(following.sum()) * np.square(of_step)
-        ends = np.array([place[some[0]], place[some[-1]]])
+        ends = places[[0, -1]]
         own_sums = len(values) * mean, squares, steps
         part = len(values), int(following.sum()), *own_sums, ends, values[0].copy(), values[-1].copy()
         found = part if found is None else _together(found, part)

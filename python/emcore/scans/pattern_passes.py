@@ -18,14 +18,15 @@ from emcore.outofcore.checkpoint import step
 from emcore.outofcore.engine import begin
 from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.sources import Source
+from emcore.scans.binning import binned_pieces
 from emcore.scans.gaps import Gaps, first_invalid, kinds_of_rows, place_of
 
 # What is prepared of patterns is in single precision, and so are its squares.
 _LARGEST = 1e15
-# Copies of the sums of a pass that threads and merging hold.
-_COPIES = 24
-# Bytes of a sample of patterns, and of bins of patterns that are looked at together.
-_SAMPLE_BYTES, _BINNED = 1 << 26, 1 << 20
+COPIES = 24
+"""Copies of the sums of a pass that threads and merging hold."""
+# Bytes of a sample of patterns.
+_SAMPLE_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def survey(source: Source, shape: tuple[int, int], labels: NDArray[np.int32], k:
 
     def visit() -> tuple[Any, ...]:
         kinds = np.empty(len(source), dtype=np.uint8)
-        passes = begin(source, "survey", None, None, {}, 8, 8 * k * source.shape[1] * _COPIES, quiet=True)
+        passes = begin(source, "survey", None, None, {}, 8, 8 * k * source.shape[1] * COPIES, quiet=True)
         rows, into = [PerRow(passes.source, labels)], [PerRow(passes.source, kinds)]
         low, high, first, sums, counts = passes(_survey, k, rows=rows, into=into, merge=_merged)
         return kinds, np.array([low, high]), np.array(place_of(passes.source, first) or (-1, 0)), sums, counts
@@ -259,10 +260,8 @@ def _group_sums(
     width, (groups, count, divisor), (bins, bin_count) = state
     taken = np.flatnonzero(number >= 0)
     binned = np.empty((len(taken), bin_count), dtype=np.float32)
-    together = max(_BINNED // (x.shape[1] * x.itemsize), 1)
-    for start in range(0, len(taken), together):
-        some = slice(start, start + together)
-        binned[some] = _emcore.bin_features(x[taken[some]], bins, width, bin_count)
+    for some, values in binned_pieces(x, taken, bins, width, bin_count):
+        binned[some] = values
     sums = _emcore.bin_features(x, groups, width, count)
     if divisor is not None:
         np.divide(sums, divisor, out=sums)

@@ -13,10 +13,9 @@ from emcore.outofcore.checkpoint import step
 from emcore.outofcore.engine import begin
 from emcore.outofcore.reduction import PerRow
 from emcore.outofcore.sources import Source
+from emcore.scans.binning import binned_pieces, piece_bytes
+from emcore.scans.pattern_passes import COPIES
 from emcore.scans.reduction import Directions, find_directions
-
-# Copies of the sums of a pass that threads and merging hold; bytes of bins of patterns that are looked at together.
-_COPIES, _BINNED = 24, 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +40,10 @@ class Reducing:
 
     def of(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """The place of each row, shape (n, p)."""
-        groups, step = np.ascontiguousarray(self.bins.ravel()), max(_BINNED // (4 * self.count), 1)
         places = np.empty((len(x), self.directions.basis.shape[1]), dtype=np.float32)
-        for start in range(0, len(x), step):
-            some = slice(start, start + step)
-            places[some] = self.of_bins(_emcore.bin_features(x[some], groups, self.bins.shape[1], self.count))
+        groups, width = np.ascontiguousarray(self.bins.ravel()), self.bins.shape[1]
+        for some, bins in binned_pieces(x, np.arange(len(x)), groups, width, self.count):
+            places[some] = self.of_bins(bins)
         return places
 
     def of_bins(self, binned: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,42 +62,42 @@ def reduced_places(
     seed: int,
 ) -> tuple[NDArray[np.float32], Directions]:
     """
-    The patterns at some positions reduced to the directions in which a sample of them differs by more than noise.
+        The patterns at some positions reduced to the directions in which a sample of them differs by more than noise.
 
-    Parameters
-    ----------
-    source : Source, shape (n, ky * kx)
-        Visited once, but where the sample is of all positions.
-    bins : ndarray of int32, shape (ky, kx)
-        The bin of every pixel; negative: none.
-    normalize : str
-        What is done to the bins of each pattern, see `emcore.preprocessing.Recipe`.
-    sample : ndarray, shape (s, bins), float32
-    pairs : ndarray of int, shape (pairs, 2)
-        Which of the sample are neighbours, see `emcore.scans.reduction.sampled`.
-    there : ndarray of int, shape (m,)
-        The positions, rising.
-    seed : int
+        Parameters
+        ----------
+        source : Source, shape (n, ky * kx)
+            Visited once, but where the sample is of all positions.
+        bins : ndarray of int32, shape (ky, kx)
+            The bin of every pixel; negative: none.
+        normalize : str
+            What is done to the bins of each pattern, see `emcore.preprocessing.Recipe`.
+        sample : ndarray, shape (s, bins), float32
+        pairs : ndarray of int, shape (pairs, 2)
+            Which of the sample are neighbours, see `emcore.scans.reduction.sampled`.
+        there : ndarray of int, shape (m,)
+            The positions, rising.
+        seed : int
 
-    Returns
-    -------
-    places : ndarray, shape (m, p), float32
-        The same to the last bit on any number of threads.
-    directions : Directions
+        Returns
+        -------
+        places : ndarray, shape (m, p), float32
+            The same to the last bit on any number of threads.
+        directions : Directions
 
-    Examples
-    --------
-    >>> from emcore.datasets import polycrystal_scan
-    >>> from emcore.scans.pattern_passes import group_sums
-    >>> from emcore.scans.pattern_places import reduced_places
-    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
-    >>> from emcore.scans.reduction import sampled
-    >>> scan = scan_of_patterns(polycrystal_scan(scan_shape=(16, 20), n_grains=3).patterns)
-    >>> source, bins = pattern_source(scan, None, 8), np.arange(4096, dtype=np.int32).reshape(64, 64) // 4
-    >>> taken, pairs = sampled((16, 20), np.arange(320), np.random.default_rng(0))
-    >>> sample = group_sums(source, np.zeros_like(bins), 1, bins, 1024, taken)[1]
-    >>> reduced_places(source, bins, "sqrt", sample, pairs, np.arange(320), 0)[0].shape
-    (320, 3)
+        Examples
+        --------
+        >>> from emcore.datasets import polycrystal_scan
+        >>> from emcore.scans.pattern_passes import group_sums
+        >>> from emcore.scans.pattern_places import reduced_places
+        >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+        >>> from emcore.scans.reduction import sampled
+        >>> scan = scan_of_patterns(polycrystal_scan(scan_shape=(16, 20), n_grains=3).patterns)
+        >>> source, bins = pattern_source(scan, None, 8), np.arange(4096, dtype=np.int32).reshape(64, 64) // 4
+        >>> taken, pairs = sampled((16, 20), np.arange(320), np.random.default_rng(0))
+        >>> sample = group_sums(source, np.zeros_like(bins), 1, bins, 1024, taken)[1]
+        >>> reduced_places(source, bins, "sqrt", sample, pairs, np.arange(320), 0)[0].shape
+        (320, 3)
     """
     directions = find_directions(np.asarray(prepare(Recipe(sample, normalize=normalize))), pairs, seed=seed)
     reducing = Reducing(bins, sample.shape[1], normalize, directions)
@@ -111,7 +109,7 @@ def reduced_places(
 
     def visit() -> tuple[Any, ...]:
         places = np.empty((len(source), size), dtype=np.float32)
-        passes = begin(source, "places", None, None, {}, 4 * size + 1, 4 * _BINNED, quiet=True)
+        passes = begin(source, "places", None, None, {}, 4 * size + 1, piece_bytes(), quiet=True)
         rows, into = [PerRow(passes.source, taken)], [PerRow(passes.source, places)]
         passes.once("places", _place_all, reducing, rows=rows, into=into)
         return (places if taken.all() else places[there],)
@@ -155,7 +153,7 @@ def label_all(
 
     def visit() -> tuple[Any, ...]:
         labels = np.empty(len(source), dtype=np.int32)
-        passes = begin(source, "labels", None, None, {}, 8, 8 * k * source.shape[1] * _COPIES, quiet=True)
+        passes = begin(source, "labels", None, None, {}, 8, 8 * k * source.shape[1] * COPIES, quiet=True)
         rows, into = [PerRow(passes.source, empty)], [PerRow(passes.source, labels)]
         (sums,) = passes(_label_all, nearest, rows=rows, into=into)
         return labels, sums

@@ -1,16 +1,19 @@
 """A scan of diffraction patterns: what of a signal is scan and what is pattern, and the same as rows of a matrix."""
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.memory import DEFAULT
+from emcore._emcore import __version__
+from emcore.core.memory import DEFAULT, check_memory
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import as_pixels, check_magnitude
 from emcore.core.wording import count_of
 from emcore.io.read import as_signal
+from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.open import one_chunk
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
@@ -198,6 +201,32 @@ def line_said(scan: Signal) -> tuple[str, ...]:
         return ()
     series = f"{count_of(scan.axes[0].size, 'pattern')} in one series became one line"
     return (f"{series}: scan_shape=(y, x) makes more of them",)
+
+
+def join_job(
+    source: Source,
+    checkpoint: str | os.PathLike[str] | None,
+    method: str,
+    memory: int | str | None,
+    settings: dict[str, Any],
+) -> None:
+    """Make the passes over patterns those of a job that goes on from a checkpoint, if there is one.
+
+    Parameters
+    ----------
+    source : Source
+        As `pattern_source` gives it.
+    checkpoint : path, optional
+    method : str
+        Name of the workflow.
+    memory : int or str, optional
+        By which blocks and samples are cut.
+    settings : dict
+        What else the job must have in common with that of the checkpoint.
+    """
+    if checkpoint is not None:
+        identity = {"method": method, "version of emcore": __version__, "memory": check_memory(memory)}
+        source.job = Job(checkpoint, source.cut(), identity | settings)
 
 
 def pattern_source(scan: Signal, memory: int | str | None, per_position: int) -> Source:

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.provenance import Provenance
@@ -25,7 +24,7 @@ from emcore.core.validation import check_count, check_number, check_option
 from emcore.methods.detectors.annuli import SCORES, annulus_scores, ring_counts
 from emcore.methods.detectors.rings import rings_around
 from emcore.methods.detectors.standards import Annulus
-from emcore.outofcore.checkpoint import Job, step
+from emcore.outofcore.checkpoint import step
 from emcore.outofcore.moments import products_with
 from emcore.results.detector import Detector
 from emcore.results.groups import as_two_groups
@@ -33,7 +32,7 @@ from emcore.scans.axes import SignalAxis
 from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.halves import alternate, checkerboard, labels_of_neighbours
 from emcore.scans.pattern_passes import group_sums, sample_size, survey
-from emcore.scans.patterns import axes_of_scan, pattern_source, scan_of_patterns
+from emcore.scans.patterns import axes_of_scan, join_job, pattern_source, scan_of_patterns
 from emcore.scans.reduction import sampled
 from emcore.scans.spectrum_rows import hash_of_scan, passes_said
 from emcore.workflows.detector_steps import (
@@ -153,9 +152,8 @@ def best_detector(
     notes: tuple[str, ...] = ()
     two = None if groups is None else as_two_groups(groups, grid, pair)
     source = pattern_source(scan, memory, _PER_POSITION)
-    if checkpoint is not None:
-        identity = {"method": "best_detector", "version of emcore": __version__, **parameters, "scan": grid}
-        source.job = Job(checkpoint, source.cut(), identity | ({} if two is None else {"labels": two.labels}))
+    given = {} if two is None else {"labels": two.labels}
+    join_job(source, checkpoint, "best_detector", memory, {"scan": grid, **parameters, **given})
     labels = np.zeros(len(source), np.int32) if two is None else np.where(two.labels < 0, 2, two.labels).ravel()
     seen = survey(source, shape, labels.astype(np.int32), 1 if two is None else 3)
     seen.gaps.check("patterns", scan.shape, 4)

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore._emcore import PreparedRows, __version__
+from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
-from emcore.core.memory import check_memory
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_count, check_option
@@ -34,7 +33,7 @@ from emcore.methods.preprocessing import NORMALIZATIONS, POSITIVE, Recipe, count
 from emcore.methods.selection.components import n_components
 from emcore.methods.selection.places import groups_of_places, number_of_places
 from emcore.methods.selection.rules import RankChoice
-from emcore.outofcore.checkpoint import Job, step
+from emcore.outofcore.checkpoint import step
 from emcore.outofcore.moments import label_passes, sums_by_label
 from emcore.outofcore.sources import Source
 from emcore.results.clustering import Clustering
@@ -45,7 +44,7 @@ from emcore.scans.detectors import disc, masked_beam
 from emcore.scans.gaps import Gaps
 from emcore.scans.pattern_passes import check_positive, group_sums, sample_size, survey
 from emcore.scans.pattern_places import reduced_places
-from emcore.scans.patterns import axes_of_scan, line_said, pattern_source, scan_of_patterns
+from emcore.scans.patterns import axes_of_scan, join_job, line_said, pattern_source, scan_of_patterns
 from emcore.scans.reduction import SAMPLE, SIDE, said_reduced, sampled
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core, passes_said
 
@@ -146,9 +145,7 @@ def cluster_diffraction(
         "reduce": reduce,
         "random_state": seed,
     }
-    if checkpoint is not None:
-        identity = {"method": "cluster_diffraction", "version of emcore": __version__, "memory": check_memory(memory)}
-        source.job = Job(checkpoint, source.cut(), {**identity, "scan": grid, **parameters})
+    join_job(source, checkpoint, "cluster_diffraction", memory, {"scan": grid, **parameters})
 
     seen = survey(source, shape, np.zeros(count, dtype=np.int32), 1)
     gaps, notes = seen.gaps, list(line_said(scan))

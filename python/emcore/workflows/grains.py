@@ -18,16 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
-from emcore.core.memory import check_memory
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option
 from emcore.core.wording import count_of
 from emcore.methods.superpixels.slic import label_means
-from emcore.outofcore.checkpoint import Job, step
+from emcore.outofcore.checkpoint import step
 from emcore.outofcore.moments import label_passes, sums_by_label
 from emcore.results.segmentation import Segmentation, equivalent_diameter, finest, means_of_pieces
 from emcore.scans.axes import SignalAxis
@@ -35,7 +33,7 @@ from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.channels import Channels, choose_channels, noise_energy
 from emcore.scans.detectors import disc, masked_beam
 from emcore.scans.pattern_passes import group_sums, survey
-from emcore.scans.patterns import axes_of_scan, line_said, pattern_source, scan_of_patterns
+from emcore.scans.patterns import axes_of_scan, join_job, line_said, pattern_source, scan_of_patterns
 from emcore.scans.reflections import kinds_of
 from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core, passes_said
 from emcore.workflows.grains_steps import Sample, dense_groups, grains_of, segments_of
@@ -159,9 +157,7 @@ def segment_grains(
         "n_grains": n_grains,
         "compactness": compactness,
     }
-    if checkpoint is not None:
-        identity = {"method": "segment_grains", "version of emcore": __version__, "memory": check_memory(memory)}
-        source.job = Job(checkpoint, source.cut(), {**identity, "scan": plane, **parameters})
+    join_job(source, checkpoint, "segment_grains", memory, {"scan": plane, **parameters})
 
     out_of_core = is_out_of_core(scan, memory)
     with nullcontext() if out_of_core else hashed(scan) as digest:

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
@@ -28,7 +27,7 @@ from emcore.core.validation import Floats, check_count, check_number, check_opti
 from emcore.core.wording import count_of
 from emcore.methods.grouping.ward import choose_cut, touching_pairs, ward
 from emcore.methods.selection.places import groups_of_places
-from emcore.outofcore.checkpoint import Job, step
+from emcore.outofcore.checkpoint import step
 from emcore.outofcore.moments import label_passes, sums_by_label
 from emcore.outofcore.sources import Source
 from emcore.results.reflections import ReflectionClustering
@@ -37,7 +36,7 @@ from emcore.scans.broken import broken_pixels, mended
 from emcore.scans.detectors import disc, find_beam, masked_beam
 from emcore.scans.gaps import Gaps
 from emcore.scans.pattern_passes import gaps_and_moments
-from emcore.scans.patterns import pattern_source, scan_of_patterns
+from emcore.scans.patterns import join_job, pattern_source, scan_of_patterns
 from emcore.scans.reflections import kinds_of
 from emcore.scans.spectrum_rows import hash_of_scan, passes_said
 from emcore.scans.spots import Reflections, find_reflections, spot_radius, strengths_of
@@ -150,9 +149,7 @@ def cluster_reflections(
     rows = pattern_source(scan, memory, _PER_POSITION)
     n = rows.shape[0]
     asked = _checked_number(n_clusters, n)
-    if checkpoint is not None:
-        identity = {"method": "cluster_reflections", "version of emcore": __version__, "memory": check_memory(memory)}
-        rows.job = Job(checkpoint, rows.cut(), {**identity, **parameters})
+    join_job(rows, checkpoint, "cluster_reflections", memory, parameters)
     shape = (scan.axes[-2].size, scan.axes[-1].size)
     grid = tuple(axis.size for axis in scan.axes[:-2])
     plane = (grid[0], grid[1]) if len(grid) == 2 else (1, n)

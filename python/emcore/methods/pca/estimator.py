@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from emcore import _emcore
 from emcore.core.documentation import documented
-from emcore.core.validation import as_rows, check_count, check_number, check_option, check_range
+from emcore.core.validation import as_rows, check_count, check_number, check_option
 from emcore.methods.estimator import Transformer
-from emcore.methods.pca.fit import pca, scores_out_of_core
-from emcore.methods.pca.online import Seen, with_batch
+from emcore.methods.pca.fit import PCAResult, pca, scores_out_of_core
+from emcore.methods.pca.online import Seen, found, with_batch
 from emcore.methods.pca.projection import project
 from emcore.outofcore.sources import Source
 
@@ -91,7 +90,7 @@ class PCA(Transformer):
         components than are asked for are kept meanwhile, so that what batches lose is little; what is kept does not
         grow.
         """
-        rows = as_rows(self._batch(X))
+        rows = as_rows(self._batch(X), squared=True)
         seen = Seen.nothing(rows.shape[1]) if self._seen is None else self._seen[0]
         if self._seen is not None:
             k = self._seen[1]
@@ -100,29 +99,22 @@ class PCA(Transformer):
         else:
             least, why = min(rows.shape), f"min(n, d) of the first batch, of shape {rows.shape}"
             k = least if self.n_components is None else check_count(self.n_components, "n_components", 1, least, why)
-        check_range(*_emcore.value_range(rows)[:2], "X", 1e100)
         seen = with_batch(seen, rows, k, self.center)
         self._seen = seen, k
-        if seen.n < 2:
-            return self
-        self._set(seen, k)
+        if seen.n > 1:
+            self._set(found(seen, k, self.center), k, seen.n)
         return self
 
-    def _set(self, seen: Seen, k: int) -> None:
-        """What was found, of k components."""
-        found = min(k, len(seen.lengths))
-        signs = np.sign(np.take_along_axis(seen.directions, np.abs(seen.directions).argmax(axis=1)[:, None], axis=1))
-        self.components_ = np.zeros((k, len(seen.mean)))
-        self.components_[:found] = (signs * seen.directions)[:found]
-        self.singular_values_ = np.append(seen.lengths[:found], np.zeros(k - found))
-        self.explained_variance_ = self.singular_values_**2 / (seen.n - 1)
-        squares = seen.squares if self.center else seen.squares + seen.n * seen.mean**2
-        total = float(squares.sum()) / (seen.n - 1)
-        self.explained_variance_ratio_ = self.explained_variance_ / total if total > 0 else np.zeros(k)
-        self.mean_ = seen.mean
-        left, of = max(total - float(self.explained_variance_.sum()), 0.0), min(seen.n, len(seen.mean)) - k
+    def _set(self, result: PCAResult, k: int, n: int) -> None:
+        """What was found in n rows, of which the first k components are wanted."""
+        self.components_ = result.components[:k]
+        self.explained_variance_ = result.explained_variance[:k]
+        self.explained_variance_ratio_ = result.explained_variance_ratio[:k]
+        self.singular_values_ = result.singular_values[:k]
+        self.mean_ = result.mean
+        left, of = max(result.total_variance - float(self.explained_variance_.sum()), 0.0), min(n, len(result.mean)) - k
         self.noise_variance_ = left / of if of > 0 else 0.0
-        self.n_components_, self.n_samples_ = k, seen.n
+        self.n_components_, self.n_samples_ = k, n
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[Any]:
         """Find the components of `X`, shape (n, d), and return its scores, shape (n, k); `y` is ignored."""
@@ -145,15 +137,7 @@ class PCA(Transformer):
         result = pca(rows, k, center=self.center, solver=solver, random_state=self._seed(), **options)
         if share is not None:
             k = min(1 + int(np.searchsorted(np.cumsum(result.explained_variance_ratio), share)), k)
-        self.components_ = result.components[:k]
-        self.explained_variance_ = result.explained_variance[:k]
-        self.explained_variance_ratio_ = result.explained_variance_ratio[:k]
-        self.singular_values_ = result.singular_values[:k]
-        self.mean_ = result.mean
-        left = max(result.total_variance - float(self.explained_variance_.sum()), 0.0)
-        self.noise_variance_ = left / (min(n, d) - k) if k < min(n, d) else 0.0
-        self.n_components_ = k
-        self.n_samples_ = n
+        self._set(result, k, n)
         return rows
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:

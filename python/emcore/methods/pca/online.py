@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.validation import Floats
+from emcore.methods.pca.fit import PCAResult
 
 # Directions that are kept beside those asked for; bytes of rows that are decomposed together.
 _BESIDE, _BYTES = 16, 1 << 25
@@ -80,6 +81,27 @@ def with_batch(seen: Seen, rows: Any, k: int, center: bool) -> Seen:
     for start in range(0, n, together):
         seen = _with_some(seen, _some(rows, start, min(start + together, n)), kept, center)
     return seen
+
+
+def found(seen: Seen, k: int, center: bool) -> PCAResult:
+    """
+    The k strongest components of all rows so far, of which there are two at least.
+
+    Examples
+    --------
+    >>> rows = np.outer([1.0, 2.0, 4.0, 5.0], [3.0, 4.0])
+    >>> found(with_batch(Seen.nothing(2), rows, 1, True), 1, True).explained_variance_ratio.round(6).tolist()
+    [1.0]
+    """
+    some = min(k, len(seen.lengths))
+    largest = np.abs(seen.directions).argmax(axis=1)[:, None]
+    signs = np.where(np.take_along_axis(seen.directions, largest, axis=1) < 0, -1.0, 1.0)
+    components, lengths = np.zeros((k, len(seen.mean))), np.zeros(k)
+    components[:some], lengths[:some] = (signs * seen.directions)[:some], seen.lengths[:some]
+    squares = seen.squares if center else seen.squares + seen.n * seen.mean**2
+    variance, total = lengths**2 / (seen.n - 1), float(squares.sum()) / (seen.n - 1)
+    ratios = variance / total if total > 0 else np.zeros(k)
+    return PCAResult(components, lengths, variance, ratios, seen.mean, center, None, total, "batches")
 
 
 def _some(rows: Any, start: int, stop: int) -> NDArray[np.float64]:
