@@ -37,7 +37,7 @@ def test_variance_and_noise_are_those_of_the_measured_positions(monkeypatch, tog
     mean = np.nanmean(patterns, axis=(0, 1))
     source = as_source(patterns, 6 * 64 * together + 2000 if in_blocks else None)
     assert (len(source.cut(None, 16, 6 * 64 * together).blocks) > 1) == in_blocks
-    known = statistics(source, (6, 9), mean, empty, np.ones((4, 4), bool), 1)
+    (known,) = statistics(source, (6, 9), mean, empty, np.ones((4, 4), bool), [1])
     rows = patterns.reshape(54, 16).astype(float)
     pairs = [i for i in range(53) if i % 9 < 8 and not empty[[i, i + 1]].any()]
     np.testing.assert_allclose(known.mean, rows[~empty].mean(axis=0), rtol=1e-5)
@@ -49,13 +49,26 @@ def test_variance_and_noise_are_those_of_the_measured_positions(monkeypatch, tog
 def test_of_many_positions_some_lines_are_taken_evenly_apart(monkeypatch):
     monkeypatch.setattr(channels, "_POSITIONS", 100)
     patterns = np.random.default_rng(2).poisson(9, (30, 20, 4, 4))
-    everywhere = np.ones((4, 4), bool), 1
+    everywhere = np.ones((4, 4), bool), [1]
     mean, empty = patterns.mean(axis=(0, 1)), np.zeros(600, bool)
-    known = statistics(as_source(patterns), (30, 20), mean, empty, *everywhere)
+    (known,) = statistics(as_source(patterns), (30, 20), mean, empty, *everywhere)
     some = patterns[::6]
     np.testing.assert_allclose(known.mean, some.reshape(-1, 16).mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(known.noise, 0.5 * (np.diff(some, axis=1) ** 2).mean(axis=(0, 1)).ravel(), rtol=1e-5)
     assert known.pairs == 5 * 19
+
+
+def test_bins_of_several_sides_are_looked_at_in_one_pass(passes):
+    patterns = np.random.default_rng(3).poisson(0.007, (12, 14, 64, 64)).astype(np.uint8)
+    mean, empty, used = patterns.mean(axis=(0, 1)), np.zeros(168, bool), np.ones((64, 64), bool)
+    several = statistics(as_source(patterns), (12, 14), mean, empty, used, [1, 2, 4])
+    for side, known in zip((1, 2, 4), several, strict=True):
+        (alone,) = statistics(as_source(patterns), (12, 14), mean, empty, used, [side])
+        assert all(np.array_equal(getattr(known, name), getattr(alone, name)) for name in ("mean", "variance", "noise"))
+    del passes[:]
+    found = choose_channels(as_source(patterns), (12, 14), mean, empty, used, 64)
+    assert found.factor == 4
+    assert len(passes) == found.passes == 2
 
 
 def as_source(patterns, memory=None):

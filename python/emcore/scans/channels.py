@@ -9,7 +9,9 @@ a pattern has a count are too fine: a single count there stands far out of the m
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ from emcore.scans.neighbours import above_noise
 
 # Positions from which variance and noise are taken at most.
 _POSITIONS = 16384
+# What is kept of the bins of one side in a pass; sides that are tried in one pass.
+_SUMS, _AHEAD = 8, 4
 # What the values that are compared may take, in bytes.
 _BYTES = 256 << 20
 # Counts that half of the bins have in the mean at least; bins a side that are left for it.
@@ -166,16 +170,22 @@ def choose_channels(
     coarsest = bin_factor(used.shape, _COARSEST)
     # Of a scan so large that it may be too much, a quarter of the lines tells how coarse.
     roughly = 4 if math.prod(-(-pixels // factor) for pixels in used.shape) * positions * 4 > most else 1
-    passes = 0
+    passes, too_fine = 0, False
+    found: dict[tuple[int, int], Statistics] = {}
     while True:
-        passes += 1
-        known = statistics(source, scan, mean, empty, used, factor, _POSITIONS // roughly)
+        if (factor, roughly) not in found:
+            passes += 1
+            # Of bins that are too fine those after the next are probably too: one pass is for several.
+            factors = range(factor, max(min(factor + _AHEAD, coarsest + 1), factor + 1) if too_fine else factor + 1)
+            several = statistics(source, scan, mean, empty, used, factors, _POSITIONS // roughly)
+            found |= {(each, roughly): known for each, known in zip(factors, several, strict=True)}
+        known = found[factor, roughly]
         varying = known.varying
         certain = bool(varying.any())
         chosen = varying if certain and not every else known.variance > 1e-12 * np.square(known.mean)
         times = int(chosen.sum()) * positions * 4 / most
-        finer = factor < coarsest and known.of(chosen).counts < _COUNTS
-        if factor < max(used.shape) and (times > 1 or finer):
+        too_fine = factor < coarsest and known.of(chosen).counts < _COUNTS
+        if factor < max(used.shape) and (times > 1 or too_fine):
             factor = max(math.ceil(factor * math.sqrt(times)), factor + 1)
         elif roughly > 1:
             roughly = 1
@@ -193,36 +203,52 @@ def statistics(
     mean: Floats,
     empty: NDArray[np.bool_],
     used: NDArray[np.bool_],
-    factor: int,
+    factors: Sequence[int],
     most: int | None = None,
-) -> Statistics:
-    """Mean, variance and noise of every bin, from lines of the scan evenly apart with about so many positions."""
+) -> list[Statistics]:
+    """Mean, variance and noise of the bins of each of some sides, from lines of the scan evenly apart with about so
+    many positions, in one pass."""
     most = _POSITIONS if most is None else most
     height, width = scan if scan[1] > 1 else (1, scan[0])
     lines = np.arange(0, height, max(-(-height * width // most), 1))
     rows = (lines[:, None] * width + np.arange(width)).ravel()
     # Neighbours have numbers that differ by 1, the last of a line and the first of the next have not.
     place = np.where(empty[rows], -1, rows + rows // width)
-    numbers, count = bin_numbers(used, factor)
-    # About the mean nothing cancels.
-    origin = np.bincount(numbers[used], mean[used], count).astype(np.float32)
-    state = np.ascontiguousarray(numbers.ravel()), numbers.shape[1], origin
-
-    name = f"noise {factor} of {most}"
+    state: list[Any] = []
+    for factor in factors:
+        numbers, count = bin_numbers(used, factor)
+        # About the mean nothing cancels.
+        origin = np.bincount(numbers[used], mean[used], count).astype(np.float32)
+        state.append((np.ascontiguousarray(numbers.ravel()), numbers.shape[1], origin))
+    name = f"noise {factors[0]} to {factors[-1]} of {most}"
 
     def visit() -> tuple[Any, ...]:
         some = source if len(lines) == height else source.at(rows)
         passes = begin(some, name, None, None, {}, 16, piece_bytes(), quiet=True)
-        return passes(_statistics, state, rows=[PerRow(passes.source, place)], merge=_together)[:5]
+        return passes(_statistics, state, rows=[PerRow(passes.source, place)], merge=_of_each)
 
-    positions, pairs, total, squares, steps = step(source, name, visit)
+    sums = step(source, name, visit)
+    return [
+        _known(origin, *sums[i : i + 5]) for i, (_, _, origin) in zip(range(0, len(sums), _SUMS), state, strict=True)
+    ]
+
+
+def _known(origin: NDArray[np.float32], positions: int, pairs: int, *sums: Floats) -> Statistics:
+    total, squares, steps = sums
     shift = total / positions
     noise = steps / (2 * max(pairs, 1))
     return Statistics(origin + shift, np.maximum(squares / positions - shift**2, 0), noise, int(pairs))
 
 
 def _statistics(x: NDArray[Any], state: Any, index: int, place: NDArray[np.int64]) -> tuple[Any, ...]:
-    groups, width, origin = state
+    sums = (_sums(x, groups, width, origin, place) for groups, width, origin in state)
+    return (tuple(chain.from_iterable(sums)),)
+
+
+def _sums(
+    x: NDArray[Any], groups: NDArray[np.int32], width: int, origin: NDArray[np.float32], place: NDArray[np.int64]
+) -> Partial:
+    """Positions, pairs, sums, sums of squares, those of steps; places and values of the first and last position."""
     found: Partial | None = None
     there = np.flatnonzero(place >= 0)
     for some, values in binned_pieces(x, there, groups, width, len(origin)):
@@ -241,7 +267,13 @@ def _statistics(x: NDArray[Any], state: Any, index: int, place: NDArray[np.int64
         part = len(values), int(following.sum()), *own_sums, ends, values[0].copy(), values[-1].copy()
         found = part if found is None else _together(found, part)
     nothing = np.zeros_like(origin)
-    return (found or (0, 0, *np.zeros((3, len(origin))), np.array([-1, -1]), nothing, nothing),)
+    return found or (0, 0, *np.zeros((3, len(origin))), np.array([-1, -1]), nothing, nothing)
+
+
+def _of_each(a: Partial, b: Partial) -> Partial:
+    """Parts of several sides of bins."""
+    starts = range(0, len(a), _SUMS)
+    return tuple(each for i in starts for each in _together(a[i : i + _SUMS], b[i : i + _SUMS]))
 
 
 def _together(a: Partial, b: Partial) -> Partial:

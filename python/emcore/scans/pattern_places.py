@@ -62,42 +62,42 @@ def reduced_places(
     seed: int,
 ) -> tuple[NDArray[np.float32], Directions]:
     """
-        The patterns at some positions reduced to the directions in which a sample of them differs by more than noise.
+    The patterns at some positions reduced to the directions in which a sample of them differs by more than noise.
 
-        Parameters
-        ----------
-        source : Source, shape (n, ky * kx)
-            Visited once, but where the sample is of all positions.
-        bins : ndarray of int32, shape (ky, kx)
-            The bin of every pixel; negative: none.
-        normalize : str
-            What is done to the bins of each pattern, see `emcore.preprocessing.Recipe`.
-        sample : ndarray, shape (s, bins), float32
-        pairs : ndarray of int, shape (pairs, 2)
-            Which of the sample are neighbours, see `emcore.scans.reduction.sampled`.
-        there : ndarray of int, shape (m,)
-            The positions, rising.
-        seed : int
+    Parameters
+    ----------
+    source : Source, shape (n, ky * kx)
+        Visited once, but where the sample is of all positions.
+    bins : ndarray of int32, shape (ky, kx)
+        The bin of every pixel; negative: none.
+    normalize : str
+        What is done to the bins of each pattern, see `emcore.preprocessing.Recipe`.
+    sample : ndarray, shape (s, bins), float32
+    pairs : ndarray of int, shape (pairs, 2)
+        Which of the sample are neighbours, see `emcore.scans.reduction.sampled`.
+    there : ndarray of int, shape (m,)
+        The positions, rising.
+    seed : int
 
-        Returns
-        -------
-        places : ndarray, shape (m, p), float32
-            The same to the last bit on any number of threads.
-        directions : Directions
+    Returns
+    -------
+    places : ndarray, shape (m, p), float32
+        The same to the last bit on any number of threads.
+    directions : Directions
 
-        Examples
-        --------
-        >>> from emcore.datasets import polycrystal_scan
-        >>> from emcore.scans.pattern_passes import group_sums
-        >>> from emcore.scans.pattern_places import reduced_places
-        >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
-        >>> from emcore.scans.reduction import sampled
-        >>> scan = scan_of_patterns(polycrystal_scan(scan_shape=(16, 20), n_grains=3).patterns)
-        >>> source, bins = pattern_source(scan, None, 8), np.arange(4096, dtype=np.int32).reshape(64, 64) // 4
-        >>> taken, pairs = sampled((16, 20), np.arange(320), np.random.default_rng(0))
-        >>> sample = group_sums(source, np.zeros_like(bins), 1, bins, 1024, taken)[1]
-        >>> reduced_places(source, bins, "sqrt", sample, pairs, np.arange(320), 0)[0].shape
-        (320, 3)
+    Examples
+    --------
+    >>> from emcore.datasets import polycrystal_scan
+    >>> from emcore.scans.pattern_passes import group_sums
+    >>> from emcore.scans.pattern_places import reduced_places
+    >>> from emcore.scans.patterns import pattern_source, scan_of_patterns
+    >>> from emcore.scans.reduction import sampled
+    >>> scan = scan_of_patterns(polycrystal_scan(scan_shape=(16, 20), n_grains=3).patterns)
+    >>> source, bins = pattern_source(scan, None, 8), np.arange(4096, dtype=np.int32).reshape(64, 64) // 4
+    >>> taken, pairs = sampled((16, 20), np.arange(320), np.random.default_rng(0))
+    >>> sample = group_sums(source, np.zeros_like(bins), 1, bins, 1024, taken)[1]
+    >>> reduced_places(source, bins, "sqrt", sample, pairs, np.arange(320), 0)[0].shape
+    (320, 3)
     """
     directions = find_directions(np.asarray(prepare(Recipe(sample, normalize=normalize))), pairs, seed=seed)
     reducing = Reducing(bins, sample.shape[1], normalize, directions)
