@@ -24,12 +24,13 @@ def calls() -> dict[str, Callable[[], Any]]:
     n, d, k = 400_000, 4, 24
     rows = rng.integers(0, 9, (n, d), dtype=np.uint8)
     rows[:, 0] += 1
-    wide = rows.reshape(-1, 64)
+    many, wide = np.tile(rows, (4, 1)), rows.reshape(-1, 64)
     spectra = rng.random((k, d)) + np.eye(k, d) + 0.1
     labels = (np.arange(n) % k).astype(np.int32)
     w = np.ones((n, k), np.float32)
     whole = preprocessing.prepare(preprocessing.Recipe(rows, normalize="sqrt"))
     image = rng.integers(0, 9, (600, 600), dtype=np.uint8)
+    large = rng.integers(0, 9, (1400, 1400), dtype=np.uint8)
     shapes = np.broadcast_to(np.eye(64), (200, 64, 64)).copy()
     parameters = Parameters("hals", "frobenius", 1, 2, 0.0, Penalty(), Penalty())
     near = {"metric": "euclidean", "weights": None}
@@ -61,7 +62,7 @@ def calls() -> dict[str, Callable[[], Any]]:
         "nmf of many features": lambda: _emcore.nmf(
             wide.reshape(40, -1), np.ones((40, 9), np.float32), np.ones((9, wide.size // 40)), parameters, None
         ),
-        "pure_rows": lambda: _emcore.pure_rows(rows, 2, None),
+        "pure_rows": lambda: _emcore.pure_rows(many, 2, None),
         "sum_by_label": lambda: _emcore.sum_by_label(rows, labels, 2_000_000),
         "merge_similar": lambda: _emcore.merge_similar(
             rows, labels + np.arange(n, dtype=np.int32) // 2, (n // 100, 100), n, 0.9
@@ -94,7 +95,7 @@ def calls() -> dict[str, Callable[[], Any]]:
         "KMeans": lambda: emcore.KMeans(k, n_init=1, max_iter=2).fit(rows),
         "PCA": lambda: emcore.PCA(3).fit_transform(rows),
         "windowed_power_spectra": lambda: emcore.windowed_power_spectra(image, 64, 4),
-        "local_symmetry_scores": lambda: emcore.local_symmetry_scores(image, "rotation", patch=12, stride=1),
+        "local_symmetry_scores": lambda: emcore.local_symmetry_scores(large, "rotation", patch=12, stride=1),
     }
 
 

@@ -1,5 +1,6 @@
 """A job that is killed goes on from its last full pass, with the same result; the file of another job is refused."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -284,8 +285,22 @@ def arrays_of(path):
 
 def sealed(path, arrays):
     """Written as a checkpoint is."""
-    with open(path, "wb") as file:
-        module.write_sealed(file, arrays)
+    module.write_sealed(path, arrays)
+
+
+def test_an_interrupt_amid_writing_leaves_nothing_that_complains_later(tmp_path, monkeypatch):
+    def interrupted(archive, *_):
+        raise KeyboardInterrupt
+
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    with monkeypatch.context() as amid:
+        amid.setattr(module.ZipFile, "__exit__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            nmf(write(tmp_path / "x.npy"), 3, max_iter=2, tol=0, checkpoint=tmp_path / "c.npz")
+    gc.collect()
+    assert unraisable == []
+    assert not (tmp_path / "c.npz").exists()
 
 
 def test_the_checkpoint_of_another_version_is_refused(tmp_path):

@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -141,15 +141,16 @@ class Store:
         if self.path is not None:
             texts = {"identity": self.identity, "digests": self._digests}
             arrays = {**{key: np.asarray(json.dumps(text)) for key, text in texts.items()}, **self.saved}
-            with new_file(self.path, overwrite=True, at_once=True) as temporary, open(temporary, "wb") as file:
-                write_sealed(file, arrays)
-                file.flush()
-                os.fsync(file.fileno())
+            with new_file(self.path, overwrite=True, at_once=True) as temporary:
+                write_sealed(temporary, arrays)
+                with open(temporary, "rb+") as file:
+                    os.fsync(file.fileno())
 
 
-def write_sealed(file: IO[bytes], arrays: dict[str, Any]) -> None:
+def write_sealed(path: Path, arrays: dict[str, Any]) -> None:
     """Write a NumPy .npz file that ends with a seal, by which parts of other files among its own are recognised."""
-    with ZipFile(file, "w") as archive:
+    # By its path: an archive that an interrupt leaves open would seek, when it is collected, in a file that is closed.
+    with ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             _add(archive, name, array)
         _add(archive, "seal", np.asarray(_seal(archive)))
