@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from emcore import _emcore
+from emcore.methods.nmf.settings import Parameters, Penalty
 from emcore.methods.power_spectra.settings import Settings
 
 REFUSED = (ValueError, TypeError, OverflowError)
 """OverflowError: of integers that are negative or do not fit."""
+NO = Penalty(), Penalty()
 DATA = np.arange(40.0).reshape(8, 5)
 IMAGE = np.zeros((16, 16), np.uint8)
 SPECTRA = Settings(8, 4, "hann", True, "log", "none", 1.0)
@@ -210,6 +212,43 @@ def test_products_of_another_shape_end_a_randomized_pca():
     moments = (np.ones(40), np.ones(40))
     with pytest.raises(ValueError, match="passes: 39 rows of a sum; 40 are needed"):
         _emcore.pca_out_of_core(Passes(moments=moments, xt_x_q=np.ones((39, 8))), (90, 40), **options)
+
+
+class EmptySums:
+    def moments(self) -> Any:
+        return np.zeros(3), np.ones(3)
+
+    def visit(self, members: Any, about: Any, former: Any) -> Any:
+        return {}
+
+
+def cmeans_out_of_core(state: Any) -> Any:
+    options = {"m": 2.0, "max_iter": 3, "tol": 1e-3, "covariances": None}
+    return _emcore.cmeans_out_of_core(EmptySums(), (9, 3), 2, double=True, centers=np.eye(2, 3), state=state, **options)
+
+
+@pytest.mark.parametrize(
+    ("missing", "call"),
+    {
+        "mass": lambda: cmeans_out_of_core(None),
+        "stage": lambda: cmeans_out_of_core({}),
+        "centers": lambda: _emcore.kmeans_out_of_core(
+            object(), {}, features=3, double=True, max_iter=3, tol=0.0, metric="euclidean"
+        ),
+        "n_iter": lambda: _emcore.nmf_out_of_core(
+            object(),
+            (9, 3),
+            np.ones((9, 2)),
+            np.ones((2, 3)),
+            Parameters("hals", "frobenius", 1, 2, 0.0, *NO),
+            None,
+            {},
+        ),
+    }.items(),
+)
+def test_a_dictionary_that_lacks_an_item_is_refused_by_its_name(missing, call):
+    with pytest.raises(ValueError, match=f"'{missing}' is missing from the dictionary"):
+        call()
 
 
 def test_a_panic_in_a_kernel_is_an_exception_that_says_so():

@@ -1,7 +1,7 @@
 //! Non-negative factors as Python sees them.
 
 use super::arrays::{Pixels2, optional, values, with_rows};
-use super::out_of_core::OutOfCore;
+use super::out_of_core::{Items, OutOfCore};
 use super::run::run;
 use super::settings::{from_attributes, string_enum};
 use crate::engine::simd::Pixel;
@@ -60,13 +60,15 @@ fn nmf_out_of_core(
     mut h: PyReadwriteArray2<'_, f64>,
     parameters: Parameters,
     weights: Option<Vector<'_>>,
-    state: Option<State>,
+    state: Option<Items<State>>,
 ) -> PyResult<(usize, bool, f64)> {
     let weights = optional(weights.as_ref())?;
     let weights = weights.as_deref();
     let h = contiguous(h.as_slice_mut().ok())?;
     let mut source = OutOfCore::new(passes, shape);
-    let result = run(py, |control| kernel::factor(&mut source, h, weights, parameters, state, control));
+    let result = run(py, |control| {
+        kernel::factor(&mut source, h, weights, parameters, state.map(|Items(state)| state), control)
+    });
     let fit = source.explain(result)?;
     // Only now, when no pass reads or writes W any more, is it borrowed.
     if let Ok(mut w) = w.extract::<PyReadwriteArray2<'_, f32>>() {

@@ -8,10 +8,30 @@ use crate::methods::pca::Source;
 use crate::{Control, Error, Result};
 use faer::Mat;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use std::sync::Mutex;
 
 type Matrix<'py> = PyReadonlyArray2<'py, f64>;
+
+/// What comes as a dictionary: where an item of it lacks, a ValueError that names it.
+pub struct Items<T>(pub T);
+
+impl<'a, 'py, T: FromPyObject<'a, 'py>> FromPyObject<'a, 'py> for Items<T> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        object.extract().map(Self).map_err(|error: T::Error| named(object.py(), error.into()))
+    }
+}
+
+/// In place of a KeyError a ValueError that names what lacks.
+pub fn named(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyKeyError>(py) {
+        return error;
+    }
+    PyValueError::new_err(format!("{} is missing from the dictionary", error.value(py)))
+}
 
 /// An object of Python with one method for each pass; what it raises is kept, and ends the kernel.
 pub struct OutOfCore {

@@ -38,6 +38,9 @@ FOUND: dict[str, Callable[[], Any]] = {
         np.ones((8, 9, 16)), np.eye(3, 16), signal_axis=()
     ),
     "maps that are no mapping": lambda: emcore.stitch(datasets.overlapping_scans().scans, maps=(1,)),
+    "noise that single precision does not hold": lambda: datasets.moving_boundary(2, shape=(24, 24), noise=1e300),
+    "channels that no float holds": lambda: datasets.eds_spectrum({"Fe": 1}, [0, 10**400]),
+    "spacings that no float holds": lambda: datasets.lattice_micrograph((24, 18), spacings=[10**400] * 3),
     "bins without end": lambda: _emcore.bin_features(np.ones((9, 4)), np.zeros(4, np.int32), 4, 2**62),
     "bins that take more than there is": lambda: _emcore.bin_features(
         np.ones((99, 4)), np.zeros(4, np.int32), 4, 2**41

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore.core.units import LENGTHS, factor, tidy_units
+from emcore.core.validation import as_numbers
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Axis:
         >>> Axis.from_values("delay", [0.0, 1.0, 10.0], "ps").values
         array([ 0.,  1., 10.])
         """
-        places = np.asarray(values, dtype=np.float64).ravel()
+        places = as_numbers(values, f"the points of axis {name!r}").ravel()
         if not places.size or not np.isfinite(places).all():
             raise ValueError(f"axis {name!r} needs finite values, one for each point")
         step = float(places[-1] - places[0]) / max(places.size - 1, 1)

@@ -248,6 +248,33 @@ def is_finite(value: Any) -> bool:
         return False
 
 
+def as_numbers(values: Any, name: str) -> Floats:
+    """
+    A few real numbers, for example of an axis, as float64 of any shape.
+
+    Raises
+    ------
+    TypeError
+        No numbers, or complex ones.
+    ValueError
+        An integer of hundreds of digits, which no float holds.
+
+    Examples
+    --------
+    >>> as_numbers([1, 2.5], "spacings")
+    array([1. , 2.5])
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise TypeError
+        return array.astype(np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} must be numbers that a float holds, found larger ones") from None
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}={values!r} are no numbers") from None
+
+
 def check_shape(value: Any, name: str) -> tuple[int, int]:
     """
     `value` as a height and a width of at least 1.

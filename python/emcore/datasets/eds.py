@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, check_number, is_finite
+from emcore.core.validation import Floats, as_numbers, check_number, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 MN_KA = 5.8987
@@ -115,7 +115,7 @@ def eds_spectrum(
     >>> float(energy[eds_spectrum({"Si": 1}, energy).argmax()])
     1.74
     """
-    channels = np.asarray(energy, dtype=np.float64)
+    channels = as_numbers(energy, "energy")
     step = float(channels[1] - channels[0]) if channels.ndim == 1 and channels.size > 1 else 0.0
     if not (step > 0 and np.allclose(np.diff(channels), step, rtol=1e-6, atol=0)):
         raise ValueError("energy must be two or more rising and evenly spaced channels")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, check_count, check_number
+from emcore.core.validation import Floats, as_numbers, check_count, check_number
 from emcore.datasets.micrograph import curved_regions
 
 PUBLISHED = (0.83, 1.98, 3.57, 4.75, 5.60)
@@ -108,7 +108,7 @@ def energy_series(
     check_number(spread, "spread", 0)
     check_number(drift, "drift", 0)
     axis = Axis("energy", round(last / step) + 1, step, 0.0, "eV", True)
-    at = np.asarray(peaks, dtype=np.float64)
+    at = as_numbers(peaks, "peaks")
     if axis.size < 8 or at.ndim != 1 or not at.size or not ((at > 0) & (at < last)).all():
         raise ValueError(f"peaks must lie between 0 and last={last:g} eV, of at least 8 steps; found {list(peaks)}")
     rng = np.random.default_rng(seed)

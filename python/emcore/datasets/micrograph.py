@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from emcore.core.validation import check_result, is_finite
+from emcore.core.validation import as_numbers, check_result, is_finite
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def lattice_micrograph(
     ((256, 320), dtype('uint8'), array([ 7.,  9., 12.]))
     """
     height, width = (int(side) for side in shape)
-    period = np.asarray(spacings, dtype=np.float64)
-    angle = np.asarray(directions, dtype=np.float64) % 180.0
+    period = as_numbers(spacings, "spacings")
+    angle = as_numbers(directions, "directions") % 180.0
     kind = np.dtype(dtype)
     if height < 1 or width < 1:
         raise ValueError(f"shape must be (height, width), both at least 1, found {shape}")

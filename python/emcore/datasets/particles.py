@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, is_finite
+from emcore.core.validation import Floats, check_number
 from emcore.datasets.eds import eds_spectrum
 
 SHAPES = ("disc", "square", "triangle", "rod")
@@ -96,16 +96,12 @@ def shaped_particles(
     ('nm', (128, 160, 100), 8)
     """
     height, width = shape
-    if (
-        min(height, width) < 64
-        or n_particles < 1
-        or not (is_finite(noise) and noise >= 0)
-        or (channels and channels < 20)
-    ):
+    if min(height, width) < 64 or n_particles < 1 or (channels and channels < 20):
         raise ValueError(
-            f"shape must be at least (64, 64), n_particles 1, channels 0 or at least 20 and noise not negative, found "
-            f"{shape}, {n_particles}, {channels} and {noise}"
+            f"shape must be at least (64, 64), n_particles 1 and channels 0 or at least 20, found "
+            f"{shape}, {n_particles} and {channels}"
         )
+    check_number(noise, "noise", 0, 1e30)
     if not 0 < counts < 100:
         raise ValueError(f"counts must be above 0 and below 100, found {counts}")
     from scipy import ndimage

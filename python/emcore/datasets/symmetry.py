@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.validation import is_finite
+from emcore.core.validation import check_number, is_finite
 from emcore.datasets.micrograph import LabelledImage, curved_regions
 
 KINDS = ("hexagonal", "square", "none")
@@ -163,8 +163,7 @@ def _check(shape: tuple[int, int], kinds: Sequence[str], turns: Sequence[float],
         raise ValueError(
             f"period must be above 4 px, or columns are no larger than a pixel, and below 2^20; found {period}"
         )
-    if not (is_finite(noise) and noise >= 0):
-        raise ValueError(f"noise must be finite and not negative, found {noise}")
+    check_number(noise, "noise", 0, 1e30)
 
 
 def _sites(

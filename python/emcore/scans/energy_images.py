@@ -295,7 +295,7 @@ def as_energy_images(
 def _checked(energies: ArrayLike) -> NDArray[np.float64]:
     try:
         values = np.asarray(energies, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"energies={energies!r} are no numbers: give one in eV for each image") from None
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ValueError(f"energies have shape {values.shape}: give one finite number in eV for each image")

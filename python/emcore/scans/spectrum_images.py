@@ -195,7 +195,7 @@ def check_range(signal_range: Any) -> tuple[float, float] | None:
         return None
     try:
         low, high = np.asarray(signal_range, dtype=np.float64).tolist()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"signal_range={signal_range!r}: give the first and the last energy, for example (200, 10000)"
         ) from None

@@ -21,7 +21,7 @@ from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.units import ENERGY, kind_of
-from emcore.core.validation import Floats, as_pixels, check_count, check_option
+from emcore.core.validation import Floats, as_numbers, as_pixels, check_count, check_option
 from emcore.methods.grouping.density import AUTO_SAMPLE, DensityClusters, density_clusters
 from emcore.methods.grouping.mixture import mixture_clusters
 from emcore.methods.grouping.overclustering import merged_clusters
@@ -190,7 +190,7 @@ def group_signals(
         **groups.settings,
         **_grains(labels.reshape(grid), image),
         **peaks,
-        shifts=None if shifts is None else np.asarray(shifts, dtype=np.float64),
+        shifts=None if shifts is None else as_numbers(shifts, "shifts"),
         provenance=Provenance.record(
             "group_signals",
             parameters,

@@ -8,7 +8,7 @@ use crate::methods::cmeans::{
 };
 use crate::methods::moments::Moments;
 use crate::python::arrays::{Pixels2, values, with_rows};
-use crate::python::out_of_core::OutOfCore;
+use crate::python::out_of_core::{Items, OutOfCore, named};
 use crate::python::run::run;
 use crate::{Control, Error, Result, Rows};
 use numpy::{Element, PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
@@ -28,7 +28,7 @@ fn cmeans_out_of_core<'py>(
     k: usize,
     double: bool,
     centers: Option<Centers<'py>>,
-    state: Option<Saved<'py>>,
+    state: Option<Items<Saved<'py>>>,
     m: f64,
     max_iter: usize,
     tol: f64,
@@ -36,7 +36,7 @@ fn cmeans_out_of_core<'py>(
 ) -> PyResult<Fitted<'py>> {
     let options = Options { m, max_iter, tol, covariances };
     let centers = centers.map(|centers| rows_of(&centers, shape.1)).transpose()?;
-    let (centers, state) = (centers.as_deref(), state.map(Saved::state).transpose()?);
+    let (centers, state) = (centers.as_deref(), state.map(|Items(saved)| saved.state()).transpose()?);
     let mut source = OutOfCore::new(passes, shape);
     let result = run(py, |control| {
         if double {
@@ -92,7 +92,7 @@ fn pass<R: Real + Element>(
             Members::Of(model) => PyResult::Ok(arrays_of(py, model)?.into_any()),
         };
         let former = former.map(of).transpose()?;
-        let summed: Summed<'_> =
+        let Items(summed): Items<Summed<'_>> =
             passes.call_method1("visit", (of(members)?, arrays_of(py, about)?, former))?.extract()?;
         let sums = summed.sums();
         sums.check(about.k, about.d, about.whitening.is_some())?;
@@ -277,7 +277,11 @@ enum Owner<'py, R: Element> {
 
 impl<'py, R: Real + Element> Owner<'py, R> {
     fn new(of: &Bound<'py, PyAny>) -> PyResult<Self> {
-        if of.is_instance_of::<PyDict>() { Ok(Self::Of(model_of(of)?)) } else { Ok(Self::Stored(of.extract()?)) }
+        if of.is_instance_of::<PyDict>() {
+            model_of(of).map(Self::Of).map_err(|error| named(of.py(), error))
+        } else {
+            Ok(Self::Stored(of.extract()?))
+        }
     }
 
     fn memberships(&self) -> PyResult<Memberships<'_, R>> {

@@ -4,7 +4,7 @@ use super::{Floats, Floats2, Integers, Matrix, matrix, rows_of, unsigned};
 use crate::methods::kmeans::out_of_core;
 use crate::methods::kmeans::{self as kernel, ClusterSums, FarRow, Metric, Parameters, State};
 use crate::python::arrays::values;
-use crate::python::out_of_core::OutOfCore;
+use crate::python::out_of_core::{Items, OutOfCore};
 use crate::python::run::run;
 use crate::{Control, Error, Result};
 use pyo3::prelude::*;
@@ -50,16 +50,16 @@ fn progress<'py>(py: Python<'py>, state: &State, d: usize) -> PyResult<Progress<
 fn kmeans_out_of_core<'py>(
     py: Python<'py>,
     passes: Py<PyAny>,
-    state: Resumed<'py>,
+    state: Items<Resumed<'py>>,
     features: usize,
     double: bool,
     max_iter: usize,
     tol: f64,
     metric: Metric,
 ) -> PyResult<Progress<'py>> {
-    let centers = rows_of("centers", &state.centers, features)?;
+    let centers = rows_of("centers", &state.0.centers, features)?;
     kernel::check_centers(&centers, features)?;
-    let Resumed { n_iter, tol: limit, converged, inertia, .. } = state;
+    let Resumed { n_iter, tol: limit, converged, inertia, .. } = state.0;
     let centers = if n_iter == 0 { kernel::scaled(&centers, features, metric) } else { centers };
     let state = State { centers, n_iter, tol: limit, converged, inertia: (!inertia.is_nan()).then_some(inertia) };
     let passes = OutOfCore::new(passes, (0, features));

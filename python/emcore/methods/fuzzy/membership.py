@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_pixels, as_rows, check_finite, check_number
+from emcore.core.validation import as_numbers, as_pixels, as_rows, check_finite, check_number
 from emcore.methods.fuzzy import out_of_core as of_source
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.moments import checked_range
@@ -120,7 +120,7 @@ def check_features(d: int) -> None:
 
 def check_volumes(rho: Any, k: int) -> list[float]:
     """`rho` as k positive numbers."""
-    volumes = np.asarray(rho, dtype=np.float64)
+    volumes = as_numbers(rho, "rho")
     if volumes.shape not in ((), (k,)):
         raise ValueError(f"rho has shape {volumes.shape}; give one number, or one for each of {k} clusters")
     volumes = np.broadcast_to(volumes, k)
