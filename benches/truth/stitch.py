@@ -4,7 +4,8 @@
 images outside the beam, every scan laid on the first: ORB, matched descriptors and RANSAC of scikit-image; and its
 masked correlation, which is told the turns. And what is lost by reading labels alone: emcore's segmentations, told all
 transforms and which grains are one, labels of the nearest position, the first scan on top. Figures: `corner`, how far
-the farthest corner of a scan is from where it belongs, in positions; `index`, adjusted Rand's with the true grains at
+the farthest corner of a scan is from where it belongs, in positions; `moved`, how far the positions of the worst scan
+are on average; `index`, adjusted Rand's with the true grains at
 the positions of the mosaic, of which the map is eight times as fine; `inside`, the same without positions that touch a
 border. Grains: those of eight positions at least.
 """
@@ -44,7 +45,7 @@ def evaluate(path: Path, name: str) -> list[Row]:
     origin = np.eye(3)
     origin[:2, 2] = result.origin
     truth = np.where(result.labels >= 0, looked_up(fine, to_fine[0] @ origin, result.labels.shape), -1)
-    scores = {"corner": farthest(result.transforms, true, shape)} | indices(truth, result.labels)
+    scores = displaced(result.transforms, true, shape) | indices(truth, result.labels)
     remark = "patterns turn with the scans" if result.patterns_turn else ""
     rows = [Row(name, "emcore", number_of(result.labels), number_of(truth), scores, seconds, remark)]
 
@@ -61,8 +62,7 @@ def evaluate(path: Path, name: str) -> list[Row]:
         except (ValueError, RuntimeError, AttributeError):  # it found too few points
             rows.append(Row(name, by, None, None, {}, time.perf_counter() - started, "too few points"))
         else:
-            corner = {"corner": farthest(found, true, shape)}
-            rows.append(Row(name, by, None, None, corner, time.perf_counter() - started))
+            rows.append(Row(name, by, None, None, displaced(found, true, shape), time.perf_counter() - started))
     read = np.full(truth.shape, -1)
     for segmentation, transform, own in reversed(list(zip(segmentations, to_fine, true, strict=True))):
         named = most_of(segmentation.labels, looked_up(fine, transform, shape))
@@ -100,9 +100,11 @@ def number_of(labels: np.ndarray) -> int:
     return int((np.bincount(labels[labels >= 0]) >= SMALL).sum())
 
 
-def farthest(found: np.ndarray, true: np.ndarray, shape: tuple[int, int]) -> float:
-    ends = np.array([[y, x, 1] for y in (0, shape[0] - 1) for x in (0, shape[1] - 1)])
-    return float(np.linalg.norm((ends @ np.swapaxes(found - true, 1, 2))[..., :2], axis=-1).max())
+def displaced(found: np.ndarray, true: np.ndarray, shape: tuple[int, int]) -> dict[str, float]:
+    """How far positions of a scan are from where they belong; in the corners, which are among them, most."""
+    places = np.stack([*np.indices(shape), np.ones(shape)], axis=-1).reshape(-1, 3)
+    distances = np.linalg.norm((places @ np.swapaxes(found - true, 1, 2))[..., :2], axis=-1)
+    return {"corner": float(distances.max()), "moved": float(distances.mean(axis=1).max())}
 
 
 def outside_beam(scan: np.ndarray) -> np.ndarray:

@@ -275,9 +275,9 @@ def as_numbers(values: Any, name: str) -> Floats:
         raise TypeError(f"{name}={values!r} are no numbers") from None
 
 
-def check_shape(value: Any, name: str) -> tuple[int, int]:
+def check_shape(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     """
-    `value` as a height and a width of at least 1.
+    `value` as a height and a width of at least so much.
 
     Raises
     ------
@@ -291,7 +291,7 @@ def check_shape(value: Any, name: str) -> tuple[int, int]:
     """
     if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
         raise TypeError(f"{name}={value!r}: two whole numbers are needed, the height and the width")
-    height, width = (check_count(each, f"{name}[{i}]", 1, 2**31 - 1) for i, each in enumerate(value))
+    height, width = (check_count(each, f"{name}[{i}]", least, 2**31 - 1) for i, each in enumerate(value))
     return height, width
 
 

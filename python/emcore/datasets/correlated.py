@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, is_finite
+from emcore.core.validation import Floats, check_count, check_shape, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 # X-ray lines in keV and their strengths relative to the K alpha line.
@@ -109,9 +109,8 @@ def correlated_scan(
     >>> sample.diffraction.shape, sample.eds.shape, sample.co_fe.round(1)
     ((20, 24, 40, 40), (20, 24, 200), array([5. , 0.3, 1.1, 1.1]))
     """
-    height, width = (int(side) for side in shape)
-    if min(height, width, detector, channels) < 16:
-        raise ValueError(f"shape, detector and channels must be at least 16, found {shape}, {detector}, {channels}")
+    height, width = check_shape(shape, "shape", 16)
+    detector, channels = check_count(detector, "detector", 16), check_count(channels, "channels", 16)
     numbers = (counts, electrons, superlattice, bend, overlap)
     if not all(is_finite(number) and number >= 0 for number in numbers):
         raise ValueError(f"counts, electrons, superlattice, bend, overlap must not be negative, found {numbers}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.validation import is_finite
+from emcore.core.validation import check_count, check_shape, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 # Reflections weaken with the distance from the direct beam like exp(-(k / this)^2), in units of the largest k.
@@ -81,13 +81,11 @@ def polycrystal_scan(
     >>> sample.patterns.shape, sample.patterns.dtype, int(sample.labels.max())
     ((12, 16, 64, 64), dtype('uint16'), 2)
     """
-    (lines, width), (height, breadth) = scan_shape, pattern_shape
-    if lines < 1 or width < 1 or height < 32 or breadth < 32:
-        raise ValueError(
-            f"scan_shape must be at least (1, 1) and pattern_shape (32, 32), found {scan_shape} and {pattern_shape}"
-        )
-    if n_grains < 1 or not (is_finite(counts) and counts > 0):
-        raise ValueError(f"n_grains must be at least 1 and counts above 0, found {n_grains} and {counts}")
+    lines, width = check_shape(scan_shape, "scan_shape")
+    height, breadth = check_shape(pattern_shape, "pattern_shape", 32)
+    n_grains = check_count(n_grains, "n_grains", 1)
+    if not (is_finite(counts) and counts > 0):
+        raise ValueError(f"counts must be above 0, found {counts}")
     thin, thick = thickness
     if not (0 <= thin <= thick and is_finite(thick)):
         raise ValueError(f"thickness must rise from a least value, not negative, to a largest one, found {thickness}")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, as_numbers, check_number, is_finite
+from emcore.core.validation import Floats, as_numbers, check_count, check_number, check_shape, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 MN_KA = 5.8987
@@ -185,10 +185,8 @@ def eds_phases(
     >>> sample.signal.shape, sample.names, [round(float(m.sum() / sample.maps.sum()), 2) for m in sample.maps]
     ((20, 30, 1000), ('Al', 'FeCo', 'Cu'), [0.56, 0.43, 0.01])
     """
-    height, width = (int(side) for side in shape)
-    numbers = (counts, minority, zero_peak)
-    if min(height, width) < 8 or channels < 100:
-        raise ValueError(f"shape must be at least (8, 8) and channels 100, found {shape} and {channels}")
+    height, width = check_shape(shape, "shape", 8)
+    channels, numbers = check_count(channels, "channels", 100), (counts, minority, zero_peak)
     if not all(is_finite(number) and number >= 0 for number in numbers) or minority > 0.5:
         raise ValueError(f"counts, minority and zero_peak must not be negative, minority at most 0.5, found {numbers}")
     rng = np.random.default_rng(seed)
@@ -252,10 +250,10 @@ def eds_spheres(
     >>> sample.names, [int((m > 0).sum()) for m in sample.maps]
     (('Si', 'W', 'Pd', 'ScVO4', 'SrTiO3'), [9996, 21, 21, 69, 489])
     """
-    height, width = (int(side) for side in shape)
-    numbers = (counts, pixel)
-    if channels < 100 or not all(is_finite(number) and number > 0 for number in numbers):
-        raise ValueError(f"channels must be at least 100, counts and pixel above 0, found {channels}, {numbers}")
+    height, width = check_shape(shape, "shape")
+    channels, numbers = check_count(channels, "channels", 100), (counts, pixel)
+    if not all(is_finite(number) and number > 0 for number in numbers):
+        raise ValueError(f"counts and pixel must be above 0, found {numbers}")
     if min(height, width) * pixel < 90:
         raise ValueError(f"shape {shape} of {pixel:g} nm has no room for the spheres; at least 90 nm a side are needed")
     rng = np.random.default_rng(seed)

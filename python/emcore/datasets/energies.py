@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, as_numbers, check_count, check_number
+from emcore.core.validation import Floats, as_numbers, check_number, check_shape
 from emcore.datasets.micrograph import curved_regions
 
 PUBLISHED = (0.83, 1.98, 3.57, 4.75, 5.60)
@@ -102,7 +102,7 @@ def energy_series(
     """
     from scipy import ndimage
 
-    height, size = (check_count(side, "shape", 4) for side in shape)
+    height, size = check_shape(shape, "shape", 4)
     for value, name in ((width, "width"), (step, "step"), (last, "last"), (counts, "counts")):
         check_number(value, name, 1e-6)
     check_number(spread, "spread", 0)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, is_finite
+from emcore.core.validation import Floats, check_shape, is_finite
 
 # Aluminium: side of the cubic cell in nm. Reflections fade with their excitation error over so much, and with their
 # length over so much, in 1/nm.
@@ -87,11 +87,8 @@ def bent_polycrystal(
     >>> sample.patterns.shape, sample.patterns.axis("kx").units, int(sample.labels.max())
     ((12, 16, 32, 32), '1/nm', 2)
     """
-    (lines, width), (height, breadth) = scan_shape, pattern_shape
-    if lines < 1 or width < 1 or min(height, breadth) < 32:
-        raise ValueError(
-            f"scan_shape must be at least (1, 1) and pattern_shape (32, 32), found {scan_shape} and {pattern_shape}"
-        )
+    lines, width = check_shape(scan_shape, "scan_shape")
+    height, breadth = check_shape(pattern_shape, "pattern_shape", 32)
     if not 1 <= n_grains <= lines * width:
         raise ValueError(f"n_grains={n_grains} is out of range: between 1 and the {lines * width} positions")
     if not (counts > 0 and is_finite(counts) and 0 <= bend < 1):

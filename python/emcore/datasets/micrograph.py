@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from emcore.core.validation import as_numbers, check_result, is_finite
+from emcore.core.validation import as_numbers, check_result, check_shape, is_finite
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,10 @@ def lattice_micrograph(
     >>> sample.image.shape, sample.image.dtype, sample.spacing
     ((256, 320), dtype('uint8'), array([ 7.,  9., 12.]))
     """
-    height, width = (int(side) for side in shape)
+    height, width = check_shape(shape, "shape")
     period = as_numbers(spacings, "spacings")
     angle = as_numbers(directions, "directions") % 180.0
     kind = np.dtype(dtype)
-    if height < 1 or width < 1:
-        raise ValueError(f"shape must be (height, width), both at least 1, found {shape}")
     if period.ndim != 1 or len(period) == 0 or period.shape != angle.shape:
         raise ValueError(f"spacings and directions must be of one length, found {period.shape} and {angle.shape}")
     if not (np.isfinite(period).all() and (period > 2).all()):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, is_finite
+from emcore.core.validation import Floats, check_number, check_shape, is_finite
 from emcore.datasets.grains import Crystal, arrivals, cubic_crystal, scan_axes, turned
 
 # Radius of a hole in positions; step of the map of the other modality in positions.
@@ -111,11 +111,11 @@ def overlapping_scans(
     >>> len(sample.scans), sample.scans[1].shape, sample.whole.shape[:2]
     (2, (16, 20, 32, 32), (16, 33))
     """
-    if min(scan_shape) < 8 or min(pattern_shape) < 32 or min(grid) < 1:
-        raise ValueError(
-            "scan_shape must be at least (8, 8), pattern_shape (32, 32) and grid (1, 1), found "
-            f"{scan_shape}, {pattern_shape} and {grid}"
-        )
+    scan_shape, pattern_shape = (
+        check_shape(scan_shape, "scan_shape", 8),
+        check_shape(pattern_shape, "pattern_shape", 32),
+    )
+    grid, turn = check_shape(grid, "grid"), check_number(turn, "turn", 0, 180)
     if not (
         0 <= overlap < 1 and grain_size >= 2 and counts > 0 and is_finite(counts) and 0 <= bend < 1 and n_holes >= 0
     ):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, check_number
+from emcore.core.validation import Floats, check_count, check_number, check_shape
 from emcore.datasets.eds import eds_spectrum
 
 SHAPES = ("disc", "square", "triangle", "rod")
@@ -95,12 +95,9 @@ def shaped_particles(
     >>> sample.image.axis("x").units, sample.spectrum_image.shape, len(sample.area)
     ('nm', (128, 160, 100), 8)
     """
-    height, width = shape
-    if min(height, width) < 64 or n_particles < 1 or (channels and channels < 20):
-        raise ValueError(
-            f"shape must be at least (64, 64), n_particles 1 and channels 0 or at least 20, found "
-            f"{shape}, {n_particles} and {channels}"
-        )
+    shape = height, width = check_shape(shape, "shape", 64)
+    n_particles = check_count(n_particles, "n_particles", 1)
+    channels = check_count(channels, "channels", 20) if channels else 0
     check_number(noise, "noise", 0, 1e30)
     if not 0 < counts < 100:
         raise ValueError(f"counts must be above 0 and below 100, found {counts}")

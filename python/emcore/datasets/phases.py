@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats, check_count, check_number
+from emcore.core.validation import Floats, check_count, check_number, check_shape
 from emcore.datasets.micrograph import curved_regions
 
 # Energies in eV around the iron K edge; width of the edge, and of the line on it, in eV.
@@ -80,7 +80,7 @@ def absorption_phases(
     >>> sample.signal.shape, sample.references.shape, int(sample.labels.max())
     ((10, 12, 120), (3, 120), 2)
     """
-    height, width = (check_count(side, "shape", 1) for side in shape)
+    height, width = check_shape(shape, "shape")
     check_count(points, "points", 16)
     check_count(n_phases, "n_phases", 1, 20)
     spread, noise = check_number(spread, "spread", 0, 10), check_number(noise, "noise", 0, 1e30)

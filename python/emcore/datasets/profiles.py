@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import Floats
+from emcore.core.validation import Floats, check_count, check_shape
 from emcore.datasets.grains import voronoi_cells
 
 # Bands of a crystal that become bright or dark as it turns, their width in degrees, and how dark they make it.
@@ -104,11 +104,9 @@ def deformed_series(
     >>> sample.stack.shape, round(float((sample.labels < 0).mean()), 2)
     ((45, 24, 32), 0.3)
     """
-    height, width = shape
-    if min(height, width) < 4 or n_angles < 3 or not 1 <= n_grains <= height * width:
-        raise ValueError(
-            f"shape must be at least (4, 4), n_angles 3 and n_grains 1, found {shape}, {n_angles} and {n_grains}"
-        )
+    shape = height, width = check_shape(shape, "shape", 4)
+    n_angles = check_count(n_angles, "n_angles", 3)
+    n_grains = check_count(n_grains, "n_grains", 1, height * width, "the positions")
     if not (0 <= deformed <= 0.9 and 0 <= noise < 1e30 and 0 <= drift < 1e3):
         found = f"found {deformed}, {noise} and {drift}"
         raise ValueError(f"deformed must be between 0 and 0.9, noise and drift not negative or enormous, {found}")
@@ -184,11 +182,9 @@ def plasmon_spectra(
     >>> sample.signal.shape, sample.signal.axis("energy").units
     ((12, 16, 300), 'eV')
     """
-    if min(shape) < 4 or channels < 200 or not (0 <= graded <= 0.9 and 0 < counts < 1e9):
-        raise ValueError(
-            f"shape must be at least (4, 4), channels 200, graded between 0 and 0.9, counts above 0 and below 1e9, "
-            f"found {shape}, {channels}, {graded} and {counts}"
-        )
+    shape, channels = check_shape(shape, "shape", 4), check_count(channels, "channels", 200)
+    if not (0 <= graded <= 0.9 and 0 < counts < 1e9):
+        raise ValueError(f"graded must be between 0 and 0.9, counts above 0 and below 1e9, found {graded} and {counts}")
     rng = np.random.default_rng(seed)
     labels = voronoi_cells(shape, 3 * len(_PLASMONS), rng) % len(_PLASMONS)
     mixed = _patch(shape, graded, rng)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
-from emcore.core.validation import check_count, is_finite
+from emcore.core.validation import check_shape, is_finite
 from emcore.datasets.micrograph import curved_regions
 
 # Parts of the electrons: in the direct beam of a thin sample, in the diffuse background, in the ring of either phase.
@@ -86,8 +86,8 @@ def ring_phases(
     >>> sample.patterns.shape, sample.ring, int(sample.labels.max())
     ((12, 16, 64, 64), (14.0, 18.0), 1)
     """
-    lines, width = (check_count(side, "scan_shape", 1) for side in scan_shape)
-    height, breadth = (check_count(side, "pattern_shape", 32) for side in pattern_shape)
+    lines, width = check_shape(scan_shape, "scan_shape")
+    height, breadth = check_shape(pattern_shape, "pattern_shape", 32)
     if not (counts > 0 and is_finite(counts) and 0 <= thickness < 1):
         raise ValueError(f"counts must be above 0 and thickness from 0 to below 1, found {counts} and {thickness}")
     rng = np.random.default_rng(seed)

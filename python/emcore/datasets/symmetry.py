@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.validation import check_number, is_finite
+from emcore.core.validation import check_number, check_shape, is_finite
 from emcore.datasets.micrograph import LabelledImage, curved_regions
 
 KINDS = ("hexagonal", "square", "none")
@@ -151,8 +151,7 @@ def moving_boundary(
 
 
 def _check(shape: tuple[int, int], kinds: Sequence[str], turns: Sequence[float], period: float, noise: float) -> None:
-    if len(shape) != 2 or min(shape) < 1:
-        raise ValueError(f"shape must be (height, width), both at least 1, found {shape}")
+    check_shape(shape, "shape")
     if len(kinds) == 0 or len(kinds) != len(turns):
         raise ValueError(f"kinds and turns must be of one length, found {len(kinds)} and {len(turns)}")
     if unknown := [kind for kind in kinds if kind not in KINDS]:

@@ -64,6 +64,8 @@ def as_spectrum_image(
     Axis(name='energy', size=50, scale=10.0, offset=0.0, units='eV', navigation=False)
     """
     signal = _read(obj, memory, dataset)
+    if 0 in signal.shape:
+        raise ValueError(f"{name} is empty, shape {signal.shape}; at least one value is needed")
     arrangement = one_signal_axis(signal, signal_axis, name)
     signal = scan_first(with_said(signal, arrangement), arrangement, name)
     signal = in_scan_shape(without_single_axes(signal, 3), scan_shape, name)
