@@ -41,6 +41,12 @@ FOUND: dict[str, Callable[[], Any]] = {
     "noise that single precision does not hold": lambda: datasets.moving_boundary(2, shape=(24, 24), noise=1e300),
     "channels that no float holds": lambda: datasets.eds_spectrum({"Fe": 1}, [0, 10**400]),
     "spacings that no float holds": lambda: datasets.lattice_micrograph((24, 18), spacings=[10**400] * 3),
+    "an endless side": lambda: datasets.lattice_micrograph((np.inf, 18)),
+    "sides that are one number": lambda: datasets.plasmon_spectra((24,)),
+    "turns beyond all numbers": lambda: datasets.overlapping_scans((16, 20), turn=1e308),
+    "spectra at no position": lambda: emcore.find_particles(np.ones((9, 9)), np.ones((0, 9, 20))),
+    "more particles than pixels": lambda: datasets.shaped_particles((64, 64), 2**40),
+    "runs without end": lambda: emcore.FuzzyCMeans(2, n_init=2**31).fit(np.eye(9)),
     "bins without end": lambda: _emcore.bin_features(np.ones((9, 4)), np.zeros(4, np.int32), 4, 2**62),
     "bins that take more than there is": lambda: _emcore.bin_features(
         np.ones((99, 4)), np.zeros(4, np.int32), 4, 2**41

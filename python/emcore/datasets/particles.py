@@ -96,7 +96,7 @@ def shaped_particles(
     ('nm', (128, 160, 100), 8)
     """
     shape = height, width = check_shape(shape, "shape", 64)
-    n_particles = check_count(n_particles, "n_particles", 1)
+    n_particles = check_count(n_particles, "n_particles", 1, height * width, "the pixels")
     channels = check_count(channels, "channels", 20) if channels else 0
     check_number(noise, "noise", 0, 1e30)
     if not 0 < counts < 100:
