@@ -86,7 +86,8 @@ class Worker:
         command = [sys.executable, str(HERE), "--work", str(1 + 2 * (self.index % 2)), str(self.place)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self.log, text=True)
-        os.set_blocking(self.process.stdout.fileno(), False)  # type: ignore[union-attr]
+        self.out, self.said = self.process.stdout.fileno(), b""  # type: ignore[union-attr]
+        os.set_blocking(self.out, False)
 
     def give(self, name: str, first: int, step: int, seconds: float) -> None:
         self.name, self.given = name, time.monotonic()
@@ -95,8 +96,12 @@ class Worker:
 
     def answer(self) -> dict[str, Any] | None:
         """What came of a batch; None while it runs. Of a worker that has died, a finding."""
-        line = self.process.stdout.readline()  # type: ignore[union-attr]
-        if line:
+        try:
+            self.said += os.read(self.out, 1 << 16)
+        except BlockingIOError:
+            return None
+        if self.said.endswith(b"\n"):
+            line, self.said = self.said, b""
             return dict(json.loads(line))
         if self.process.poll() is None:
             return None

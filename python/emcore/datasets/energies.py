@@ -106,11 +106,12 @@ def energy_series(
     for value, name in ((width, "width"), (step, "step"), (last, "last"), (counts, "counts")):
         check_number(value, name, 1e-6)
     check_number(spread, "spread", 0)
-    check_number(drift, "drift", 0)
+    check_number(drift, "drift", 0, min(height, size))
+    check_number(last / step, "last / step", 7, 1e5)
     axis = Axis("energy", round(last / step) + 1, step, 0.0, "eV", True)
     at = as_numbers(peaks, "peaks")
-    if axis.size < 8 or at.ndim != 1 or not at.size or not ((at > 0) & (at < last)).all():
-        raise ValueError(f"peaks must lie between 0 and last={last:g} eV, of at least 8 steps; found {list(peaks)}")
+    if at.ndim != 1 or not at.size or not ((at > 0) & (at < last)).all():
+        raise ValueError(f"peaks must lie between 0 and last={last:g} eV; found {list(peaks)}")
     rng = np.random.default_rng(seed)
     moves = np.vstack([np.zeros(2), drift * rng.standard_normal((axis.size - 1, 2))]).cumsum(axis=0)
     margin = math.ceil(np.abs(moves).max())

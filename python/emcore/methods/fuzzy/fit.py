@@ -254,7 +254,7 @@ def cluster(
     m = check_fuzziness(m)
     max_iter = check_count(max_iter, "max_iter", 1)
     tol = check_number(tol, "tol", 0)
-    runs = check_count(n_init, "n_init", 1, 2**16)
+    runs = check_count(n_init, "n_init", 1, 2**20)
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
     covariances = None
     if shape is not None:

@@ -142,7 +142,7 @@ def kmeans(
         centers = check_centers(init, k, d)
     runs = 1 if centers is not None or (init == "k-means++" and n_init == "auto") else 10
     if n_init != "auto":
-        runs = check_count(n_init, "n_init", 1, 2**16)
+        runs = check_count(n_init, "n_init", 1, 2**20)
         runs = runs if centers is None else 1
     stream = np.random.default_rng(seed)
     parameters: dict[str, Any] = {"metric": metric, "weights": weights, "max_iter": max_iter, "tol": tol}
