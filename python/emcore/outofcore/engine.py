@@ -14,17 +14,14 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-
-from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.memory import in_words
 from emcore.core.wording import count_of
-from emcore.outofcore.blocks import Block
 from emcore.outofcore.checkpoint import Checkpoint, Store
 from emcore.outofcore.hashing import Digest, view_of
+from emcore.outofcore.reading import Stored, read_ahead
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree, add
 from emcore.outofcore.sources import Source
 
@@ -165,8 +162,6 @@ def _in_slabs(
     resumption: "_Resumption | None",
 ) -> tuple[Partial, str]:
     """The merged partial, and the hash of the data if that is wanted."""
-    for part in source.parts:
-        part.check()
     tree, done = Tree(merge), 0
     digest = Digest(len(source.parts)) if hashed else None
     slabs = source.blocks
@@ -176,30 +171,29 @@ def _in_slabs(
         visited = resumption.resume(tree, digest)
         done = sum(block.rows for block in slabs if block.where[0].start < visited)
         slabs = [block for block in slabs if block.where[0].start >= visited]
-    if not slabs:
-        return tree.result(), "" if digest is None else digest.hex()
-    with ThreadPoolExecutor(1, "emcore-read") as reader:
-        ahead: Future[Any] = reader.submit(_read, source, slabs[0], digest)
-        for i, block in enumerate(slabs):
-            stored, hashed_so_far = ahead.result()
-            if i + 1 < len(slabs):
-                ahead = reader.submit(_read, source, slabs[i + 1], digest)
-            if block.rows:
-                _emcore.set_progress(_share(report, done, block.rows))
-                x = source.checked_rows(stored, block.chosen)
-                own = [of and of.get(block) for of in rows]
-                partial, *of_rows = _visit(function, x, state, block.index, own, source)
-                _emcore.set_progress(None)
-                del x
-                for of, values in zip(into, of_rows, strict=True):
-                    of.put(block, values)
-                tree.add(partial)
-            for part, values in zip(source.parts, stored, strict=True):
-                part.release(values)
-            done += block.rows
-            report(done)
-            if resumption is not None and tree.waiting and i + 1 < len(slabs):
-                resumption.save(block.where[0].stop, tree, hashed_so_far)
+
+    def hashed_with(stored: Stored) -> list[int] | None:
+        if digest is None:
+            return None
+        digest.add(stored)
+        return list(digest.of_parts)
+
+    for block, stored, hashed_so_far in read_ahead(source, slabs, hashed_with):
+        if block.rows:
+            _emcore.set_progress(_share(report, done, block.rows))
+            x = source.checked_rows(stored, block.chosen)
+            own = [of and of.get(block) for of in rows]
+            partial, *of_rows = _visit(function, x, state, block.index, own, source)
+            _emcore.set_progress(None)
+            del x
+            for of, values in zip(into, of_rows, strict=True):
+                of.put(block, values)
+            tree.add(partial)
+        del stored
+        done += block.rows
+        report(done)
+        if resumption is not None and tree.waiting and block is not slabs[-1]:
+            resumption.save(block.where[0].stop, tree, hashed_so_far)
     return tree.result(), "" if digest is None else digest.hex()
 
 
@@ -250,16 +244,6 @@ class _Resumption:
 def _share(report: Callable[[int], None], done: int, rows: int) -> Callable[[int, int], object]:
     """The progress of a kernel over some rows, as rows of the pass."""
     return lambda n, of: report(done + rows * n // max(of, 1))
-
-
-def _read(source: Source, block: Block, digest: Digest | None) -> tuple[list[NDArray[Any]], list[int] | None]:
-    """The rows of a block, and what the hash had come to with them."""
-    stored = source.load(block)
-    for part, values in zip(source.parts, stored, strict=True):
-        part.ahead(values)
-    if digest is not None:
-        digest.add(stored)
-    return stored, None if digest is None else list(digest.of_parts)
 
 
 def _visit(

@@ -1,6 +1,7 @@
 """Are the data the same? A hash of all of them, which is the same however they are read: in slabs of any cut."""
 
 import zlib
+from collections import deque
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.outofcore.reading import read_ahead
 from emcore.outofcore.sources import Source
 
 _PIECE = 1 << 20
@@ -87,11 +89,5 @@ def hash_of(source: Source) -> str:
 
         return combined(dask.compute(*(dask.delayed(hash_of_chunk, pure=False)(*block.chunks) for block in blocks)))
     digest = Digest(len(source.parts))
-    for part in source.parts:
-        part.check()
-    for block in blocks:
-        stored = source.load(block)
-        digest.add(stored)
-        for part, values in zip(source.parts, stored, strict=True):
-            part.release(values)
+    deque(read_ahead(source, blocks, digest.add), maxlen=0)
     return digest.hex()
