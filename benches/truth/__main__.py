@@ -22,7 +22,7 @@ QUESTIONS = {
     "grains": "scans",
     "diffraction": "scans",
     "unmix": "spectra",
-    "denoise": "spectra",
+    "denoise": "few_counts",
     "correlate": "correlated",
     "images": "images",
     "stitch": "mosaics",

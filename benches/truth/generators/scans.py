@@ -230,6 +230,15 @@ def empty_patterns(case: Case, detector: Detector, rng: np.random.Generator) -> 
 
 
 def scan(case: Case, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    mean, known = expected(case, rng)
+    counts, broken = rng.poisson(mean), np.zeros(mean.shape[2:], dtype=bool)
+    if case.gap:
+        counts, broken = with_gap(counts, rng)
+    return {"patterns": np.minimum(counts, 65535).astype(np.uint16), **known, "broken": broken}
+
+
+def expected(case: Case, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What counts are drawn from, and what is known of it."""
     shape = case.scan
     detector = Detector(case, rng)
     grains = int(rng.integers(case.grains[0], case.grains[1] + 1))
@@ -280,17 +289,11 @@ def scan(case: Case, rng: np.random.Generator) -> dict[str, np.ndarray]:
             mean[index] = ndimage.shift(mean[index], turn @ moved, order=1, mode="nearest")
     # The beam's current wavers, and the foil's thickness.
     current = dose * (1 + 0.05 * wavy(shape, rng))
-    broken = np.zeros(mean.shape[2:], dtype=bool)
-    counts = rng.poisson(mean * current[..., None, None])
-    if case.gap:
-        counts, broken = with_gap(counts, rng)
-    return {
-        "patterns": np.minimum(counts, 65535).astype(np.uint16),
+    return mean * current[..., None, None], {
         "labels": labels,
         "groups": pieces_by_state(states),
         "kind": kind,
         "beam": detector.center,
-        "broken": broken,
         "dose": np.float64(dose),
         "bending": np.float64(bend),
     }

@@ -1,0 +1,225 @@
+"""
+Scans of diffraction patterns that do not fit into memory: time over reading alone, and peak memory, of every workflow.
+
+A scan of grains is made on disk, as a memory map, gzip HDF5 or Zarr, and deleted afterwards; Dask reads the Zarr. Every
+job is a process of its own, and one runs at a time. Before each, the system forgets the file. Peak memory is the most
+that is held beside pages of files (RssAnon) less what was held when everything was imported. Reading alone is one pass
+of the same source, read ahead and looked at but not computed with: once from the disk, and as often as there are more
+passes from the system's cache. Of `denoise` what is written counts too: as many bytes as the scan has are written.
+Written to ``bench-results/scans_out_of_core.json``.
+
+    python benches/peers/scans_out_of_core.py [--gib 12] [--memory "1 GiB"] [--kinds map,hdf5,zarr,dask]
+        [--verbs phases,reflections,detector,denoise,diffraction,grains] [--folder /tmp] [--keep]
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import RESULTS, _memory
+
+DETECTOR, GRAINS, MIB = 256, 12, 1 << 20
+VERBS = ("phases", "reflections", "detector", "denoise", "diffraction", "grains")
+KINDS = {"map": ".npy", "hdf5": ".h5", "zarr": ".zarr", "dask": ".zarr"}
+
+
+def make(path: Path, lines: int) -> None:
+    """A square scan of grains, of which every position has one of some dozens of counted patterns of its grain."""
+    from emcore.datasets import bent_polycrystal
+    from emcore.datasets.grains import voronoi_cells
+
+    rng = np.random.default_rng(0)
+    some = bent_polycrystal((16, 64), (DETECTOR, DETECTOR), n_grains=GRAINS)
+    pool = [some.patterns.data[some.labels == grain] for grain in range(GRAINS)]
+    labels = voronoi_cells((lines, lines), GRAINS, rng)
+    scan = np.lib.format.open_memmap(path, "w+", "u1", (lines, lines, DETECTOR, DETECTOR))
+    for line, of_line in zip(scan, labels, strict=True):
+        line[...] = [pool[grain][rng.integers(len(pool[grain]))] for grain in of_line]
+    scan.flush()
+    np.save(path.with_suffix(".labels.npy"), labels)
+    np.save(path.with_suffix(".means.npy"), np.stack([patterns.mean(axis=0) for patterns in pool]))
+
+
+def stored(path: Path) -> None:
+    """The scan once more, in chunks of 4 x 4 patterns."""
+    import h5py
+    import zarr
+
+    scan = np.load(path.with_suffix(".npy"), mmap_mode="r")
+    chunks = (4, 4, *scan.shape[2:])
+    if path.suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            into = file.create_dataset("scan", scan.shape, "u1", chunks=chunks, compression="gzip", compression_opts=1)
+            for line in range(0, len(scan), 4):
+                into[line : line + 4] = scan[line : line + 4]
+    else:
+        array = zarr.create_array(path, shape=scan.shape, chunks=chunks, dtype="u1")
+        for line in range(0, len(scan), 4):
+            array[line : line + 4] = scan[line : line + 4]
+
+
+def opened(kind: str, path: Path) -> Any:
+    if kind == "map":
+        return np.load(path, mmap_mode="r")
+    if kind == "hdf5":
+        import h5py
+
+        return h5py.File(path)["scan"]
+    import zarr
+
+    array = zarr.open(path, mode="r")
+    if kind == "zarr":
+        return array
+    import dask.array as da
+
+    return da.from_zarr(array)
+
+
+def forget(path: Path) -> None:
+    """Out of the system's cache."""
+    for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
+        handle = os.open(file, os.O_RDONLY)
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
+class Peak(threading.Thread):
+    """The most that is held beside pages of files."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.held = self.most = _memory("RssAnon")
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.01):
+            self.most = max(self.most, _memory("RssAnon"))
+
+
+def reading(data: Any, memory: str) -> Callable[[], Any]:
+    """One pass in which nothing is computed; of a map every page is touched."""
+    from emcore.scans.patterns import pattern_source, scan_of_patterns
+
+    source = pattern_source(scan_of_patterns(data, memory=memory), memory, 0).cut(memory, 0, 0)
+    if source.lazy:
+        from emcore.outofcore.engine import begin
+
+        passes = begin(source, "reading", memory, None, {}, 0, 0)
+        return lambda: passes(lambda rows, state, index: (int(rows.max()),), merge=max_of)
+    from emcore.outofcore.reading import read_ahead
+
+    return lambda: max(int(most) for _, _, most in read_ahead(source, source.blocks, lambda read: read[0].max()))
+
+
+def max_of(a: tuple[int], b: tuple[int]) -> tuple[int]:
+    return max(a, b)
+
+
+def job(verb: str, data: Any, path: Path, memory: str) -> Callable[[], Any]:
+    import emcore
+
+    given = {"memory": memory}
+    labels, means = np.load(path.with_suffix(".labels.npy")), np.load(path.with_suffix(".means.npy"))
+    if verb == "read":
+        return reading(data, memory)
+    if verb == "denoise":
+        out = path.with_suffix(".out.h5")
+        return lambda: emcore.denoise(data, out=out, dtype="native", overwrite=True, **given).residual_map
+    of_scan: dict[str, Callable[[], Any]] = {
+        "phases": lambda: emcore.phase_map(data, means, **given).labels,
+        "reflections": lambda: emcore.cluster_reflections(data, **given).labels,
+        "detector": lambda: emcore.best_detector(data, labels, "free", pair=(0, 1), **given).labels,
+        "diffraction": lambda: emcore.cluster_diffraction(data, **given).labels,
+        "grains": lambda: emcore.segment_grains(data, **given).labels,
+    }
+    return of_scan[verb]
+
+
+def child(kind: str, path: str, verb: str, memory: str) -> None:
+    warnings.simplefilter("ignore")
+    from emcore.outofcore.engine import Passes
+
+    data = opened(kind, Path(path))
+    read, visit = 0, Passes.__call__
+
+    def counted(passes: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal read
+        if passes.source.parts[0].stored_dtype == data.dtype:  # not what was made of it and is in memory
+            places = [math.prod(each.stop - each.start for each in block.where) for block in passes.source.blocks]
+            read += sum(places) * passes.source.parts[0].d
+        return visit(passes, *args, **kwargs)
+
+    Passes.__call__ = counted  # type: ignore[method-assign]
+    call = job(verb, data, Path(path), memory)
+    peak = Peak()
+    peak.start()
+    before, used = time.perf_counter(), time.process_time()
+    call()
+    observed = {"seconds": time.perf_counter() - before, "processor": time.process_time() - used}
+    observed["passes"] = read / data.size
+    peak.ended.set()
+    print("found", json.dumps(observed | {"peak MiB": (peak.most - peak.held) / MIB}), flush=True)
+
+
+def run(kind: str, path: Path, verb: str, memory: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--child", json.dumps([kind, str(path), verb, memory])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
+    observed = json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
+    return {"kind": kind, "verb": verb, **observed}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gib", type=float, default=12)
+    parser.add_argument("--memory", default="1 GiB")
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--verbs", default=",".join(VERBS))
+    parser.add_argument("--folder", default=tempfile.gettempdir())
+    parser.add_argument("--keep", action="store_true", help="keep the scans, or use those there are")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options, _ = parser.parse_known_args()  # those of the other scripts mean nothing here
+    if options.child:
+        return child(*json.loads(options.child))
+    scan, records = Path(options.folder) / "emcore-scan.npy", []
+    scan.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if not scan.exists():
+            make(scan, math.isqrt(int(options.gib * (1 << 30) / DETECTOR**2)))
+        for kind in options.kinds.split(","):
+            path = scan.with_suffix(KINDS[kind])
+            if not path.exists():
+                stored(path)
+            forget(path)
+            cold, warm = (run(kind, path, "read", options.memory)["seconds"] for _ in range(2))
+            for verb in options.verbs.split(","):
+                forget(path)
+                record = run(kind, path, verb, options.memory) | {"cold": cold, "warm": warm}
+                if "problem" not in record:
+                    record["over reading"] = record["seconds"] / (cold + max(record["passes"] - 1, 0) * warm)
+                records.append(record)
+                print(json.dumps(record), flush=True)
+                scan.with_suffix(".out.h5").unlink(missing_ok=True)
+    finally:
+        if not options.keep:
+            for file in scan.parent.glob("emcore-scan.*"):
+                subprocess.run(["rm", "-r", str(file)], check=False)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "scans_out_of_core.json").write_text(json.dumps(records, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
