@@ -240,6 +240,22 @@ def test_fewer_distinct_rows_than_clusters_are_warned_of(init):
     assert np.isfinite(model.cluster_centers_).all()
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=100, deadline=None)
+def test_fewer_distinct_rows_than_clusters_end_before_any_limit(metric, seed):
+    rng = np.random.default_rng(seed)
+    distinct, d = rng.integers(2, 6, 2)
+    X = (rng.random((distinct, d)) + 0.1)[rng.permutation(np.arange(3 * distinct) % distinct)]
+    k = rng.integers(distinct, len(X) + 1)
+    init = rng.random((k, d)) + 0.1
+    weights = rng.random(len(X)) + 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        observed = kmeans(X, k, init=init, metric=metric, max_iter=1000, tol=0, sample_weight=weights)
+    assert observed.n_iter < 1000
+
+
 def test_plus_plus_finds_clusters_that_lie_apart():
     rng = np.random.default_rng(0)
     for d in (2, 200):

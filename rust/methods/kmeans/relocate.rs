@@ -27,6 +27,10 @@ impl FarRow {
 /// Rows and the squares of their distances from the centre of their label.
 pub type Farthest = Vec<(usize, f64)>;
 
+/// A row lies on its centre whose squared distance from it is no larger part of its own square: rounding of a mean of equal
+/// rows, without which clusters that are more than there are different rows would take one another's rows for ever.
+const ON_CENTER: f64 = 1e-26;
+
 /// The inertia, and up to `count` rows: the farthest first, of equally far ones the first; none that lies on its centre.
 pub fn farthest<T: Pixel + Into<f64>>(
     x: &WeightedRows<'_, '_, T>,
@@ -46,6 +50,10 @@ pub fn farthest<T: Pixel + Into<f64>>(
         far.select_nth_unstable_by(count.max(1) - 1, farther);
         far.truncate(count);
     }
+    far.retain(|&i| {
+        let square: f64 = x.copy(i).iter().map(|value| (value * x.factor(i)).powi(2)).sum();
+        squares[i] > ON_CENTER * square
+    });
     far.sort_unstable_by(farther);
     Ok((inertia, far.into_iter().map(|i| (i, squares[i])).collect()))
 }
