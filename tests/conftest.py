@@ -150,20 +150,20 @@ def killing(monkeypatch):
 
 @pytest.fixture
 def stored_as(tmp_path):
-    """A function that leaves a scan of patterns where it is stored: a "map", "hdf5", "zarr" or "dask"."""
+    """A function that leaves a scan where it is stored: a "map", "hdf5", "zarr" or "dask"."""
 
-    def store(kind, patterns):
+    def store(kind, patterns, name="scan"):
         chunks = (4, 8, *patterns.shape[2:])
         if kind == "map":
-            np.save(tmp_path / "scan.npy", patterns)
-            return np.load(tmp_path / "scan.npy", mmap_mode="r")
+            np.save(tmp_path / f"{name}.npy", patterns)
+            return np.load(tmp_path / f"{name}.npy", mmap_mode="r")
         if kind == "hdf5":
             h5py = pytest.importorskip("h5py")
-            with h5py.File(tmp_path / "scan.h5", "w") as file:
+            with h5py.File(tmp_path / f"{name}.h5", "w") as file:
                 file.create_dataset("data", data=patterns, chunks=chunks, compression="gzip")
-            return h5py.File(tmp_path / "scan.h5")["data"]
+            return h5py.File(tmp_path / f"{name}.h5")["data"]
         if kind == "zarr":
-            return pytest.importorskip("zarr").create_array(tmp_path / "scan.zarr", data=patterns, chunks=chunks)
+            return pytest.importorskip("zarr").create_array(tmp_path / f"{name}.zarr", data=patterns, chunks=chunks)
         return pytest.importorskip("dask.array").from_array(patterns, chunks=(10, 12, *patterns.shape[2:]))
 
     return store

@@ -9,7 +9,11 @@ import emcore
 from emcore.cli import main
 from emcore.core.signals import Signal
 from emcore.datasets import adjusted_rand_index, co_fe_ratio, correlated_scan
+from emcore.io.registry import read_all
 from emcore.results.result import load_result
+from emcore.scans.grids import on_one_grid
+from emcore.scans.neighbours import neighbours, noise_between
+from emcore.scans.several import quantiles_together, several, survey
 from emcore.workflows.correlate import correlate
 
 
@@ -222,6 +226,167 @@ def test_a_hyperspy_signal_for_each_array_is_given(result):
     assert observed["signals_1"].axes_manager[-1].units == "keV"
 
 
+# Data out of core
+
+
+@pytest.fixture(scope="module")
+def larger():
+    """Three phases that only both signals tell apart, and gaps: nothing, NaN, and a spectrum without a count."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(24 * 32).reshape(24, 32) // 256
+    patterns = rng.poisson(20 + 20 * (truth[..., None, None] == 1) * np.eye(32)).astype(np.float32)
+    spectra = rng.poisson(2 + 8 * (truth[..., None] == 2) * (np.arange(40) > 25)).astype(np.uint16)
+    patterns[3, 5:9], spectra[3, 5:9], spectra[7, 7] = 0, 0, 0
+    patterns[20, 2, 7, 7] = np.nan
+    return truth, patterns, spectra
+
+
+def close(observed, here):
+    assert np.array_equal(observed.labels, here.labels)
+    assert (observed.reason, observed.number, observed.n_empty) == (here.reason, here.number, here.n_empty)
+    for name in ("memberships", "alone", "evr"):
+        np.testing.assert_allclose(getattr(observed, name), getattr(here, name), atol=1e-5)
+    np.testing.assert_allclose(observed.scores, here.scores, atol=1e-5 * np.abs(here.scores).max())
+    for name in ("signals", "means"):
+        for ours, theirs in zip(getattr(observed, name), getattr(here, name), strict=True):
+            np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-5)
+    np.testing.assert_allclose(observed.image.data, here.image.data, rtol=1e-6)
+
+
+KINDS = [("map", "map"), ("hdf5", "zarr"), ("zarr", "hdf5"), ("dask", "dask"), ("map", "dask"), ("dask", "array")]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """What is stored is read in many blocks."""
+    monkeypatch.setattr("emcore.outofcore.sources.SLAB_BYTES", 1 << 19)
+
+
+@pytest.mark.filterwarnings("ignore:signals (has|is stored in) chunks")
+@pytest.mark.parametrize("kinds", KINDS)
+@pytest.mark.parametrize("options", [{}, {"scaling": "robust"}, {"scaling": "poisson"}])
+def test_signals_left_where_they_are_stored_give_the_same(
+    larger, passes, stored_as, nothing_is_loaded, small_blocks, capsys, kinds, options
+):
+    truth, patterns, spectra = larger
+    here = correlate([patterns, spectra], 3, **options)
+    assert options.get("scaling") == "robust" or adjusted_rand_index(truth, here.labels) > 0.9
+    del passes[:]
+    signals = [
+        each if kind == "array" else stored_as(kind, each, name)
+        for kind, each, name in zip(kinds, (patterns, spectra), "ab", strict=True)
+    ]
+    observed = correlate(signals, 3, memory="24 MiB", **options)
+    assert "predicted peak memory " in capsys.readouterr().err
+    assert any(f"read {len(passes)} times, 3.1 MiB each" in note for note in observed.provenance.notes)
+    assert len(passes) <= (22 if options.get("scaling") == "robust" else 5)
+    close(observed, here)
+    purer = observed.cluster_signals(0.75)
+    for ours, theirs in zip(purer, here.cluster_signals(0.75), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_with_room_for_the_gram_matrix_one_pass_finds_all_components(
+    larger, passes, stored_as, nothing_is_loaded, small_blocks
+):
+    _, patterns, spectra = larger
+    patterns = np.ascontiguousarray(np.nan_to_num(patterns)[..., :26, :26])
+    here = correlate([patterns, spectra], 3, scaling="robust")
+    del passes[:]
+    observed = correlate([stored_as("map", patterns), spectra], 3, scaling="robust", memory="64 MiB")
+    assert passes == ["_survey", "_features", "_products", "_scores", "_weighted"]
+    # In memory components that do not stand out from noise are found less exactly.
+    assert (observed.evr >= here.evr - 1e-7).all()
+    p = here.n_components
+    close(replace(observed, evr=observed.evr[:p]), replace(here, evr=here.evr[:p]))
+
+
+@pytest.mark.parametrize("chunks", [(1, 32), (24, 1), (5, 7)])
+def test_neighbours_in_different_chunks_are_compared(larger, nothing_is_loaded, chunks):
+    dask = pytest.importorskip("dask.array")
+    _, patterns, spectra = larger
+    counts = np.nan_to_num(patterns)
+    here = survey(several(on_one_grid([counts, spectra]), None), noise=True)
+    lazy = [dask.from_array(each, chunks=(*chunks, *each.shape[2:])) for each in (counts, spectra)]
+    observed = survey(several(on_one_grid(lazy, read=read_all), None), noise=True)
+    pairs = neighbours((24, 32), here.gaps.measured)
+    for ours, theirs, each in zip(observed.noise, here.noise, (counts, spectra), strict=True):
+        rows = each.reshape(768, -1)[here.gaps.measured]
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        np.testing.assert_allclose(ours, noise_between(rows, pairs), rtol=1e-12)
+
+
+def test_more_pairs_than_are_looked_at_and_no_gaps_take_one_pass(small, passes, monkeypatch):
+    monkeypatch.setattr("emcore.scans.several._PAIRS", 50)
+    _, patterns, spectra = small
+    found = survey(several(on_one_grid([patterns, spectra]), None), noise=True)
+    pairs = neighbours((12, 10), np.arange(120))[::3]
+    assert (found.pairs, found.passes, passes) == (36, 1, ["_survey"])
+    np.testing.assert_allclose(found.noise[1], noise_between(spectra.reshape(120, -1), pairs), rtol=1e-12)
+
+
+def test_quartiles_of_some_features_at_a_time_are_those_of_all(larger, stored_as, nothing_is_loaded, passes):
+    _, patterns, spectra = larger
+    found = several(on_one_grid([stored_as("map", patterns), spectra], read=read_all), "2 MiB")
+    gaps = survey(found, noise=False).gaps
+    observed, made = quantiles_together(found, gaps, (0.25, 0.5, 0.75))
+    assert 3 < made == passes.count("_features")
+    for ours, each in zip(observed, (patterns, spectra), strict=True):
+        rows = each.reshape(768, -1)[gaps.measured]
+        np.testing.assert_allclose(ours, np.quantile(rows, (0.25, 0.5, 0.75), axis=0), rtol=1e-6)
+
+
+def test_lazy_signals_of_hyperspy_are_taken_as_they_are(small, nothing_is_loaded):
+    hs = pytest.importorskip("hyperspy.api")
+    _, patterns, spectra = small
+    lazy = [hs.signals.Signal2D(patterns).as_lazy(), hs.signals.Signal1D(spectra).as_lazy()]
+    observed, here = correlate(lazy, 2, memory="20 MiB"), correlate([patterns, spectra], 2)
+    assert hasattr(observed._inputs[0].data, "dask")
+    assert np.array_equal(observed.labels, here.labels)
+
+
+def test_what_takes_half_of_the_budget_together_is_loaded(small, stored_as, passes):
+    signals = [stored_as("dask", each) for each in small[1:]]
+    observed = correlate(signals, 2)
+    assert np.array_equal(observed.labels, correlate(list(small[1:]), 2).labels)
+    assert not any("out of core" in note for note in observed.provenance.notes)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "killed_in"),
+    [*(("standard", i) for i in range(5)), *(("robust", i) for i in (1, 2, 3, 9, -4, -3, -2, -1))],
+)
+def test_a_job_that_was_killed_goes_on_to_the_same_bits(
+    larger, tmp_path, stored_as, nothing_is_loaded, small_blocks, killing, passes, same, scaling, killed_in
+):
+    signals = [stored_as("map", each, name) for each, name in zip(larger[1:], "ab", strict=True)]
+    options = {"memory": "24 MiB", "scaling": scaling}
+    whole = correlate(signals, 3, **options)
+    read = len(passes)
+    made = killing(1 + killed_in % read)
+    job = {**options, "checkpoint": tmp_path / "job.npz"}
+    with pytest.raises(KeyboardInterrupt):
+        correlate(signals, 3, **job)
+    again = correlate(signals, 3, **job)
+    assert len(made) == read + 1  # the pass that was killed, twice
+    assert same(again, whole)
+    with pytest.raises(ValueError, match="another job: threshold"):
+        correlate(signals, 3, **job, threshold=0.7)
+
+
+def test_too_little_memory_is_refused_with_the_least(larger, stored_as, nothing_is_loaded):
+    with pytest.raises(ValueError, match=r"memory=500 KiB is too little for signals: the smallest possible is \d"):
+        correlate([stored_as("map", larger[1]), larger[2]], 3, memory="500 KiB")
+
+
+def test_what_is_wrong_with_stored_signals_is_told_by_its_position(larger, stored_as, nothing_is_loaded):
+    _, patterns, spectra = larger
+    negative = spectra.astype(np.int16)
+    negative[20, 3, 5] = -2
+    with pytest.raises(ValueError, match=r"Negative values .* signal 1, first at \[20, 3, 5\]"):
+        correlate([stored_as("map", patterns), negative], 3, scaling="poisson")
+
+
 def test_bad_input_is_told(small):
     _, patterns, spectra = small
     both = [patterns, spectra]
@@ -273,6 +438,20 @@ def test_the_command_takes_two_files_as_one_job(small, tmp_path, monkeypatch, ca
     made = ["patterns.npy", "patterns_spectra.h5", "patterns_spectra.pdf", "spectra.npy"]
     assert sorted(path.name for path in tmp_path.iterdir()) == made
     assert load_result("patterns_spectra.h5").threshold == 0.75
+
+
+def test_a_command_takes_a_budget_and_a_checkpoint(small, tmp_path, monkeypatch, nothing_is_loaded, capsys):
+    pytest.importorskip("h5py")
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    np.save("patterns.npy", small[1])
+    np.save("spectra.npy", small[2])
+    options = ["--clusters", "2", "--memory", "20 MiB", "--checkpoint", "job.npz"]
+    assert main(["correlate", "patterns.npy", "spectra.npy", *options]) == 0
+    assert (tmp_path / "job.npz").exists()
+    said = capsys.readouterr()
+    assert "data out of core, read 4 times" in said.out
+    assert "predicted peak memory" in said.err
 
 
 def test_a_command_that_cannot_be_done_says_why_and_leaves_nothing(small, tmp_path, monkeypatch, capsys):

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.options import add_output_options, auto_or_count, refuse_unknown, signal_axis
+from emcore.cli.options import (
+    add_checkpoint_option,
+    add_memory_option,
+    add_output_options,
+    auto_or_count,
+    refuse_unknown,
+    signal_axis,
+)
 from emcore.cli.run import one_job
 
 if TYPE_CHECKING:
@@ -35,6 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--signal-axis", action="append", type=signal_axis, metavar="AXIS", help="the same of the signal's axis or axes"
     )
+    add_memory_option(parser)
+    add_checkpoint_option(parser)
     add_output_options(parser)
 
 
@@ -79,6 +88,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             threshold=options.threshold,
             signal_axis=options.signal_axis,
             dataset=options.dataset,
+            memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 

@@ -50,13 +50,14 @@ _SLABS = 16
 
 class Source:
     """
-    Rows out of core: of one matrix as it is stored, or of several prepared side by side.
+    Rows out of core: of one matrix as it is stored, or of several, prepared side by side or each for itself.
 
     Attributes
     ----------
     parts : list of Stored or of Dask arrays
     recipes : list, or None
-        What is done to the rows of each part, see `emcore.methods.preprocessing.prepare`.
+        What is done to the rows of each part, see `emcore.methods.preprocessing.prepare`. None: nothing; of several
+        parts a block is then a tuple of the rows of each.
     chosen : ndarray of int, or None
         Which of the stored rows are the rows, in rising order; None for all.
     shape : (n, d)
@@ -259,7 +260,7 @@ class Source:
             taken = dask.compute(*(part[place] for part in self.parts for place in at))
             stored = [np.stack(taken[i * len(at) : (i + 1) * len(at)]) for i in range(len(self.parts))]
         rows = self.checked_rows(stored)
-        return np.asarray(rows)
+        return np.hstack(rows) if isinstance(rows, tuple) else np.asarray(rows)
 
     def in_memory(self) -> Any:
         """All rows in memory, mapped, or computed."""
@@ -288,6 +289,7 @@ def as_rows(
         flat = [mended(part, counts=mend == "counts") for part in flat]
     if recipes is None:
         every = chosen is None or len(chosen) == len(flat[0])
-        return (flat[0] if every else flat[0][chosen]).astype(dtype, copy=False)
+        taken = flat if every else [part[chosen] for part in flat]
+        return taken[0].astype(dtype, copy=False) if len(taken) == 1 else tuple(taken)
     index = None if chosen is None else chosen.tolist()
     return PreparedRows([(part, index, recipe) for part, recipe in zip(flat, recipes, strict=True)])

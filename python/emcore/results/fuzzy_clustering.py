@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore import _emcore
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_number
+from emcore.io.registry import read_all
 from emcore.results.result import Result
-from emcore.scans.grids import as_matrices, at_positions, on_one_grid
+from emcore.scans.grids import on_one_grid
+from emcore.scans.several import Several, several, weighted_sums
 
 
 def _scan(*before: str) -> Any:
@@ -108,6 +109,7 @@ class FuzzyClustering(Result):
 
     # What was clustered, for as long as the result is in memory; its file does not hold it.
     _inputs: ClassVar[tuple[Signal, ...]] = ()
+    _memory: ClassVar[int | str | None] = None
 
     def cluster_signals(self, threshold: float | None = None, signals: Sequence[Any] | None = None) -> ClusterSignals:
         """Mean signals of the positions that belong to a cluster by more than a threshold, weighted by membership.
@@ -139,25 +141,26 @@ class FuzzyClustering(Result):
         See `emcore.correlate`.
         """
         tau = check_number(self.threshold if threshold is None else threshold, "threshold", 0, 1)
-        on_grid = on_one_grid(signals) if signals is not None else list(self._inputs)
+        on_grid = on_one_grid(signals, read=read_all) if signals is not None else list(self._inputs)
         if not on_grid:
             raise ValueError("a result from a file does not hold the measured signals: give them as signals=[...]")
         shapes = [(*self.labels.shape, *mean.shape) for mean in self.means]
         if [signal.shape for signal in on_grid] != shapes:
             observed = ", ".join(str(signal.shape) for signal in on_grid)
             raise ValueError(f"signals have shapes {observed}; those that were clustered had {str(shapes)[1:-1]}")
-        there = self.labels >= 0
-        return mean_signals(at_positions(on_grid, there), self.memberships[:, there].T, tau)
+        together = several(on_grid, self._memory)
+        together.source.mend = "finite" if self.n_empty else ""
+        return mean_signals(together, self.memberships.reshape(len(self.memberships), -1).T, tau)
 
 
-def mean_signals(signals: Sequence[Signal], memberships: ArrayLike, threshold: float) -> ClusterSignals:
-    """`FuzzyClustering.cluster_signals` of any memberships, shape (positions, k)."""
+def mean_signals(signals: Several, memberships: ArrayLike, threshold: float) -> ClusterSignals:
+    """`FuzzyClustering.cluster_signals` of any memberships, shape (positions, k), in one pass; 0 takes no part."""
     u = np.asarray(memberships, dtype=np.float64)
     chosen = u > threshold
     weights = np.where(chosen, u, 0.0)
     totals = weights.sum(axis=0)
     weights = np.ascontiguousarray(weights / np.where(totals > 0, totals, 1))
-    _, matrices, _ = as_matrices(signals)
-    inside = [tuple(axis.size for axis in signal.axes if not axis.navigation) for signal in signals]
-    means = [_emcore.xt_y(rows, weights).T.reshape(-1, *shape) for rows, shape in zip(matrices, inside, strict=True)]
+    inside = [tuple(axis.size for axis in signal.axes if not axis.navigation) for signal in signals.signals]
+    sums = weighted_sums(signals, weights)
+    means = [each.reshape(-1, *shape) for each, shape in zip(sums, inside, strict=True)]
     return ClusterSignals(means, chosen.sum(axis=0))

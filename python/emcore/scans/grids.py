@@ -1,8 +1,9 @@
 """Signals that were taken on one scan: checked to be so, their scan axes first, as one row for each position."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.core.validation import as_pixels, check_count, check_magnitude
-from emcore.outofcore.rows import not_finite
+from emcore.io.registry import read_all
 from emcore.scans.axes import SignalAxis, arranged, said, scan_and_signal, scan_first, without_single_axes
 from emcore.scans.choosing import measurement
-from emcore.scans.gaps import Gaps, find_gaps
 from emcore.scans.images import plane_axes
 
 
@@ -21,6 +21,7 @@ def on_one_grid(
     signals: Sequence[Any],
     signal_axis: Sequence[SignalAxis] | None = None,
     dataset: Sequence[str | int | None] | None = None,
+    read: Callable[[Path], list[Signal]] | None = None,
 ) -> list[Signal]:
     """Signals with navigation axes before the others, on one scan grid.
 
@@ -31,6 +32,8 @@ def on_one_grid(
     signal_axis, dataset : sequence, optional
         Of each signal, which axis is the signal's (two of patterns), and which data set of a file; None for what is
         found by itself.
+    read : callable, optional
+        Reads a file; then data are left where they are stored. By default all are loaded.
 
     Raises
     ------
@@ -46,11 +49,15 @@ def on_one_grid(
     for text, count in (("signal_axis", len(axes)), ("dataset", len(numbers))):
         if count != len(signals):
             raise ValueError(f"{text} has {count} entries for {len(signals)} signals: give one for each, or None")
-    measured = [measurement(signal, suits_scan, number) for signal, number in zip(signals, numbers, strict=True)]
+    measured = [
+        measurement(signal, suits_scan, number, read or read_all)
+        for signal, number in zip(signals, numbers, strict=True)
+    ]
     on_grid = [
         with_scan(signal, _name(signal, i), axis) for i, (signal, axis) in enumerate(zip(measured, axes, strict=True))
     ]
-    on_grid = [replace(signal, data=np.asarray(signal.data)) for signal in on_grid]
+    if read is None:
+        on_grid = [replace(signal, data=np.asarray(signal.data)) for signal in on_grid]
     grids = [tuple(axis.size for axis in signal.axes if axis.navigation) for signal in on_grid]
     if len(set(grids)) > 1:
         sizes = [" x ".join(map(str, grid)) for grid in grids]
@@ -77,9 +84,7 @@ def suits_scan(signal: Signal) -> int:
 def as_matrices(signals: Sequence[Signal]) -> tuple[tuple[int, ...], list[NDArray[Any]], list[str]]:
     """The scan's shape, and of each signal its rows, one for each scan position, and its name."""
     grid = tuple(axis.size for axis in signals[0].axes if axis.navigation)
-    names = [_name(signal, i) for i, signal in enumerate(signals)]
-    if len(set(names)) < len(names):
-        names = [f"{name} ({i})" for i, name in enumerate(names)]
+    names = names_of(signals)
     matrices = []
     for signal, name in zip(signals, names, strict=True):
         pixels = as_pixels(signal.data, name, signal.data.ndim)
@@ -88,80 +93,10 @@ def as_matrices(signals: Sequence[Signal]) -> tuple[tuple[int, ...], list[NDArra
     return grid, matrices, names
 
 
-def shared_gaps(signals: Sequence[Signal]) -> tuple[Gaps, tuple[str, ...]]:
-    """The positions without a measurement in signals of one scan, and what is to be said of others.
-
-    Parameters
-    ----------
-    signals : sequence of Signal
-        As `on_one_grid` gives them.
-
-    Returns
-    -------
-    gaps : Gaps
-        Positions where a signal has NaN or infinity, or all are one value throughout. Where only some are, they may be
-        measured: a spectrum without a count where the beam goes through vacuum.
-    notes : tuple of str
-
-    Raises
-    ------
-    ValueError
-        NaN or infinity at every position of a signal (the first is named); fewer than two positions measured.
-
-    Examples
-    --------
-    >>> patterns, spectra = np.ones((2, 3, 8, 8)), np.ones((2, 3, 50))
-    >>> patterns[..., 3, 3] = spectra[..., 7] = 9
-    >>> patterns[0, 0], spectra[0, 0], spectra[0, 1] = 0, 0, 0
-    >>> gaps, notes = shared_gaps(on_one_grid([patterns, spectra]))
-    >>> gaps.said, notes
-    ('1 of 6 positions is empty (1 zero throughout)', ('signal 1: 1 more is one value throughout, taken as measured',))
-    """
-    grid = tuple(axis.size for axis in signals[0].axes if axis.navigation)
+def names_of(signals: Sequence[Signal]) -> list[str]:
+    """What signals are called, each in its own way."""
     names = [_name(signal, i) for i, signal in enumerate(signals)]
-    single, zero, lost = [], [], []
-    for signal, name in zip(signals, names, strict=True):
-        pixels = as_pixels(signal.data, name, signal.data.ndim)
-        rows = pixels.reshape(math.prod(grid), -1)
-        gaps = find_gaps(rows)
-        if gaps.invalid == len(rows):
-            gaps.check(name, pixels.shape)
-        lost.append(not_finite(rows) if gaps.invalid else np.zeros(len(rows), dtype=bool))
-        single.append(gaps.empty & ~lost[-1])
-        zero.append(single[-1] & (rows[:, 0] == 0))
-    invalid = np.logical_or.reduce(lost)
-    nothing, constant = np.logical_and.reduce(zero) & ~invalid, np.logical_and.reduce(single) & ~invalid
-    constant &= ~nothing
-    shared = Gaps(invalid | nothing | constant, int(nothing.sum()), int(constant.sum()), int(invalid.sum()))
-    shared.check("signals", (len(invalid),))
-    more = [int((of_signal & ~shared.empty).sum()) for of_signal in single]
-    return shared, tuple(
-        f"{name}: {count} more {'is' if count == 1 else 'are'} one value throughout, taken as measured"
-        for name, count in zip(names, more, strict=True)
-        if count
-    )
-
-
-def at_positions(signals: Sequence[Signal], there: NDArray[np.bool_]) -> list[Signal]:
-    """The signals at some positions of their scan, of any shape, as a series; as they are where these are all.
-
-    Examples
-    --------
-    >>> [signal] = at_positions(on_one_grid([np.arange(12).reshape(2, 2, 3)]), np.array([[True, False], [True, True]]))
-    >>> signal.data.tolist()
-    [[0, 1, 2], [6, 7, 8], [9, 10, 11]]
-    """
-    if there.all():
-        return list(signals)
-    places = np.flatnonzero(there)
-    together = slice(int(places[0]), int(places[-1]) + 1)
-    index = together if together.stop - together.start == len(places) else places
-    chosen = []
-    for signal in signals:
-        inside = tuple(axis for axis in signal.axes if not axis.navigation)
-        data = np.asarray(signal.data).reshape(there.size, *(axis.size for axis in inside))[index]
-        chosen.append(replace(signal, data=data, axes=(Axis("position", len(places), navigation=True), *inside)))
-    return chosen
+    return names if len(set(names)) == len(names) else [f"{name} ({i})" for i, name in enumerate(names)]
 
 
 def _name(signal: Signal, index: int) -> str:

@@ -9,23 +9,22 @@ copy of any signal is made.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore._emcore import PreparedRows
 from emcore.core.signals import Signal
 from emcore.core.validation import Floats, as_rows, check_option
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.scans.grids import as_matrices, on_one_grid
-from emcore.scans.neighbours import above_noise, noise_between
+from emcore.scans.neighbours import above_noise
+from emcore.scans.several import Several, Surveyed, check_not_negative, quantiles_together
 
 SCALINGS = ("standard", "poisson", "robust")
 BALANCES = ("equal", "ratio", "none")
 IQR_ZERO = ("std", "poisson", "drop", "one")
-# Pairs of neighbours that are compared, at most.
-_PAIRS = 5000
+_QUARTILES = (0.25, 0.5, 0.75)
 # A feature with more than this part of a signal's variance is worth a word.
 _DOMINANT = 0.5
 
@@ -36,7 +35,7 @@ class MergedSignals:
 
     Attributes
     ----------
-    rows : PreparedRows, shape (n, d)
+    rows : PreparedRows or Source, shape (n, d)
         One row per scan position: the kept features of all signals, one signal after another.
     kept : tuple of ndarray of bool
         For each signal which of its features are in `rows`; constant ones never are.
@@ -56,7 +55,7 @@ class MergedSignals:
         How the rows of each signal are prepared.
     """
 
-    rows: PreparedRows
+    rows: Any
     kept: tuple[NDArray[np.bool_], ...]
     variances: tuple[Floats, ...]
     factors: tuple[float, ...]
@@ -139,26 +138,72 @@ def merge_signals(
     return merge_on_grid(on_one_grid(signals), scaling, balance, iqr_zero)
 
 
-def merge_on_grid(
-    signals: Sequence[Signal], scaling: str, balance: str, iqr_zero: str, pairs: NDArray[np.intp] | None = None
-) -> MergedSignals:
-    """
-    `merge_signals` of what `on_one_grid` gives, or of some of its positions.
-
-    With pairs of neighbouring positions, shape (pairs, 2), only features are kept that vary by more than their noise,
-    which is what neighbours differ by; all, where hardly any do.
-    """
-    scaling = check_option(scaling, SCALINGS, "scaling")
-    balance = check_option(balance, BALANCES, "balance")
-    iqr_zero = check_option(iqr_zero, IQR_ZERO, "iqr_zero")
+def merge_on_grid(signals: Sequence[Signal], scaling: str, balance: str, iqr_zero: str) -> MergedSignals:
+    """`merge_signals` of what `on_one_grid` gives."""
+    how = _checked(scaling, balance, iqr_zero)
     grid, matrices, names = as_matrices(signals)
-    scaled = [_scaled(rows, scaling, iqr_zero, name, pairs) for rows, name in zip(matrices, names, strict=True)]
+    scaled = []
+    for rows, name in zip(matrices, names, strict=True):
+        mean, variance = mean_and_variance(rows)
+        if scaling == "poisson":
+            as_rows(rows, name, nonnegative=True)
+        quartiles = quantiles(rows, _QUARTILES) if scaling == "robust" else None
+        scaled.append(_scaled(_Features(name, mean, variance, quartiles), how))
+    return _merged(scaled, [Recipe(rows) for rows in matrices], names, grid, how)
+
+
+def merge_several(
+    several: Several, surveyed: Surveyed, scaling: str, balance: str, iqr_zero: str
+) -> tuple[MergedSignals, int]:
+    """
+    `merge_signals` of the measured positions of what `survey` found, in memory or out of core; and in how many passes.
+
+    Where noise was asked for, only features are kept that vary by more than it; all, where hardly any do.
+    """
+    how = _checked(scaling, balance, iqr_zero)
+    gaps, made = surveyed.gaps, 0
+    quartiles: Sequence[Floats | None] = [None] * len(several.names)
+    if scaling == "robust":
+        quartiles, made = quantiles_together(several, gaps, _QUARTILES)
+    elif scaling == "poisson":
+        check_not_negative(several, surveyed)
+    noise: Sequence[Floats | None] = surveyed.noise or [None] * len(several.names)
+    each = zip(several.names, surveyed.mean, surveyed.variance, quartiles, noise, strict=True)
+    scaled = [_scaled(_Features(*features, surveyed.pairs), how) for features in each]
+    there = gaps.measured
+    if several.left:
+        sources: list[Any] = [several.alone(i) for i in range(len(several.names))]
+        for source, limits in zip(sources, surveyed.limits, strict=True):
+            source.observed["range"] = limits  # or another pass would look for them
+        recipes = [Recipe(rows, rows=there if gaps.n_empty else None) for rows in sources]
+    else:
+        recipes = [gaps.recipe(part.whole(), there) for part in several.source.parts]
+    return _merged(scaled, recipes, several.names, several.grid, how), made
+
+
+class _How(NamedTuple):
+    scaling: str
+    balance: str
+    iqr_zero: str
+
+
+def _checked(scaling: str, balance: str, iqr_zero: str) -> _How:
+    return _How(
+        check_option(scaling, SCALINGS, "scaling"),
+        check_option(balance, BALANCES, "balance"),
+        check_option(iqr_zero, IQR_ZERO, "iqr_zero"),
+    )
+
+
+def _merged(
+    scaled: Sequence["_Scaled"], rows: Sequence[Recipe], names: Sequence[str], grid: tuple[int, ...], how: _How
+) -> MergedSignals:
     totals = [float(part.variance.sum()) for part in scaled]
     ratios = [totals[0] / total for total in totals]
-    factors = [{"equal": math.sqrt(ratio), "ratio": ratio, "none": 1.0}[balance] for ratio in ratios]
+    factors = [{"equal": math.sqrt(ratio), "ratio": ratio, "none": 1.0}[how.balance] for ratio in ratios]
     recipes = [
-        Recipe(rows, keep=part.keep, offset=part.offset, scale=factor * part.scale)
-        for rows, part, factor in zip(matrices, scaled, factors, strict=True)
+        replace(recipe, keep=part.keep, offset=part.offset, scale=factor * part.scale)
+        for recipe, part, factor in zip(rows, scaled, factors, strict=True)
     ]
     return MergedSignals(
         prepare(recipes),
@@ -168,9 +213,20 @@ def merge_on_grid(
         tuple(part.iqr_zero for part in scaled),
         tuple(part.constant for part in scaled),
         grid,
-        tuple(note for part, name in zip(scaled, names, strict=True) for note in part.notes(name, iqr_zero)),
+        tuple(note for part, name in zip(scaled, names, strict=True) for note in part.notes(name, how.iqr_zero)),
         tuple(recipes),
     )
+
+
+class _Features(NamedTuple):
+    """What is known of the features of one signal."""
+
+    name: str
+    mean: Floats
+    variance: Floats
+    quartiles: Floats | None
+    noise: Floats | None = None
+    pairs: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,34 +263,30 @@ class _Scaled:
         return said
 
 
-def _scaled(
-    rows: NDArray[Any], scaling: str, iqr_zero: str, name: str, pairs: NDArray[np.intp] | None = None
-) -> _Scaled:
-    mean, variance = mean_and_variance(rows)
+def _scaled(known: _Features, how: _How) -> _Scaled:
+    mean, variance = known.mean, known.variance
     deviation = np.sqrt(variance)
     # Rounding leaves a little variance in a column of equal numbers.
     varies = deviation > 1e-12 * np.abs(mean)
     offset, divisor, zero = mean, deviation, np.zeros_like(varies)
-    if scaling == "poisson":
-        as_rows(rows, name, nonnegative=True)
+    if how.scaling == "poisson":
         divisor = np.sqrt(mean)
-    elif scaling == "robust":
-        low, offset, high = quantiles(rows, (0.25, 0.5, 0.75))
+    elif known.quartiles is not None:
+        low, offset, high = known.quartiles
         divisor = high - low
         zero = varies & (divisor <= 0)
         ones = np.ones_like(deviation)
         instead = {"std": deviation, "poisson": np.sqrt(np.maximum(mean, 0)), "drop": deviation, "one": ones}
-        divisor = np.where(zero, instead[iqr_zero], divisor)
+        divisor = np.where(zero, instead[how.iqr_zero], divisor)
     keep = varies & (divisor > 0)
-    if scaling == "robust" and iqr_zero == "drop":
+    if known.quartiles is not None and how.iqr_zero == "drop":
         keep &= ~zero
     if not keep.any():
         why = "every feature is constant" if not varies.any() else "no feature is left after scaling"
-        raise ValueError(f"{name} has nothing to tell positions apart: {why}")
+        raise ValueError(f"{known.name} has nothing to tell positions apart: {why}")
     silent = 0
-    if pairs is not None and len(pairs):
-        step = -(-len(pairs) // _PAIRS)
-        audible = keep & above_noise(variance, noise_between(rows, pairs[::step]), len(pairs[::step]))
+    if known.noise is not None:
+        audible = keep & above_noise(variance, known.noise, known.pairs)
         if np.count_nonzero(audible) > 1:
             silent, keep = int(np.count_nonzero(keep & ~audible)), audible
     scale = 1 / divisor[keep]

@@ -56,12 +56,24 @@ def noise_between(rows: NDArray[Any], pairs: NDArray[np.intp]) -> Floats:
     >>> noise_between(np.array([[1, 5], [3, 5], [3, 9]], np.uint8), np.array([[0, 1], [1, 2]])).tolist()
     [1.0, 4.0]
     """
+    return squares_between(rows, pairs) / (2 * max(len(pairs), 1))
+
+
+def squares_between(rows: NDArray[Any], pairs: NDArray[np.intp]) -> Floats:
+    """
+    The sum, over pairs of rows, of the squares by which they differ in every feature.
+
+    Examples
+    --------
+    >>> squares_between(np.array([[1, 5], [3, 5], [3, 9]], np.uint8), np.array([[0, 1], [1, 2]])).tolist()
+    [4.0, 16.0]
+    """
     total: Floats = np.zeros(rows.shape[1])
     step = max(1, _BYTES // (8 * rows.shape[1]))
     for start in range(0, len(pairs), step):
         first, second = (rows[each].astype(np.float64) for each in pairs[start : start + step].T)
         total += np.square(first - second).sum(axis=0)
-    return total / (2 * max(len(pairs), 1))
+    return total
 
 
 def above_noise(variance: Floats, noise: Floats, pairs: int) -> NDArray[np.bool_]:

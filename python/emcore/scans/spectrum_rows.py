@@ -30,7 +30,7 @@ def read_within(path: Path, memory: Any) -> list[Signal]:
     budget, mapped = check_memory(memory), is_mapped(path)
     if not mapped and _size(path) > budget // _PACKED:
         datasets = _left(path, budget)
-        if any(_bytes(signal) > budget for signal in datasets):
+        if any(bytes_of(signal) > budget for signal in datasets):
             return datasets
     return _numbers(read_all(path, mapped))
 
@@ -58,14 +58,19 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _bytes(signal: Signal) -> int:
+def bytes_of(signal: Signal) -> int:
+    """Of its data, wherever they are stored."""
     return int(np.prod(signal.shape, dtype=np.int64)) * signal.dtype.itemsize
 
 
 def is_out_of_core(signal: Signal, memory: Any) -> bool:
     """Whether the data are left where they are: as `open_rows` has it, but arrays in memory stay there."""
-    data, loads = signal.data, is_loaded(_bytes(signal), memory)
-    return not loads and not (isinstance(data, np.ndarray) and Stored(data).map is None)
+    return not is_loaded(bytes_of(signal), memory) and not is_held(signal)
+
+
+def is_held(signal: Signal) -> bool:
+    """Whether the data are in memory, and no memory map."""
+    return isinstance(signal.data, np.ndarray) and Stored(signal.data).map is None
 
 
 def loaded(signal: Signal) -> Signal:
@@ -123,8 +128,20 @@ def passes_said(signal: Signal, memory: Any, passes: int) -> tuple[str, ...]:
     """
     if not is_out_of_core(signal, memory):
         return ()
+    return (reads_said(bytes_of(signal), memory, passes),)
+
+
+def reads_said(size: int, memory: Any, passes: int) -> str:
+    """
+    How often data of so many bytes were read.
+
+    Examples
+    --------
+    >>> reads_said(1 << 31, "256 MiB", 3)
+    'data out of core, read 3 times, 2 GiB each, in blocks within 256 MiB'
+    """
     budget = in_words(check_memory(memory))
-    return (f"data out of core, read {passes} times, {in_words(_bytes(signal))} each, in blocks within {budget}",)
+    return f"data out of core, read {passes} times, {in_words(size)} each, in blocks within {budget}"
 
 
 def hash_of_scan(signal: Signal, picture: NDArray[Any], memory: Any) -> str:

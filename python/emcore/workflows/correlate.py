@@ -13,17 +13,20 @@ so much that nothing reaches 1 % of all. The fuzziness is m = 1 + 2/p for p comp
 one over the volume of the ellipsoid through a point, and do not fade as p grows.
 """
 
+import os
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.control import get_num_threads
+from emcore.core.documentation import documented
 from emcore.core.provenance import Provenance
-from emcore.core.signals import Axis, Signal
+from emcore.core.signals import Axis, Signal, array_sha256
 from emcore.core.validation import Floats, check_count, check_number, check_option
 from emcore.methods.fuzzy.fit import FuzzyResult
 from emcore.methods.fuzzy.fit import cluster as fuzzy_clusters
@@ -31,6 +34,7 @@ from emcore.methods.fuzzy.membership import CovarianceSettings
 from emcore.methods.fuzzy.validity import fuzzy_validity
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.fit import PCAResult, pca, scores
+from emcore.methods.pca.together import Merged, pca_together, together_bytes
 from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.density import DensityGroups, density_groups
 from emcore.methods.selection.noise import components_above_noise, count_above_noise
@@ -40,9 +44,12 @@ from emcore.methods.selection.within import common_shape
 from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
 from emcore.scans.axes import SignalAxis
 from emcore.scans.gaps import Gaps
-from emcore.scans.grids import at_positions, on_one_grid, shared_gaps
-from emcore.scans.merging import MergedSignals, merge_on_grid
+from emcore.scans.grids import on_one_grid
+from emcore.scans.merging import MergedSignals, merge_several
 from emcore.scans.neighbours import neighbours, noise_between
+from emcore.scans.patterns import join_job
+from emcore.scans.several import Several, Surveyed, several, survey
+from emcore.scans.spectrum_rows import is_held, predicted, read_within, reads_said
 
 METHODS = ("common-shape", "gustafson-kessel", "fuzzy-c-means", "k-means")
 COMPONENT_RULES = ("noise", "threshold", "parallel", "gap", "elbow", "jany", "broken-stick")
@@ -50,8 +57,11 @@ COMPONENT_RULES = ("noise", "threshold", "parallel", "gap", "elbow", "jany", "br
 _LOOKED_AT = 30
 _MINIMUM = 0.01
 _STARTS = 10
+# What is kept of every position beside a pass and scores, in bytes.
+_PER_POSITION = 200
 
 
+@documented()
 def correlate(
     signals: Sequence[Any],
     n_clusters: int | str = "auto",
@@ -66,6 +76,8 @@ def correlate(
     signal_axis: Sequence[SignalAxis] | None = None,
     dataset: Sequence[str | int | None] | None = None,
     random_state: int = 0,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> FuzzyClustering:
     """Find the phases of a scan from two or more signals taken at the same positions.
 
@@ -73,7 +85,9 @@ def correlate(
     ----------
     signals : sequence of array_like, Signal, HyperSpy signal or path
         For example ``[diffraction, eds]``: each of shape (y, x, ...), with the same scan, in the detector's own type.
-        No float copy of any is made.
+        No float copy of any is made. Memory maps, HDF5 and Zarr arrays, lazy signals and Dask arrays that take more
+        than half of `memory` together are visited in blocks, a dozen times or so, all signals in each pass; with
+        "robust" as many times more as their parts are many of which half of `memory` holds one.
     n_clusters : int or "auto", default "auto"
         k, at least 2. "auto": the number of largest silhouette, in units of the scatter within groups that regions of
         low density part; of a scan of two axes, of those numbers of which no two clusters touch where the scan does not
@@ -100,6 +114,8 @@ def correlate(
         For each signal which data set of its file, by name or number as `emcore.describe` lists them.
     random_state : int, default 0
         Seed of the PCA and of the starts of clustering.
+    %(memory)s
+    %(checkpoint)s
 
     Returns
     -------
@@ -111,7 +127,8 @@ def correlate(
     ------
     ValueError
         Scan grids that do not match, a signal that is constant, NaN or infinity at every position (the first is named),
-        one cluster or more than there are distinct positions, a threshold outside [0, 1], an unknown option.
+        one cluster or more than there are distinct positions, a threshold outside [0, 1], an unknown option; too little
+        memory (the least is named); a checkpoint of other data or settings.
     TypeError
         Data that are not real numbers, signals that are no list.
 
@@ -134,42 +151,48 @@ def correlate(
     Co/Fe 0.292, truth 0.277
     """
     started = time.perf_counter()
-    on_grid = on_one_grid(signals, signal_axis, dataset)
+    on_grid = on_one_grid(signals, signal_axis, dataset, lambda path: read_within(path, memory))
     if len(on_grid) < 2:
         raise ValueError(
             "signals holds one signal; two or more are correlated, for one there is emcore.GustafsonKessel"
         )
-    grid = tuple(axis.size for axis in on_grid[0].axes if axis.navigation)
-    gaps, said = shared_gaps(on_grid)
-    there = ~gaps.empty
-    measured = at_positions(on_grid, there)
-    n = int(np.count_nonzero(there))
+    looked_at = max(components if isinstance(components, int) else 0, _LOOKED_AT)
+    tau = check_number(threshold, "threshold", 0, 1)
+    settings = _Settings(
+        0,
+        check_option(method, METHODS, "method"),
+        _checked_components(components),
+        None if m is None else check_number(m, "m", 1.001, 1000),
+        check_count(random_state, "random_state", 0, 2**63 - 1 - _STARTS),
+    )
+    together = several(on_grid, memory, _PER_POSITION + 4 * looked_at * (1 + len(on_grid)))
+    source, grid = together.source, together.grid
+    scale = {"scaling": scaling, "balance": balance, "iqr_zero": iqr_zero}
+    parameters: dict[str, Any] = {"n_clusters": n_clusters, "method": method, **scale, "components": components}
+    parameters |= {"threshold": threshold, "m": m, "random_state": random_state}
+    if memory is not None and together.left:
+        print(predicted(source, 0, together_bytes(source.shape, looked_at)), file=sys.stderr)
+    join_job(source, checkpoint, "correlate", memory, {"scan": grid, **parameters})
+    surveyed = survey(together, noise=scaling != "robust")
+    gaps = surveyed.gaps
+    n = len(gaps.measured)
     k = 0
     if isinstance(n_clusters, str):
         check_option(n_clusters, ("auto",), "n_clusters")
     else:
         k = check_count(n_clusters, "n_clusters", 2, n, f"one scan position each at most, of {n}")
-    tau = check_number(threshold, "threshold", 0, 1)
-    settings = _Settings(
-        k,
-        check_option(method, METHODS, "method"),
-        _checked_components(components),
-        None if m is None else check_number(m, "m", 1.001, 1000),
-        check_count(random_state, "random_state", 0, 2**63 - 1 - _STARTS),
-        grid,
-        np.flatnonzero(there),
-    )
-    scale = {"scaling": scaling, "balance": balance, "iqr_zero": iqr_zero}
-    merged = merge_on_grid(measured, **scale, pairs=None if scaling == "robust" else settings.pairs)
-    groups = _clustered(merged, settings)
+    settings = replace(settings, k=k, grid=grid, positions=gaps.measured)
+    merged, more = merge_several(together, surveyed, **scale)
+    reduced, made = _reduced(together, surveyed, merged, settings)
+    groups = _clustered(merged, reduced[0], settings)
     k, settings = groups.memberships.shape[1], replace(settings, k=groups.memberships.shape[1])
-    alone = [_clustered(merged.only(i), settings).memberships for i in range(len(on_grid))]
+    alone = [_clustered(merged.only(i), each, settings).memberships for i, each in enumerate(reduced[1:])]
     memberships = groups.memberships.astype(np.float32)
     labels = memberships.argmax(axis=1).astype(np.int32)
-    signal_means = mean_signals(measured, np.full((n, 1), 1.0), 0.0)
-    at_threshold = mean_signals(measured, memberships, tau)
+    at_threshold = mean_signals(together, gaps.spread(memberships, 0), tau)
     parts = merged.split(groups.components)
     counts = np.bincount(labels, minlength=k)
+    on_grid = list(together.signals)
     titles = [signal.title or f"signal {i}" for i, signal in enumerate(on_grid)]
     inside = [tuple(axis for axis in signal.axes if not axis.navigation) for signal in on_grid]
 
@@ -180,8 +203,10 @@ def correlate(
             for v, axes, title in stacks
         )
 
-    parameters: dict[str, Any] = {"n_clusters": n_clusters, "method": method, **scale, "components": components}
     parameters |= {"threshold": tau, "m": groups.m, "random_state": settings.seed}
+    read = 1 + surveyed.passes + more + made
+    of_reads = (reads_said(together.nbytes, memory, read),) if together.left else ()
+    notes = (*gaps.notes, *surveyed.notes, *merged.notes, *groups.notes, *of_reads)
     result = FuzzyClustering(
         memberships=_maps(memberships, gaps, grid),
         labels=gaps.spread(labels, -1).reshape(grid),
@@ -200,14 +225,15 @@ def correlate(
         signals=each("cluster", at_threshold),
         components=each("component", parts),
         means=tuple(
-            Signal(mean[0], axes, signal.source, title)
-            for mean, axes, signal, title in zip(signal_means, inside, on_grid, titles, strict=True)
+            Signal(mean.reshape([axis.size for axis in axes]), axes, signal.source, title)
+            for mean, axes, signal, title in zip(surveyed.mean, inside, on_grid, titles, strict=True)
         ),
-        image=_picture(on_grid[0], gaps.empty),
+        image=_picture(on_grid[0], surveyed.pictures[0]),
         n_empty=gaps.n_empty,
-        provenance=_provenance(parameters, on_grid, started, (*gaps.notes, *said, *merged.notes, *groups.notes)),
+        provenance=_provenance(parameters, together, surveyed, started, notes),
     )
-    object.__setattr__(result, "_inputs", tuple(on_grid))
+    object.__setattr__(result, "_inputs", together.signals)
+    object.__setattr__(result, "_memory", memory)
     return result
 
 
@@ -218,8 +244,8 @@ class _Settings:
     components: int | str
     m: float | None
     seed: int
-    grid: tuple[int, ...]
-    positions: NDArray[np.intp]
+    grid: tuple[int, ...] = ()
+    positions: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
 
     @property
     def pairs(self) -> NDArray[np.intp]:
@@ -242,21 +268,42 @@ class _Groups:
     notes: tuple[str, ...]
 
 
-def _clustered(merged: MergedSignals, settings: _Settings) -> _Groups:
-    n, d = merged.rows.shape
+def _reduced(
+    together: Several, surveyed: Surveyed, merged: MergedSignals, settings: _Settings
+) -> tuple[list[tuple[PCAResult, Floats]], int]:
+    """Principal components and scores of all signals together and of each alone; and in how many passes."""
+    count = len(together.signals)
     asked = settings.components if isinstance(settings.components, int) else 0
-    size = min(max(asked, _LOOKED_AT), n, d)
-    result = pca(merged.rows, size, random_state=settings.seed)
+    n = merged.rows.shape[0]
+    sizes = [min(max(asked, _LOOKED_AT), n, len(np.concatenate(merged.variances)))]
+    sizes += [min(max(asked, _LOOKED_AT), n, len(each)) for each in merged.variances]
+    if not together.left:
+        matrices = [merged, *(merged.only(i) for i in range(count))]
+        found = [pca(each.rows, size, random_state=settings.seed) for each, size in zip(matrices, sizes, strict=True)]
+        return [(each, scores(matrix.rows, each)) for each, matrix in zip(found, matrices, strict=True)], 0
+    means, squares = [], []
+    for mean, keep, recipe, variance in zip(surveyed.mean, merged.kept, merged.recipes, merged.variances, strict=True):
+        offset, factor = (np.asarray(each, dtype=np.float32) for each in (recipe.offset, recipe.scale))
+        means.append((mean[keep] - offset) * factor.astype(np.float64))
+        squares.append(n * variance)
+    asked_for = [Merged(tuple(range(count)), np.concatenate(means), np.concatenate(squares), sizes[0])]
+    asked_for += [Merged((i,), means[i], squares[i], sizes[1 + i]) for i in range(count)]
+    fitted, of_rows, made = pca_together(
+        together.source, merged.rows.recipes, ~surveyed.gaps.empty, asked_for, settings.seed
+    )
+    return [(each, values.astype(np.float64)) for each, values in zip(fitted, of_rows, strict=True)], made
+
+
+def _clustered(merged: MergedSignals, reduced: tuple[PCAResult, Floats], settings: _Settings) -> _Groups:
+    result, whole = reduced
     if settings.components == "noise":
-        whole = scores(merged.rows, result)
         pairs = settings.pairs
         noise = noise_between(whole, pairs) if len(pairs) else None
         choice, kept = components_above_noise(whole.var(axis=0), noise)
-        components, places = result.components[kept], np.ascontiguousarray(whole[:, kept])
     else:
         choice = _choose(result, merged, settings.components)
-        components = result.components[: choice.n]
-        places = scores(merged.rows, replace(result, components=components))
+        kept = np.arange(whole.shape[1]) < choice.n
+    components, places = result.components[kept], np.ascontiguousarray(whole[:, kept])
     p = choice.n
     deviation = places.std(axis=0)
     if not (deviation > 0).all():
@@ -359,21 +406,21 @@ def _maps(values: NDArray[Any], gaps: Gaps, grid: tuple[int, ...]) -> NDArray[np
     return np.ascontiguousarray(gaps.spread(values, 0).T, dtype=np.float32).reshape(-1, *grid)
 
 
-def _picture(signal: Signal, empty: NDArray[np.bool_]) -> Signal:
+def _picture(signal: Signal, means: NDArray[np.float32]) -> Signal:
     scan = tuple(replace(axis, navigation=False) for axis in signal.axes if axis.navigation)
-    rows = np.asarray(signal.data).reshape(*(axis.size for axis in scan), -1)
-    means = rows.mean(axis=-1, dtype=np.float64).astype(np.float32)
-    means[empty.reshape(means.shape)] = 0
-    return Signal(means, scan, signal.source, signal.title)
+    return Signal(means.reshape([axis.size for axis in scan]), scan, signal.source, signal.title)
 
 
 def _provenance(
-    parameters: dict[str, Any], signals: Sequence[Signal], started: float, notes: Sequence[str]
+    parameters: dict[str, Any], together: Several, surveyed: Surveyed, started: float, notes: Sequence[str]
 ) -> Provenance:
-    elapsed = time.perf_counter() - started
-    threads = get_num_threads()
-    done: dict[str, Any] = {"elapsed": elapsed, "threads": threads, "notes": notes}
-    records = [Provenance.record("correlate", parameters, signal, **done) for signal in signals]
+    done: dict[str, Any] = {"elapsed": time.perf_counter() - started, "threads": get_num_threads(), "notes": notes}
+    records = [
+        # What is left where it is stored is known by its picture: nothing is read once more for this.
+        Provenance.record("correlate", parameters, signal, **done, sha256=array_sha256(picture) if left else "")
+        for signal, picture in zip(together.signals, surveyed.pictures, strict=True)
+        for left in [together.left and not is_held(signal)]
+    ]
     names, hashes = (" + ".join(getattr(r, key) for r in records) for key in ("input_name", "input_sha256"))
     said = tuple(dict.fromkeys(note for record in records for note in record.notes))
     return replace(records[0], input_name=names, input_sha256=hashes, notes=said)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.core.documentation import documented
 from emcore.core.memory import check_room
-from emcore.core.validation import as_rows, check_count, check_option
+from emcore.core.validation import Floats, as_rows, check_count, check_option
 from emcore.methods.pca.out_of_core import principal, sums_bytes
 from emcore.methods.pca.out_of_core import scores as of_rows
 from emcore.methods.pca.projection import project
@@ -138,21 +138,27 @@ def pca(
         fixed = sums_bytes((n, d), k, solver)
         passes = begin(rows, "pca", memory, checkpoint, settings, 0, fixed)
         checked_range(passes)
-        components, singular, mean, squares, used = principal(passes, k, bool(center), factors, solver, seed)
+        found = principal(passes, k, bool(center), factors, solver, seed)
     else:
         wide = 4 * min(n, d) if solver == "exact" else 2 * k
         check_room(8 * wide * min(n, d) + 16 * k * d, f"{k} components of {n} rows of {d} features")
-        components, singular, mean, squares, used = _emcore.pca(
-            rows, components=k, center=bool(center), weights=factors, solver=solver, seed=seed
-        )
+        found = _emcore.pca(rows, components=k, center=bool(center), weights=factors, solver=solver, seed=seed)
+    return as_result(found, (n, d), bool(center), factors)
+
+
+def as_result(
+    found: tuple[Floats, Floats, Floats, float, str], shape: tuple[int, int], center: bool, weights: Floats | None
+) -> PCAResult:
+    """What the kernel gives of n rows of d features."""
+    (components, singular, mean, squares, used), n = found, shape[0]
     return PCAResult(
         components=components,
         singular_values=singular,
         explained_variance=singular**2 / max(n - 1, 1),
-        explained_variance_ratio=singular**2 / squares if squares > 0 else np.zeros(k),
+        explained_variance_ratio=singular**2 / squares if squares > 0 else np.zeros(len(singular)),
         mean=mean,
-        center=bool(center),
-        weights=factors,
+        center=center,
+        weights=weights,
         total_variance=squares / max(n - 1, 1),
         solver=used,
     )

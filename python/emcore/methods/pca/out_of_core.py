@@ -55,7 +55,7 @@ class _Products:
         return self.passes.once(f"product {self.made}", _xt_x_q, (q, offset))[0]
 
     def triangle(self, q: Floats, offset: Floats, shift: Floats) -> Any:
-        return self.passes.once("triangle", _triangle, (q, offset, shift), merge=_stacked)[0]
+        return self.passes.once("triangle", _triangle, (q, offset, shift), merge=stacked)[0]
 
 
 def _gram(x: Any, state: Any, index: int) -> tuple[Any, ...]:
@@ -68,14 +68,15 @@ def _xt_x_q(x: Any, state: Any, index: int) -> tuple[Any, ...]:
 
 def _triangle(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     q, offset, shift = state
-    return ((_triangle_of(_emcore.x_q(x, q, offset) + shift),),)
+    return ((triangle_of(_emcore.x_q(x, q, offset) + shift),),)
 
 
-def _stacked(a: Partial, b: Partial) -> Partial:
-    return (_triangle_of(np.vstack([a[0], b[0]])),)
+def stacked(a: Partial, b: Partial) -> Partial:
+    """Two triangles as one."""
+    return (triangle_of(np.vstack([a[0], b[0]])),)
 
 
-def _triangle_of(matrix: Floats) -> Floats:
+def triangle_of(matrix: Floats) -> Floats:
     """R of its QR factors, with rows of zeros where there were fewer than columns."""
     r: Floats = np.linalg.qr(matrix, mode="r")  # type: ignore[assignment]  # of one factor, as NumPy documents
     return np.pad(r, ((0, r.shape[1] - r.shape[0]), (0, 0)))
