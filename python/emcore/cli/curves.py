@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.options import add_files, add_output_options, add_signal_options, auto_or_count, refuse_unknown
+from emcore.cli.options import (
+    add_checkpoint_option,
+    add_files,
+    add_memory_option,
+    add_output_options,
+    add_signal_options,
+    auto_or_count,
+    refuse_unknown,
+)
 from emcore.cli.run import each_file
 from emcore.io.registry import CURVES
 
@@ -23,6 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--normalize", help="what each curve is divided by: max or l2 (nothing)")
     parser.add_argument("--crop", help="common: the points that all curves have, where curves end early (all points)")
     add_signal_options(parser)
+    add_memory_option(parser)
+    add_checkpoint_option(parser)
     add_output_options(parser)
 
 
@@ -46,6 +56,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             signal_axis=options.signal_axis,
             scan_shape=options.scan,
             dataset=options.dataset,
+            memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore import _emcore
 from emcore.core.validation import Floats
 from emcore.methods.preprocessing import quantiles
 
@@ -69,15 +68,14 @@ def group_statistics(
     return statistics[0], statistics[1], statistics[2:]
 
 
-def group_slopes(
-    rows: NDArray[np.generic], labels: NDArray[np.int32], means: Floats, x: Floats
-) -> tuple[Floats, Floats, Floats]:
+def group_slopes(slopes: Floats, labels: NDArray[np.int32], means: Floats, x: Floats) -> tuple[Floats, Floats, Floats]:
     """
-    Least-squares slopes of the rows over `x` in every group, and how straight its mean row is.
+    Slopes of rows over `x` in every group, and how straight its mean row is.
 
     Parameters
     ----------
-    rows : ndarray, shape (n, d)
+    slopes : ndarray, shape (n,)
+        Of every row, by least squares.
     labels : ndarray, shape (n,)
     means : ndarray, shape (k, d)
         Of the rows of every group.
@@ -92,13 +90,12 @@ def group_slopes(
 
     Examples
     --------
-    >>> rows = np.array([[0.0, 1.0, 2.0], [0.0, 3.0, 6.0]])
-    >>> slopes, deviations, r_squared = group_slopes(rows, np.zeros(2, int), rows.mean(axis=0)[None], np.arange(3.0))
+    >>> mean = np.array([[0.0, 2.0, 4.0]])
+    >>> slopes, deviations, r_squared = group_slopes(np.array([1.0, 3.0]), np.zeros(2, int), mean, np.arange(3.0))
     >>> slopes.tolist(), deviations.tolist(), r_squared.round(12).tolist()
     ([2.0], [1.0], [1.0])
     """
     away = x - x.mean()
-    slopes = _emcore.x_q(rows, (away / np.sum(away**2))[:, None])[:, 0]
     groups = [slopes[labels == i] for i in range(len(means))]
     centred = means - means.mean(axis=1, keepdims=True)
     fitted = (centred @ away) ** 2 / np.sum(away**2)

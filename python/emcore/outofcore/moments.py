@@ -172,7 +172,12 @@ def checked_range(passes: Passes, *, nonnegative: bool = False) -> tuple[float, 
     source = passes.source
     if (limits := _range_without_pass(source, nonnegative)) is not None:
         return limits
-    low, high, bad, negative = passes.once("range", _range, merge=_widest)
+    return check_observed(source, passes.once("range", _range, merge=widest), nonnegative=nonnegative)
+
+
+def check_observed(source: Source, observed: Any, *, nonnegative: bool = False) -> tuple[float, float]:
+    """What `checked_range` does with what a pass has observed, merged by `widest` from `range_of` of its blocks."""
+    low, high, bad, negative = observed
 
     def position(place: Any) -> str:
         at = [*source.position(source.row_of(int(place[0]), int(place[1]))), place[2]]
@@ -203,10 +208,16 @@ def _range_without_pass(source: Source, nonnegative: bool) -> tuple[float, float
 
 
 def _range(x: Any, state: Any, index: int) -> tuple[Any, ...]:
+    return (range_of(x, index),)
+
+
+def range_of(x: Any, index: int) -> Partial:
+    """The smallest and largest value of a block, and where in it the first NaN or infinity and negative value is."""
     low, high, *places = _emcore.value_range(x)
-    return ((low, high, *(np.array([-1, 0, 0] if at is None else [index, *at]) for at in places)),)
+    return low, high, *(np.array([-1, 0, 0] if at is None else [index, *at]) for at in places)
 
 
-def _widest(a: Partial, b: Partial) -> Partial:
+def widest(a: Partial, b: Partial) -> Partial:
+    """Of two blocks."""
     first = (x if x[0] >= 0 else y for x, y in zip(a[2:], b[2:], strict=True))
     return min(a[0], b[0]), max(a[1], b[1]), *first

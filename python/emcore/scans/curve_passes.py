@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.memory import check_memory
-from emcore.core.validation import Floats, check_range
+from emcore.core.validation import Floats
 from emcore.methods.groups import mean_moduli
 from emcore.outofcore.engine import begin
 from emcore.outofcore.reduction import Partial, PerRow
+from emcore.outofcore.sample import both, in_order, numbers_of, sample_bytes
 from emcore.outofcore.sources import Source
 from emcore.scans.gaps import Gaps, common_points, first_invalid, kinds_of_rows, place_of
 
-# Curves of a sample, and bytes of it at most; but so many at least.
-_SAMPLE, _SAMPLE_BYTES, _LEAST = 20_000, 1 << 26, 1000
 # Copies of the sums of a pass that threads and merging hold; and of the values at the ends.
 _COPIES, _ENDS = 24, 4
 
@@ -82,21 +81,6 @@ class Survey:
     sample: NDArray[Any]
 
 
-def sample_of(positions: NDArray[np.intp], d: int, itemsize: int, least: int, seed: int) -> NDArray[np.intp]:
-    """
-    Some positions, rising: of curves of d points a number that no budget changes, at least `least`.
-
-    Examples
-    --------
-    >>> len(sample_of(np.arange(9), 200, 4, 2, 0)), len(sample_of(np.arange(10**6), 200, 4, 2, 0))
-    (9, 20000)
-    """
-    most = max(min(_SAMPLE, _SAMPLE_BYTES // (d * itemsize)), _LEAST, least)
-    if len(positions) <= most:
-        return positions
-    return np.sort(np.random.default_rng(seed).choice(positions, most, replace=False))
-
-
 def ends_of(source: Source) -> Ends:
     """
     Where curves end early, in a pass of its own.
@@ -146,25 +130,18 @@ def survey(source: Source, sample: NDArray[np.intp]) -> Survey:
     ('1 of 3 positions is empty (1 zero throughout)', [2.0, -1.0], [2.0, 0.0, 4.0], [[3.0, -5.0]])
     """
     n, d = source.shape
-    number = _numbers(n, sample)
+    number = numbers_of(n, sample)
     kinds, moduli = np.empty(n, dtype=np.uint8), np.empty(n, dtype=np.float32)
     copied = copy.copy(source)
     copied.copied = True  # of a block, the rows that are measured
-    fixed = 8 * 2 * d * _COPIES + 3 * len(sample) * d * source.dtype.itemsize
+    fixed = 8 * 2 * d * _COPIES + sample_bytes(source, len(sample))
     passes = begin(copied, "survey", None, None, {}, 13, fixed, quiet=True)
     into = [PerRow(passes.source, each) for each in (kinds, moduli)]
     found = passes.once("survey", _survey, rows=[PerRow(passes.source, number)], into=into, merge=_surveyed)
     low, high, first, count, mean, squares, at, taken, *ends = found
     gaps = Gaps.of_kinds(kinds, place_of(passes.source, first), (float(low), float(high)))
     moduli[gaps.empty] = 0
-    rows = taken[np.argsort(at)]  # chunks of a Dask array come in another order than positions
-    return Survey(gaps, Ends.of(ends), mean, squares / max(int(count), 1), moduli, rows)
-
-
-def _numbers(n: int, sample: NDArray[np.intp]) -> NDArray[np.int64]:
-    number = np.full(n, -1, dtype=np.int64)
-    number[sample] = np.arange(len(sample))
-    return number
+    return Survey(gaps, Ends.of(ends), mean, squares / max(int(count), 1), moduli, in_order(at, taken))
 
 
 def _survey(x: NDArray[Any], state: Any, index: int, number: NDArray[np.int64]) -> tuple[Any, ...]:
@@ -175,16 +152,17 @@ def _survey(x: NDArray[Any], state: Any, index: int, number: NDArray[np.int64]) 
     if len(there):
         moments = np.stack(_emcore.moments(x if len(there) == len(x) else x[there]))
     ends = _ends_of_rows(x) if gaps.invalid else (0, x.shape[1], 1, 0, 0)
-    return (low, high, first, len(there), *moments, number[taken], x[taken], *ends), kinds, mean_moduli(x)
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond any unit are refused later
+        moduli = mean_moduli(x)
+    return (low, high, first, len(there), *moments, number[taken], x[taken], *ends), kinds, moduli
 
 
 def _surveyed(a: Partial, b: Partial) -> Partial:
     (first,) = first_invalid(a[2:3], b[2:3])
     moments = _moments_of_both(a[3:6], b[3:6])
-    taken = (np.concatenate(pair) for pair in zip(a[6:8], b[6:8], strict=True))
     # Of whole numbers limits are no numbers, which `min` would pass on only by chance.
     low, high = np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
-    return low, high, first, *moments, *taken, *_ends_of_both(a[8:], b[8:])
+    return low, high, first, *moments, *both(a[6:8], b[6:8]), *_ends_of_both(a[8:], b[8:])
 
 
 def _moments_of_both(a: Partial, b: Partial) -> Partial:
@@ -192,32 +170,6 @@ def _moments_of_both(a: Partial, b: Partial) -> Partial:
     count, step = np.maximum(a[0] + b[0], 1), b[1] - a[1]
     share, weight = (np.asarray(each)[..., None] for each in (b[0] / count, a[0] * b[0] / count))
     return a[0] + b[0], a[1] + step * share, a[2] + b[2] + step * step * weight
-
-
-def take_sample(source: Source, sample: NDArray[np.intp]) -> NDArray[Any]:
-    """
-    Some curves as they are stored, in a pass of its own.
-
-    Examples
-    --------
-    >>> from emcore.outofcore.stored import Stored
-    >>> take_sample(Source([Stored(np.arange(6.0).reshape(3, 2))]), np.array([0, 2])).tolist()
-    [[0.0, 1.0], [4.0, 5.0]]
-    """
-    fixed = 3 * len(sample) * source.shape[1] * source.dtype.itemsize
-    passes = begin(source, "sample", None, None, {}, 8, fixed, quiet=True)
-    rows = [PerRow(passes.source, _numbers(len(source), sample))]
-    at, taken = passes.once("sample", _taken, rows=rows, merge=_both)
-    return taken[np.argsort(at)]  # type: ignore[no-any-return]
-
-
-def _taken(x: NDArray[Any], state: Any, index: int, number: NDArray[np.int64]) -> tuple[Any, ...]:
-    taken = np.flatnonzero(number >= 0)
-    return ((number[taken], x[taken]),)
-
-
-def _both(a: Partial, b: Partial) -> Partial:
-    return tuple(np.concatenate(pair) for pair in zip(a, b, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

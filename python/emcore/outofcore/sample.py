@@ -1,0 +1,108 @@
+"""Some rows of a matrix, in memory or out of core, that stand for all: how many, which, and what they hold."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emcore.outofcore.engine import Passes
+from emcore.outofcore.moments import check_observed, range_of, widest
+from emcore.outofcore.reduction import Partial, PerRow
+
+# Bytes of a sample at most; but so many rows at least.
+_BYTES, _LEAST = 1 << 26, 2000
+
+
+def sample_size(d: int, itemsize: int, least: int = 0) -> int:
+    """
+    How many rows of d features a sample has, at most: a number that no budget changes, and at least `least`.
+
+    Examples
+    --------
+    >>> sample_size(200, 4), sample_size(100_000, 4), sample_size(200, 4, 100_000)
+    (83886, 2000, 100000)
+    """
+    return max(_BYTES // (d * itemsize), _LEAST, least)
+
+
+def sample_of(positions: NDArray[np.intp], size: int, seed: int) -> NDArray[np.intp]:
+    """
+    Some positions, rising, or all of them.
+
+    Examples
+    --------
+    >>> sample_of(np.arange(4), 9, 0).tolist(), len(sample_of(np.arange(100), 9, 0))
+    ([0, 1, 2, 3], 9)
+    """
+    if len(positions) <= size:
+        return positions
+    return np.sort(np.random.default_rng(seed).choice(positions, size, replace=False))
+
+
+def sample_bytes(rows: Any, count: int) -> int:
+    """What so many rows take while they are gathered."""
+    return 3 * count * int(rows.shape[1]) * int(rows.dtype.itemsize)
+
+
+def numbers_of(n: int, sample: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Of each of n rows which one of the sample it is, -1 of the others."""
+    number = np.full(n, -1, dtype=np.int64)
+    number[sample] = np.arange(len(sample))
+    return number
+
+
+def take_sample(passes: Passes, sample: NDArray[np.intp], check: bool = True) -> NDArray[Any]:
+    """
+    Some rows, in one pass; that all values are finite is checked on the way.
+
+    Parameters
+    ----------
+    passes : Passes
+        Over n rows, with room for `sample_bytes` and 8 bytes for each row.
+    sample : ndarray of int
+        Rising.
+    check : bool
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity (first position named).
+
+    Examples
+    --------
+    >>> from emcore.outofcore.engine import begin
+    >>> from emcore.outofcore.sources import Source
+    >>> from emcore.outofcore.stored import Stored
+    >>> passes = begin(Source([Stored(np.arange(6.0).reshape(3, 2))]), "sample", None, None, {}, 8, 0)
+    >>> take_sample(passes, np.array([0, 2])).tolist()
+    [[0.0, 1.0], [4.0, 5.0]]
+    """
+    rows = [PerRow(passes.source, numbers_of(len(passes.source), sample))]
+    at, taken, *observed = passes.once("sample", _taken, check, rows=rows, merge=_both)
+    if check:
+        check_observed(passes.source, observed)
+    return in_order(at, taken)
+
+
+def in_order(number: NDArray[np.int64], rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows by their numbers: chunks of a Dask array come in another order than positions."""
+    return rows[np.argsort(number)]
+
+
+def some_rows(x: Any, taken: NDArray[np.intp]) -> NDArray[Any]:
+    """Some rows of a block, prepared or not."""
+    return x[taken] if isinstance(x, np.ndarray) else np.asarray(x.take(taken.tolist()))
+
+
+def _taken(x: Any, check: bool, index: int, number: NDArray[np.int64]) -> tuple[Any, ...]:
+    taken = np.flatnonzero(number >= 0)
+    return ((number[taken], some_rows(x, taken), *(range_of(x, index) if check else ())),)
+
+
+def _both(a: Partial, b: Partial) -> Partial:
+    return *both(a[:2], b[:2]), *(widest(a[2:], b[2:]) if len(a) > 2 else ())
+
+
+def both(a: Partial, b: Partial) -> Partial:
+    """Numbers and rows of two blocks."""
+    return tuple(np.concatenate(pair) for pair in zip(a, b, strict=True))
