@@ -87,6 +87,70 @@ def test_integers_strides_and_prepared_rows_give_the_same_choice():
         assert np.array_equal(choose_n_clusters(X, range(2, 5), n_seeds=2).gap, expected.gap)
 
 
+@pytest.fixture
+def small_sample(monkeypatch, nothing_is_loaded):
+    monkeypatch.setattr("emcore.outofcore.sample._BYTES", 1)
+    monkeypatch.setattr("emcore.outofcore.sample._LEAST", 300)
+    monkeypatch.setattr("emcore.outofcore.sources.SLAB_BYTES", 1 << 12)
+
+
+def alike(a, b):
+    return all(np.array_equal(getattr(a, name), value) for name, value in vars(b).items())
+
+
+@pytest.mark.filterwarnings("ignore:data (has|is stored in) chunks")
+@pytest.mark.parametrize("kind", ["map", "hdf5", "zarr", "dask"])
+def test_what_is_left_where_it_is_stored_is_read_once_and_gives_the_same_bits(small_sample, stored_as, passes, kind):
+    X = clouds(3, n=1200)
+    here = choose_n_clusters(X, range(2, 6), n_seeds=2, n_references=2)
+    del passes[:]
+    observed = choose_n_clusters(stored_as(kind, X.reshape(30, 40, 4)), range(2, 6), n_seeds=2, n_references=2)
+    assert passes == ["_taken"]
+    assert alike(observed, here)
+    assert int(observed) == 3
+
+
+def test_prepared_rows_out_of_core_are_read_twice(small_sample, stored_as, passes):
+    X = clouds(3, n=1200).reshape(30, 40, 4)
+    recipe = {"offset": np.full(4, 9.0), "scale": np.arange(1.0, 5.0)}
+    here = choose_n_clusters(prepare(Recipe(X.reshape(-1, 4), **recipe)), range(2, 5), n_seeds=2, n_references=2)
+    mapped = prepare(Recipe(stored_as("map", X), **recipe))
+    assert alike(choose_n_clusters(mapped, range(2, 5), n_seeds=2, n_references=2), here)
+    assert passes == ["_range", "_taken"]
+
+
+def test_a_choice_that_was_killed_goes_on_and_says_what_it_needs(
+    small_sample, stored_as, tmp_path, killing, capsys, monkeypatch
+):
+    mapped = stored_as("map", clouds(3, n=1200).reshape(30, 40, 4))
+    options = {"n_seeds": 2, "n_references": 2, "memory": "1 MiB"}
+    whole = choose_n_clusters(mapped, range(2, 5), **options)
+    assert "emcore: data of 1200 x 4 float32 in 5 blocks; predicted peak memory " in capsys.readouterr().err
+    made = killing(1)
+    with pytest.raises(KeyboardInterrupt):
+        choose_n_clusters(mapped, range(2, 5), checkpoint=tmp_path / "job.npz", **options)
+    for _ in range(2):  # what has ended is not read again
+        assert alike(choose_n_clusters(mapped, range(2, 5), checkpoint=tmp_path / "job.npz", **options), whole)
+    assert len(made) == 2
+    with pytest.raises(ValueError, match="another job: random_state"):
+        choose_n_clusters(mapped, range(2, 5), checkpoint=tmp_path / "job.npz", random_state=1, **options)
+    with pytest.raises(ValueError, match="memory=9 KiB is too little for data"):
+        choose_n_clusters(mapped, memory="9 KiB")
+
+
+def test_nan_anywhere_in_a_file_is_named(small_sample, stored_as):
+    X = clouds(3, n=1200).reshape(30, 40, 4)
+    X[29, 3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Input data contains NaN or infinity, first at \[29, 3, 1\]"):
+        choose_n_clusters(stored_as("map", X))
+
+
+def test_as_many_rows_are_looked_at_as_clusters_need(small_sample):
+    X = clouds(3, n=1200)
+    assert choose_n_clusters(X, [2, 40], n_seeds=1, n_references=2).tried.tolist() == [2, 40]
+    assert choose_n_clusters(X, [2, 299], n_seeds=1, n_references=2).tried.tolist() == [2, 299]
+
+
 def test_few_rows_and_duplicates_give_numbers():
     for X in (np.arange(8.0).reshape(4, 2), np.repeat(clouds(3, n=3), 20, axis=0)):
         choice = choose_n_clusters(X, range(2, 4), n_seeds=2)

@@ -1,5 +1,6 @@
 """How many clusters? Several criteria, each of which costs time and memory in proportion to the rows."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -8,14 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
+from emcore.core.documentation import documented
 from emcore.core.drawing import Drawable
-from emcore.core.validation import as_rows, check_count, check_option
+from emcore.core.validation import as_rows, check_count, check_option, is_finite
 from emcore.core.wording import count_of
 from emcore.methods.fuzzy.fit import fuzzy_c_means
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.pca.projection import rough_scores
 from emcore.methods.selection.agreement import adjusted_rand_index
 from emcore.methods.selection.density import density_groups
+from emcore.outofcore.engine import begin
+from emcore.outofcore.open import open_rows
+from emcore.outofcore.sample import sample_bytes, sample_of, sample_size, some_rows, take_sample
+from emcore.outofcore.sources import Source
 
 ESTIMATORS = ("kmeans", "fuzzy-c-means")
 _SAMPLE_VALUES = 20_000_000
@@ -24,6 +30,9 @@ _STABLE = 0.8
 _FIRST, _FURTHER, _LARGEST = 10, 1.6, 200
 # More features than this are reduced before densities are compared; rows that are looked at for it.
 _FEW_FEATURES, _DENSITY_ROWS = 64, 10_000
+
+# Rows of a sample for each cluster that is asked for, at least.
+_PER_CLUSTER = 20
 
 Fit = Callable[[Any, int, int], NDArray[np.int32]]
 """``fit(rows, k, seed)`` returns labels."""
@@ -89,6 +98,7 @@ class ClusterChoice(Drawable):
     __index__ = __int__
 
 
+@documented()
 def choose_n_clusters(
     data: ArrayLike,
     range: Iterable[int] | None = None,
@@ -98,19 +108,22 @@ def choose_n_clusters(
     n_references: int = 5,
     sample: int = 2000,
     random_state: int = 0,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> ClusterChoice:
     """
     Cluster the rows into each of several numbers of groups and say which number fits them best.
 
     Where regions of low density part groups, on all of a sample as on its halves, their number is taken [5]_. Else the
     elbow of the inertia, Davies-Bouldin, Calinski-Harabasz, silhouette and gap each have a vote; of numbers with as
-    many votes the one of larger silhouette is taken. Beside the data, memory grows with the number of rows only. While
+    many votes the one of larger silhouette is taken. Of more than 64 MiB of rows, and of more than 2,000, a sample is
+    judged, for which data out of core are read once. Beside it, memory grows with the number of rows only. While
     scikit-learn's HDBSCAN looks for the regions, on 10,000 rows at most, Python hears no Ctrl-C: for some seconds.
 
     Parameters
     ----------
     data : array-like, shape (n, d), or PreparedRows
-        Any pixel type; neither converted nor copied.
+        Any pixel type; neither converted nor copied. What is out of core may have several navigation axes.
     range : iterable of int, optional
         Numbers of clusters to try, each between 2 and n - 1. By default 2 to 10 and those about the number of groups
         that regions of low density part; and as long as the largest of them wins, larger ones, up to 200.
@@ -125,6 +138,8 @@ def choose_n_clusters(
         Rows on which the silhouette and the gap are found, fewer where rows are long, so that the sample stays small.
     random_state : int
         Seed of everything that is random.
+    %(memory)s
+    %(checkpoint)s
 
     Returns
     -------
@@ -133,7 +148,8 @@ def choose_n_clusters(
     Raises
     ------
     ValueError
-        NaN or infinity, numbers of clusters below 2 or not below n, nothing to try, rows that are all the same.
+        NaN or infinity, numbers of clusters below 2 or not below n, nothing to try, rows that are all the same; too
+        little memory (the least is named); a checkpoint of other data or another seed.
     TypeError
         `data` that are not real numbers, an estimator without ``fit``.
 
@@ -154,8 +170,11 @@ def choose_n_clusters(
     >>> int(choice), choice.votes["silhouette"]
     (4, 4)
     """
-    n, d = (rows := as_rows(data, "data")).shape
-    asked = None if range is None else [check_count(k, "range", 2, n - 1, f"{n} rows") for k in range]
+    seed = check_count(random_state, "random_state", 0, 2**63 - 1)
+    wanted = None if range is None else list(range)
+    rows = _of_all(data, memory, checkpoint, seed, max((int(k) for k in wanted or [] if is_finite(k)), default=0))
+    n, d = rows.shape
+    asked = None if wanted is None else [check_count(k, "range", 2, n - 1, f"{n} rows") for k in wanted]
     if asked is not None and not asked:
         raise ValueError("range holds no number of clusters; give for example range(2, 11)")
     if n < 3:
@@ -163,7 +182,7 @@ def choose_n_clusters(
     n_seeds = check_count(n_seeds, "n_seeds", 1)
     n_references = check_count(n_references, "n_references", 2)
     sample = check_count(sample, "sample", 10)
-    rng = np.random.default_rng(check_count(random_state, "random_state", 0, 2**63 - 1))
+    rng = np.random.default_rng(seed)
     seeds = rng.integers(2**31 - 1, size=n_seeds).tolist()
     fit, name = _fit(estimator)
     total = float(_spread(rows, np.zeros(n, np.int32), 1)[1].sum())
@@ -223,6 +242,20 @@ def choose_n_clusters(
         votes=votes,
         estimator=name,
     )
+
+
+def _of_all(data: Any, memory: Any, checkpoint: Any, seed: int, most: int) -> Any:
+    """The rows, or a sample of them that has some for each of the largest number of clusters."""
+    rows: Any = open_rows(data, "data", memory=memory, checkpoint=checkpoint)
+    source = isinstance(rows, Source)
+    rows = rows if source else as_rows(rows, "data")
+    n, d = rows.shape
+    taken = sample_of(np.arange(n), sample_size(d, rows.dtype.itemsize, _PER_CLUSTER * most), seed)
+    if source:
+        settings = {"rows": len(taken), "random_state": seed}
+        passes = begin(rows, "choose_n_clusters", memory, checkpoint, settings, 8, sample_bytes(rows, len(taken)))
+        return take_sample(passes, taken)
+    return rows if len(taken) == n else some_rows(rows, taken)
 
 
 def _first(n: int, groups: int) -> set[int]:
