@@ -274,6 +274,29 @@ def test_mean_signals_of_what_is_left_where_it_is_stored_are_the_same(stored_as,
         )
 
 
+@pytest.mark.parametrize("kind", ["map", "hdf5", "zarr", "dask"])
+def test_segments_of_stored_scores_are_those_in_memory_and_what_is_too_large_is_refused(stored_as, kind):
+    data, _ = scene()
+    expected = emcore.slic(data, 40)
+    merged = emcore.merge_similar(expected, data, 0.9)
+    stored = stored_as(kind, data)
+    assert np.array_equal(emcore.slic(stored, 40), expected)
+    assert np.array_equal(emcore.merge_similar(expected, stored, 0.9), merged)
+    if kind == "map":  # which stays where it is, if its channels lie last
+        assert np.array_equal(emcore.slic(stored, 40, memory="1 kB"), expected)
+        stored = np.moveaxis(stored_as(kind, np.ascontiguousarray(np.moveaxis(data, -1, 0)), "stack"), 0, -1)
+        assert np.array_equal(emcore.slic(stored, 40), expected)
+    for call, result in (
+        (lambda **memory: emcore.slic(stored, 40, **memory), expected),
+        (lambda **memory: emcore.merge_similar(expected, stored, 0.9, **memory), merged),
+    ):
+        with pytest.raises(MemoryError, match=r"needs all of data in memory, 233 KiB, more than half of memory=20 KiB"):
+            call(memory="20 KiB")
+        with pytest.raises(MemoryError) as refused:
+            call(memory=1)
+        assert np.array_equal(call(memory=str(refused.value).split('"')[1]), result)
+
+
 # What cannot be done
 
 

@@ -1,5 +1,6 @@
 """How much memory may be used: a budget in bytes, read from words and written in words."""
 
+import math
 import os
 import re
 from typing import Any
@@ -132,6 +133,18 @@ def in_words(size: int) -> str:
             tenths = -(-10 * size // unit)
             return f"{tenths / 10:g} {name}" if tenths < 100 else f"{-(-size // unit)} {name}"
     return f"{size} bytes"
+
+
+def needed_for(size: int) -> int:
+    """
+    The least budget with which data of so many bytes are loaded, see `is_loaded`.
+
+    Examples
+    --------
+    >>> needed_for(1 << 20) == 1 << 21, is_loaded(999, needed_for(999))
+    (True, True)
+    """
+    return math.ceil(size / LOADED) if LOADED else size
 
 
 def is_loaded(size: int, memory: int | str | None) -> bool:

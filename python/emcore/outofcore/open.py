@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from emcore.core.memory import check_memory, is_loaded
+from emcore.core.memory import check_memory, in_words, is_loaded, needed_for
 from emcore.core.signals import Signal
 from emcore.core.warning import warn
 from emcore.outofcore.sources import Source
@@ -47,6 +47,50 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
     if source is X or checkpoint is not None or not is_loaded(source.nbytes, memory):
         return source
     return source.in_memory()
+
+
+def held_in_memory(data: Any, name: str, inner: int, memory: Any, why: str) -> Any:
+    """
+    Data for what needs all of them at once: what is stored or lazy is loaded if it takes half of the budget or less.
+
+    Parameters
+    ----------
+    data : array-like, Signal, HyperSpy signal
+        What is in memory, or mapped in one piece, is returned as it is.
+    name : str
+    inner : int
+        How many of the last axes are a row.
+    memory : int, str or None
+    why : str
+        What needs them, for the message.
+
+    Raises
+    ------
+    MemoryError
+        More than half of the budget, with what was needed.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> held_in_memory(da.ones((4, 5, 6)), "data", 1, None, "slic").shape
+    (4, 5, 6)
+    >>> held_in_memory(da.ones((4, 5, 6)), "data", 1, "1 kB", "slic")
+    Traceback (most recent call last):
+        ...
+    MemoryError: slic needs all of data in memory, 960 bytes, more than half of memory=1000 bytes: give memory="1.9 KiB"
+    """
+    source = as_source(data, name, inner)
+    if source is None:
+        return data
+    part = source.parts[0]
+    if isinstance(part, Stored) and part.flat is not None:
+        return part.whole().reshape(data.shape)
+    if not is_loaded(source.nbytes, memory):
+        raise MemoryError(
+            f"{why} needs all of {name} in memory, {in_words(source.nbytes)}, more than half of "
+            f'memory={in_words(check_memory(memory))}: give memory="{in_words(needed_for(source.nbytes))}"'
+        )
+    return source.in_memory().reshape(data.shape)
 
 
 def as_source(X: Any, name: str = "X", inner: int = 1) -> Source | None:

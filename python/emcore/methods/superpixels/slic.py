@@ -20,7 +20,7 @@ from emcore.core.validation import as_pixels, check_count, check_magnitude, chec
 from emcore.methods.superpixels.seeds import given_seeds, grid_seeds
 from emcore.outofcore.engine import begin
 from emcore.outofcore.moments import checked_range, sums_by_label
-from emcore.outofcore.open import as_source
+from emcore.outofcore.open import as_source, held_in_memory
 
 Labels = NDArray[np.int32]
 
@@ -40,6 +40,7 @@ def slic(
     connectivity: bool = True,
     seeds: str | ArrayLike = "grid",
     adaptive: bool = False,
+    memory: int | str | None = None,
 ) -> Labels:
     """
     Cut a scan or image into compact segments of like signals (SLIC superpixels).
@@ -51,7 +52,8 @@ def slic(
     ----------
     data : array-like, shape (y, x) or (y, x, channels...)
         Any pixel type, memory-mapped too; neither converted nor copied. A stack of images (n, y, x) is
-        ``np.moveaxis(stack, 0, -1)``.
+        ``np.moveaxis(stack, 0, -1)``. Segments need all of it at once: an HDF5 or Zarr array, a lazy signal, a Dask
+        array, or a memory map that does not lie in this order, is loaded.
     n_segments : int, default 100
         About so many; a grid of seeds, connected pieces and a mask make it a few more or less.
     compactness : float, default 0.3
@@ -69,6 +71,8 @@ def slic(
         Places (y, x) to start from, in positions, instead of `n_segments` on a grid.
     adaptive : bool, default False
         Let every centre adapt its compactness to the largest distance among its positions (SLICO).
+    memory : int or str, optional
+        What is loaded takes half of it at most, in bytes or as "2 GiB"; default 1 GiB.
 
     Returns
     -------
@@ -82,6 +86,8 @@ def slic(
         mask that leaves nothing, another shape.
     TypeError
         Complex numbers, objects or strings.
+    MemoryError
+        Lazy or stored data that take more than half of `memory`, with what they need.
 
     Examples
     --------
@@ -93,7 +99,7 @@ def slic(
     >>> bool((np.unique(labels[:, :23]).max(initial=0) >= 0) and not set(labels[:, 22]) & set(labels[:, 23]))
     True
     """
-    rows, shape, used = _checked(data, mask, squared=True)
+    rows, shape, used = _checked(_held(data, memory, "slic"), mask, squared=True)
     count = int(used.sum()) if used is not None else rows.shape[0]
     if isinstance(seeds, str):
         check_option(seeds, ("grid",), "seeds")
@@ -123,14 +129,29 @@ def slic(
 
 @overload
 def merge_similar(
-    labels: ArrayLike, data: ArrayLike, min_correlation: float, *, return_history: Literal[False] = ...
+    labels: ArrayLike,
+    data: ArrayLike,
+    min_correlation: float,
+    *,
+    return_history: Literal[False] = ...,
+    memory: int | str | None = ...,
 ) -> Labels: ...
 @overload
 def merge_similar(
-    labels: ArrayLike, data: ArrayLike, min_correlation: float, *, return_history: Literal[True]
+    labels: ArrayLike,
+    data: ArrayLike,
+    min_correlation: float,
+    *,
+    return_history: Literal[True],
+    memory: int | str | None = ...,
 ) -> tuple[Labels, NDArray[np.float64]]: ...
 def merge_similar(
-    labels: ArrayLike, data: ArrayLike, min_correlation: float, *, return_history: bool = False
+    labels: ArrayLike,
+    data: ArrayLike,
+    min_correlation: float,
+    *,
+    return_history: bool = False,
+    memory: int | str | None = None,
 ) -> Labels | tuple[Labels, NDArray[np.float64]]:
     """
     Merge segments that touch and whose mean signals correlate, the best pair first.
@@ -143,11 +164,13 @@ def merge_similar(
     labels : array-like of int, shape (y, x)
         Segments, as from `slic`; negative labels are no segments. Segments touch along sides, not corners.
     data : array-like, shape (y, x) or (y, x, channels...)
-        Any pixel type, read once.
+        Any pixel type, read once. As by `slic`, what is lazy or stored is loaded.
     min_correlation : float
         Least correlation of a pair that is merged, from -1 to 1.
     return_history : bool, default False
         Return the mergings too.
+    memory : int or str, optional
+        What is loaded takes half of it at most; default 1 GiB.
 
     Returns
     -------
@@ -160,6 +183,8 @@ def merge_similar(
     ------
     ValueError
         NaN or infinity, shapes that differ, no segment at all.
+    MemoryError
+        Lazy or stored data that take more than half of `memory`, with what they need.
 
     Examples
     --------
@@ -170,7 +195,7 @@ def merge_similar(
     array([[0, 0, 1, 1]], dtype=int32)
     """
     least = check_number(min_correlation, "min_correlation", -1, 1)
-    rows, shape, index, names = _labelled(labels, data)
+    rows, shape, index, names = _labelled(labels, _held(data, memory, "merge_similar"))
     joined, steps = _emcore.merge_similar(rows, index, shape, len(names), least)
     merged = renumbered(joined).reshape(shape)
     if not return_history:
@@ -214,7 +239,8 @@ def mean_signals(labels: ArrayLike, data: ArrayLike, *, memory: int | str | None
     """
     shape, source = np.shape(data), as_source(data, "data", max(len(np.shape(data)) - 2, 0))
     left = source is not None and not is_loaded(source.nbytes, memory)
-    rows, _, index, names = _labelled(labels, np.empty(shape[:2], np.uint8) if left else data)
+    held = np.empty(shape[:2], np.uint8) if left else _held(data, memory, "mean_signals")
+    rows, _, index, names = _labelled(labels, held)
     skipped = np.flatnonzero(names != np.arange(len(names)))
     if skipped.size:
         raise ValueError(
@@ -304,6 +330,10 @@ def renumbered(labels: NDArray[np.integer[Any]]) -> Labels:
     numbers = np.empty(len(names), dtype=np.int32)
     numbers[order] = np.arange(len(names)) - int(names[0] < 0)
     return numbers[index].reshape(labels.shape)
+
+
+def _held(data: Any, memory: int | str | None, what: str) -> Any:
+    return held_in_memory(data, "data", max(len(np.shape(data)) - 2, 0), memory, what)
 
 
 def _checked(
