@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.options import (
+    add_checkpoint_option,
     add_dataset_option,
     add_files,
+    add_memory_option,
     add_output_options,
     auto_or_count,
     frame,
@@ -41,6 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frame", type=frame, metavar="I[,J]", help="which image of a stack, from 0 on (0)")
     add_dataset_option(parser)
     parser.add_argument("--include-info-bar", action="store_true", help="analyse the bar below the picture, too")
+    add_memory_option(parser)
+    add_checkpoint_option(parser)
     add_output_options(parser)
 
 
@@ -63,6 +67,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             dataset=options.dataset,
             frame=options.frame,
             include_info_bar=options.include_info_bar,
+            memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 

@@ -103,7 +103,7 @@ def check_fits(size: int, what: str) -> None:
         ...
     MemoryError: a.npy holds 1073741824 GiB, and this machine has ...: read it with lazy=True, or give memory=
     """
-    total = _physical()
+    total = physical_memory()
     if size > total:
         raise MemoryError(
             f"{what} holds {in_words(size)}, and this machine has {in_words(total)}: read it with lazy=True, or give "
@@ -111,7 +111,7 @@ def check_fits(size: int, what: str) -> None:
         )
 
 
-def _physical() -> int:
+def physical_memory() -> int:
     """Bytes of memory of the machine; where it does not say, as many as there may be."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -145,6 +145,29 @@ def needed_for(size: int) -> int:
     (True, True)
     """
     return math.ceil(size / LOADED) if LOADED else size
+
+
+def check_loaded(size: int, memory: int | str | None, what: str, why: str) -> None:
+    """
+    Refuse to load data of so many bytes that are more than half of the budget.
+
+    Raises
+    ------
+    MemoryError
+        With what was needed.
+
+    Examples
+    --------
+    >>> check_loaded(960, "1 kB", "data", "slic")
+    Traceback (most recent call last):
+        ...
+    MemoryError: slic needs all of data in memory, 960 bytes, more than half of memory=1000 bytes: give memory="1.9 KiB"
+    """
+    if not is_loaded(size, memory):
+        raise MemoryError(
+            f"{why} needs all of {what} in memory, {in_words(size)}, more than half of "
+            f'memory={in_words(check_memory(memory))}: give memory="{in_words(needed_for(size))}"'
+        )
 
 
 def is_loaded(size: int, memory: int | str | None) -> bool:

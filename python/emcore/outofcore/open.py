@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from emcore.core.memory import check_memory, in_words, is_loaded, needed_for
+from emcore.core.memory import check_loaded, check_memory, is_loaded
 from emcore.core.signals import Signal
 from emcore.core.warning import warn
 from emcore.outofcore.sources import Source
@@ -85,11 +85,7 @@ def held_in_memory(data: Any, name: str, inner: int, memory: Any, why: str) -> A
     part = source.parts[0]
     if isinstance(part, Stored) and part.flat is not None:
         return part.whole().reshape(data.shape)
-    if not is_loaded(source.nbytes, memory):
-        raise MemoryError(
-            f"{why} needs all of {name} in memory, {in_words(source.nbytes)}, more than half of "
-            f'memory={in_words(check_memory(memory))}: give memory="{in_words(needed_for(source.nbytes))}"'
-        )
+    check_loaded(source.nbytes, memory, name, why)
     return source.in_memory().reshape(data.shape)
 
 

@@ -1,5 +1,6 @@
 """The one grey image of a measurement: which axes are the picture, which frame of a stack, luminance of colour."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.memory import check_loaded
 from emcore.core.signals import Axis, Signal, in_common_units
 from emcore.io.convert import computed
 from emcore.scans.axes import arranged, picture_axes, without_single_axes
 
 # Rec. 709 luminance of red, green and blue.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
+
+_ALL = 1 << 62
 
 
 def suits_image(signal: Signal) -> int:
@@ -32,7 +36,9 @@ def suits_image(signal: Signal) -> int:
     return 3 if all(signal.axes[i].calibrated for i in arrangement.inside) else 2
 
 
-def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> tuple[Signal, tuple[str, ...]]:
+def select_image(
+    signal: Signal, frame: int | tuple[int, ...] | None = None, memory: int | str | None = _ALL
+) -> tuple[Signal, tuple[str, ...]]:
     """The one grey image an image analysis works on, and what was done to get it.
 
     Parameters
@@ -42,6 +48,8 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
     frame : int or tuple of int, optional
         Which image of a stack, counted from 0; one number per stack axis where there are several. Default: the
         first of a simple stack, which is said.
+    memory : int or str, optional
+        An image that is lazy or stored is loaded if it takes half of it or less. Default: whatever it takes.
 
     Returns
     -------
@@ -55,6 +63,8 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
     ------
     ValueError
         If the data hold no image, or there is no such frame.
+    MemoryError
+        If the image takes more than half of `memory`.
 
     Examples
     --------
@@ -82,6 +92,8 @@ def select_image(signal: Signal, frame: int | tuple[int, ...] | None = None) -> 
         axes = [axes[i] for i in remaining]
     elif frame not in (None, 0, (0,)):
         raise ValueError(f"frame={frame} was asked for, but {signal.name} holds one image: leave frame out")
+    if not isinstance(data, np.ndarray):
+        check_loaded(math.prod(data.shape) * data.dtype.itemsize, memory, "the image", "its analysis")
     data = computed(signal, data)
     if colour is not None:
         data, said = _luminance(np.moveaxis(data, colour, -1))

@@ -53,7 +53,9 @@ class Picture:
         return measured
 
 
-def picture_of(signal: Signal, frame: int | tuple[int, ...] | None, include_info_bar: bool, lines: int) -> Picture:
+def picture_of(
+    signal: Signal, frame: int | tuple[int, ...] | None, include_info_bar: bool, lines: int, **options: Any
+) -> Picture:
     """The picture in a measurement.
 
     Parameters
@@ -65,6 +67,8 @@ def picture_of(signal: Signal, frame: int | tuple[int, ...] | None, include_info
         Whether an information bar below the picture counts as picture.
     lines : int
         So many lines of one value at an edge are no picture.
+    **options
+        Of `select_image`.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def picture_of(signal: Signal, frame: int | tuple[int, ...] | None, include_info
     >>> picture.pixels.shape, picture.n_empty
     ((6, 10), 20)
     """
-    selected, notes = select_image(signal, frame)
+    selected, notes = select_image(signal, frame, **options)
     pixels = as_pixels(selected.data, "image", 2)
     bar = 0 if include_info_bar else info_bar_height(pixels, signal.metadata.get("information_bar", 0))
     whole = pixels[: pixels.shape[0] - bar]

@@ -8,6 +8,8 @@ peaks in the mean power spectrum of the windows of a region, of those within it 
 """
 
 import math
+import os
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -15,32 +17,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
+from emcore.core.documentation import documented
+from emcore.core.memory import check_memory, in_words, physical_memory
 from emcore.core.provenance import Provenance
 from emcore.core.validation import check_count, check_option
 from emcore.core.wording import count_of
 from emcore.methods.nmf.starts import from_pure_scores
-from emcore.methods.pca.fit import pca
+from emcore.methods.pca.fit import PCAResult, pca
 from emcore.methods.power_spectra.floor import LEAST_PART, raise_floor
 from emcore.methods.power_spectra.merging import last_gap, merged
 from emcore.methods.power_spectra.periodicity import LEAST_PERIODS, angle_between
-from emcore.methods.power_spectra.separation import ITERATIONS, Picture, separate
+from emcore.methods.power_spectra.separation import ITERATIONS, Parts, Picture, separate
 from emcore.methods.power_spectra.textures import parted_by_texture
 from emcore.methods.power_spectra.window_size import USUAL, window_for
 from emcore.methods.power_spectra.windows import (
     frequencies,
     full_plane,
     half_plane_weights,
+    spectra_and_offset,
     window_centers,
-    windowed_power_spectra,
 )
 from emcore.methods.selection.components import RULES
 from emcore.methods.selection.components import n_components as rank_by_rule
 from emcore.methods.selection.rules import RankChoice
+from emcore.outofcore.checkpoint import Job
+from emcore.outofcore.checkpoint import step as step_of
+from emcore.outofcore.scratch import scratch_array
+from emcore.outofcore.sources import Source
+from emcore.outofcore.stored import Stored
 from emcore.results.image_analysis import ImageAnalysis
 from emcore.scans.choosing import measurement
 from emcore.scans.images import suits_image
 from emcore.scans.pictures import picture_of
+from emcore.scans.spectrum_rows import read_within
 
 SMALLEST_WINDOW = 8
 # So many lines of one value at an edge, as a part of a window, are no picture.
@@ -54,10 +65,15 @@ _BY_TEXTURE = "as many as there are groups of radial and angular profiles well a
 _TEXTURES = (
     "no component has a lattice: regions are those of textures, by radial and angular profiles of the power spectra"
 )
+# Kept of every pixel beside the image: its region, and what is counted of regions.
+_PER_PIXEL = 8
+# Copies of components, of maps and of spectra, that the solvers hold.
+_COPIES = 4
 # A component holds so much of all variance at least.
 _LEAST_EVR = 1e-3
 
 
+@documented()
 def analyze_image(
     image: Any,
     window: int | str = 128,
@@ -69,6 +85,8 @@ def analyze_image(
     frame: int | tuple[int, ...] | None = None,
     include_info_bar: bool = False,
     random_state: int = 0,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> ImageAnalysis:
     """Find the regions of an image that differ in local periodicity.
 
@@ -76,7 +94,8 @@ def analyze_image(
     ----------
     image : array_like, Signal, HyperSpy signal or path
         A real image, shape (H, W), at least one window large. A colour image becomes its luminance, of a stack one
-        frame is taken; the result says so.
+        frame is taken; the result says so. One that is lazy, or in a larger file, is loaded if it takes half of
+        `memory` or less, as the result holds it.
     window : int or "auto", default 128
         Side of the moving window in pixels, at least 8: several periods of the lattices sought. "auto" takes eight
         of the strongest period, from 32 to 256 pixels, and says so.
@@ -96,6 +115,11 @@ def analyze_image(
         which the result says.
     random_state : int, default 0
         Seed of the PCA's random numbers.
+    memory : int or str, optional
+        How much may be used, in bytes or as "2 GiB". Power spectra take some thirty times as much as 8-bit pixels: if
+        there is no room for them, they are kept in a scratch file in the folder for temporary files (``TMPDIR``), which
+        changes no result. Default: half of the machine's memory.
+    %(checkpoint)s
 
     Returns
     -------
@@ -107,9 +131,13 @@ def analyze_image(
     ------
     ValueError
         An image that is not 2-D, empty, constant, smaller than a window, or holds NaN or infinity but in whole lines or
-        columns at its edges; more components than there are windows; an unknown rule.
+        columns at its edges; more components than there are windows; an unknown rule; a checkpoint of another image or
+        other settings.
     TypeError
         Complex numbers, objects or strings.
+    MemoryError
+        A lazy image of more than half of `memory`; power spectra for which neither memory nor disk has room. Both say
+        how much is needed.
 
     Examples
     --------
@@ -121,55 +149,19 @@ def analyze_image(
     (2, [np.float64(7.0), np.float64(12.0)])
     """
     started = time.perf_counter()
-    observed = measurement(image, suits_image, dataset)
+    observed = measurement(image, suits_image, dataset, lambda path: read_within(path, memory))
     if isinstance(window, str):
         check_option(window, ("auto",), "window")
     else:
         window = check_count(window, "window", SMALLEST_WINDOW)
     side = USUAL if isinstance(window, str) else window
-    seen = picture_of(observed, frame, include_info_bar, max(side // _EDGE, 2))
+    budget = physical_memory() // 2 if memory is None else check_memory(memory)
+    seen = picture_of(observed, frame, include_info_bar, max(side // _EDGE, 2), memory=budget)
     picture, part, axes, notes = seen.pixels, seen.part, seen.image.axes, seen.notes
     window, window_notes = _chosen_window(picture, window)
     step = _checked_step(picture, window, step)
     rule = _checked_rule(n_components, rule)
     notes += window_notes
-    spectra = windowed_power_spectra(picture, window, step)
-    if raise_floor(spectra) > 1:
-        notes += (f"there is little noise: power below {LEAST_PART:g} of the lattice's strongest peak counts as none",)
-    ny, nx = spectra.shape[:2]
-    rows = spectra.reshape(ny * nx, -1)
-    weights = np.broadcast_to(half_plane_weights(window), spectra.shape[2:]).ravel()
-    asked = _checked_number(n_components, rows.shape, window, step)
-    size = min(max(asked, _LOOKED_AT), *rows.shape)
-    principal = pca(rows, size, center=False, weights=np.sqrt(weights), random_state=random_state)
-    apart = min((picture.shape[0] // window) * (picture.shape[1] // window), ny * nx)
-    choice = _choose(principal.explained_variance_ratio, asked, rule, min(rows.shape), apart)
-    y, x = window_centers(picture.shape, window, step)
-    cut = Picture(picture.shape, step, (abs(axes[0].scale), abs(axes[1].scale)))
-    parts = separate(spectra, weights, from_pure_scores(rows, principal, choice.n), cut)
-    if choice.rule == "gap" and choice.n > 1:
-        evr = principal.explained_variance_ratio
-        if parts.lattices.any() and (more := last_gap(evr[evr >= _LEAST_EVR], apart // 2)) > choice.n:
-            choice = replace(
-                choice, n=more, reason=f"{choice.reason}, the last large one that of {more} and {more + 1}"
-            )
-            parts = separate(spectra, weights, from_pure_scores(rows, principal, choice.n), cut)
-        parts, said = merged(spectra, weights, parts, cut, lambda: from_pure_scores(rows, principal, 1))
-        if said:
-            notes += said
-            choice = replace(choice, n=len(parts.maps), reason=f"{choice.reason}; {_MERGED}")
-        if not parts.lattices.any() and (by_texture := parted_by_texture(spectra, weights, cut)) is not None:
-            parts = by_texture
-            choice = replace(choice, n=len(parts.maps), reason=f"{choice.reason}; no lattice: {_BY_TEXTURE}")
-            notes += (_TEXTURES,)
-    regions = np.full(seen.image.shape, -1, dtype=np.int32)
-    regions[part] = parts.regions
-    y, x = y + part[0].start, x + part[1].start
-    peaks, counts = parts.peaks, parts.counts
-    notes += seen.axes_notes + _remarks(counts, peaks[:, 0, 0], window)
-    if choice.n > 1 and parts.n_iter == ITERATIONS:
-        notes += (f"the factorisation was still improving after {ITERATIONS} iterations: maps may be a little off",)
-
     parameters = {
         "window": window,
         "step": step,
@@ -180,6 +172,35 @@ def analyze_image(
         "include_info_bar": include_info_bar,
         "random_state": random_state,
     }
+    source = Source([Stored(picture)], name="image")
+    if checkpoint is not None:
+        identity = {"method": "analyze_image", "version of emcore": __version__}
+        source.job = Job(checkpoint, source.cut(), identity | parameters, at_once=True)
+    y, x = window_centers(picture.shape, window, step)
+    shape = len(y), len(x), window, window // 2 + 1
+    room = _room(picture, shape, budget)
+    what = f"power spectra of {shape[0]} x {shape[1]} windows"
+    if memory is not None:
+        print(_predicted(what, 4 * math.prod(shape), budget, room), file=sys.stderr)
+    cut = Picture(picture.shape, step, (abs(axes[0].scale), abs(axes[1].scale)))
+    with scratch_array(shape, np.float32, room, what) as (spectra, on_disk):
+        spectra_and_offset(picture, window, step, into=spectra)
+        if raise_floor(spectra) > 1:
+            notes += (
+                f"there is little noise: power below {LEAST_PART:g} of the lattice's strongest peak counts as none",
+            )
+        asked = _checked_number(n_components, (len(y) * len(x), math.prod(shape[2:])), window, step)
+        parts, choice, evr, said = _separated(spectra, cut, asked, rule, random_state, source)
+        notes += said
+    if on_disk:
+        notes += (f"{what}, {in_words(4 * math.prod(shape))}, were kept in a scratch file",)
+    regions = np.full(seen.image.shape, -1, dtype=np.int32)
+    regions[part] = parts.regions
+    y, x = y + part[0].start, x + part[1].start
+    peaks, counts = parts.peaks, parts.counts
+    notes += seen.axes_notes + _remarks(counts, peaks[:, 0, 0], window)
+    if choice.n > 1 and parts.n_iter == ITERATIONS:
+        notes += (f"the factorisation was still improving after {ITERATIONS} iterations: maps may be a little off",)
     elapsed = time.perf_counter() - started
     return ImageAnalysis(
         maps=parts.maps,
@@ -192,7 +213,7 @@ def analyze_image(
         area=counts / max(int(counts.sum()), 1),
         spacing=peaks[:, 0, 0],
         direction=peaks[:, 0, 1],
-        evr=principal.explained_variance_ratio,
+        evr=evr,
         n_components=choice.n,
         rule=choice.rule,
         reason=choice.reason,
@@ -206,6 +227,73 @@ def analyze_image(
         second_direction=peaks[:, 1, 1],
         angle=np.array([angle_between(*directions) for directions in peaks[:, :, 1]]),
     )
+
+
+def _room(picture: NDArray[Any], shape: tuple[int, ...], budget: int) -> int:
+    """What of the budget is left for power spectra, beside the image, its regions, and components."""
+    beside = picture.nbytes + _PER_PIXEL * picture.size
+    beside += 8 * _COPIES * _LOOKED_AT * (math.prod(shape[:2]) + math.prod(shape[2:]))
+    if beside > budget:
+        raise MemoryError(
+            f"an image of {picture.shape[0]} x {picture.shape[1]} px, its regions and components take "
+            f'{in_words(beside)}, more than memory={in_words(budget)}: give memory="{in_words(beside)}" or more'
+        )
+    return budget - beside
+
+
+def _predicted(what: str, size: int, budget: int, room: int) -> str:
+    """What is told of the memory that is going to be used."""
+    inside = size <= room
+    peak = budget - room + (size if inside else 0)
+    return (
+        f"emcore: {what}, {in_words(size)}, in {'memory' if inside else 'a scratch file'}; predicted peak memory "
+        + (in_words(peak))
+    )
+
+
+def _separated(
+    spectra: NDArray[np.float32], cut: Picture, asked: int, rule: str, seed: int, source: Source
+) -> tuple[Parts, RankChoice, NDArray[np.float64], tuple[str, ...]]:
+    """Components, why so many, the ratios that say so, and notes; in steps of the job that the image is of."""
+    (ny, nx, window, _), (height, width) = spectra.shape, cut.shape
+    rows = spectra.reshape(ny * nx, -1)
+    weights = np.broadcast_to(half_plane_weights(window), spectra.shape[2:]).ravel()
+    size = min(max(asked, _LOOKED_AT), *rows.shape)
+
+    def decompose() -> tuple[Any, ...]:
+        return tuple(vars(pca(rows, size, center=False, weights=np.sqrt(weights), random_state=seed)).values())
+
+    def separated(name: str, n: int) -> Parts:
+        start = from_pure_scores(rows, principal, n)
+        return Parts(*step_of(source, name, lambda: separate(spectra, weights, start, cut)))
+
+    principal = PCAResult(*step_of(source, "components", decompose))
+    evr = principal.explained_variance_ratio
+    apart = min((height // window) * (width // window), ny * nx)
+    choice = _choose(evr, asked, rule, min(rows.shape), apart)
+    parts = separated("parts", choice.n)
+    notes: tuple[str, ...] = ()
+    if choice.rule != "gap" or choice.n == 1:
+        return parts, choice, evr, notes
+    if parts.lattices.any() and (more := last_gap(evr[evr >= _LEAST_EVR], apart // 2)) > choice.n:
+        choice = replace(choice, n=more, reason=f"{choice.reason}, the last large one that of {more} and {more + 1}")
+        parts = separated("more parts", choice.n)
+
+    def merge() -> tuple[Any, ...]:
+        fewer, said = merged(spectra, weights, parts, cut, lambda: from_pure_scores(rows, principal, 1))
+        return *fewer, *said
+
+    values = step_of(source, "merged", merge)
+    parts, notes = Parts(*values[: len(Parts._fields)]), values[len(Parts._fields) :]
+    if notes:
+        choice = replace(choice, n=len(parts.maps), reason=f"{choice.reason}; {_MERGED}")
+    if not parts.lattices.any():
+        textured = step_of(source, "textures", lambda: parted_by_texture(spectra, weights, cut) or ("none",))
+        if len(textured) > 1:
+            parts = Parts(*textured)
+            choice = replace(choice, n=len(parts.maps), reason=f"{choice.reason}; no lattice: {_BY_TEXTURE}")
+            notes += (_TEXTURES,)
+    return parts, choice, evr, notes
 
 
 def _checked_rule(n_components: int | str, rule: str | None) -> str:

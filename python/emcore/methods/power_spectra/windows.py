@@ -118,6 +118,7 @@ def spectra_and_offset(
     *,
     preset: str | None = None,
     reduce: Reduce = None,
+    into: NDArray[np.float32] | None = None,
 ) -> tuple[Any, float]:
     """
     `windowed_power_spectra`, and the offset c of its logarithm.
@@ -126,6 +127,8 @@ def spectra_and_offset(
     ----------
     image, window, step, taper, subtract_mean, scale, preset, reduce
         As for `windowed_power_spectra`.
+    into : ndarray, optional
+        Where they are put; of the shape and type of what is returned. Not of a Dask array.
 
     Returns
     -------
@@ -181,7 +184,8 @@ def spectra_and_offset(
     if lazy:
         return spectra_of_lazy(pixels, settings)
     ny, nx, nky, nkx = _emcore.spectra_shape(pixels.shape, settings)
-    spectra = np.empty((ny, nx, nkx) if reduction == "radial" else (ny, nx, nky, nkx), np.float32)
+    shape = (ny, nx, nkx) if reduction == "radial" else (ny, nx, nky, nkx)
+    spectra = np.empty(shape, np.float32) if into is None else into
     offset = _emcore.power_spectra(pixels, settings, spectra.reshape(-1))
     return spectra, offset
 
