@@ -28,6 +28,8 @@ from emcore.scans.gaps import Gaps, common_points, first_invalid, kinds_of_rows,
 
 # Copies of the sums of a pass that threads and merging hold; and of the values at the ends.
 _COPIES, _ENDS = 24, 4
+# What the survey keeps of each curve, in bytes.
+_PER_CURVE = 13
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ def _ends_of_both(a: Partial, b: Partial) -> Partial:
     return start, stop, max(a[2], b[2]), a[3] + b[3], max(a[4], b[4])
 
 
+def survey_bytes(source: Source, count: int) -> int:
+    """What the sums of a survey take, and so many curves."""
+    return 8 * 2 * int(source.shape[1]) * _COPIES + sample_bytes(source, count)
+
+
 def survey(source: Source, sample: NDArray[np.intp]) -> Survey:
     """
     Positions without a measurement, how points vary over the others, and some curves.
@@ -129,13 +136,12 @@ def survey(source: Source, sample: NDArray[np.intp]) -> Survey:
     >>> found.gaps.said, found.mean.tolist(), found.moduli.tolist(), found.sample.tolist()
     ('1 of 3 positions is empty (1 zero throughout)', [2.0, -1.0], [2.0, 0.0, 4.0], [[3.0, -5.0]])
     """
-    n, d = source.shape
+    n = len(source)
     number = numbers_of(n, sample)
     kinds, moduli = np.empty(n, dtype=np.uint8), np.empty(n, dtype=np.float32)
     copied = copy.copy(source)
     copied.copied = True  # of a block, the rows that are measured
-    fixed = 8 * 2 * d * _COPIES + sample_bytes(source, len(sample))
-    passes = begin(copied, "survey", None, None, {}, 13, fixed, quiet=True)
+    passes = begin(copied, "survey", None, None, {}, _PER_CURVE, survey_bytes(source, len(sample)), quiet=True)
     into = [PerRow(passes.source, each) for each in (kinds, moduli)]
     found = passes.once("survey", _survey, rows=[PerRow(passes.source, number)], into=into, merge=_surveyed)
     low, high, first, count, mean, squares, at, taken, *ends = found

@@ -86,8 +86,9 @@ def correlate(
     signals : sequence of array_like, Signal, HyperSpy signal or path
         For example ``[diffraction, eds]``: each of shape (y, x, ...), with the same scan, in the detector's own type.
         No float copy of any is made. Memory maps, HDF5 and Zarr arrays, lazy signals and Dask arrays that take more
-        than half of `memory` together are visited in blocks, a dozen times or so, all signals in each pass; with
-        "robust" as many times more as their parts are many of which half of `memory` holds one.
+        than half of `memory` together are visited in blocks, all signals in each pass: four times where the Gram matrix
+        of what is compared has room, else some twenty times; with "robust" more often, as quartiles
+        are found of as many features at a time as fit into `memory`.
     n_clusters : int or "auto", default "auto"
         k, at least 2. "auto": the number of largest silhouette, in units of the scatter within groups that regions of
         low density part; of a scan of two axes, of those numbers of which no two clusters touch where the scan does not
@@ -415,12 +416,12 @@ def _provenance(
     parameters: dict[str, Any], together: Several, surveyed: Surveyed, started: float, notes: Sequence[str]
 ) -> Provenance:
     done: dict[str, Any] = {"elapsed": time.perf_counter() - started, "threads": get_num_threads(), "notes": notes}
-    records = [
+    records = []
+    for signal, picture in zip(together.signals, surveyed.pictures, strict=True):
         # What is left where it is stored is known by its picture: nothing is read once more for this.
-        Provenance.record("correlate", parameters, signal, **done, sha256=array_sha256(picture) if left else "")
-        for signal, picture in zip(together.signals, surveyed.pictures, strict=True)
-        for left in [together.left and not is_held(signal)]
-    ]
+        left = together.left and not is_held(signal)
+        digest = array_sha256(picture) if left else ""
+        records.append(Provenance.record("correlate", parameters, signal, **done, sha256=digest))
     names, hashes = (" + ".join(getattr(r, key) for r in records) for key in ("input_name", "input_sha256"))
     said = tuple(dict.fromkeys(note for record in records for note in record.notes))
     return replace(records[0], input_name=names, input_sha256=hashes, notes=said)

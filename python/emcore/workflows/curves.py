@@ -31,7 +31,7 @@ from emcore.outofcore.engine import begin
 from emcore.outofcore.sample import sample_bytes, sample_of, sample_size, take_sample
 from emcore.outofcore.sources import Source
 from emcore.results.clustering import Clustering
-from emcore.scans.curve_passes import Ends, ends_of, group_statistics, survey
+from emcore.scans.curve_passes import Ends, ends_of, group_statistics, survey, survey_bytes
 from emcore.scans.gaps import Gaps
 from emcore.scans.patterns import join_job
 from emcore.scans.spectra import as_spectrum_image
@@ -141,8 +141,9 @@ def cluster_curves(
     budget = memory if out_of_core or memory is not None else max(DEFAULT, bytes_of(signal))
     source = rows_out_of_core(signal, slice(None), "curves", budget)
     parameters: dict[str, Any] = {"n_clusters": n_clusters, "normalize": normalize, "crop": crop, "random_state": seed}
+    size = sample_size(points, source.dtype.itemsize, _PER_GROUP * n_clusters if isinstance(n_clusters, int) else 0)
     if out_of_core and memory is not None:
-        print(predicted(source, 0, 0), file=sys.stderr)
+        print(predicted(source, 0, survey_bytes(source, min(size, len(source)))), file=sys.stderr)
     join_job(source, checkpoint, "cluster_curves", memory, {"scan": grid, **parameters, "x": places})
     cropped: tuple[str, ...] = ()
     made = 0
@@ -152,7 +153,6 @@ def cluster_curves(
             source = rows_out_of_core(signal, span, "curves", budget, source.job)
             axis, places = axis.crop(span.start, span.stop), places[span]
     n, d = source.shape
-    size = sample_size(d, source.dtype.itemsize, _PER_GROUP * n_clusters if isinstance(n_clusters, int) else 0)
     taken = sample_of(np.arange(n), size, seed)
     seen = survey(source, taken if out_of_core else taken[:0])
     made, gaps = made + 1, seen.gaps
