@@ -249,6 +249,7 @@ def close(observed, here):
     np.testing.assert_allclose(observed.scores, here.scores, atol=1e-5 * np.abs(here.scores).max())
     for name in ("signals", "means"):
         for ours, theirs in zip(getattr(observed, name), getattr(here, name), strict=True):
+            assert np.isfinite(ours.data).all()
             np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-5)
     np.testing.assert_allclose(observed.image.data, here.image.data, rtol=1e-6)
 

@@ -9,7 +9,7 @@ from emcore.datasets import iv_curves
 from emcore.outofcore.sample import sample_of
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
-from emcore.scans.curve_passes import group_statistics
+from emcore.scans.curve_passes import group_statistics, percentile_limits
 from emcore.workflows.curves import cluster_curves
 
 pytestmark = pytest.mark.filterwarnings("ignore:curves (has|is stored in) chunks")
@@ -89,19 +89,20 @@ def test_a_job_that_was_killed_goes_on_to_the_same_bits(
         cluster_curves(mapped, 4, checkpoint=tmp_path / "job.npz", **options)
 
 
-@pytest.mark.parametrize("memory", ["1 MiB", "200 KiB"])
-@pytest.mark.parametrize("dtype", ["f4", "i2", "f8"])
+@pytest.mark.parametrize("memory", ["2 MiB", "200 KiB"])
+@pytest.mark.parametrize("dtype", ["f4", "i2", "u1", "f8"])
 def test_statistics_of_groups_are_those_of_numpy_whatever_the_budget(memory, dtype, monkeypatch):
     monkeypatch.setattr("emcore.outofcore.sources.SLAB_BYTES", 1 << 12)
     rng = np.random.default_rng(0)
-    rows = (rng.normal(size=(1500, 12)) * 100).astype(dtype)
+    rows = (rng.normal(size=(1500, 12)) * 100 if dtype != "u1" else rng.poisson(0.8, (1500, 12))).astype(dtype)
     labels = rng.choice(3, 1500, p=[0.8, 0.199, 0.001]).astype(np.int32)
     labels[:7], labels[7:9] = -1, 2
     source = Source([Stored(rows)])
     source.budget = memory
     percentiles = [0.0, 0.05, 0.5, 0.7, 0.95, 1.0]
-    x = np.sort(rng.normal(size=12))
-    found = group_statistics(source, labels, 3, percentiles, x)
+    x, taken = np.sort(rng.normal(size=12)), sample_of(np.arange(1500), 700, 0)
+    limits = percentile_limits(rows[taken], labels[taken], 3, percentiles)
+    found = group_statistics(source, labels, 3, percentiles, x, limits)
     assert (found.passes > 1) == (memory == "200 KiB")
     for i in range(3):
         group = rows[labels == i].astype(float)
@@ -109,6 +110,21 @@ def test_statistics_of_groups_are_those_of_numpy_whatever_the_budget(memory, dty
         np.testing.assert_allclose(found.deviations[i], group.std(axis=0), rtol=1e-6)
         np.testing.assert_allclose(found.percentiles[:, i], np.quantile(group, percentiles, axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.slopes, np.polyfit(x, rows.astype(float).T, 1)[0], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i2"])
+def test_percentiles_that_a_sample_misleads_of_are_found_in_another_pass(dtype):
+    rng = np.random.default_rng(1)
+    rows = (rng.normal(size=(2000, 5)) * 100).astype(dtype)
+    rows[:1000, 3] += 500  # of which the sample knows nothing
+    labels, taken = np.zeros(2000, np.int32), np.arange(1000, 2000)
+    source = Source([Stored(rows)])
+    limits = percentile_limits(rows[taken], labels[taken], 1, [0.05, 0.95])
+    found = group_statistics(source, labels, 1, [0.05, 0.95], np.arange(5.0), limits)
+    assert found.passes == 2
+    np.testing.assert_allclose(
+        found.percentiles[:, 0], np.quantile(rows.astype(float), [0.05, 0.95], axis=0), rtol=1e-12
+    )
 
 
 def test_a_sample_is_of_all_positions_alike():

@@ -10,7 +10,7 @@ from emcore.outofcore.moments import check_observed, range_of, widest
 from emcore.outofcore.reduction import Partial, PerRow
 
 # Bytes of a sample at most; but so many rows at least.
-_BYTES, _LEAST = 1 << 26, 2000
+_BYTES, _LEAST = 1 << 25, 2000
 
 
 def sample_size(d: int, itemsize: int, least: int = 0) -> int:
@@ -20,7 +20,7 @@ def sample_size(d: int, itemsize: int, least: int = 0) -> int:
     Examples
     --------
     >>> sample_size(200, 4), sample_size(100_000, 4), sample_size(200, 4, 100_000)
-    (83886, 2000, 100000)
+    (41943, 2000, 100000)
     """
     return max(_BYTES // (d * itemsize), _LEAST, least)
 
@@ -41,7 +41,7 @@ def sample_of(positions: NDArray[np.intp], size: int, seed: int) -> NDArray[np.i
 
 def sample_bytes(rows: Any, count: int) -> int:
     """What so many rows take while they are gathered."""
-    return 3 * count * int(rows.shape[1]) * int(rows.dtype.itemsize)
+    return 2 * count * int(rows.shape[1]) * int(rows.dtype.itemsize)
 
 
 def numbers_of(n: int, sample: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -86,7 +86,7 @@ def take_sample(passes: Passes, sample: NDArray[np.intp], check: bool = True) ->
 
 def in_order(number: NDArray[np.int64], rows: NDArray[Any]) -> NDArray[Any]:
     """Rows by their numbers: chunks of a Dask array come in another order than positions."""
-    return rows[np.argsort(number)]
+    return rows if (np.diff(number) > 0).all() else rows[np.argsort(number)]
 
 
 def some_rows(x: Any, taken: NDArray[np.intp]) -> NDArray[Any]:

@@ -1,17 +1,15 @@
 """What passes over curves find, which are alike for curves in memory and out of core.
 
 A survey finds positions without a measurement, where curves end early, how points vary, and takes a sample. Of groups
-of curves a pass finds means, deviations, slopes and percentiles. A percentile near an end is found without the others:
-of each group the few lowest and highest values of every point are kept, as many points at a time as memory has room
-for.
+of curves a pass finds means, deviations, slopes and percentiles: a sample says between which values these lie all but
+for certain, and only values there are gathered, of as many points at a time as memory has room for.
 """
 
 import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +24,10 @@ from emcore.outofcore.sample import both, in_order, numbers_of, sample_bytes
 from emcore.outofcore.sources import Source
 from emcore.scans.gaps import Gaps, common_points, first_invalid, kinds_of_rows, place_of
 
-# Copies of the sums of a pass that threads and merging hold; and of the values at the ends.
-_COPIES, _ENDS = 24, 4
+# Copies of the sums of a pass that threads and merging hold; and of the values that are gathered.
+_COPIES, _GATHERED = 24, 3
+# So many standard deviations a percentile of all may be away from that of a sample.
+_SURE = 4.5
 # What the survey keeps of each curve, in bytes.
 _PER_CURVE = 13
 
@@ -200,7 +200,12 @@ class GroupStatistics:
 
 
 def group_statistics(
-    source: Source, labels: NDArray[np.int32], k: int, percentiles: Sequence[float], x: Floats
+    source: Source,
+    labels: NDArray[np.int32],
+    k: int,
+    percentiles: Sequence[float],
+    x: Floats,
+    limits: tuple[NDArray[Any], Floats],
 ) -> GroupStatistics:
     """
     Mean, deviation and percentiles of every point in every group, and the slopes of curves over `x`.
@@ -214,99 +219,155 @@ def group_statistics(
     percentiles : sequence of float
         Between 0 and 1.
     x : ndarray, shape (d,)
+    limits : (ndarray, ndarray)
+        As `percentile_limits` gives them.
 
     Examples
     --------
     >>> from emcore.outofcore.stored import Stored
-    >>> source = Source([Stored(np.array([[1.0, 2.0], [2.0, 4.0], [6.0, 4.0]]))])
-    >>> found = group_statistics(source, np.array([0, 1, 1], np.int32), 2, [0.5], np.arange(2.0))
+    >>> rows = np.array([[1.0, 2.0], [2.0, 4.0], [6.0, 4.0]])
+    >>> labels = np.array([0, 1, 1], np.int32)
+    >>> limits = percentile_limits(rows, labels, 2, [0.5])
+    >>> found = group_statistics(Source([Stored(rows)]), labels, 2, [0.5], np.arange(2.0), limits)
     >>> found.means.tolist(), found.deviations.tolist(), found.percentiles.tolist(), found.slopes.tolist()
     ([[1.0, 2.0], [4.0, 4.0]], [[0.0, 0.0], [2.0, 0.0]], [[[1.0, 2.0], [4.0, 4.0]]], [1.0, 2.0, -2.0])
     """
     n, d = source.shape
     counts = np.bincount(labels[labels >= 0], minlength=k)
-    ranks = [[_rank(int(count), p) for p in percentiles] for count in counts]
-    lowest, highest = ([max((r.take for r in of if r.low == low), default=0) for of in ranks] for low in (True, False))
+    bounds, share = limits
     copied = copy.copy(source)
     copied.copied = True  # of a block, the rows of a group
     sums = 8 * 2 * k * d * _COPIES
-    per_point = _ENDS * source.dtype.itemsize * (sum(lowest) + sum(highest))
-    room = (check_memory(source.budget) - source.beside - 12 * n - sums) // 2
-    width = min(max(room // max(per_point, 1), 1), d)
-    slopes = np.empty(n)
+    room = 2 * (check_memory(source.budget) - source.beside - 12 * n - sums) // 3
+    value = _GATHERED * (source.dtype.itemsize + 4)
+    slopes, at = np.empty(n), np.empty((len(percentiles), k, d))
     away = x - x.mean()
     direction = (away / np.sum(away**2))[:, None]
-    found: list[Partial] = []
-    for start in range(0, d, width):
-        stop = min(start + width, d)
-        state = lowest, highest, slice(start, stop), None if start else direction
-        name = f"groups from {start}" if start else "groups"
-        passes = begin(copied, name, None, None, {}, 12, sums + per_point * (stop - start), quiet=True)
-        into = [] if start else [PerRow(passes.source, slopes)]
-        merge = partial(_groups_of_both, lowest=lowest, highest=highest, moments=not start)
-        rows = [PerRow(passes.source, labels)]
-        found.append(passes.once("groups", _groups, state, rows=rows, into=into, merge=merge))
-    _, means, squares = found[0][:3]
-    at = np.empty((len(percentiles), k, d))
-    for i, ranked in enumerate(ranks):
-        low, high = (np.concatenate([each[3 + side * k + i] for each in found], axis=1) for side in (0, 1))
-        low, high = np.sort(low.astype(np.float64), axis=0), np.sort(high.astype(np.float64), axis=0)[::-1]
-        for j, rank in enumerate(ranked):
-            values = low if rank.low else high
-            below, above = values[rank.below], values[rank.above]
-            at[j, i] = below + rank.part * (above - below) if rank.part > 0 else below
-    return GroupStatistics(means, np.sqrt(squares / np.maximum(counts, 1)[:, None]), at, slopes, len(found))
+    made = 0
+    moments: Partial = ()
+    waiting, per_point = np.arange(d), value * int((counts[:, None] * share).sum() + 1)
+    while len(waiting):
+        beyond: list[NDArray[np.intp]] = []
+        width = max(room // per_point, 1)
+        for start in range(0, len(waiting), width):
+            points = waiting[start : start + width]
+            state = points, bounds[..., points], None if made else direction
+            fixed = sums + per_point * len(points)
+            passes = begin(copied, f"groups {made}", None, None, {}, 4 if made else 12, fixed, quiet=True)
+            into = [] if made else [PerRow(passes.source, slopes)]
+            rows = [PerRow(passes.source, labels)]
+            found = passes.once("groups", _groups, state, rows=rows, into=into, merge=_groups_of_both)
+            moments, made = moments or found[:3], made + 1
+            at[..., points], missed = _between_limits(found[3:], bounds[..., points], counts, percentiles)
+            beyond.append(points[missed])
+        # What lies beyond the limits, as may happen by chance, is looked for among all values.
+        waiting, per_point = np.concatenate(beyond), value * n * len(percentiles)
+        bounds[..., waiting] = _all_of(bounds.dtype)[:, None, None, None]
+    _, means, squares = moments
+    return GroupStatistics(means, np.sqrt(squares / np.maximum(counts, 1)[:, None]), at, slopes, made)
 
 
-class _Rank(NamedTuple):
-    """Between which two values a percentile lies, counted from the lower or the upper end."""
-
-    low: bool
-    take: int
-    below: int
-    above: int
-    part: float
+def _all_of(dtype: Any) -> NDArray[Any]:
+    """The smallest and the largest number of a type."""
+    info: Any = None if dtype.kind == "f" else np.iinfo(dtype)
+    return np.array([-np.inf, np.inf] if info is None else [info.min, info.max], dtype)
 
 
-def _rank(count: int, percentile: float) -> _Rank:
-    place = (count - 1) * percentile
-    below = math.floor(place)
-    above = min(below + 1, count - 1)
-    if above < count - below:
-        return _Rank(True, above + 1, below, above, place - below)
-    return _Rank(False, count - below, count - 1 - below, count - 1 - above, place - below)
+def percentile_limits(
+    sample: NDArray[Any], labels: NDArray[np.int32], k: int, percentiles: Sequence[float]
+) -> tuple[NDArray[Any], Floats]:
+    """
+    Between which values percentiles of groups lie, all but for certain, by a sample.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (m, d)
+        Curves as they are stored.
+    labels : ndarray, shape (m,)
+        Their groups.
+    k : int
+    percentiles : sequence of p floats
+
+    Returns
+    -------
+    limits : ndarray, shape (2, p, k, d)
+    share : ndarray, shape (k, p)
+        Of the values of a group that lie there, at most, about.
+
+    Examples
+    --------
+    >>> limits, share = percentile_limits(np.arange(1000)[:, None], np.zeros(1000, np.int32), 1, [0.5])
+    >>> limits.ravel().tolist(), share.tolist()
+    ([427, 572], [[0.145]])
+    """
+    limits = np.empty((2, len(percentiles), k, sample.shape[1]), sample.dtype)
+    limits[:] = _all_of(sample.dtype)[:, None, None, None]
+    share = np.ones((k, len(percentiles)))
+    for i in range(k):
+        rows = np.sort(sample[labels == i], axis=0)
+        m = len(rows)
+        for j, p in enumerate(percentiles):
+            far = _SURE * math.sqrt(m * p * (1 - p)) + 1
+            low, high = math.floor((m - 1) * p - far), math.ceil((m - 1) * p + far)
+            if low >= 0:
+                limits[0, j, i] = rows[low]
+            if high < m:
+                limits[1, j, i] = rows[high]
+            share[i, j] = min((min(high, m) - max(low, 0)) / max(m, 1) if m else 1.0, 1.0)
+    return limits, share
 
 
 def _groups(x: NDArray[Any], state: Any, index: int, labels: NDArray[np.int32]) -> tuple[Any, ...]:
-    lowest, highest, points, direction = state
-    counts, moments, low, high = [], [], [], []
-    for i, (fewest, most) in enumerate(zip(lowest, highest, strict=True)):
+    points, (low, high), direction = state
+    count, k, width = low.shape
+    counts, moments, values, codes = [], [], [], []
+    known = np.zeros((4, count, k, width), dtype=np.int64)
+    for i in range(k):
         rows = x[labels == i]
         if direction is not None:
             counts.append(len(rows))
             moments.append(np.stack(_emcore.moments(rows)) if len(rows) else np.zeros((2, x.shape[1])))
-        low.append(_first(rows[:, points], fewest))
-        high.append(_last(rows[:, points], most))
+        some = rows if len(points) == x.shape[1] else rows[:, points]
+        for j in range(count):
+            first, last = low[j, i], high[j, i]
+            inside, at_last = (some > first) & (some < last), (some == last) & (last > first)
+            for number, those in enumerate((some < first, some == first, inside, at_last)):
+                known[number, j, i] = those.sum(axis=0)
+            values.append(some[inside])
+            codes.append(((j * k + i) * width + np.nonzero(inside)[1]).astype(np.int32))
+    gathered = known, np.concatenate(codes), np.concatenate(values)
     if direction is None:
-        return ((0, 0, 0, *low, *high),)
+        return ((0, 0, 0, *gathered),)
     mean, squares = np.stack(moments, axis=1)
-    return (np.array(counts), mean, squares, *low, *high), _emcore.x_q(x, direction)[:, 0]
+    return (np.array(counts), mean, squares, *gathered), _emcore.x_q(x, direction)[:, 0]
 
 
-def _first(rows: NDArray[Any], count: int) -> NDArray[Any]:
-    """The lowest values of every column."""
-    return np.partition(rows, count - 1, axis=0)[:count].copy() if 0 < count < len(rows) else rows[: count or 0].copy()
+def _groups_of_both(a: Partial, b: Partial) -> Partial:
+    moments = a[:3] if isinstance(a[0], int) else _moments_of_both(a[:3], b[:3])
+    return *moments, a[3] + b[3], *both(a[4:], b[4:])
 
 
-def _last(rows: NDArray[Any], count: int) -> NDArray[Any]:
-    """The highest."""
-    if 0 < count < len(rows):
-        return np.partition(rows, len(rows) - count, axis=0)[len(rows) - count :].copy()
-    return rows[: count or 0].copy()
-
-
-def _groups_of_both(a: Partial, b: Partial, lowest: list[int], highest: list[int], moments: bool) -> Partial:
-    k = len(lowest)
-    low = (_first(np.concatenate(each), n) for *each, n in zip(a[3 : 3 + k], b[3 : 3 + k], lowest, strict=True))
-    high = (_last(np.concatenate(each), n) for *each, n in zip(a[3 + k :], b[3 + k :], highest, strict=True))
-    return *(_moments_of_both(a[:3], b[:3]) if moments else a[:3]), *low, *high
+def _between_limits(
+    found: Partial, limits: NDArray[Any], counts: NDArray[np.intp], percentiles: Sequence[float]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Percentiles, shape (p, k, points), and the points of which some lie beyond the limits."""
+    (below, at_low, inside, at_high), codes, values = found
+    values = values[np.lexsort((values, codes))].astype(np.float64)
+    starts = (np.cumsum(inside.ravel()) - inside.ravel()).reshape(inside.shape)
+    values = np.append(values, np.nan)
+    at, missed = np.empty(inside.shape), np.zeros(inside.shape[2], dtype=bool)
+    for j, percentile in enumerate(percentiles):
+        for i, count in enumerate(counts):
+            place = (count - 1) * percentile
+            first = math.floor(place)
+            low, high = limits[:, j, i].astype(np.float64)
+            pair = []
+            for rank in (first, min(first + 1, count - 1)):
+                within = rank - below[j, i] - at_low[j, i]
+                beyond = within - inside[j, i]
+                gathered = values[starts[j, i] + np.clip(within, 0, np.maximum(inside[j, i] - 1, 0))]
+                pair.append(np.where(within < 0, low, np.where(beyond < 0, gathered, high)))
+                missed |= (rank < below[j, i]) | (beyond >= at_high[j, i])
+            part = place - first
+            at[j, i] = pair[0] + part * (pair[1] - pair[0]) if part > 0 else pair[0]
+    return at, missed

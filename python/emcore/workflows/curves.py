@@ -27,11 +27,12 @@ from emcore.methods.groups import group_slopes
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.preprocessing import Recipe, count_distinct, prepare, recipe_rows
 from emcore.methods.selection.clusters import choose_n_clusters
+from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.engine import begin
 from emcore.outofcore.sample import sample_bytes, sample_of, sample_size, take_sample
 from emcore.outofcore.sources import Source
 from emcore.results.clustering import Clustering
-from emcore.scans.curve_passes import Ends, ends_of, group_statistics, survey, survey_bytes
+from emcore.scans.curve_passes import Ends, ends_of, group_statistics, percentile_limits, survey, survey_bytes
 from emcore.scans.gaps import Gaps
 from emcore.scans.patterns import join_job
 from emcore.scans.spectra import as_spectrum_image
@@ -51,6 +52,8 @@ CROPS = ("common",)
 STRAIGHT = 0.99
 PERCENTILES = (0.05, 0.95)
 _STARTS = 10
+# What is kept of every position beside a pass, in bytes.
+_PER_POSITION = 40
 # Curves of a sample, for each group that is asked for, at least.
 _PER_GROUP = 20
 # As many groups are tried at most.
@@ -84,7 +87,7 @@ def cluster_curves(
         signal or a Dask array is visited in blocks: about as often as k-means has iterations.
     n_clusters : int or "auto", default "auto"
         How many groups, at least 2; "auto" leaves it to the votes of `emcore.choose_n_clusters`, from 2 to 10. Of more
-        than 64 MiB of curves, and of more than 2,000, a sample decides that, and where clustering starts.
+        than 32 MiB of curves, and of more than 2,000, a sample decides that, and where clustering starts.
     x : array_like, shape (points,), optional
         Where the curves were measured, for example the bias in volts; by default what the data say, else 0, 1, 2, ...
     normalize : {"max", "l2"}, optional
@@ -139,7 +142,7 @@ def cluster_curves(
     axis, places = _curve_axis(signal.axes[-1], x)
     out_of_core = is_out_of_core(signal, memory)
     budget = memory if out_of_core or memory is not None else max(DEFAULT, bytes_of(signal))
-    source = rows_out_of_core(signal, slice(None), "curves", budget)
+    source = _rows(signal, slice(None), budget)
     parameters: dict[str, Any] = {"n_clusters": n_clusters, "normalize": normalize, "crop": crop, "random_state": seed}
     size = sample_size(points, source.dtype.itemsize, _PER_GROUP * n_clusters if isinstance(n_clusters, int) else 0)
     if out_of_core and memory is not None:
@@ -150,7 +153,7 @@ def cluster_curves(
     if crop is not None and source.dtype.kind == "f":
         made, (span, cropped) = 1, _span(ends_of(source), points)
         if cropped:
-            source = rows_out_of_core(signal, span, "curves", budget, source.job)
+            source = _rows(signal, span, budget, source.job)
             axis, places = axis.crop(span.start, span.stop), places[span]
     n, d = source.shape
     taken = sample_of(np.arange(n), size, seed)
@@ -175,6 +178,7 @@ def cluster_curves(
         if out_of_core:
             passes = begin(source, "sample", None, None, {}, 8, sample_bytes(source, len(taken)), quiet=True)
             sample, made = take_sample(passes, taken, check=False), made + 1
+    source.beside += sample.nbytes
     matrix = None if out_of_core else source.in_memory()
     some = prepare(Recipe(sample, **recipe) if matrix is None else gaps.recipe(matrix, taken, **recipe))
     k, rule, reason = _number(some, n_clusters, len(there), seed)
@@ -182,7 +186,7 @@ def cluster_curves(
     if len(taken) < len(there):
         rows = _prepared(source, gaps, recipe) if matrix is None else prepare(gaps.recipe(matrix, there, **recipe))
         groups = kmeans(rows, k, init=groups.centers)
-        made += groups.n_iter + 1 if out_of_core else 0
+        made += groups.n_iter if out_of_core else 0
     counts = np.bincount(groups.labels, minlength=k)
     if not counts.all():
         distinct = count_distinct(some, np.arange(len(taken)), k)
@@ -190,7 +194,10 @@ def cluster_curves(
     order = np.argsort(-counts, kind="stable")
     labels = np.argsort(order)[groups.labels].astype(np.int32)
     everywhere = gaps.spread(labels, -1)
-    found = group_statistics(source, everywhere, k, PERCENTILES, places)
+    limits = percentile_limits(sample if matrix is None else matrix[taken], everywhere[taken], k, PERCENTILES)
+    source.beside -= sample.nbytes
+    del sample, some
+    found = group_statistics(source, everywhere, k, PERCENTILES, places, limits)
     means, (low, high) = found.means, found.percentiles
     slopes, slope_spread, straight = group_slopes(found.slopes[there], labels, means, places)
     linear = straight >= STRAIGHT
@@ -232,12 +239,20 @@ def cluster_curves(
     )
 
 
+def _rows(signal: Signal, points: slice, budget: int | str | None, job: Job | None = None) -> Source:
+    source = rows_out_of_core(signal, points, "curves", budget, job)
+    source.beside = _PER_POSITION * len(source)
+    return source
+
+
 def _prepared(source: Source, gaps: Gaps, recipe: dict[str, Any]) -> Any:
     """All measured curves, left where they are stored."""
     rows: Any = copy.copy(source)
     rows.mend = "finite" if gaps.invalid else ""
     rows.observed = {"range": (gaps.low, gaps.high)}  # or another pass would look for them
-    return prepare(Recipe(rows, rows=recipe_rows(rows, gaps.measured), **recipe))
+    prepared: Any = prepare(Recipe(rows, rows=recipe_rows(rows, gaps.measured), **recipe))
+    prepared.observed = rows.observed
+    return prepared
 
 
 def _check_ends(ends: Ends, n: int, points: int) -> None:
