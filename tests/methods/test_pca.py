@@ -14,6 +14,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import emcore
 from emcore.methods.pca.fit import pca, scores
+from emcore.methods.pca.together import Merged, pca_together
+from emcore.outofcore.sources import Preparation, Source
+from emcore.outofcore.stored import Stored
 
 PIXELS = ["u1", "u2", "u4", "i2", "i4", "f4", "f8"]
 SHAPES = [(150, 80), (80, 150)]
@@ -270,3 +273,28 @@ def test_ctrl_c_ends_a_call_and_the_next_one_works(solver):
 def test_bad_requests_are_refused_with_a_reason(call, error, message):
     with pytest.raises(error, match=message):
         call(data(30, 20))
+
+
+@pytest.mark.parametrize("rank", [5, 40])
+@pytest.mark.parametrize("memory", ["16 MiB", "2 GiB"])
+def test_parts_and_all_of_them_together_are_decomposed_in_the_passes_of_one(rank, memory, monkeypatch, passes):
+    monkeypatch.setattr("emcore.outofcore.sources.SLAB_BYTES", 1 << 20)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1200, rank)) * 0.7 ** np.arange(rank) @ rng.normal(size=(rank, 900))
+    x = (x - x.mean(axis=0)).astype(np.float32)
+    parts, plain = (slice(0, 700), slice(700, 900)), Preparation(None, "none", None, None)
+    matrices = [x, *(np.ascontiguousarray(x[:, part]) for part in parts)]
+    wanted = [
+        Merged(which, matrix.mean(axis=0, dtype=float), matrix.var(axis=0, dtype=float) * 1200, 8)
+        for which, matrix in zip(((0, 1), (0,), (1,)), matrices, strict=True)
+    ]
+    source = Source([Stored(each) for each in matrices[1:]])
+    source.budget = memory
+    found, scored, made = pca_together(source, [plain, plain], np.ones(1200, dtype=bool), wanted, 0)
+    assert len(passes) == made
+    assert made == 2 if memory == "2 GiB" else made > 2
+    for ours, places, matrix in zip(found, scored, matrices, strict=True):
+        theirs = pca(matrix, 8)
+        small = 1e-5 * theirs.singular_values[0]
+        np.testing.assert_allclose(ours.singular_values, theirs.singular_values, rtol=1e-4, atol=small)
+        np.testing.assert_allclose(np.abs(places[:, :4]), np.abs(scores(matrix, theirs)[:, :4]), atol=100 * small)
