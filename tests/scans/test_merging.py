@@ -30,7 +30,7 @@ def test_robust_scaling_is_distance_from_the_median_in_interquartile_ranges(pair
     assert merged.iqr_zero == (0,)
 
 
-@pytest.mark.parametrize("scaling", ["robust", "standard", "poisson"])
+@pytest.mark.parametrize("scaling", ["robust", "standard", "noise", "poisson"])
 def test_after_merging_all_signals_carry_the_same_variance(pair, scaling):
     merged = emcore.merge_signals(pair, scaling=scaling)
     x = np.asarray(merged.rows, dtype=float)
@@ -38,6 +38,17 @@ def test_after_merging_all_signals_carry_the_same_variance(pair, scaling):
     assert x[:, :first].var(axis=0).sum() == pytest.approx(x[:, first:].var(axis=0).sum(), rel=1e-5)
     assert [v.sum() for v in merged.variances] == pytest.approx([merged.variances[0].sum()] * 2)
     assert np.allclose(np.concatenate(merged.variances), x.var(axis=0), rtol=1e-4)
+
+
+def test_scaled_by_noise_neighbours_differ_by_the_same_in_all_features_that_stand_above_it():
+    rng = np.random.default_rng(0)
+    steps = np.repeat([0, 9], 20)[:, None, None] * (np.arange(12) > 5)
+    scan = np.arange(1, 13) * (rng.normal(size=(40, 30, 12)) + steps)
+    merged = emcore.merge_signals([scan], scaling="noise")
+    assert np.flatnonzero(merged.kept[0]).tolist() == list(range(6, 12))
+    along = np.asarray(merged.rows).reshape(40, 30, -1)
+    noise = np.square(np.diff(along, axis=1)).mean(axis=(0, 1)) / 2
+    assert np.allclose(noise, 1, rtol=1e-4)
 
 
 def test_balance_by_the_ratio_multiplies_by_it_and_none_by_nothing(pair):

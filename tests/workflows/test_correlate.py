@@ -127,7 +127,7 @@ def test_the_result_is_the_same_to_the_bit_on_any_number_of_threads(sample, resu
 
 
 @pytest.mark.parametrize("method", ["common-shape", "gustafson-kessel", "fuzzy-c-means", "k-means"])
-@pytest.mark.parametrize("scaling", ["robust", "standard", "poisson"])
+@pytest.mark.parametrize("scaling", ["robust", "standard", "noise", "poisson"])
 def test_two_clear_phases_are_found_by_every_method_with_every_scaling(small, method, scaling):
     truth, patterns, spectra = small
     observed = correlate([patterns, spectra], 2, method=method, scaling=scaling)

@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", default="common-shape", help="or gustafson-kessel, fuzzy-c-means, k-means (%(default)s)"
     )
-    parser.add_argument("--scaling", default="standard", help="of every feature: or poisson, robust (%(default)s)")
+    parser.add_argument("--scaling", default="noise", help="or standard, poisson, robust (%(default)s)")
     parser.add_argument("--balance", default="equal", help="between the signals: or ratio, none (%(default)s)")
     parser.add_argument("--components", default="noise", metavar="RULE|K", help="how many, or a rule (%(default)s)")
     parser.add_argument("--threshold", type=_part, default=0.5, help="membership from which on a position counts (0.5)")

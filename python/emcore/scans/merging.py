@@ -1,9 +1,9 @@
 """Two or more signals of one scan as one matrix: each scaled, all given the same say.
 
-Every feature is scaled, by default by its standard deviation; or by the root of its mean, as counting noise asks, or
-robustly: (x - median) / interquartile range. Then every signal is multiplied by one number, so that it carries as much
-variance as the first one (Duran et al. 2023, who scale robustly). Rows are computed when they are visited: no float
-copy of any signal is made.
+Every feature is scaled: by its standard deviation, by its noise, which is what neighbouring positions differ by, by the
+root of its mean, as counting noise asks, or robustly: (x - median) / interquartile range. Then every signal is
+multiplied by one number, so that it carries as much variance as the first one (Duran et al. 2023, who scale robustly).
+Rows are computed when they are visited: no float copy of any signal is made.
 """
 
 import math
@@ -18,13 +18,15 @@ from emcore.core.signals import Signal
 from emcore.core.validation import Floats, as_rows, check_option
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.scans.grids import as_matrices, on_one_grid
-from emcore.scans.neighbours import above_noise
-from emcore.scans.several import Several, Surveyed, check_not_negative, quantiles_together
+from emcore.scans.neighbours import above_noise, neighbours, noise_between
+from emcore.scans.several import Several, Surveyed, check_not_negative, quantiles_together, some
 
-SCALINGS = ("standard", "poisson", "robust")
+SCALINGS = ("standard", "noise", "poisson", "robust")
 BALANCES = ("equal", "ratio", "none")
 IQR_ZERO = ("std", "poisson", "drop", "one")
 _QUARTILES = (0.25, 0.5, 0.75)
+# The part of the variance of a feature that is noise, at least.
+_LEAST = 1e-3
 # A feature with more than this part of a signal's variance is worth a word.
 _DOMINANT = 0.5
 
@@ -105,9 +107,11 @@ def merge_signals(
     signals : sequence of array_like, Signal, HyperSpy signal or path
         Each of shape (y, x, ...), or (n, ...) for positions without a grid; all with the same scan shape. An array's
         first two axes are the scan, of a matrix the first one.
-    scaling : {"standard", "poisson", "robust"}, default "standard"
-        Of every feature: (x - mean) / (standard deviation); x / sqrt(mean), which gives counts unit variance, and takes
-        no negative values; (x - median) / (interquartile range).
+    scaling : {"standard", "noise", "poisson", "robust"}, default "standard"
+        Of every feature: (x - mean) / (standard deviation); (x - mean) / (standard deviation of the noise), which is
+        the root of half the mean square that neighbouring positions differ by, without features that vary by no more;
+        x / sqrt(mean), which gives counts unit variance, and takes no negative values; (x - median) / (interquartile
+        range).
     balance : {"equal", "ratio", "none"}, default "equal"
         What each signal after the first is then multiplied by: sqrt(V_0 / V_i), V the sum of feature variances, so that
         all carry the same; V_0 / V_i, as the paper's text has it, which does not make them equal; 1.
@@ -148,7 +152,9 @@ def merge_on_grid(signals: Sequence[Signal], scaling: str, balance: str, iqr_zer
         if scaling == "poisson":
             as_rows(rows, name, nonnegative=True)
         quartiles = quantiles(rows, _QUARTILES) if scaling == "robust" else None
-        scaled.append(_scaled(_Features(name, mean, variance, quartiles), how))
+        pairs = some(neighbours(grid, np.arange(len(rows)))) if scaling == "noise" else []
+        noise = noise_between(rows, pairs) if len(pairs) else None
+        scaled.append(_scaled(_Features(name, mean, variance, quartiles, noise, len(pairs)), how))
     return _merged(scaled, [Recipe(rows) for rows in matrices], names, grid, how)
 
 
@@ -289,6 +295,9 @@ def _scaled(known: _Features, how: _How) -> _Scaled:
         audible = keep & above_noise(variance, known.noise, known.pairs)
         if np.count_nonzero(audible) > 1:
             silent, keep = int(np.count_nonzero(keep & ~audible)), audible
+        if how.scaling == "noise":
+            # What neighbours do not differ by at all is taken to have a little noise.
+            divisor = np.sqrt(np.maximum(known.noise, _LEAST * variance))
     scale = 1 / divisor[keep]
     of_kept = variance[keep] * scale**2
     return _Scaled(keep, offset[keep], scale, of_kept, int(zero.sum()), int((~varies).sum()), silent)

@@ -189,7 +189,7 @@ def survey(several: Several, noise: bool) -> Surveyed:
     """
     source, count = several.source, len(several.signals)
     n, d = source.shape
-    pairs = _some(neighbours(several.grid, np.arange(n)) if noise else np.zeros((0, 2), dtype=np.intp))
+    pairs = some(neighbours(several.grid, np.arange(n)) if noise else np.zeros((0, 2), dtype=np.intp))
     copied = copy.copy(source)
     copied.copied = True  # of a block, the rows that are measured
     passes = begin(copied, "survey", None, None, {}, 9 + 5 * count, 8 * 5 * d * _COPIES, quiet=True)
@@ -217,7 +217,7 @@ def survey(several: Several, noise: bool) -> Surveyed:
     mean, squares = of_signals[::4], of_signals[1::4]
     between, made = of_signals[2::4], 1
     if gaps.n_empty and noise:
-        pairs = _some(neighbours(several.grid, gaps.measured))
+        pairs = some(neighbours(several.grid, gaps.measured))
         between, made = _between(source, gaps.measured[pairs]) if len(pairs) else between, 1 + bool(len(pairs))
     more = [int(((each == 1) | (each == 2))[~gaps.empty].sum()) for each in kinds.T]
     pictures[gaps.empty] = 0
@@ -238,7 +238,15 @@ def survey(several: Several, noise: bool) -> Surveyed:
     )
 
 
-def _some(pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+def some(pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """
+    As many pairs of neighbours as are compared.
+
+    Examples
+    --------
+    >>> len(some(np.zeros((9000, 2), dtype=int)))
+    4500
+    """
     return pairs[:: max(-(-len(pairs) // _PAIRS), 1)]
 
 

@@ -4,13 +4,16 @@ Signals are scaled, balanced and put side by side (`emcore.scans.merging`); thei
 with memberships; the signals of each cluster are means of the measured data (Duran et al. 2023).
 
 Some things differ from the paper, each because data asked for it. Features that vary by no more than their noise, which
-is what neighbouring positions differ by, are left out, and so are components. Features are scaled by their standard
-deviation. Clusters have one shape, common to all (`emcore.methods.selection.within`): a strong variation which is no
-phase, such as bending, then does not decide what is a cluster; with a shape of its own for each, as Gustafson-Kessel
-has it, there is too much to find. The paper's choices are at hand: ``method="gustafson-kessel"``, ``scaling="robust"``,
-``components="threshold"``, of which the last counts the variance above the noise, of which robustly scaled counts have
-so much that nothing reaches 1 % of all. The fuzziness is m = 1 + 2/p for p components, at most 2: memberships are then
-one over the volume of the ellipsoid through a point, and do not fade as p grows.
+is what neighbouring positions differ by, are left out, and so are components. Features are scaled by their noise: in
+units of their standard deviation those that hardly tell phases apart weigh as much as those that do, and phases that
+are nearly alike are half as far apart. Clusters have one shape, common to all (`emcore.methods.selection.within`): a
+strong variation which is no phase, such as bending, then does not decide what is a cluster; with a shape of its own for
+each, as Gustafson-Kessel has it, there is too much to find. Nor are clusters cut through what bends where the scan
+steps within another (`emcore.methods.selection.steps`). The paper's choices are at hand:
+``method="gustafson-kessel"``, ``scaling="robust"``, ``components="threshold"``, of which the last counts the variance
+above the noise, of which robustly scaled counts have so much that nothing reaches 1 % of all. The fuzziness is
+m = 1 + 2/p for p components, at most 2: memberships are then one over the volume of the ellipsoid through a point, and
+do not fade as p grows.
 """
 
 import os
@@ -40,13 +43,14 @@ from emcore.methods.selection.density import DensityGroups, density_groups
 from emcore.methods.selection.noise import components_above_noise, count_above_noise
 from emcore.methods.selection.number import choose_number
 from emcore.methods.selection.rules import RankChoice
+from emcore.methods.selection.steps import steps_apart
 from emcore.methods.selection.within import common_shape
 from emcore.results.fuzzy_clustering import FuzzyClustering, mean_signals
 from emcore.scans.axes import SignalAxis
 from emcore.scans.gaps import Gaps
 from emcore.scans.grids import on_one_grid
 from emcore.scans.merging import MergedSignals, merge_several
-from emcore.scans.neighbours import neighbours, noise_between
+from emcore.scans.neighbours import neighbours, noise_between, variance_of
 from emcore.scans.patterns import join_job
 from emcore.scans.several import Several, Surveyed, several, survey
 from emcore.scans.spectrum_rows import is_held, predicted, read_within, reads_said
@@ -67,7 +71,7 @@ def correlate(
     n_clusters: int | str = "auto",
     *,
     method: str = "common-shape",
-    scaling: str = "standard",
+    scaling: str = "noise",
     balance: str = "equal",
     iqr_zero: str = "std",
     components: int | str = "noise",
@@ -92,13 +96,13 @@ def correlate(
     n_clusters : int or "auto", default "auto"
         k, at least 2. "auto": the number of largest silhouette, in units of the scatter within groups that regions of
         low density part; of a scan of two axes, of those numbers of which no two clusters touch where the scan does not
-        change, and not below those that are all apart.
+        change, and not below those that are all apart, the least of those that are about as likely.
     method : {"common-shape", "gustafson-kessel", "fuzzy-c-means", "k-means"}, default "common-shape"
         Clusters of one ellipsoidal shape, each of a shape of its own, round ones, or round ones without memberships
         between 0 and 1. What is round is so after components were scaled to equal variance.
     scaling, balance, iqr_zero : str
-        See `emcore.merge_signals`. With "robust" all features are compared, else those that vary by more than
-        neighbouring positions differ.
+        See `emcore.merge_signals`; the default of `scaling` is "noise". With "robust" all features are compared, else
+        those that vary by more than neighbouring positions differ.
     components : int or str, default "noise"
         How many principal components are clustered. "noise": those whose variance is at least 1.3 times what
         neighbouring positions differ by; "threshold": those with at least 1 % of the variance that is above the noise;
@@ -149,7 +153,7 @@ def correlate(
     ...     diffraction, eds = result.cluster_signals(threshold)
     ...     print(f"Co/Fe {co_fe_ratio(eds, energy).min():.3f}, truth {sample.co_fe.min():.3f}")
     Co/Fe 0.294, truth 0.277
-    Co/Fe 0.292, truth 0.277
+    Co/Fe 0.293, truth 0.277
     """
     started = time.perf_counter()
     on_grid = on_one_grid(signals, signal_axis, dataset, lambda path: read_within(path, memory))
@@ -253,6 +257,11 @@ class _Settings:
         """Neighbours among the positions."""
         return neighbours(self.grid, self.positions)
 
+    @property
+    def apart(self) -> NDArray[np.intp]:
+        """Positions between which the scan steps."""
+        return steps_apart(self.grid, self.positions)
+
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
@@ -299,8 +308,9 @@ def _clustered(merged: MergedSignals, reduced: tuple[PCAResult, Floats], setting
     result, whole = reduced
     if settings.components == "noise":
         pairs = settings.pairs
-        noise = noise_between(whole, pairs) if len(pairs) else None
-        choice, kept = components_above_noise(whole.var(axis=0), noise)
+        known = len(pairs) > 0
+        variance = variance_of(whole, pairs) if known else whole.var(axis=0)
+        choice, kept = components_above_noise(variance, noise_between(whole, pairs) if known else None)
     else:
         choice = _choose(result, merged, settings.components)
         kept = np.arange(whole.shape[1]) < choice.n
@@ -333,7 +343,7 @@ def _memberships(
     if distinct < k:
         raise ValueError(f"n_clusters={k} is too many: there are {distinct} distinct scan positions")
     if settings.method == "common-shape" and groups is not None:
-        labels, units = common_shape(places, k, groups, seed)
+        labels, units = common_shape(places, k, groups, seed, settings.apart)
         best = fuzzy_clusters(units, k, m, 300, 1e-5, 1, _softened(labels, k), seed)
         u = np.asarray(best.memberships, dtype=np.float64)
         return u, fuzzy_validity(units, u, best.centers, m=m)._asdict(), _notes(best)
@@ -347,7 +357,7 @@ def _memberships(
     if shape is not None:
         # What is round in other units is where clusters of other shapes may begin.
         begun[-1.0] = kmeans(places, k, n_init=_STARTS, random_state=seed).labels
-        begun[-2.0] = common_shape(places, k, density_groups(places, seed), seed)[0]
+        begun[-2.0] = common_shape(places, k, density_groups(places, seed), seed, settings.apart)[0]
     runs = [fuzzy_clusters(white, k, m, 300, 1e-5, 1, _softened(labels, k), seed, shape) for labels in begun.values()]
     best = min(runs, key=lambda run: float(run.objective[-1]))
     u = np.asarray(best.memberships, dtype=np.float64)

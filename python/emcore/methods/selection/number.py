@@ -3,8 +3,9 @@
 As many as have the largest silhouette, in units of the scatter within the groups which regions of low density part.
 
 The positions of a scan tell more. There are fewer as soon as the scan does not change where two clusters touch. And as
-long as the two nearest clusters are as far apart as before one was added, or as noise lets any be, there may be more.
-Between these two numbers the silhouette decides.
+long as the two nearest clusters are as far apart as before one was added, or as noise lets any be, and the scan steps
+less within them, there may be more. Between these two numbers the silhouette decides, for the least where it is about
+the same for several.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.selection.borders import Separation, flattest_means, least_separation, least_step
 from emcore.methods.selection.clusters import silhouette
 from emcore.methods.selection.density import DensityGroups
+from emcore.methods.selection.steps import spread_of_steps, steps_apart
 from emcore.methods.selection.within import common_shape, in_units_of, scatter_within, usual
 
 # Runs of k-means of which the best is judged.
@@ -35,6 +37,8 @@ _SURE = 0.02
 _STEP = 0.6
 # Clusters are as far apart as before at this part; and as far as noise lets them be at that, and not cut in noise.
 _AS_BEFORE, _AS_NOISE, _NO_CUT = 0.6, 0.3, 8.0
+# By so much the spread of steps within clusters falls where one more takes a border out of them, a cut along none.
+_FALL = 0.18
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,8 @@ def choose_number(
     most = min(len(np.unique(units.astype(np.float32), axis=0)) - 1, _LARGEST)
     last = min(max(_FIRST, groups.n_groups + _BEYOND), most)
     said, values = "", dict[int, float]()
-    if len(grid) == 2 and min(grid) >= _LEAST and last <= _LOOKED_AT:
-        first, every, said = _by_borders(places, groups, seed, grid, positions, last)
+    if len(grid) == 2 and min(grid) >= _LEAST:
+        first, every, said = _by_borders(places, groups, seed, grid, positions, min(last, _LOOKED_AT))
         if said:
             last = most = max(every)
             of_last = in_units_of(rows, scatter_within(rows, every[last][taken]))
@@ -105,6 +109,9 @@ def choose_number(
                 break
             last = min(last + _FURTHER, most)
     best = max(values, key=lambda k: values[k])
+    if said:
+        # Of numbers that are about as likely the least: one more has to show.
+        best = min(k for k in values if values[k] > values[best] - _SURE)
     return NumberChoice(best, _reason(values, best, said, len(units), groups))
 
 
@@ -122,10 +129,8 @@ def _reason(values: dict[int, float], best: int, said: str, n: int, groups: Dens
     first, last = min(values), max(values)
     second = max((k for k in values if k != best), key=lambda k: values[k], default=best)
     if first < last:
-        reason = (
-            f"{best} have the largest silhouette of {first} to {last}, {values[best]:.2f}; next {second}, "
-            f"{values[second]:.2f}"
-        )
+        largest = "the largest silhouette" if values[best] >= values[second] else "about the largest silhouette"
+        reason = f"{best} have {largest} of {first} to {last}, {values[best]:.2f}; next {second}, {values[second]:.2f}"
     else:
         reason = f"{best} are apart, silhouette {values[best]:.2f}"
     reason += said
@@ -133,7 +138,7 @@ def _reason(values: dict[int, float], best: int, said: str, n: int, groups: Dens
         reason += "; no structure is clear, the number is not to be relied on"
     elif not said and best == last < n - 1:
         reason += "; it is the largest number tried: there may be more"
-    elif second != best and values[best] - values[second] < _SURE:
+    elif second != best and abs(values[best] - values[second]) < _SURE:
         reason += f"; {second} are about as likely"
     if groups.n_groups > 1 and groups.n_groups != best:
         reason += f"; regions of low density part {groups.n_groups}"
@@ -158,16 +163,18 @@ def _by_borders(
     scan[at] = places
     scan = scan.reshape(*grid, -1)
     flattest = flattest_means(scan)
+    pairs = steps_apart(grid, at)
     every: dict[int, NDArray[np.int32]] = {}
-    first, before = 2, None
+    first, before, steps = 2, None, np.inf
     for k in range(2, last + 1):
-        labels[at] = common_shape(places, k, groups, seed)[0]
+        labels[at] = common_shape(places, k, groups, seed, pairs)[0]
         on_scan = labels.reshape(grid)
         if least_step(scan, flattest, on_scan) < _STEP:
             return first, every, f"; of {k} two touch where the scan does not change" if every else ""
         every[k] = labels[at]
         nearest = least_separation(scan, on_scan)
-        if before is not None and first == k - 1 and _as_far(nearest, before):
+        fewer, steps = steps, spread_of_steps(places, every[k], pairs)
+        if before is not None and first == k - 1 and fewer - steps > _FALL and _as_far(nearest, before):
             first = k
         before = nearest
     return 2, every, ""
