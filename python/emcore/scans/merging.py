@@ -152,8 +152,8 @@ def merge_on_grid(signals: Sequence[Signal], scaling: str, balance: str, iqr_zer
         if scaling == "poisson":
             as_rows(rows, name, nonnegative=True)
         quartiles = quantiles(rows, _QUARTILES) if scaling == "robust" else None
-        pairs = some(neighbours(grid, np.arange(len(rows)))) if scaling == "noise" else []
-        noise = noise_between(rows, pairs) if len(pairs) else None
+        pairs = some(neighbours(grid, np.arange(len(rows))))
+        noise = noise_between(rows, pairs) if scaling == "noise" and len(pairs) else None
         scaled.append(_scaled(_Features(name, mean, variance, quartiles, noise, len(pairs)), how))
     return _merged(scaled, [Recipe(rows) for rows in matrices], names, grid, how)
 
