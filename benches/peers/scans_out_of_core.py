@@ -36,19 +36,20 @@ KINDS = {"map": ".npy", "hdf5": ".h5", "zarr": ".zarr", "dask": ".zarr"}
 
 
 def make(path: Path, lines: int) -> None:
-    """A square scan of grains; every position has lines of some dozens of counted patterns of its grain."""
+    """A square scan of grains; every pixel of a position is that of one of some dozens of patterns of its grain."""
     from emcore.datasets import bent_polycrystal
     from emcore.datasets.grains import voronoi_cells
 
     rng = np.random.default_rng(0)
     some = bent_polycrystal((16, 64), (DETECTOR, DETECTOR), n_grains=GRAINS, bend=0.0)
     pool = [some.patterns.data[some.labels == grain] for grain in range(GRAINS)]
+    pixels = np.arange(DETECTOR**2)
     labels = voronoi_cells((lines, lines), GRAINS, rng)
     scan = np.lib.format.open_memmap(path, "w+", "u1", (lines, lines, DETECTOR, DETECTOR))
     for line, of_line in zip(scan, labels, strict=True):
-        # Not of one pattern: noise that comes again and again is none.
-        for pattern, grain in zip(line, of_line, strict=True):
-            pattern[...] = pool[grain][rng.integers(len(pool[grain]), size=DETECTOR), np.arange(DETECTOR)]
+        # Not whole patterns, nor lines of them: noise that comes again and again is none.
+        for pattern, grain in zip(line.reshape(lines, -1), of_line, strict=True):
+            pattern[...] = pool[grain].ravel()[rng.integers(len(pool[grain]), size=DETECTOR**2) * DETECTOR**2 + pixels]
     scan.flush()
     np.save(path.with_suffix(".labels.npy"), labels)
     np.save(path.with_suffix(".means.npy"), np.stack([patterns.mean(axis=0) for patterns in pool]))
