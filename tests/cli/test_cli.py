@@ -79,6 +79,8 @@ def test_options_reach_the_analysis(images, quick):
         "dataset": "stack",
         "frame": (1, 2),
         "include_info_bar": True,
+        "memory": None,
+        "checkpoint": None,
     }
     assert main(["image", "a.npy", "--window", "auto", "--quiet", "--force"]) == 0
     assert quick[1][1]["window"] == "auto"

@@ -475,7 +475,7 @@ def test_the_driver_names_sums_and_factors_that_do_not_fit():
     with pytest.raises(ValueError, match=r"^W and H: "):
         _emcore.nmf_out_of_core(Passes(), (6, 4), np.ones((5, 2), "f4"), H, parameters, None, None)
     state = {"n_iter": 1, "converged": False, "loss": 0.0}
-    with pytest.raises(KeyError, match="norm"):
+    with pytest.raises(ValueError, match="'norm' is missing"):
         _emcore.nmf_out_of_core(Passes(), (6, 4), np.ones((6, 2), "f4"), H, parameters, None, state)
     failing = Passes()
     failing.visit = lambda *_: 1 / 0
