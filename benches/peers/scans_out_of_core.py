@@ -42,17 +42,19 @@ def make(path: Path, lines: int) -> None:
 
     rng = np.random.default_rng(0)
     some = bent_polycrystal((16, 64), (DETECTOR, DETECTOR), n_grains=GRAINS, bend=0.0)
-    pool = [some.patterns.data[some.labels == grain] for grain in range(GRAINS)]
+    means = np.stack([some.patterns.data[some.labels == grain].mean(axis=0) for grain in range(GRAINS)])
+    pool = [np.minimum(rng.poisson(mean, (64, DETECTOR, DETECTOR)), 255).astype("u1") for mean in means]
     pixels = np.arange(DETECTOR**2)
     labels = voronoi_cells((lines, lines), GRAINS, rng)
     scan = np.lib.format.open_memmap(path, "w+", "u1", (lines, lines, DETECTOR, DETECTOR))
     for line, of_line in zip(scan, labels, strict=True):
         # Not whole patterns, nor lines of them: noise that comes again and again is none.
         for pattern, grain in zip(line.reshape(lines, -1), of_line, strict=True):
-            pattern[...] = pool[grain].ravel()[rng.integers(len(pool[grain]), size=DETECTOR**2) * DETECTOR**2 + pixels]
+            of_pixel = rng.integers(len(pool[grain]), size=DETECTOR**2, dtype=np.uint8)
+            pattern[...] = pool[grain].ravel()[of_pixel * np.intp(DETECTOR**2) + pixels]
     scan.flush()
     np.save(path.with_suffix(".labels.npy"), labels)
-    np.save(path.with_suffix(".means.npy"), np.stack([patterns.mean(axis=0) for patterns in pool]))
+    np.save(path.with_suffix(".means.npy"), means)
 
 
 def stored(path: Path) -> None:
