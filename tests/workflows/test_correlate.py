@@ -13,7 +13,8 @@ from emcore.io.registry import read_all
 from emcore.results.result import load_result
 from emcore.scans.grids import on_one_grid
 from emcore.scans.neighbours import neighbours, noise_between
-from emcore.scans.several import quantiles_together, several, survey
+from emcore.scans.several import quantiles_together, several
+from emcore.scans.survey import survey
 from emcore.workflows.correlate import correlate
 
 
@@ -318,7 +319,7 @@ def test_neighbours_in_different_chunks_are_compared(larger, nothing_is_loaded, 
 
 
 def test_more_pairs_than_are_looked_at_and_no_gaps_take_one_pass(small, passes, monkeypatch):
-    monkeypatch.setattr("emcore.scans.several._PAIRS", 50)
+    monkeypatch.setattr("emcore.scans.survey._PAIRS", 50)
     _, patterns, spectra = small
     found = survey(several(on_one_grid([patterns, spectra]), None), noise=True)
     pairs = neighbours((12, 10), np.arange(120))[::3]

@@ -128,7 +128,7 @@ def _products(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...
 
 def mean_and_squares(passes: Passes) -> Partial:
     """Mean and sum of squared deviations of every feature."""
-    _, mean, squares = passes.once("moments", _moments, merge=_merge)
+    _, mean, squares = passes.once("moments", _moments, merge=moments_of_both)
     return mean, squares
 
 
@@ -136,11 +136,36 @@ def _moments(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     return ((x.shape[0], *_emcore.moments(x)),)
 
 
-def _merge(a: Partial, b: Partial) -> Partial:
-    # Chan, Golub & LeVeque (1983), as in the kernel.
-    n = a[0] + b[0]
-    step = b[1] - a[1]
-    return n, a[1] + step * (b[0] / n), a[2] + b[2] + step * step * (a[0] * b[0] / n)
+def moments_at(x: NDArray[Any], rows: NDArray[np.intp]) -> Partial:
+    """
+    How many rows these are, with the mean and the sum of squared deviations of every feature over them; 0 of none.
+
+    Examples
+    --------
+    >>> count, mean, squares = moments_at(np.array([[1.0], [9.0], [3.0]]), np.array([0, 2]))
+    >>> count, mean.tolist(), squares.tolist()
+    (2, [2.0], [2.0])
+    """
+    if not len(rows):
+        return (0, *np.zeros((2, x.shape[1])))
+    return (len(rows), *_emcore.moments(x if len(rows) == len(x) else x[rows]))
+
+
+def moments_of_both(a: Partial, b: Partial) -> Partial:
+    """
+    Of ``(count, mean, squares)`` of two sets of rows, or of each of k groups of both, those of all rows.
+
+    Chan, Golub & LeVeque (1983), as in the kernel.
+
+    Examples
+    --------
+    >>> count, mean, squares = moments_of_both((2, np.array([2.0]), np.array([2.0])), (1, np.array([8.0]), np.zeros(1)))
+    >>> count, mean.tolist(), squares.tolist()
+    (3, [4.0], [26.0])
+    """
+    count, step = np.maximum(a[0] + b[0], 1), b[1] - a[1]
+    share, weight = (np.asarray(each)[..., None] for each in (b[0] / count, a[0] * b[0] / count))
+    return a[0] + b[0], a[1] + step * share, a[2] + b[2] + step * step * weight
 
 
 def mean(passes: Passes) -> float:

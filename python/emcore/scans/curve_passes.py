@@ -19,6 +19,7 @@ from emcore.core.memory import check_memory
 from emcore.core.validation import Floats
 from emcore.methods.groups import mean_moduli
 from emcore.outofcore.engine import begin
+from emcore.outofcore.moments import moments_at, moments_of_both
 from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.sample import both, in_order, numbers_of, sample_bytes
 from emcore.outofcore.sources import Source
@@ -154,28 +155,18 @@ def _survey(x: NDArray[Any], state: Any, index: int, number: NDArray[np.int64]) 
     gaps, first, kinds = kinds_of_rows(x, False, index)
     there, taken = np.flatnonzero(kinds == 0), np.flatnonzero(number >= 0)
     low, high = (gaps.low, gaps.high) if len(there) else (math.inf, -math.inf)
-    moments = np.zeros((2, x.shape[1]))
-    if len(there):
-        moments = np.stack(_emcore.moments(x if len(there) == len(x) else x[there]))
     ends = _ends_of_rows(x) if gaps.invalid else (0, x.shape[1], 1, 0, 0)
     with np.errstate(over="ignore", invalid="ignore"):  # values beyond any unit are refused later
         moduli = mean_moduli(x)
-    return (low, high, first, len(there), *moments, number[taken], x[taken], *ends), kinds, moduli
+    return (low, high, first, *moments_at(x, there), number[taken], x[taken], *ends), kinds, moduli
 
 
 def _surveyed(a: Partial, b: Partial) -> Partial:
     (first,) = first_invalid(a[2:3], b[2:3])
-    moments = _moments_of_both(a[3:6], b[3:6])
+    moments = moments_of_both(a[3:6], b[3:6])
     # Of whole numbers limits are no numbers, which `min` would pass on only by chance.
     low, high = np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
     return low, high, first, *moments, *both(a[6:8], b[6:8]), *_ends_of_both(a[8:], b[8:])
-
-
-def _moments_of_both(a: Partial, b: Partial) -> Partial:
-    """Of ``(count, mean, squares)``, also of several groups (Chan, Golub & LeVeque 1983), as in the kernel."""
-    count, step = np.maximum(a[0] + b[0], 1), b[1] - a[1]
-    share, weight = (np.asarray(each)[..., None] for each in (b[0] / count, a[0] * b[0] / count))
-    return a[0] + b[0], a[1] + step * share, a[2] + b[2] + step * step * weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,7 +334,7 @@ def _groups(x: NDArray[Any], state: Any, index: int, labels: NDArray[np.int32]) 
 
 
 def _groups_of_both(a: Partial, b: Partial) -> Partial:
-    moments = a[:3] if isinstance(a[0], int) else _moments_of_both(a[:3], b[:3])
+    moments = a[:3] if isinstance(a[0], int) else moments_of_both(a[:3], b[:3])
     return *moments, a[3] + b[3], *both(a[4:], b[4:])
 
 

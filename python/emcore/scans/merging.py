@@ -19,7 +19,8 @@ from emcore.core.validation import Floats, as_rows, check_option
 from emcore.methods.preprocessing import Recipe, mean_and_variance, prepare, quantiles
 from emcore.scans.grids import as_matrices, on_one_grid
 from emcore.scans.neighbours import above_noise, neighbours, noise_between
-from emcore.scans.several import Several, Surveyed, check_not_negative, quantiles_together, some
+from emcore.scans.several import Several, quantiles_together
+from emcore.scans.survey import Surveyed, check_not_negative, some
 
 SCALINGS = ("standard", "noise", "poisson", "robust")
 BALANCES = ("equal", "ratio", "none")

@@ -16,6 +16,7 @@ from emcore.core.memory import check_memory
 from emcore.core.validation import Floats, check_range
 from emcore.outofcore.checkpoint import step
 from emcore.outofcore.engine import begin
+from emcore.outofcore.moments import moments_at, moments_of_both
 from emcore.outofcore.reduction import Partial, PerRow
 from emcore.outofcore.sources import Source
 from emcore.scans.binning import binned_pieces
@@ -174,15 +175,11 @@ def gaps_and_moments(rows: Source) -> tuple[Gaps, Floats, Floats]:
 def _kinds_and_moments(x: NDArray[Any], constant: bool, index: int) -> tuple[Any, ...]:
     _, first, kinds = kinds_of_rows(x, constant, index)
     there = np.flatnonzero(kinds == 0)
-    if not len(there):
-        return (first, 0, *np.zeros((2, x.shape[1]))), kinds
-    return (first, len(there), *_emcore.moments(x if len(there) == len(x) else x[there])), kinds
+    return (first, *moments_at(x, there)), kinds
 
 
 def _first_and_moments(a: Partial, b: Partial) -> Partial:
-    (first,), count = first_invalid(a[:1], b[:1]), max(a[1] + b[1], 1)
-    step = b[2] - a[2]
-    return first, a[1] + b[1], a[2] + step * (b[1] / count), a[3] + b[3] + step * step * (a[1] * b[1] / count)
+    return *first_invalid(a[:1], b[:1]), *moments_of_both(a[1:], b[1:])
 
 
 def sample_size(source: Source, features: int) -> int:

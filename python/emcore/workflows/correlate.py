@@ -52,8 +52,9 @@ from emcore.scans.grids import on_one_grid
 from emcore.scans.merging import MergedSignals, merge_several
 from emcore.scans.neighbours import neighbours, noise_between, variance_of
 from emcore.scans.patterns import join_job
-from emcore.scans.several import Several, Surveyed, several, survey
+from emcore.scans.several import Several, several
 from emcore.scans.spectrum_rows import is_held, predicted, read_within, reads_said
+from emcore.scans.survey import Surveyed, survey
 
 METHODS = ("common-shape", "gustafson-kessel", "fuzzy-c-means", "k-means")
 COMPONENT_RULES = ("noise", "threshold", "parallel", "gap", "elbow", "jany", "broken-stick")
