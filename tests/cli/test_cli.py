@@ -1,3 +1,5 @@
+import argparse
+import inspect
 import io
 import itertools
 import os
@@ -13,7 +15,7 @@ import pytest
 
 import emcore
 import emcore.reporting.report
-from emcore.cli import main
+from emcore.cli import VERBS, main
 from emcore.cli.files import output_names
 from emcore.cli.progress import never_falling
 from emcore.core.files import new_file
@@ -409,3 +411,13 @@ def test_a_real_image_and_a_truncated_one(data_folder, tmp_path, capsys):
     assert "truncated or damaged" in said.err
     assert "zeiss_sem.tif: 3 components" in said.out
     assert emcore.load_result(tmp_path / "zeiss_sem.h5").n_components == 3
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_takes_the_memory_and_the_checkpoint_that_its_functions_take(verb):
+    parser = argparse.ArgumentParser()
+    VERBS[verb].add_options(parser)
+    functions = re.findall(r"`emcore\.(\w+)`", VERBS[verb].add_options.__doc__)
+    taken = {name for function in functions for name in inspect.signature(getattr(emcore, function)).parameters}
+    for name in ("memory", "checkpoint"):
+        assert name not in taken or f"--{name}" in parser._option_string_actions, name

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import emcore
-from emcore.cli.files import expand
 from emcore.cli.options import (
+    add_checkpoint_option,
     add_files,
     add_memory_option,
     add_output_options,
@@ -34,9 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weighting", default="auto", help="poisson for counts, or none (as the noise is found)")
     parser.add_argument("--keep-negative", action="store_true", help="values that come out negative, not set to zero")
     add_memory_option(parser)
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="keep there what is known: a job that was killed goes on"
-    )
+    add_checkpoint_option(parser)
     add_signal_options(parser, "the axis of a spectrum, or both of a pattern, as in 2,3")
     add_output_options(parser)
 
@@ -46,8 +44,6 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from emcore.workflows.denoise_noise import WEIGHTINGS
 
     refuse_unknown(parser, options, {"format": FORMATS, "weighting": WEIGHTINGS})
-    if options.checkpoint and len(expand(options.files, SPECTRA)[0]) > 1:
-        parser.error("--checkpoint is of one scan: give one")
 
     def work(file: Path, out: Path) -> "Denoised":
         result: Denoised = emcore.denoise(

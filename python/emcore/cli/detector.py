@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.options import (
+    add_checkpoint_option,
     add_files,
     add_memory_option,
     add_output_options,
@@ -41,6 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beam-radius", type=positive_number, metavar="R", help="of the beam, in pixels (as found)")
     add_signal_options(parser, "the two axes of a pattern, as in 2,3")
     add_memory_option(parser)
+    add_checkpoint_option(parser)
     add_output_options(parser)
 
 
@@ -78,6 +80,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             signal_axis=options.signal_axis,
             dataset=options.dataset,
             memory=options.memory,
+            checkpoint=options.checkpoint,
         )
         return result
 
