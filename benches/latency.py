@@ -72,11 +72,13 @@ def child(name: str) -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(dir=os.environ.get("EMCORE_LATENCY")) as folder:
         call = CASES[name](Path(folder))
+        ignore()
         print("ready", flush=True)
-        while line := next_line():
+        while line := sys.stdin.readline():
             if line == "watch\n":
                 print(json.dumps(watched(call)), flush=True)
                 continue
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 print("begun", flush=True)
                 call()
@@ -85,14 +87,15 @@ def child(name: str) -> None:
                 answer = [time.monotonic(), "interrupted"]
             except BaseException as error:
                 answer = [time.monotonic(), f"{type(error).__name__}: {error}"]
+            ignore()
             print(json.dumps(answer), flush=True)
 
 
-def next_line() -> str:
-    """The next word, whenever a signal comes that is late for a call."""
-    while True:
+def ignore() -> None:
+    """A signal that is late for a call interrupts nothing else, or what was read would be lost."""
+    while signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         with suppress(KeyboardInterrupt):
-            return sys.stdin.readline()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def measured(name: str, signals: int) -> dict[str, Any]:
@@ -169,6 +172,8 @@ def main() -> None:
     if options.child:
         child(options.child)
         return
+    # Where this is itself in the background, what it starts would be deaf.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     lacking = {
         name for name in emcore.__all__ if name not in LEFT_OUT and name not in {each.split()[0] for each in CASES}
     }

@@ -23,6 +23,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +37,22 @@ KINDS = {"map": ".npy", "hdf5": ".h5", "zarr": ".zarr", "dask": ".zarr"}
 
 
 def make(path: Path, lines: int) -> None:
-    """A square scan of grains; every pixel of a position is that of one of some dozens of patterns of its grain."""
+    """A square scan of grains, each of one pattern, counted anew at every position."""
     from emcore.datasets import bent_polycrystal
     from emcore.datasets.grains import voronoi_cells
 
-    rng = np.random.default_rng(0)
     some = bent_polycrystal((16, 64), (DETECTOR, DETECTOR), n_grains=GRAINS, bend=0.0)
     means = np.stack([some.patterns.data[some.labels == grain].mean(axis=0) for grain in range(GRAINS)])
-    pool = [np.minimum(rng.poisson(mean, (64, DETECTOR, DETECTOR)), 255).astype("u1") for mean in means]
-    pixels = np.arange(DETECTOR**2)
-    labels = voronoi_cells((lines, lines), GRAINS, rng)
+    labels = voronoi_cells((lines, lines), GRAINS, np.random.default_rng(0))
     scan = np.lib.format.open_memmap(path, "w+", "u1", (lines, lines, DETECTOR, DETECTOR))
-    for line, of_line in zip(scan, labels, strict=True):
-        # Not whole patterns, nor lines of them: noise that comes again and again is none.
-        for pattern, grain in zip(line.reshape(lines, -1), of_line, strict=True):
-            of_pixel = rng.integers(len(pool[grain]), size=DETECTOR**2, dtype=np.uint8)
-            pattern[...] = pool[grain].ravel()[of_pixel * np.intp(DETECTOR**2) + pixels]
+
+    def count(line: int) -> None:
+        rng = np.random.default_rng([0, line])
+        for pattern, grain in zip(scan[line], labels[line], strict=True):
+            pattern[...] = np.minimum(rng.poisson(means[grain]), 255)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(count, range(lines)))
     scan.flush()
     np.save(path.with_suffix(".labels.npy"), labels)
     np.save(path.with_suffix(".means.npy"), means)

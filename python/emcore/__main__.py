@@ -2,6 +2,6 @@
 
 import sys
 
-from emcore.cli import main
+from emcore.cli import program
 
-sys.exit(main())
+sys.exit(program())

@@ -14,6 +14,7 @@ pub mod products;
 pub mod quantiles;
 pub mod residuals;
 pub mod slic;
+pub mod spanning_tree;
 pub mod spectra;
 pub mod symmetry;
 pub mod volume;

@@ -18,6 +18,7 @@ mod rows;
 mod run;
 mod settings;
 mod slic;
+mod spanning_tree;
 mod spectra;
 mod symmetry;
 mod threads;
@@ -45,6 +46,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     bins::register(module)?;
     bruker::register(module)?;
     products::register(module)?;
+    spanning_tree::register(module)?;
     spectra::register(module)?;
     symmetry::register(module)?;
     volume::register(module)?;

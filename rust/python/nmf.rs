@@ -72,10 +72,12 @@ fn nmf_out_of_core(
     let fit = source.explain(result)?;
     // Only now, when no pass reads or writes W any more, is it borrowed.
     if let Ok(mut w) = w.extract::<PyReadwriteArray2<'_, f32>>() {
-        kernel::canonical(shape, contiguous(w.as_slice_mut().ok())?, h, weights, parameters)?;
+        let w = contiguous(w.as_slice_mut().ok())?;
+        run(py, |control| kernel::canonical(shape, w, h, weights, parameters, control))?;
     } else {
         let mut w: PyReadwriteArray2<'_, f64> = w.extract()?;
-        kernel::canonical(shape, contiguous(w.as_slice_mut().ok())?, h, weights, parameters)?;
+        let w = contiguous(w.as_slice_mut().ok())?;
+        run(py, |control| kernel::canonical(shape, w, h, weights, parameters, control))?;
     }
     Ok((fit.n_iter, fit.converged, fit.loss))
 }

@@ -16,6 +16,7 @@ import pytest
 
 import emcore
 from emcore import NMF, PCA, FuzzyCMeans, KMeans
+from emcore.core.control import hearing
 from emcore.core.validation import check_finite
 
 LONG = np.broadcast_to(np.zeros((1, 4096), np.float32), (1 << 27, 4096))
@@ -353,3 +354,30 @@ def test_the_range_is_the_same_on_one_two_and_three_threads():
         with emcore.num_threads(threads):
             observed.add(check_finite(data, "x"))
     assert observed == {(data.min(), data.max())}
+
+
+def test_what_other_packages_compute_is_left_at_the_first_ctrl_c():
+    ended, release = threading.Event(), threading.Event()
+
+    def piece():
+        try:
+            release.wait(60)  # leaves the interpreter to others, as a filter does
+            for _ in range(10**9):
+                pass
+        finally:
+            ended.set()
+
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        hearing(piece)
+    assert not ended.is_set()
+    release.set()
+    assert ended.wait(30)  # it does not go on
+
+
+def test_errors_of_what_other_packages_compute_are_raised():
+    with pytest.raises(ZeroDivisionError):
+        hearing(lambda: 1 / 0)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(hearing, threading.current_thread).result() is not threading.main_thread()

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -40,7 +41,7 @@ from emcore.cli import (
     unmix,
     volume,
 )
-from emcore.cli.ending import asked_by, ends_when_asked, say_so
+from emcore.cli.ending import asked_by, ends_when_asked, say_so, was_asked
 
 
 class Verb(Protocol):
@@ -74,6 +75,16 @@ VERBS: dict[str, Verb] = {
     "info": info,
     "demo": demo,
 }
+
+
+def program() -> int:
+    """`main`, as a process of its own: one that was asked to end ends at once, whatever it has imported."""
+    code = main()
+    if was_asked():
+        with suppress(OSError):  # of a pipe that is closed
+            sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from emcore.core.control import as_program
 from emcore.core.files import discard_all
 
 # Seconds for what runs to clean up by itself. What other packages run, decoders, imports, may hear nothing for long.
-_GRACE = 0.25
+_GRACE = 0.1
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 

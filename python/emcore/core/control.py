@@ -1,9 +1,12 @@
 """How many threads compute, and who is told how far they are."""
 
+import contextvars
+import ctypes
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from emcore import _emcore
 from emcore.core.files import begun
@@ -162,3 +165,43 @@ def deaf() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+_T = TypeVar("_T")
+_LISTENS = 0.1  # seconds
+
+
+def hearing(call: Callable[[], _T]) -> _T:
+    """What `call` returns, which computes with other packages in long pieces that leave the interpreter to others.
+
+    It has a thread of its own, so that Ctrl-C, of which only the main thread hears, ends the wait for it at once; the
+    piece that it is in is its last.
+
+    Examples
+    --------
+    >>> from emcore.core.control import hearing
+    >>> hearing(lambda: sum(range(4)))
+    6
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    results: list[_T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_LISTENS)
+    except BaseException:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -59,12 +59,14 @@ def write_report(result: Any, path: str | os.PathLike[str], overwrite: bool = Fa
             _head_and_foot(figure, result.provenance, f"page {number} of {len(figures)}")
         check_output(as_path(path), overwrite)
         whole = BytesIO()
-        with PdfPages(whole, metadata=_metadata(result)) as pdf:
-            for figure in figures:
-                with warnings.catch_warnings():
-                    # A name in a script that the font lacks is drawn as boxes; the PDF's title has it in full.
-                    warnings.filterwarnings("ignore", "Glyph .* missing from")
-                    pdf.savefig(as_written(figure))
+        # Closed when it is whole only: closing embeds the fonts, for which an interrupt would wait.
+        pdf = PdfPages(whole, metadata=_metadata(result))
+        for figure in figures:
+            with warnings.catch_warnings():
+                # A name in a script that the font lacks is drawn as boxes; the PDF's title has it in full.
+                warnings.filterwarnings("ignore", "Glyph .* missing from")
+                pdf.savefig(as_written(figure))  # type: ignore[no-untyped-call]
+        pdf.close()  # type: ignore[no-untyped-call]
         with new_file(path, overwrite) as temporary:
             write_whole(temporary, whole.getvalue())
 

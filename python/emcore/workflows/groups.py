@@ -93,8 +93,7 @@ def group_signals(
     sample : int, default 20,000
         HDBSCAN looks at every pair of positions. Of more than this it is fitted on so many, drawn evenly along the
         scan; every other position joins the group of its nearest neighbour among them if it lies as densely as that
-        group does at least. The notes say so. In all that scikit-learn's HDBSCAN hears no Ctrl-C in Python: of 20,000
-        positions with 10 components some seconds, with 50 up to half a minute; a smaller sample takes its square less.
+        group does at least. The notes say so. A smaller sample takes its square less time.
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s

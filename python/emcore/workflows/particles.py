@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.control import get_num_threads
+from emcore.core.control import get_num_threads, hearing
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
 from emcore.core.provenance import Provenance
@@ -110,7 +110,7 @@ def find_particles(
     check_finite(values, "image")
     level = math.nan
     if labels is None:
-        found, level = segment_particles(values, threshold, least)
+        found, level = hearing(lambda: segment_particles(values, threshold, least))
     else:
         found = _given(labels, values.shape, least)
     count = int(found.max()) + 1

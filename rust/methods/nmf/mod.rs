@@ -28,10 +28,12 @@ pub use likelihood::likelihood;
 pub use parameters::{Fit, Loss, Parameters, Partial, Penalty, Solver, State};
 pub use pure::{Farthest, choose, farthest, pure_rows};
 
+use crate::engine::pass::{block_rows, pass};
 use crate::engine::simd::{Pixel, Real};
 use crate::{Control, Result, Rows};
 use in_memory::InMemory;
 use parameters::count_components;
+use std::ops::Range;
 
 /// Factors X into `w` (n × k) and `h` (k × d), starting from what they hold.
 ///
@@ -70,7 +72,7 @@ pub fn nmf<T: Pixel>(
 ) -> Result<Fit> {
     let mut source = InMemory::new(x, w, h.len(), weights, parameters)?;
     let fit = factor(&mut source, h, weights, parameters, None, control)?;
-    canonical((x.n(), x.d()), w, h, weights, parameters)?;
+    canonical((x.n(), x.d()), w, h, weights, parameters, control)?;
     Ok(fit)
 }
 
@@ -82,14 +84,23 @@ pub fn canonical<R: Real>(
     h: &mut [f64],
     weights: Option<&[f64]>,
     parameters: Parameters,
+    control: &Control,
 ) -> Result<()> {
-    let (k, d) = (count_components(shape, w.len(), h.len(), weights)?, shape.1);
+    let (k, (n, d)) = (count_components(shape, w.len(), h.len(), weights)?, shape);
+    let rows = block_rows(k * size_of::<R>(), 1 << 18, 1);
+    control.expect(2 * n as u64);
     let scale = parameters.free_scale();
     let weight = |j: usize| weights.map_or(1.0, |w| w[j]);
     let mut energy = vec![0.0; k];
-    for row in w.chunks(k) {
-        energy.iter_mut().zip(row).for_each(|(e, w)| *e += w.f64() * w.f64());
-    }
+    let squares = |range: Range<usize>, _: &mut [()]| {
+        let mut squares = vec![0.0; k];
+        for row in w[range.start * k..range.end * k].chunks(k) {
+            squares.iter_mut().zip(row).for_each(|(square, w)| *square += w.f64() * w.f64());
+        }
+        squares
+    };
+    let add = |squares: Vec<f64>| energy.iter_mut().zip(squares).for_each(|(sum, square)| *sum += square);
+    pass(n, rows, control, &mut [], squares, add)?;
     let mut sums = Vec::with_capacity(k);
     for (e, row) in energy.iter_mut().zip(h.chunks(d)) {
         *e *= row.iter().enumerate().map(|(j, h)| h * h * weight(j)).sum::<f64>();
@@ -103,12 +114,14 @@ pub fn canonical<R: Real>(
     for (row, &t) in h.chunks_mut(d).zip(&order) {
         row.iter_mut().zip(&old[t * d..]).for_each(|(new, old)| *new = old / sums[t]);
     }
-    let mut old = vec![R::ZERO; k];
-    for row in w.chunks_mut(k) {
-        old.copy_from_slice(row);
-        row.iter_mut().zip(&order).for_each(|(new, &t)| *new = R::of(old[t].f64() * sums[t]));
-    }
-    Ok(())
+    let sorted = |_: Range<usize>, w: &mut [R]| {
+        let mut old = vec![R::ZERO; k];
+        for row in w.chunks_mut(k) {
+            old.copy_from_slice(row);
+            row.iter_mut().zip(&order).for_each(|(new, &t)| *new = R::of(old[t].f64() * sums[t]));
+        }
+    };
+    pass(n, rows, control, w, sorted, |()| ())
 }
 
 #[cfg(test)]

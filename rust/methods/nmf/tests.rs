@@ -217,7 +217,7 @@ fn canonical_factors_have_the_same_product() {
     let mut w = Vec::from_iter((0..n * k).map(|_| number()));
     let mut h = Vec::from_iter((0..k * d).map(|_| number()));
     let before = product(&w, &h, k);
-    canonical((n, d), &mut w, &mut h, None, parameters(Solver::Hals, Loss::Frobenius)).unwrap();
+    canonical((n, d), &mut w, &mut h, None, parameters(Solver::Hals, Loss::Frobenius), &Control::new()).unwrap();
     assert!(product(&w, &h, k).iter().zip(&before).all(|(a, b)| (a - b).abs() < 1e-12));
     assert!(h.chunks(d).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12));
 }
@@ -245,7 +245,7 @@ fn lengths_that_do_not_fit_are_named() {
             assert_eq!(named(loss(rows, &w, &h, weights, p.loss, None, &control).map(drop)), argument);
             assert_eq!(named(likelihood(rows, &h, weights, penalty, 9, 0.0, &mut w, &control)), argument);
             assert_eq!(named(least_squares(rows, &h, weights, penalty, &mut w, &control)), argument);
-            assert_eq!(named(canonical((3, 4), &mut w, &mut h, weights, p)), argument);
+            assert_eq!(named(canonical((3, 4), &mut w, &mut h, weights, p, &control)), argument);
             assert_eq!(named(nmf(rows, &mut w, &mut h, weights, p, &control).map(drop)), argument);
         }
     }

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emcore.core.control import deaf, get_num_threads
+from emcore.core.control import get_num_threads
 from emcore.core.validation import Floats, check_count
 from emcore.core.wording import count_of
+from emcore.methods.grouping.hdbscan import hdbscan, hdbscan_of_sizes
 from emcore.methods.selection.agreement import adjusted_rand_index
 
 # Rows on which settings are tried; the parts of all rows that are tried as the smallest group, and the neighbours.
@@ -117,7 +118,7 @@ def density_clusters(
         size, neighbours = sizes[0], counts[0]
     taken = stratified(n, sample, seed + 1)
     fitted = rows[taken]
-    found = _hdbscan(fitted, max(round(size * len(taken) / n), 2), neighbours)
+    found = hdbscan(fitted, max(round(size * len(taken) / n), 2), neighbours)
     labels = np.full(n, -1, dtype=np.int32)
     labels[taken] = found
     if len(taken) < n and found.max() >= 0:
@@ -191,23 +192,14 @@ def assigned(
     return groups
 
 
-def _hdbscan(rows: NDArray[np.float32], smallest: int, neighbours: int) -> NDArray[np.int32]:
-    from sklearn.cluster import HDBSCAN
-
-    if len(rows) < max(2 * smallest, neighbours):
-        return np.full(len(rows), -1, dtype=np.int32)
-    with deaf():
-        labels = HDBSCAN(min_cluster_size=smallest, min_samples=neighbours, copy=True, n_jobs=1).fit_predict(rows)
-    return np.asarray(labels, dtype=np.int32)
-
-
 def _tried(
     rows: NDArray[np.float32], n: int, asked: tuple[int, ...] | None, counts: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """What each pair of settings gives on a sample of n rows, see `DensityClusters.tried`."""
     m = len(rows)
     sizes = asked or tuple(sorted({max(round(part * n), round(_LEAST * n / m)) for part in _PARTS}))
-    labels = [[_hdbscan(rows, max(round(size * m / n), 2), count) for count in counts] for size in sizes]
+    smallest = [max(round(size * m / n), 2) for size in sizes]
+    labels = list(zip(*(hdbscan_of_sizes(rows, smallest, count) for count in counts), strict=True))
     agree = np.zeros((len(sizes), len(counts)))
     pairs = np.zeros_like(agree)
     for i, j in np.ndindex(agree.shape):

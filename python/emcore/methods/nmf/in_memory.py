@@ -13,12 +13,15 @@ from emcore.methods.nmf.checks import real_of
 from emcore.methods.nmf.settings import Parameters
 from emcore.methods.pca.projection import project
 
+# Rows of a start that are changed at a time, so that Ctrl-C is heard in between.
+_CHUNK = 1 << 16
+
 
 class InMemory:
     """Checked rows. W is computed in `real`; `chunk` rows of its start are changed at a time."""
 
     def __init__(self, rows: NDArray[Any]) -> None:
-        self.rows, self.shape, self.real, self.chunk = rows, rows.shape, real_of(rows), len(rows)
+        self.rows, self.shape, self.real, self.chunk = rows, rows.shape, real_of(rows), _CHUNK
 
     def check_room(self, k: int) -> None:
         """Refuse more components than the system has memory for: maps and their scores, spectra and their sums."""

@@ -117,8 +117,7 @@ def choose_n_clusters(
     Where regions of low density part groups, on all of a sample as on its halves, their number is taken [5]_. Else the
     elbow of the inertia, Davies-Bouldin, Calinski-Harabasz, silhouette and gap each have a vote; of numbers with as
     many votes the one of larger silhouette is taken. Of more than 32 MiB of rows, and of more than 2,000, a sample is
-    judged, for which data out of core are read once. Beside it, memory grows with the number of rows only. While
-    scikit-learn's HDBSCAN looks for the regions, on 10,000 rows at most, Python hears no Ctrl-C: for some seconds.
+    judged, for which data out of core are read once. Beside it, memory grows with the number of rows only.
 
     Parameters
     ----------

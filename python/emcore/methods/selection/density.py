@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore.core.control import deaf
 from emcore.core.wording import count_of
+from emcore.methods.grouping.hdbscan import hdbscan
 from emcore.methods.selection.agreement import adjusted_rand_index
 
 # Rows that are looked at; the smallest group in them, and neighbours that make a density.
@@ -101,9 +101,9 @@ def density_groups(places: NDArray[np.floating], seed: int = 0) -> DensityGroups
     taken = np.sort(order)
     sample = rows[taken]
     smallest = _smallest(len(sample))
-    found = _hdbscan(sample, smallest)
+    found = _groups(sample, smallest)
     count = int(found.max()) + 1
-    halves = [_hdbscan(sample[side::2], max(_FEWEST, smallest // 2)) for side in (0, 1)]
+    halves = [_groups(sample[side::2], max(_FEWEST, smallest // 2)) for side in (0, 1)]
     of_halves = int(halves[0].max()) + 1, int(halves[1].max()) + 1
     agree = 0.0
     if min(of_halves) > 1:
@@ -122,16 +122,8 @@ def _smallest(n: int) -> int:
     return max(_FEWEST, min(_SMALLEST, n // _PART))
 
 
-def _hdbscan(rows: NDArray[np.float32], smallest: int) -> NDArray[np.int32]:
-    """Labels, -1 between groups."""
-    from sklearn.cluster import HDBSCAN
-
-    if len(rows) < 2 * smallest:
-        return np.full(len(rows), -1, dtype=np.int32)
-    neighbours = min(_NEIGHBOURS, smallest)
-    with deaf():
-        labels = HDBSCAN(min_cluster_size=smallest, min_samples=neighbours, copy=True, n_jobs=1).fit_predict(rows)
-    return np.asarray(labels, dtype=np.int32)
+def _groups(rows: NDArray[np.float32], smallest: int) -> NDArray[np.int32]:
+    return hdbscan(rows, smallest, min(_NEIGHBOURS, smallest))
 
 
 def _nearest(rows: NDArray[np.float32], sample: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -45,7 +45,8 @@ def grow(grid: NDArray[np.float32], there: NDArray[np.bool_], n_segments: int, e
     count = int(there.sum())
     index = np.full(there.shape, -1, dtype=np.int64)
     index[there] = np.arange(count)
-    mean = grid[there].mean(axis=0, dtype=np.float64).astype(np.float32)
+    total = sum(line[measured].sum(axis=0, dtype=np.float64) for line, measured in zip(grid, there, strict=True))
+    mean = (total / max(count, 1)).astype(np.float32)
     squares = _line_products(grid, grid, mean)
     # What is no longer than noise is as unlike as can be said.
     norms = np.sqrt(np.maximum(squares - energy, 0.05 * squares))
