@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zlib
 from collections import Counter
 
 import h5py
@@ -36,6 +37,17 @@ def test_chunks_are_what_hdf5_reads(dtype, shuffle, chunks, tmp_path, monkeypatc
             assert np.array_equal(observed, expected)
             rows = Stored(made, 1, channels).read(10 * first, 10 * (first + lines))
             assert np.array_equal(rows, expected.reshape(-1, expected.shape[-1]))
+
+
+@pytest.mark.parametrize("stored", [b"none", zlib.compress(b"few"), zlib.compress(bytes(1 << 17))[:40]], ids=len)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_damaged_chunks_are_named(stored, shuffle, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        made = file.create_dataset("counts", (256, 256), "u2", chunks=(256, 256), compression="gzip", shuffle=shuffle)
+        made.id.write_direct_chunk((0, 0), stored)
+        assert is_packed(made)
+        with pytest.raises(OSError, match="chunk of /counts is damaged"):
+            read_packed(made, 0, slice(None), np.empty((256, 256), "u2"))
 
 
 def test_what_is_packed_otherwise_is_left_to_hdf5(tmp_path):

@@ -57,6 +57,11 @@ def read_packed(data: Any, first: int, channels: slice, into: NDArray[Any]) -> N
         Which of the last axis, one after the other.
     into : ndarray, shape (some lines, ..., some channels)
 
+    Raises
+    ------
+    OSError
+        A chunk is damaged.
+
     Examples
     --------
     >>> import h5py, io
@@ -79,9 +84,12 @@ def read_packed(data: Any, first: int, channels: slice, into: NDArray[Any]) -> N
         into[place] = _chunk(data, offset, filters, size)[inside]
 
     workers = max(1, min(get_num_threads(), into.nbytes // (_SHARE * size)))
-    with ThreadPoolExecutor(workers, "emcore-unpack") as pool:
+    pool = ThreadPoolExecutor(workers, "emcore-unpack")
+    try:
         for _ in pool.map(fill, offsets):
             pass
+    finally:  # whoever is interrupted does not wait for a chunk
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _chunk(data: Any, offset: Sequence[int], filters: list[int], size: int) -> NDArray[Any]:
@@ -91,7 +99,14 @@ def _chunk(data: Any, offset: Sequence[int], filters: list[int], size: int) -> N
     for i, kind in reversed(list(enumerate(filters))):
         if left_out >> i & 1:
             continue
-        packed = zlib.decompress(packed, bufsize=size) if kind == _DEFLATE else _in_order(packed, data.dtype.itemsize)
+        try:
+            packed = (
+                zlib.decompress(packed, bufsize=size) if kind == _DEFLATE else _in_order(packed, data.dtype.itemsize)
+            )
+        except (zlib.error, ValueError) as error:
+            raise OSError(f"a chunk of {data.name} is damaged: {error}") from error
+    if len(packed) != size:
+        raise OSError(f"a chunk of {data.name} is damaged: {len(packed)} bytes in place of {size}")
     return np.frombuffer(packed, data.dtype).reshape(data.chunks)
 
 
