@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import emcore
 from emcore.methods.denoising import subspace
-from emcore.methods.denoising.components import find_components
+from emcore.methods.denoising.components import _Shape, find_components
 from emcore.methods.denoising.subspace import WeightedRows
+from emcore.methods.denoising.unevenness import unevenness
 from emcore.methods.denoising.weighting import of_sums, unweighted
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
@@ -51,6 +54,55 @@ def test_components_are_those_of_a_singular_value_decomposition(rank, d):
     inside = np.linalg.norm(observed.vectors @ vectors[:k].T, axis=1)
     assert (1 - inside**2 < 0.01).all()
     np.testing.assert_allclose(observed.vectors @ observed.vectors.T, np.eye(k), atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(11, 15))
+def test_noise_of_what_few_rows_hold_is_no_component(seed):
+    # Patterns of groups of few and of many, each with reflections that no other has.
+    rng, share = np.random.default_rng(seed), 1.5 ** -np.arange(9)
+    mean = np.where(np.arange(600) % 9 == np.arange(9)[:, None], 2.0, 0.05)
+    counts = rng.poisson(mean[rng.choice(9, 900, p=share / share.sum())]).astype(np.uint16)
+    assert found(counts).choice.n == 9
+
+
+@given(
+    rows=st.integers(20, 90),
+    features=st.integers(20, 90),
+    quiet=st.floats(0.02, 1),
+    part=st.floats(0.1, 0.9),
+    seed=st.integers(0, 99),
+)
+def test_noise_lies_below_the_edge_of_its_noisiest_rows_and_features(rows, features, quiet, part, seed):
+    rng = np.random.default_rng(seed)
+    deviations = np.where(rng.random(rows) < part, 1, quiet)[:, None] * np.where(rng.random(features) < part, 1, quiet)
+    variances = deviations**2
+    largest = np.linalg.norm(deviations * rng.normal(size=(rows, features)), 2)
+    edge = variances.sum(axis=0).max() ** 0.5 + variances.sum(axis=1).max() ** 0.5
+    assert largest < 1.1 * edge
+    even = _Shape(
+        rows,
+        features,
+        variances.sum(axis=1).max() / variances.sum(axis=1).mean(),
+        variances.sum(axis=0).max() / variances.sum(axis=0).mean(),
+    )
+    assert even.edge * variances.mean() ** 0.5 == pytest.approx(edge)
+
+
+def test_unevenness_is_that_of_the_expected_counts():
+    rng = np.random.default_rng(11)
+    for dose in (10, 50):
+        mean = dose * np.where(np.arange(800)[:, None] < 40, np.arange(300) % 5 == 0, 1) * np.full((800, 300), 0.2)
+        mean[:40] *= 5
+        counts = rng.poisson(mean).astype(np.uint16)
+        sums, weights = weights_of(counts)
+        observed = unevenness(WeightedRows(counts, weights.scale, 1 / sums[0]), weights)
+        variances = mean * weights.scale**2 / mean.sum(axis=1)[:, None]
+        for axis, each in ((1, observed[0]), (0, observed[1])):
+            of = variances.sum(axis=axis)
+            assert each == pytest.approx(of.max() / of.mean(), rel=0.1)
+    even = rng.poisson(5.0, (800, 300)).astype(np.uint16)
+    sums, weights = weights_of(even)
+    assert max(unevenness(WeightedRows(even, weights.scale, 1 / sums[0]), weights)) < 1.02
 
 
 def test_rows_without_noise_have_exact_components():

@@ -1,12 +1,12 @@
 """Which components of weighted rows are signal, how many, and how much of each is?
 
 A matrix of n rows and d features that holds nothing but noise of the deviation s has no singular value beyond ``s
-(sqrt(n) + sqrt(d))``. Components beyond are signal, with s as what all weaker ones leave shows it, or
-as it is known at least. What noise added to
-them is taken off their singular values (Gavish & Donoho, IEEE Trans. Inf. Theory 63 (2017) 2137): noise turns the
-vectors of a weak component away from those of its signal, and as much less of it is kept, nothing at that edge. So one
-too many does no harm, where it would if it were kept whole. Of counts the first component holds but the sums of rows
-and channels: it is kept, and rows are brought nearer to their mean sum as far as their sums differ by noise.
+(sqrt(n) + sqrt(d))``; where it is larger in some rows or channels, that edge lies higher, see `unevenness`. Components
+beyond are signal, with s as what all weaker ones leave shows it, or as it is known at least. What noise added to them
+is taken off their singular values (Gavish & Donoho, IEEE Trans. Inf. Theory 63 (2017) 2137): noise turns the vectors of
+a weak component away from those of its signal, and as much less of it is kept, nothing at that edge. So one too many
+does no harm, where it would if it were kept whole. Of counts the first component holds but the sums of rows and
+channels: it is kept, and rows are brought nearer to their mean sum as far as their sums differ by noise.
 """
 
 import math
@@ -29,6 +29,7 @@ from emcore.methods.denoising.subspace import (
     first_block,
     search,
 )
+from emcore.methods.denoising.unevenness import unevenness
 from emcore.methods.denoising.weighting import Weighting
 from emcore.methods.selection.rules import RankChoice, without_noise
 from emcore.outofcore.checkpoint import step
@@ -141,41 +142,65 @@ def find_components(
         weights[taken], mean = 1, sums[1] / max(n, 1)
         features = None
     weighted = WeightedRows(rows, scale, weights, features, mean)
-    found = step(rows, "components", lambda: _found(weighted, scale * sums[1], n, d, weighting.noise, asked))
+    found = step(rows, "components", lambda: _found(weighted, scale * sums[1], n, d, weighting, asked))
     vectors, values, whole = (*(np.asarray(each) for each in found[:2]), float(found[2]))
-    ratios = _ratios(values, whole, n, d, weighting.noise)
+    shape = _Shape(n, d, float(found[3]), float(found[4]))
+    ratios = _ratios(values, whole, shape, weighting.noise)
     if asked is not None:
         choice = RankChoice(asked, "given", f"n_components={asked} was asked for")
     else:
         count = _above(ratios, n)
         choice = RankChoice(max(count, 1), "noise", _reason(ratios, count, _margin(n)))
     k = choice.n
-    noise = float(_noise(values, whole, n, d, weighting.noise)[k])
+    noise = float(_noise(values, whole, shape, weighting.noise)[k])
     first = max(float(values[0]), 1e-300)
-    kept = _kept(values[:k], noise, (n, d))
+    kept = _kept(values[:k], noise, shape)
     if weighting.normalize == "root-sum":
         kept[0] = 1  # the sums of rows and channels, of which none is to be lost
     return Components(vectors[:k], kept, values / first, values**2 / max(whole, 1e-300), ratios, choice, noise / first)
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """Of weighted rows, and by how much more noise the noisiest of them and of their features have than usual."""
+
+    n: int
+    d: int
+    rows: float = 1.0
+    features: float = 1.0
+
+    @property
+    def effective(self) -> tuple[float, float]:
+        """The shape of a matrix of even noise with the same largest singular value."""
+        return self.n * self.features, self.d * self.rows
+
+    @property
+    def edge(self) -> float:
+        """The largest singular value of noise of deviation 1."""
+        n, d = self.effective
+        return math.sqrt(n) + math.sqrt(d)
+
+
 def _found(
-    weighted: WeightedRows, mean: Floats, n: int, d: int, least: float, asked: int | None
-) -> tuple[Floats, Floats, float]:
-    """Components with the largest entry positive, singular values, and the sum of all squares."""
+    weighted: WeightedRows, mean: Floats, n: int, d: int, weighting: Weighting, asked: int | None
+) -> tuple[Floats, Floats, float, float, float]:
+    """Components with the largest entry positive, singular values, the sum of all squares, and the `unevenness`."""
     from threadpoolctl import threadpool_limits
 
+    least = weighting.noise
     with threadpool_limits(1, "blas"):  # the same bits on any number of threads
+        uneven = unevenness(weighted, weighting)
         columns = -(-(FIRST if asked is None else asked + _FEW) // WIDTH) * WIDTH
         start = first_block(weighted, mean, min(columns, d))
         if len(start) < d and n > SAMPLED * SAMPLE and weighted.lies_open:
             some = weighted.sample(SAMPLE)
-            rule = _Rule(some, SAMPLE, d, least, None if asked is None else columns, WIDTH)
+            rule = _Rule(some, _Shape(SAMPLE, d, *uneven), least, None if asked is None else columns, WIDTH)
             start = search(some, start, rule.count, rule.unfinished).vectors
-        rule = _Rule(weighted, n, d, least, asked)
+        rule = _Rule(weighted, _Shape(n, d, *uneven), least, asked)
         pairs = search(weighted, start, rule.count, rule.unfinished)
     signs = np.take_along_axis(pairs.vectors, np.abs(pairs.vectors).argmax(axis=1)[:, None], 1)
     vectors = np.where(weighted.scale != 0, pairs.vectors * np.where(signs < 0, -1, 1), 0)
-    return vectors, np.sqrt(pairs.values[: len(signs)]), weighted.squares
+    return vectors, np.sqrt(pairs.values[: len(signs)]), weighted.squares, *uneven
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,15 +211,14 @@ class _Rule:
     """
 
     rows: WeightedRows
-    n: int
-    d: int
+    shape: _Shape
     least: float
     asked: int | None
     multiple: int = 0
 
     @property
     def _most(self) -> int:
-        return min(self.n, self.d)
+        return min(self.shape.n, self.shape.d)
 
     def count(self, values: Floats) -> int:
         """How many are wanted, with a few that are noise."""
@@ -209,15 +233,15 @@ class _Rule:
         values, m = pairs.values, len(pairs.values)
         limit = min(MOST if self.asked is None else self.asked, self._most)
         k = min(self._above(values), limit)
-        noise = float(_noise(np.sqrt(values), self.rows.squares, self.n, self.d, self.least)[k])
-        edge = (noise * (self.n**0.5 + self.d**0.5)) ** 2
+        noise = float(_noise(np.sqrt(values), self.rows.squares, self.shape, self.least)[k])
+        edge = (noise * self.shape.edge) ** 2
         known = min(k, len(pairs.residuals))
         norms, own = pairs.residuals[:known], values[:known]
-        kept = _kept(np.sqrt(own), noise, (self.n, self.d))
+        kept = _kept(np.sqrt(own), noise, self.shape)
         sines = np.divide(norms, own - edge, out=np.full(known, np.inf), where=own > edge)
         lost = np.where(kept > 0, kept**2 * own * np.minimum(sines, 1) ** 2, 0)
         exact = norms <= np.maximum(_EXACT * own, ROUNDED * np.sqrt(own * values[0]))
-        left = np.flatnonzero((lost > _LOST * noise**2 * (self.n + self.d)) & ~exact)
+        left = np.flatnonzero((lost > _LOST * noise**2 * (self.shape.n + self.shape.d)) & ~exact)
         if m < min(limit + _FEW, self._most) and k == m:
             return np.union1d(left, np.arange(max(m - WIDTH, 0), m))  # all that there is is signal
         if k >= limit:
@@ -227,13 +251,13 @@ class _Rule:
         # The next one is noise, if it is not about to rise above that.
         old = pairs.before[k] if k < len(pairs.before) else 0.0
         gain = values[k] / old - 1 if old > 0 else np.inf
-        rising = values[k] * (1 + _FOLLOWING * gain) > _margin(self.n) ** 2 * edge and gain > NO_GAIN
+        rising = values[k] * (1 + _FOLLOWING * gain) > _margin(self.shape.n) ** 2 * edge and gain > NO_GAIN
         negligible = values[k] <= (ROUNDED * values[0]) ** 2 / max(values[0], 1e-300)
         return left if negligible or not rising else np.union1d(left, np.arange(k, min(k + _FEW, m)))
 
     def _above(self, values: Floats) -> int:
-        ratios = _ratios(np.sqrt(values), self.rows.squares, self.n, self.d, self.least)
-        return min(_above(ratios, self.n), MOST)
+        ratios = _ratios(np.sqrt(values), self.rows.squares, self.shape, self.least)
+        return min(_above(ratios, self.shape.n), MOST)
 
 
 def _above(ratios: Floats, n: int) -> int:
@@ -242,25 +266,29 @@ def _above(ratios: Floats, n: int) -> int:
     return len(above) if above.all() else int(np.argmin(above))
 
 
-def _kept(values: Floats, noise: float, shape: tuple[int, int]) -> Floats:
+def _kept(values: Floats, noise: float, shape: _Shape) -> Floats:
     """The part of each that is signal."""
     # Far below rounding, squares would overflow.
-    signal = without_noise(values, shape, max(noise, 1e-9 * float(values[0]), 1e-300)) if len(values) else values
+    signal = (
+        without_noise(values, (shape.n, shape.d), max(noise, 1e-9 * float(values[0]), 1e-300))
+        if len(values)
+        else values
+    )
     return np.divide(signal, values, out=np.zeros(len(values)), where=values > 0)
 
 
-def _noise(values: Floats, whole: float, n: int, d: int, least: float) -> Floats:
+def _noise(values: Floats, whole: float, shape: _Shape, least: float) -> Floats:
     """The deviation of noise that is left by no component, by one, by two, ..."""
     left = whole - np.concatenate([[0.0], np.cumsum(values**2)])
     left = np.where(left > _LEFT * whole, left, 0)
     k = np.arange(len(left))
-    deviations: Floats = np.maximum(np.sqrt(left / np.maximum((n - k) * (d - k), 1)), least)
+    deviations: Floats = np.maximum(np.sqrt(left / np.maximum((shape.n - k) * (shape.d - k), 1)), least)
     return deviations
 
 
-def _ratios(values: Floats, whole: float, n: int, d: int, least: float) -> Floats:
+def _ratios(values: Floats, whole: float, shape: _Shape, least: float) -> Floats:
     """Of every singular value to the largest that noise has; 0 of one that is rounding, infinity without noise."""
-    edges = _noise(values, whole, n, d, least)[:-1] * (n**0.5 + d**0.5)
+    edges = _noise(values, whole, shape, least)[:-1] * shape.edge
     real = values > 1e-6 * values[0]
     ratios: Floats = np.divide(values, edges, out=np.full(len(values), np.inf), where=edges > 1e-6 * values[0])
     return np.where(real, ratios, 0.0)

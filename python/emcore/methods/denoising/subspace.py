@@ -87,17 +87,34 @@ class WeightedRows:
             product = product + n * np.outer(offset, offset @ q) - n * np.outer(offset - exact, (offset - exact) @ q)
         return np.ascontiguousarray((product * scale[:, None]).T) * unit**2
 
+    def sums_of_powers(self) -> tuple[Floats, Floats]:
+        """Of every row ``sum x s^2`` and ``sum x s^4``, of every feature ``sum w x`` and ``sum w^2 x``; one pass."""
+        powers = np.stack([self.scale**2, self.scale**4], axis=1)
+        if not isinstance(self.rows, Source):
+            (of_features,), of_rows = _sums_of_powers(self.rows, (powers, self.features), 0, self.weights)
+            return of_rows, of_features
+        passes = self._begun()
+        into = PerRow(passes.source, np.empty((len(self.weights), 2)))
+        weights = PerRow(passes.source, self.weights)
+        state = powers, self.features
+        (of_features,) = passes.once("sums of powers", _sums_of_powers, state, rows=[weights], into=[into])
+        return into.array, of_features
+
     def _visit(self, state: tuple[Any, ...]) -> tuple[Floats, float]:
         if not isinstance(self.rows, Source):
             in_memory: tuple[Floats, float] = _product(self.rows, state, 0, self.weights)[0]
             return in_memory
+        passes = self._begun()
+        weights = PerRow(passes.source, self.weights)
+        product, squares = passes.once(f"product {self.made}", _product, state, rows=[weights])
+        return product, squares
+
+    def _begun(self) -> Passes:
         if self._passes is None:
             d = len(self.scale)
             fixed = 16 * d * self.capacity + 8 * d * WIDEST * (4 + _levels(self.rows))
-            self._passes = begin(self.rows, "components", None, None, {}, 8, fixed, quiet=True)
-        weights = PerRow(self._passes.source, self.weights)
-        product, squares = self._passes.once(f"product {self.made}", _product, state, rows=[weights])
-        return product, squares
+            self._passes = begin(self.rows, "components", None, None, {}, 24, fixed, quiet=True)
+        return self._passes
 
     @property
     def lies_open(self) -> bool:
@@ -120,12 +137,22 @@ def _levels(rows: Source) -> int:
 
 def _product(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
     q, offset, features, scale = state
-    weights = np.ascontiguousarray(weights)
-    if features is not None:
-        sums = _emcore.x_q(x, features[:, None].astype(np.float64))[:, 0]
-        weights = np.divide(1.0, sums, out=np.zeros(len(sums)), where=(weights > 0) & (sums > 0))
+    weights = _of_features(x, features, weights)
     squares = 0.0 if scale is None else float(weights @ _emcore.weighted_squares(x, scale**2))
     return ((_emcore.xt_x_q(x, q, offset, weights), squares),)
+
+
+def _sums_of_powers(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
+    powers, features = state
+    weights = _of_features(x, features, weights)
+    return (_emcore.xt_y(x, np.stack([weights, weights**2], axis=1)),), _emcore.x_q(x, powers)
+
+
+def _of_features(x: Any, features: NDArray[np.bool_] | None, weights: Floats) -> Floats:
+    if features is None:
+        return np.ascontiguousarray(weights)
+    sums = _emcore.x_q(x, features[:, None].astype(np.float64))[:, 0]
+    return np.divide(1.0, sums, out=np.zeros(len(sums)), where=(weights > 0) & (sums > 0))
 
 
 @dataclass(frozen=True, eq=False)
