@@ -278,6 +278,7 @@ DRAWN: dict[str, Callable[[Sizes], Drawn]] = {
     "xt_y": fitting(data, lambda s: s.matrix(s.n, s.k), Sizes.weights),
     "residuals": lambda s: (factors(s), {}),
     "correlations": fitting(data, centers),
+    "spanning_tree": fitting(lambda s: s.array(s.n, s.d, kinds=("f4",)), lambda s: s.count(4)),
     "weighted_squares": fitting(data, vector_d),
     "at_low_rank": at_low_rank,
     "sum_by_label": fitting(data, Sizes.labels, lambda s: s.count(s.k)),

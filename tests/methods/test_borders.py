@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emcore.methods.superpixels.borders import merge_along_borders, settle_borders, touching, without_mixtures
+from emcore.methods.superpixels.borders import merge_along_borders, settle_borders, touching
 from emcore.methods.superpixels.graph import grow
 from emcore.methods.superpixels.pieces import connected_pieces
 from emcore.methods.superpixels.slic import merged_after, merged_to, mergings_to
@@ -33,25 +33,6 @@ def test_a_grain_that_bends_altogether_merges_before_two_grains_do():
     assert left[-1] > 100
     halves = merged_to(segments, history, 0.5)
     assert np.array_equal(halves, np.repeat([[0], [1]], 8, axis=0) + np.zeros((1, 48), dtype=int))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_segments_on_a_border_do_not_join_what_is_on_both_sides(seed):
-    # The border runs through the middle of a column of segments.
-    angles = np.where(np.arange(48) < 26, 0, 70)[None].repeat(16, axis=0)
-    segments, values = squares(16, 48, 4), turning(angles, seed=seed)
-    parted = without_mixtures(segments, values, 400.0)
-    sides = angles > 0
-    assert all(len(np.unique(sides[parted == segment])) == 1 for segment in np.unique(parted))
-    assert sorted(np.unique(parted)) == list(range(parted.max() + 1))
-    angle = [float(np.degrees(np.arccos(merge_along_borders(each, values)[-1, 2]))) for each in (segments, parted)]
-    assert angle[0] + 20 < angle[1]
-
-
-def test_segments_of_one_grain_keep_nearly_all_their_positions():
-    for angles in (np.zeros((16, 48)), np.linspace(0, 80, 48)[None].repeat(16, axis=0)):
-        segments = squares(16, 48, 4)
-        assert np.mean(without_mixtures(segments, turning(angles), 400.0) != segments) < 0.01
 
 
 def test_noise_does_not_make_small_segments_unlike():

@@ -78,7 +78,7 @@ def test_noise_lies_below_the_edge_of_its_noisiest_rows_and_features(rows, featu
     variances = deviations**2
     largest = np.linalg.norm(deviations * rng.normal(size=(rows, features)), 2)
     edge = variances.sum(axis=0).max() ** 0.5 + variances.sum(axis=1).max() ** 0.5
-    assert largest < 1.1 * edge
+    assert largest < edge + 3 * deviations.max()  # what chance adds to a bound of the mean
     even = _Shape(
         rows,
         features,

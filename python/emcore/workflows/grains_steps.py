@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from emcore.core.wording import count_of
 from emcore.methods.selection.density import density_groups
-from emcore.methods.superpixels.borders import merge_along_borders, settle_borders, without_mixtures
+from emcore.methods.superpixels.borders import merge_along_borders, settle_borders
 from emcore.methods.superpixels.choices import best_stop, extent, segment_side
 from emcore.methods.superpixels.graph import grow
 from emcore.methods.superpixels.pieces import connected_pieces
@@ -50,7 +50,6 @@ def segments_of(
         segments = grow(grid, there, count, energy)
     else:
         segments = slic(grid, count, compactness=compactness, mask=None if there.all() else there)
-        segments = without_mixtures(segments, grid, energy)
     return segments, why.format(count_of(int(segments.max()) + 1, "segment"))
 
 

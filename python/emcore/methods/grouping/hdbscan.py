@@ -83,4 +83,18 @@ def _tree(rows: NDArray[np.float32], min_samples: int) -> Any:
     ends, lengths = _emcore.spanning_tree(np.ascontiguousarray(rows), min_samples)
     one, other = ends.astype(np.int32).T
     both = np.concatenate([one, other]), np.concatenate([other, one])
-    return csr_array((np.tile(np.maximum(lengths, _NO_DISTANCE), 2), both), shape=(len(rows), len(rows)))
+    return csr_array((np.tile(_told_apart(lengths), 2), both), shape=(len(rows), len(rows)))
+
+
+def _told_apart(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Edges of equal length in the order in which the tree grew: a row goes with the group that reached it first.
+
+    The edges of a row to two groups are often as long, as its core distance. In no order, it would at times be the one
+    that a few others lack to be a group.
+    """
+    order = np.argsort(lengths, kind="stable")
+    values = np.maximum(lengths[order], _NO_DISTANCE)
+    rank = np.arange(len(values)) - np.searchsorted(values, values)
+    apart = np.empty_like(values)
+    apart[order] = values * (1 + rank * np.finfo(np.float64).eps)
+    return apart

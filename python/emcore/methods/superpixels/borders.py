@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.validation import Floats
-from emcore.methods.superpixels.slic import renumbered
 
 Labels = NDArray[np.int32]
 
@@ -25,12 +24,6 @@ _PAIRS = 4096
 # How often positions at borders are looked at; what an unlike neighbour costs, in units of the logarithm of likelihood.
 _ROUNDS, _UNLIKE = 3, 1.0
 _POSITIONS = 2048
-# A segment is mixed whose positions scatter by so many standard errors more than neighbours do, and by this part of the
-# square of its mean: halves of 37 degrees do. One that is not keeps its positions, so that few errors are enough.
-_ERRORS, _MIXED = 1.5, 0.1
-# Squares of differences that vary by so many times as much as those of normal noise are of next to no counts: then
-# single positions do not say where they belong.
-_NORMAL = 20.0
 
 
 Sides = tuple[NDArray[np.bool_], NDArray[np.bool_]]
@@ -129,78 +122,7 @@ def _means(segments: Labels, values: NDArray[np.float32], count: int) -> tuple[F
     return means, np.sqrt(np.where(raw > 1e-24 * float(origin @ origin), squares, 0.0))
 
 
-def without_mixtures(segments: Labels, values: NDArray[np.float32], energy: float) -> Labels:
-    """Segments, of which those that lie on a border, half here and half there, were given to those beside.
-
-    The mean of such a segment is like both grains, which merge by way of it however unlike they are.
-
-    Parameters
-    ----------
-    segments : ndarray, shape (y, x), int32
-        From 0 on; -1 where nothing was measured.
-    values : ndarray, shape (y, x, channels), float32
-        Each channel over the deviation that its noise has.
-    energy : float
-        Sum over channels of the noise variance of a position.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from emcore.methods.superpixels.borders import without_mixtures
-    >>> values = np.random.default_rng(0).normal(size=(4, 9, 50)).astype(np.float32)
-    >>> values[:, :4, :25] += 3
-    >>> values[:, 4:, 25:] += 3
-    >>> without_mixtures(np.repeat(np.int32([0, 1, 2]), 3)[None].repeat(4, axis=0), values, 50.0)[0].tolist()
-    [0, 0, 0, 0, 1, 1, 2, 2, 2]
-    """
-    rows, flat, count = values.reshape(-1, values.shape[-1]), segments.ravel(), int(segments.max()) + 1
-    there = flat >= 0
-    sums, sizes = _emcore.sum_by_label(rows, flat, count)
-    means = sums / np.maximum(sizes, 1)[:, None]
-    squares = _emcore.weighted_squares(rows, np.ones(rows.shape[1]))
-    scatter = np.bincount(flat[there], squares[there]) - sizes * np.einsum("ij,ij->i", means, means)
-    noise, pairs, varying = _noise_within(segments, values, count)
-    if varying > _NORMAL:
-        return segments
-    excess = scatter / np.maximum(sizes - 1, 1) - noise
-    means -= sums.sum(axis=0) / max(int(sizes.sum()), 1)
-    signal = np.maximum(np.einsum("ij,ij->i", means, means) - noise / np.maximum(sizes, 1), 0)
-    error = noise * np.sqrt(2 / rows.shape[1] * (1 / np.maximum(sizes - 1, 1) + 1 / np.maximum(pairs, 1)))
-    mixed = (pairs > 0) & (excess > _ERRORS * error) & (excess > _MIXED * signal)
-    if not mixed.any():
-        return segments
-    return renumbered(settle_borders(segments, segments, values, energy, mixed[segments] & (segments >= 0)))
-
-
-def _noise_within(segments: Labels, values: NDArray[np.float32], count: int) -> tuple[Floats, Floats, float]:
-    """Noise variance of a position of each segment, as neighbours in it differ, and the number of these; by how much
-    more the squares of such differences vary than those of normal noise.
-    """
-    total, squares, pairs = np.zeros((3, count))
-    for line in range(len(segments)):
-        own = segments[line]
-        beside = [(own[:-1], own[1:], values[line, :-1], values[line, 1:])]
-        if line:
-            beside.append((segments[line - 1], own, values[line - 1], values[line]))
-        for first, second, one, other in beside:
-            same = (first == second) & (first >= 0)
-            apart = one[same] - other[same]
-            half = np.einsum("ij,ij->i", apart, apart, dtype=np.float64) / 2
-            total += np.bincount(first[same], half, count)
-            squares += np.bincount(first[same], half**2, count)
-            pairs += np.bincount(first[same], minlength=count)
-    noise = total / np.maximum(pairs, 1)
-    whole = float((noise * total).sum())
-    return noise, pairs, float(squares.sum() - whole) / whole * values.shape[-1] / 2 if whole > 0 else 0.0
-
-
-def settle_borders(
-    segments: Labels,
-    labels: Labels,
-    values: NDArray[np.float32],
-    energy: float,
-    only: NDArray[np.bool_] | None = None,
-) -> Labels:
+def settle_borders(segments: Labels, labels: Labels, values: NDArray[np.float32], energy: float) -> Labels:
     """Move positions at the borders of grains to the grain that they resemble most.
 
     A position goes over if the mean of a grain beside it is nearer to it than that of its own, which is taken without
@@ -215,8 +137,6 @@ def settle_borders(
         Each channel over the deviation that its noise has.
     energy : float
         Sum over channels of the noise variance of a position, see `emcore.scans.channels.noise_energy`.
-    only : ndarray of bool, shape (y, x), optional
-        Positions that may move; by default all.
 
     Returns
     -------
@@ -236,14 +156,13 @@ def settle_borders(
     rows = values.reshape(-1, values.shape[-1])
     segments, labels = segments.copy(), labels.copy()
     y, x = np.indices(labels.shape)
-    may = labels >= 0 if only is None else only
     for _ in range(_ROUNDS):
         moved = 0
         sums, sizes = _emcore.sum_by_label(rows, labels.ravel(), int(labels.max()) + 1)
         means = _Means((sums / np.maximum(sizes, 1)[:, None]).astype(np.float32), sizes, energy)
         # Positions that move together are no neighbours, not even across a corner.
         for field in np.ndindex(2, 2):
-            own = (y % 2 == field[0]) & (x % 2 == field[1]) & may
+            own = (y % 2 == field[0]) & (x % 2 == field[1]) & (labels >= 0)
             moved += _move(own & _loose(labels) & _loose(segments), segments, labels, rows, means)
         if not moved:
             break
