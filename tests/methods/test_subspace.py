@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 import emcore
 from emcore.methods.denoising import subspace
 from emcore.methods.denoising.components import _Shape, find_components
+from emcore.methods.denoising.heteroscedasticity import heteroscedasticity
 from emcore.methods.denoising.subspace import WeightedRows
-from emcore.methods.denoising.unevenness import unevenness
 from emcore.methods.denoising.weighting import of_sums, unweighted
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
@@ -88,21 +88,31 @@ def test_noise_lies_below_the_edge_of_its_noisiest_rows_and_features(rows, featu
     assert even.edge * variances.mean() ** 0.5 == pytest.approx(edge)
 
 
-def test_unevenness_is_that_of_the_expected_counts():
+def test_heteroscedasticity_is_that_of_the_expected_counts():
     rng = np.random.default_rng(11)
     for dose in (10, 50):
         mean = dose * np.where(np.arange(800)[:, None] < 40, np.arange(300) % 5 == 0, 1) * np.full((800, 300), 0.2)
         mean[:40] *= 5
         counts = rng.poisson(mean).astype(np.uint16)
         sums, weights = weights_of(counts)
-        observed = unevenness(WeightedRows(counts, weights.scale, 1 / sums[0]), weights)
+        observed = heteroscedasticity(WeightedRows(counts, weights.scale, 1 / sums[0]), weights)
         variances = mean * weights.scale**2 / mean.sum(axis=1)[:, None]
         for axis, each in ((1, observed[0]), (0, observed[1])):
             of = variances.sum(axis=axis)
             assert each == pytest.approx(of.max() / of.mean(), rel=0.1)
     even = rng.poisson(5.0, (800, 300)).astype(np.uint16)
     sums, weights = weights_of(even)
-    assert max(unevenness(WeightedRows(even, weights.scale, 1 / sums[0]), weights)) < 1.02
+    assert max(heteroscedasticity(WeightedRows(even, weights.scale, 1 / sums[0]), weights)) < 1.02
+
+
+def test_a_pixel_that_takes_no_part_makes_no_row_noisier():
+    rng = np.random.default_rng(11)
+    counts = rng.poisson(np.where(np.arange(300) % 5 == 0, 12.0, 2.0), (800, 300)).astype(np.uint16)
+    counts[:, 7] = rng.integers(0, 20_000, 800)  # broken
+    features = np.arange(300) != 7
+    sums, weights = weights_of(counts)
+    rows = WeightedRows(counts, np.where(features, weights.scale, 0), 1 / sums[0], features)
+    assert max(heteroscedasticity(rows, weights)) < 1.05
 
 
 def test_rows_without_noise_have_exact_components():

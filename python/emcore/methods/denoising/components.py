@@ -1,12 +1,12 @@
 """Which components of weighted rows are signal, how many, and how much of each is?
 
 A matrix of n rows and d features that holds nothing but noise of the deviation s has no singular value beyond ``s
-(sqrt(n) + sqrt(d))``; where it is larger in some rows or channels, that edge lies higher, see `unevenness`. Components
-beyond are signal, with s as what all weaker ones leave shows it, or as it is known at least. What noise added to them
-is taken off their singular values (Gavish & Donoho, IEEE Trans. Inf. Theory 63 (2017) 2137): noise turns the vectors of
-a weak component away from those of its signal, and as much less of it is kept, nothing at that edge. So one too many
-does no harm, where it would if it were kept whole. Of counts the first component holds but the sums of rows and
-channels: it is kept, and rows are brought nearer to their mean sum as far as their sums differ by noise.
+(sqrt(n) + sqrt(d))``; where it is larger in some rows or channels, that edge lies higher, see `heteroscedasticity`.
+Components beyond are signal, with s as what all weaker ones leave shows it, or as it is known at least. What noise
+added to them is taken off their singular values (Gavish & Donoho, IEEE Trans. Inf. Theory 63 (2017) 2137): noise turns
+the vectors of a weak component away from those of its signal, and as much less of it is kept, nothing at that edge. So
+one too many does no harm, where it would if it were kept whole. Of counts the first component holds but the sums of
+rows and channels: it is kept, and rows are brought nearer to their mean sum as far as their sums differ by noise.
 """
 
 import math
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.validation import Floats
+from emcore.methods.denoising.heteroscedasticity import heteroscedasticity
 from emcore.methods.denoising.subspace import (
     NO_GAIN,
     ROUNDED,
@@ -29,7 +30,6 @@ from emcore.methods.denoising.subspace import (
     first_block,
     search,
 )
-from emcore.methods.denoising.unevenness import unevenness
 from emcore.methods.denoising.weighting import Weighting
 from emcore.methods.selection.rules import RankChoice, without_noise
 from emcore.outofcore.checkpoint import step
@@ -170,37 +170,31 @@ class _Shape:
     features: float = 1.0
 
     @property
-    def effective(self) -> tuple[float, float]:
-        """The shape of a matrix of even noise with the same largest singular value."""
-        return self.n * self.features, self.d * self.rows
-
-    @property
     def edge(self) -> float:
         """The largest singular value of noise of deviation 1."""
-        n, d = self.effective
-        return math.sqrt(n) + math.sqrt(d)
+        return math.sqrt(self.n * self.features) + math.sqrt(self.d * self.rows)
 
 
 def _found(
     weighted: WeightedRows, mean: Floats, n: int, d: int, weighting: Weighting, asked: int | None
 ) -> tuple[Floats, Floats, float, float, float]:
-    """Components with the largest entry positive, singular values, the sum of all squares, and the `unevenness`."""
+    """Components with the largest entry positive, singular values, sum of all squares, and `heteroscedasticity`."""
     from threadpoolctl import threadpool_limits
 
     least = weighting.noise
     with threadpool_limits(1, "blas"):  # the same bits on any number of threads
-        uneven = unevenness(weighted, weighting)
+        noisiest = heteroscedasticity(weighted, weighting)
         columns = -(-(FIRST if asked is None else asked + _FEW) // WIDTH) * WIDTH
         start = first_block(weighted, mean, min(columns, d))
         if len(start) < d and n > SAMPLED * SAMPLE and weighted.lies_open:
             some = weighted.sample(SAMPLE)
-            rule = _Rule(some, _Shape(SAMPLE, d, *uneven), least, None if asked is None else columns, WIDTH)
+            rule = _Rule(some, _Shape(SAMPLE, d, *noisiest), least, None if asked is None else columns, WIDTH)
             start = search(some, start, rule.count, rule.unfinished).vectors
-        rule = _Rule(weighted, _Shape(n, d, *uneven), least, asked)
+        rule = _Rule(weighted, _Shape(n, d, *noisiest), least, asked)
         pairs = search(weighted, start, rule.count, rule.unfinished)
     signs = np.take_along_axis(pairs.vectors, np.abs(pairs.vectors).argmax(axis=1)[:, None], 1)
     vectors = np.where(weighted.scale != 0, pairs.vectors * np.where(signs < 0, -1, 1), 0)
-    return vectors, np.sqrt(pairs.values[: len(signs)]), weighted.squares, *uneven
+    return vectors, np.sqrt(pairs.values[: len(signs)]), weighted.squares, *noisiest
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,13 +88,13 @@ class WeightedRows:
         return np.ascontiguousarray((product * scale[:, None]).T) * unit**2
 
     def sums_of_powers(self) -> tuple[Floats, Floats]:
-        """Of every row ``sum x s^2`` and ``sum x s^4``, of every feature ``sum w x`` and ``sum w^2 x``; one pass."""
+        """One pass: of rows w, ``w sum x s^2`` and ``w^2 sum x s^4``, of features ``sum w x`` and ``sum w^2 x``."""
         powers = np.stack([self.scale**2, self.scale**4], axis=1)
         if not isinstance(self.rows, Source):
             (of_features,), of_rows = _sums_of_powers(self.rows, (powers, self.features), 0, self.weights)
             return of_rows, of_features
         passes = self._begun()
-        into = PerRow(passes.source, np.empty((len(self.weights), 2)))
+        into = PerRow(passes.source, np.empty((len(self.weights), 3)))
         weights = PerRow(passes.source, self.weights)
         state = powers, self.features
         (of_features,) = passes.once("sums of powers", _sums_of_powers, state, rows=[weights], into=[into])
@@ -113,7 +113,7 @@ class WeightedRows:
         if self._passes is None:
             d = len(self.scale)
             fixed = 16 * d * self.capacity + 8 * d * WIDEST * (4 + _levels(self.rows))
-            self._passes = begin(self.rows, "components", None, None, {}, 24, fixed, quiet=True)
+            self._passes = begin(self.rows, "components", None, None, {}, 32, fixed, quiet=True)
         return self._passes
 
     @property
@@ -145,7 +145,8 @@ def _product(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]
 def _sums_of_powers(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
     powers, features = state
     weights = _of_features(x, features, weights)
-    return (_emcore.xt_y(x, np.stack([weights, weights**2], axis=1)),), _emcore.x_q(x, powers)
+    both = np.stack([weights, weights**2], axis=1)
+    return (_emcore.xt_y(x, both),), np.column_stack([weights, both * _emcore.x_q(x, powers)])
 
 
 def _of_features(x: Any, features: NDArray[np.bool_] | None, weights: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""How much more noise than others do the noisiest rows and channels of weighted counts have?
+"""Heteroscedastic noise: how much more than others do the noisiest rows and channels of weighted counts have?
 
 Weights of rows and channels make the noise of all values alike only where all rows hold the same in different amounts.
 Where patterns differ, a reflection that few of them have is as strong in these few as another is in all: the noise of
@@ -13,10 +13,10 @@ from emcore.core.validation import Floats
 from emcore.methods.denoising.subspace import WeightedRows
 from emcore.methods.denoising.weighting import Weighting
 
-EVEN = (1.0, 1.0)
+HOMOSCEDASTIC = (1.0, 1.0)
 
 
-def unevenness(rows: WeightedRows, weighting: Weighting) -> tuple[float, float]:
+def heteroscedasticity(rows: WeightedRows, weighting: Weighting) -> tuple[float, float]:
     """
     The largest variance of the noise of a row, and of a channel, over that of a usual one.
 
@@ -24,7 +24,7 @@ def unevenness(rows: WeightedRows, weighting: Weighting) -> tuple[float, float]:
     ----------
     rows : WeightedRows
     weighting : Weighting
-        Of these rows. Noise that is not that of sums is taken for even.
+        Of these rows. Noise that is not that of sums is taken for homoscedastic.
 
     Returns
     -------
@@ -34,28 +34,27 @@ def unevenness(rows: WeightedRows, weighting: Weighting) -> tuple[float, float]:
     Examples
     --------
     >>> import numpy as np
-    >>> from emcore.methods.denoising.unevenness import unevenness
+    >>> from emcore.methods.denoising.heteroscedasticity import heteroscedasticity
     >>> from emcore.methods.denoising.weighting import of_sums
     >>> counts = np.random.default_rng(0).poisson(np.repeat([[90.0, 0.0], [90.0, 90.0]], [380, 20], axis=0) + 10)
     >>> weights = of_sums(counts.sum(axis=0).astype(float), counts.sum(axis=1).astype(float), True)
     >>> rows = WeightedRows(counts.astype(np.uint16), weights.scale, 1.0 / counts.sum(axis=1))
-    >>> [round(each, 1) for each in unevenness(rows, weights)]
+    >>> [round(each, 1) for each in heteroscedasticity(rows, weights)]
     [2.0, 1.1]
     """
     if weighting.normalize != "root-sum":
-        return EVEN
+        return HOMOSCEDASTIC
     of_rows, of_channels = rows.sums_of_powers()
-    squares, weights = rows.scale**2, rows.weights
+    weights, squares = of_rows[:, 0], rows.scale**2
     there, seen = weights > 0, squares > 0
     constant, n, d = weighting.constant, int(there.sum()), int(seen.sum())
     if min(n, d) < 2:
-        return EVEN
-    own = of_rows[there] + constant * np.array([squares.sum(), (squares**2).sum()])
-    each = of_channels[seen] + constant * np.array([weights.sum(), (weights**2).sum()])
-    return (
-        _largest(own[:, 0] * weights[there], weighting.gain * own[:, 1] * weights[there] ** 2),
-        _largest(each[:, 0] * squares[seen], weighting.gain * each[:, 1] * squares[seen] ** 2),
-    )
+        return HOMOSCEDASTIC
+    # Both powers of the weights, and of the squares of the scale: sums and the variances of these.
+    w, s = (np.stack([each, each**2], axis=1) for each in (weights[there], squares[seen]))
+    own = of_rows[there, 1:] + constant * w * s.sum(axis=0)
+    each = s * (of_channels[seen] + constant * w.sum(axis=0))
+    return _largest(own[:, 0], weighting.gain * own[:, 1]), _largest(each[:, 0], weighting.gain * each[:, 1])
 
 
 def _largest(values: Floats, variances: Floats) -> float:
