@@ -75,7 +75,8 @@ def denoise(
         signal or a Dask array is visited in blocks, with the same result.
     n_components : int or "auto", default "auto"
         How many components are kept. "auto": those whose singular values are above the largest that noise has, as what
-        is left shows it, up to 160; the weakest of them are kept in part [1]_.
+        is left shows it, of counts in the noisiest positions and channels [3]_; up to 160, the weakest of them in part
+        [1]_.
     out : path, optional
         The file that is written, block by block: .hspy, .h5 (both HDF5) and .zspy (Zarr), which HyperSpy and
         `emcore.read` open with axes and units, or .npy, which has none. Without, the scan is returned in memory.
@@ -121,6 +122,7 @@ def denoise(
     ----------
     .. [1] Gavish & Donoho, IEEE Trans. Inf. Theory 63 (2017) 2137.
     .. [2] Keenan & Kotula, Surf. Interface Anal. 36 (2004) 203.
+    .. [3] Bandeira & van Handel, Ann. Probab. 44 (2016) 2479.
 
     Examples
     --------
