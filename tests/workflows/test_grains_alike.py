@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import emcore
 from emcore.datasets import adjusted_rand_index
 from emcore.datasets.grains import voronoi_cells
+from emcore.methods.superpixels.borders import merge_along_borders
+from emcore.methods.superpixels.cuts import cut_at_steps
 from emcore.methods.superpixels.pieces_of_noise import without_noise
+from emcore.methods.superpixels.slic import merged_after, renumbered
 from emcore.scans import channels
 from emcore.scans.channels import choose_channels, statistics
 from emcore.scans.patterns import pattern_source, scan_of_patterns
+from emcore.workflows.grains_steps import grains_of
 
 SPOTS = np.stack(np.meshgrid(np.arange(3, 32, 5), np.arange(3, 32, 5), indexing="ij"), axis=-1).reshape(-1, 2)
 
@@ -51,6 +57,58 @@ def test_a_grain_that_bends_as_much_is_one():
     assert result.n_grains == 4
     assert adjusted_rand_index(np.where(labels == 4, 0, labels), result.labels) > 0.99
     assert "at once" not in result.reason
+
+
+def halves(line, seed=0):
+    """Two grains, 48 positions wide, of values along a line, in segments one column of which lies across the border."""
+    values = np.float32(line + np.random.default_rng(seed).normal(size=(24, 48, line.shape[-1])))
+    segments = (np.arange(24)[:, None] // 4 * 6 + (np.arange(48) + 7) // 9).astype(np.int32)
+    return renumbered(segments), values
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grains_do_not_merge_by_way_of_segments_that_lie_in_both(seed):
+    truth = (np.arange(48) >= 24).astype(np.int32)[None].repeat(24, axis=0)
+    truth[12:] = 2
+    angles = np.radians([0, 50, 205])
+    line = np.zeros((3, 40))
+    line[:, 0], line[:, 1] = 20 * np.cos(angles), 20 * np.sin(angles)
+    segments, values = halves(line[truth], seed)
+    segments[truth == 2] += int(segments.max()) + 1
+    segments = renumbered(segments)
+    found = grains_of(segments, values, 40.0, "auto", None, None)
+    assert adjusted_rand_index(truth, found.labels) == 1
+    assert adjusted_rand_index(truth, grains_of(segments, values, 40.0, "auto", None, None, cuts=0).labels) < 0.9
+
+
+@pytest.mark.parametrize("far", [4.0, 9.0])
+def test_segments_of_a_bent_grain_and_of_noise_are_not_cut(far):
+    bent = np.zeros((48, 9))
+    bent[:, 0], bent[:, 1] = np.linspace(0, far, 48), np.linspace(far, 0, 48)
+    for line in (bent, np.zeros((48, 9))):
+        segments, values = halves(line)
+        history = np.array([[0, other, 0.7] for other in range(1, segments.max() + 1)])
+        assert cut_at_steps(segments, np.zeros_like(segments), values, history) is None
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 1000), st.integers(2, 5), st.integers(6, 20), st.integers(6, 30))
+def test_pieces_of_cut_segments_lie_in_one_segment_of_a_region_or_are_small(seed, kinds, height, width):
+    rng = np.random.default_rng(seed)
+    truth = voronoi_cells((height, width), kinds, rng)
+    values = np.float32(9 * rng.normal(size=(kinds, 12))[truth] + rng.normal(size=(height, width, 12)))
+    y, x = np.indices(truth.shape)
+    segments = renumbered((y // 5 * 40 + x // 5).astype(np.int32))
+    segments[(y < 2) & (x < 2)] = -1
+    segments = renumbered(segments)
+    history = merge_along_borders(segments, values)
+    regions = merged_after(segments, history, len(history) // 2)
+    cut = cut_at_steps(segments, regions, values, history[: len(history) // 2])
+    if cut is not None:
+        assert np.array_equal(cut < 0, segments < 0)
+        assert np.array_equal(np.unique(cut[cut >= 0]), np.arange(cut.max() + 1))
+        for piece in range(cut.max() + 1):
+            assert len(np.unique(regions[cut == piece])) == 1
 
 
 def test_what_is_asked_for_is_not_parted():

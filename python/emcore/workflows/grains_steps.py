@@ -9,6 +9,7 @@ from emcore.core.wording import count_of
 from emcore.methods.selection.density import density_groups
 from emcore.methods.superpixels.borders import merge_along_borders, settle_borders
 from emcore.methods.superpixels.choices import best_stop, extent, segment_side
+from emcore.methods.superpixels.cuts import cut_at_steps
 from emcore.methods.superpixels.graph import grow
 from emcore.methods.superpixels.pieces import connected_pieces
 from emcore.methods.superpixels.pieces_of_noise import without_noise
@@ -23,6 +24,8 @@ from emcore.scans.reduction import SAMPLE, SIDE, sampled
 
 # Pieces of a cluster that are smaller go to what is nearest.
 _SMALLEST_PIECE = 4
+# How often segments are cut and merged anew at most.
+_CUTS = 3
 
 
 def segments_of(
@@ -113,6 +116,7 @@ def grains_of(
     asked: float | str,
     count: int | None,
     known: NDArray[np.int32] | None,
+    cuts: int = _CUTS,
 ) -> Found:
     """Grains, their borders settled, and why there are so many; all mergings down to one."""
     clear = True
@@ -135,7 +139,11 @@ def grains_of(
     # What was left of a segment of noise may be gone: then fewer mergings give as many grains.
     done = done if count is None else mergings_to(segments, history, count)
     labels = merged_after(segments, history, done)
-    joined = without_noise(segments, labels, grid, energy) if asked == "auto" and count is None else None
-    if joined is not None:
-        return grains_of(joined, grid, energy, asked, count, known)
+    if asked == "auto" and count is None:
+        better = cut_at_steps(segments, labels, grid, history[:done]) if cuts else None
+        cuts -= better is not None
+        if better is None:
+            better = without_noise(segments, labels, grid, energy)
+        if better is not None:
+            return grains_of(better, grid, energy, asked, count, known, cuts)
     return Found(segments, labels, history, least, why, clear)

@@ -25,7 +25,7 @@ Labels = NDArray[np.int32]
 # decide nothing, of however large a grain.
 _NEAR, _FAR = 1.0, 7.0
 # Least positions on a side, and degrees from which on mergings are looked at.
-_POSITIONS, _ANGLE = 10, 15.0
+_POSITIONS, ANGLE = 10, 15.0
 # A step is at least this part of the difference of means, and this part with so many standard errors to spare; that
 # difference is at least so many standard deviations of the scores about their lines.
 _PART, _CERTAIN, _ERRORS, _APART = 0.9, 0.75, 2.0, 3.0
@@ -143,22 +143,26 @@ def steps_within(
     """
     mergings = int(np.count_nonzero(history[:, 2] >= min_correlation))
     angles = np.degrees(np.arccos(np.clip(history[:mergings, 2], -1.0, 1.0)))
-    count = int(segments.max()) + 1
-    if not (angles >= _ANGLE).any():
+    if not (angles >= ANGLE).any():
         return
-    y, x = np.indices(segments.shape)
-    fields: NDArray[np.intp] = np.asarray((y + x) & 1)
-    both = np.where(segments < 0, -1, 2 * segments + fields).astype(np.int32).ravel()
-    sums, sizes = _emcore.sum_by_label(values.reshape(-1, values.shape[-1]), both, 2 * count)
-    halves = _Halves(segments, fields, values, sums.reshape(count, 2, -1), sizes.reshape(count, 2))
-    into = np.arange(count)
+    halves = _Halves.of(segments, values)
+    into = np.arange(len(halves.sums))
     for (kept, gone), angle in zip(history[:mergings, :2].astype(np.intp), angles, strict=True):
         sides = into == kept, into == gone
-        if angle >= _ANGLE:
+        if angle >= ANGLE:
             step = halves.step(sides, float(angle))
             if step is not None:
                 yield sides, step
         into[sides[1]] = kept
+
+
+def step_between(sides: Labels, values: NDArray[np.float32]) -> Step | None:
+    """How patterns change between positions of the sides 0 and 1; None where there are too few on a side.
+
+    The angle at which the sides merge is not known.
+    """
+    first = np.array([True, False])
+    return _Halves.of(sides, values).step((first, ~first), np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +174,15 @@ class _Halves:
     values: NDArray[np.float32]
     sums: Floats
     sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, segments: Labels, values: NDArray[np.float32]) -> "_Halves":
+        y, x = np.indices(segments.shape)
+        fields: NDArray[np.intp] = np.asarray((y + x) & 1)
+        count = int(segments.max()) + 1
+        both = np.where(segments < 0, -1, 2 * segments + fields).astype(np.int32).ravel()
+        sums, sizes = _emcore.sum_by_label(values.reshape(-1, values.shape[-1]), both, 2 * count)
+        return cls(segments, fields, values, sums.reshape(count, 2, -1), sizes.reshape(count, 2))
 
     def step(self, sides: Sides, angle: float) -> Step | None:
         """At the border between two sets of segments; None where there is too little on a side."""
