@@ -96,6 +96,19 @@ def test_the_stub_names_what_the_extension_has():
     assert promised == there
 
 
+def test_type_checkers_know_every_public_name_and_no_other():
+    stub = resources.files("emcore").joinpath("__init__.pyi").read_text()
+    named = re.findall(r"from emcore\.([\w.]+) import (?:\(([^)]*)\)|(.+))", stub)
+    known = {
+        name.split(" as ")[1].strip(): module
+        for module, several, one in named
+        for name in (several or one).split(",")
+        if name.strip()
+    }
+    assert set(known) == set(emcore.__all__)
+    assert all(known[name] == module for name, module in emcore._WHERE.items())
+
+
 def test_the_extension_was_built_with_optimisation():
     assert _emcore.optimized
 
@@ -187,7 +200,7 @@ def test_the_gallery_has_a_picture_for_every_verb():
 
     page = (ROOT / "docs/gallery.md").read_text()
     drawn = re.findall(r"!\[.+\]\((gallery/(\w+)\.png)\)", page)
-    assert {name for _, name in drawn} == set(VERBS) - {"info", "demo"}
+    assert {name for _, name in drawn} == set(VERBS) - {"info", "demo", "view", "report", "export"}
     assert all((ROOT / "docs" / path).exists() for path, _ in drawn)
 
 

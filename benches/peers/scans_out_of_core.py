@@ -1,14 +1,16 @@
 """
 Scans of diffraction patterns that do not fit into memory: time over reading alone, and peak memory, of every workflow.
 
-A scan of grains is made on disk, as a memory map, gzip HDF5 or Zarr, and deleted afterwards; Dask reads the Zarr. Every
+A scan of grains is made on disk, as a memory map, gzip HDF5 or Zarr, and deleted afterwards; Dask reads the Zarr. With
+--kinds generated nothing is on disk: Dask makes the patterns of each chunk when it is visited, every one of 64 that were
+counted from its grain's, so that a scan may be larger than any disk. Every
 job is a process of its own, and one runs at a time. Before every pass the system is made to forget the file, as it must
 where there is no room for it; with --cached only before the first. Peak memory is the most that is held beside pages of
 files (RssAnon) less what was held when everything was imported. Reading alone is one pass of the same source, read
 ahead and looked at but not computed with: from the disk, or from the system's cache. `denoise` also writes as many
 bytes as the scan has. Written to ``bench-results/scans_out_of_core.json``.
 
-    python benches/peers/scans_out_of_core.py [--gib 12] [--memory "1 GiB"] [--kinds map,hdf5,zarr,dask]
+    python benches/peers/scans_out_of_core.py [--gib 12] [--memory "1 GiB"] [--kinds map,hdf5,zarr,dask,generated]
         [--verbs phases,reflections,detector,denoise,diffraction,grains] [--folder /tmp] [--keep] [--cached]
 """
 
@@ -33,17 +35,26 @@ from harness import RESULTS, _memory
 
 DETECTOR, GRAINS, MIB = 256, 12, 1 << 20
 VERBS = ("phases", "reflections", "detector", "denoise", "diffraction", "grains")
-KINDS = {"map": ".npy", "hdf5": ".h5", "zarr": ".zarr", "dask": ".zarr"}
+KINDS = {"map": ".npy", "hdf5": ".h5", "zarr": ".zarr", "dask": ".zarr", "generated": ".patterns.npy"}
+COUNTED, SIDE = 64, 16
 
 
-def make(path: Path, lines: int) -> None:
-    """A square scan of grains, each of one pattern, counted anew at every position."""
+def grains(path: Path, lines: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the grains of a square scan are, and their mean patterns; written beside it."""
     from emcore.datasets import bent_polycrystal
     from emcore.datasets.grains import voronoi_cells
 
     some = bent_polycrystal((16, 64), (DETECTOR, DETECTOR), n_grains=GRAINS, bend=0.0)
     means = np.stack([some.patterns.data[some.labels == grain].mean(axis=0) for grain in range(GRAINS)])
     labels = voronoi_cells((lines, lines), GRAINS, np.random.default_rng(0))
+    np.save(path.with_suffix(".labels.npy"), labels)
+    np.save(path.with_suffix(".means.npy"), means)
+    return labels, means
+
+
+def make(path: Path, lines: int) -> None:
+    """A square scan of grains, each of one pattern, counted anew at every position."""
+    labels, means = grains(path, lines)
     scan = np.lib.format.open_memmap(path, "w+", "u1", (lines, lines, DETECTOR, DETECTOR))
 
     def count(line: int) -> None:
@@ -54,8 +65,30 @@ def make(path: Path, lines: int) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(count, range(lines)))
     scan.flush()
-    np.save(path.with_suffix(".labels.npy"), labels)
-    np.save(path.with_suffix(".means.npy"), means)
+
+
+def few(path: Path, lines: int) -> None:
+    """Patterns of each grain that were counted, from which a scan is made while it is read."""
+    _, means = grains(path, lines)
+    rng = np.random.default_rng(0)
+    counted = [np.minimum(rng.poisson(mean, (COUNTED, *mean.shape)), 255).astype("u1") for mean in means]
+    np.save(path.with_suffix(".patterns.npy"), np.stack(counted))
+
+
+def generated(path: Path) -> Any:
+    """A Dask array of SIDE x SIDE positions a chunk."""
+    import dask.array as da
+
+    counted = np.load(path, mmap_mode="r")
+    labels = np.load(path.with_name(path.name.replace(".patterns.", ".labels.")))
+
+    def patterns(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+        rng = np.random.default_rng([start for start, _ in block_info[0]["array-location"]])
+        return counted[block, rng.integers(COUNTED, size=block.shape)]
+
+    where = da.from_array(labels, chunks=SIDE)
+    chunks = (*where.chunks, (DETECTOR,), (DETECTOR,))
+    return where.map_blocks(patterns, dtype="u1", chunks=chunks, new_axis=[2, 3], meta=np.empty((0,) * 4, "u1"))
 
 
 def stored(path: Path) -> None:
@@ -83,6 +116,8 @@ def opened(kind: str, path: Path) -> Any:
         import h5py
 
         return h5py.File(path)["scan"]
+    if kind == "generated":
+        return generated(path)
     import zarr
 
     array = zarr.open(path, mode="r")
@@ -138,7 +173,8 @@ def job(verb: str, data: Any, path: Path, memory: str) -> Callable[[], Any]:
     import emcore
 
     given = {"memory": memory}
-    labels, means = np.load(path.with_suffix(".labels.npy")), np.load(path.with_suffix(".means.npy"))
+    stem = path.name.split(".")[0]
+    labels, means = (np.load(path.with_name(f"{stem}.{name}.npy")) for name in ("labels", "means"))
     if verb == "read":
         return reading(data, memory)
     if verb == "denoise":
@@ -206,12 +242,13 @@ def main() -> None:
     scan, records = Path(options.folder) / "emcore-scan.npy", []
     scan.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if not scan.exists():
-            make(scan, math.isqrt(int(options.gib * (1 << 30) / DETECTOR**2)))
-        for kind in options.kinds.split(","):
+        lines, kinds = math.isqrt(int(options.gib * (1 << 30) / DETECTOR**2)), options.kinds.split(",")
+        if kinds != ["generated"] and not scan.exists():
+            make(scan, lines)
+        for kind in kinds:
             path = scan.with_suffix(KINDS[kind])
             if not path.exists():
-                stored(path)
+                (few if kind == "generated" else stored)(*(scan, lines) if kind == "generated" else (path,))
             forget(path)
             first, second = (run(kind, path, "read", options.memory, True)["seconds"] for _ in range(2))
             again = second if options.cached else first

@@ -65,7 +65,13 @@ _WHERE: dict[str, str] = {
 } | {name: f"results.{module}" for name, module in RESULT_CLASSES.items()}
 """Public name -> the module that it is imported from when first used."""
 
-set_backend(plot="emcore.reporting.plotting", write_report="emcore.reporting.report")
+set_backend(
+    plot="emcore.reporting.plotting",
+    write_report="emcore.reporting.report",
+    write_html="emcore.reporting.html",
+    in_notebook="emcore.reporting.html.notebook",
+    export="emcore.reporting.export",
+)
 
 __all__ = ["__version__", "get_num_threads", "num_threads", "progress", "set_num_threads"]
 __all__ += sorted(_WHERE)

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ from emcore.cli import VERBS, main
 from emcore.cli.files import output_names
 from emcore.cli.progress import never_falling
 from emcore.core.files import new_file
-from emcore.datasets import adjusted_rand_index, far_from_borders
+from emcore.datasets import adjusted_rand_index, bent_polycrystal, far_from_borders
 
 # The emcore that is tested, whatever the working directory.
 HERE = {**os.environ, "PYTHONPATH": str(Path(emcore.__file__).resolve().parents[1])}
@@ -61,13 +62,13 @@ def made(folder):
 
 def test_a_file_gives_a_report_and_a_results_file_and_says_what_was_decided(images, quick, capsys):
     assert main(["image", "a.npy"]) == 0
-    assert made(images) == ["a.h5", "a.pdf"]
+    assert made(images) == ["a.image.h5", "a.image.pdf"]
     said = capsys.readouterr().out
     assert "a.npy: 2 components" in said
     assert "rule gap: largest ratio" in said
     assert re.search(r"region 1 +50.0 %  spacing 0.4 nm  direction 0.0°", said)
     assert re.search(r"time .* 1 threads?", said)
-    assert "a.pdf" in said
+    assert "a.image.pdf" in said
 
 
 def test_options_reach_the_analysis(images, quick):
@@ -95,7 +96,7 @@ def test_quiet_prints_nothing(images, quick, capfd):
 
 def test_a_bad_file_is_told_at_the_end_and_the_others_are_done(images, quick, capsys):
     assert main(["image", "bad.npy", "a.npy", "nowhere.npy", "b.npy"]) == 1
-    assert made(images) == ["a.h5", "a.pdf", "b.h5", "b.pdf"]
+    assert made(images) == ["a.image.h5", "a.image.pdf", "b.image.h5", "b.image.pdf"]
     said = capsys.readouterr()
     assert said.err.splitlines() == ["emcore: bad.npy: image is constant", "emcore: nowhere.npy does not exist"]
     assert "2 of 4 files done" in said.out
@@ -112,7 +113,7 @@ def test_an_error_inside_emcore_is_shown_and_does_not_stop_the_others(images, ma
     said = capsys.readouterr().err
     assert "Traceback" in said
     assert "internal error, please report it: ZeroDivisionError: a bug" in said
-    assert made(images) == ["a.h5", "a.pdf"]
+    assert made(images) == ["a.image.h5", "a.image.pdf"]
 
 
 def test_a_folder_stands_for_the_images_in_it(images, quick, capsys):
@@ -127,7 +128,7 @@ def test_a_folder_stands_for_the_images_in_it(images, quick, capsys):
     assert errors[1] == "emcore: bad.npy: image is constant"
 
 
-@pytest.mark.parametrize("suffix", [".pdf", ".h5"])
+@pytest.mark.parametrize("suffix", [".image.pdf", ".image.h5"])
 def test_existing_results_are_kept_and_nothing_is_computed_without_force(images, quick, capsys, suffix):
     (images / f"a{suffix}").write_text("precious")
     assert main(["image", "a.npy"]) == 1
@@ -136,14 +137,25 @@ def test_existing_results_are_kept_and_nothing_is_computed_without_force(images,
     assert "--force" in capsys.readouterr().err
     assert (images / f"a{suffix}").read_text() == "precious"
     assert main(["image", "a.npy", "--force"]) == 0
-    assert made(images) == ["a.h5", "a.pdf"]
+    assert made(images) == ["a.image.h5", "a.image.pdf"]
 
 
-def test_an_input_is_never_replaced_by_its_results(images, quick, capsys):
-    (images / "c.h5").write_bytes(b"precious")
-    assert main(["image", "c.h5", "--force"]) == 1
-    assert "would replace the input" in capsys.readouterr().err
-    assert (images / "c.h5").read_bytes() == b"precious"
+@pytest.mark.parametrize("name", ["c.h5", "image.h5"])
+def test_an_input_is_never_replaced_by_its_results(images, quick, name):
+    with h5py.File(images / name, "w") as file:
+        file["image"] = np.eye(64)
+    before = (images / name).read_bytes()
+    assert main(["image", name, "--force"]) == 0
+    assert (images / name).read_bytes() == before
+    assert (images / name).with_suffix(".image.h5").exists()
+
+
+def test_verbs_on_one_file_do_not_replace_each_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("scan.npy", bent_polycrystal((10, 12), (32, 32), n_grains=2).patterns.data)
+    assert main(["diffraction", "scan.npy", "--clusters", "2", "--quiet"]) == 0
+    assert main(["grains", "scan.npy", "--quiet"]) == 0
+    assert made(tmp_path) == ["scan.diffraction.h5", "scan.diffraction.pdf", "scan.grains.h5", "scan.grains.pdf"]
 
 
 def test_two_inputs_never_share_an_output(images, quick):
@@ -152,7 +164,7 @@ def test_two_inputs_never_share_an_output(images, quick):
     assert main(["image", "a.npy", "sub/a.npy", "b.npy", "--quiet", "--output", "out"]) == 0
     names = made(images / "out")
     assert len(names) == 6
-    assert {"b.h5", "b.pdf", "sub_a.npy.h5", "sub_a.npy.pdf"} <= set(names)
+    assert {"b.image.h5", "b.image.pdf", "sub_a.npy.image.h5", "sub_a.npy.image.pdf"} <= set(names)
 
 
 def test_names_are_told_apart_also_where_case_does_not_count():
@@ -404,13 +416,13 @@ def test_a_real_image_and_a_truncated_one(data_folder, tmp_path, capsys):
     whole = data_folder / "zeiss_sem.tif"
     (tmp_path / "cut.tif").write_bytes(whole.read_bytes()[:300_000])
     assert main(["image", str(tmp_path / "cut.tif"), str(whole), "--output", str(tmp_path)]) == 1
-    assert made(tmp_path) == ["cut.tif", "zeiss_sem.h5", "zeiss_sem.pdf"]
+    assert made(tmp_path) == ["cut.tif", "zeiss_sem.image.h5", "zeiss_sem.image.pdf"]
     said = capsys.readouterr()
     assert len(said.err.splitlines()) == 1
     assert "cut.tif" in said.err
     assert "truncated or damaged" in said.err
     assert "zeiss_sem.tif: 3 components" in said.out
-    assert emcore.load_result(tmp_path / "zeiss_sem.h5").n_components == 3
+    assert emcore.load_result(tmp_path / "zeiss_sem.image.h5").n_components == 3
 
 
 # Of a series profiles are made in memory before they are grouped.

@@ -31,14 +31,20 @@ def test_an_image_and_a_stack_are_told_apart_and_it_is_said_what_was_decided(fol
     assert "a stack of 3 frames: regions are those of frame 0" in said
     assert "2 of 2 files done" in said
     made = sorted(path.name for path in (folder / "out").iterdir())
-    assert made == ["grains.h5", "grains.pdf", "stack.h5", "stack.pdf", "stack_areas.csv"]
-    assert isinstance(emcore.load_result("out/stack.h5"), emcore.SymmetrySeries)
+    assert made == [
+        "grains.symmetry.h5",
+        "grains.symmetry.pdf",
+        "stack.symmetry.h5",
+        "stack.symmetry.pdf",
+        "stack_areas.csv",
+    ]
+    assert isinstance(emcore.load_result("out/stack.symmetry.h5"), emcore.SymmetrySeries)
     assert (folder / "out" / "stack_areas.csv").read_text().startswith("frame,region 1,region 2\n0,")
 
 
 def test_one_frame_of_a_stack_is_an_image(folder, capsys):
     assert main(["symmetry", "stack.npy", "--frame", "1", *SIZES]) == 0
-    assert isinstance(emcore.load_result("stack.h5"), emcore.SymmetryMap)
+    assert isinstance(emcore.load_result("stack.symmetry.h5"), emcore.SymmetryMap)
     assert "frame 1 of 3" in capsys.readouterr().out
 
 
@@ -46,10 +52,14 @@ def test_a_folder_is_as_many_images_or_one_series(folder, capsys):
     assert main(["symmetry", "frames", *SIZES, "--output", "each", "--quiet"]) == 0
     assert len(list((folder / "each").glob("*.h5"))) == 3
     assert main(["symmetry", "frames", "--frames", "--reference", "2", *SIZES, "--output", "one"]) == 0
-    assert sorted(path.name for path in (folder / "one").iterdir()) == ["frames.h5", "frames.pdf", "frames_areas.csv"]
-    assert emcore.load_result("one/frames.h5").reference == 2
+    assert sorted(path.name for path in (folder / "one").iterdir()) == [
+        "frames.symmetry.h5",
+        "frames.symmetry.pdf",
+        "frames_areas.csv",
+    ]
+    assert emcore.load_result("one/frames.symmetry.h5").reference == 2
     assert main(["symmetry", "frames/f0.npy", "frames/f2.npy", "--frames", *SIZES, "--output", "two", "--quiet"]) == 0
-    assert len(emcore.load_result("two/f0.h5").labels) == 2
+    assert len(emcore.load_result("two/f0.symmetry.h5").labels) == 2
 
 
 @pytest.mark.parametrize(

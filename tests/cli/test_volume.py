@@ -23,9 +23,9 @@ def test_a_volume_becomes_a_report_and_a_results_file(volume, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "sponge.npy: 2 textures in 2 oriented classes" in said
     assert "40 × 24 × 24 voxels" in said
-    result = emcore.load_result(tmp_path / "sponge.h5")
+    result = emcore.load_result(tmp_path / "sponge.volume.h5")
     assert result.n_textures == 2
-    assert (tmp_path / "sponge.pdf").exists()
+    assert (tmp_path / "sponge.volume.pdf").exists()
     assert emcore.read(result.labels_path, dataset="labels/textures").shape == volume.shape
 
 
@@ -39,7 +39,7 @@ def test_a_folder_of_slices_is_one_volume_and_one_of_volumes_several(volume, tmp
     tifffile.imwrite(volumes / "stack.tif", volume)
     settings = ["--window", "16", "--output", str(out), "--quiet"]
     assert main(["volume", str(slices), str(volumes), *settings]) == 0
-    assert sorted(path.name for path in out.glob("*.h5")) == ["slices.h5", "stack.h5"]
+    assert sorted(path.name for path in out.glob("*.h5")) == ["slices.volume.h5", "stack.volume.h5"]
 
 
 def test_a_missing_slice_is_said(volume, tmp_path, capsys):

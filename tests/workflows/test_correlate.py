@@ -437,9 +437,9 @@ def test_the_command_takes_two_files_as_one_job(small, tmp_path, monkeypatch, ca
     assert "60 positions above 0.75" in said
     assert "  clusters  n_clusters=2 was asked for" in said
     assert "alone     spectra: adjusted Rand index " in said
-    made = ["patterns.npy", "patterns_spectra.h5", "patterns_spectra.pdf", "spectra.npy"]
+    made = ["patterns.npy", "patterns_spectra.correlate.h5", "patterns_spectra.correlate.pdf", "spectra.npy"]
     assert sorted(path.name for path in tmp_path.iterdir()) == made
-    assert load_result("patterns_spectra.h5").threshold == 0.75
+    assert load_result("patterns_spectra.correlate.h5").threshold == 0.75
 
 
 def test_a_command_takes_a_budget_and_a_checkpoint(small, tmp_path, monkeypatch, nothing_is_loaded, capsys):

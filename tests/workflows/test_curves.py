@@ -334,7 +334,7 @@ def test_the_command_writes_a_report_and_a_results_file_and_says_what_it_found(s
     assert re.search(r"cluster \d +\d+\.\d %  conductance 1.0\d? ± 0.\d+, R² 0.999", said)
     assert "not straight, R² 0." in said
     assert "200 points, bias from -1 to 1" in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.h5", "film.npz", "film.pdf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.curves.h5", "film.curves.pdf", "film.npz"]
     assert main(["curves", "film.npz", "--clusters", "3"]) == 1
     assert "--force" in capsys.readouterr().err
 
@@ -353,7 +353,7 @@ def test_the_command_tells_empty_positions_and_crops_curves_that_end_early(sampl
     said = capsys.readouterr().out
     assert "scan      7 × 6 positions, 14 of them empty" in said
     assert "note      14 of 42 positions are empty (14 zero throughout)" in said
-    assert load_result("film.h5").n_empty == 14
+    assert load_result("film.curves.h5").n_empty == 14
     with pytest.raises(SystemExit):
         main(["curves", "film.npz", "--crop", "commn"])
 

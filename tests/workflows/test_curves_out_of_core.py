@@ -164,4 +164,4 @@ def test_the_command_takes_a_budget_and_a_checkpoint(curves, small, tmp_path, mo
     assert "predicted peak memory" in said.err
     assert "data out of core, read" in said.out
     assert (tmp_path / "job.npz").exists()
-    assert emcore.load_result("film.h5").n_clusters == 3
+    assert emcore.load_result("film.curves.h5").n_clusters == 3

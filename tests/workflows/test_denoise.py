@@ -387,7 +387,7 @@ def test_the_verb_writes_a_scan_a_report_and_a_results_file(tmp_path, capsys):
     assert main(command) == 0
     assert "3 components kept" in capsys.readouterr().out
     assert np.load(tmp_path / "map_denoised.npy").shape == (12, 12, 150)
-    assert load_result(tmp_path / "map.h5").signal.shape == (12, 12, 150)
+    assert load_result(tmp_path / "map.denoise.h5").signal.shape == (12, 12, 150)
     assert main(command) == 1
     assert main([*command, "--force"]) == 0
     with pytest.raises(SystemExit):

@@ -237,7 +237,7 @@ def test_the_verb_writes_report_and_results(sample, tmp_path, capsys):
     np.save(tmp_path / "labels.npy", sample.labels)
     words = ["detector", str(tmp_path / "scan.npy"), "--groups", str(tmp_path / "labels.npy"), "--kind", "free"]
     assert main([*words, "--output", str(tmp_path / "out"), "--center", "31.8,32.3"]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"scan.pdf", "scan.h5"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"scan.detector.pdf", "scan.detector.h5"}
     assert "best annulus" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["detector", str(tmp_path / "scan.npy"), "--pair", "0,1"])

@@ -470,9 +470,9 @@ def test_the_command_says_what_was_decided_and_writes_results(sample, tmp_path, 
     assert said.startswith("grains.npy: 4 clusters\n")
     assert re.search(r"beam +at kx 32\.\d+, ky 31\.\d+ px, masked to a radius of \d\.\d+ px", said)
     assert len(re.findall(r"cluster \d +\d+\.\d %", said)) == 4
-    observed = emcore.load_result(tmp_path / "grains.h5")
+    observed = emcore.load_result(tmp_path / "grains.diffraction.h5")
     assert adjusted_rand_index(sample.labels, observed.labels) > 0.9
-    assert (tmp_path / "grains.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "grains.diffraction.pdf").read_bytes().startswith(b"%PDF")
     assert main(words) == 1
     assert "--force" in capsys.readouterr().err
 
@@ -481,7 +481,7 @@ def test_options_reach_the_analysis(sample, tmp_path):
     np.savez(tmp_path / "a.npz", scan=sample.patterns[0], other=sample.patterns[:1, :3])
     options = "--clusters 2 --beam-radius 5.5 --normalize l2 --reduce 3 --scan 4,8 --dataset scan --quiet"
     assert main(["diffraction", str(tmp_path / "a.npz"), "--output", str(tmp_path), *options.split()]) == 0
-    observed = emcore.load_result(tmp_path / "a.h5")
+    observed = emcore.load_result(tmp_path / "a.diffraction.h5")
     assert observed.labels.shape == (4, 8)
     assert observed.beam_radius == 5.5
     assert observed.provenance.parameters == {

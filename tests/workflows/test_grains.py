@@ -374,7 +374,7 @@ def test_the_command_says_what_was_decided_and_writes_three_files(sample, tmp_pa
     assert "scan.npy: 9 grains" in said
     assert "a clear gap" in said
     made = {path.name for path in (tmp_path / "out").iterdir()}
-    assert made == {"scan.h5", "scan.pdf", "scan_grains.npy", "scan_grains.json"}
+    assert made == {"scan.grains.h5", "scan.grains.pdf", "scan_grains.npy", "scan_grains.json"}
     assert main(words) == 1
     assert "--force" in capsys.readouterr().err
 
@@ -399,7 +399,7 @@ def test_a_folder_with_results_in_it_is_analysed_again_with_the_same_names(tmp_p
     words = ["grains", str(tmp_path), "--output", str(tmp_path), "--export", "npy", "--quiet", "--force"]
     assert main(words) == 0
     made = sorted(path.name for path in tmp_path.iterdir())
-    assert made == ["scan.h5", "scan.npy", "scan.pdf", "scan_grains.json", "scan_grains.npy"]
+    assert made == ["scan.grains.h5", "scan.grains.pdf", "scan.npy", "scan_grains.json", "scan_grains.npy"]
     assert main(words) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == made
 

@@ -231,7 +231,7 @@ def test_the_verbs_write_reports_and_say_what_was_found(losses, tmp_path, capsys
     said = capsys.readouterr().out
     assert "of the positions are in no group" in said
     assert "not cut by the border" in said
-    assert {path.name for path in folder.iterdir()} == {"spectra.h5", "spectra.pdf"}
+    assert {path.name for path in folder.iterdir()} == {"spectra.groups.h5", "spectra.groups.pdf"}
     np.save(tmp_path / "stack.npy", deformed_series((24, 32), n_angles=20, n_grains=4, seed=1).stack.data)
     assert main(["series", str(tmp_path / "stack.npy"), "--register", *common]) == 0
     assert "registered" in capsys.readouterr().out

@@ -158,7 +158,11 @@ def test_the_verb_writes_report_results_and_table(sample, tmp_path, capsys):
     folder = tmp_path / "out"
     words = ["particles", str(tmp_path / "image.npy"), str(tmp_path / "spectra.npy"), "--output", str(folder)]
     assert main(words) == 0
-    assert {path.name for path in folder.iterdir()} == {"image.pdf", "image.h5", "image_particles.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "image.particles.pdf",
+        "image.particles.h5",
+        "image_particles.csv",
+    }
     assert "particles" in capsys.readouterr().out
     assert main(words) == 1
 

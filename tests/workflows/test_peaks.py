@@ -260,15 +260,15 @@ def test_the_verb_maps_a_file_and_a_folder_of_images(sample, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "5 peaks" in told
     assert "peak 1" in told
-    written = load_result(tmp_path / "out" / "stack.h5")
+    written = load_result(tmp_path / "out" / "stack.peaks.h5")
     assert written.n_peaks == 5
-    assert (tmp_path / "out" / "stack.pdf").stat().st_size > 10_000
+    assert (tmp_path / "out" / "stack.peaks.pdf").stat().st_size > 10_000
     tifffile = pytest.importorskip("tifffile")
     (tmp_path / "images").mkdir()
     for i, image in enumerate(data):
         tifffile.imwrite(tmp_path / "images" / f"image_{i}.tif", image)
     assert main(["peaks", "--frames", str(tmp_path / "images"), *words]) == 0
-    np.testing.assert_array_equal(load_result(tmp_path / "out" / "images.h5").labels, written.labels)
+    np.testing.assert_array_equal(load_result(tmp_path / "out" / "images.peaks.h5").labels, written.labels)
 
 
 def test_real_spectra_have_peaks_where_their_elements_have_lines(data_folder):

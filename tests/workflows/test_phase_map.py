@@ -217,9 +217,9 @@ def test_the_verb_maps_phases_of_a_file(sample, tmp_path, capsys):
     words = ["--references", str(tmp_path / "references.npy"), "--phases", "FeO,Fe3O4,Fe2O3,Fe"]
     assert main(["phases", str(tmp_path / "scan.npy"), *words, "--output", str(tmp_path)]) == 0
     assert "Fe3O4" in capsys.readouterr().out
-    written = load_result(tmp_path / "scan.h5")
+    written = load_result(tmp_path / "scan.phases.h5")
     assert adjusted_rand_index(sample.labels, written.labels) >= 0.95
-    assert (tmp_path / "scan.pdf").stat().st_size > 10_000
+    assert (tmp_path / "scan.phases.pdf").stat().st_size > 10_000
 
 
 def test_a_phase_that_is_found_nowhere_is_said_and_why(data_folder):

@@ -240,8 +240,8 @@ def test_the_verb_groups_a_file(sample, tmp_path, capsys):
     np.save(tmp_path / "scan.npy", sample.patterns)
     assert main(["reflections", str(tmp_path / "scan.npy"), "--output", str(tmp_path), "--max-radius", "30"]) == 0
     assert "4 clusters" in capsys.readouterr().out
-    assert adjusted_rand_index(sample.labels, load_result(tmp_path / "scan.h5").labels) > 0.97
-    assert (tmp_path / "scan.pdf").stat().st_size > 10_000
+    assert adjusted_rand_index(sample.labels, load_result(tmp_path / "scan.reflections.h5").labels) > 0.97
+    assert (tmp_path / "scan.reflections.pdf").stat().st_size > 10_000
 
 
 def test_grains_of_a_scan_simulated_by_others_are_found(data_folder):

@@ -292,9 +292,13 @@ def test_the_verb_takes_results_and_scans(sample, segmentations, result, tmp_pat
         np.save(tmp_path / f"{name}.npy", image)
     folder = tmp_path / "out"
     assert main(["stitch", *files, "--output", str(folder)]) == 0
-    assert {path.name for path in folder.iterdir()} == {"a_mosaic.pdf", "a_mosaic.h5", "a_mosaic_table.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "a_mosaic.stitch.pdf",
+        "a_mosaic.stitch.h5",
+        "a_mosaic_table.csv",
+    }
     assert "scan 2" in capsys.readouterr().out
-    assert apart(emcore.load_result(folder / "a_mosaic.h5").transforms[1], result.transforms[1], (44, 48)) < 0.3
+    assert apart(emcore.load_result(folder / "a_mosaic.stitch.h5").transforms[1], result.transforms[1], (44, 48)) < 0.3
     assert main(["stitch", *files, "--output", str(folder)]) == 1
     assert "a_mosaic" in capsys.readouterr().err
 

@@ -367,10 +367,10 @@ def test_the_command_line_unmixes_and_says_what_it_decided(sample, tmp_path, cap
     said = capsys.readouterr().out
     assert "2 components" in said
     assert "rule" not in said.partition("why")[2].partition("\n")[0]
-    observed = emcore.load_result(tmp_path / "map.h5")
+    observed = emcore.load_result(tmp_path / "map.unmix.h5")
     assert observed.provenance.parameters["signal_range"] == (100.0, 800.0)
     assert (observed.spectra.shape[1], len(observed.blocks)) == (701, 4)
-    assert (tmp_path / "map.pdf").stat().st_size > 0
+    assert (tmp_path / "map.unmix.pdf").stat().st_size > 0
 
 
 @pytest.mark.parametrize("words", [["--range", "5,1"], ["--blocks", "7"], ["--loss", "l2"], ["--weighting", "gauss"]])

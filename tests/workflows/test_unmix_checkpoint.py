@@ -240,7 +240,7 @@ def test_a_command_that_was_killed_goes_on(phases, tmp_path):
     passes = run(0, "whole", "--checkpoint", "whole.npz")
     run(9, "killed", "--checkpoint", "killed.npz")
     assert run(0, "killed", "--checkpoint", "killed.npz") == passes - 8
-    whole, observed = (emcore.load_result(tmp_path / folder / "map.h5") for folder in ("whole", "killed"))
+    whole, observed = (emcore.load_result(tmp_path / folder / "map.unmix.h5") for folder in ("whole", "killed"))
     assert same(observed, whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "killed.npz", "map.npy", "whole", "whole.npz"]
 

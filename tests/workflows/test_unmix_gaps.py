@@ -201,7 +201,7 @@ def test_the_command_line_says_what_is_empty_and_clips(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "scan      25 × 24 positions, 350 of them empty; 200 channels" in said
     assert "note      350 of 600 positions are empty (350 zero throughout): they take no part" in said
-    observed = emcore.load_result(tmp_path / "map.h5")
+    observed = emcore.load_result(tmp_path / "map.unmix.h5")
     assert (observed.n_empty, int((~observed.measured).sum())) == (350, 350)
     assert f"residual  {observed.residual_map[:10].mean():.3g} " in said
     with pytest.raises(SystemExit):

@@ -191,7 +191,7 @@ def test_the_command_line_leaves_in_the_file_what_is_larger_than_the_budget(stor
     words = ["unmix", str(stored["folder"] / "map.zarr"), "--output", str(tmp_path), "--components", "2"]
     assert main([*words, "--memory", "8 MB"]) == 0
     assert "visited in" in capsys.readouterr().err
-    found = emcore.load_result(tmp_path / "map.h5")
+    found = emcore.load_result(tmp_path / "map.unmix.h5")
     assert found.provenance.input_name == "map.zarr"
     assert np.array_equal(found.image.data, stored["memory map"].sum(axis=-1))
     assert_same(unmix(stored["folder"] / "map.h5", 2, memory="8 MB"), found)

@@ -27,6 +27,7 @@ from emcore.cli import (
     denoise,
     detector,
     diffraction,
+    export,
     grains,
     groups,
     image,
@@ -35,10 +36,12 @@ from emcore.cli import (
     peaks,
     phases,
     reflections,
+    report,
     series,
     stitch,
     symmetry,
     unmix,
+    view,
     volume,
 )
 from emcore.cli.ending import asked_by, ends_when_asked, say_so, was_asked
@@ -73,6 +76,9 @@ VERBS: dict[str, Verb] = {
     "reflections": reflections,
     "detector": detector,
     "info": info,
+    "view": view,
+    "report": report,
+    "export": export,
     "demo": demo,
 }
 

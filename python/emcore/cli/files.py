@@ -57,9 +57,9 @@ def _own_stems(path: Path) -> Iterator[str]:
     """Of the result that it may be, or lie beside."""
     if path.suffix.lower() == ".h5":
         yield path.stem
-    for end in ("_grains", "_denoised"):
+    for end, verb in (("_grains", "grains"), ("_denoised", "denoise")):
         if path.stem.endswith(end):
-            yield path.stem.removesuffix(end)
+            yield f"{path.stem.removesuffix(end)}.{verb}"
 
 
 def output_names(files: Sequence[Path]) -> dict[Path, str]:
@@ -93,7 +93,9 @@ def result_paths(
     """Where the results file, the report and what `also` is written go; refuses, before the work, what cannot be."""
     from emcore.core.files import check_output
 
-    results = tuple(options.output / f"{name}{ending}" for ending in (".h5", ".pdf", *also))
+    # Two verbs of one file do not replace each other's results.
+    own = name if options.verb == "demo" else f"{name}.{options.verb}"
+    results = tuple(options.output / each for each in (f"{own}.h5", f"{own}.pdf", *(name + ending for ending in also)))
     for path in results:
         if path.resolve() in {each.resolve() for each in inputs}:
             raise FileExistsError(f"its results would replace the input {path}: choose another folder with --output")

@@ -18,6 +18,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="folder for results (this one)")
     parser.add_argument("--force", action="store_true", help="replace existing results")
     parser.add_argument("--threads", type=whole_number(1, MAX_THREADS), help="how many threads compute (all cores)")
+    parser.add_argument("--html", action="store_true", help="also write a page to look into the results")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 

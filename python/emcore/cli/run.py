@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import emcore
 from emcore.cli.files import Failures, collected, expand, output_names, report_failures, result_paths
 from emcore.cli.progress import progress_bar
-from emcore.core.files import together
+from emcore.core.files import check_output, together
 
 if TYPE_CHECKING:
     from emcore.results.result import Result
@@ -102,12 +102,17 @@ def one_result(
     """One report and results file under `name`, of however many inputs; what cannot be written is refused first."""
     start = time.perf_counter()
     results, report, *others = result_paths(options, name, inputs, also)
+    page = results.with_suffix(".html") if options.html else None
+    if page is not None:
+        check_output(page, options.force)
     # What draws the report takes a while to import, and the kernels leave Python to others meanwhile.
     Thread(target=import_module, args=("matplotlib.backends.backend_pdf",), daemon=True).start()
     with progress_bar(shown or name, options.quiet), together():
         result = work(*others)
         result.save(results, overwrite=options.force)
         result.report(report, overwrite=options.force)
+        if page is not None:
+            result.to_html(page, overwrite=options.force)
     if options.quiet:
         return
     from emcore.core.wording import count_of
@@ -118,4 +123,4 @@ def one_result(
     for note in record.notes:
         print(f"  note      {note}")
     print(f"  time      {time.perf_counter() - start:.2f} s from file to report, {count_of(record.threads, 'thread')}")
-    print(f"  written   {report}, {results}", flush=True)
+    print(f"  written   {', '.join(map(str, filter(None, (report, results, page))))}", flush=True)

@@ -14,7 +14,7 @@ _BACKEND: dict[str, str] = {}
 
 
 def set_backend(**places: str) -> None:
-    """Name the module that has the function `plot`, and the one that has `write_report`."""
+    """Name the modules that have the functions `plot`, `write_report`, `write_html`, `in_notebook` and `export`."""
     _BACKEND.update(places)
 
 

@@ -22,7 +22,7 @@ h5web) plot; `load_result` gives back an equal result; `to_hyperspy` gives calib
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,6 +49,17 @@ class Result(Drawable):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         register(cls)
+        # Else that of dataclasses, which writes out every array.
+        cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        from emcore.results.contents import in_words
+
+        return in_words(self)
+
+    def _repr_html_(self) -> str:
+        text: str = backend("in_notebook")(self)
+        return text
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -73,6 +84,109 @@ class Result(Drawable):
         """
         backend("write_report")(self, path, overwrite=overwrite)
         return Path(path)
+
+    def to_html(self, path: "str | os.PathLike[str]", signal: Any = None, overwrite: bool = False) -> Path:
+        """Write a page to look into the result with a browser: maps to point at, the signals that belong to them.
+
+        Parameters
+        ----------
+        path : str or Path
+            Usually ends in .html. Everything is in this one file, which needs no server and no network.
+        signal : Signal, path or array_like, optional
+            What was analysed: then what was measured at the position pointed at is shown beside the mean of its group,
+            binned as far as the page needs to stay under 30 MB, which it says.
+        overwrite : bool, default False
+            Replace an existing file.
+
+        Returns
+        -------
+        Path
+            The file written. It appears whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            A signal that is no scan.
+        FileExistsError
+            If the file exists and `overwrite` is not set.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import emcore
+        >>> from emcore.datasets import eds_phases
+        >>> sample = eds_phases(shape=(30, 30))
+        >>> result = emcore.unmix(sample.signal)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = result.to_html(f"{folder}/phases.html", sample.signal).read_text()
+        >>> page.startswith("<!DOCTYPE html>"), "http://" in page or "https://" in page
+        (True, False)
+        """
+        from emcore.io.read import as_signal
+
+        shown = None if signal is None else as_signal(signal)
+        backend("write_html")(self, path, shown, overwrite=overwrite)
+        return Path(path)
+
+    def export(
+        self,
+        folder: "str | os.PathLike[str]",
+        *,
+        maps: str | Iterable[str] = "tif",
+        tables: str | Iterable[str] = "csv",
+        spectra: str | Iterable[str] = "csv",
+        figures: str | Iterable[str] = (),
+        stem: str = "",
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Write maps, tables and spectra for other programs, each to a file of its own.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if it is not there.
+        maps : {"tif", "png", "ome-zarr"} or several, default "tif"
+            TIFF with the calibration as ImageJ keeps it: values as float32, labels as whole numbers from 1 on, 0 where
+            there is none; maps of several components are one stack. PNG is as shown in a notebook.
+        tables : {"csv"} or none, default "csv"
+            Units are in the heads.
+        spectra : {"csv", "msa"} or several, default "csv"
+            Patterns are TIFF stacks in any case, unless this is empty.
+        figures : {"pdf", "png", "svg"} or several, default none
+            What `plot` draws.
+        stem : str, optional
+            What names of files begin with; by default the input's name.
+        overwrite : bool, default False
+            Replace existing files.
+
+        Returns
+        -------
+        list of Path
+            The files written: all of them, or none.
+
+        Raises
+        ------
+        ValueError
+            Another format; uneven axes in an EMSA file.
+        FileExistsError
+            If a file exists and `overwrite` is not set.
+        ImportError
+            If what a format needs is not installed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import emcore
+        >>> from emcore.datasets import eds_phases
+        >>> result = emcore.unmix(eds_phases(shape=(30, 30)).signal)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     files = result.export(folder, maps=(), stem="map")
+        ...     files[0].name, files[0].read_text().splitlines()[0]
+        ('map.component.csv', 'component,fraction of the counts')
+        """
+        wanted = {"maps": maps, "tables": tables, "spectra": spectra, "figures": figures}
+        files: list[Path] = backend("export")(self, folder, wanted, stem, overwrite)
+        return files
 
     def save(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
         """Write everything to one HDF5 file that NeXus viewers open and `load_result` reads back.
