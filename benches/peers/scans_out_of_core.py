@@ -2,13 +2,13 @@
 Scans of diffraction patterns that do not fit into memory: time over reading alone, and peak memory, of every workflow.
 
 A scan of grains is made on disk, as a memory map, gzip HDF5 or Zarr, and deleted afterwards; Dask reads the Zarr. With
---kinds generated nothing is on disk: Dask makes the patterns of each chunk when it is visited, every one of 64 that were
-counted from its grain's, so that a scan may be larger than any disk. Every
-job is a process of its own, and one runs at a time. Before every pass the system is made to forget the file, as it must
-where there is no room for it; with --cached only before the first. Peak memory is the most that is held beside pages of
-files (RssAnon) less what was held when everything was imported. Reading alone is one pass of the same source, read
-ahead and looked at but not computed with: from the disk, or from the system's cache. `denoise` also writes as many
-bytes as the scan has. Written to ``bench-results/scans_out_of_core.json``.
+--kinds generated nothing is on disk: Dask makes the patterns of each chunk when it is visited, every one of 64 that
+were counted from its grain's, so that a scan may be larger than any disk. Every job is a process of its own, and one
+runs at a time. Before every pass the system is made to forget the file, as it must where there is no room for it; with
+--cached only before the first. Peak memory is the most that is held beside pages of files (RssAnon) less what was held
+when everything was imported. Reading alone is one pass of the same source, read ahead and looked at but not computed
+with: from the disk, or from the system's cache. `denoise` also writes as many bytes as the scan has. Written to
+``bench-results/scans_out_of_core.json``.
 
     python benches/peers/scans_out_of_core.py [--gib 12] [--memory "1 GiB"] [--kinds map,hdf5,zarr,dask,generated]
         [--verbs phases,reflections,detector,denoise,diffraction,grains] [--folder /tmp] [--keep] [--cached]

@@ -2,6 +2,7 @@ import argparse
 import inspect
 import io
 import itertools
+import json
 import os
 import re
 import signal
@@ -18,8 +19,8 @@ import emcore
 import emcore.reporting.report
 from emcore.cli import VERBS, main
 from emcore.cli.files import output_names
-from emcore.cli.progress import never_falling
 from emcore.core.files import new_file
+from emcore.core.progress_bar import never_falling
 from emcore.datasets import adjusted_rand_index, bent_polycrystal, far_from_borders
 
 # The emcore that is tested, whatever the working directory.
@@ -84,6 +85,7 @@ def test_options_reach_the_analysis(images, quick):
         "include_info_bar": True,
         "memory": None,
         "checkpoint": None,
+        "random_state": 0,
     }
     assert main(["image", "a.npy", "--window", "auto", "--quiet", "--force"]) == 0
     assert quick[1][1]["window"] == "auto"
@@ -434,3 +436,77 @@ def test_a_verb_takes_the_memory_and_the_checkpoint_that_its_functions_take(verb
     taken = {name for function in functions for name in inspect.signature(getattr(emcore, function)).parameters}
     for name in ("memory", "checkpoint"):
         assert name not in taken or f"--{name}" in parser._option_string_actions, name
+
+
+def test_a_result_is_told_as_json_and_nothing_else(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("scan.npy", bent_polycrystal((10, 12), (32, 32), n_grains=2).patterns.data)
+    assert main(["grains", "scan.npy", "--json", "--html"]) == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    result = emcore.load_result("scan.grains.h5")
+    assert told["facts"]["n_grains"] == result.n_grains == len(told["tables"]["grain"]["positions"])
+    assert told["written"] == ["scan.grains.pdf", "scan.grains.h5", "scan.grains.html"]
+    assert said.err == ""
+
+
+def test_the_seed_is_that_of_the_function(images, quick):
+    assert main(["image", "a.npy", "--seed", "7", "--quiet"]) == 0
+    assert quick[0][1]["random_state"] == 7
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_takes_the_seed_that_its_functions_take(verb):
+    parser = argparse.ArgumentParser()
+    VERBS[verb].add_options(parser)
+    functions = re.findall(r"`emcore\.(\w+)`", VERBS[verb].add_options.__doc__)
+    taken = {name for function in functions for name in inspect.signature(getattr(emcore, function)).parameters}
+    assert ("random_state" in taken) == ("--seed" in parser._option_string_actions)
+
+
+def test_help_and_version_have_their_short_forms(capsys):
+    for words in (["help", "grains"], ["grains", "--help"], ["help"], ["-V"]):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert said.count("usage: emcore grains") == 2
+    assert f"emcore {emcore.__version__}" in said
+
+
+def test_options_stand_in_a_file_beside_the_data_and_the_command_goes_before_them(images, quick, capsys):
+    (images / "emcore.toml").write_text("[image]\nwindow = 64\nquiet = true\n[grains]\nsegments = 3\n")
+    assert main(["image", "a.npy"]) == 0
+    assert main(["image", "b.npy", "--window", "32"]) == 0
+    assert [options["window"] for _, options in quick] == [64, 32]
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "emcore.toml: --window 64 --quiet" in said.err
+    (images / "other.toml").write_text("[image]\nwindow = 16\n")
+    assert main(["image", "b.npy", "--force", "--preset", "other.toml"]) == 0
+    assert quick[-1][1]["window"] == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[image]\nwinow = 3\n", "has 'winow', which is none of its options"),
+        ("[image\n", "is no TOML"),
+        ("image = 3\n", "image is no table of options"),
+        ("[image]\nwindow = -4\n", "--window"),
+    ],
+)
+def test_what_a_preset_cannot_say_is_refused(images, quick, capsys, text, said):
+    (images / "emcore.toml").write_text(text)
+    with pytest.raises(SystemExit) as end:
+        main(["image", "a.npy"])
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+    assert quick == []
+
+
+def test_what_is_in_a_folder_is_said_file_by_file(images, capsys):
+    (images / "notes.txt").write_text("nothing to read")
+    assert main(["info", "."]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name}.npy" in said for name in ("a", "b", "bad"))

@@ -45,6 +45,7 @@ from emcore.cli import (
     volume,
 )
 from emcore.cli.ending import asked_by, ends_when_asked, say_so, was_asked
+from emcore.cli.preset import preset_words
 
 
 class Verb(Protocol):
@@ -118,9 +119,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     parser, parsers = _parsers()
+    with suppress(ImportError):
+        from argcomplete import autocomplete
+
+        autocomplete(parser)
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
     if words and not words[0].startswith("-") and words[0] not in VERBS:
         parser.error(f"there is no verb {words[0]!r}{_nearest(words[0], VERBS)}")
-    options, unknown = parser.parse_known_args([_file_or_option(word, parsers.get(words[0])) for word in words])
+    words = [_file_or_option(word, parsers.get(words[0])) for word in words]
+    options, unknown = parser.parse_known_args(words)
+    if not unknown and (preset := preset_words(options, parsers.get(options.verb, parser))):
+        options, unknown = parser.parse_known_args([words[0], *preset, *words[1:]])
     chosen = parsers.get(options.verb, parser)
     if unknown:
         accepted = chosen._option_string_actions
@@ -155,7 +165,7 @@ def _nearest(word: str, options: Iterable[str]) -> str:
 
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="emcore", description=emcore.__doc__.strip().splitlines()[0] if emcore.__doc__ else "")
-    parser.add_argument("--version", action="version", version=f"emcore {emcore.__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"emcore {emcore.__version__}")
     adder = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     parsers: dict[str, _Parser] = {}
     for name, verb in VERBS.items():

@@ -10,6 +10,7 @@ from emcore.cli.options import (
     add_checkpoint_option,
     add_memory_option,
     add_output_options,
+    add_seed_option,
     auto_or_count,
     refuse_unknown,
     signal_axis,
@@ -44,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_memory_option(parser)
     add_checkpoint_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -88,6 +90,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             threshold=options.threshold,
             signal_axis=options.signal_axis,
             dataset=options.dataset,
+            random_state=options.seed,
             memory=options.memory,
             checkpoint=options.checkpoint,
         )

@@ -11,6 +11,7 @@ from emcore.cli.options import (
     add_files,
     add_memory_option,
     add_output_options,
+    add_seed_option,
     add_signal_options,
     auto_or_count,
     refuse_unknown,
@@ -33,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_signal_options(parser)
     add_memory_option(parser)
     add_checkpoint_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -56,6 +58,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             signal_axis=options.signal_axis,
             scan_shape=options.scan,
             dataset=options.dataset,
+            random_state=options.seed,
             memory=options.memory,
             checkpoint=options.checkpoint,
         )

@@ -11,6 +11,7 @@ from emcore.cli.options import (
     add_files,
     add_memory_option,
     add_output_options,
+    add_seed_option,
     add_signal_options,
     positive_number,
     refuse_unknown,
@@ -43,6 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_signal_options(parser, "the two axes of a pattern, as in 2,3")
     add_memory_option(parser)
     add_checkpoint_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -79,6 +81,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             scan_shape=options.scan,
             signal_axis=options.signal_axis,
             dataset=options.dataset,
+            random_state=options.seed,
             memory=options.memory,
             checkpoint=options.checkpoint,
         )

@@ -12,6 +12,7 @@ from emcore.cli.options import (
     add_memory_option,
     add_output_options,
     add_scan_options,
+    add_seed_option,
     auto_or_count,
     refuse_radius_without_mask,
     refuse_unknown,
@@ -39,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_scan_options(parser)
     add_memory_option(parser)
     add_checkpoint_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -72,6 +74,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             scan_shape=options.scan,
             signal_axis=options.signal_axis,
             dataset=options.dataset,
+            random_state=options.seed,
             memory=options.memory,
             checkpoint=options.checkpoint,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emcore.cli.ending import was_asked
 from emcore.io.recognise import store_of
-from emcore.io.registry import VOLUME, read_all, slices_in, suffixes
+from emcore.io.registry import CURVES, IMAGE, SCAN, SPECTRA, VOLUME, read_all, slices_in, suffixes
 
 Failures = list[tuple[Path, str]]
 # What a user can put right; anything else is an error in emcore.
@@ -34,6 +34,22 @@ def expand(paths: Sequence[Path], content: str) -> tuple[list[Path], Failures]:
             for file in here:
                 files.setdefault(file.resolve(), file)
     return list(files.values()), failures
+
+
+def readable(path: Path) -> list[Path]:
+    """The files and stores in a folder whose ending says that they can be read; what is no folder, as it is.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emcore.cli.files import readable
+    >>> readable(Path("no-such-file.tif"))
+    [PosixPath('no-such-file.tif')]
+    """
+    if not path.is_dir() or store_of(path):
+        return [path]
+    contents = (IMAGE, SCAN, SPECTRA, CURVES, VOLUME)
+    return sorted(each for each in path.iterdir() if any(_meant(each, content) for content in contents)) or [path]
 
 
 def _is_sliced(path: Path) -> bool:

@@ -10,6 +10,7 @@ from emcore.cli.options import (
     add_files,
     add_memory_option,
     add_output_options,
+    add_seed_option,
     add_signal_options,
     auto_or_count,
     refuse_unknown,
@@ -30,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_grouping_options(parser)
     add_signal_options(parser)
     add_memory_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -68,7 +70,10 @@ def grouping_settings(parser: argparse.ArgumentParser, options: argparse.Namespa
     if options.clusters == 1:
         parser.error("--clusters 1 groups nothing: give 2 or more, or auto")
     names = ("method", "normalize", "reduce", "min_cluster_size", "min_samples", "sample")
-    return {name: getattr(options, name) for name in names} | {"n_clusters": options.clusters}
+    return {name: getattr(options, name) for name in names} | {
+        "n_clusters": options.clusters,
+        "random_state": options.seed,
+    }
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

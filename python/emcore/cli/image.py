@@ -13,6 +13,7 @@ from emcore.cli.options import (
     add_files,
     add_memory_option,
     add_output_options,
+    add_seed_option,
     auto_or_count,
     frame,
     refuse_unknown,
@@ -45,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--include-info-bar", action="store_true", help="analyse the bar below the picture, too")
     add_memory_option(parser)
     add_checkpoint_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -65,6 +67,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             n_components=options.components,
             rule=options.rule,
             dataset=options.dataset,
+            random_state=options.seed,
             frame=options.frame,
             include_info_bar=options.include_info_bar,
             memory=options.memory,

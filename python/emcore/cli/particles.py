@@ -10,6 +10,7 @@ from emcore.cli.options import (
     add_dataset_option,
     add_memory_option,
     add_output_options,
+    add_seed_option,
     frame,
     signal_axis,
     whole_number,
@@ -37,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_dataset_option(parser)
     add_memory_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -53,6 +55,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             min_size=options.min_size,
             frame=options.frame,
             dataset=options.dataset,
+            random_state=options.seed,
             signal_axis=options.signal_axis,
             memory=options.memory,
         )

@@ -1,15 +1,28 @@
 """How far is a long call, shown on a terminal?"""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import emcore
+from emcore.core.control import shows_progress
+from emcore.core.progress_bar import never_falling
 
 
 @contextmanager
 def progress_bar(name: str, quiet: bool) -> Iterator[None]:
     """A bar on a terminal while the block computes, nothing elsewhere."""
+    before = shows_progress()
+    emcore.progress(False)  # this one is there from the beginning, or none is wanted
+    try:
+        with _bar(name, quiet):
+            yield
+    finally:
+        emcore.progress(before)
+
+
+@contextmanager
+def _bar(name: str, quiet: bool) -> Iterator[None]:
     if quiet or not sys.stderr.isatty():
         yield
         return
@@ -28,29 +41,3 @@ def progress_bar(name: str, quiet: bool) -> Iterator[None]:
 
         with emcore.progress(update):
             yield
-
-
-def never_falling() -> Callable[[int, int], float]:
-    """Turns the `(done, total)` of one call after another into a part of the whole that never falls.
-
-    How much is still to come is not known: a kernel announces work pass by pass, a workflow calls one kernel after
-    another. So each call fills half of what those before it have left, and a growing total holds the part where it is.
-
-    Examples
-    --------
-    >>> from emcore.cli.progress import never_falling
-    >>> part = never_falling()
-    >>> [part(*told) for told in [(5, 10), (10, 10), (12, 30), (25, 30), (1, 8), (4, 8)]]
-    [0.25, 0.5, 0.5, 0.5, 0.53125, 0.625]
-    """
-    before, shown, last = 0.0, 0.0, (0, 0)
-
-    def part(done: int, total: int) -> float:
-        nonlocal before, shown, last
-        if done < last[0] or total < last[1]:  # a new call counts from zero
-            before = shown
-        last = done, total
-        shown = max(shown, before + (1 - before) / 2 * done / max(total, 1))
-        return shown
-
-    return part

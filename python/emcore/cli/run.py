@@ -113,7 +113,11 @@ def one_result(
         result.report(report, overwrite=options.force)
         if page is not None:
             result.to_html(page, overwrite=options.force)
-    if options.quiet:
+    files = [str(path) for path in (report, results, page) if path is not None]
+    seconds = time.perf_counter() - start
+    if options.json:
+        print(_json(result, inputs, [*files, *(str(each) for each in others if each.exists())], seconds), flush=True)
+    if options.quiet or options.json:
         return
     from emcore.core.wording import count_of
 
@@ -122,5 +126,27 @@ def one_result(
     record = result.provenance
     for note in record.notes:
         print(f"  note      {note}")
-    print(f"  time      {time.perf_counter() - start:.2f} s from file to report, {count_of(record.threads, 'thread')}")
-    print(f"  written   {', '.join(map(str, filter(None, (report, results, page))))}", flush=True)
+    print(f"  time      {seconds:.2f} s from file to report, {count_of(record.threads, 'thread')}")
+    print(f"  written   {', '.join(files)}", flush=True)
+
+
+def _json(result: Any, inputs: Sequence[Path], files: list[str], seconds: float) -> str:
+    """What was decided and written, as one JSON object; what is no number is null."""
+    import json
+    import math
+
+    from emcore.results.contents import contents
+
+    def plain(value: Any) -> Any:
+        value = value.tolist() if hasattr(value, "tolist") else value
+        if isinstance(value, list | tuple):
+            return [plain(each) for each in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    inside, record = contents(result), result.provenance
+    told = {"input": record.input_name, "files": [str(path) for path in inputs], "result": type(result).__name__}
+    told |= {"method": record.method, "facts": {name: plain(value) for name, value in inside.facts.items()}}
+    tables = {of: {name: plain(each) for name, each in columns.items()} for of, columns in inside.tables.items()}
+    told |= {"tables": tables}
+    told |= {"notes": list(record.notes), "written": files, "seconds": round(seconds, 3)}
+    return json.dumps(told, allow_nan=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import emcore
 from emcore.cli.groups import add_grouping_options, grouping_settings, tell
-from emcore.cli.options import add_dataset_option, add_files, add_output_options, signal_axis
+from emcore.cli.options import add_dataset_option, add_files, add_output_options, add_seed_option, signal_axis
 from emcore.cli.run import each_file
 from emcore.io.registry import IMAGE
 
@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--signal-axis", type=signal_axis, metavar="AXIS", help="name or number of the series' axis (as found)"
     )
+    add_seed_option(parser)
     add_output_options(parser)
 
 

@@ -11,6 +11,7 @@ from emcore.cli.options import (
     add_dataset_option,
     add_files,
     add_output_options,
+    add_seed_option,
     auto_or_count,
     frame,
     refuse_unknown,
@@ -41,6 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frame", type=frame, metavar="I[,J]", help="only this image of a stack, from 0 on")
     add_dataset_option(parser)
     parser.add_argument("--include-info-bar", action="store_true", help="analyse the bar below the picture, too")
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -65,6 +67,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         "pool": options.pool,
         "dataset": options.dataset,
         "include_info_bar": options.include_info_bar,
+        "random_state": options.seed,
     }
     prepare(options)
     failures: Failures = []

@@ -11,6 +11,7 @@ from emcore.cli.options import (
     add_dataset_option,
     add_files,
     add_output_options,
+    add_seed_option,
     refuse_unknown,
     whole_number,
 )
@@ -38,6 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--memory", metavar="SIZE", help='how much may be used, as in "2 GiB" (1 GiB)')
     add_checkpoint_option(parser)
+    add_seed_option(parser)
     add_output_options(parser)
 
 
@@ -62,6 +64,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             threshold=options.threshold,
             phase=options.phase,
             dataset=options.dataset,
+            random_state=options.seed,
             labels=None if options.labels is None else options.labels / f"{file.stem}.ome.zarr",
             overwrite=options.force,
             memory=options.memory,

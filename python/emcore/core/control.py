@@ -5,7 +5,7 @@ import ctypes
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from emcore import _emcore
@@ -100,8 +100,7 @@ def steps(total: int) -> Iterator[Callable[[int], None]]:
         _emcore.set_progress(callback)
 
 
-@contextmanager
-def progress(callback: Callable[[int, int], object]) -> Iterator[None]:
+def progress(callback: Callable[[int, int], object] | bool) -> AbstractContextManager[None]:
     """
     Call ``callback(done, total)`` about every 100 ms while a call from this Python thread computes.
 
@@ -110,8 +109,9 @@ def progress(callback: Callable[[int, int], object]) -> Iterator[None]:
 
     Parameters
     ----------
-    callback : callable
-        Takes two ints.
+    callback : callable or bool
+        Takes two ints. ``emcore.progress(False)``, without ``with``, switches off the bar that workflows show on a
+        terminal or in a notebook once they take over two seconds, where tqdm is installed; True switches it on again.
 
     Examples
     --------
@@ -119,11 +119,27 @@ def progress(callback: Callable[[int, int], object]) -> Iterator[None]:
     >>> with emcore.progress(lambda done, total: print(f"{done}/{total}")):
     ...     pass
     """
+    if isinstance(callback, bool):
+        _shown[:] = [callback]
+        return nullcontext()
+    return _told(callback)
+
+
+@contextmanager
+def _told(callback: Callable[[int, int], object]) -> Iterator[None]:
     former = _emcore.set_progress(callback)
     try:
         yield
     finally:
         _emcore.set_progress(former)
+
+
+_shown = [True]
+
+
+def shows_progress() -> bool:
+    """Whether workflows may show a bar."""
+    return _shown[0]
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)

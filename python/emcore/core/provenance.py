@@ -34,6 +34,9 @@ class Provenance:
         Threads used.
     notes : tuple of str
         What was decided on the way, for a person to read.
+    instrument : dict
+        What the input says of microscope, detector and sample, by HyperSpy's names, and its `signal_type`; empty where
+        it says nothing.
     """
 
     method: str
@@ -45,6 +48,7 @@ class Provenance:
     elapsed: float = 0.0
     threads: int = 1
     notes: tuple[str, ...] = ()
+    instrument: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", plain(self.parameters, "parameters"))
@@ -83,6 +87,7 @@ class Provenance:
             float(elapsed),
             int(threads),
             tuple(dict.fromkeys((*signal.notes, *notes))),
+            plain(signal.metadata.get("instrument", {}), "instrument"),
         )
 
 

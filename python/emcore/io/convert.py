@@ -14,6 +14,8 @@ def signal_of(obj: Any, title: str = "") -> Signal:
     """An array or a HyperSpy signal as `emcore.as_signal` makes it a `Signal`."""
     if hasattr(obj, "axes_manager") and hasattr(obj, "data"):
         return _from_hyperspy(obj, title)
+    if type(obj).__module__.partition(".")[0] == "xarray":
+        return _from_xarray(obj, title)
     if np.ma.isMaskedArray(obj) and np.ma.is_masked(obj):
         raise ValueError("the array has masked values: fill them first, for example with array.filled(array.mean())")
     stored = hasattr(obj, "dtype") and type(obj).__module__.partition(".")[0] in ("h5py", "zarr")
@@ -47,6 +49,24 @@ def _from_hyperspy(obj: Any, title: str) -> Signal:
     return Signal(data, tidy_axes(named), title=str(general or title), metadata=metadata, flagged=True)
 
 
+def _from_xarray(obj: Any, title: str) -> Signal:
+    """A DataArray with its coordinates and units; which axes are navigation it does not say."""
+    if not hasattr(obj, "dims") or not hasattr(obj, "data"):
+        raise TypeError(f"{type(obj).__name__} of xarray holds several arrays: give one, {list(obj)}")
+    plain = signal_of(obj.data, str(obj.name or title))
+    axes = []
+    for axis, name in zip(plain.axes, obj.dims, strict=True):
+        if name in obj.coords and obj.coords[name].dtype.kind in "iuf":
+            along = obj.coords[name]
+            units = tidy_units(along.attrs.get("units"))
+            axes.append(Axis.from_values(str(name), along.values, units, axis.navigation))
+        else:
+            axes.append(Axis(str(name), axis.size, navigation=axis.navigation))
+    said = {"quantity": obj.attrs.get("long_name"), "units": obj.attrs.get("units")}
+    metadata = {key: str(value) for key, value in said.items() if value}
+    return Signal(plain.data, tidy_axes(name_axes(tuple(axes))), title=plain.title, metadata=metadata)
+
+
 def instrument_of(metadata: dict[str, Any]) -> dict[str, Any]:
     """What HyperSpy's metadata say of microscope, detector and sample, as `instrument`; nothing where they do not.
 
@@ -57,9 +77,8 @@ def instrument_of(metadata: dict[str, Any]) -> dict[str, Any]:
     ('EDS_TEM', {})
     """
     known = {key: _plain(metadata[key]) for key in ("Acquisition_instrument", "Sample") if metadata.get(key)}
-    if not known:
-        return {}
-    return {"instrument": known | {"signal_type": str(metadata.get("Signal", {}).get("signal_type", ""))}}
+    kind = str(metadata.get("Signal", {}).get("signal_type") or "")
+    return {"instrument": known | {"signal_type": kind}} if known or kind else {}
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,13 @@ from emcore.core.signals import Axis
 
 
 def write_stack(
-    path: Path, patterns: NDArray[Any], name: str, axes: Sequence[Axis], title: str, overwrite: bool = False
+    path: Path,
+    patterns: NDArray[Any],
+    name: str,
+    axes: Sequence[Axis],
+    title: str,
+    overwrite: bool = False,
+    instrument: dict[str, Any] | None = None,
 ) -> Path:
     """Write patterns as float32: .hspy with its axes, or .npy and beside it a .json that describes them.
 
@@ -29,6 +35,8 @@ def write_stack(
         Of one pattern.
     title : str
     overwrite : bool, default False
+    instrument : dict, optional
+        See `emcore.core.provenance.Provenance`; a .hspy file says it, and that these are electron diffraction patterns.
 
     Returns
     -------
@@ -74,7 +82,12 @@ def write_stack(
         signal = {
             "data": values,
             "axes": [_axis(axis, i) | {"_type": "UniformDataAxis"} for i, axis in enumerate(described)],
-            "metadata": {"General": {"title": title}, "Signal": {"signal_type": ""}, "_HyperSpy": {}},
+            "metadata": {
+                "General": {"title": title},
+                "Signal": {"signal_type": (instrument or {}).get("signal_type") or "electron_diffraction"},
+                "_HyperSpy": {},
+                **{key: each for key, each in (instrument or {}).items() if key != "signal_type"},
+            },
             "original_metadata": {},
             "package_info": {"package": "emcore", "package_version": versions()["emcore"]},
             "tmp_parameters": {},

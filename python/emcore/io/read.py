@@ -25,10 +25,10 @@ def as_signal(obj: Any, *, title: str = "") -> Signal:
 
     Parameters
     ----------
-    obj : array_like, Signal, hyperspy BaseSignal, str or Path
+    obj : array_like, Signal, hyperspy BaseSignal, xarray DataArray, str or Path
         An array or memory map (axes in pixels: the last two are y and x, those before are navigation, a last axis of 3
         or 4 is colour); a Signal, returned as it is; a HyperSpy signal, whose axes and units are kept and whose data,
-        when lazy, are not computed; a path, which is read.
+        when lazy, are not computed; a DataArray, with its coordinates and units; a path, which is read.
     title : str, default ""
         Name for data that have none.
 

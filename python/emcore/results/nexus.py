@@ -6,7 +6,8 @@
     /entry/<Signal field>   NXdata: data with its calibrated axes
     /entry/coordinates      NXcollection: coordinate arrays and arrays without declared axes
     /entry/values           NXcollection: numbers and texts; what is known of a Signal beside its data
-    /entry/provenance       NXprocess: program, version, date, parameters, versions, notes
+    /entry/provenance       NXprocess: program, version, date, parameters, versions, notes, instrument
+    /entry/instrument       NXinstrument: the voltage, by NXem's names; /entry/sample, NXsample: atom types
 
 Source: NeXus manual, rules for storing data (https://manual.nexusformat.org/datarules.html). Values that HDF5 has no
 type for (None, tuples, dicts) are JSON text; nothing is ever pickled.
@@ -84,8 +85,10 @@ def _write_root(file: Any, result: Any, name: str) -> None:
     plots = [*first, *declared, *(f.name for f in fields if isinstance(getattr(result, f.name), Signal))]
     if plots:
         entry.attrs["default"] = plots[0]
-    inputs = [v.input_name for v in (getattr(result, f.name) for f in fields) if isinstance(v, Provenance)]
-    entry["title"] = f"{type(result).__name__} of {inputs[0]}" if inputs else type(result).__name__
+    records = [v for v in (getattr(result, f.name) for f in fields) if isinstance(v, Provenance)]
+    for record in records:
+        _write_instrument(entry, record.instrument)
+    entry["title"] = f"{type(result).__name__} of {records[0].input_name}" if records else type(result).__name__
 
 
 def _group(parent: Any, name: str, nx_class: str) -> Any:
@@ -182,6 +185,21 @@ def _write_provenance(entry: Any, name: str, provenance: Provenance) -> None:
             safe = key.isidentifier() and not key.startswith("item_")  # HDF5 takes no "/", "." or empty names
             stored = _write_value(inner, key if safe else f"item_{number}", item)
             stored.attrs["emcore_key"] = json.dumps(key)
+
+
+def _write_instrument(entry: Any, known: dict[str, Any]) -> None:
+    """What has a name in NXem; all of it is with the provenance, which alone is read back."""
+    microscopes = known.get("Acquisition_instrument", {})
+    energies = [
+        part["beam_energy"] for part in microscopes.values() if isinstance(part, dict) and part.get("beam_energy")
+    ]
+    if energies and isinstance(energies[0], int | float):
+        column = _group(_group(entry, "instrument", "NXinstrument"), "ebeam_column", "NXebeam_column")
+        source = _group(column, "electron_source", "NXsource")
+        source.create_dataset("voltage", data=1000.0 * energies[0]).attrs["units"] = "V"
+    elements = known.get("Sample", {}).get("elements")
+    if isinstance(elements, list) and elements:
+        _group(entry, "sample", "NXsample")["atom_types"] = ", ".join(map(str, elements))
 
 
 def _write_value(group: Any, name: str, value: Any) -> Any:
@@ -309,6 +327,8 @@ def _read_signal(group: Any, stored: Any) -> Signal:
 def _read_provenance(group: Any) -> Provenance:
     values: dict[str, Any] = {}
     for f in dataclasses.fields(Provenance):
+        if f.name not in group:  # of an earlier version
+            continue
         stored = group[f.name]
         if stored.attrs["emcore_type"] == "dict":
             values[f.name] = {json.loads(item.attrs["emcore_key"]): _read_value(item) for item in stored.values()}

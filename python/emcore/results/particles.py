@@ -136,9 +136,5 @@ class Particles(Tabled, Result):
         energy = energy.to("keV") or energy
         named = f"spectra of {self.n_particles} particles"
         axes = Axis("particle", self.n_particles, units="", navigation=True), energy
-        spectra = to_hyperspy(self.spectra, axes, named, 1)
-        kind = self.instrument.get("signal_type") or ""
-        if kind:
-            spectra.set_signal_type(kind)
-        spectra.metadata.add_dictionary({k: v for k, v in self.instrument.items() if k != "signal_type"})
+        spectra = to_hyperspy(self.spectra, axes, named, 1, self.instrument)
         return signals | {"spectra": spectra}

@@ -33,7 +33,7 @@ from emcore.core.drawing import Drawable, backend
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, same_array
 from emcore.io.read import read
-from emcore.results.fields import array_fields, register
+from emcore.results.fields import array_fields, field_text, register
 from emcore.results.nexus import read_result, write_result
 
 if TYPE_CHECKING:
@@ -228,7 +228,10 @@ class Result(Drawable):
         ImportError
             If the extra `hyperspy` is not installed.
         """
-        signals_by_name = {n: to_hyperspy(getattr(self, n), axes, n, inside) for n, axes, inside in array_fields(self)}
+        signals_by_name = {}
+        for name, axes, inside in array_fields(self):
+            known = self.provenance.instrument if self._is_measured(axes, inside) else {}
+            signals_by_name[name] = to_hyperspy(getattr(self, name), axes, name, inside, known)
         signals = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name, value in list(signals.items()):
             if isinstance(value, tuple):
@@ -236,8 +239,54 @@ class Result(Drawable):
         for name, signal in signals.items():
             if isinstance(signal, Signal):
                 inside = sum(not axis.navigation for axis in signal.axes)
-                signals_by_name[name] = to_hyperspy(np.asarray(signal.data), signal.axes, signal.title or name, inside)
+                known = self.provenance.instrument if self._is_measured(signal.axes, inside) else {}
+                array = np.asarray(signal.data)
+                signals_by_name[name] = to_hyperspy(array, signal.axes, signal.title or name, inside, known)
         return signals_by_name
+
+    def _is_measured(self, axes: Sequence[Axis], inside: int) -> bool:
+        """Whether those are the axes of signals as they were measured, of which the file says something."""
+        mean = getattr(self, "mean", None)
+        if not isinstance(mean, Signal) or inside != len(mean.axes):
+            return False
+        return [axis.name for axis in axes[-inside:]] == [axis.name for axis in mean.axes]
+
+    def to_xarray(self) -> Any:
+        """The arrays as an xarray Dataset, with their coordinates and units.
+
+        Returns
+        -------
+        xarray.Dataset
+            A variable for every array field with declared axes and every Signal, by its name, with attributes `units`
+            and `long_name`. An axis that differs between variables has the variable's name before its own.
+
+        Raises
+        ------
+        ImportError
+            If xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise ImportError("a Dataset needs xarray: pip install emcore[xarray]") from error
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        arrays = [(n, axes, fields[n]) for n, axes, _ in array_fields(self)]
+        arrays += [(n, v.axes, np.asarray(v.data)) for n, v in fields.items() if isinstance(v, Signal)]
+        seen: dict[str, Axis] = {}
+        variables = {}
+        for name, axes, values in arrays:
+            dims = []
+            for axis in (dataclasses.replace(axis, navigation=False) for axis in axes):
+                own = axis.name if seen.setdefault(axis.name, axis) == axis else f"{name}_{axis.name}"
+                seen.setdefault(own, axis)
+                dims.append(own)
+            known = name if isinstance(fields[name], Signal) else field_text(self, name, "long_name") or name
+            units = "" if isinstance(fields[name], Signal) else field_text(self, name, "units")
+            variables[name] = (dims, values, {"long_name": known, **({"units": units} if units else {})})
+        coordinates = {name: (name, axis.values, {"units": axis.units}) for name, axis in seen.items()}
+        record = self.provenance
+        about = {"method": record.method, "input": record.input_name, "emcore": record.versions.get("emcore", "")}
+        return xarray.Dataset(variables, coordinates, about)
 
     def to_ome_zarr(self, path: "str | os.PathLike[str]", version: str = "0.5", overwrite: bool = False) -> Path:
         """Write the picture that was analysed, with labels and maps, as OME-Zarr, which napari and Fiji open.
@@ -335,15 +384,42 @@ def result_or_signal(path: "str | os.PathLike[str]") -> Any:
         return read(path)
 
 
-def to_hyperspy(array: NDArray[Any], axes: Sequence[Axis], title: str = "", signal_axes: int = 2) -> Any:
-    """A HyperSpy signal of an array: the last `signal_axes` axes are signal axes, those before navigation."""
+def to_hyperspy(
+    array: NDArray[Any],
+    axes: Sequence[Axis],
+    title: str = "",
+    signal_axes: int = 2,
+    instrument: dict[str, Any] | None = None,
+) -> Any:
+    """A HyperSpy signal of an array: the last `signal_axes` axes are signal axes, those before navigation.
+
+    With what is known of the instrument, see `emcore.core.provenance.Provenance`, it is of its kind ("EDS_TEM",
+    "electron_diffraction"), for which the package is needed that makes such signals.
+    """
     try:
         from hyperspy import signals
     except ImportError as error:
         raise ImportError("HyperSpy signals need hyperspy: pip install emcore[hyperspy]") from error
     kind = {1: signals.Signal1D, 2: signals.Signal2D}.get(signal_axes, signals.BaseSignal)
+    of_kind = (instrument or {}).get("signal_type", "")
+    if of_kind.startswith("EDS"):  # in keV, as all packages for it have it
+        axes = [axis.to("keV") or axis for axis in axes]
     described = [_described(axis, navigate=i < len(axes) - signal_axes) for i, axis in enumerate(axes)]
-    return kind(array, axes=described, metadata={"General": {"title": title}})
+    signal = kind(array, axes=described, metadata={"General": {"title": title}})
+    if of_kind:
+        signal.metadata.Signal.signal_type = of_kind
+        signal = _of_kind(signal, of_kind)
+    signal.metadata.add_dictionary({key: each for key, each in (instrument or {}).items() if key != "signal_type"})
+    return signal
+
+
+def _of_kind(signal: Any, kind: str) -> Any:
+    """Of the class for such signals, where it is installed."""
+    from hyperspy.extensions import ALL_EXTENSIONS
+
+    if any(known["signal_type"] == kind for known in ALL_EXTENSIONS["signals"].values()):
+        signal.set_signal_type(kind)
+    return signal
 
 
 def _described(axis: Axis, navigate: bool) -> dict[str, Any]:

@@ -222,7 +222,8 @@ class Segmentation(Result):
         from emcore.io.export import write_stack
 
         ky, kx = self.mean.axes
-        return write_stack(Path(path), self.signals, "grain", (ky, kx), self.provenance.input_name, overwrite)
+        record = self.provenance
+        return write_stack(Path(path), self.signals, "grain", (ky, kx), record.input_name, overwrite, record.instrument)
 
 
 def _kinds_after(result: Segmentation, labels: NDArray[np.int32], count: int) -> tuple[str, ...]:

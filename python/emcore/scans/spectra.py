@@ -83,8 +83,7 @@ _NAMED = ("energy", "wavelength", "time", "bias")
 
 
 def _read(obj: Any, memory: Any, dataset: str | int | None) -> Signal:
-    stored = hasattr(obj, "shape") and hasattr(obj, "dtype") and not isinstance(obj, np.ndarray | Signal)
-    stored = stored and not hasattr(obj, "axes_manager") and not hasattr(obj, "dask")
+    stored = type(obj).__module__.partition(".")[0] in ("h5py", "zarr")
     if stored and dataset is None and len(obj.shape) > 1:
         return Signal(obj, default_axes(tuple(obj.shape)))  # left where it is
     vectors: list[Signal] = []

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, array_sha256
 from emcore.core.validation import Floats, check_count, check_number, check_option
@@ -66,6 +67,7 @@ _STARTS = 10
 _PER_POSITION = 200
 
 
+@with_progress_bar
 @documented()
 def correlate(
     signals: Sequence[Any],

@@ -18,6 +18,7 @@ from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import DEFAULT
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.quantities import measured, slope
 from emcore.core.signals import Axis, Signal
@@ -62,6 +63,7 @@ _MOST = 10
 _SHORT = 0.5
 
 
+@with_progress_bar
 @documented()
 def cluster_curves(
     curves: Any,

@@ -22,6 +22,7 @@ from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, check_count, check_option, check_result
@@ -49,6 +50,7 @@ _PER_POSITION = 96
 _FAR = 2.0
 
 
+@with_progress_bar
 @documented()
 def denoise(
     data: Any,

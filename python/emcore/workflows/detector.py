@@ -18,6 +18,7 @@ import numpy as np
 
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_count, check_number, check_option
@@ -54,6 +55,7 @@ KINDS = ("annulus", "free")
 _PER_POSITION = 32
 
 
+@with_progress_bar
 @documented()
 def best_detector(
     patterns: Any,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from emcore._emcore import PreparedRows
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_count, check_option
@@ -59,6 +60,7 @@ _LOOKED_AT = 21
 _PER_POSITION, _TOGETHER = 320, 256
 
 
+@with_progress_bar
 @documented()
 def cluster_diffraction(
     patterns: Any,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option
@@ -50,6 +51,7 @@ _DENSE = 40_000
 _PER_POSITION = 128
 
 
+@with_progress_bar
 @documented()
 def segment_grains(
     patterns: Any,

@@ -18,6 +18,7 @@ from emcore import _emcore
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.units import ENERGY, kind_of
@@ -49,6 +50,7 @@ _GRAIN = 5
 _SPREAD = 30_000_000
 
 
+@with_progress_bar
 @documented()
 def group_signals(
     signals: Any,

@@ -21,6 +21,7 @@ from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words, physical_memory
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.validation import check_count, check_option
 from emcore.core.wording import count_of
@@ -73,6 +74,7 @@ _COPIES = 4
 _LEAST_EVR = 1e-3
 
 
+@with_progress_bar
 @documented()
 def analyze_image(
     image: Any,

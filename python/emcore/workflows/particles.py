@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from emcore.core.control import get_num_threads, hearing
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import as_pixels, check_count, check_finite, check_number
@@ -36,6 +37,7 @@ from emcore.scans.spectrum_rows import is_out_of_core, loaded, rows_out_of_core
 LEAST, _SHAPED = 16, 60
 
 
+@with_progress_bar
 @documented()
 def find_particles(
     image: Any,

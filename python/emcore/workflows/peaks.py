@@ -18,6 +18,7 @@ from emcore._emcore import __version__
 from emcore.core.control import get_num_threads, steps
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import check_count, check_number, check_option
@@ -41,6 +42,7 @@ from emcore.workflows.peaks_passes import (
 )
 
 
+@with_progress_bar
 @documented()
 def map_peaks(
     stack: Any,

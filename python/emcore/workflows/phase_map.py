@@ -17,6 +17,7 @@ import numpy as np
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats, check_number
@@ -34,6 +35,7 @@ from emcore.scans.spectrum_rows import hash_of_scan, is_out_of_core
 _DECIDES, _FEW = 0.8, 0.1
 
 
+@with_progress_bar
 @documented()
 def phase_map(
     data: Any,

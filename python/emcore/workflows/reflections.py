@@ -21,6 +21,7 @@ from emcore import _emcore
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import Floats, check_count, check_number, check_option
@@ -51,6 +52,7 @@ _PER_POSITION, _PART = 64, 3
 _HEIGHTS = 200
 
 
+@with_progress_bar
 @documented()
 def cluster_reflections(
     patterns: Any,

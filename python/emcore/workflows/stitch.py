@@ -15,6 +15,7 @@ import numpy as np
 
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import Floats, check_number, check_option
@@ -46,6 +47,7 @@ _SURE = 20.0
 _OFF = 2.0
 
 
+@with_progress_bar
 @documented()
 def stitch(
     scans: Sequence[Any],

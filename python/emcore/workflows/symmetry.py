@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.quantities import in_pixels
 from emcore.core.signals import Axis
@@ -39,6 +40,7 @@ COMPONENTS = 5
 _MOST_REGIONS = 100
 
 
+@with_progress_bar
 @documented()
 def local_symmetry(
     image: Any,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emcore.core.control import get_num_threads, steps
 from emcore.core.documentation import documented
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, array_sha256
 from emcore.core.validation import check_count
@@ -28,6 +29,7 @@ from emcore.workflows.symmetry import COMPONENTS, LINES, checked, descriptors_of
 _SHOWN, _NAMED = 6, 10
 
 
+@with_progress_bar
 @documented()
 def local_symmetry_series(
     frames: Any,

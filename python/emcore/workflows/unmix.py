@@ -22,6 +22,7 @@ from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Signal
 from emcore.core.validation import Floats, check_count, check_option
@@ -58,6 +59,7 @@ _BLOCK_BYTES = 1 << 27
 _LEAST_BLOCKS = 4
 
 
+@with_progress_bar
 @documented()
 def unmix(
     spectrum_image: Any,

@@ -21,6 +21,7 @@ from emcore._emcore import __version__
 from emcore.core.control import get_num_threads
 from emcore.core.documentation import documented
 from emcore.core.memory import check_memory, in_words
+from emcore.core.progress_bar import with_progress_bar
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, hashed
 from emcore.core.validation import check_count, check_number, check_option, check_range
@@ -49,6 +50,7 @@ _POOR = 0.1
 _WRITTEN = 128
 
 
+@with_progress_bar
 @documented()
 def analyze_volume(
     volume: Any,

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClusterMixin
 
 from emcore.core.documentation import documented
-from emcore.methods.estimator import Estimator
+from emcore.methods.estimator import Transformer
 from emcore.methods.fuzzy.fit import FuzzyResult, cluster
 from emcore.methods.fuzzy.membership import CovarianceSettings, memberships
 
@@ -26,7 +26,7 @@ n_iter_ : int""",
 }
 
 
-class _Fuzzy(ClusterMixin, Estimator):  # type: ignore[misc]
+class _Fuzzy(ClusterMixin, Transformer):  # type: ignore[misc]
     """What both have in common."""
 
     _basis: ClassVar[str] = "cluster_centers_"
@@ -49,6 +49,14 @@ class _Fuzzy(ClusterMixin, Estimator):  # type: ignore[misc]
         if not result.converged and self.tol > 0:
             self._warn_of_iterations(self.max_iter, self.tol)
         return self
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """The memberships of `X`, shape (n, d), in the clusters found, shape (n, k): as `predict_proba`."""
+        return self.predict_proba(X)
+
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[Any]:
+        """Find the clusters of `X`, shape (n, d), and return the memberships of its rows; `y` is ignored."""
+        return np.asarray(self.fit(X).memberships_)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """

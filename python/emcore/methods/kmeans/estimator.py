@@ -47,6 +47,10 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     %(random_state)s
     %(memory)s
     %(checkpoint)s
+    algorithm : {"lloyd", "elkan"}, copy_x : bool
+        As of scikit-learn, where they choose a way to the same result; here they change nothing.
+    verbose : int, default 0
+        Print how many iterations there were, and the inertia.
 
     Attributes
     ----------
@@ -80,6 +84,9 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         random_state: Any = None,
         memory: int | str | None = None,
         checkpoint: Any = None,
+        algorithm: str = "lloyd",
+        copy_x: bool = True,
+        verbose: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init
@@ -90,9 +97,13 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         self.random_state = random_state
         self.memory = memory
         self.checkpoint = checkpoint
+        self.algorithm = algorithm
+        self.copy_x = copy_x
+        self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the clusters of `X`, shape (n, d), rows weighted by `sample_weight`; `y` is ignored."""
+        check_option(self.algorithm, ("lloyd", "elkan"), "algorithm")
         result = kmeans(
             self._rows(X),
             self.n_clusters,
@@ -110,6 +121,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         self.labels_ = result.labels
         self.inertia_ = result.inertia
         self.n_iter_ = result.n_iter
+        if self.verbose:
+            print(f"KMeans: {result.n_iter} iterations, inertia {result.inertia:.6g}")
         distinct = len(np.unique(result.labels))
         if distinct < self.n_clusters:
             self._warn(

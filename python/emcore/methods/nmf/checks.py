@@ -42,7 +42,7 @@ def count_components(rows: NDArray[Any], n_components: Any, init: str, H0: Array
     least = min(rows.shape)
     if n_components is None:
         return len(np.atleast_2d(np.asarray(H0))) if init == "custom" and H0 is not None else least
-    if init in ("nndsvda", "nndsvd"):
+    if init in ("nndsvda", "nndsvd", "nndsvdar"):
         why = f"init={init!r} takes singular vectors of data of shape {rows.shape}; init='random' knows no limit"
         return check_count(n_components, "n_components", 1, least, why)
     if init == "spa":

@@ -8,15 +8,16 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
+from emcore.core.validation import check_option
 from emcore.methods.estimator import Transformer, seed_of
 from emcore.methods.nmf.checks import checked_rows, penalties, real_of
-from emcore.methods.nmf.fit import Factors, nmf, nmf_loss, nmf_maps
+from emcore.methods.nmf.fit import LOSSES, RANDOM, Factors, nmf, nmf_loss, nmf_maps
 from emcore.methods.nmf.online import Sums, spectra_of
 
 
 def _has_sums(model: "NMF") -> bool:
     """Whether sums say enough of the batches that are gone."""
-    if model.loss == "kullback-leibler":
+    if model._loss == "kullback-leibler":
         raise AttributeError("partial_fit is for loss='frobenius', not for loss='kullback-leibler': use fit")
     return True
 
@@ -31,14 +32,16 @@ class NMF(Transformer):
 
     Parameters
     ----------
-    n_components : int, optional
-        k. Default: the smaller of the numbers of rows and features.
-    solver : {"hals", "mu"}
-        Hierarchical alternating least squares or multiplicative updates.
+    n_components : int or "auto", optional
+        k. Default: the smaller of the numbers of rows and features; "auto": as many as the `H` that is given, else as
+        there are features.
+    solver : {"hals", "cd", "mu"}
+        Hierarchical alternating least squares, which scikit-learn calls "cd", or multiplicative updates.
     loss : {"frobenius", "kullback-leibler"}
         The second is for counts and needs ``solver="mu"``.
-    init : {"nndsvda", "nndsvd", "random", "spa", "custom"}
-        Where to start; "custom" takes `W` and `H` of `fit_transform`.
+    init : {"nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom"} or None
+        Where to start; "custom" takes `W` and `H`, or `H` alone, of `fit_transform`; None is "nndsvda", and "random"
+        for more components than rows or features.
     max_iter : int
         At most so many iterations.
     tol : float
@@ -46,11 +49,15 @@ class NMF(Transformer):
     inner_sweeps : int
         Updates for each reading of X: with 1 the iterates are those of scikit-learn; more need fewer iterations.
     random_state : int, RandomState or None
-        For ``init="random"``.
+        For ``init="random"`` and "nndsvdar".
     alpha_W, alpha_H, l1_ratio : float
         Penalties as in scikit-learn; ``alpha_H="same"`` means `alpha_W`.
     %(memory)s
     %(checkpoint)s
+    beta_loss : {"frobenius", "kullback-leibler"} or 1, 2, optional
+        The same as `loss`, by scikit-learn's name.
+    verbose : int, default 0
+        Print how many iterations there were, and the error that is left.
 
     Attributes
     ----------
@@ -76,11 +83,11 @@ class NMF(Transformer):
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | str | None = None,
         *,
         solver: str = "hals",
         loss: str = "frobenius",
-        init: str = "nndsvda",
+        init: str | None = "nndsvda",
         max_iter: int = 200,
         tol: float = 1e-4,
         inner_sweeps: int = 1,
@@ -90,6 +97,8 @@ class NMF(Transformer):
         l1_ratio: float = 0.0,
         memory: int | str | None = None,
         checkpoint: Any = None,
+        beta_loss: str | float | None = None,
+        verbose: int = 0,
     ) -> None:
         self.n_components = n_components
         self.solver = solver
@@ -104,6 +113,18 @@ class NMF(Transformer):
         self.l1_ratio = l1_ratio
         self.memory = memory
         self.checkpoint = checkpoint
+        self.beta_loss = beta_loss
+        self.verbose = verbose
+
+    @property
+    def _loss(self) -> str:
+        """The loss, by whichever of its two names it was given."""
+        if self.beta_loss is None:
+            return self.loss
+        named = {1: "kullback-leibler", 2: "frobenius"}.get(self.beta_loss, self.beta_loss)  # type: ignore[call-overload]
+        if self.loss not in ("frobenius", named):
+            raise ValueError(f"loss={self.loss!r} and beta_loss={self.beta_loss!r} are two: give one of them")
+        return check_option(named, LOSSES, "beta_loss")
 
     def fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
         """
@@ -128,23 +149,31 @@ class NMF(Transformer):
         self.n_components_ = len(factors.H)
         self.n_iter_ = factors.n_iter
         maps = self._maps(rows, factors.H)
-        loss = nmf_loss(rows, maps, factors.H, loss=self.loss, memory=self.memory)
+        loss = nmf_loss(rows, maps, factors.H, loss=self._loss, memory=self.memory)
         self.reconstruction_err_ = float(np.sqrt(2 * max(loss, 0)))
+        if self.verbose:
+            print(f"NMF: {factors.n_iter} iterations, reconstruction error {self.reconstruction_err_:.6g}")
         if factors.n_iter == self.max_iter and self.tol > 0:
             self._warn_of_iterations(self.max_iter, self.tol)
         return maps
 
     def _factors(self, rows: Any, W: ArrayLike | None, H: ArrayLike | None, checkpoint: Any) -> Factors:
+        k, init = self.n_components, self.init
+        if isinstance(k, str):
+            check_option(k, ("auto",), "n_components")
+            k = rows.shape[1] if H is None else len(np.atleast_2d(np.asarray(H)))
+        if init is None:
+            init = "random" if k is not None and k > min(rows.shape) else "nndsvda"
         return nmf(
             rows,
-            self.n_components,
-            solver=self.solver,
-            loss=self.loss,
-            init=self.init,
+            k,
+            solver="hals" if self.solver == "cd" else self.solver,
+            loss=self._loss,
+            init=init,
             max_iter=self.max_iter,
             tol=self.tol,
             inner_sweeps=self.inner_sweeps,
-            random_state=seed_of(self.random_state) if self.init == "random" else 0,
+            random_state=seed_of(self.random_state) if init in RANDOM else 0,
             alpha_W=self.alpha_W,
             alpha_H=self.alpha_H,
             l1_ratio=self.l1_ratio,
@@ -187,7 +216,7 @@ class NMF(Transformer):
         return nmf_maps(
             rows,
             spectra,
-            loss=self.loss,
+            loss=self._loss,
             max_iter=self.max_iter,
             tol=self.tol,
             alpha_W=self.alpha_W,

@@ -27,7 +27,8 @@ from emcore.outofcore.sources import Source
 
 SOLVERS = ("hals", "mu")
 LOSSES = ("frobenius", "kullback-leibler")
-INITS = ("nndsvda", "nndsvd", "random", "spa", "custom")
+INITS = ("nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom")
+RANDOM = ("nndsvdar", "random")
 SWEEPS = 5
 """Inner sweeps of the workflows: images and spectrum images need fewer iterations, many less than half as many."""
 
@@ -79,9 +80,10 @@ def nmf(
         Hierarchical alternating least squares [1]_ (scikit-learn's "cd"), or multiplicative updates [2]_.
     loss : {"frobenius", "kullback-leibler"}
         The second is for counts and needs ``solver="mu"``.
-    init : {"nndsvda", "nndsvd", "random", "spa", "custom"}
-        From the singular vectors, zeros filled with the mean or left [3]_; random; the purest rows [4]_ (data in which
-        each component occurs somewhere alone); `W0` and `H0`.
+    init : {"nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom"}
+        From the singular vectors, zeros filled with the mean, left, or filled with small random numbers [3]_; random;
+        the purest rows [4]_ (data in which each component occurs somewhere alone); `W0` and `H0`, or `H0` and the maps
+        that belong to it.
     max_iter : int
         At most so many iterations.
     tol : float
@@ -92,7 +94,7 @@ def nmf(
         of scikit-learn, with 3 to 20 about half the iterations settle, sometimes at another minimum. For "frobenius"
         only.
     random_state : int or numpy.random.Generator
-        For ``init="random"``.
+        For ``init="random"`` and "nndsvdar".
     alpha_W, alpha_H, l1_ratio : float
         Penalties as above; ``alpha_H="same"`` means `alpha_W`.
     W0, H0 : array-like, shapes (n, k) and (k, d)
@@ -159,7 +161,7 @@ def nmf(
     if isinstance(rows, Source):
         settings = {"n_components": k, "init": init, **asdict(parameters), "weights": per_feature}
         del settings["max_iter"]  # a job may be given more
-        settings |= {"random_state": repr(random_state)} if init == "random" else {}
+        settings |= {"random_state": repr(random_state)} if init in RANDOM else {}
         settings |= {name: np.asarray(value) for name, value in (("W0", W0), ("H0", H0)) if value is not None}
         sizes = row_bytes(k, real, init), sums_bytes(rows.shape[1], k)
         data = _out_of_core(begin(rows, "nmf", memory, checkpoint, settings, *sizes))
@@ -169,7 +171,7 @@ def nmf(
 
     def first() -> tuple[NDArray[Any], NDArray[np.float64]]:
         if init == "custom":
-            return custom(data.shape, k, W0, H0, data.real)
+            return custom(data, k, W0, H0, per_feature)
         return start(data, k, init, solver, random_state, per_feature)
 
     w, h, n_iter, reached = data.factor(first, parameters, per_feature)

@@ -14,17 +14,25 @@ from emcore.methods.nmf.settings import Penalty
 from emcore.methods.pca.fit import PCAResult, scores
 
 
-def custom(shape: tuple[int, ...], k: int, W0: Any, H0: Any, real: Any) -> tuple[NDArray[Any], Floats]:
-    """Copies of given factors, W of type `real`."""
-    factors = []
-    for value, name, wanted, dtype in ((W0, "W0", (shape[0], k), real), (H0, "H0", (k, shape[1]), np.float64)):
-        if value is None:
-            raise ValueError(f"{name} is missing; init='custom' starts from W0 and H0")
-        array = as_rows(value, name, nonnegative=True)
-        if array.shape != wanted:
-            raise ValueError(f"{name} has shape {array.shape}; data and n_components ask for {wanted}")
-        factors.append(np.array(array, dtype=dtype, order="C"))
-    return factors[0], factors[1]
+def custom(data: InMemory | OutOfCore, k: int, W0: Any, H0: Any, weights: Floats | None) -> tuple[NDArray[Any], Floats]:
+    """Copies of given factors, W of the type in which is computed; without W0 the maps that belong to H0."""
+    n, d = data.shape
+    spectra = np.array(_given(H0, "H0", (k, d)), dtype=np.float64, order="C")
+    if W0 is not None:
+        return np.array(_given(W0, "W0", (n, k)), dtype=data.real, order="C"), spectra
+    maps = data.maps(spectra, loss="frobenius", max_iter=1, tol=0.0, penalty=Penalty(), weights=weights)
+    # Where a multiplicative update cannot leave zero.
+    maps += 1e-3 * maps.mean()
+    return maps, spectra
+
+
+def _given(value: Any, name: str, wanted: tuple[int, int]) -> NDArray[Any]:
+    if value is None:
+        raise ValueError(f"{name} is missing; init='custom' starts from H0, and from W0 if it is given")
+    array = as_rows(value, name, nonnegative=True)
+    if array.shape != wanted:
+        raise ValueError(f"{name} has shape {array.shape}; data and n_components ask for {wanted}")
+    return array
 
 
 def start(
@@ -51,6 +59,11 @@ def start(
     w, directions = data.singular(k, None if weights is None else np.sqrt(weights))
     tiny, fill = 1e-6 * np.sqrt(mean), np.sqrt(mean) if init == "nndsvda" else 0.0
     h = nndsvd(w, directions, tiny, fill, data.chunk)
+    if init == "nndsvdar":
+        rng, size = np.random.default_rng(random_state), mean / 100
+        for some in (h, *(w[i : i + data.chunk] for i in range(0, n, data.chunk))):
+            zeros = some == 0
+            some[zeros] = np.abs(size * rng.standard_normal(int(zeros.sum())))
     return w, h if weights is None else h / np.sqrt(weights)
 
 

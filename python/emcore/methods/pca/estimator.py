@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
-from emcore.core.validation import as_rows, check_count, check_number, check_option
+from emcore.core.validation import Floats, as_rows, check_count, check_number, check_option
 from emcore.methods.estimator import Transformer
 from emcore.methods.pca.fit import PCAResult, pca, scores_out_of_core
+from emcore.methods.pca.number import most_probable
 from emcore.methods.pca.online import Seen, found, with_batch
 from emcore.methods.pca.projection import project
 from emcore.outofcore.sources import Source
@@ -25,9 +26,10 @@ class PCA(Transformer):
 
     Parameters
     ----------
-    n_components : int, float or None
-        k; between 0 and 1 the share of the variance that is to be explained at least. Default: the smaller of the
-        numbers of rows and features, which for large data is slow.
+    n_components : int, float, "mle" or None
+        k; between 0 and 1 the share of the variance that is to be explained at least; "mle" the most probable number
+        [1]_, of at least as many rows as features. Default: the smaller of the numbers of rows and features, which for
+        large data is slow.
     center : bool
         Subtract the mean of every feature. Without, a truncated singular value decomposition of X itself.
     svd_solver : {"auto", "full", "randomized"}
@@ -35,6 +37,8 @@ class PCA(Transformer):
     %(random_state)s
     %(memory)s
     %(checkpoint)s
+    whiten : bool, default False
+        Divide scores by their standard deviation, so that each has the variance 1.
 
     Attributes
     ----------
@@ -47,6 +51,10 @@ class PCA(Transformer):
         Mean variance of the components that are left out.
     n_components_, n_samples_ : int
     %(features)s
+
+    References
+    ----------
+    .. [1] Minka, Adv. Neural Inf. Process. Syst. 13 (2001) 598.
 
     Examples
     --------
@@ -62,13 +70,14 @@ class PCA(Transformer):
 
     def __init__(
         self,
-        n_components: float | None = None,
+        n_components: float | str | None = None,
         *,
         center: bool = True,
         svd_solver: str = "auto",
         random_state: Any = None,
         memory: int | str | None = None,
         checkpoint: Any = None,
+        whiten: bool = False,
     ) -> None:
         self.n_components = n_components
         self.center = center
@@ -76,6 +85,7 @@ class PCA(Transformer):
         self.random_state = random_state
         self.memory = memory
         self.checkpoint = checkpoint
+        self.whiten = whiten
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Find the components of `X`, shape (n, d), n at least 2, in memory or out of core; `y` is ignored."""
@@ -94,8 +104,8 @@ class PCA(Transformer):
         seen = Seen.nothing(rows.shape[1]) if self._seen is None else self._seen[0]
         if self._seen is not None:
             k = self._seen[1]
-        elif isinstance(self.n_components, float | np.floating):
-            raise ValueError(f"n_components={self.n_components} is a share of the variance: partial_fit needs a number")
+        elif isinstance(self.n_components, float | np.floating | str):
+            raise ValueError(f"n_components={self.n_components!r} is no number of components: partial_fit needs one")
         else:
             least, why = min(rows.shape), f"min(n, d) of the first batch, of shape {rows.shape}"
             k = least if self.n_components is None else check_count(self.n_components, "n_components", 1, least, why)
@@ -124,8 +134,14 @@ class PCA(Transformer):
         rows = self._rows(X)
         n, d = rows.shape
         solver = check_option(self.svd_solver, ("auto", "full", "randomized"), "svd_solver")
-        share = None
-        if self.n_components is None:
+        share, probable = None, isinstance(self.n_components, str)
+        if isinstance(self.n_components, str):
+            check_option(self.n_components, ("mle",), "n_components")
+            if n < d:
+                raise ValueError(
+                    f"n_components='mle' needs at least as many rows as features; X has shape {rows.shape}"
+                )
+        if self.n_components is None or probable:
             k = min(n, d)
         elif isinstance(self.n_components, float | np.floating):
             share = check_number(self.n_components, "n_components", 0, 1)
@@ -135,6 +151,8 @@ class PCA(Transformer):
         solver = "exact" if solver == "full" else solver
         options = {"memory": self.memory, "checkpoint": self.checkpoint}
         result = pca(rows, k, center=self.center, solver=solver, random_state=self._seed(), **options)
+        if probable:
+            k = most_probable(result.explained_variance, n)
         if share is not None:
             k = min(1 + int(np.searchsorted(np.cumsum(result.explained_variance_ratio), share)), k)
         self._set(result, k, n)
@@ -149,10 +167,60 @@ class PCA(Transformer):
             result = scores_out_of_core(rows, self.components_, self.mean_, self.center, memory=self.memory)
         else:
             result = project(as_rows(rows), self.components_, self.mean_, self.center)
-        return self._in_type_of(rows, result)
+        return self._in_type_of(rows, result / self._deviations if self.whiten else result)
+
+    @property
+    def _deviations(self) -> Floats:
+        """Standard deviations of scores, as far as they are more than rounding."""
+        deviations = np.sqrt(self.explained_variance_)
+        return np.maximum(deviations, np.finfo(np.float64).eps * max(float(deviations.max(initial=0.0)), 1e-300))
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """The data that the scores `X`, shape (n, k), stand for."""
         check_is_fitted(self)
-        data = np.asarray(X) @ self.components_
+        scores = np.asarray(X)
+        data = (scores * self._deviations if self.whiten else scores) @ self.components_
         return np.asarray(data + self.mean_ if self.center else data)
+
+    def get_covariance(self) -> Floats:
+        """
+        The covariance of features, shape (d, d), as the components and equal noise in all directions make it.
+
+        That is ``components_.T @ diag(explained_variance_ - noise_variance_) @ components_ + noise_variance_ I`` [1]_.
+
+        References
+        ----------
+        .. [1] Tipping & Bishop, J. R. Stat. Soc. B 61 (1999) 611.
+        """
+        check_is_fitted(self)
+        above = np.maximum(self.explained_variance_ - self.noise_variance_, 0)
+        covariance = (self.components_.T * above) @ self.components_
+        covariance[np.diag_indices_from(covariance)] += self.noise_variance_
+        return np.asarray(covariance, dtype=np.float64)
+
+    def get_precision(self) -> Floats:
+        """The inverse of `get_covariance`, shape (d, d)."""
+        check_is_fitted(self)
+        if self.noise_variance_ == 0 or self.n_components_ == 0:
+            return np.asarray(np.linalg.inv(self.get_covariance()), dtype=np.float64)
+        above = np.maximum(self.explained_variance_ - self.noise_variance_, 0)
+        # Components are orthonormal: along each the inverse is that of its own variance.
+        less = above / (self.noise_variance_ * (above + self.noise_variance_))
+        precision = -(self.components_.T * less) @ self.components_
+        precision[np.diag_indices_from(precision)] += 1 / self.noise_variance_
+        return np.asarray(precision, dtype=np.float64)
+
+    def score_samples(self, X: ArrayLike) -> Floats:
+        """The log-likelihood of every row of `X`, shape (n, d), as normal with the mean and `get_covariance`."""
+        rows = self._new_rows(X)
+        if isinstance(rows, Source):
+            rows = rows.in_memory()
+        apart = np.asarray(as_rows(rows), dtype=np.float64) - self.mean_
+        precision = self.get_precision()
+        squares = np.einsum("ij,ij->i", apart, apart @ precision)
+        logarithm = float(np.linalg.slogdet(precision)[1])
+        return np.asarray(-0.5 * (squares + apart.shape[1] * np.log(2 * np.pi) - logarithm), dtype=np.float64)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """The mean of `score_samples` of `X`, shape (n, d); `y` is ignored."""
+        return float(self.score_samples(X).mean())
