@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SOURCES := $(shell find rust python -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz miri lint format bench truth docs dist clean
+.PHONY: help demo test fuzz miri lint format bench truth docs pictures dist clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -55,7 +55,10 @@ bench: $(VENV)/.emcore $(VENV)/.bench  ## side by side with other packages; tabl
 truth: $(VENV)/.emcore $(VENV)/.bench $(TRUTH)/.venv/.generators  ## answers against those of other people's generators; tables in docs/truth.md
 	$(BIN)/python benches/truth --python $(TRUTH)/.venv/bin/python --data $(TRUTH) --out docs/truth.md
 
-docs: $(VENV)/.emcore $(VENV)/.tools  ## redraw the README's picture and the gallery
+docs: $(VENV)/.emcore $(VENV)/.docs  ## the documentation, in site/: tutorials are executed, links checked
+	PYTHONPATH=docs $(BIN)/mkdocs build --strict --quiet
+
+pictures: $(VENV)/.emcore $(VENV)/.tools  ## redraw the README's picture and the gallery
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/gallery.py
 
@@ -64,7 +67,7 @@ dist: $(VENV)/.tools  ## the sdist, and the wheel built from it, in dist/
 	$(BIN)/python -m build
 
 clean:  ## remove what make made
-	rm -rf $(VENV) target dist demo bench-results fuzz-results
+	rm -rf $(VENV) target dist demo site bench-results fuzz-results
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
@@ -81,6 +84,10 @@ $(VENV)/.emcore: $(VENV)/.python $(SOURCES)
 
 $(VENV)/.tools: $(VENV)/.emcore pyproject.toml
 	$(PIP) --group dev
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.emcore pyproject.toml
+	$(PIP) --group docs
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.emcore pyproject.toml

@@ -1,4 +1,4 @@
-"""Draw the gallery: `make docs` writes docs/gallery.md and a picture for each verb, by running the code it shows."""
+"""Draw the gallery: `make pictures` writes docs/gallery.md and a picture for each verb, by running the code it shows."""
 
 import textwrap
 from pathlib import Path
@@ -16,7 +16,7 @@ RESOLUTION, COLOURS = 62, 96
 
 HEAD = """# Gallery
 
-One picture for each question: `result.plot()` of the code above it, on data whose truth is known (`make docs`)."""
+One picture for each question: `result.plot()` of the code above it, on data whose truth is known (`make pictures`)."""
 # Heading, what is asked, and lines that end in `result`.
 ENTRIES: dict[str, tuple[str, str, str]] = {
     "image": (

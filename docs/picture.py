@@ -1,4 +1,4 @@
-"""Draw the README's picture: `make docs` writes docs/regions.png from the demo's micrograph."""
+"""Draw the README's picture: `make pictures` writes docs/regions.png from the demo's micrograph."""
 
 from pathlib import Path
 

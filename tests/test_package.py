@@ -139,11 +139,13 @@ def test_the_readmes_example_runs_and_prints_what_it_says(tmp_path, monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore:max_iter=")  # six components are too many for so few phases
-def test_the_readmes_examples_out_of_core_run(tmp_path, monkeypatch):
+def test_the_examples_out_of_core_run(tmp_path, monkeypatch):
     h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
     pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
-    overruled, on_disk, on_dask = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    pages = (ROOT / "docs/how-to" / name for name in ("files.md", "memory.md"))
+    text = "".join(page.read_text() for page in pages)
+    overruled, on_disk, on_dask = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     counts = eds_phases((16, 16), channels=300, counts=200.0).signal.data
     with h5py.File("map.h5", "w") as file:
         file["map"] = counts
@@ -165,11 +167,29 @@ def test_the_readmes_examples_out_of_core_run(tmp_path, monkeypatch):
         names["client"].close()
 
 
-def test_the_readme_and_the_contributors_page_name_only_files_that_exist():
-    for page in ("README.md", "CONTRIBUTING.md"):
-        text = (ROOT / page).read_text()
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (ROOT / target).exists(), f"{page} links to {target}"
+def test_pages_name_only_files_that_exist():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_every_page_of_the_documentation_is_in_its_contents():
+    contents = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    listed = re.findall(r"([\w/-]+\.md)", contents)
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md"))
+
+
+def test_every_public_name_has_its_place_in_the_reference():
+    pages = "".join(page.read_text() for page in ROOT.glob("docs/reference/*.md"))
+    described = set(re.findall(r"^::: emcore\.(\w+)$", pages, re.MULTILINE))
+    assert described >= set(PUBLIC), set(PUBLIC) - described
+
+
+def test_every_verb_that_answers_a_question_is_explained():
+    from emcore.cli import VERBS
+
+    explained = {page.stem for page in ROOT.glob("docs/explanations/*.md")} - {"index"}
+    assert explained == set(VERBS) - {"info", "demo", "view", "report", "export"}
 
 
 def test_the_contributors_page_shows_the_folders_that_there_are():

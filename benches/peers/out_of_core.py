@@ -137,8 +137,10 @@ def minibatch(path: str) -> Callable[[], dict[str, Any]]:
 
 
 def hyperspy(path: str, algorithm: str) -> Callable[[], dict[str, Any]]:
+    """HyperSpy's lazy decomposition, by an algorithm of its own or batch by batch with one of emcore's estimators."""
     import hyperspy.api as hs
 
+    import emcore
     from emcore.methods.nmf.fit import nmf_loss, nmf_maps
 
     data = np.load(path, mmap_mode="r")
@@ -150,18 +152,31 @@ def hyperspy(path: str, algorithm: str) -> Callable[[], dict[str, Any]]:
     signal = hs.signals.Signal1D(da.from_array(data.reshape(shape), chunks=chunks)).as_lazy()
     signal.change_dtype("float32")
 
+    name = algorithm.rpartition(".")[2]
+    chosen = getattr(emcore, name)(K) if "." in algorithm else algorithm
+
     def call() -> dict[str, Any]:
-        signal.decomposition(algorithm=algorithm, output_dimension=K, print_info=False)
+        signal.decomposition(algorithm=chosen, output_dimension=K, print_info=False)
         return {}
 
     def loss() -> float | None:
-        if algorithm == "PCA":
+        if name != "NMF":
             return None
         spectra = np.maximum(signal.learning_results.factors.T.astype("f8"), 0)
         return nmf_loss(data, nmf_maps(data, spectra, memory="256 MiB"), spectra, memory="256 MiB")
 
     call.after = loss  # type: ignore[attr-defined]
     return call
+
+
+def dask_ml(path: str) -> Callable[[], dict[str, Any]]:
+    import dask.array as da
+    from dask_ml.decomposition import TruncatedSVD
+
+    data = da.from_array(np.load(path, mmap_mode="r"), chunks=(4096, CHANNELS)).astype("float32")
+    return lambda: {
+        "value": TruncatedSVD(K, algorithm="randomized", random_state=0).fit(data).singular_values_.tolist()
+    }
 
 
 def on_dask(path: str, workers: int, iterations: int) -> Callable[[], dict[str, Any]]:
@@ -193,6 +208,7 @@ JOBS: dict[str, Callable[..., Callable[[], dict[str, Any]]]] = {
     "to_loss": to_loss,
     "minibatch": minibatch,
     "hyperspy": hyperspy,
+    "dask_ml": dask_ml,
     "dask": on_dask,
 }
 
@@ -257,12 +273,12 @@ def main() -> None:
         return child(*json.loads(options.child))
     folder, records = Path(options.folder), []
     cubes = {}
-    for name, gib in (("large", options.gib), ("small", 1.0), ("peers", 0.25), ("tiny", 1 / 256)):
+    for name, gib in (("large", options.gib), ("small", 1.0), ("peers", 0.25)):
         cubes[name] = folder / f"emcore-out-of-core-{name}.npy"
         wanted = {"large": ("large", "kill"), "small": ("large",)}.get(name, ("peers", "dask"))
         if not cubes[name].exists() and any(each in options.only for each in wanted):
             make(cubes[name], int(gib * (1 << 30) / (2 * CHANNELS)))
-    large, small, peers, tiny = (str(cubes[name]) for name in ("large", "small", "peers", "tiny"))
+    large, small, peers = (str(cubes[name]) for name in ("large", "small", "peers"))
     try:
         if "large" in options.only:
             with open(large, "rb") as file:  # into the system's cache
@@ -272,13 +288,12 @@ def main() -> None:
                 records.append(run("emcore", small, method, True, 5, "1 GiB"))
                 records.append(run("emcore", large, method, False, 5, "1 GiB"))
         if "peers" in options.only:
-            # HyperSpy learns from one position after another: a smaller cube.
-            for kind, cube, given in (("minibatch", peers, []), ("hyperspy", tiny, ["ORNMF"])):
-                records.append(run(kind, cube, *given))
-                if "value" in records[-1]:
-                    records.append(run("to_loss", cube, records[-1]["value"], "128 MiB"))
-            records.append(run("hyperspy", tiny, "PCA"))
-            records.append(run("emcore", tiny, "pca", False, 0, "6 MiB"))
+            for kind, given in (("minibatch", []), ("hyperspy", ["NMF"]), ("hyperspy", ["emcore.NMF"])):
+                records.append(run(kind, peers, *given))
+                if records[-1].get("value") is not None:
+                    records.append(run("to_loss", peers, records[-1]["value"], "128 MiB"))
+            records += [run("hyperspy", peers, algorithm) for algorithm in ("SVD", "PCA", "emcore.PCA")]
+            records += [run("dask_ml", peers), run("emcore", peers, "pca", False, 0, "128 MiB")]
         if "kill" in options.only:
             records += [job for method in ("nmf", "pca", "unmix") for job in killed(large, method, folder, 10)]
         if "dask" in options.only:

@@ -199,11 +199,13 @@ def child(kind: str, path: str, verb: str, memory: str, cached: bool) -> None:
 
     def counted(passes: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal read
-        if passes.source.parts[0].stored_dtype == data.dtype:  # not what was made of it and is in memory
+        part = passes.source.parts[0]
+        of_part = (part.dtype, part.shape[-1]) if passes.source.lazy else (part.stored_dtype, part.d)
+        if of_part[0] == data.dtype:  # not what was made of it and is in memory
             if read and not cached:
                 forget(Path(path))
             places = [math.prod(each.stop - each.start for each in block.where) for block in passes.source.blocks]
-            read += sum(places) * passes.source.parts[0].d
+            read += sum(places) * of_part[1]
         return visit(passes, *args, **kwargs)
 
     Passes.__call__ = counted  # type: ignore[method-assign]

@@ -570,3 +570,16 @@ def test_the_largest_fuzziness_gives_memberships(method):
         observed = method(groups()[0], n_clusters=3, m=1000.0)
     np.testing.assert_allclose(observed.memberships.sum(axis=1), 1, rtol=1e-5)
     assert np.isfinite(observed.centers).all()
+
+
+@pytest.mark.parametrize("estimator", [emcore.FuzzyCMeans, emcore.GustafsonKessel])
+def test_transform_gives_memberships_and_names_them(estimator):
+    pd = pytest.importorskip("pandas")
+    X = np.random.default_rng(0).normal(size=(60, 3)) + 6 * (np.arange(60) % 2)[:, None]
+    model = estimator(2, random_state=0)
+    fitted = model.fit_transform(X)
+    np.testing.assert_array_equal(fitted, model.memberships_)
+    np.testing.assert_allclose(model.transform(X), model.predict_proba(X))
+    named = model.set_output(transform="pandas").transform(X)
+    assert isinstance(named, pd.DataFrame)
+    assert list(named.columns) == [f"{estimator.__name__.lower()}{i}" for i in range(2)]

@@ -527,3 +527,45 @@ def test_prepared_rows_have_the_factors_of_what_they_stand_for():
     np.testing.assert_allclose(nmf_maps(prepared, H), nmf_maps(np.asarray(prepared), H), rtol=1e-4, atol=1e-6)
     with pytest.raises(ValueError, match="negative"):
         nmf(prepare(Recipe(data, offset=np.full(30, 9.0))), 2)
+
+
+def test_names_of_scikit_learn_mean_the_same():
+    X = np.random.default_rng(0).poisson(3.0, (40, 12)).astype(float)
+    expected = emcore.NMF(3, max_iter=30, tol=0).fit(X).components_
+    for same in ({"solver": "cd"}, {"beta_loss": "frobenius"}, {"beta_loss": 2}, {"init": None}, {"verbose": 0}):
+        assert np.array_equal(emcore.NMF(3, max_iter=30, tol=0, **same).fit(X).components_, expected), same
+    likely = emcore.NMF(3, solver="mu", loss="kullback-leibler", max_iter=30, tol=0).fit(X).components_
+    for name in ("kullback-leibler", 1):
+        again = emcore.NMF(3, solver="mu", beta_loss=name, max_iter=30, tol=0).fit(X).components_
+        assert np.array_equal(again, likely)
+    with pytest.raises(ValueError, match="are two: give one"):
+        emcore.NMF(3, solver="mu", loss="kullback-leibler", beta_loss="frobenius").fit(X)
+    with pytest.raises(ValueError, match="did you mean"):
+        emcore.NMF(3, beta_loss="frobeniuss").fit(X)
+    assert emcore.NMF("auto", max_iter=5, tol=0).fit(X).n_components_ == 12
+    assert emcore.NMF("auto", init="custom", max_iter=5, tol=0).fit(X, H=expected).n_components_ == 3
+    assert emcore.NMF(50, init=None, random_state=0, max_iter=5, tol=0).fit(X).n_components_ == 50
+
+
+def test_verbose_says_how_it_ended(capsys):
+    model = emcore.NMF(2, max_iter=30, tol=0, verbose=1).fit(np.random.default_rng(0).random((20, 8)))
+    assert capsys.readouterr().out == f"NMF: 30 iterations, reconstruction error {model.reconstruction_err_:.6g}\n"
+
+
+def test_nndsvdar_fills_zeros_with_small_numbers_that_a_seed_repeats():
+    X = np.random.default_rng(0).poisson(3.0, (60, 15)).astype(float)
+    runs = [nmf(X, 4, init="nndsvdar", random_state=seed, solver="mu", max_iter=400, tol=0) for seed in (0, 0, 1)]
+    assert np.array_equal(runs[0].H, runs[1].H)
+    assert not np.array_equal(runs[0].H, runs[2].H)
+    expected = nmf(X, 4, init="nndsvda", solver="mu", max_iter=400, tol=0).loss
+    assert runs[0].loss == pytest.approx(expected, rel=0.02)
+
+
+def test_it_starts_from_spectra_alone():
+    rng = np.random.default_rng(3)
+    W, H = rng.random((50, 3)), rng.random((3, 9))
+    found = nmf(W @ H, init="custom", H0=H, max_iter=300, tol=0)
+    assert found.H.shape == (3, 9)
+    assert found.loss < 1e-4
+    with pytest.raises(ValueError, match="H0 is missing"):
+        nmf(W @ H, 3, init="custom", W0=W)

@@ -299,3 +299,29 @@ def test_parts_and_all_of_them_together_are_decomposed_in_the_passes_of_one(rank
         small = 1e-5 * theirs.singular_values[0]
         np.testing.assert_allclose(ours.singular_values, theirs.singular_values, rtol=1e-4, atol=small)
         np.testing.assert_allclose(np.abs(places[:, :4]), np.abs(scores(matrix, theirs)[:, :4]), atol=100 * small)
+
+
+@pytest.mark.parametrize(("k", "whiten"), [(3, False), (3, True), (8, True), (8, False), (0.9, True), ("mle", False)])
+def test_whitening_covariance_and_likelihood_are_those_of_scikit_learn(k, whiten):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 8)) * 3 + rng.normal(size=(200, 8))
+    new = rng.normal(size=(7, 8))
+    ours, theirs = (each(k, whiten=whiten, svd_solver="full").fit(X) for each in (emcore.PCA, sklearn.decomposition.PCA))
+    assert ours.n_components_ == theirs.n_components_
+    signs = np.sign((ours.components_ * theirs.components_).sum(axis=1))
+    np.testing.assert_allclose(ours.transform(new), theirs.transform(new) * signs, atol=1e-9)
+    np.testing.assert_allclose(ours.inverse_transform(ours.transform(new)), theirs.inverse_transform(theirs.transform(new)), atol=1e-9)
+    np.testing.assert_allclose(ours.get_covariance(), theirs.get_covariance(), atol=1e-9)
+    np.testing.assert_allclose(ours.get_precision(), theirs.get_precision(), atol=1e-7)
+    np.testing.assert_allclose(ours.score_samples(new), theirs.score_samples(new), rtol=1e-8)
+    assert ours.score(X) == pytest.approx(theirs.score(X))
+    if whiten:
+        np.testing.assert_allclose(ours.fit_transform(X).var(axis=0, ddof=1), 1)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(7, 12), st.integers(13, 300))
+def test_the_most_probable_number_is_that_of_scikit_learn(seed, rank, d, n):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, rank)) @ rng.normal(size=(rank, d)) * 2 + 0.3 * rng.normal(size=(n, d))
+    assert emcore.PCA("mle").fit(X).n_components_ == sklearn.decomposition.PCA("mle", svd_solver="full").fit(X).n_components_

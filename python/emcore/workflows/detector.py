@@ -193,6 +193,8 @@ def best_detector(
     masks = [rings.mask(*rings.between(each.inner, each.outer)).astype(np.float64) for each in detectors]
     images = [image_of_rings(profiles, rings, each) for each in detectors]
     shrinkage = float("nan")
+    # Held while the scan is visited once more.
+    source.beside += profiles.nbytes + some.nbytes + sum(each.nbytes for each in images)
     if kind == "free":
         free, shrinkage, count, shares = free_mask(
             task, binned, some, profiles, sample, two.labels, chosen, (first, last)
