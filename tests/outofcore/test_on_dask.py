@@ -21,6 +21,7 @@ from emcore.datasets import eds_phases
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.nmf.fit import nmf
 from emcore.methods.preprocessing import Recipe, prepare
+from emcore.outofcore import on_dask
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE
 from emcore.outofcore.open import as_source
 from emcore.workflows.unmix import unmix
@@ -283,8 +284,44 @@ def test_two_worker_processes_find_the_same_bits_as_threads(name, cube, client):
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+@pytest.mark.parametrize(("name", "lines", "most"), [("k-means", 1, 8), ("hals", 3, 2), ("randomised pca", 7, 1)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_blocks_that_are_visited_together_or_kept_change_no_bit(name, lines, most, cube, client, monkeypatch):
+    data = da.from_array(data_for(name, cube), chunks=(lines, 20, -1))
+    monkeypatch.setattr(on_dask, "_TOGETHER", 0)
+    monkeypatch.setattr(on_dask, "_KEPT", 0.0)
+    alone = values(name, data)
+    sizes = []
+    monkeypatch.setattr(on_dask, "_TOGETHER", 32 << 20)
+    monkeypatch.setattr(on_dask, "_KEPT", 0.5)
+    cut = on_dask._batches
+    monkeypatch.setattr(on_dask, "_batches", lambda *of: sizes.append(max(map(len, cut(*of)))) or cut(*of))
+    together = values(name, data)
+    assert max(sizes) == most
+    with dask.config.set(scheduler="threads"):
+        threads = values(name, data)
+    for found in (together, threads):
+        assert all(np.array_equal(a, b) for a, b in zip(found, alone, strict=True))
+
+
+def test_what_something_makes_is_made_once_where_workers_have_room(cube, client, tmp_path):
+    made = tmp_path / "made"
+
+    def counted(block):
+        with made.open("a") as file:
+            file.write("x")
+        return block
+
+    data = da.from_array(cube, chunks=(10, 20, -1)).map_blocks(counted, dtype=cube.dtype, meta=cube[:0])
+    nmf(data, 3, init="random", max_iter=6, tol=0)
+    assert len(made.read_text()) == 4
+
+
 @pytest.mark.posix
-def test_a_worker_that_is_killed_does_not_change_the_result(cube, client):
+@pytest.mark.parametrize("straight", [0, 1 << 30])
+def test_a_worker_that_is_killed_does_not_change_the_result(straight, cube, client, monkeypatch):
+    monkeypatch.setattr(on_dask, "_STRAIGHT", straight)  # what belongs to rows is sent so, or by way of the scheduler
+    monkeypatch.setattr("emcore.outofcore.engine.TICK", 0.0)
     def slowly(block):  # a function of the test, that goes to workers which cannot import this file
         time.sleep(0.05)
         return block

@@ -2,11 +2,14 @@
 The same passes on Dask: blocks on the workers of whatever scheduler is active, partials merged there in a tree.
 
 The state goes out once a pass. All that belongs to single rows stays with the caller and is sent with its block: a
-worker that is lost costs its blocks, not the job.
+worker that is lost costs its blocks, not the job. Every task costs the scheduler some milliseconds, so small blocks are
+visited several together, merged in the same pairs as one by one; and what is read is kept on the workers of a cluster
+as long as passes are made, where their memory has room for it.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
@@ -15,10 +18,18 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.control import num_threads
-from emcore.outofcore.blocks import Block
+from emcore.core.memory import check_memory
+from emcore.outofcore.blocks import CHUNKS_AT_ONCE, Block
 from emcore.outofcore.hashing import combined, hash_of_chunk
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree
 from emcore.outofcore.sources import Source, as_rows
+
+# Bytes that are visited in one task, if several blocks together are no more, and tasks for each thread at least.
+_TOGETHER, _TASKS = 512 << 20, 2
+# Bytes from which what belongs to rows is sent straight to workers; how often a pass is tried that loses some of it.
+_STRAIGHT, _ATTEMPTS = 1 << 20, 3
+# The part of the memory of all workers that is free in which data are kept.
+_KEPT = 0.5
 
 
 def on_dask(
@@ -34,25 +45,94 @@ def on_dask(
     """One pass over a source of Dask arrays; as `emcore.outofcore.engine.Passes` makes it."""
     from dask import delayed
 
+    client = _client()
+    batches = _batches(source, client)
+    of_rows = [[[of and np.ascontiguousarray(of.get(block)) for of in rows] for block in batch] for batch in batches]
     same = delayed(
-        (function, state, source.recipes, str(source.dtype), source.name, source.mend, hashed), traverse=False
+        (function, state, source.recipes, str(source.dtype), source.name, source.mend, hashed, merge), traverse=False
     )
-    work, first, put = delayed(_on_worker, pure=False), delayed(_first, pure=False), delayed(_others, pure=False)
-    tree, others = Tree(delayed(merge, pure=False)), []
-    for block in source.blocks:
-        of_rows = delayed([of and np.ascontiguousarray(of.get(block)) for of in rows], traverse=False)
-        visited = work(same, block.index, _start(block), block.chosen, of_rows, *block.chunks)
-        tree.add(first(visited))
-        others.append(put(visited))
+    work, join, put = (delayed(each, pure=False) for each in (_on_worker, _joined, _others))
     skipped = source.unvisited if hashed else []
-    hashes = [delayed(hash_of_chunk, pure=False)(*block.chunks) for block in skipped]
-    total, *values = _computed([tree.result(), *others, *hashes], source, report)
-    digests = dict(zip(map(_start, skipped), values[len(others) :], strict=True))
-    for block, (digest, *of_block) in zip(source.blocks, values, strict=False):
-        digests[_start(block)] = digest
-        for of, value in zip(into, of_block, strict=True):
-            of.put(block, value)
-    return _aligned(total), combined([digests[at] for at in sorted(digests)]) if hashed else ""
+
+    def attempt() -> Sequence[Any]:
+        tree, visited = Tree(lambda a, b: join(merge, a, b)), []
+        for batch, sent, chunks in zip(batches, _sent(of_rows, client), _kept(source, batches, client), strict=True):
+            which = [(block.index, _start(block), block.chosen) for block in batch]
+            visited.append(work(same, which, sent, chunks))
+            tree.add(visited[-1])
+        hashes = [delayed(hash_of_chunk, pure=False)(*block.chunks) for block in skipped]
+        return _computed([tree.result(), *map(put, visited), *hashes], batches, report, client)
+
+    total, *values = _again_if_lost(attempt)
+    digests = dict(zip(map(_start, skipped), values[len(batches) :], strict=True))
+    for batch, of_batch in zip(batches, values, strict=False):
+        for block, (digest, *of_block) in zip(batch, of_batch, strict=True):
+            digests[_start(block)] = digest
+            for of, value in zip(into, of_block, strict=True):
+                of.put(block, value)
+    partial: Partial = _aligned(_partial(total))
+    return partial, combined([digests[at] for at in sorted(digests)]) if hashed else ""
+
+
+def _again_if_lost(attempt: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+    """What an attempt gives; made anew when a worker was lost with what had been sent to it, which nobody else has."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return attempt()
+        except CancelledError:
+            continue
+    return attempt()
+
+
+def _sent(of_batches: list[Any], client: Any) -> list[Any]:
+    """What belongs to the rows of each batch: if it is much, straight to the workers, not by way of the scheduler."""
+    from dask import delayed
+
+    size = sum(each.nbytes for batch in of_batches for block in batch for each in block if each is not None)
+    if client is None or size < _STRAIGHT:
+        return [delayed(each, traverse=False) for each in of_batches]
+    return list(client.scatter(of_batches, direct=True, hash=False))
+
+
+def _client() -> Any:
+    """The client of the cluster that is active; None of other schedulers."""
+    from dask.base import get_scheduler
+
+    client = getattr(get_scheduler(), "__self__", None)
+    return client if hasattr(client, "scatter") else None
+
+
+def _batches(source: Source, client: Any) -> list[list[Block]]:
+    """Blocks that are visited in one task: 1, 2, 4 or more, the next ones each, so that pairs remain the same."""
+    row = sum(part.shape[-1] * part.dtype.itemsize for part in source.parts)
+    block = max(row * max(each.rows for each in source.blocks), 1)
+    room = (check_memory(source.budget) - source.beside) // CHUNKS_AT_ONCE
+    threads = sum(client.nthreads().values()) if client is not None else CHUNKS_AT_ONCE - 1
+    many, count = 1, len(source.blocks)
+    while 2 * many * block <= min(_TOGETHER, room) and count >= 2 * many * _TASKS * max(threads, 1):
+        many *= 2
+    return [source.blocks[start : start + many] for start in range(0, count, many)]
+
+
+def _kept(source: Source, batches: Sequence[Sequence[Block]], client: Any) -> list[Any]:
+    """The chunks of every batch, one list of the chunks of each part for each of its blocks."""
+    from dask import delayed
+
+    chunks = [[list(block.chunks) for block in batch] for batch in batches]
+    if client is None or source.nbytes > _KEPT * _free(client):
+        return chunks
+    key = tuple(part.name for part in source.parts), tuple(_start(batch[0]) for batch in batches)
+    if key not in source.on_workers:
+        whole = delayed(list, pure=False)
+        source.on_workers[key] = list(client.persist([whole(each) for each in chunks]))
+    held: list[Any] = source.on_workers[key]
+    return held
+
+
+def _free(client: Any) -> float:
+    """Bytes that all workers together have free; none where they do not say."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return float(sum(max(w["memory_limit"] - w["metrics"].get("memory", 0), 0) for w in workers))
 
 
 def _start(block: Block) -> tuple[int, ...]:
@@ -61,20 +141,44 @@ def _start(block: Block) -> tuple[int, ...]:
 
 
 def _on_worker(
-    same: tuple[Any, ...], index: int, start: tuple[int, ...], chosen: Any, rows: list[Any], *stored: NDArray[Any]
+    same: tuple[Any, ...],
+    which: list[tuple[int, tuple[int, ...], Any]],
+    rows: list[list[Any]],
+    chunks: list[list[NDArray[Any]]],
 ) -> tuple[Any, ...]:
-    """Visit a chunk with one thread: its partial, its hash if it is wanted, and what belongs to its rows."""
-    function, state, recipes, dtype, name, mend, hashed = _aligned(same)
+    """Visit blocks with one thread: their partial, and of each its hash, if it is wanted, and what is of its rows."""
+    function, state, recipes, dtype, name, mend, hashed, merge = _aligned(same)
     former = _emcore.set_progress(None)
+    tree, others = Tree(merge), []
     try:
         with num_threads(1):
-            x = as_rows(_aligned(stored), recipes, np.dtype(dtype), name, _aligned(chosen), mend)
-            partial, *of_rows = function(x, state, index, *_aligned(rows))
-            return partial, hash_of_chunk(*stored) if hashed else "", *of_rows
-    except ValueError as error:
-        raise ValueError(f"{error} (rows counted in the chunk of {name} that begins at {list(start)})") from error
+            for (index, start, chosen), of_rows, stored in zip(which, rows, chunks, strict=True):
+                try:
+                    x = as_rows(_aligned(tuple(stored)), recipes, np.dtype(dtype), name, _aligned(chosen), mend)
+                    partial, *of_block = function(x, state, index, *_aligned(of_rows))
+                except ValueError as error:
+                    where = f"rows counted in the chunk of {name} that begins at {list(start)}"
+                    raise ValueError(f"{error} ({where})") from error
+                tree.add(partial)
+                others.append((hash_of_chunk(*stored) if hashed else "", *of_block))
+        return _Visited((tree.result(), others))
     finally:
         _emcore.set_progress(former)
+
+
+class _Visited(tuple[Any, ...]):
+    """What a task gives: a partial, and what is of each of its blocks."""
+
+    __slots__ = ()
+
+
+def _partial(value: Any) -> Any:
+    return value[0] if isinstance(value, _Visited) else value
+
+
+def _joined(merge: Callable[[Partial, Partial], Partial], a: Any, b: Any) -> Partial:
+    """Of two tasks, or what was joined of several."""
+    return merge(_partial(a), _partial(b))
 
 
 def _aligned(value: Any) -> Any:
@@ -87,23 +191,20 @@ def _aligned(value: Any) -> Any:
     return {key: _aligned(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
-def _first(visited: tuple[Any, ...]) -> Any:
-    return visited[0]
+def _others(visited: _Visited) -> Any:
+    return visited[1]
 
 
-def _others(visited: tuple[Any, ...]) -> tuple[Any, ...]:
-    return visited[1:]
-
-
-def _computed(wanted: list[Any], source: Source, report: Callable[[int], None]) -> Sequence[Any]:
-    """What is wanted, from the scheduler that is active: the total, then what belongs to each block, then others."""
+def _computed(
+    wanted: list[Any], batches: Sequence[Sequence[Block]], report: Callable[[int], None], client: Any
+) -> Sequence[Any]:
+    """What is wanted, from the scheduler that is active: the total, then what belongs to each batch, then others."""
     import dask
-    from dask.base import get_scheduler
     from dask.callbacks import Callback
 
-    client = getattr(get_scheduler(collections=wanted), "__self__", None)
-    if client is None or not hasattr(client, "scatter"):
-        done, each = 0, len(source) / len(source.blocks)
+    counts = [sum(block.rows for block in batch) for batch in batches]
+    if client is None:
+        done, each = 0, sum(counts) / len(counts)
 
         def count(key: Any, *_: Any) -> None:
             nonlocal done
@@ -121,7 +222,7 @@ def _computed(wanted: list[Any], source: Source, report: Callable[[int], None]) 
         while not all(future.done() for future in futures):
             with suppress(TimeoutError):
                 wait(futures, timeout=TICK)
-            report(sum(b.rows for b, future in zip(source.blocks, futures[1:], strict=False) if future.done()))
-        return client.gather(futures)  # type: ignore[no-any-return]
+            report(sum(rows for rows, future in zip(counts, futures[1:], strict=False) if future.done()))
+        return client.gather(futures, direct=True)  # type: ignore[no-any-return]
     finally:
         client.cancel(futures)

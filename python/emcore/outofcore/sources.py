@@ -81,6 +81,8 @@ class Source:
         None yet before `cut`.
     unvisited : list of Block
         Those without a chosen row.
+    on_workers : dict
+        What is kept of a Dask array on the workers of a cluster, in all cuts.
     hold : int
         Of how many blocks, the first ones, the rows are held when they have been read: as many as memory has room for.
     """
@@ -121,6 +123,7 @@ class Source:
         self.blocks: list[Block] = []
         self.unvisited: list[Block] = []
         self.peak = self.hold = 0
+        self.on_workers: dict[Any, Any] = {}
         self._held: dict[int, list[NDArray[Any]]] = {}
         self._plan = 0, 0
 
