@@ -1,4 +1,4 @@
-"""Draw the gallery: `make pictures` writes docs/gallery.md and a picture for each verb, by running the code it shows."""
+"""Draw the gallery: `make pictures` writes docs/gallery.md and a picture for each verb, from the code it shows."""
 
 import textwrap
 from pathlib import Path

@@ -28,7 +28,7 @@ import out_of_core
 import scans_out_of_core
 from harness import RESULTS
 
-K, ITERATIONS, CHUNK = 8, 10, 32 << 20
+K, ITERATIONS, CHUNK = 8, 10, 128 << 20  # the size of chunks that Dask chooses by itself
 CUBES = ("nmf", "kmeans", "pca", "unmix")
 SCANS = ("diffraction", "grains")
 SMALL = ("nmf", "kmeans", "pca")

@@ -306,11 +306,13 @@ def test_whitening_covariance_and_likelihood_are_those_of_scikit_learn(k, whiten
     rng = np.random.default_rng(5)
     X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 8)) * 3 + rng.normal(size=(200, 8))
     new = rng.normal(size=(7, 8))
-    ours, theirs = (each(k, whiten=whiten, svd_solver="full").fit(X) for each in (emcore.PCA, sklearn.decomposition.PCA))
+    reference = sklearn.decomposition.PCA
+    ours, theirs = (each(k, whiten=whiten, svd_solver="full").fit(X) for each in (emcore.PCA, reference))
     assert ours.n_components_ == theirs.n_components_
     signs = np.sign((ours.components_ * theirs.components_).sum(axis=1))
     np.testing.assert_allclose(ours.transform(new), theirs.transform(new) * signs, atol=1e-9)
-    np.testing.assert_allclose(ours.inverse_transform(ours.transform(new)), theirs.inverse_transform(theirs.transform(new)), atol=1e-9)
+    back, expected = (each.inverse_transform(each.transform(new)) for each in (ours, theirs))
+    np.testing.assert_allclose(back, expected, atol=1e-9)
     np.testing.assert_allclose(ours.get_covariance(), theirs.get_covariance(), atol=1e-9)
     np.testing.assert_allclose(ours.get_precision(), theirs.get_precision(), atol=1e-7)
     np.testing.assert_allclose(ours.score_samples(new), theirs.score_samples(new), rtol=1e-8)
@@ -324,4 +326,5 @@ def test_whitening_covariance_and_likelihood_are_those_of_scikit_learn(k, whiten
 def test_the_most_probable_number_is_that_of_scikit_learn(seed, rank, d, n):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, rank)) @ rng.normal(size=(rank, d)) * 2 + 0.3 * rng.normal(size=(n, d))
-    assert emcore.PCA("mle").fit(X).n_components_ == sklearn.decomposition.PCA("mle", svd_solver="full").fit(X).n_components_
+    expected = sklearn.decomposition.PCA("mle", svd_solver="full").fit(X).n_components_
+    assert emcore.PCA("mle").fit(X).n_components_ == expected

@@ -16,7 +16,7 @@ from sklearn.base import clone
 import emcore
 from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
 from emcore.core.memory import check_memory
-from emcore.core.signals import Signal
+from emcore.core.signals import Axis, Signal
 from emcore.datasets import eds_phases
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.nmf.fit import nmf
@@ -304,6 +304,22 @@ def test_blocks_that_are_visited_together_or_kept_change_no_bit(name, lines, mos
         assert all(np.array_equal(a, b) for a, b in zip(found, alone, strict=True))
 
 
+def test_some_of_the_blocks_that_are_kept_are_not_taken_for_all(cube, client):
+    lazy = Signal(
+        da.from_array(cube, chunks=(2, 20, -1)),
+        tuple(Axis(name, n, navigation=name != "e") for name, n in zip("yxe", SHAPE, strict=True)),
+    )
+    found = emcore.group_signals(lazy, method="kmeans", n_clusters=3)
+    expected = emcore.group_signals(Signal(cube, lazy.axes), method="kmeans", n_clusters=3)
+    assert np.array_equal(found.labels, expected.labels)
+    source = as_source(lazy.data)
+    kept = source.cut("1 GiB")
+    some = source.at(np.arange(0, 100, 3)).cut("1 GiB")
+    whole, part = (on_dask._kept(each, on_dask._batches(each, client), client) for each in (kept, some))
+    assert len(source.on_workers) == 2
+    assert len(client.gather(client.compute(whole[0]))) >= len(client.gather(client.compute(part[0])))
+
+
 def test_what_something_makes_is_made_once_where_workers_have_room(cube, client, tmp_path):
     made = tmp_path / "made"
 
@@ -322,6 +338,7 @@ def test_what_something_makes_is_made_once_where_workers_have_room(cube, client,
 def test_a_worker_that_is_killed_does_not_change_the_result(straight, cube, client, monkeypatch):
     monkeypatch.setattr(on_dask, "_STRAIGHT", straight)  # what belongs to rows is sent so, or by way of the scheduler
     monkeypatch.setattr("emcore.outofcore.engine.TICK", 0.0)
+
     def slowly(block):  # a function of the test, that goes to workers which cannot import this file
         time.sleep(0.05)
         return block

@@ -121,7 +121,7 @@ def _kept(source: Source, batches: Sequence[Sequence[Block]], client: Any) -> li
     chunks = [[list(block.chunks) for block in batch] for batch in batches]
     if client is None or source.nbytes > _KEPT * _free(client):
         return chunks
-    key = tuple(part.name for part in source.parts), tuple(_start(batch[0]) for batch in batches)
+    key = tuple(part.name for part in source.parts), tuple(tuple(map(_start, batch)) for batch in batches)
     if key not in source.on_workers:
         whole = delayed(list, pure=False)
         source.on_workers[key] = list(client.persist([whole(each) for each in chunks]))
