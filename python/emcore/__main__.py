@@ -4,4 +4,5 @@ import sys
 
 from emcore.cli import program
 
-sys.exit(program())
+if __name__ == "__main__":  # not where it is only looked at
+    sys.exit(program())
