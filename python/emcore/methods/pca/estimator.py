@@ -154,7 +154,7 @@ class PCA(Transformer):
         if probable:
             k = most_probable(result.explained_variance, n)
         if share is not None:
-            k = min(1 + int(np.searchsorted(np.cumsum(result.explained_variance_ratio), share)), k)
+            k = min(1 + int(np.searchsorted(np.cumsum(result.explained_variance_ratio), share, side="right")), k)
         self._set(result, k, n)
         return rows
 
