@@ -292,7 +292,7 @@ def test_blocks_that_are_visited_together_or_kept_change_no_bit(name, lines, mos
     monkeypatch.setattr(on_dask, "_KEPT", 0.0)
     alone = values(name, data)
     sizes = []
-    monkeypatch.setattr(on_dask, "_TOGETHER", 32 << 20)
+    monkeypatch.setattr(on_dask, "_TOGETHER", 256 << 20)
     monkeypatch.setattr(on_dask, "_KEPT", 0.5)
     cut = on_dask._batches
     monkeypatch.setattr(on_dask, "_batches", lambda *of: sizes.append(max(map(len, cut(*of)))) or cut(*of))

@@ -24,8 +24,9 @@ from emcore.outofcore.hashing import combined, hash_of_chunk
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree
 from emcore.outofcore.sources import Source, as_rows
 
-# Bytes that are visited in one task, if several blocks together are no more, and tasks for each thread at least.
-_TOGETHER, _TASKS = 512 << 20, 2
+# Bytes that are visited in one task, if several blocks together are no more: on a cluster, and here, where a task costs
+# less and memory is one; tasks for each thread at least.
+_TOGETHER, _HERE, _TASKS = 256 << 20, 32 << 20, 2
 # Bytes from which what belongs to rows is sent straight to workers; how often a pass is tried that loses some of it.
 _STRAIGHT, _ATTEMPTS = 1 << 20, 3
 # The part of the memory of all workers that is free in which data are kept.
@@ -109,7 +110,8 @@ def _batches(source: Source, client: Any) -> list[list[Block]]:
     room = (check_memory(source.budget) - source.beside) // CHUNKS_AT_ONCE
     threads = sum(client.nthreads().values()) if client is not None else CHUNKS_AT_ONCE - 1
     many, count = 1, len(source.blocks)
-    while 2 * many * block <= min(_TOGETHER, room) and count >= 2 * many * _TASKS * max(threads, 1):
+    most = min(_HERE if client is None else _TOGETHER, room)
+    while 2 * many * block <= most and count >= 2 * many * _TASKS * max(threads, 1):
         many *= 2
     return [source.blocks[start : start + many] for start in range(0, count, many)]
 

@@ -105,7 +105,8 @@ class PCA(Transformer):
         if self._seen is not None:
             k = self._seen[1]
         elif isinstance(self.n_components, float | np.floating | str):
-            raise ValueError(f"n_components={self.n_components!r} is no number of components: partial_fit needs one")
+            what = "chosen from all data" if isinstance(self.n_components, str) else "a share of the variance"
+            raise ValueError(f"n_components={self.n_components!r} is {what}: partial_fit needs a number")
         else:
             least, why = min(rows.shape), f"min(n, d) of the first batch, of shape {rows.shape}"
             k = least if self.n_components is None else check_count(self.n_components, "n_components", 1, least, why)
