@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from emcore.outofcore.sources import Source, as_rows
 # Bytes that are visited in one task, if several blocks together are no more: on a cluster, and here, where a task costs
 # less and memory is one; tasks for each thread at least.
 _TOGETHER, _HERE, _TASKS = 256 << 20, 32 << 20, 2
+# Tasks of one go on this machine, a power of two: no more partials wait to be merged than `COPIES` of passes allow for.
+_WAVE = 16
 # Bytes from which what belongs to rows is sent straight to workers; how often a pass is tried that loses some of it.
 _STRAIGHT, _ATTEMPTS = 1 << 20, 3
 # The part of the memory of all workers that is free in which data are kept.
@@ -48,31 +51,40 @@ def on_dask(
 
     client = _client()
     batches = _batches(source, client)
-    of_rows = [[[of and np.ascontiguousarray(of.get(block)) for of in rows] for block in batch] for batch in batches]
+    kept = _kept(source, batches, client)
     same = delayed(
         (function, state, source.recipes, str(source.dtype), source.name, source.mend, hashed, merge), traverse=False
     )
     work, join, put = (delayed(each, pure=False) for each in (_on_worker, _joined, _others))
-    skipped = source.unvisited if hashed else []
+    wave = len(batches) if client is not None else _WAVE
+    whole, digests, done = Tree(merge), {}, 0
 
-    def attempt() -> Sequence[Any]:
+    def attempt(some: Sequence[Sequence[Block]], chunks: Sequence[Any]) -> Sequence[Any]:
+        of_rows = [[[of and np.ascontiguousarray(of.get(block)) for of in rows] for block in batch] for batch in some]
         tree, visited = Tree(lambda a, b: join(merge, a, b)), []
-        for batch, sent, chunks in zip(batches, _sent(of_rows, client), _kept(source, batches, client), strict=True):
+        for batch, sent, stored in zip(some, _sent(of_rows, client), chunks, strict=True):
             which = [(block.index, _start(block), block.chosen) for block in batch]
-            visited.append(work(same, which, sent, chunks))
+            visited.append(work(same, which, sent, stored))
             tree.add(visited[-1])
-        hashes = [delayed(hash_of_chunk, pure=False)(*block.chunks) for block in skipped]
-        return _computed([tree.result(), *map(put, visited), *hashes], batches, report, client)
+        before = done
+        return _computed([tree.result(), *map(put, visited)], some, lambda rows: report(before + rows), client)
 
-    total, *values = _again_if_lost(attempt)
-    digests = dict(zip(map(_start, skipped), values[len(batches) :], strict=True))
-    for batch, of_batch in zip(batches, values, strict=False):
-        for block, (digest, *of_block) in zip(batch, of_batch, strict=True):
-            digests[_start(block)] = digest
-            for of, value in zip(into, of_block, strict=True):
-                of.put(block, value)
-    partial: Partial = _aligned(_partial(total))
-    return partial, combined([digests[at] for at in sorted(digests)]) if hashed else ""
+    for first in range(0, len(batches), wave):
+        some = batches[first : first + wave]
+        total, *values = _again_if_lost(partial(attempt, some, kept[first : first + wave]))
+        whole.add(_aligned(_partial(total)))
+        for batch, of_batch in zip(some, values, strict=True):
+            for block, (digest, *of_block) in zip(batch, of_batch, strict=True):
+                digests[_start(block)] = digest
+                done += block.rows
+                for of, value in zip(into, of_block, strict=True):
+                    of.put(block, value)
+    if hashed and source.unvisited:
+        hashes = [delayed(hash_of_chunk, pure=False)(*block.chunks) for block in source.unvisited]
+        rest = _computed(hashes, [], lambda rows: report(done), client)
+        digests |= dict(zip(map(_start, source.unvisited), rest, strict=True))
+    result: Partial = whole.result()
+    return result, combined([digests[at] for at in sorted(digests)]) if hashed else ""
 
 
 def _again_if_lost(attempt: Callable[[], Sequence[Any]]) -> Sequence[Any]:
@@ -157,11 +169,11 @@ def _on_worker(
             for (index, start, chosen), of_rows, stored in zip(which, rows, chunks, strict=True):
                 try:
                     x = as_rows(_aligned(tuple(stored)), recipes, np.dtype(dtype), name, _aligned(chosen), mend)
-                    partial, *of_block = function(x, state, index, *_aligned(of_rows))
+                    of_task, *of_block = function(x, state, index, *_aligned(of_rows))
                 except ValueError as error:
                     where = f"rows counted in the chunk of {name} that begins at {list(start)}"
                     raise ValueError(f"{error} ({where})") from error
-                tree.add(partial)
+                tree.add(of_task)
                 others.append((hash_of_chunk(*stored) if hashed else "", *of_block))
         return _Visited((tree.result(), others))
     finally:
@@ -206,7 +218,7 @@ def _computed(
 
     counts = [sum(block.rows for block in batch) for batch in batches]
     if client is None:
-        done, each = 0, sum(counts) / len(counts)
+        done, each = 0, sum(counts) / max(len(counts), 1)
 
         def count(key: Any, *_: Any) -> None:
             nonlocal done
