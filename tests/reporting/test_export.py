@@ -98,6 +98,13 @@ def test_the_verbs_take_away_and_draw_again(grains, tmp_path, monkeypatch, capsy
     assert main(["report", "no.h5"]) == 1
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.float32])
+def test_a_picture_of_whole_numbers_is_no_map_of_labels(dtype):
+    picture = (1000 * datasets.lattice_micrograph((256, 256)).image).clip(0, 200).astype(dtype)
+    maps = {shown.name: shown.labels for shown in contents(emcore.analyze_image(picture, window=64)).maps}
+    assert maps == {"maps": False, "regions": True, "image": False}
+
+
 def results():
     scan = datasets.bent_polycrystal((12, 14), (32, 32), n_grains=3).patterns
     both = datasets.correlated_scan((16, 16))

@@ -93,7 +93,9 @@ def contents(result: Any) -> Contents:
             field_text(result, name, "long_name") or name.replace("_", " "),
             field_text(result, name, "units"),
         )
-        _put(found, of_field, getattr(result, name), axes, inside, plane)
+        values = getattr(result, name)
+        labels = bool(fields[name].metadata.get("labels", values.dtype.kind == "i"))
+        _put(found, of_field, values, axes, inside, plane, labels)
     for name in fields:
         value = getattr(result, name)
         several = value if isinstance(value, tuple) else (value,)
@@ -102,7 +104,7 @@ def contents(result: Any) -> Contents:
                 whole = f"{name}_{number}" if isinstance(value, tuple) else name
                 inside = sum(not axis.navigation for axis in signal.axes)
                 titled = whole, signal.title or whole.replace("_", " "), str(signal.metadata.get("units") or "")
-                _put(found, titled, np.asarray(signal.data), signal.axes, inside, plane)
+                _put(found, titled, np.asarray(signal.data), signal.axes, inside, plane, False)
     found.maps.sort(key=lambda shown: not (shown.name in fields and fields[shown.name].metadata.get("default")))
     return found
 
@@ -174,6 +176,7 @@ def _put(
     axes: tuple[Axis, ...],
     inside: int,
     plane: tuple[str, ...],
+    labels: bool,
 ) -> None:
     """A field where it belongs; what is neither a map, a signal nor a column is left out."""
     name, title, units = of_field
@@ -182,12 +185,11 @@ def _put(
     names = tuple(axis.name for axis in axes)
     if names[-2:] in (plane, ("y", "x")) and len(names) >= 2:
         shape = values.shape[-2:]
-        labels = values.dtype.kind == "i" and title != "scans that measured"
         of = " and ".join(names[:-2])
         found.maps.append(Shown(name, title, units, values.reshape(-1, *shape), axes[-2:], of, labels))
     elif len(plane) == 1 and names[-1:] == plane:
         line = Axis("", 1, navigation=True), axes[-1]
-        of, labels = " and ".join(names[:-1]), values.dtype.kind == "i"
+        of = " and ".join(names[:-1])
         found.maps.append(Shown(name, title, units, values.reshape(-1, 1, values.shape[-1]), line, of, labels))
     elif (
         inside in (1, 2)

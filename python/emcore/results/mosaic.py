@@ -106,7 +106,7 @@ class Mosaic(Tabled, Result):
     page: ClassVar[str] = "mosaic"
 
     image: Signal
-    coverage: NDArray[np.int32] = field(metadata={"axes": _MOSAIC, "long_name": "scans that measured"})
+    coverage: NDArray[np.int32] = field(metadata={"axes": _MOSAIC, "long_name": "scans that measured", "labels": False})
     names: tuple[str, ...]
     shapes: NDArray[np.int64]
     transforms: NDArray[np.float64]

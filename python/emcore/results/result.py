@@ -13,7 +13,8 @@ A result is a frozen dataclass of arrays and plain values that inherits `Result`
 
 Metadata of a field, all optional: `axes`, one name per dimension: a field that holds the coordinates, "image.y" for
 axis y of the Signal field `image`, any other name just counts; `units` and `long_name`; `default`, True for the one
-field a viewer shows first; `signal_axes`, how many of the last axes make one signal (default: two, or one for a 1-D
+field a viewer shows first; `labels`, whether whole numbers are those of regions (as they are by default);
+`signal_axes`, how many of the last axes make one signal (default: two, or one for a 1-D
 field) when the rest is navigation. Each but `default` may be a function of the result.
 
 From these declarations alone `write_result` lays out one HDF5 file in the NeXus way, which NeXus viewers (silx, nexpy,
