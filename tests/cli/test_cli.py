@@ -487,6 +487,14 @@ def test_options_stand_in_a_file_beside_the_data_and_the_command_goes_before_the
     assert quick[-1][1]["window"] == 16
 
 
+def test_a_preset_lies_beside_whatever_the_verb_calls_its_first_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "emcore.toml").write_text("[correlate]\nclusters = 3\n[particles]\nmin-size = 9\n")
+    for words in (["correlate", "no.npy", "nothing.npy"], ["particles", "no.npy"]):
+        assert main(words) == 1
+        assert "emcore.toml: --" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -115,6 +115,14 @@ def test_what_is_no_scan_is_refused(phases, tmp_path):
         phases.to_html(phases.to_html(tmp_path / "b.html"))
 
 
+def test_a_signal_of_other_positions_is_refused(phases, tmp_path):
+    other = datasets.eds_phases(shape=(40, 30)).signal
+    for wrong in (other, np.asarray(other.data)):  # of an array nobody says that its first two axes are a scan
+        with pytest.raises(ValueError, match=r"is a scan of .*, the result of \(30, 40\): give what was analysed"):
+            phases.to_html(tmp_path / "a.html", wrong)
+    assert not list(tmp_path.iterdir())
+
+
 def test_measurements_have_pages_too(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("image.npy", np.random.default_rng(0).normal(size=(40, 50)))

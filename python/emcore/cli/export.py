@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import emcore
 from emcore.cli.files import Failures, collected, output_names, report_failures
-from emcore.cli.options import add_files
+from emcore.cli.options import add_files, add_folder_options
 from emcore.results.contents import FORMATS
 
 TEXT = "Write maps, tables, spectra and figures of results files for other programs."
@@ -24,9 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar="FORMATS",
             help=f"{', '.join(formats)}, several with commas, or none ({given[name]})",
         )
-    parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="folder for the files (this one)")
-    parser.add_argument("--force", action="store_true", help="replace existing files")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    add_folder_options(parser, "files")
 
 
 def _formats(allowed: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:

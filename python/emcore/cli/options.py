@@ -13,15 +13,20 @@ def add_files(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=text)
 
 
+def add_folder_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """Where `what` is written, and how much is said."""
+    parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help=f"folder for {what} (this one)")
+    parser.add_argument("--force", action="store_true", help=f"replace existing {what}")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+
+
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """What every verb has that computes and writes results; `emcore.cli.run` acts on them."""
-    parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="folder for results (this one)")
-    parser.add_argument("--force", action="store_true", help="replace existing results")
+    add_folder_options(parser, "results")
     parser.add_argument("--preset", type=Path, metavar="FILE", help="options, TOML (emcore.toml beside the data)")
     parser.add_argument("--threads", type=whole_number(1, MAX_THREADS), help="how many threads compute (all cores)")
     parser.add_argument("--html", action="store_true", help="also write a page to look into the results")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each result, for programs")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
 def add_seed_option(parser: argparse.ArgumentParser) -> None:

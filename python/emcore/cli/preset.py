@@ -17,7 +17,7 @@ NAME = "emcore.toml"
 
 def preset_words(options: argparse.Namespace, parser: argparse.ArgumentParser) -> list[str]:
     """The words that a preset adds to those of a verb; none where there is no preset. Which are taken is said."""
-    path = _preset(options)
+    path = _preset(options, parser)
     if path is None:
         return []
     words: list[str] = []
@@ -33,15 +33,16 @@ def preset_words(options: argparse.Namespace, parser: argparse.ArgumentParser) -
     return words
 
 
-def _preset(options: argparse.Namespace) -> Path | None:
+def _preset(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Path | None:
     """The file that is named, else that beside the first of the data."""
     if not hasattr(options, "preset"):
         return None
     if options.preset is not None:
         return Path(options.preset)
-    given = [*getattr(options, "files", []), getattr(options, "image", None)]
-    first = next((each for each in given if isinstance(each, Path)), None)
-    if first is None:
+    files = next((action.dest for action in parser._actions if not action.option_strings), "")
+    given = getattr(options, files, None)
+    first = given[0] if isinstance(given, list) and given else given
+    if not isinstance(first, Path):
         return None
     beside = (first if first.is_dir() else first.parent) / NAME
     return beside if beside.is_file() else None

@@ -133,20 +133,13 @@ def one_result(
 def _json(result: Any, inputs: Sequence[Path], files: list[str], seconds: float) -> str:
     """What was decided and written, as one JSON object; what is no number is null."""
     import json
-    import math
 
-    from emcore.results.contents import contents
-
-    def plain(value: Any) -> Any:
-        value = value.tolist() if hasattr(value, "tolist") else value
-        if isinstance(value, list | tuple):
-            return [plain(each) for each in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
+    from emcore.results.contents import contents, in_json
 
     inside, record = contents(result), result.provenance
     told = {"input": record.input_name, "files": [str(path) for path in inputs], "result": type(result).__name__}
-    told |= {"method": record.method, "facts": {name: plain(value) for name, value in inside.facts.items()}}
-    tables = {of: {name: plain(each) for name, each in columns.items()} for of, columns in inside.tables.items()}
+    told |= {"method": record.method, "facts": {name: in_json(value) for name, value in inside.facts.items()}}
+    tables = {of: {name: in_json(each) for name, each in columns.items()} for of, columns in inside.tables.items()}
     told |= {"tables": tables}
     told |= {"notes": list(record.notes), "written": files, "seconds": round(seconds, 3)}
     return json.dumps(told, allow_nan=False)

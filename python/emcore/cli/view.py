@@ -5,7 +5,7 @@ from pathlib import Path
 
 import emcore
 from emcore.cli.files import Failures, collected, output_names, report_failures
-from emcore.cli.options import add_dataset_option, add_files
+from emcore.cli.options import add_dataset_option, add_files, add_folder_options
 from emcore.core.files import check_output
 from emcore.results.nexus import is_result
 
@@ -17,9 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_files(parser, "a results file, or a measurement")
     parser.add_argument("--data", type=Path, metavar="FILE", help="of a result: what was analysed, shown beside means")
     add_dataset_option(parser)
-    parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="folder for pages (this one)")
-    parser.add_argument("--force", action="store_true", help="replace existing pages")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    add_folder_options(parser, "pages")
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ are the columns of a table.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,21 @@ def _shape(shown: Shown) -> tuple[int, ...]:
 
 def _cut(text: str, most: int = 100) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def in_json(value: Any) -> Any:
+    """Numbers, texts, and lists of them, as JSON has them: what is not finite is None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> in_json(np.array([1.5, np.nan]))
+    [1.5, None]
+    """
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    if isinstance(value, list | tuple):
+        return [in_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _facts(result: Any) -> dict[str, Any]:

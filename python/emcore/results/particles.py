@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
-from emcore.results.result import Result, to_hyperspy
+from emcore.results.conversion import to_hyperspy
+from emcore.results.result import Result
 from emcore.results.table import Tabled
 
 _IMAGE = ("image.y", "image.x")

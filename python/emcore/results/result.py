@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emcore.core.drawing import Drawable, backend
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, same_array
 from emcore.io.read import read
-from emcore.results.fields import array_fields, field_text, register
+from emcore.results.conversion import to_hyperspy, to_xarray
+from emcore.results.fields import array_fields, register
 from emcore.results.nexus import read_result, write_result
 
 if TYPE_CHECKING:
@@ -266,28 +266,7 @@ class Result(Drawable):
         ImportError
             If xarray is not installed.
         """
-        try:
-            import xarray
-        except ImportError as error:
-            raise ImportError("a Dataset needs xarray: pip install emcore[xarray]") from error
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        arrays = [(n, axes, fields[n]) for n, axes, _ in array_fields(self)]
-        arrays += [(n, v.axes, np.asarray(v.data)) for n, v in fields.items() if isinstance(v, Signal)]
-        seen: dict[str, Axis] = {}
-        variables = {}
-        for name, axes, values in arrays:
-            dims = []
-            for axis in (dataclasses.replace(axis, navigation=False) for axis in axes):
-                own = axis.name if seen.setdefault(axis.name, axis) == axis else f"{name}_{axis.name}"
-                seen.setdefault(own, axis)
-                dims.append(own)
-            known = name if isinstance(fields[name], Signal) else field_text(self, name, "long_name") or name
-            units = "" if isinstance(fields[name], Signal) else field_text(self, name, "units")
-            variables[name] = (dims, values, {"long_name": known, **({"units": units} if units else {})})
-        coordinates = {name: (name, axis.values, {"units": axis.units}) for name, axis in seen.items()}
-        record = self.provenance
-        about = {"method": record.method, "input": record.input_name, "emcore": record.versions.get("emcore", "")}
-        return xarray.Dataset(variables, coordinates, about)
+        return to_xarray(self)
 
     def to_ome_zarr(self, path: "str | os.PathLike[str]", version: str = "0.5", overwrite: bool = False) -> Path:
         """Write the picture that was analysed, with labels and maps, as OME-Zarr, which napari and Fiji open.
@@ -383,50 +362,6 @@ def result_or_signal(path: "str | os.PathLike[str]") -> Any:
         raise
     except (ValueError, OSError, ImportError):  # no file of emcore's
         return read(path)
-
-
-def to_hyperspy(
-    array: NDArray[Any],
-    axes: Sequence[Axis],
-    title: str = "",
-    signal_axes: int = 2,
-    instrument: dict[str, Any] | None = None,
-) -> Any:
-    """A HyperSpy signal of an array: the last `signal_axes` axes are signal axes, those before navigation.
-
-    With what is known of the instrument, see `emcore.core.provenance.Provenance`, it is of its kind ("EDS_TEM",
-    "electron_diffraction"), for which the package is needed that makes such signals.
-    """
-    try:
-        from hyperspy import signals
-    except ImportError as error:
-        raise ImportError("HyperSpy signals need hyperspy: pip install emcore[hyperspy]") from error
-    kind = {1: signals.Signal1D, 2: signals.Signal2D}.get(signal_axes, signals.BaseSignal)
-    of_kind = (instrument or {}).get("signal_type", "")
-    if of_kind.startswith("EDS"):  # in keV, as all packages for it have it
-        axes = [axis.to("keV") or axis for axis in axes]
-    described = [_described(axis, navigate=i < len(axes) - signal_axes) for i, axis in enumerate(axes)]
-    signal = kind(array, axes=described, metadata={"General": {"title": title}})
-    if of_kind:
-        signal.metadata.Signal.signal_type = of_kind
-        signal = _of_kind(signal, of_kind)
-    signal.metadata.add_dictionary({key: each for key, each in (instrument or {}).items() if key != "signal_type"})
-    return signal
-
-
-def _of_kind(signal: Any, kind: str) -> Any:
-    """Of the class for such signals, where it is installed."""
-    from hyperspy.extensions import ALL_EXTENSIONS
-
-    if any(known["signal_type"] == kind for known in ALL_EXTENSIONS["signals"].values()):
-        signal.set_signal_type(kind)
-    return signal
-
-
-def _described(axis: Axis, navigate: bool) -> dict[str, Any]:
-    where = {"scale": axis.scale, "offset": axis.offset} if axis.even else {"axis": axis.values}
-    units = {"units": axis.units} if axis.units else {}
-    return {"name": axis.name, "size": axis.size, "navigate": navigate} | where | units
 
 
 def _same(a: Any, b: Any) -> bool:

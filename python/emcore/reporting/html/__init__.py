@@ -6,7 +6,6 @@ what was measured at every position, binned so that the page stays small. Nothin
 
 import html
 import json
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from emcore.core.files import as_path, new_file, write_whole
 from emcore.core.signals import Axis, Signal
 from emcore.reporting.html.measured import Measured, axis_in_page, binned, coarse, encoded, measured_of
 from emcore.reporting.plotting.colors import component_color
-from emcore.results.contents import Contents, Shown, contents
+from emcore.results.contents import Contents, Shown, contents, in_json
 
 LARGEST = 28 << 20
 """Bytes of a page, about: what a mail takes."""
@@ -37,7 +36,9 @@ def write_html(
     inside, record = contents(result), result.provenance
     mean = getattr(result, "mean", None)
     units = {axis.name: axis.units for axis in mean.axes} if isinstance(mean, Signal) else {}
-    measured = None if signal is None else measured_of(signal, int(LARGEST * (1 - _FIELDS)), units)
+    image = getattr(result, "image", None)
+    scan = image.shape if isinstance(image, Signal) else None
+    measured = None if signal is None else measured_of(signal, int(LARGEST * (1 - _FIELDS)), units, scan)
     head = (
         f"{type(result).__name__} of {record.input_name}",
         f"{record.method}, emcore {record.versions.get('emcore', '')}, {record.created}",
@@ -149,12 +150,7 @@ def _origin(record: Any) -> Iterator[tuple[str, str]]:
 
 def _table(of: str, columns: dict[str, NDArray[Any]]) -> dict[str, Any]:
     rows = len(next(iter(columns.values())))
-    return {"of": of, "rows": rows, "columns": {name: _plain(values) for name, values in columns.items()}}
-
-
-def _plain(values: NDArray[Any]) -> list[Any]:
-    """Values that JSON has; what is not finite is None."""
-    return [None if isinstance(v, float) and not math.isfinite(v) else v for v in values.tolist()]
+    return {"of": of, "rows": rows, "columns": {name: in_json(values) for name, values in columns.items()}}
 
 
 def _small(inside: Contents, budget: int, notes: list[str]) -> dict[str, list[dict[str, Any]]]:

@@ -51,13 +51,16 @@ class Measured:
         return {"shape": self.values.shape[:2], "inside": inside, "low": low, "step": step, **encoded(numbers)}
 
 
-def measured_of(signal: Signal, budget: int, units: Mapping[str, str]) -> Measured:
+def measured_of(
+    signal: Signal, budget: int, units: Mapping[str, str], shape_of_scan: tuple[int, ...] | None = None
+) -> Measured:
     """A scan in about so many bytes, visited line by line; axes in these units, where they are of the same kind.
 
     Raises
     ------
     ValueError
-        If it is not along one or two axes, which come first.
+        If it is not along one or two axes, which come first; if it has not the shape that it is to have: of other
+        positions other signals would be shown.
 
     Examples
     --------
@@ -72,6 +75,11 @@ def measured_of(signal: Signal, budget: int, units: Mapping[str, str]) -> Measur
     if len(scan) not in (1, 2) or not inside or signal.axes[: len(scan)] != scan:
         names = [axis.name for axis in signal.axes]
         raise ValueError(f"{signal.name} has axes {names}: those of a scan must come first, one or two of them")
+    if shape_of_scan is not None and tuple(axis.size for axis in scan) != shape_of_scan:
+        raise ValueError(
+            f"{signal.name} is a scan of {tuple(axis.size for axis in scan)}, the result of {shape_of_scan}: give what "
+            "was analysed, as a Signal whose navigation axes are those of the scan"
+        )
     shape = tuple(axis.size for axis in inside)
     within = max(math.ceil((math.prod(shape) / _CHANNELS) ** (1 / len(shape))), 1)
     d = math.prod(-(-size // within) for size in shape)
