@@ -99,6 +99,14 @@ class Child:
         self.process.communicate()
 
 
+def found_by(script: str, given: Any) -> dict[str, Any]:
+    """What the line `found ...` says that a script prints as a child with these arguments, or what ended it."""
+    command = [sys.executable, script, "--child", json.dumps(given)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
+    return json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
+
+
 def _memory(name: str) -> int:
     """A line of /proc/self/status in bytes: VmHWM is the most that was ever held, VmRSS what is held now."""
     status = Path("/proc/self/status").read_text()

@@ -13,8 +13,6 @@ import argparse
 import json
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -26,7 +24,7 @@ import numpy as np
 
 import out_of_core
 import scans_out_of_core
-from harness import RESULTS
+from harness import RESULTS, found_by
 
 K, ITERATIONS, CHUNK = 8, 10, 128 << 20  # the size of chunks that Dask chooses by itself
 CUBES = ("nmf", "kmeans", "pca", "unmix")
@@ -111,17 +109,9 @@ def child(where: str, method: str, path: str, memory: str | None, repeats: int) 
     close()
 
 
-def run(where: str, *given: Any) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--child", json.dumps([where, *given])], capture_output=True, text=True
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
-    return json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
-
-
 def compared(method: str, path: Path, memory: str | None, repeats: int) -> dict[str, Any]:
     """One process, Dask, and how far what they find differs."""
-    process, dask = (run(where, method, str(path), memory, repeats) for where in ("process", "dask"))
+    process, dask = (found_by(__file__, [where, method, str(path), memory, repeats]) for where in ("process", "dask"))
     record = {"method": method, "MiB": path.stat().st_size >> 20, "process": process, "dask": dask}
     if "problem" in process or "problem" in dask:
         return record

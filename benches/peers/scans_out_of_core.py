@@ -19,7 +19,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -31,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import RESULTS, _memory
+from harness import RESULTS, _memory, found_by
 
 DETECTOR, GRAINS, MIB = 256, 12, 1 << 20
 VERBS = ("phases", "reflections", "detector", "denoise", "diffraction", "grains")
@@ -221,11 +220,7 @@ def child(kind: str, path: str, verb: str, memory: str, cached: bool) -> None:
 
 
 def run(kind: str, path: Path, verb: str, memory: str, cached: bool) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--child", json.dumps([kind, str(path), verb, memory, cached])]
-    done = subprocess.run(command, capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
-    observed = json.loads(lines[-1][6:]) if lines else {"problem": done.stderr.strip().splitlines()[-1:]}
-    return {"kind": kind, "verb": verb, **observed}
+    return {"kind": kind, "verb": verb, **found_by(__file__, [kind, str(path), verb, memory, cached])}
 
 
 def main() -> None:
