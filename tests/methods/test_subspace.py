@@ -27,11 +27,10 @@ def weights_of(counts):
     return sums, of_sums(sums[1], sums[0], True)
 
 
-def found(counts, n_components="auto", rows=None, features=None):
+def found(counts, n_components="auto", rows=None, features=None, sample=None):
     sums, weights = weights_of(counts)
-    return find_components(
-        counts if rows is None else rows, sums, weights, np.arange(len(counts)), n_components, features
-    )
+    rows = counts if rows is None else rows
+    return find_components(rows, sums, weights, np.arange(len(counts)), n_components, features, sample)
 
 
 def plain(counts, features=None):
@@ -88,31 +87,37 @@ def test_noise_lies_below_the_edge_of_its_noisiest_rows_and_features(rows, featu
     assert even.edge * variances.mean() ** 0.5 == pytest.approx(edge)
 
 
-def test_heteroscedasticity_is_that_of_the_expected_counts():
+def noisiest(counts, features=None):
+    sums, weights = weights_of(counts)
+    scale = weights.scale if features is None else np.where(features, weights.scale, 0)
+    rows = WeightedRows(counts, scale, 1 / sums[0], features)
+    rows.times(np.ones((1, len(scale))))
+    return heteroscedasticity(rows, weights)
+
+
+@pytest.mark.parametrize("dose", [10, 50])
+def test_heteroscedasticity_is_that_of_the_expected_counts(dose):
     rng = np.random.default_rng(11)
-    for dose in (10, 50):
-        mean = dose * np.where(np.arange(800)[:, None] < 40, np.arange(300) % 5 == 0, 1) * np.full((800, 300), 0.2)
-        mean[:40] *= 5
-        counts = rng.poisson(mean).astype(np.uint16)
-        sums, weights = weights_of(counts)
-        observed = heteroscedasticity(WeightedRows(counts, weights.scale, 1 / sums[0]), weights)
-        variances = mean * weights.scale**2 / mean.sum(axis=1)[:, None]
-        for axis, each in ((1, observed[0]), (0, observed[1])):
-            of = variances.sum(axis=axis)
-            assert each == pytest.approx(of.max() / of.mean(), rel=0.1)
-    even = rng.poisson(5.0, (800, 300)).astype(np.uint16)
-    sums, weights = weights_of(even)
-    assert max(heteroscedasticity(WeightedRows(even, weights.scale, 1 / sums[0]), weights)) < 1.02
+    dim = np.arange(300) % 5 == 0
+    mean = dose * np.where(np.arange(800)[:, None] < 40, dim, np.where(dim, 0.05, 1.2))
+    counts = rng.poisson(mean).astype(np.uint16)
+    variances = mean * weights_of(counts)[1].scale ** 2 / mean.sum(axis=1)[:, None]
+    for axis, observed in zip((1, 0), noisiest(counts), strict=True):
+        of = variances.sum(axis=axis)
+        assert of.max() > 2 * of.mean()
+        assert observed == pytest.approx(of.max() / of.mean(), rel=0.1)
+
+
+def test_even_noise_is_not_heteroscedastic():
+    assert max(noisiest(np.random.default_rng(11).poisson(5.0, (800, 300)).astype(np.uint16))) < 1.02
 
 
 def test_a_pixel_that_takes_no_part_makes_no_row_noisier():
     rng = np.random.default_rng(11)
     counts = rng.poisson(np.where(np.arange(300) % 5 == 0, 12.0, 2.0), (800, 300)).astype(np.uint16)
     counts[:, 7] = rng.integers(0, 20_000, 800)  # broken
-    features = np.arange(300) != 7
-    sums, weights = weights_of(counts)
-    rows = WeightedRows(counts, np.where(features, weights.scale, 0), 1 / sums[0], features)
-    assert max(heteroscedasticity(rows, weights)) < 1.05
+    assert max(noisiest(counts, np.arange(300) != 7)) < 1.05
+    assert max(noisiest(counts)) > 1.05
 
 
 def test_rows_without_noise_have_exact_components():
@@ -167,7 +172,6 @@ def test_a_search_with_little_memory_keeps_the_span_of_the_leading_pairs(monkeyp
 def test_a_search_begins_near_the_vectors_of_a_sample(monkeypatch):
     counts = counts_of(5, n=4000, d=300)
     expected = found(counts)
-    monkeypatch.setattr("emcore.methods.denoising.components.SAMPLE", 100)
     sizes, times = [], WeightedRows.times
 
     def counted(self, vectors):
@@ -175,7 +179,8 @@ def test_a_search_begins_near_the_vectors_of_a_sample(monkeypatch):
         return times(self, vectors)
 
     monkeypatch.setattr(WeightedRows, "times", counted)
-    observed = found(counts)
+    some = np.arange(0, 4000, 40)
+    observed = found(counts, sample=(some, counts[some]))
     assert 100 in sizes
     assert sizes.count(4000) <= 3
     assert observed.choice.n == expected.choice.n == 5

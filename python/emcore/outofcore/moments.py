@@ -10,28 +10,37 @@ from emcore.core.memory import check_memory
 from emcore.core.validation import Floats
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.reduction import Partial, PerRow
-from emcore.outofcore.rows import alike
+from emcore.outofcore.rows import alike, both, in_order, numbers_of, some_rows
 from emcore.outofcore.sources import Source
 
 
 def row_and_column_sums(
-    source: Source, positions: NDArray[np.intp] | None = None
-) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """Of all rows, and of the features over all rows or those at some positions; and the rows of one value, not 0."""
+    source: Source, positions: NDArray[np.intp] | None = None, sample: NDArray[np.intp] | None = None
+) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[Any]]:
+    """Of all rows, and of the features over all rows or those at some positions; the rows of one value, not 0; and what
+    the rows of a sample, rising, hold."""
     n, d = source.shape
     sums, counted, same = np.empty(n), np.zeros(n), np.zeros(n, dtype=bool)
     counted[slice(None) if positions is None else positions] = 1
-    passes = begin(source, "sums", None, None, {}, 24, 8 * d * 32, quiet=True)
+    sample = np.empty(0, np.intp) if sample is None else sample
+    held = 2 * len(sample) * d * source.dtype.itemsize
+    passes = begin(source, "sums", None, None, {}, 32, 8 * d * 32 + held, quiet=True)
     into = [PerRow(passes.source, of_rows) for of_rows in (sums, same)]
-    (columns,) = passes(_sums, rows=[PerRow(passes.source, counted)], into=into)
-    return sums, columns, np.flatnonzero(same)
+    rows = [PerRow(passes.source, each) for each in (counted, numbers_of(n, sample))]
+    columns, number, sampled = passes(_sums, rows=rows, into=into, merge=_sums_of_both)
+    return sums, columns, np.flatnonzero(same), in_order(number, sampled)
 
 
-def _sums(x: Any, state: Any, index: int, counted: Floats) -> tuple[Any, ...]:
+def _sums(x: Any, state: Any, index: int, counted: Floats, number: NDArray[np.int64]) -> tuple[Any, ...]:
     sums, same = _emcore.x_q(x, np.ones((x.shape[1], 1)))[:, 0], np.zeros(x.shape[0], dtype=bool)
     if isinstance(x, np.ndarray):
         same[alike(x, sums)] = True
-    return (_emcore.xt_y(x, counted.reshape(-1, 1))[:, 0],), sums, same
+    taken = np.flatnonzero(number >= 0)
+    return (_emcore.xt_y(x, counted.reshape(-1, 1))[:, 0], number[taken], some_rows(x, taken)), sums, same
+
+
+def _sums_of_both(a: Partial, b: Partial) -> Partial:
+    return a[0] + b[0], *both(a[1:], b[1:])
 
 
 def sums_by_label(rows: Any, labels: NDArray[np.int32], k: int) -> tuple[Floats, NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""What is looked at in rows that are in memory: NaN and infinity, rows of one value, negative values."""
+"""Rows that are in memory: NaN and infinity in them, rows of one value, negative values; some of them, by number."""
 
 import math
 from collections.abc import Iterator
@@ -89,3 +89,25 @@ def mended(rows: NDArray[Any], *, counts: bool = True) -> NDArray[Any]:
     if bad is not None:
         values[not_finite(rows)] = 0
     return values
+
+
+def numbers_of(n: int, sample: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Of each of n rows which one of the sample it is, -1 of the others."""
+    number = np.full(n, -1, dtype=np.int64)
+    number[sample] = np.arange(len(sample))
+    return number
+
+
+def in_order(number: NDArray[np.int64], rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows by their numbers: chunks of a Dask array come in another order than positions."""
+    return rows if (np.diff(number) > 0).all() else rows[np.argsort(number)]
+
+
+def some_rows(x: Any, taken: NDArray[np.intp]) -> NDArray[Any]:
+    """Some rows of a block, prepared or not."""
+    return x[taken] if isinstance(x, np.ndarray) else np.asarray(x.take(taken.tolist()))
+
+
+def both(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numbers and rows of two blocks."""
+    return tuple(np.concatenate(pair) for pair in zip(a, b, strict=True))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.moments import check_observed, range_of, widest
 from emcore.outofcore.reduction import Partial, PerRow
+from emcore.outofcore.rows import both, in_order, numbers_of, some_rows
 
 # Bytes of a sample at most; but so many rows at least.
 _BYTES, _LEAST = 1 << 25, 2000
@@ -44,13 +45,6 @@ def sample_bytes(rows: Any, count: int) -> int:
     return 2 * count * int(rows.shape[1]) * int(rows.dtype.itemsize)
 
 
-def numbers_of(n: int, sample: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Of each of n rows which one of the sample it is, -1 of the others."""
-    number = np.full(n, -1, dtype=np.int64)
-    number[sample] = np.arange(len(sample))
-    return number
-
-
 def take_sample(passes: Passes, sample: NDArray[np.intp], check: bool = True) -> NDArray[Any]:
     """
     Some rows, in one pass; that all values are finite is checked on the way.
@@ -84,16 +78,6 @@ def take_sample(passes: Passes, sample: NDArray[np.intp], check: bool = True) ->
     return in_order(at, taken)
 
 
-def in_order(number: NDArray[np.int64], rows: NDArray[Any]) -> NDArray[Any]:
-    """Rows by their numbers: chunks of a Dask array come in another order than positions."""
-    return rows if (np.diff(number) > 0).all() else rows[np.argsort(number)]
-
-
-def some_rows(x: Any, taken: NDArray[np.intp]) -> NDArray[Any]:
-    """Some rows of a block, prepared or not."""
-    return x[taken] if isinstance(x, np.ndarray) else np.asarray(x.take(taken.tolist()))
-
-
 def _taken(x: Any, check: bool, index: int, number: NDArray[np.int64]) -> tuple[Any, ...]:
     taken = np.flatnonzero(number >= 0)
     return ((number[taken], some_rows(x, taken), *(range_of(x, index) if check else ())),)
@@ -101,8 +85,3 @@ def _taken(x: Any, check: bool, index: int, number: NDArray[np.int64]) -> tuple[
 
 def _both(a: Partial, b: Partial) -> Partial:
     return *both(a[:2], b[:2]), *(widest(a[2:], b[2:]) if len(a) > 2 else ())
-
-
-def both(a: Partial, b: Partial) -> Partial:
-    """Numbers and rows of two blocks."""
-    return tuple(np.concatenate(pair) for pair in zip(a, b, strict=True))

@@ -21,7 +21,8 @@ from emcore.methods.groups import mean_moduli
 from emcore.outofcore.engine import begin
 from emcore.outofcore.moments import moments_at, moments_of_both
 from emcore.outofcore.reduction import Partial, PerRow
-from emcore.outofcore.sample import both, in_order, numbers_of, sample_bytes
+from emcore.outofcore.rows import both, in_order, numbers_of
+from emcore.outofcore.sample import sample_bytes
 from emcore.outofcore.sources import Source
 from emcore.scans.gaps import Gaps, common_points, first_invalid, kinds_of_rows, place_of
 

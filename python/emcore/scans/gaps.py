@@ -330,8 +330,10 @@ def _constant_lines(lines: NDArray[Any], least: int) -> int:
     return count if count >= least else 0
 
 
-def counts_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Counts of every row, of every channel in the rows at some positions, and which rows are constant.
+def counts_of(
+    rows: Any, positions: NDArray[np.intp] | None = None, sample: NDArray[np.intp] | None = None
+) -> tuple[Floats, Floats, NDArray[np.bool_], NDArray[Any]]:
+    """Counts of every row, of every channel in the rows at some positions, which rows are constant, and some rows.
 
     Parameters
     ----------
@@ -339,6 +341,8 @@ def counts_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Flo
         Not negative.
     positions : ndarray of int, optional
         Rising; by default all. Constant rows are left out of them.
+    sample : ndarray of int, shape (m,), optional
+        Rising; by default none.
 
     Returns
     -------
@@ -347,25 +351,27 @@ def counts_of(rows: Any, positions: NDArray[np.intp] | None = None) -> tuple[Flo
     sums : ndarray, shape (d,), float64
     constant : ndarray of bool, shape (n,)
         Rows of at least 8 channels that hold one value, not 0.
+    sampled : ndarray, shape (m, d)
+        The rows of the sample.
 
     Examples
     --------
     >>> import numpy as np
     >>> from emcore.scans.gaps import counts_of
-    >>> counts, sums, constant = counts_of(np.array([[0] * 8, [3] * 8, [0, 3, 0, 0, 1, 0, 0, 0]], dtype=np.uint16))
+    >>> counts, sums, constant, _ = counts_of(np.array([[0] * 8, [3] * 8, [0, 3, 0, 0, 1, 0, 0, 0]], dtype=np.uint16))
     >>> counts.tolist(), sums.tolist(), constant.tolist()
     ([0.0, 0.0, 4.0], [0.0, 3.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], [False, True, False])
     """
     if isinstance(rows, Source):
-        counts, sums, same = row_and_column_sums(rows, positions)
+        counts, sums, same, sampled = row_and_column_sums(rows, positions, sample)
     else:
         counts, sums = sums_of(rows, positions)
-        same = alike(rows, counts)
+        same, sampled = alike(rows, counts), rows[[] if sample is None else sample]
     constant = np.zeros(len(counts), dtype=bool)
     if len(same) and rows.shape[1] >= FEW:
         constant[same], counts[same] = True, 0
         sums = sums_of(rows, np.setdiff1d(np.arange(len(counts)) if positions is None else positions, same))[1]
-    return counts, sums, constant
+    return counts, sums, constant, sampled
 
 
 def _range(rows: NDArray[Any], taken: NDArray[np.bool_]) -> tuple[float, float]:

@@ -178,7 +178,8 @@ def denoise(
     taken = gaps.measured
     if weights.normalize == "root-sum":
         taken = taken[observed.counts[taken] >= max(weights.least, 1e-300)]
-    components = find_components(rows, (observed.counts, observed.sums), weights, taken, n_components, features)
+    totals = observed.counts, observed.sums
+    components = find_components(rows, totals, weights, taken, n_components, features, observed.sample)
     notes += _of_components(components, n_components, there - len(taken))
     if weights.varying < 0.99:
         part = f"{100 * weights.varying:.2g} % of what the sums of positions vary by is no noise"

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from emcore.core.memory import check_memory
 from emcore.core.signals import Axis, Signal
 from emcore.core.validation import Floats
 from emcore.methods.denoising.weighting import Weighting, of_neighbours, of_sums, unweighted
@@ -22,6 +24,8 @@ from emcore.workflows.unmix_noise import neighbours, noise_of, rows_at, said_of
 WEIGHTINGS = ("auto", "poisson", "none")
 # Pairs of neighbouring positions that show the noise of each channel.
 _PAIRS = 1024
+# Rows by whose vectors the search of more than so many times more rows begins; and the part of memory for them.
+_SAMPLE, _SAMPLED, _ROOM = 1024, 8, 1 / 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,8 @@ class Observed:
         Of all positions, 0 where nothing was measured, and of all channels.
     low : float
         The smallest value of what was measured; 0 of counts.
+    sample : (ndarray of int, ndarray), shapes (m,) and (m, d)
+        Some rows, evenly spread, and which these are; none of few rows.
     """
 
     rows: Any
@@ -47,13 +53,15 @@ class Observed:
     counts: Floats
     sums: Floats
     low: float
+    sample: tuple[NDArray[np.intp], NDArray[Any]]
 
 
 def observed_of(rows: Any, signal: Signal, memory: Any) -> Observed:
     """Look at the rows of a signal."""
     invalid, low = 0, 0.0
+    some = _spread(rows)
     if rows.dtype.kind == "u":
-        counts, sums, constant = step(rows, "sums", lambda: counts_of(rows))
+        counts, sums, constant, sampled = step(rows, "sums", lambda: counts_of(rows, None, some))
         empty, single = counts == 0, int(constant.sum())
         gaps = Gaps(empty, int(empty.sum()) - single, single, 0)
     else:
@@ -71,9 +79,22 @@ def observed_of(rows: Any, signal: Signal, memory: Any) -> Observed:
             else:
                 rows = mended(rows, counts=False)
         there = None if not gaps.n_empty else gaps.measured
-        counts, sums, _ = step(rows, "sums", lambda: counts_of(rows, there))
+        counts, sums, _, sampled = step(rows, "sums", lambda: counts_of(rows, there, some))
         counts = np.where(gaps.empty, 0.0, counts)
-    return Observed(rows, _lines(rows, signal), gaps, np.asarray(counts), np.asarray(sums), low)
+    sample = some, np.asarray(sampled)
+    if isinstance(rows, Source):
+        rows.beside += sample[1].nbytes
+    return Observed(rows, _lines(rows, signal), gaps, np.asarray(counts), np.asarray(sums), low, sample)
+
+
+def _spread(rows: Any) -> NDArray[np.intp]:
+    """Which rows show what all are like, of so many that this is worth it: as many as memory has room for."""
+    n, row = rows.shape[0], int(rows.shape[1]) * int(rows.dtype.itemsize)
+    room = check_memory(rows.budget) - rows.beside if isinstance(rows, Source) else 1 << 31
+    count = min(_SAMPLE, int(_ROOM * max(room, 0)) // row)
+    if n <= _SAMPLED * _SAMPLE or count < _SAMPLE // 8:
+        return np.empty(0, np.intp)
+    return np.linspace(0, n - 1, count).astype(np.intp)
 
 
 def _fields(gaps: Gaps) -> tuple[Any, ...]:

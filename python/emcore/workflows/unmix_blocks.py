@@ -125,7 +125,7 @@ def _searched(
     any counts, what makes its `Part`.
     """
     rows, allowed = image.rows(block), _allowed(image, places)
-    counts, totals, constant = step(rows, "sums", lambda: counts_of(rows, allowed))
+    counts, totals, constant, _ = step(rows, "sums", lambda: counts_of(rows, allowed))
     if constant.any():
         allowed = np.setdiff1d(np.arange(len(counts)) if allowed is None else allowed, np.flatnonzero(constant))
     own = counts if allowed is None else counts[allowed]

@@ -11,6 +11,7 @@ rows and channels: it is kept, and rows are brought nearer to their mean sum as 
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,6 @@ from emcore.methods.denoising.heteroscedasticity import heteroscedasticity
 from emcore.methods.denoising.subspace import (
     NO_GAIN,
     ROUNDED,
-    SAMPLE,
-    SAMPLED,
     WIDEST,
     WIDTH,
     Pairs,
@@ -38,6 +37,8 @@ FIRST, MOST = 12, 160
 """Singular values that are looked at at least, and components that are looked for at most."""
 # Rows or features, that a component needs to be told from noise.
 _FEW = 3
+# Rows of a sample that is of use.
+_SAMPLE = 64
 _MARGIN = 1.02
 # What vectors that are not exact lose of a component, of the noise that is left in it anyway; and residuals that are
 # good in any case, of their own value.
@@ -86,6 +87,7 @@ def find_components(
     taken: NDArray[np.intp],
     n_components: int | str,
     features: NDArray[np.bool_] | None = None,
+    sample: tuple[NDArray[np.intp], NDArray[Any]] | None = None,
 ) -> Components:
     """
     The components of weighted rows that are kept.
@@ -103,6 +105,8 @@ def find_components(
     n_components : int or "auto"
     features : ndarray of bool, shape (d,), optional
         Those that take part; default all.
+    sample : (ndarray of int, ndarray), shapes (m,) and (m, d), optional
+        Some rows and which these are: the search begins with their vectors, at random without.
 
     Returns
     -------
@@ -142,7 +146,11 @@ def find_components(
         weights[taken], mean = 1, sums[1] / max(n, 1)
         features = None
     weighted = WeightedRows(rows, scale, weights, features, mean)
-    found = step(rows, "components", lambda: _found(weighted, scale * sums[1], n, d, weighting, asked))
+    some = None
+    if sample is not None and (there := np.flatnonzero(weights[sample[0]])).size >= _SAMPLE:
+        values = sample[1] if len(there) == len(sample[1]) else sample[1][there]
+        some = WeightedRows(values, scale, weights[sample[0][there]], features)
+    found = step(rows, "components", lambda: _found(weighted, some, scale * sums[1], n, d, weighting, asked))
     vectors, values, whole = (*(np.asarray(each) for each in found[:2]), float(found[2]))
     shape = _Shape(n, d, float(found[3]), float(found[4]))
     ratios = _ratios(values, whole, shape, weighting.noise)
@@ -176,25 +184,28 @@ class _Shape:
 
 
 def _found(
-    weighted: WeightedRows, mean: Floats, n: int, d: int, weighting: Weighting, asked: int | None
+    weighted: WeightedRows,
+    some: WeightedRows | None,
+    mean: Floats,
+    n: int,
+    d: int,
+    weighting: Weighting,
+    asked: int | None,
 ) -> tuple[Floats, Floats, float, float, float]:
     """Components with the largest entry positive, singular values, sum of all squares, and `heteroscedasticity`."""
     from threadpoolctl import threadpool_limits
 
-    least = weighting.noise
     with threadpool_limits(1, "blas"):  # the same bits on any number of threads
-        noisiest = heteroscedasticity(weighted, weighting)
         columns = -(-(FIRST if asked is None else asked + _FEW) // WIDTH) * WIDTH
         start = first_block(weighted, mean, min(columns, d))
-        if len(start) < d and n > SAMPLED * SAMPLE and weighted.lies_open:
-            some = weighted.sample(SAMPLE)
-            rule = _Rule(some, _Shape(SAMPLE, d, *noisiest), least, None if asked is None else columns, WIDTH)
+        if len(start) < d and some is not None:
+            rule = _Rule(some, weighting, len(some.weights), d, None if asked is None else columns, WIDTH)
             start = search(some, start, rule.count, rule.unfinished).vectors
-        rule = _Rule(weighted, _Shape(n, d, *noisiest), least, asked)
+        rule = _Rule(weighted, weighting, n, d, asked)
         pairs = search(weighted, start, rule.count, rule.unfinished)
     signs = np.take_along_axis(pairs.vectors, np.abs(pairs.vectors).argmax(axis=1)[:, None], 1)
     vectors = np.where(weighted.scale != 0, pairs.vectors * np.where(signs < 0, -1, 1), 0)
-    return vectors, np.sqrt(pairs.values[: len(signs)]), weighted.squares, *noisiest
+    return vectors, np.sqrt(pairs.values[: len(signs)]), weighted.squares, rule.shape.rows, rule.shape.features
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,14 +216,20 @@ class _Rule:
     """
 
     rows: WeightedRows
-    shape: _Shape
-    least: float
+    weighting: Weighting
+    n: int
+    d: int
     asked: int | None
     multiple: int = 0
 
+    @cached_property
+    def shape(self) -> _Shape:
+        """Once the rows were multiplied."""
+        return _Shape(self.n, self.d, *heteroscedasticity(self.rows, self.weighting))
+
     @property
     def _most(self) -> int:
-        return min(self.shape.n, self.shape.d)
+        return min(self.n, self.d)
 
     def count(self, values: Floats) -> int:
         """How many are wanted, with a few that are noise."""
@@ -227,7 +244,7 @@ class _Rule:
         values, m = pairs.values, len(pairs.values)
         limit = min(MOST if self.asked is None else self.asked, self._most)
         k = min(self._above(values), limit)
-        noise = float(_noise(np.sqrt(values), self.rows.squares, self.shape, self.least)[k])
+        noise = float(_noise(np.sqrt(values), self.rows.squares, self.shape, self.weighting.noise)[k])
         edge = (noise * self.shape.edge) ** 2
         known = min(k, len(pairs.residuals))
         norms, own = pairs.residuals[:known], values[:known]
@@ -250,7 +267,7 @@ class _Rule:
         return left if negligible or not rising else np.union1d(left, np.arange(k, min(k + _FEW, m)))
 
     def _above(self, values: Floats) -> int:
-        ratios = _ratios(np.sqrt(values), self.rows.squares, self.shape, self.least)
+        ratios = _ratios(np.sqrt(values), self.rows.squares, self.shape, self.weighting.noise)
         return min(_above(ratios, self.shape.n), MOST)
 
 

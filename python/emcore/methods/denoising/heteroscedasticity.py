@@ -23,6 +23,7 @@ def heteroscedasticity(rows: WeightedRows, weighting: Weighting) -> tuple[float,
     Parameters
     ----------
     rows : WeightedRows
+        That were multiplied.
     weighting : Weighting
         Of these rows. Noise that is not that of sums is taken for homoscedastic.
 
@@ -39,12 +40,13 @@ def heteroscedasticity(rows: WeightedRows, weighting: Weighting) -> tuple[float,
     >>> counts = np.random.default_rng(0).poisson(np.repeat([[90.0, 0.0], [90.0, 90.0]], [380, 20], axis=0) + 10)
     >>> weights = of_sums(counts.sum(axis=0).astype(float), counts.sum(axis=1).astype(float), True)
     >>> rows = WeightedRows(counts.astype(np.uint16), weights.scale, 1.0 / counts.sum(axis=1))
+    >>> product = rows.times(np.eye(2))
     >>> [round(each, 1) for each in heteroscedasticity(rows, weights)]
     [2.0, 1.1]
     """
     if weighting.normalize != "root-sum":
         return HOMOSCEDASTIC
-    of_rows, of_channels = rows.sums_of_powers()
+    of_rows, of_channels = rows.of_rows, rows.of_features
     weights, squares = of_rows[:, 0], rows.scale**2
     there, seen = weights > 0, squares > 0
     constant, n, d = weighting.constant, int(there.sum()), int(seen.sum())

@@ -27,8 +27,6 @@ WIDTH, WIDEST = 8, 32
 """Vectors of a block: whole multiples of the first number, which a kernel holds in registers, up to the second."""
 FEW = 96
 """Features of which all are multiplied with at once."""
-SAMPLE, SAMPLED = 1024, 8
-"""Rows by whose vectors the search of more than so many times more rows begins."""
 # Of the memory, for vectors and what they were multiplied to.
 _PART = 0.25
 _SMALL, _REAL = 1e-8, 50.0
@@ -53,6 +51,9 @@ class WeightedRows:
         Of the rows, all of which weigh 1: products are taken of what they differ by from it, which rounds less.
     squares : float
         The sum of the squares of all weighted values, once they were multiplied.
+    of_rows, of_features : ndarray, shapes (n, 3) and (d, 2)
+        Then, too, if there is no `mean`: of rows w, ``w sum x s^2`` and ``w^2 sum x s^4``, of features ``sum w x`` and
+        ``sum w^2 x``.
     """
 
     rows: Any
@@ -61,6 +62,8 @@ class WeightedRows:
     features: NDArray[np.bool_] | None = None
     mean: Floats | None = None
     squares: float = np.nan
+    of_rows: Floats = field(default_factory=lambda: np.empty((0, 3)))
+    of_features: Floats = field(default_factory=lambda: np.empty((0, 2)))
     made: int = 0
     _passes: Passes | None = field(default=None, repr=False)
 
@@ -75,39 +78,33 @@ class WeightedRows:
         largest = float(np.abs(self.scale).max())
         unit = np.exp2(np.round(np.log2(largest))) if largest > 0 else 1.0  # rounds nothing
         scale, offset = self.scale / unit, self.mean
-        state = np.ascontiguousarray((vectors * scale).T), offset, self.features, None if self.made else self.scale
-        product, squares = self._visit(state)
-        if not self.made:
+        q = np.ascontiguousarray((vectors * scale).T)
+        if self.made:
+            (product,) = self._visit(_product, (q, offset, self.features))
+        else:
+            self.of_rows = np.empty((len(self.weights), 3))
+            product, squares, self.of_features = self._visit(
+                _first, (q, offset, self.features, self.scale), self.of_rows
+            )
             self.squares = float(squares)
         self.made += 1
-        q = state[0]
         if offset is not None:  # what the products of differences lack; single precision rounds the offset too
             exact = offset.astype(np.float32 if self.rows.dtype != np.float64 else np.float64).astype(np.float64)
             n = float(self.weights.sum())
             product = product + n * np.outer(offset, offset @ q) - n * np.outer(offset - exact, (offset - exact) @ q)
         return np.ascontiguousarray((product * scale[:, None]).T) * unit**2
 
-    def sums_of_powers(self) -> tuple[Floats, Floats]:
-        """One pass: of rows w, ``w sum x s^2`` and ``w^2 sum x s^4``, of features ``sum w x`` and ``sum w^2 x``."""
-        powers = np.stack([self.scale**2, self.scale**4], axis=1)
+    def _visit(self, function: Any, state: tuple[Any, ...], into: Floats | None = None) -> tuple[Any, ...]:
+        """One pass."""
         if not isinstance(self.rows, Source):
-            (of_features,), of_rows = _sums_of_powers(self.rows, (powers, self.features), 0, self.weights)
-            return of_rows, of_features
-        passes = self._begun()
-        into = PerRow(passes.source, np.empty((len(self.weights), 3)))
-        weights = PerRow(passes.source, self.weights)
-        state = powers, self.features
-        (of_features,) = passes.once("sums of powers", _sums_of_powers, state, rows=[weights], into=[into])
-        return into.array, of_features
-
-    def _visit(self, state: tuple[Any, ...]) -> tuple[Floats, float]:
-        if not isinstance(self.rows, Source):
-            in_memory: tuple[Floats, float] = _product(self.rows, state, 0, self.weights)[0]
-            return in_memory
+            partial, *of_rows = function(self.rows, state, 0, self.weights)
+            for values in of_rows:
+                into[...] = values  # type: ignore[index]
+            return tuple(partial)
         passes = self._begun()
         weights = PerRow(passes.source, self.weights)
-        product, squares = passes.once(f"product {self.made}", _product, state, rows=[weights])
-        return product, squares
+        of_rows = [] if into is None else [PerRow(passes.source, into)]
+        return passes.once(f"product {self.made}", function, state, rows=[weights], into=of_rows)
 
     def _begun(self) -> Passes:
         if self._passes is None:
@@ -116,37 +113,25 @@ class WeightedRows:
             self._passes = begin(self.rows, "components", None, None, {}, 32, fixed, quiet=True)
         return self._passes
 
-    @property
-    def lies_open(self) -> bool:
-        """Whether single rows can be had without reading others."""
-        return not isinstance(self.rows, Source) or (
-            not self.rows.lazy and all(part.flat is not None for part in self.rows.parts)
-        )
-
-    def sample(self, count: int) -> "WeightedRows":
-        """Some of the rows that take part, evenly spread."""
-        taken = np.flatnonzero(self.weights)
-        taken = taken[np.unique(np.linspace(0, len(taken) - 1, count).astype(np.intp))]
-        rows = self.rows.take(taken.tolist()) if isinstance(self.rows, Source) else self.rows[taken]
-        return WeightedRows(rows, self.scale, self.weights[taken], self.features, None)
-
 
 def _levels(rows: Source) -> int:
     return (rows.nbytes >> 24).bit_length()
 
 
 def _product(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
+    q, offset, features = state
+    return ((_emcore.xt_x_q(x, q, offset, _of_features(x, features, weights)),),)
+
+
+def _first(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
     q, offset, features, scale = state
     weights = _of_features(x, features, weights)
-    squares = 0.0 if scale is None else float(weights @ _emcore.weighted_squares(x, scale**2))
-    return ((_emcore.xt_x_q(x, q, offset, weights), squares),)
-
-
-def _sums_of_powers(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
-    powers, features = state
-    weights = _of_features(x, features, weights)
-    both = np.stack([weights, weights**2], axis=1)
-    return (_emcore.xt_y(x, both),), np.column_stack([weights, both * _emcore.x_q(x, powers)])
+    squares = float(weights @ _emcore.weighted_squares(x, scale**2))
+    if offset is not None:
+        return (_emcore.xt_x_q(x, q, offset, weights), squares, np.zeros((len(scale), 2))), np.zeros((len(weights), 3))
+    both, powers = np.stack([weights, weights**2], axis=1), np.stack([scale**2, scale**4], axis=1)
+    partial = _emcore.xt_x_q(x, q, offset, weights), squares, _emcore.xt_y(x, both)
+    return partial, np.column_stack([weights, both * _emcore.x_q(x, powers)])
 
 
 def _of_features(x: Any, features: NDArray[np.bool_] | None, weights: Floats) -> Floats:

@@ -20,7 +20,8 @@ from emcore.methods.selection.agreement import adjusted_rand_index
 from emcore.methods.selection.density import density_groups
 from emcore.outofcore.engine import begin
 from emcore.outofcore.open import open_rows
-from emcore.outofcore.sample import sample_bytes, sample_of, sample_size, some_rows, take_sample
+from emcore.outofcore.rows import some_rows
+from emcore.outofcore.sample import sample_bytes, sample_of, sample_size, take_sample
 from emcore.outofcore.sources import Source
 
 ESTIMATORS = ("kmeans", "fuzzy-c-means")
