@@ -11,6 +11,8 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import clone
 
 import emcore
@@ -21,8 +23,8 @@ from emcore.datasets import eds_phases
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.nmf.fit import nmf
 from emcore.methods.preprocessing import Recipe, prepare
-from emcore.outofcore import on_dask
-from emcore.outofcore.blocks import CHUNKS_AT_ONCE
+from emcore.outofcore import on_dask, sources
+from emcore.outofcore.blocks import CHUNKS_AT_ONCE, joined
 from emcore.outofcore.open import as_source
 from emcore.workflows.unmix import unmix
 
@@ -188,6 +190,33 @@ def test_an_error_about_a_row_says_of_which_chunk_it_is(cube):
         model.fit(da.from_array(zeros, chunks=(16, 7, -1)))
 
 
+def _computed(source):
+    """The rows of the blocks of a source of one part."""
+    return [joined(chunks) for chunks in dask.compute(*(block.chunks[0] for block in source.blocks))]
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=9),
+    st.lists(st.integers(1, 4), min_size=1, max_size=9),
+    st.integers(1, 90),
+)
+def test_small_chunks_are_joined_to_blocks_of_no_more_rows_than_are_allowed(lines, columns, rows):
+    scan = np.arange(sum(lines) * sum(columns) * 2, dtype=np.uint16).reshape(sum(lines), sum(columns), 2)
+    source = as_source(da.from_array(scan, chunks=(tuple(lines), tuple(columns), 2)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "_CHUNK_BLOCKS", 1)
+        patch.setattr(sources, "_CHUNK_BYTES", 4 * rows)
+        source = source.cut()
+    visited = np.zeros(scan.shape[:2], int)
+    for block, found in zip(source.blocks, _computed(source), strict=True):
+        np.testing.assert_array_equal(found, scan[block.where])
+        assert block.rows == found.shape[0] * found.shape[1] <= max(rows, max(lines) * max(columns))
+        visited[block.where] += 1
+    assert (visited == 1).all()
+    most = max(min(rows, visited.size) // (max(lines) * max(columns)), 1)  # chunks of a block
+    assert len(source.blocks) <= 4 * -(-len(lines) * len(columns) // most)
+
+
 class _Noted:
     """Something stored, which notes how much of it is read at a time."""
 
@@ -207,7 +236,7 @@ def test_chunks_larger_than_the_budget_are_cut_along_the_scan_where_they_are_rea
         source = as_source(data).cut("30 kB", per_row=4, fixed=1000)
     assert source.peak <= 30_000
     stored.read.clear()
-    found = dask.compute(*(block.chunks[0] for block in source.blocks))
+    found = _computed(source)
     assert max(stored.read) <= (30_000 - 4200) // CHUNKS_AT_ONCE
     assert sum(stored.read) == cube.nbytes  # once
     for block, rows in zip(source.blocks, found, strict=True):
@@ -225,7 +254,7 @@ def test_chunks_that_something_makes_are_cut_when_they_are_made_and_lines_too_lo
     data = da.from_array(cube, chunks=(20, 20, -1)).map_blocks(double, dtype=cube.dtype, meta=cube[:0])
     with pytest.warns(RuntimeWarning, match=r"rechunked to \(1, 5, 60\), each made whole and then cut"):
         source = as_source(data).cut(120 * 6 * CHUNKS_AT_ONCE)
-    for block, rows in zip(source.blocks, dask.compute(*(block.chunks[0] for block in source.blocks)), strict=True):
+    for block, rows in zip(source.blocks, _computed(source), strict=True):
         assert np.array_equal(rows, 2 * cube[block.where])
     assert made == [(20, 20, 60)] * 2
 

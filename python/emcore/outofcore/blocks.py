@@ -23,8 +23,8 @@ class Block:
     """
     Some rows: `where` they are stored in the navigation axes, in the order in which they are visited.
 
-    Of Dask arrays these are `chunks`, one of each part. Of a source of chosen rows, `chosen` are those among the stored
-    ones, and `places` where they are in the source.
+    Of Dask arrays these are `chunks`: of each part one, or several in nested lists, see `joined`. Of a source of chosen
+    rows, `chosen` are those among the stored ones, and `places` where they are in the source.
     """
 
     index: int
@@ -52,6 +52,40 @@ def finer(chunks: Sequence[Sequence[int]], rows: int) -> tuple[tuple[int, ...], 
         cut.append(tuple(size // n + (i < size % n) for size, n in counts for i in range(n)))
         rows //= max(cut[-1])
     return tuple(cut)
+
+
+def coarser(chunks: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
+    """
+    How many neighbouring chunks of each navigation axis are visited together, such that none of these blocks has more
+    than so many rows: along the last axis, and along those before it as far as there is room.
+
+    Examples
+    --------
+    >>> coarser([(4, 4, 4), (4, 4, 4, 4, 4)], 100), coarser([(9,), (4, 4)], 20)
+    ([[1, 1, 1], [5]], [[1], [1, 1]])
+    """
+    together: list[list[int]] = []
+    room = rows // prod(max(sizes) for sizes in chunks)
+    for sizes in reversed(chunks):
+        pieces = -(-len(sizes) // max(room, 1))
+        together.insert(0, [len(sizes) // pieces + (i < len(sizes) % pieces) for i in range(pieces)])
+        room //= max(together[0])
+    return together
+
+
+def joined(chunks: Any) -> NDArray[Any]:
+    """
+    The array that a chunk is, or chunks in nested lists, one inside another for every axis, are together.
+
+    Examples
+    --------
+    >>> joined([[np.zeros((2, 1))], [np.ones((1, 1))]]).tolist(), joined([[np.ones((1, 1))]]).tolist()
+    ([[0.0], [0.0], [1.0]], [[1.0]])
+    """
+    first = chunks
+    while isinstance(first, list) and len(first) == 1:
+        first = first[0]
+    return np.block(chunks) if isinstance(first, list) else first
 
 
 def in_finer_chunks(array: Any, rows: int, name: str, budget: str) -> Any:

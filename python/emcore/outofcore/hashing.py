@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.outofcore.blocks import joined
 from emcore.outofcore.reading import read_ahead
 from emcore.outofcore.sources import Source
 
@@ -58,16 +59,16 @@ def combined(digests: Sequence[str]) -> str:
     return sha256(" ".join(digests).encode()).hexdigest()[:16]
 
 
-def hash_of_chunk(*stored: NDArray[Any]) -> str:
-    """Of a chunk of every part."""
+def hash_of_block(*stored: Any) -> str:
+    """Of the chunks of every part, see `joined`."""
     digest = Digest(len(stored))
-    digest.add(stored)
+    digest.add([joined(part) for part in stored])
     return digest.hex()
 
 
 def view_of(source: Source) -> str:
-    """What the hash is of: slabs in any cut have the same, chunks have not."""
-    return f"{source.view} {combined([str(source.parts[0].chunks)])}" if source.lazy else source.view
+    """What the hash is of: slabs in any cut have the same, blocks of chunks have not."""
+    return f"{source.view} {combined([str(block.where) for block in source.blocks])}" if source.lazy else source.view
 
 
 def hash_of(source: Source) -> str:
@@ -87,7 +88,7 @@ def hash_of(source: Source) -> str:
     if source.lazy:
         import dask
 
-        return combined(dask.compute(*(dask.delayed(hash_of_chunk, pure=False)(*block.chunks) for block in blocks)))
+        return combined(dask.compute(*(dask.delayed(hash_of_block, pure=False)(*block.chunks) for block in blocks)))
     digest = Digest(len(source.parts))
     deque(read_ahead(source, blocks, digest.add), maxlen=0)
     return digest.hex()

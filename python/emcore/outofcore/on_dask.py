@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from emcore import _emcore
 from emcore.core.control import num_threads
 from emcore.core.memory import check_memory
-from emcore.outofcore.blocks import CHUNKS_AT_ONCE, Block
-from emcore.outofcore.hashing import combined, hash_of_chunk
+from emcore.outofcore.blocks import CHUNKS_AT_ONCE, Block, joined
+from emcore.outofcore.hashing import combined, hash_of_block
 from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree
 from emcore.outofcore.sources import Source, as_rows
 
@@ -80,7 +80,7 @@ def on_dask(
                 for of, value in zip(into, of_block, strict=True):
                     of.put(block, value)
     if hashed and source.unvisited:
-        hashes = [delayed(hash_of_chunk, pure=False)(*block.chunks) for block in source.unvisited]
+        hashes = [delayed(hash_of_block, pure=False)(*block.chunks) for block in source.unvisited]
         rest = _computed(hashes, [], lambda rows: report(done), client)
         digests |= dict(zip(map(_start, source.unvisited), rest, strict=True))
     result: Partial = whole.result()
@@ -129,15 +129,15 @@ def _batches(source: Source, client: Any) -> list[list[Block]]:
 
 
 def _kept(source: Source, batches: Sequence[Sequence[Block]], client: Any) -> list[Any]:
-    """The chunks of every batch, one list of the chunks of each part for each of its blocks."""
+    """What is stored of every batch: of each of its blocks a list of what is of each part."""
     from dask import delayed
 
-    chunks = [[list(block.chunks) for block in batch] for batch in batches]
+    chunks: list[list[Any]] = [[list(block.chunks) for block in batch] for batch in batches]
     if client is None or source.nbytes > _KEPT * _free(client):
         return chunks
     key = tuple(part.name for part in source.parts), tuple(tuple(map(_start, batch)) for batch in batches)
     if key not in source.on_workers:
-        whole = delayed(list, pure=False)
+        whole = delayed(_arrays, pure=False)
         source.on_workers[key] = list(client.persist([whole(each) for each in chunks]))
     held: list[Any] = source.on_workers[key]
     return held
@@ -168,16 +168,22 @@ def _on_worker(
         with num_threads(1):
             for (index, start, chosen), of_rows, stored in zip(which, rows, chunks, strict=True):
                 try:
+                    stored = [joined(part) for part in stored]
                     x = as_rows(_aligned(tuple(stored)), recipes, np.dtype(dtype), name, _aligned(chosen), mend)
                     of_task, *of_block = function(x, state, index, *_aligned(of_rows))
                 except ValueError as error:
                     where = f"rows counted in the chunk of {name} that begins at {list(start)}"
                     raise ValueError(f"{error} ({where})") from error
                 tree.add(of_task)
-                others.append((hash_of_chunk(*stored) if hashed else "", *of_block))
+                others.append((hash_of_block(*stored) if hashed else "", *of_block))
         return _Visited((tree.result(), others))
     finally:
         _emcore.set_progress(former)
+
+
+def _arrays(chunks: list[list[Any]]) -> list[list[NDArray[Any]]]:
+    """Of every block of a batch the array of every part."""
+    return [[joined(part) for part in of_block] for of_block in chunks]
 
 
 class _Visited(tuple[Any, ...]):

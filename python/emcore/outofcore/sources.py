@@ -8,7 +8,7 @@ navigation.
 
 import copy
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise, product
 from math import prod
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from emcore._emcore import PreparedRows
 from emcore.core.memory import SLAB_BYTES, check_memory, in_words
 from emcore.core.validation import as_pixels
 from emcore.core.warning import warn
-from emcore.outofcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, in_finer_chunks, with_chosen
+from emcore.outofcore.blocks import CHUNKS_AT_ONCE, INDEX_BYTES, Block, coarser, in_finer_chunks, with_chosen
 from emcore.outofcore.rows import mended
 from emcore.outofcore.stored import Stored
 
@@ -44,6 +44,8 @@ class Preparation(NamedTuple):
     scale: NDArray[np.float64] | None
 
 
+# Bytes up to which small chunks of a Dask array are joined to a block, and so many blocks there are at least.
+_CHUNK_BYTES, _CHUNK_BLOCKS = 1 << 25, 64
 _SLABS = 16
 """Slabs that the memory has room for, where what was read is held."""
 
@@ -218,17 +220,25 @@ class Source:
         if strict:
             budget, rows = f"memory={in_words(memory)}", (memory - reserved) // row
             self.parts = [in_finer_chunks(part, rows, self.name, budget) for part in self.parts]
-        first = self.parts[0]
-        bounds = [np.cumsum((0, *sizes)).tolist() for sizes in first.chunks[:-1]]
-        cuts = [[slice(a, b) for a, b in pairwise(edge)] for edge in bounds]
-        places = np.ndindex(*(len(cut) for cut in cuts))
-        where = [tuple(cut[i] for cut, i in zip(cuts, at, strict=True)) for at in places]
-        chunks = zip(*(part.to_delayed().ravel().tolist() for part in self.parts), strict=True)
-        sizes = [prod(edge.stop - edge.start for edge in edges) for edges in where]
-        # What is picked from an array by its values has chunks without rows.
-        full = [each for each in zip(where, sizes, chunks, strict=True) if each[1]]
-        self.blocks = [Block(i, *each) for i, each in enumerate(full)]
-        self.peak = reserved + row * max(block.rows for block in self.blocks)
+        # Small chunks are joined, so that what is of a block, not of a row, is no more than its rows.
+        most = min(
+            max(self.nbytes // _CHUNK_BLOCKS, 1), _CHUNK_BYTES, max(memory - reserved, 0) // (2 * CHUNKS_AT_ONCE)
+        )
+        navigation = self.parts[0].chunks[:-1]
+        together = coarser(navigation, most * CHUNKS_AT_ONCE // row)
+        bounds = [list(accumulate(sizes, initial=0)) for sizes in navigation]
+        edges = [list(pairwise(accumulate(counts, initial=0))) for counts in together]
+        chunks = [part.to_delayed()[..., 0] for part in self.parts]
+        self.blocks = []
+        for ends in product(*edges):
+            where = tuple(slice(bound[a], bound[b]) for bound, (a, b) in zip(bounds, ends, strict=True))
+            # What is picked from an array by its values has chunks without rows.
+            if rows := prod(edge.stop - edge.start for edge in where):
+                some = tuple(slice(*end) for end in ends)
+                parts = tuple(np.expand_dims(part[some], -1).tolist() for part in chunks)
+                self.blocks.append(Block(len(self.blocks), where, rows, parts))
+        held = 2 if any(max(counts) > 1 for counts in together) else 1
+        self.peak = reserved + held * row * max(block.rows for block in self.blocks)
 
     def load(self, block: Block) -> list[NDArray[Any]]:
         """The rows of a slab, of every part as they are stored."""
