@@ -4,14 +4,15 @@ The same passes on Dask: blocks on the workers of whatever scheduler is active, 
 The state goes out once a pass. All that belongs to single rows stays with the caller and is sent with its block: a
 worker that is lost costs its blocks, not the job. Every task costs the scheduler some milliseconds, so small blocks are
 visited several together, merged in the same pairs as one by one; and what is read is kept on the workers of a cluster
-as long as passes are made, where their memory has room for it.
+as long as passes are made, where their memory has room for it. What belongs to the rows of one batch goes to the worker
+that keeps its data, and comes back, while others are visited.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -52,42 +53,146 @@ def on_dask(
     client = _client()
     batches = _batches(source, client)
     kept = _kept(source, batches, client)
-    same = delayed(
-        (function, state, source.recipes, str(source.dtype), source.name, source.mend, hashed, merge), traverse=False
-    )
-    work, join, put = (delayed(each, pure=False) for each in (_on_worker, _joined, _others))
-    wave = len(batches) if client is not None else _WAVE
-    whole, digests, done = Tree(merge), {}, 0
+    work, join, put, last = (delayed(each, pure=False) for each in (_on_worker, _joined, _others, _partial))
 
-    def attempt(some: Sequence[Sequence[Block]], chunks: Sequence[Any]) -> Sequence[Any]:
-        of_rows = [[[of and np.ascontiguousarray(of.get(block)) for of in rows] for block in batch] for batch in some]
-        tree, visited = Tree(lambda a, b: join(merge, a, b)), []
-        for batch, sent, stored in zip(some, _sent(of_rows, client), chunks, strict=True):
-            which = [(block.index, _start(block), block.chosen) for block in batch]
-            visited.append(work(same, which, sent, stored))
-            tree.add(visited[-1])
-        before = done
-        return _computed([tree.result(), *map(put, visited)], some, lambda rows: report(before + rows), client)
+    # What workers may be sent again, when one is lost, is overwritten last.
+    last_of_all = client is not None and not {id(of.array) for of in into}.isdisjoint(id(of.array) for of in rows if of)
+    digests: dict[tuple[int, ...], str] = {}
+    held: list[tuple[PerRow, Block, Any]] = []
 
-    for first in range(0, len(batches), wave):
-        some = batches[first : first + wave]
-        total, *values = _again_if_lost(partial(attempt, some, kept[first : first + wave]))
-        whole.add(_aligned(_partial(total)))
-        for batch, of_batch in zip(some, values, strict=True):
-            for block, (digest, *of_block) in zip(batch, of_batch, strict=True):
-                digests[_start(block)] = digest
-                done += block.rows
-                for of, value in zip(into, of_block, strict=True):
+    def take(batch: Sequence[Block], of_batch: Any) -> None:
+        for block, (digest, *of_block) in zip(batch, of_batch, strict=True):
+            digests[_start(block)] = digest
+            for of, value in zip(into if block.rows else (), of_block, strict=True):
+                if last_of_all:
+                    held.append((of, block, value))
+                else:
                     of.put(block, value)
-    if hashed and source.unvisited:
-        hashes = [delayed(hash_of_block, pure=False)(*block.chunks) for block in source.unvisited]
-        rest = _computed(hashes, [], lambda rows: report(done), client)
-        digests |= dict(zip(map(_start, source.unvisited), rest, strict=True))
-    result: Partial = whole.result()
-    return result, combined([digests[at] for at in sorted(digests)]) if hashed else ""
+
+    def attempt() -> Partial:
+        held.clear()
+        whole = Tree(_either(merge))
+        run: _Here | _Cluster = _Here(report) if client is None else _Cluster(client, report)
+        common = function, state, source.recipes, str(source.dtype), source.name, source.mend, hashed, merge
+        wave = len(batches) if client is not None else _WAVE
+        try:
+            same = run.start(delayed(common, traverse=False))
+            for first in range(0, len(batches), wave):
+                tree, others = Tree(_either(lambda a, b: join(merge, a, b))), []
+                for batch, stored in zip(batches[first : first + wave], kept[first : first + wave], strict=True):
+                    chosen = [block for block in batch if block.rows]
+                    visited = None
+                    if chosen or hashed:
+                        which = [(block.index, _start(block), block.rows, block.chosen) for block in batch]
+                        own = [[of and np.ascontiguousarray(of.get(block)) for of in rows] for block in chosen]
+                        visited = run.start(work(same, which, run.send(own, stored), stored), stored)
+                        others.append((batch, run.want(put(visited))))
+                    tree.add(visited if chosen else None)
+                whole.add(_aligned(run.results(last(tree.result()), others, take)))
+        finally:
+            run.end()
+        partial: Partial = whole.result()
+        return partial
+
+    total = _again_if_lost(attempt)
+    for of, block, value in held:
+        of.put(block, value)
+    return total, combined([digests[at] for at in sorted(digests)]) if hashed else ""
 
 
-def _again_if_lost(attempt: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+class _Here:
+    """Runs tasks with the threads or processes of this machine, all of one go together."""
+
+    def __init__(self, report: Callable[[int], None]) -> None:
+        self._report, self._done = report, 0
+
+    def end(self) -> None:
+        """Nothing is left behind."""
+
+    def start(self, task: Any, near: Any = None) -> Any:
+        return task
+
+    want = start
+
+    def send(self, values: list[Any], near: Any) -> Any:
+        from dask import delayed
+
+        return delayed(values, traverse=False)
+
+    def results(self, total: Any, of_batches: list[tuple[list[Block], Any]], take: Callable[..., None]) -> Any:
+        import dask
+        from dask.callbacks import Callback
+
+        counts, visited = [sum(block.rows for block in batch) for batch, _ in of_batches], 0
+
+        def count(key: Any, *_: Any) -> None:
+            nonlocal visited
+            visited += str(key).startswith("_others")
+            self._report(self._done + sum(counts) * visited // len(counts))
+
+        with Callback(posttask=count):
+            value, *values = dask.compute(total, *(each for _, each in of_batches))
+        self._done += sum(counts)
+        for (batch, _), of_batch in zip(of_batches, values, strict=True):
+            take(batch, of_batch)
+        return value
+
+
+class _Cluster:
+    """Runs tasks on the workers of a cluster as they are started, those of a batch where its data are kept."""
+
+    def __init__(self, client: Any, report: Callable[[int], None]) -> None:
+        self._client, self._report, self._done = client, report, 0
+        self._where, self._wanted = dict(client.who_has() or {}), list[Any]()
+
+    def start(self, task: Any, near: Any = None) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")  # what belongs to rows goes with them
+            return self._client.compute(task, optimize_graph=False, **self._at(near))
+
+    def want(self, task: Any) -> Any:
+        """Start what no other task takes."""
+        self._wanted.append(self.start(task))
+        return self._wanted[-1]
+
+    def send(self, values: list[Any], near: Any) -> Any:
+        """If it is much, straight to the worker, not by way of the scheduler."""
+        from dask import delayed
+
+        if sum(each.nbytes for of_block in values for each in of_block if each is not None) < _STRAIGHT:
+            return delayed(values, traverse=False)
+        at = self._at(near).get("workers")
+        try:
+            (sent,) = self._client.scatter([values], direct=True, hash=False, workers=at)
+        except (OSError, ValueError) as error:
+            raise CancelledError("a worker was lost") from error
+        return sent
+
+    def _at(self, near: Any) -> dict[str, Any]:
+        workers = list(self._where.get(getattr(near, "key", None), ()))
+        return {"workers": workers, "allow_other_workers": True} if workers else {}
+
+    def results(self, total: Any, of_batches: list[tuple[list[Block], Any]], take: Callable[..., None]) -> Any:
+        from distributed import wait
+
+        whole, waiting = self.want(total), {future: batch for batch, future in of_batches}
+        while waiting:
+            with suppress(TimeoutError):
+                wait(list(waiting), timeout=TICK, return_when="FIRST_COMPLETED")
+            done = [future for future in waiting if future.done()]
+            for future, value in zip(done, self._client.gather(done, direct=True), strict=True):
+                batch = waiting.pop(future)
+                take(batch, value)
+                self._done += sum(block.rows for block in batch)
+            self._report(self._done)
+        return self._client.gather(whole, direct=True)
+
+    def end(self) -> None:
+        """What is not done yet is not wanted any more, nor what only that was for."""
+        self._client.cancel(self._wanted)
+
+
+def _again_if_lost(attempt: Callable[[], Partial]) -> Partial:
     """What an attempt gives; made anew when a worker was lost with what had been sent to it, which nobody else has."""
     for _ in range(_ATTEMPTS - 1):
         try:
@@ -95,16 +200,6 @@ def _again_if_lost(attempt: Callable[[], Sequence[Any]]) -> Sequence[Any]:
         except CancelledError:
             continue
     return attempt()
-
-
-def _sent(of_batches: list[Any], client: Any) -> list[Any]:
-    """What belongs to the rows of each batch: if it is much, straight to the workers, not by way of the scheduler."""
-    from dask import delayed
-
-    size = sum(each.nbytes for batch in of_batches for block in batch for each in block if each is not None)
-    if client is None or size < _STRAIGHT:
-        return [delayed(each, traverse=False) for each in of_batches]
-    return list(client.scatter(of_batches, direct=True, hash=False))
 
 
 def _client() -> Any:
@@ -116,16 +211,21 @@ def _client() -> Any:
 
 
 def _batches(source: Source, client: Any) -> list[list[Block]]:
-    """Blocks that are visited in one task: 1, 2, 4 or more, the next ones each, so that pairs remain the same."""
+    """
+    Blocks that are visited in one task: 1, 2, 4 or more, the next ones each, so that pairs remain the same.
+
+    Those without a chosen row are among them, so that they are the same whichever rows are chosen.
+    """
+    blocks = sorted([*source.blocks, *source.unvisited], key=_start)
     row = sum(part.shape[-1] * part.dtype.itemsize for part in source.parts)
-    block = max(row * max(each.rows for each in source.blocks), 1)
+    largest = max(row * max(prod(edge.stop - edge.start for edge in block.where) for block in blocks), 1)
     room = (check_memory(source.budget) - source.beside) // CHUNKS_AT_ONCE
     threads = sum(client.nthreads().values()) if client is not None else CHUNKS_AT_ONCE - 1
-    many, count = 1, len(source.blocks)
+    many = 1
     most = min(_HERE if client is None else _TOGETHER, room)
-    while 2 * many * block <= most and count >= 2 * many * _TASKS * max(threads, 1):
+    while 2 * many * largest <= most and len(blocks) >= 2 * many * _TASKS * max(threads, 1):
         many *= 2
-    return [source.blocks[start : start + many] for start in range(0, count, many)]
+    return [blocks[start : start + many] for start in range(0, len(blocks), many)]
 
 
 def _kept(source: Source, batches: Sequence[Sequence[Block]], client: Any) -> list[Any]:
@@ -138,7 +238,7 @@ def _kept(source: Source, batches: Sequence[Sequence[Block]], client: Any) -> li
     key = tuple(part.name for part in source.parts), tuple(tuple(map(_start, batch)) for batch in batches)
     if key not in source.on_workers:
         whole = delayed(_arrays, pure=False)
-        source.on_workers[key] = list(client.persist([whole(each) for each in chunks]))
+        source.on_workers[key] = client.compute([whole(each) for each in chunks])
     held: list[Any] = source.on_workers[key]
     return held
 
@@ -156,21 +256,23 @@ def _start(block: Block) -> tuple[int, ...]:
 
 def _on_worker(
     same: tuple[Any, ...],
-    which: list[tuple[int, tuple[int, ...], Any]],
+    which: list[tuple[int, tuple[int, ...], int, Any]],
     rows: list[list[Any]],
     chunks: list[list[NDArray[Any]]],
 ) -> tuple[Any, ...]:
     """Visit blocks with one thread: their partial, and of each its hash, if it is wanted, and what is of its rows."""
     function, state, recipes, dtype, name, mend, hashed, merge = _aligned(same)
     former = _emcore.set_progress(None)
-    tree, others = Tree(merge), []
+    tree, others, of_rows = Tree(_either(merge)), [], iter(rows)
     try:
         with num_threads(1):
-            for (index, start, chosen), of_rows, stored in zip(which, rows, chunks, strict=True):
+            for (index, start, count, chosen), parts in zip(which, chunks, strict=True):
+                stored = _aligned(tuple(joined(part) for part in parts)) if count or hashed else ()
+                of_task, of_block = None, ()
                 try:
-                    stored = [joined(part) for part in stored]
-                    x = as_rows(_aligned(tuple(stored)), recipes, np.dtype(dtype), name, _aligned(chosen), mend)
-                    of_task, *of_block = function(x, state, index, *_aligned(of_rows))
+                    if count:
+                        x = as_rows(stored, recipes, np.dtype(dtype), name, _aligned(chosen), mend)
+                        of_task, *of_block = function(x, state, index, *_aligned(next(of_rows)))
                 except ValueError as error:
                     where = f"rows counted in the chunk of {name} that begins at {list(start)}"
                     raise ValueError(f"{error} ({where})") from error
@@ -201,6 +303,15 @@ def _joined(merge: Callable[[Partial, Partial], Partial], a: Any, b: Any) -> Par
     return merge(_partial(a), _partial(b))
 
 
+def _either(merge: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The same, where None is of blocks that are not visited."""
+
+    def merged(a: Any, b: Any) -> Any:
+        return b if a is None else a if b is None else merge(a, b)
+
+    return merged
+
+
 def _aligned(value: Any) -> Any:
     """With arrays that kernels can take: what came in a message lies anywhere in it."""
     if isinstance(value, np.ndarray):
@@ -213,36 +324,3 @@ def _aligned(value: Any) -> Any:
 
 def _others(visited: _Visited) -> Any:
     return visited[1]
-
-
-def _computed(
-    wanted: list[Any], batches: Sequence[Sequence[Block]], report: Callable[[int], None], client: Any
-) -> Sequence[Any]:
-    """What is wanted, from the scheduler that is active: the total, then what belongs to each batch, then others."""
-    import dask
-    from dask.callbacks import Callback
-
-    counts = [sum(block.rows for block in batch) for batch in batches]
-    if client is None:
-        done, each = 0, sum(counts) / max(len(counts), 1)
-
-        def count(key: Any, *_: Any) -> None:
-            nonlocal done
-            done += str(key).startswith("_others")
-            report(int(done * each))
-
-        with Callback(posttask=count):
-            return dask.compute(*wanted)  # type: ignore[no-any-return]
-    from distributed import wait
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sending large graph")  # what belongs to rows goes with them
-        futures = client.compute(wanted)
-    try:
-        while not all(future.done() for future in futures):
-            with suppress(TimeoutError):
-                wait(futures, timeout=TICK)
-            report(sum(rows for rows, future in zip(counts, futures[1:], strict=False) if future.done()))
-        return client.gather(futures, direct=True)  # type: ignore[no-any-return]
-    finally:
-        client.cancel(futures)
