@@ -179,6 +179,37 @@ def dask_ml(path: str) -> Callable[[], dict[str, Any]]:
     }
 
 
+def libertem(path: str, passes: int) -> Callable[[], dict[str, Any]]:
+    """Subspace iteration by a user-defined function of LiberTEM, which makes one pass, on its own two workers."""
+    from libertem.api import Context
+    from libertem.udf import UDF
+
+    class Product(UDF):  # type: ignore[misc]
+        """X^T X Q, not centred."""
+
+        def get_result_buffers(self) -> dict[str, Any]:
+            return {"product": self.buffer(kind="single", dtype="float64", extra_shape=self.params.q.shape)}
+
+        def process_partition(self, partition: np.ndarray) -> None:
+            rows = np.asarray(partition, dtype="f4").reshape(len(partition), -1)
+            self.results.product[:] += rows.T @ (rows @ self.params.q)
+
+        def merge(self, dest: Any, src: Any) -> None:
+            dest.product[:] += src.product
+
+    context = Context.make_with(cpus=2)
+    data = context.load("npy", path=path, sig_dims=1)
+
+    def call() -> dict[str, Any]:
+        q = np.linalg.qr(np.random.default_rng(0).normal(size=(CHANNELS, 2 * K)))[0]
+        for _ in range(passes):
+            q, r = np.linalg.qr(context.run_udf(data, Product(q=q.astype("f4")))["product"].data)
+        return {"value": np.sqrt(np.abs(np.linalg.eigvals(r)))[:K].tolist(), "passes": passes}
+
+    call.close = context.close  # type: ignore[attr-defined]
+    return call
+
+
 def on_dask(path: str, workers: int, iterations: int) -> Callable[[], dict[str, Any]]:
     import dask.array as da
     from distributed import Client, LocalCluster
@@ -209,6 +240,7 @@ JOBS: dict[str, Callable[..., Callable[[], dict[str, Any]]]] = {
     "minibatch": minibatch,
     "hyperspy": hyperspy,
     "dask_ml": dask_ml,
+    "libertem": libertem,
     "dask": on_dask,
 }
 
@@ -290,7 +322,11 @@ def main() -> None:
                 if records[-1].get("value") is not None:
                     records.append(run("to_loss", peers, records[-1]["value"], "128 MiB"))
             records += [run("hyperspy", peers, algorithm) for algorithm in ("SVD", "PCA", "emcore.PCA")]
-            records += [run("dask_ml", peers), run("emcore", peers, "pca", False, 0, "128 MiB")]
+            records += [
+                run("dask_ml", peers),
+                run("libertem", peers, 7),
+                run("emcore", peers, "pca", False, 0, "128 MiB"),
+            ]
         if "kill" in options.only:
             records += [job for method in ("nmf", "pca", "unmix") for job in killed(large, method, folder, 10)]
         if "dask" in options.only:
