@@ -215,13 +215,25 @@ def test_the_contributors_page_names_only_files_that_exist():
         ), f"CONTRIBUTING.md names {name}"
 
 
-def test_the_gallery_has_a_picture_for_every_verb():
+def test_every_verb_that_answers_a_question_has_a_tutorial():
     from emcore.cli import VERBS
 
-    page = (ROOT / "docs/gallery.md").read_text()
-    drawn = re.findall(r"!\[.+\]\((gallery/(\w+)\.png)\)", page)
-    assert {name for _, name in drawn} == set(VERBS) - {"info", "demo", "view", "report", "export"}
-    assert all((ROOT / "docs" / path).exists() for path, _ in drawn)
+    taught = {page.stem for page in ROOT.glob("docs/tutorials/*.md")}
+    assert taught == set(VERBS) - {"info", "demo", "view", "report", "export"} | {"results"}
+
+
+def test_the_gallery_has_a_page_for_every_verb_as_its_table_says(monkeypatch):
+    pytest.importorskip("matplotlib")
+    from emcore.cli import VERBS
+
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    gallery = import_module("gallery")
+    assert set(gallery.VERBS) == set(VERBS) - {"info", "demo"}
+    assert {page.stem for page in ROOT.glob("docs/gallery/*.md")} == set(gallery.ENTRIES)
+    assert (ROOT / "docs/gallery.md").read_text() == gallery.contents()
+    for name, entry in gallery.ENTRIES.items():
+        assert (ROOT / f"docs/gallery/{name}.md").read_text() == gallery.page(name, entry)
+        assert all((ROOT / "docs/gallery" / folder / f"{name}.png").exists() for folder in ("", "small"))
 
 
 def test_tests_are_laid_as_the_package_is():

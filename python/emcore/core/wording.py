@@ -76,7 +76,20 @@ def power_of_ten(power: int) -> str:
 
 def count_of(count: int, noun: str) -> str:
     """1 component, 3 components."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun if count == 1 else several(noun)}"
+
+
+def several(noun: str) -> str:
+    """What there is more than one of.
+
+    Examples
+    --------
+    >>> from emcore.core.wording import several
+    >>> several("grain"), several("class"), several("position of a peak")
+    ('grains', 'classes', 'positions of a peak')
+    """
+    head, of, what = noun.partition(" of ")
+    return f"{head}{'es' if head.endswith('s') else 's'}{of}{what}"
 
 
 def empty(count: int) -> str:

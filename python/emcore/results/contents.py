@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal
+from emcore.core.wording import several
 from emcore.results.fields import array_fields, field_text
 
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -138,7 +139,7 @@ def in_words(result: Any) -> str:
     if inside.signals:
         named = (f"{each.title} ({' × '.join(map(str, _shape(each)))})" for each in inside.signals)
         shown["signals"] = ", ".join(named)
-    shown |= {f"of {of}s": ", ".join(columns) for of, columns in inside.tables.items()}
+    shown |= {f"of {several(of)}": ", ".join(columns) for of, columns in inside.tables.items()}
     shown = {name: value for name, value in shown.items() if (name, value) != ("n_empty", "0")}
     broad = max(map(len, shown), default=0)
     lines = [f"  {name.ljust(broad)}  {_cut(value)}" for name, value in shown.items()]

@@ -43,7 +43,7 @@ _ALONE = (
 
 def overview(result: Any) -> "Figure":
     """One page with everything but the components."""
-    below = 4.3 + max(2.3, _ROW * (_lines(result) + 1) + 0.3)
+    below = 4.3 + max(2.5, _ROW * (_lines(result) + 1) + 0.3)
     figure = new_page(below + _STRIP * result.n_clusters)
     _draw_summary(figure, result, 0.45)
     for index in range(result.n_clusters):
