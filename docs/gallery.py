@@ -236,7 +236,7 @@ VERBS: dict[str, Entry] = {
         sample = datasets.iv_curves()
         result = emcore.cluster_curves(sample.curves)
         """,
-        """Ohmic, insulating, and diode-like places. Bands hold half and nine tenths of a group's curves: the ohmic fan
+        """Ohmic, insulating, and diode-like places. Light bands hold nine tenths of a group's curves: the ohmic fan
         is one kind of curve, at conductances that scatter by a fifth.""",
         "cluster_curves",
     ),

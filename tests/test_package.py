@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 from importlib import import_module, metadata, resources
 from pathlib import Path
@@ -165,6 +166,17 @@ def test_the_examples_out_of_core_run(tmp_path, monkeypatch):
     finally:
         names["client"].cluster.close()
         names["client"].close()
+
+
+def test_the_examples_of_a_method_a_format_and_a_workflow_run(tmp_path, monkeypatch):
+    pytest.importorskip("h5py"), pytest.importorskip("tifffile")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    page = (ROOT / "docs/how-to/extending.md").read_text()
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python exec[^\n]*\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["counts"].sum() == len(names["source"])
+    assert isinstance(names["result"], names["Thickness"])
 
 
 def test_pages_name_only_files_that_exist():
