@@ -56,7 +56,7 @@ truth: $(VENV)/.emcore $(VENV)/.bench $(TRUTH)/.venv/.generators  ## answers aga
 	$(BIN)/python benches/truth --python $(TRUTH)/.venv/bin/python --data $(TRUTH) --out docs/truth.md
 
 docs: $(VENV)/.emcore $(VENV)/.docs  ## the documentation, in site/: tutorials are executed, links checked
-	NO_MKDOCS_2_WARNING=1 PYTHONPATH=docs $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=docs $(BIN)/mkdocs build --strict
 
 pictures: $(VENV)/.emcore $(VENV)/.tools  ## redraw the README's picture and the gallery
 	$(BIN)/python docs/picture.py
