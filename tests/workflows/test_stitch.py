@@ -268,6 +268,25 @@ def test_a_map_without_anything_in_common_is_refused(segmentations):
         stitch(segmentations[:2], maps={"cathodo": (noise, noise[:20])})
 
 
+def placed(**options):
+    """A map beside a mosaic of two scans, and how far its corners are from where they are."""
+    sample = overlapping_scans((44, 48), (1, 2), overlap=0.4, pattern_shape=(32, 32), grain_size=13, **options)
+    found = stitch(sample.scans, maps={"luminescence": (sample.luminescence, sample.fiducial)})
+    from_origin = about(np.eye(2), np.zeros(2), np.array(found.origin, dtype=float))
+    truth = np.linalg.inv(sample.transforms[0]) @ sample.map_transform
+    return apart(from_origin @ found.map_transforms[0], truth, sample.fiducial.shape)
+
+
+def test_a_map_is_not_laid_on_where_one_hole_is_like_another():
+    # Turned by 61 degrees one hole lies on another better than four do in their places.
+    assert placed(n_holes=4, seed=11) < 3
+
+
+def test_a_map_that_two_places_suit_is_refused():
+    with pytest.raises(ValueError, match="does not correlate with the mosaic for certain"):
+        placed(n_holes=1, seed=4)
+
+
 def test_a_result_is_read_back_drawn_and_its_table_is_a_csv(result, tmp_path):
     pytest.importorskip("h5py")
     pytest.importorskip("matplotlib")

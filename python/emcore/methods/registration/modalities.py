@@ -9,12 +9,13 @@ from emcore.core.validation import Floats
 from emcore.methods.registration.images import inside, picture_of
 from emcore.methods.registration.refine import level, refine
 from emcore.methods.registration.search import starts
-from emcore.methods.registration.transforms import apply, grid_of, inverse
+from emcore.methods.registration.transforms import angle_of, apart, apply, grid_of, inverse
 
-# Turns that are tried, in degrees; smoothings of the refinement.
-_TURNS, _SIGMAS = np.arange(-10.0, 10.1, 2.5), (3.0, 1.5, 0.7)
-# Least score of what is believed.
-_BELIEVED = 6.0
+# Turns that are tried, in degrees, and the largest that may be found; smoothings of the refinement.
+_TURNS, _MOST, _SIGMAS = np.arange(-10.0, 10.1, 2.5), 15.0, (3.0, 1.5, 0.7)
+# Least score of what is believed, by how much it must be above that of another place, and what part of the longer side
+# of the map this is away.
+_BELIEVED, _ABOVE, _ELSEWHERE = 6.0, 2.0, 0.15
 
 
 class Registered(NamedTuple):
@@ -52,18 +53,21 @@ def register_map(mosaic: Floats, fiducial: NDArray[Any], step: tuple[float, floa
     # Upsampled to the positions of the mosaic.
     shape = tuple(int((size - 1) * each) + 1 for size, each in zip(fiducial.shape, step, strict=True))
     values = at_places(fiducial.astype(np.float64), apply(inverse(up), grid_of(shape))).reshape(shape)
-    best: Registered | None = None
+    found: list[tuple[float, float, Floats]] = []
     for sign in (1.0, -1.0):
         moving = picture_of(sign * values)
         levels = [level(fixed, moving, sigma) for sigma in _SIGMAS]
         for start in starts(fixed, moving, turns=_TURNS, kept=3):
             refined = refine(levels, start.transform, "rigid")
-            if refined is None:
-                continue
-            if best is None or refined.score > best.score:
-                transform = inverse(refined.transform) @ up
-                best = Registered(transform, sign * refined.correlation, refined.score)
-    return best if best is not None and best.score >= _BELIEVED else None
+            if refined is not None and abs(angle_of(refined.transform)) <= _MOST:
+                found.append((refined.score, sign * refined.correlation, inverse(refined.transform)))
+    if not found:
+        return None
+    score, correlation, transform = max(found, key=lambda each: each[0])
+    others = [each for each, _, other in found if apart(other, transform, shape) > _ELSEWHERE * max(shape)]
+    if score < max(_BELIEVED, *(each + _ABOVE for each in others), 0.0):
+        return None
+    return Registered(transform @ up, correlation, score)
 
 
 def at_places(image: Floats, places: Floats) -> Floats:
