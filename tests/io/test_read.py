@@ -36,7 +36,7 @@ FILES = [
     ("merlin/001_4x2_6bit.mib", (2, 4, 256, 256), "u1", 1.0, "px"),
     ("rock.bcf", (75, 100), "u2", 8.73678506198, "um"),
     ("eels_si.npz", (24, 22, 138), "f8", 1.0, "px"),
-    ("ni_ebsd.h5", (9, 60, 60), "u1", 1.0, "px"),
+    ("ni_ebsd.h5", (3, 3, 60, 60), "u1", 1.0, "px"),
 ]
 NAMES = [row[0] for row in FILES]
 

@@ -391,7 +391,7 @@ def test_grains_of_a_scan_simulated_by_others_are_recovered(data_folder, n_clust
     [
         ("test1.blo", (3, 2), (72.2, 73.3), (6, 11)),
         ("merlin/001_4x2_6bit.mib", (2, 4), (110, 24), (25, 45)),
-        ("ni_ebsd.h5", (1, 9), None, None),
+        ("ni_ebsd.h5", (3, 3), None, None),
     ],
 )
 def test_real_scans_run_and_their_beam_is_where_it_is_seen(data_folder, tmp_path, name, scan, center, masked):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from emcore.core.signals import Axis, Signal, default_axes, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
 from emcore.io.errors import explained
+from emcore.io.instrument import about
 
 
 def signal_of(obj: Any, title: str = "") -> Signal:
@@ -42,11 +43,9 @@ def _from_hyperspy(obj: Any, title: str) -> Signal:
     data, named = plain_colour(obj.data), name_axes(tuple(axes))
     if data.ndim == len(named) + 1:
         named = (*named, Axis("colour", data.shape[-1]))
-    general = obj.metadata.get_item("General.title", default="") if hasattr(obj, "metadata") else ""
-    quantity = obj.metadata.get_item("Signal.quantity", default="") if hasattr(obj, "metadata") else ""
-    metadata: dict[str, Any] = {"quantity": str(quantity)} if quantity else {}
-    metadata |= instrument_of(obj.metadata.as_dictionary()) if hasattr(obj, "metadata") else {}
-    return Signal(data, tidy_axes(named), title=str(general or title), metadata=metadata, flagged=True)
+    said = obj.metadata.as_dictionary() if hasattr(obj, "metadata") else {}
+    own = said.get("General", {}).get("title")
+    return Signal(data, tidy_axes(named), title=str(own or title), metadata=about(said), flagged=True)
 
 
 def _from_xarray(obj: Any, title: str) -> Signal:
@@ -65,34 +64,6 @@ def _from_xarray(obj: Any, title: str) -> Signal:
     said = {"quantity": obj.attrs.get("long_name"), "units": obj.attrs.get("units")}
     metadata = {key: str(value) for key, value in said.items() if value}
     return Signal(plain.data, tidy_axes(name_axes(tuple(axes))), title=plain.title, metadata=metadata)
-
-
-def instrument_of(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What HyperSpy's metadata say of microscope, detector and sample, as `instrument`; nothing where they do not.
-
-    Examples
-    --------
-    >>> known = {"Signal": {"signal_type": "EDS_TEM"}, "Acquisition_instrument": {"TEM": {"beam_energy": 200}}}
-    >>> instrument_of(known)["instrument"]["signal_type"], instrument_of({"General": {"title": "map"}})
-    ('EDS_TEM', {})
-    """
-    known = {key: _plain(metadata[key]) for key in ("Acquisition_instrument", "Sample") if metadata.get(key)}
-    kind = str(metadata.get("Signal", {}).get("signal_type") or "")
-    return {"instrument": known | {"signal_type": kind}} if known or kind else {}
-
-
-def _plain(value: Any) -> Any:
-    """Numbers, texts, and lists and dictionaries of them; whatever else is left out."""
-    if isinstance(value, dict):
-        kept = {str(key): _plain(each) for key, each in value.items()}
-        return {key: each for key, each in kept.items() if each is not None}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value if isinstance(value, bool | int | float | str) else None
 
 
 def computed(signal: Signal, values: Any) -> NDArray[Any]:

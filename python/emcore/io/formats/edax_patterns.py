@@ -7,6 +7,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.io.errors import BadFile
+from emcore.io.instrument import about
 
 
 def read_up(path: Path, lazy: bool) -> list[Signal]:
@@ -34,4 +35,6 @@ def read_up(path: Path, lazy: bool) -> list[Signal]:
             what = "hexagonal" if hexagonal else f"{rows} x {columns}, which were not all measured"
             notes = (f"the grid is {what}: the patterns are one after another",)
     data = np.memmap(path, dtype, "r", start, (*(axis.size for axis in scan), ny, nx))
-    return [Signal(data if lazy else np.array(data), (*scan, Axis("y", ny), Axis("x", nx)), notes=notes)]
+    metadata = about({"Signal": {"signal_type": "EBSD"}})
+    axes = (*scan, Axis("y", ny), Axis("x", nx))
+    return [Signal(data if lazy else np.array(data), axes, metadata=metadata, notes=notes)]

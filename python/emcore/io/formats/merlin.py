@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, name_axes
 from emcore.io.errors import BadFile
+from emcore.io.instrument import about
 
 _TYPES = {"U08": ">u1", "U16": ">u2", "U32": ">u4", "U64": ">u8"}
 _TIME = re.compile(rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)")
+# Seconds, which follow the time.
+_EXPOSURE = re.compile(_TIME.pattern + rb",(?P<exposure>\d+\.?\d*(?:[eE][-+]?\d+)?),")
 # The gap before a line is so many times as far from the usual one as those inside lines are.
 _LATER = 5
 
@@ -39,8 +42,13 @@ def read_merlin(path: Path, lazy: bool) -> list[Signal]:
         data = np.array(data, data.dtype.newbyteorder("="))
     axes = tuple(Axis("", size, navigation=i < len(shape)) for i, size in enumerate(data.shape))
     time = _TIME.search(frames["header"][0])
-    metadata = {} if time is None else {"date": time[1].decode(), "time": time[2].decode()}
-    return [Signal(data, name_axes(axes), metadata=metadata, notes=notes, flagged=True)]
+    exposure = _EXPOSURE.search(frames["header"][0])
+    said = {
+        "General": {} if time is None else {"date": time[1].decode(), "time": time[2].decode()},
+        "Signal": {"signal_type": "electron_diffraction"},
+        "Acquisition_instrument": {"dwell_time": float(exposure["exposure"]) if exposure else None},
+    }
+    return [Signal(data, name_axes(axes), metadata=about(said), notes=notes, flagged=True)]
 
 
 def _frames(path: Path) -> NDArray[np.void]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
-from emcore.io.convert import instrument_of
+from emcore.io.instrument import about, with_mapped
 
 
 def rosetta(plugin: str, path: Path, lazy: bool, **settings: Any) -> list[dict[str, Any]]:
@@ -52,12 +52,9 @@ def from_rosetta(item: dict[str, Any]) -> Signal:
     axes = name_axes(tuple(rosetta_axes(item)))
     if data.ndim == len(axes) + 1:
         axes = (*axes, Axis("colour", data.shape[-1]))
-    general = item.get("metadata", {}).get("General", {})
-    metadata: dict[str, Any] = {key: str(general[key]) for key in ("date", "time") if general.get(key)}
-    quantity = item.get("metadata", {}).get("Signal", {}).get("quantity")
-    metadata |= {"quantity": str(quantity)} if quantity else {}
-    metadata |= instrument_of(item.get("metadata", {}))
-    title, flagged = str(general.get("title") or ""), any("navigate" in axis for axis in item["axes"])
+    said = item.get("metadata", {})
+    metadata = about(with_mapped(said, item.get("original_metadata") or {}, item.get("mapping") or {}))
+    title, flagged = str(said.get("General", {}).get("title") or ""), any("navigate" in axis for axis in item["axes"])
     return Signal(data, tidy_axes(axes), title=title, metadata=metadata, flagged=flagged)
 
 

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, name_axes, tidy_axes
+from emcore.core.units import RECIPROCAL, kind_of
 from emcore.io.errors import BadFile
+from emcore.io.instrument import Target, about, with_mapped
 
 _SER = b"II\x97\x01"
 _SPECTRA, _PICTURES = 0x4120, 0x4122
@@ -28,6 +30,29 @@ _TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8", "c8", "c16")
 # writes where it knows nothing, a step of 1.
 _LARGEST, _SMALLEST = 1e-4, 1e3
 _FINEST_CHANNEL = 1e-6  # of a spectrum, in eV: below, a profile along so many metres is meant
+
+
+def _date(text: str) -> dict[str, str]:
+    date = datetime.strptime(text, "%a %b %d %H:%M:%S %Y")
+    return {"date": date.date().isoformat(), "time": date.time().isoformat()}
+
+
+# What an .emi says by its own names, and in units of its own: kV, m, um, degrees.
+_MAPPED: dict[str, Target] = {
+    "High tension": ("Acquisition_instrument.TEM.beam_energy", float),
+    "Microscope": ("Acquisition_instrument.TEM.microscope", lambda text: text.removeprefix("Microscope ")),
+    "Mode": ("Acquisition_instrument.TEM.acquisition_mode", lambda text: "STEM" if "STEM" in text else "TEM"),
+    "Magnification": ("Acquisition_instrument.TEM.magnification", float),
+    "Camera length": ("Acquisition_instrument.TEM.camera_length", lambda text: 1e3 * float(text)),
+    "Stage A": ("Acquisition_instrument.TEM.Stage.tilt_alpha", float),
+    "Stage B": ("Acquisition_instrument.TEM.Stage.tilt_beta", float),
+    "Stage X": ("Acquisition_instrument.TEM.Stage.x", lambda text: 1e-3 * float(text)),
+    "Stage Y": ("Acquisition_instrument.TEM.Stage.y", lambda text: 1e-3 * float(text)),
+    "Stage Z": ("Acquisition_instrument.TEM.Stage.z", lambda text: 1e-3 * float(text)),
+    "CameraNamePath": ("Acquisition_instrument.TEM.Detector.Camera.name", None),
+    "AcquireDate": ("General", _date),
+}
+_EXPOSURE = ("Acquisition_instrument.TEM.dwell_time", "Acquisition_instrument.TEM.Detector.Camera.exposure")
 
 
 @dataclass(frozen=True)
@@ -61,7 +86,9 @@ def read_tia(path: Path, lazy: bool) -> list[Signal]:
     """
     with path.open("rb") as opened:
         if opened.read(4) == _SER:
-            return [_read_ser(path, lazy)]
+            signal = _read_ser(path, lazy)
+            described = _emi_beside(path)
+            return [_with_described(signal, path, described.read_bytes()) if described else signal]
     data = path.read_bytes()
     files, missing = _partners(path, data)
     if not files:
@@ -71,13 +98,12 @@ def read_tia(path: Path, lazy: bool) -> list[Signal]:
     signals = []
     for file in files:
         try:
-            signals.append(_read_ser(file, lazy))
+            signals.append(_with_described(_read_ser(file, lazy), file, data))
         except _NoElementError as error:
             if len(files) == 1:
                 raise
             notes.append(str(error))
-    metadata = _date(data)
-    return [replace(s, metadata=s.metadata | metadata, notes=(*s.notes, *notes)) for s in signals]
+    return [replace(signal, notes=(*signal.notes, *notes)) for signal in signals]
 
 
 class _NoElementError(BadFile):
@@ -100,13 +126,24 @@ def _partners(path: Path, data: bytes) -> tuple[list[Path], list[str]]:
     return [observed[number] for number in sorted(observed)], missing
 
 
-def _date(data: bytes) -> dict[str, Any]:
-    said = re.search(rb"<AcquireDate>([^<]+)</AcquireDate>", data)
-    try:
-        date = datetime.strptime(said[1].decode(), "%a %b %d %H:%M:%S %Y") if said else None
-    except ValueError:  # another spelling: nothing depends on it
-        return {}
-    return {"date": date.date().isoformat(), "time": date.time().isoformat()} if date else {}
+def _emi_beside(path: Path) -> Path | None:
+    """The .emi that describes a .ser file."""
+    stems = (re.sub(r"_\d+$", "", path.stem).lower(), path.stem.lower())
+    return next((p for p in path.parent.iterdir() if p.suffix.lower() == ".emi" and p.stem.lower() in stems), None)
+
+
+def _with_described(signal: Signal, path: Path, data: bytes) -> Signal:
+    """A signal with what the .emi says of it, in XML behind the name of its .ser file."""
+    number = re.search(r"_\d+$", path.stem)
+    start = max(data.find(f"{number[0]}.ser".encode()), 0) if number else 0
+    start = max(data.find(b"<ObjectInfo>", start), 0)
+    text = data[start : data.find(b"</ObjectInfo>", start)].decode("utf-8", "replace")
+    said = dict(re.findall(r"<Label>([^<]*)</Label>\s*<Value>([^<]*)</Value>", text))
+    said |= dict(re.findall(r"<(AcquireDate|CameraNamePath|DwellTimePath)>([^<]*)<", text))
+    known = with_mapped({}, said, _MAPPED | {"DwellTimePath": (_EXPOSURE["CameraNamePath" in said], float)})
+    patterns = len(signal.axes) > 1 and kind_of(signal.axes[-1].units) == RECIPROCAL
+    kind = "electron_diffraction" if patterns else "EDS_TEM" if "<EnergyResolution>" in text else ""
+    return replace(signal, metadata=signal.metadata | about(known | {"Signal": {"signal_type": kind}}))
 
 
 def _read_ser(path: Path, lazy: bool) -> Signal:

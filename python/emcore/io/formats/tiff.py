@@ -9,8 +9,10 @@ from typing import Any
 from emcore.core.signals import Axis, Signal, tidy_axes
 from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import quiet
-from emcore.io.formats.tiff_makers import NOT_UNDERSTOOD, Steps, bar_height
+from emcore.io.formats.tiff_instrument import metadata_of
+from emcore.io.formats.tiff_makers import Steps, bar_height
 from emcore.io.formats.tiff_scales import steps
+from emcore.io.instrument import NOT_UNDERSTOOD, about
 from emcore.io.optional import dask_array
 
 _NAMES = {"Y": "y", "X": "x", "S": "colour", "Z": "z", "T": "time", "C": "channel", "E": "wavelength", "R": "tile"}
@@ -56,7 +58,7 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
                 raise BadFile(f"{path} cannot be read as TIFF: damaged, its pages do not have the shape that it says")
             scales, notes = steps(tiff, number, path)
             axes = [_axis(letter, size, scales) for letter, size in zip(series.axes, data.shape, strict=True)]
-            metadata = _information_bar(series.keyframe, path)
+            metadata = about(metadata_of(series.keyframe, path)) | _information_bar(series.keyframe, path)
             signals.append(
                 Signal(data, tidy_axes(_distinct(axes)), title=titles[number], metadata=metadata, notes=notes)
             )

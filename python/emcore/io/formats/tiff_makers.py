@@ -9,7 +9,6 @@ of another size, they are converted.
 import json
 import math
 import re
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from emcore.core.units import tidy_units
 
 # Axis letter -> (step, units); "*" is an axis that is neither x nor y.
 Steps = dict[str, tuple[float, str]]
-# What may be wrong in metadata that nobody checked when it was written.
-NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, struct.error)
-_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 
 
 def per_pixel(page: Any, tag: str) -> float:
@@ -39,7 +36,7 @@ def metres_per_pixel(page: Any) -> Steps:
 
 def fei(page: Any, path: Path) -> Steps:
     """FEI and Thermo Fisher: the scan of the beam that made the picture, else its field of view."""
-    metadata = _fei_metadata(page)
+    metadata = fei_metadata(page)
     used = metadata.get("Beam", {})  # the names of the parts that belong to the beam that made the picture
     for part in (used.get("Scan"), "Scan"):
         scan = metadata.get(part, {})
@@ -57,22 +54,22 @@ def fei(page: Any, path: Path) -> Steps:
     return {}
 
 
-def _fei_metadata(page: Any) -> dict[str, Any]:
+def fei_metadata(page: Any) -> dict[str, Any]:
     observed = [page.tags.valueof(tag) for tag in (34680, 34682)]
     return {key: part for each in observed if isinstance(each, dict) for key, part in each.items()}
 
 
 def fei_xml(page: Any, path: Path) -> Steps:
     """The XML of newer FEI programs: Phenom's pixelWidth with its unit, PixelSize in metres of the others."""
-    text = _text_of(page, 34683)
+    text = text_of(page, 34683)
     if "pixelWidth" in text:
         width, height = (
-            re.search(rf"<{key}\s+unit=\"([^\"]+)\"\s*>\s*{_NUMBER}", text) for key in ("pixelWidth", "pixelHeight")
+            re.search(rf"<{key}\s+unit=\"([^\"]+)\"\s*>\s*{NUMBER}", text) for key in ("pixelWidth", "pixelHeight")
         )
         if width:
             height = height or width
             return {"X": (float(width[2]), width[1]), "Y": (float(height[2]), height[1])}
-    size = re.search(rf"<PixelSize>\s*<X\b[^>]*>\s*{_NUMBER}\s*</X>\s*<Y\b[^>]*>\s*{_NUMBER}", text)
+    size = re.search(rf"<PixelSize>\s*<X\b[^>]*>\s*{NUMBER}\s*</X>\s*<Y\b[^>]*>\s*{NUMBER}", text)
     return _metres(size[1], size[2]) if size else {}
 
 
@@ -105,8 +102,8 @@ def _zeiss_metres(metadata: dict[Any, Any], key: str) -> float:
 
 def fibics(page: Any, path: Path) -> Steps:
     """Zeiss Atlas, of Fibics: two vectors from pixel to pixel, in um."""
-    text = _text_of(page, 51023)
-    parts = {key: re.search(rf"<{key}>\s*{_NUMBER}\s*</{key}>", text) for key in ("Ux", "Uy", "Vx", "Vy")}
+    text = text_of(page, 51023)
+    parts = {key: re.search(rf"<{key}>\s*{NUMBER}\s*</{key}>", text) for key in ("Ux", "Uy", "Vx", "Vy")}
     ux, uy, vx, vy = (float(observed[1]) if observed else 0.0 for observed in parts.values())
     return {"X": (math.hypot(ux, uy), "um"), "Y": (math.hypot(vx, vy), "um")}
 
@@ -136,14 +133,18 @@ def tescan(page: Any, path: Path) -> Steps:
 
 
 def _tescan(page: Any, path: Path, key: str) -> float:
-    texts = [_text_of(page, 50431)]
-    if "TESCAN" in str(page.tags.valueof("Make")).upper():
-        texts += [_text_of(page, 700), page.description]
-    texts += [beside(path, f"{path.stem}{ending}.hdr") for ending in (f"-{path.suffix[1:]}", "")]
-    for text in texts:  # key=value, or an element or attribute of that name
-        if observed := re.search(rf"\b{key}\W{{1,3}}{_NUMBER}", text):
+    for text in tescan_texts(page, path):  # key=value, or an element or attribute of that name
+        if observed := re.search(rf"\b{key}\W{{1,3}}{NUMBER}", text):
             return float(observed[1])
     return 0.0
+
+
+def tescan_texts(page: Any, path: Path) -> list[str]:
+    """Where TESCAN's programs may write: a tag of their own, others in their files, and a text beside the picture."""
+    texts = [text_of(page, 50431)]
+    if "TESCAN" in str(page.tags.valueof("Make")).upper():
+        texts += [text_of(page, 700), page.description]
+    return texts + [beside(path, f"{path.stem}{ending}.hdr") for ending in (f"-{path.suffix[1:]}", "")]
 
 
 def openfibsem(page: Any, path: Path) -> Steps:
@@ -177,7 +178,7 @@ def jeol(page: Any, path: Path) -> Steps:
     text = page.description
     if "TemReporter" not in text:
         return {}
-    if observed := re.search(rf"LengthPerPixel>\s*{_NUMBER}", text):
+    if observed := re.search(rf"LengthPerPixel>\s*{NUMBER}", text):
         unit = re.search(r"MeasurementUnitType>\s*(\w+)", text)
         of_length = unit is not None and unit[1] in ("UnitType_Scanning", "UnitType_Length")
         return {letter: (float(observed[1]), "nm") for letter in "XY"} if of_length else {}
@@ -204,7 +205,7 @@ def _wavelength(volts: float) -> float:
 
 def amt(page: Any, path: Path) -> Steps:
     """Cameras of AMT: pixels per unit in the description."""
-    sizes = [re.search(rf"{letter}pixCal={_NUMBER}", page.description) for letter in "XY"]
+    sizes = [re.search(rf"{letter}pixCal={NUMBER}", page.description) for letter in "XY"]
     unit = re.search(r"(?<!Resolution)Unit=([^\W\d_]+)", page.description)
     if not unit or not all(sizes):
         return {}
@@ -225,10 +226,10 @@ def gatan(page: Any, path: Path) -> Steps:
 
 def hitachi(page: Any, path: Path) -> Steps:
     """Hitachi: PixelSize in nm of a scan of DataSize pixels, in a text file of the same name or in a tag."""
-    for text in (*_texts(page), beside(path, path.stem + ".txt")):
+    for text in (*texts_of(page), beside(path, path.stem + ".txt")):
         if not re.search(r"\[[ST]emImageFile\]", text):
             continue
-        size = re.search(rf"^\s*PixelSize\s*=\s*{_NUMBER}", text, re.MULTILINE)
+        size = re.search(rf"^\s*PixelSize\s*=\s*{NUMBER}", text, re.MULTILINE)
         scan = re.search(r"^\s*DataSize\s*=\s*(\d+)\s*x\s*(\d+)", text, re.MULTILINE)
         if size and float(size[1]) > 0:
             step = float(size[1]) * _reduction(page, scan)
@@ -238,10 +239,10 @@ def hitachi(page: Any, path: Path) -> Steps:
 
 def jeol_sem(page: Any, path: Path) -> Steps:
     """JEOL's scanning electron microscopes: a scale bar of so many pixels, in a text file of the same name."""
-    texts = (*_texts(page), beside(path, path.stem + ".txt"))
+    texts = (*texts_of(page), beside(path, path.stem + ".txt"))
     text = next((each for each in texts if "$$SM_MICRON_BAR" in each), "")
-    bar = re.search(rf"^\$\$SM_MICRON_BAR\s+{_NUMBER}", text, re.MULTILINE)
-    marker = re.search(rf"^\$\$SM_MICRON_MARKER\s+{_NUMBER}\s*(\w+)", text, re.MULTILINE)
+    bar = re.search(rf"^\$\$SM_MICRON_BAR\s+{NUMBER}", text, re.MULTILINE)
+    marker = re.search(rf"^\$\$SM_MICRON_MARKER\s+{NUMBER}\s*(\w+)", text, re.MULTILINE)
     if not bar or not marker or float(bar[1]) <= 0:
         return {}
     scan = re.search(r"^\$CM_FULL_SIZE\s+(\d+)\s+(\d+)", text, re.MULTILINE)
@@ -262,10 +263,10 @@ def _reduction(page: Any, scan: re.Match[str] | None) -> float:
 
 def bar_height(page: Any, path: Path) -> int:
     """Rows of the information bar below a picture, where its maker tells; 0 where there is none or nothing is said."""
-    metadata = _fei_metadata(page)
+    metadata = fei_metadata(page)
     bar, scan = metadata.get("PrivateFei", {}).get("DatabarHeight"), metadata.get("Image", {}).get("ResolutionY")
     said: list[Any] = [bar if not scan or page.imagelength == scan + (bar or 0) else None]
-    said += re.findall(r"<databarHeight>\s*(\d+)", _text_of(page, 34683))
+    said += re.findall(r"<databarHeight>\s*(\d+)", text_of(page, 34683))
     said.append(_tescan(page, path, "ImageStripSize"))
     rows = next((int(each) for each in said if each), 0)
     return rows if 0 < rows < page.imagelength / 2 else 0
@@ -284,20 +285,20 @@ def beside(path: Path, name: str) -> str:
             return ""
         observed = other[0]
     with observed.open("rb") as file:
-        return _decoded(file.read(1 << 20))
+        return decoded(file.read(1 << 20))
 
 
-def _texts(page: Any) -> list[str]:
+def texts_of(page: Any) -> list[str]:
     """The texts of all tags, without those of another structure."""
-    return [text for tag in page.tags if tag.count < 1 << 20 and (text := _text_of(page, tag.code))]
+    return [text for tag in page.tags if tag.count < 1 << 20 and (text := text_of(page, tag.code))]
 
 
-def _text_of(page: Any, tag: int) -> str:
+def text_of(page: Any, tag: int) -> str:
     value = page.tags.valueof(tag)
-    return value if isinstance(value, str) else _decoded(value) if isinstance(value, bytes) else ""
+    return value if isinstance(value, str) else decoded(value) if isinstance(value, bytes) else ""
 
 
-def _decoded(data: bytes) -> str:
+def decoded(data: bytes) -> str:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace")
     try:

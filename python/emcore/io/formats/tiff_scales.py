@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from emcore.core.units import tidy_units
-from emcore.io.formats.tiff_makers import BESIDE, MAKERS, NOT_UNDERSTOOD, Steps, described, metres_per_pixel, per_pixel
+from emcore.io.formats.tiff_makers import BESIDE, MAKERS, Steps, described, metres_per_pixel, per_pixel
+from emcore.io.instrument import NOT_UNDERSTOOD
 
 _FINEST_PRINT = 10e-6  # metres
 

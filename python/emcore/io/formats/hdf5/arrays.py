@@ -62,6 +62,13 @@ def number(value: Any, otherwise: float = math.nan) -> float:
         return otherwise
 
 
+def one_value(item: Any) -> float | str | None:
+    """What a data set of one number or one text says; None for whatever else, also for none."""
+    if not hasattr(item, "dtype") or item.size != 1:
+        return None
+    return number(np.ravel(item[()])) if item.dtype.kind in "iuf" else text(np.asarray(item[()], dtype=object))
+
+
 @dataclass(frozen=True)
 class Access:
     """How arrays come out of a file: read; lazily, as memory maps and Dask arrays or, if `stored`, as they are."""

@@ -11,10 +11,12 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.io.errors import BadFile
-from emcore.io.formats.hdf5.arrays import Access, check_readable, made
+from emcore.io.formats.hdf5.arrays import Access, check_readable, made, number, one_value
+from emcore.io.instrument import about
 from emcore.io.optional import dask_array
 
 _PART = re.compile(r"data(_\d+)?$")
+_PHOTONS = 2e4  # eV: X-rays in a laboratory have less
 _DATA, _DETECTOR = "entry/data", "entry/instrument/detector"
 
 
@@ -49,4 +51,20 @@ def read_dectris(file: Any, path: Path, access: Access) -> list[Signal]:
         data = (dask_array().concatenate if access.lazy else np.concatenate)(parts)
     names = ("pattern", "y", "x")[-len(data.shape) :]
     axes = [Axis(name, size, navigation=name == "pattern") for name, size in zip(names, data.shape, strict=True)]
-    return [made(axes, data, f"{_DATA}/{_parts(file)[0].partition('_')[0]}", flagged=True)]
+    title = f"{_DATA}/{_parts(file)[0].partition('_')[0]}"
+    return [made(axes, data, title, flagged=True, metadata=about(_described(file[_DETECTOR])))]
+
+
+def _described(detector: Any) -> dict[str, Any]:
+    """What the detector's settings say; an energy that photons do not have is that of electrons."""
+    settings = detector["detectorSpecific"]
+    energy = number(one_value(settings.get("photon_energy")), 0.0)
+    date, _, time = str(one_value(settings.get("data_collection_date")) or "").partition("T")
+    camera = {"name": one_value(detector.get("description")), "exposure": one_value(detector.get("count_time"))}
+    return {
+        "General": {"date": date, "time": time},
+        "Signal": {"signal_type": "electron_diffraction"},
+        "Acquisition_instrument": {
+            "TEM": {"beam_energy": energy / 1e3 if energy > _PHOTONS else None, "Detector": {"Camera": camera}}
+        },
+    }

@@ -4,17 +4,22 @@ X, Y and Z have a step and the position of their middle; wavelengths and times a
 """
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.formats.hdf5.arrays import Access, axis_of_values, made, number, text
+from emcore.io.formats.hdf5.arrays import Access, axis_of_values, made, number, one_value, text
 from emcore.io.formats.hdf5.plain import colour_axis, units_of
+from emcore.io.instrument import about
 from emcore.io.optional import dask_array
 
 _NAMES = {"C": "Wavelength", "T": "Time", "A": "Angle", "Z": "z", "Y": "y", "X": "x"}
+# The names that LumiSpy and RosettaSciIO have for spectra, and for what is measured over time.
+_KINDS = {"C": "CL_SEM", "T": "LumiTransient", "CT": "LumiTransientSpectrum"}
+_LATEST = 1e11  # seconds, that are no date
 _INVALID = 111  # the state of a value that means nothing
 
 
@@ -71,7 +76,8 @@ def _angular_scan(scan: Any, images: list[Any], polarization: str, access: Acces
     data = stack([access.movable(group["ImageData/Image"]).reshape(shape) for group in images])
     axes = [*places, Axis("angle_y", shape[0]), Axis("angle_x", shape[1])]
     title = f"{_title(images[0])} {polarization}".strip()
-    return made(axes, data.reshape(tuple(axis.size for axis in axes)), title, flagged=True)
+    metadata = _described(images[0], "")
+    return made(axes, data.reshape(tuple(axis.size for axis in axes)), title, flagged=True, metadata=metadata)
 
 
 def _title(group: Any) -> str:
@@ -93,7 +99,23 @@ def _read(group: Any, access: Access) -> Signal:
     # The format has five axes whatever was measured: those of one point are not of the measurement.
     measured = [axis for axis in axes if axis.size > 1] or axes[-1:]
     data = access.movable(image).reshape(tuple(axis.size for axis in measured))
-    return made(measured, data, _title(group), flagged=True)
+    kind = _KINDS.get("".join(label for label in "CT" if spectral and sizes.get(label, 1) > 1), "")
+    return made(measured, data, _title(group), flagged=True, metadata=_described(group, kind))
+
+
+def _described(group: Any, kind: str) -> dict[str, Any]:
+    """Detector, magnification, and when it was measured, as far as its settings are valid."""
+    settings = {
+        name: item for name, item in group["PhysicalData"].items() if hasattr(item, "dtype") and _is_valid(item)
+    }
+    seconds = number(group["ImageData"].get("TOffset"), 0.0)
+    began = datetime.fromtimestamp(seconds, UTC).isoformat() if 0 < seconds < _LATEST else ""
+    date, _, time = began.removesuffix("+00:00").partition("T")
+    detector = {"model": settings.get("HardwareName"), "integration_time": settings.get("IntegrationTime")}
+    column = {} if kind else {"SEM": {"magnification": one_value(settings.get("Magnification"))}}
+    instrument = column | {"Detector": {name: one_value(item) for name, item in detector.items()}}
+    said = {"General": {"date": date, "time": time}, "Signal": {"signal_type": kind}}
+    return about(said | {"Acquisition_instrument": instrument})
 
 
 def _axis(within: Any, label: str, size: int, navigation: bool) -> Axis:

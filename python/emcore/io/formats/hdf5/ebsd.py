@@ -1,4 +1,4 @@
-"""Maps of patterns and spectra as EDAX (OIM, .oh5), Bruker (h5) and Oxford Instruments (.h5oina) write them.
+"""Maps of patterns and spectra of EDAX (OIM, .oh5), Bruker, kikuchipy (both h5) and Oxford Instruments (.h5oina).
 
 A group has a `Header`, with rows, columns and steps in micrometres, and `Data`, in which everything of which there is
 one for each position lies flat.
@@ -10,14 +10,30 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.formats.hdf5.arrays import Access, Contents, made, number, text
+from emcore.io.formats.hdf5.arrays import Access, Contents, made, number, one_value, text
+from emcore.io.formats.hdf5.plain import units_of
+from emcore.io.instrument import about
 
 # By maker: rows, columns, step along rows, step along columns.
 _GRIDS = (
     ("nRows", "nColumns", "Step Y", "Step X"),
     ("NROWS", "NCOLS", "YSTEP", "XSTEP"),
     ("Y Cells", "X Cells", "Y Step", "X Step"),
+    ("n_rows", "n_columns", "step_y", "step_x"),
 )
+# What headers say of the microscope, by HyperSpy's names; energies in keV, working distances in mm.
+_MICROSCOPE = {
+    "beam_energy": ("Beam Voltage", "KV", "beam_energy"),
+    "magnification": ("Magnification", "Mag", "magnification"),
+    "working_distance": ("Working Distance", "WD", "working_distance"),
+    "microscope": ("microscope",),
+}
+_EDS = {
+    "azimuth_angle": ("Detector Azimuth",),
+    "elevation_angle": ("Detector Elevation",),
+    "live_time": ("Live Time",),
+    "real_time": ("Real Time",),
+}
 
 
 def _grids(found: Contents) -> list[tuple[str, Any, tuple[int, int], tuple[float, float]]]:
@@ -62,8 +78,30 @@ def read_ebsd(found: Contents, access: Access) -> list[Signal]:
                 inside = [_energies(group["Header"], inner[0])]
             axes = [replace(axis, navigation=bool(inner)) for axis in scan] + inside
             data = access.movable(array, max(len(inner), 1)).reshape((*shape, *inner))
-            signals.append(made(axes, data, f"{place}/Data/{name}", flagged=True))
+            metadata = about(_described(group, len(inner)))
+            signals.append(made(axes, data, f"{place}/Data/{name}", flagged=True, metadata=metadata))
     return signals
+
+
+def _described(group: Any, inside: int) -> dict[str, Any]:
+    """What the headers of a map, and of the microscope beside it, say of both, of measurements of so many axes."""
+    headers = [group["Header"], *(group.parent.get(f"{name}/Header", {}) for name in ("SEM", "SEM-PRIAS Images"))]
+    microscope = {name: _first(headers, keys) for name, keys in _MICROSCOPE.items()}
+    if inside == 1:
+        microscope["Detector"] = {"EDS": {name: _first(headers, keys) for name, keys in _EDS.items()}}
+    kind = {1: "EDS_SEM", 2: "EBSD"}.get(inside, "")
+    return {"Signal": {"signal_type": kind}, "Acquisition_instrument": {"SEM": microscope}}
+
+
+def _first(headers: list[Any], keys: tuple[str, ...]) -> Any:
+    """What the first header that has one of these says, angles in degrees."""
+    for header in headers:
+        for item in (header[key] for key in keys if key in header):
+            value = one_value(item)
+            if isinstance(value, float) and units_of(item).startswith("rad"):
+                return float(np.rad2deg(value))
+            return value
+    return None
 
 
 def _energies(header: Any, size: int) -> Axis:

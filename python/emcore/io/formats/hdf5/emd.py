@@ -11,6 +11,7 @@ import numpy as np
 
 from emcore.core.signals import Axis, Signal
 from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, number, text
+from emcore.io.instrument import about
 
 # What the array of a group is called, by program.
 _ARRAYS = ("data", "datacube", "realslice", "diffractionslice", "array")
@@ -49,7 +50,8 @@ def read_emd(found: Contents, access: Access) -> list[Signal]:
         flagged = scanned is not None
         outer = max(len(axes) - 2, 0) if scanned is None else scanned
         axes = [replace(axis, navigation=i < outer) for i, axis in enumerate(axes)]
-        signals.append(access.signal(array, axes, title, flagged))
+        kind = "electron_diffraction" if flagged and text(array.parent.attrs.get("python_class")) == "DataCube" else ""
+        signals.append(access.signal(array, axes, title, flagged, about({"Signal": {"signal_type": kind}})))
     return signals
 
 

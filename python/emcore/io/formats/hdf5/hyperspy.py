@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emcore.core.signals import Axis, Signal
 from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, number, text
+from emcore.io.instrument import about
 
 # The newest version of the format that is known here.
 _KNOWN = (3, 3)
@@ -68,10 +69,47 @@ def read_hyperspy(root: Any, path: Any, access: Access) -> list[Signal]:
 def _signal(group: Any, name: str, axes: list[Axis], flagged: bool, access: Access) -> Signal:
     general = _described(group, "General")
     title = text(general.get("title") or general.get("name")) or ("" if name == "__unnamed__" else name)
-    metadata: dict[str, Any] = {key: text(general[key]) for key in ("date", "time") if text(general.get(key))}
-    quantity = text(_described(group, "Signal").get("quantity"))
-    metadata |= {"quantity": quantity} if quantity else {}
+    signal = {key: text(value) for key, value in _described(group, "Signal").items()}
+    dates = {key: text(general.get(key)) for key in ("date", "time")}
+    metadata = about({"General": dates, "Signal": signal, **_instrument(group)})
     return access.signal(group["data"], axes, title, flagged, metadata)
+
+
+def _instrument(group: Any) -> dict[str, Any]:
+    """What a signal's metadata say of microscope, detector and sample."""
+    known: dict[str, Any] = {}
+    for place in (group[name] for name in ("mapped_parameters", "metadata") if name in group):
+        known |= {name: _tree(place[name]) for name in ("Acquisition_instrument", "Sample") if name in place}
+        earlier = {name: _tree(place[name]) for name in ("TEM", "SEM") if name in place}  # before format 1.2
+        for column in earlier.values():
+            column["Detector"] = {kind: column.pop(kind) for kind in ("EDS", "EELS") if kind in column}
+        known |= {"Acquisition_instrument": earlier} if earlier else {}
+    for column in known.get("Acquisition_instrument", {}).values():
+        if isinstance(column, dict) and "tilt_stage" in column:  # before format 3.0
+            column.setdefault("Stage", {})["tilt_alpha"] = column.pop("tilt_stage")
+    return known
+
+
+# No metadata are deeper, and no text or list of them is longer.
+_DEEPEST, _LONGEST = 8, 1000
+
+
+def _tree(group: Any, depth: int = 0) -> dict[str, Any]:
+    """A group of metadata as a dictionary; a list is one whose keys are its places."""
+    tree: dict[str, Any] = {}
+    for key, value in dict(group.attrs).items():
+        empty = re.match(r"_(?:list|tuple)_empty_(.*)", key)
+        nothing = isinstance(value, str | bytes) and not text(value)
+        tree[empty[1] if empty else key] = [] if empty else None if nothing else value
+    for name in group if depth < _DEEPEST else ():
+        item, listed = group[name], re.match(r"_(?:list|tuple)_(?:\d+_)?(.*)", name)
+        if hasattr(item, "dtype"):
+            short = int(np.prod(item.shape)) <= _LONGEST
+            tree[listed[1] if listed else name] = np.asarray(item[()]) if short else None
+        else:
+            inner = _tree(item, depth + 1)
+            tree[listed[1] if listed else name] = [inner[key] for key in sorted(inner)] if listed else inner
+    return tree
 
 
 def _described(group: Any, section: str) -> dict[str, Any]:

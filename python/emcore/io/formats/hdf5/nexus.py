@@ -1,6 +1,7 @@
 """NeXus: groups of the class NXdata, each a signal with the axes that it names."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from emcore.io.formats.hdf5.arrays import (
     is_numeric,
     left_out,
     number,
+    one_value,
     text,
     texts,
 )
 from emcore.io.formats.hdf5.plain import is_scale, plain_signal, units_of
+from emcore.io.instrument import about
 
 # What is inside one measurement: how many of the last axes, by the attribute `interpretation`.
 _INSIDE = {"scalar": 0, "scaler": 0, "spectrum": 1, "image": 2, "rgb-image": 3, "rgba-image": 3, "vertex": 1}
@@ -57,7 +60,19 @@ def read_nexus(found: Contents, access: Access) -> list[Signal]:
     if missing and not arrays:
         raise BadFile(f"{found.path} names data that are not there, or are no numbers: {missing[0]}")
     datasets = {path: dataset for path, (_, dataset) in arrays.items()}
-    return each_signal(datasets, lambda path, dataset: _read(arrays[path][0], dataset, path, access), missing)
+    signals = each_signal(datasets, lambda path, dataset: _read(arrays[path][0], dataset, path, access), missing)
+    known = about(_described(found))
+    return [replace(signal, metadata=known | signal.metadata) for signal in signals]
+
+
+def _described(found: Contents) -> dict[str, Any]:
+    """What has a name in NXem: the voltage of the electron source, and the elements of the sample."""
+    source = next((path for path in found.arrays if path.endswith("ebeam_column/electron_source/voltage")), "")
+    sample = next((path for path in found.arrays if path.endswith("sample/atom_types")), "")
+    voltage, elements = (one_value(found.arrays.get(path)) for path in (source, sample))
+    said: dict[str, Any] = {"elements": elements.split(", ")} if isinstance(elements, str) and elements else {}
+    column = {"beam_energy": voltage / 1e3 if isinstance(voltage, float) else None}
+    return {"Acquisition_instrument": {"TEM": column}, "Sample": said}
 
 
 def _signal_names(group: Any) -> list[str]:
