@@ -162,8 +162,9 @@ def test_sightx_of_jeol_is_read_as_rosettasciio_does(mode, value, unit, tmp_path
         resolution=(254, 254),
         resolutionunit="INCH",
     )
-    expected = rsciio_tiff.file_reader(str(path))[0]["axes"]
-    for axis, other in zip(read(path).axes, expected, strict=True):
+    expected, observed = rsciio_tiff.file_reader(str(path))[0]["axes"], read(path)
+    assert observed.metadata["instrument"]["Acquisition_instrument"]["TEM"]["beam_energy"] == 200
+    for axis, other in zip(observed.axes, expected, strict=True):
         assert axis.scale == pytest.approx(other["scale"])
         assert axis.units == other["units"].replace(" ", "")
 

@@ -16,7 +16,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.core.units import LENGTHS, factor, tidy_units
+from emcore.core.hyperspy_signals import to_hyperspy
+from emcore.core.units import LENGTHS, RECIPROCAL, factor, kind_of, tidy_units
 from emcore.core.validation import as_numbers
 
 
@@ -224,6 +225,40 @@ class Signal:
             if axis.name == name:
                 return axis
         raise ValueError(f"there is no axis {name!r}; the axes are {[axis.name for axis in self.axes]}")
+
+    def to_hyperspy(self) -> Any:
+        """The measurement as a HyperSpy signal, with what its file says of microscope, detector and sample.
+
+        Returns
+        -------
+        hyperspy BaseSignal
+            With navigation axes first, lazy where the data are a Dask array, and of the class of its kind where the
+            package is installed that has it: exSpy for spectra, pyxem for patterns, LumiSpy, kikuchipy. Patterns over
+            reciprocal lengths are of electrons where their file says nothing.
+
+        Raises
+        ------
+        ImportError
+            If the extra `hyperspy` is not installed.
+
+        Examples
+        --------
+        >>> signal = Signal(np.zeros((2, 5)), (Axis("x", 2, 3.0, units="nm", navigation=True), Axis("Energy", 5)))
+        >>> signal.to_hyperspy()
+        <Signal1D, title: , dimensions: (2|5)>
+        """
+        order = sorted(range(len(self.axes)), key=lambda i: not self.axes[i].navigation)
+        axes = [self.axes[i] for i in order]
+        inside = sum(not axis.navigation for axis in axes)
+        known = dict(self.metadata.get("instrument", {}))
+        scanned = inside == 2 < len(axes) and all(kind_of(axis.units) == RECIPROCAL for axis in axes[-2:])
+        if scanned and not known.get("signal_type"):
+            known["signal_type"] = "electron_diffraction"
+        data = self.data if hasattr(self.data, "transpose") else np.asarray(self.data[...])  # in a file that is open
+        signal = to_hyperspy(data.transpose(order), axes, self.title, inside, known)
+        general = {key: self.metadata[key] for key in ("date", "time") if self.metadata.get(key)}
+        signal.metadata.add_dictionary({"General": general} if general else {})
+        return signal
 
     def sha256(self, stop: Event | None = None) -> str:
         """SHA-256 of the source file's bytes; of type, shape and values for data from memory or a file that is gone.

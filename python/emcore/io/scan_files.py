@@ -37,7 +37,10 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class ScanFile:
-    """What a file of a scan holds beside its values: axes, and what is said and known of them."""
+    """What a file of a scan holds beside its values: axes, and what is said and known of them.
+
+    Patterns of which nobody says what they are of are electron diffraction.
+    """
 
     dtype: np.dtype[Any]
     axes: tuple[Axis, ...]
@@ -231,7 +234,7 @@ def _zspy(path: Path, about: ScanFile) -> Iterator[Rows]:
 
 
 def _fill(group: Any, values: dict[str, Any]) -> None:
-    """Numbers and texts as attributes, dictionaries as groups, arrays as arrays; lists are left out."""
+    """Numbers and texts as attributes, dictionaries as groups, arrays and lists of one type as arrays."""
     for key, value in values.items():
         if isinstance(value, dict):
             _fill(group.create_group(key), value)
@@ -239,6 +242,10 @@ def _fill(group: Any, values: dict[str, Any]) -> None:
             group.create_array(key, data=value)
         elif not isinstance(value, list):
             group.attrs[key] = "_None_" if value is None else value
+        elif not value:
+            group.attrs[f"_list_empty_{key}"] = "_None_"
+        elif len({type(each) for each in value}) == 1 and isinstance(value[0], bool | int | float | str):
+            group.create_array(f"_list_{key}", data=np.array(value))
 
 
 def _chunks(about: ScanFile) -> tuple[int, ...]:
@@ -271,7 +278,8 @@ def _writer() -> Any:
 def _described(about: ScanFile) -> dict[str, Any]:
     """A signal of HyperSpy with a value in place of all."""
     known = dict(about.instrument or {})
-    kind = known.pop("signal_type", "")
+    patterns = sum(not axis.navigation for axis in about.axes) == 2
+    kind = known.pop("signal_type", "") or ("electron_diffraction" if patterns else "")
     metadata = {"General": {"title": about.title, "notes": about.notes}, "Signal": {"signal_type": kind}, **known}
     return {
         "data": np.zeros((1,) * len(about.axes), about.dtype),

@@ -48,7 +48,7 @@ def export(
                 numbered = {of: list(range(1, rows + 1))} | {name: values.tolist() for name, values in columns.items()}
                 write_columns(to(of.replace(" ", "_"), "csv"), numbered, overwrite)
         for shown in inside.signals:
-            _spectra(shown, chosen["spectra"], to, overwrite)
+            _spectra(shown, chosen["spectra"], to, overwrite, result.provenance.instrument)
         for ending in chosen["figures"]:
             with style(), new_file(to("figure", ending), overwrite, ending=f".{ending}") as part:
                 result.plot().savefig(part, format=ending, dpi=200)
@@ -94,7 +94,9 @@ def _pictures(shown: Shown, to: Callable[[str, str], Path], overwrite: bool) -> 
             part.write_bytes(png(coloured(values, shown.labels)))
 
 
-def _spectra(shown: Shown, formats: Collection[str], to: Callable[[str, str], Path], overwrite: bool) -> None:
+def _spectra(
+    shown: Shown, formats: Collection[str], to: Callable[[str, str], Path], overwrite: bool, known: dict[str, Any]
+) -> None:
     if len(shown.axes) == 2:
         if formats:
             _tiff(to(shown.name, "tif"), shown, overwrite)
@@ -111,10 +113,10 @@ def _spectra(shown: Shown, formats: Collection[str], to: Callable[[str, str], Pa
     if "msa" in formats:
         for i, each in enumerate(shown.values):
             name = f"{shown.name}_{i + 1}" if shown.of else shown.name
-            _msa(to(name, "msa"), each, axis, names[i], overwrite)
+            _msa(to(name, "msa"), each, axis, names[i], overwrite, known if axis.calibrated else {})
 
 
-def _msa(path: Path, values: NDArray[Any], axis: Axis, title: str, overwrite: bool) -> None:
+def _msa(path: Path, values: NDArray[Any], axis: Axis, title: str, overwrite: bool, known: dict[str, Any]) -> None:
     try:
         from rsciio.msa import file_writer
     except ImportError as error:
@@ -126,10 +128,16 @@ def _msa(path: Path, values: NDArray[Any], axis: Axis, title: str, overwrite: bo
     power = max(math.ceil(6 - math.log10(largest)), 0) if largest > 0 else 0
     title = f"{title}, times 1e{power}" if power else title
     described = {"name": axis.name, "size": axis.size, "scale": axis.scale, "offset": axis.offset, "units": axis.units}
+    microscopes = known.get("Acquisition_instrument", {})
+    column = microscopes.get("TEM") or microscopes.get("SEM") or {}
     signal = {
         "data": values.astype(float) * 10.0**power,
         "axes": [described | {"navigate": False, "index_in_array": 0}],
-        "metadata": {"General": {"title": title}, "Signal": {"signal_type": ""}},
+        "metadata": {
+            "General": {"title": title},
+            "Signal": {"signal_type": known.get("signal_type", "")},
+            "Acquisition_instrument": {"TEM": column, "SEM": column},  # the writer looks under either
+        },
         "original_metadata": {},
     }
     with new_file(path, overwrite, ending=".msa") as part:

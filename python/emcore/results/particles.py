@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.hyperspy_signals import to_hyperspy
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
-from emcore.results.conversion import to_hyperspy
 from emcore.results.result import Result
 from emcore.results.table import Tabled
 

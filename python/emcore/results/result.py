@@ -30,10 +30,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from emcore.core.drawing import Drawable, backend
+from emcore.core.hyperspy_signals import to_hyperspy
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, same_array
 from emcore.io.read import read
-from emcore.results.conversion import to_hyperspy, to_xarray
+from emcore.results.conversion import to_xarray
 from emcore.results.fields import array_fields, register
 from emcore.results.nexus import read_result, write_result
 
@@ -231,7 +232,7 @@ class Result(Drawable):
         """
         signals_by_name = {}
         for name, axes, inside in array_fields(self):
-            known = self.provenance.instrument if self._is_measured(axes, inside) else {}
+            known = self._instrument(axes, inside)
             signals_by_name[name] = to_hyperspy(getattr(self, name), axes, name, inside, known)
         signals = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name, value in list(signals.items()):
@@ -240,17 +241,24 @@ class Result(Drawable):
         for name, signal in signals.items():
             if isinstance(signal, Signal):
                 inside = sum(not axis.navigation for axis in signal.axes)
-                known = self.provenance.instrument if self._is_measured(signal.axes, inside) else {}
+                known = signal.metadata.get("instrument") or self._instrument(signal.axes, inside)
                 array = np.asarray(signal.data)
                 signals_by_name[name] = to_hyperspy(array, signal.axes, signal.title or name, inside, known)
         return signals_by_name
 
-    def _is_measured(self, axes: Sequence[Axis], inside: int) -> bool:
-        """Whether those are the axes of signals as they were measured, of which the file says something."""
+    def _instrument(self, axes: Sequence[Axis], inside: int) -> dict[str, Any]:
+        """What the file says of signals as they were measured; nothing of others, whose axes are not theirs.
+
+        Patterns of which it does not say what they are of are taken for electron diffraction.
+        """
         mean = getattr(self, "mean", None)
         if not isinstance(mean, Signal) or inside != len(mean.axes):
-            return False
-        return [axis.name for axis in axes[-inside:]] == [axis.name for axis in mean.axes]
+            return {}
+        if [axis.name for axis in axes[-inside:]] != [axis.name for axis in mean.axes]:
+            return {}
+        known = self.provenance.instrument
+        patterns = inside == 2 and not known.get("signal_type")
+        return known | {"signal_type": "electron_diffraction"} if patterns else known
 
     def to_xarray(self) -> Any:
         """The arrays as an xarray Dataset, with their coordinates and units.

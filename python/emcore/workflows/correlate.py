@@ -233,7 +233,7 @@ def correlate(
         signals=each("cluster", at_threshold),
         components=each("component", parts),
         means=tuple(
-            Signal(mean.reshape([axis.size for axis in axes]), axes, signal.source, title)
+            Signal(mean.reshape([axis.size for axis in axes]), axes, signal.source, title, _of_instrument(signal))
             for mean, axes, signal, title in zip(surveyed.mean, inside, on_grid, titles, strict=True)
         ),
         image=_picture(on_grid[0], surveyed.pictures[0]),
@@ -243,6 +243,12 @@ def correlate(
     object.__setattr__(result, "_inputs", together.signals)
     object.__setattr__(result, "_memory", memory)
     return result
+
+
+def _of_instrument(signal: Signal) -> dict[str, Any]:
+    """What the file of one of the signals says of its instrument; the provenance has that of the first."""
+    known = signal.metadata.get("instrument")
+    return {"instrument": known} if known else {}
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,19 @@ def write_signal_html(signal: Signal, path: str | os.PathLike[str], overwrite: b
         mean = Shown("mean", "mean of all positions", units, measured.mean[None], measured.whole)
         inside = Contents({}, [sums], [mean], {})
     facts = [(f"axis {axis.name}", _described(axis)) for axis in signal.axes]
-    facts += [("values", str(signal.dtype)), *((name, str(value)) for name, value in signal.metadata.items())]
+    facts += [("values", str(signal.dtype)), *_leaves(signal.metadata)]
     _write(as_path(path), (signal.name, signal.title), inside, measured, facts, signal.notes, overwrite)
+
+
+def _leaves(known: dict[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """What is known, as it is named: "TEM beam energy", for one."""
+    for key, value in known.items():
+        outer = key in ("instrument", "Acquisition_instrument")
+        name = within if outer else f"{within} {key.replace('_', ' ')}".strip()
+        if isinstance(value, dict):
+            yield from _leaves(value, name)
+        elif value not in ("", []):
+            yield name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _described(axis: Axis) -> str:
