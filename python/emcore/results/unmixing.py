@@ -116,12 +116,10 @@ class Unmixing(Result):
 
         Examples
         --------
-        Atomic percent of iron and platinum in every phase, by exSpy with k-factors::
+        Atomic percent of iron and platinum in every phase, by exSpy with k-factors, of a file that names the
+        microscope and the lines::
 
             spectra = result.to_hyperspy()["spectra"]
-            spectra.set_signal_type("EDS_TEM")
-            spectra.set_microscope_parameters(beam_energy=200)
-            spectra.set_lines(["Fe_Ka", "Pt_La"])
             windows = spectra.estimate_background_windows()
             lines = spectra.get_lines_intensity(background_windows=windows)
             spectra.quantification(lines, method="CL", factors=[1.45, 5.08])
