@@ -1,6 +1,8 @@
 """Scans at low rank: against the truth of synthetic scans, in memory, out of core, to files of every kind."""
 
 import errno
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -185,6 +187,65 @@ def test_hyperspy_opens_the_files(tmp_path, counts):
         assert [axis.units for axis in signal.axes_manager.signal_axes] == ["1/nm", "1/nm"]
         assert "denoised by emcore" in signal.metadata.General.notes
         np.testing.assert_array_equal(signal.data, written.signal.data)
+
+
+PATTERNS = (("y", 24, 2.0, "nm"), ("x", 20, 2.0, "nm"), ("ky", 10, 0.5, "1/nm"), ("kx", 12, 0.5, "1/nm"))
+
+
+@pytest.fixture(scope="module")
+def written(counts, tmp_path_factory):
+    """A scan of patterns as .emd, .h5 and .npy, and what is in them."""
+    pytest.importorskip("h5py")
+    axes = [Axis(n, size, step, units=u, navigation=u == "nm") for n, size, step, u in PATTERNS]
+    axes[2:] = [replace(axis, offset=-axis.scale * (axis.size - 1) / 2) for axis in axes[2:]]
+    known = {"signal_type": "electron_diffraction", "Acquisition_instrument": {"TEM": {"beam_energy": 200.0}}}
+    patterns = Signal(counts.reshape(24, 20, 10, 12), tuple(axes), title="a/b", metadata={"instrument": known})
+    folder = tmp_path_factory.mktemp("patterns")
+    signals = [denoise(patterns, 3, out=folder / f"a.{ending}").signal for ending in ("emd", "h5", "npy")]
+    return folder, np.asarray(signals[0].data), known
+
+
+def test_an_emd_file_comes_back_with_its_calibration(written):
+    folder, values, known = written
+    observed = emcore.read(folder / "a.emd")
+    np.testing.assert_array_equal(observed.data, values)
+    assert observed.metadata["instrument"] == known
+    assert [axis.navigation for axis in observed.axes] == [True, True, False, False]
+    assert [axis.to(u).scale for axis, (*_, u) in zip(observed.axes, PATTERNS, strict=True)] == pytest.approx(
+        [2, 2, 0.5, 0.5]
+    )
+    assert [axis.to("1/nm").offset for axis in observed.axes[2:]] == pytest.approx([-2.25, -2.75])
+
+
+def test_an_emd_file_holds_a_scan_of_patterns_and_nothing_else(counts, tmp_path):
+    pytest.importorskip("h5py")
+    with pytest.raises(ValueError, match=r"an .emd file holds a scan in y and x of patterns.*choose .h5"):
+        denoise(counts, 3, out=tmp_path / "a.emd")
+    assert not list(tmp_path.iterdir())
+
+
+def test_py4dstem_opens_an_emd_file_with_its_calibration(written):
+    py4dstem = pytest.importorskip("py4DSTEM")
+    folder, values, _ = written
+    with warnings.catch_warnings(action="ignore"):
+        cube = py4dstem.read(folder / "a.emd")
+    assert isinstance(cube, py4dstem.DataCube)
+    np.testing.assert_array_equal(cube.data, values)
+    known = cube.calibration
+    assert (known.get_R_pixel_size(), known.get_R_pixel_units()) == (2.0, "nm")
+    assert (known.get_Q_pixel_size(), known.get_Q_pixel_units()) == (pytest.approx(0.05), "A^-1")
+    assert (known.get_qx0_mean(), known.get_qy0_mean()) == pytest.approx((4.5, 5.5))
+
+
+@pytest.mark.parametrize("ending", ["emd", "h5", "npy"])
+def test_libertem_opens_the_scans(ending, written):
+    lt = pytest.importorskip("libertem.api")
+    folder, values, _ = written
+    with lt.Context.make_with("inline") as context:
+        dataset = context.load("auto", path=str(folder / f"a.{ending}"))
+        assert tuple(dataset.shape) == values.shape
+        summed = context.run(context.create_sum_analysis(dataset=dataset))
+    np.testing.assert_allclose(summed.intensity.raw_data, values.sum(axis=(0, 1)), rtol=1e-5)
 
 
 def test_positions_without_a_measurement_stay_as_they_are_and_are_counted(counts):

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from emcore.results.denoised import Denoised
 
 TEXT = "Take the noise off a scan of spectra or patterns: at low rank, weighted for counts."
-FORMATS = ("hspy", "h5", "zspy", "npy")
+FORMATS = ("hspy", "h5", "zspy", "emd", "npy")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of `emcore.denoise`."""
     add_files(parser, "a scan of spectra, curves or patterns, or a folder of such files")
     parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
-    parser.add_argument("--format", default="hspy", help="of the scan that is written: hspy, h5, zspy or npy (hspy)")
+    parser.add_argument("--format", default="hspy", help="of the scan that is written: hspy, h5, zspy, emd or npy (hspy)")
     parser.add_argument("--native", action="store_true", help="write the type of the data, not float32: rounded")
     parser.add_argument("--weighting", default="auto", help="poisson for counts, or none (as the noise is found)")
     parser.add_argument("--keep-negative", action="store_true", help="values that come out negative, not set to zero")

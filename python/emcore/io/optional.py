@@ -12,6 +12,13 @@ def dask_array() -> Any:
         raise ImportError("lazy=True needs Dask for this format: pip install emcore[dask]") from error
 
 
+def h5py_module() -> Any:
+    try:
+        return importlib.import_module("h5py")
+    except ImportError as error:
+        raise ImportError("EMD files need h5py: pip install emcore[hdf5]") from error
+
+
 def skimage_module(name: str) -> Any:
     """A module of scikit-image, as "measure"."""
     try:

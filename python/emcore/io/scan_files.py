@@ -1,7 +1,8 @@
 """A scan written to a file some positions at a time, with its axes, so that it never lies in memory as a whole.
 
-HyperSpy's formats, HDF5 (.hspy, .h5) and Zarr (.zspy), keep axes and what is known of the instrument; .npy keeps the
-values alone. Nothing is packed: noise that is left in floats does not shrink, and an HDF5 file in one piece is mapped.
+HyperSpy's formats, HDF5 (.hspy, .h5) and Zarr (.zspy), and EMD 1.0 (.emd), which is py4DSTEM's, keep axes and what is
+known of the instrument; .npy keeps the values alone. Nothing is packed: noise that is left in floats does not shrink,
+and an HDF5 file in one piece is mapped.
 """
 
 import math
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from emcore.core.files import check_output, new_file
 from emcore.core.memory import in_words
 from emcore.core.signals import Axis
-from emcore.io.optional import zarr_module
+from emcore.io.emd_files import check_emd, describe_emd
+from emcore.io.optional import h5py_module, zarr_module
 from emcore.io.recognise import store_of
 
-ENDINGS = (".hspy", ".h5", ".zspy", ".npy")
+ENDINGS = (".hspy", ".h5", ".zspy", ".emd", ".npy")
 # Bytes of a chunk in a Zarr store, of whole positions; bytes that are to remain on the disk.
 _CHUNK, _SPARE = 1 << 23, 1 << 24
 # Bytes of what an HDF5 file says of a scan, at most.
@@ -59,13 +61,13 @@ class ScanFile:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def check_scan_file(path: Path, overwrite: bool, needed: int = 0) -> None:
-    """Refuse, before any work, a place where no scan can be written, or with too little room on its disk.
+def check_scan_file(path: Path, overwrite: bool, needed: int = 0, axes: Sequence[Axis] = ()) -> None:
+    """Refuse, before any work, a place where no scan can be written, or none with these axes, or that has no room.
 
     Raises
     ------
     ValueError
-        If the name ends in none of .hspy, .h5, .zspy, .npy.
+        If the name ends in none of .hspy, .h5, .zspy, .emd, .npy; if the scan is not of patterns, for .emd.
     OSError
         As `check_output`, or for want of space.
     ImportError
@@ -76,13 +78,17 @@ def check_scan_file(path: Path, overwrite: bool, needed: int = 0) -> None:
     >>> check_scan_file(Path("scan.tif"), False)
     Traceback (most recent call last):
     ...
-    ValueError: out='scan.tif' ends in '.tif': a scan is written to .hspy, .h5, .zspy or .npy
+    ValueError: out='scan.tif' ends in '.tif': a scan is written to .hspy, .h5, .zspy, .emd or .npy
     """
     ending = path.suffix.lower()
     if ending not in ENDINGS:
-        raise ValueError(f"out={str(path)!r} ends in {path.suffix!r}: a scan is written to .hspy, .h5, .zspy or .npy")
+        raise ValueError(
+            f"out={str(path)!r} ends in {path.suffix!r}: a scan is written to .hspy, .h5, .zspy, .emd or .npy"
+        )
     _check_place(path, overwrite)
     _check_installed(ending)
+    if axes and ending == ".emd":
+        check_emd(axes)
     free = shutil.disk_usage(path.parent).free
     if needed + _SPARE > free:
         raise OSError(
@@ -104,7 +110,7 @@ def new_scan(path: Path, about: ScanFile, overwrite: bool = False) -> Iterator[R
     Parameters
     ----------
     path : Path
-        Ends in .hspy, .h5, .zspy or .npy.
+        Ends in .hspy, .h5, .zspy, .emd or .npy.
     about : ScanFile
     overwrite : bool, default False
 
@@ -126,8 +132,8 @@ def new_scan(path: Path, about: ScanFile, overwrite: bool = False) -> Iterator[R
     >>> signal.data.tolist(), signal.axes[1].scale, signal.axes[0].navigation
     ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], 5.0, True)
     """
-    check_scan_file(path, overwrite, about.nbytes)
-    opened = {".npy": _npy, ".zspy": _zspy}.get(path.suffix.lower(), _hspy)
+    check_scan_file(path, overwrite, about.nbytes, about.axes)
+    opened = {".npy": _npy, ".zspy": _zspy, ".emd": _emd}.get(path.suffix.lower(), _hspy)
     with new_file(path, overwrite, check=_check_place) as temporary, opened(temporary, about) as file:
         yield file
 
@@ -204,15 +210,42 @@ def _hspy(path: Path, about: ScanFile) -> Iterator[Rows]:
     with h5py.File(path, "r+") as file:
         (group,) = file["Experiments"].values()
         del group["data"]
-        made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        made.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-        made.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-        kind, space = h5py.h5t.py_create(about.dtype, logical=True), h5py.h5s.create_simple(about.shape)
-        offset = h5py.h5d.create(group.id, b"data", kind, space, made).get_offset()
-    # Without HDF5, so that a disk that is full is an error.
-    with open(path, "r+b", buffering=0) as values:
-        values.seek(offset)
-        yield _Plain(values, about)
+        offset = _room(group, about)
+    with _values(path, offset, about) as values:
+        yield values
+
+
+def _room(group: Any, about: ScanFile) -> int:
+    """Make the array "data" of a group, in one piece and without values, and say where it lies in the file."""
+    import h5py
+
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    made.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    kind, space = h5py.h5t.py_create(about.dtype, logical=True), h5py.h5s.create_simple(about.shape)
+    offset: int = h5py.h5d.create(group.id, b"data", kind, space, made).get_offset()
+    return offset
+
+
+@contextmanager
+def _values(path: Path, offset: int, about: ScanFile) -> Iterator[Rows]:
+    """Rows without HDF5, so that a disk that is full is an error."""
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(offset)
+        yield _Plain(file, about)
+
+
+@contextmanager
+def _emd(path: Path, about: ScanFile) -> Iterator[Rows]:
+    import h5py
+
+    _try_room(path, about.nbytes + _HEAD)
+    with h5py.File(path, "w") as file:
+        group = describe_emd(file, about.axes, about.title, about.instrument)
+        offset = _room(group, about)
+        group["data"].attrs["units"] = "pixel intensity"
+    with _values(path, offset, about) as values:
+        yield values
 
 
 @contextmanager
@@ -263,6 +296,8 @@ def _chunks(about: ScanFile) -> tuple[int, ...]:
 def _check_installed(ending: str) -> None:
     if ending == ".zspy":
         zarr_module()
+    elif ending == ".emd":
+        h5py_module()
     elif ending != ".npy":
         _writer()
 

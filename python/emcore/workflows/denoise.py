@@ -81,7 +81,8 @@ def denoise(
         [1]_.
     out : path, optional
         The file that is written, block by block: .hspy, .h5 (both HDF5) and .zspy (Zarr), which HyperSpy and
-        `emcore.read` open with axes and units, or .npy, which has none. Without, the scan is returned in memory.
+        `emcore.read` open with axes and units; .emd (HDF5) of patterns, which py4DSTEM opens; or .npy, which has no
+        axes. Without, the scan is returned in memory.
     dtype : {"float32", "native"}, default "float32"
         "native" is the type of the data: whole numbers are rounded, by which low counts are lost, which is said.
     weighting : {"auto", "poisson", "none"}, default "auto"
@@ -158,7 +159,7 @@ def denoise(
     made_type = np.dtype(np.float32) if dtype == "float32" else rows.dtype
     size = size_of_scan(signal.axes, made_type)
     if path is not None:
-        check_scan_file(path, overwrite, size)
+        check_scan_file(path, overwrite, size, signal.axes)
     elif size > check_memory(memory) and (memory is not None or isinstance(rows, Source)):
         raise ValueError(
             f"the denoised scan takes {in_words(size)}, more than memory={in_words(check_memory(memory))}: give out=, "

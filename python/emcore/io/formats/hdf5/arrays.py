@@ -344,6 +344,7 @@ def axis_of_values(name: str, size: int, values: NDArray[Any] | None, units: str
     if values.shape == (size,) and size > 1:
         return Axis.from_values(name, values, units or "px", navigation)
     if values.size == 2:
-        return Axis(name, size, float(values[1] - values[0]), float(values[0]), units or "px", navigation)
+        step = float(f"{values[1] - values[0]:.12g}")
+        return Axis(name, size, step, float(values[0]), units or "px", navigation)
     offset = float(values.flat[0]) if values.size == 1 else 0.0
     return Axis(name, size, 1.0, offset, units or "px", navigation)

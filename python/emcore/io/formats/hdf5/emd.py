@@ -3,6 +3,7 @@
 A group that is marked has an array and, for each of its axes, a data set `dim`: its positions, or the first two.
 """
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emcore.core.signals import Axis, Signal
-from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, number, text
+from emcore.io.formats.hdf5.arrays import Access, Contents, axis_of_values, is_numeric, number, one_value, text
 from emcore.io.instrument import about
 
 # What the array of a group is called, by program.
@@ -50,9 +51,21 @@ def read_emd(found: Contents, access: Access) -> list[Signal]:
         flagged = scanned is not None
         outer = max(len(axes) - 2, 0) if scanned is None else scanned
         axes = [replace(axis, navigation=i < outer) for i, axis in enumerate(axes)]
-        kind = "electron_diffraction" if flagged and text(array.parent.attrs.get("python_class")) == "DataCube" else ""
-        signals.append(access.signal(array, axes, title, flagged, about({"Signal": {"signal_type": kind}})))
+        known = _instrument(found) if flagged else {}
+        if flagged and text(array.parent.attrs.get("python_class")) == "DataCube":
+            known = {"signal_type": "electron_diffraction"} | known
+        signals.append(access.signal(array, axes, title, flagged, about({"Signal": known, **known})))
     return signals
+
+
+def _instrument(found: Contents) -> dict[str, Any]:
+    """What emcore writes of the instrument beside a scan."""
+    path = next((path for path in found.arrays if path.endswith("metadatabundle/instrument/json")), "")
+    try:
+        known = json.loads(str(one_value(found.arrays.get(path)) or "{}"))
+    except ValueError:
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _axis(dim: Any, size: int) -> Axis:
@@ -83,7 +96,7 @@ def _scan_axes(array: Any, axes: list[Axis]) -> int | None:
 
 
 def _calibrated(axes: list[Axis], found: Contents) -> list[Axis]:
-    """The axes of a py4DSTEM data cube whose dimensions are pixels, with the sizes that its calibration has."""
+    """The axes of a py4DSTEM data cube, with the sizes where its dimensions are pixels, and its origin in pixels."""
     if [axis.name for axis in axes] not in (["Rx", "Ry", "Qx", "Qy"], ["R_x", "R_y", "Q_x", "Q_y"]):
         return axes
     said: Any = next((item for path, item in found.groups.items() if path.endswith("metadatabundle/calibration")), {})
@@ -93,5 +106,6 @@ def _calibrated(axes: list[Axis], found: Contents) -> list[Axis]:
         known = size is not None and units is not None and text(units[()]) not in ("", "pixels")
         if known and axis.units in ("px", "pixels") and number(size) > 0:
             axis = replace(axis, scale=number(size), offset=0.0, units=text(units[()]))
-        calibrated.append(axis)
+        origin = number(said.get({"x": "qx0_mean", "y": "qy0_mean"}[axis.name[-1]])) if axis.name[0] == "Q" else np.nan
+        calibrated.append(replace(axis, offset=-origin * axis.scale) if np.isfinite(origin) else axis)
     return calibrated
