@@ -45,6 +45,7 @@ from emcore.cli import (
     volume,
 )
 from emcore.cli.ending import asked_by, ends_when_asked, say_so, was_asked
+from emcore.cli.options import also_by_the_names_of_python
 from emcore.cli.preset import preset_words
 
 
@@ -171,4 +172,10 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     for name, verb in VERBS.items():
         parsers[name] = adder.add_parser(name, help=verb.TEXT, description=verb.TEXT, allow_abbrev=False)
         verb.add_options(parsers[name])
+        also_by_the_names_of_python(parsers[name])
     return parser, parsers
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parser of every verb, by its name."""
+    return dict(_parsers()[1])

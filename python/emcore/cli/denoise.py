@@ -29,10 +29,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of `emcore.denoise`."""
     add_files(parser, "a scan of spectra, curves or patterns, or a folder of such files")
     parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
-    parser.add_argument("--format", default="hspy", help="of the scan that is written: hspy, h5, zspy, emd or npy (hspy)")
+    parser.add_argument(
+        "--format", default="hspy", help="of the scan that is written: hspy, h5, zspy, emd or npy (hspy)"
+    )
     parser.add_argument("--native", action="store_true", help="write the type of the data, not float32: rounded")
     parser.add_argument("--weighting", default="auto", help="poisson for counts, or none (as the noise is found)")
-    parser.add_argument("--keep-negative", action="store_true", help="values that come out negative, not set to zero")
+    parser.add_argument("--negative", default="clip", help="clip, or keep what comes out negative (clip)")
     add_memory_option(parser)
     add_checkpoint_option(parser)
     add_signal_options(parser, "the axis of a spectrum, or both of a pattern, as in 2,3")
@@ -41,9 +43,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Denoise every file."""
+    from emcore.workflows.denoise import NEGATIVES
     from emcore.workflows.denoise_noise import WEIGHTINGS
 
-    refuse_unknown(parser, options, {"format": FORMATS, "weighting": WEIGHTINGS})
+    refuse_unknown(parser, options, {"format": FORMATS, "weighting": WEIGHTINGS, "negative": NEGATIVES})
 
     def work(file: Path, out: Path) -> "Denoised":
         result: Denoised = emcore.denoise(
@@ -52,7 +55,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             out=out,
             dtype="native" if options.native else "float32",
             weighting=options.weighting,
-            negative="keep" if options.keep_negative else "clip",
+            negative=options.negative,
             signal_axis=options.signal_axis,
             scan_shape=options.scan,
             dataset=options.dataset,

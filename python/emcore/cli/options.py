@@ -7,6 +7,28 @@ from pathlib import Path
 
 from emcore.core.control import MAX_THREADS
 
+# What the command line says shorter than Python.
+_LONGER = {
+    "--clusters": "--n-clusters",
+    "--components": "--n-components",
+    "--grains": "--n-grains",
+    "--peaks": "--n-peaks",
+    "--range": "--signal-range",
+    "--reflections": "--n-reflections",
+    "--regions": "--n-regions",
+    "--scan": "--scan-shape",
+    "--seed": "--random-state",
+    "--segments": "--n-segments",
+}
+
+
+def also_by_the_names_of_python(parser: argparse.ArgumentParser) -> None:
+    """Take the names of the function's parameters too, which help does not list."""
+    known = parser._option_string_actions
+    for short, longer in _LONGER.items():
+        if short in known:
+            known.setdefault(longer, known[short])
+
 
 def add_files(parser: argparse.ArgumentParser, text: str) -> None:
     """One or more files or folders, as `options.files`."""

@@ -32,6 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--score", default="translation", help="translation, rotation or reflection (translation)")
     parser.add_argument("--pool", help="max: the largest translations only, which do not change with orientation")
     parser.add_argument("--regions", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
+    parser.add_argument(
+        "--components", type=whole_number(1), default=5, metavar="K", help="by which points are told apart (5)"
+    )
     parser.add_argument("--window", type=_length, metavar="N|LENGTH", help="half size, as 21 or 1.2nm (by the period)")
     parser.add_argument("--patch", type=_length, metavar="N|LENGTH", help="half size, as 20 or 1.2nm (by the period)")
     parser.add_argument("--stride", type=whole_number(1), help="pixels between points (by the patch)")
@@ -61,6 +64,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     settings = {
         "score": options.score,
         "n_regions": options.regions,
+        "n_components": options.components,
         "window": options.window,
         "patch": options.patch,
         "stride": options.stride,

@@ -10,8 +10,10 @@ from emcore.cli.options import (
     add_checkpoint_option,
     add_dataset_option,
     add_files,
+    add_memory_option,
     add_output_options,
     add_seed_option,
+    auto_or_count,
     refuse_unknown,
     whole_number,
 )
@@ -30,14 +32,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", type=whole_number(8), default=50, metavar="N", help="side in voxels (50)")
     parser.add_argument("--step", type=whole_number(1), help="step of the window in voxels (half the window)")
     parser.add_argument("--method", default="hdbscan", metavar="HOW", help="hdbscan, mixture or kmeans (hdbscan)")
-    parser.add_argument("--clusters", type=whole_number(1), metavar="K", help="how many oriented classes (as found)")
+    parser.add_argument(
+        "--clusters", type=auto_or_count, default="auto", metavar="auto|K", help="how many oriented classes (auto)"
+    )
+    parser.add_argument(
+        "--components", type=whole_number(1), default=10, metavar="K", help="by which windows are told apart (10)"
+    )
     parser.add_argument("--threshold", type=float, metavar="T", help="of the phase (Otsu's)")
     parser.add_argument("--phase", default="bright", metavar="SIDE", help="bright or dark (bright)")
     add_dataset_option(parser)
     parser.add_argument(
         "--labels", type=Path, metavar="DIR", help="folder for OME-Zarr stores of the labels, not held in memory then"
     )
-    parser.add_argument("--memory", metavar="SIZE", help='how much may be used, as in "2 GiB" (1 GiB)')
+    add_memory_option(parser)
     add_checkpoint_option(parser)
     add_seed_option(parser)
     add_output_options(parser)
@@ -49,7 +56,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from emcore.methods.volume.threshold import PHASES
 
     refuse_unknown(parser, options, {"method": METHODS, "phase": PHASES})
-    if options.clusters is not None and options.method == "hdbscan":
+    if options.clusters != "auto" and options.method == "hdbscan":
         parser.error("--clusters goes with --method mixture or kmeans: hdbscan finds the number")
     if options.labels is not None:
         options.labels.mkdir(parents=True, exist_ok=True)
@@ -60,7 +67,8 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             window=options.window,
             step=options.step,
             method=options.method,
-            n_clusters="auto" if options.clusters is None else options.clusters,
+            n_clusters=options.clusters,
+            n_components=options.components,
             threshold=options.threshold,
             phase=options.phase,
             dataset=options.dataset,
