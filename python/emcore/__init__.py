@@ -9,6 +9,7 @@ from typing import Any
 
 from emcore import _emcore
 from emcore._emcore import __version__
+from emcore.core import starting as _starting  # noqa: F401 - before what takes long to import
 from emcore.core.control import get_num_threads, num_threads, progress, set_num_threads
 from emcore.core.drawing import set_backend
 from emcore.results import RESULT_CLASSES

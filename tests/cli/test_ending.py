@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
+import emcore
 from emcore.core.control import deaf
 from emcore.core.files import new_file, together, write_whole
 
@@ -251,3 +253,27 @@ def test_an_interrupt_amid_what_fails_or_cannot_raise_is_told_as_any_other(amid)
 def test_in_a_notebook_nothing_changes():
     with deaf():
         assert signal.getsignal(signal.SIGINT) is not signal.SIG_DFL
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [(["emcore"], False), (["-m", "emcore"], False), (["analysis.py"], True)],
+    ids=["script", "module", "import"],
+)
+def test_ctrl_c_while_the_program_is_imported_shows_no_traceback_and_stays_python_s_in_another(words, shown, tmp_path):
+    # What is imported first of what takes long.
+    (tmp_path / "numpy.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    for name in ("emcore", "analysis.py"):
+        (tmp_path / name).write_text("from emcore.cli import program\nprogram()\n")
+    where = os.pathsep.join([str(tmp_path), str(Path(emcore.__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, *words, "info", "x"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": where},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGINT
+    assert ("Traceback" in done.stderr) == shown
