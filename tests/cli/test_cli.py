@@ -19,6 +19,7 @@ import emcore
 import emcore.reporting.report
 from emcore.cli import VERBS, main
 from emcore.cli.files import output_names
+from emcore.core.extras import install
 from emcore.core.files import new_file
 from emcore.core.progress_bar import never_falling
 from emcore.datasets import adjusted_rand_index, bent_polycrystal, far_from_borders
@@ -234,7 +235,7 @@ def test_a_missing_extra_is_named_before_anything_is_computed(images, quick, mon
     monkeypatch.setattr(util, "find_spec", lambda name: None if name == "h5py" else find_spec(name))
     with pytest.raises(SystemExit):
         main(["image", "a.npy"])
-    assert "pip install emcore[cli]" in capsys.readouterr().err
+    assert install("cli") in capsys.readouterr().err
     assert quick == []
 
 

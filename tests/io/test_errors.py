@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import emcore
 from emcore.cli import main
+from emcore.core.extras import install
 from emcore.io import registry
 from emcore.io.errors import BadFile, UnexpectedError, explained
 
@@ -98,12 +99,12 @@ def test_what_no_decoder_foresaw_is_named_with_its_place_and_is_to_be_reported(e
 
 
 def test_a_missing_package_names_the_extra_or_itself():
-    assert "pip install emcore[io]" in str(explained(ModuleNotFoundError("No module", name="sparse"), "a.emd"))
-    assert "pip install emcore[hdf5]" in str(explained(ImportError("h5py is broken", name="h5py.h5f"), "a.emd"))
+    assert install("io") in str(explained(ModuleNotFoundError("No module", name="sparse"), "a.emd"))
+    assert install("hdf5") in str(explained(ImportError("h5py is broken", name="h5py.h5f"), "a.emd"))
     assert "it needs netCDF4: pip install netCDF4" in str(
         explained(ModuleNotFoundError("No module", name="netCDF4"), "a.nc")
     )
-    ours = ImportError("reading x needs Zarr: pip install emcore[zarr]")
+    ours = ImportError(f"reading x needs Zarr: {install('zarr')}")
     assert explained(ours, "a.zarr") is ours
 
 

@@ -273,7 +273,7 @@ def test_a_missing_package_is_an_import_error_that_names_the_extra(module, name,
     heads = {".dm3": b"\0\0\0\3", ".tif": b"II*\0", ".h5": b"\x89HDF\r\n\x1a\n"}
     (tmp_path / name).write_bytes(heads[Path(name).suffix] + bytes(60))
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"pip install emcore\[{extra}\]"):
+    with pytest.raises(ImportError, match=rf"install '.+\[{extra}\]"):
         read(tmp_path / name)
 
 
@@ -287,7 +287,7 @@ def test_a_compression_that_needs_another_package_names_the_extra(tmp_path):
             read(path)
     else:
         with pytest.raises(
-            ImportError, match=r"the compression of .*a\.tif needs imagecodecs: pip install emcore\[io\]"
+            ImportError, match=r"the compression of .*a\.tif needs imagecodecs: .*pip install '.+\[io\]"
         ):
             read(path)
 

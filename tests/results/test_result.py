@@ -302,12 +302,12 @@ def test_hyperspy_signals_are_calibrated(tmp_path):
 
 def test_without_hyperspy_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "hyperspy", None)
-    with pytest.raises(ImportError, match=r"pip install emcore\[hyperspy\]"):
+    with pytest.raises(ImportError, match=r"install '.+\[hyperspy\]"):
         analysis().to_hyperspy()
 
 
 def test_without_h5py_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"pip install emcore\[hdf5\]"):
+    with pytest.raises(ImportError, match=r"install '.+\[hdf5\]"):
         analysis().save(tmp_path / "a.h5")
     assert list(tmp_path.iterdir()) == []

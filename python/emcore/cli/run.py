@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import emcore
 from emcore.cli.files import Failures, collected, expand, output_names, report_failures, result_paths
 from emcore.cli.progress import progress_bar
+from emcore.core.extras import install
 from emcore.core.files import check_output, together
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def prepare(options: argparse.Namespace) -> None:
     """What must be known to work before anything is computed."""
     for module in ("matplotlib", "h5py"):
         if util.find_spec(module) is None:
-            _stop(f"reports and results files need {module}: pip install emcore[cli]")
+            _stop(f"reports and results files need {module}: {install('cli')}")
     if options.threads:
         emcore.set_num_threads(options.threads)
     try:

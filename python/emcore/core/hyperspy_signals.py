@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from emcore.core.extras import install
+
 
 def to_hyperspy(
     array: Any,
@@ -19,7 +21,7 @@ def to_hyperspy(
     try:
         from hyperspy import signals
     except ImportError as error:
-        raise ImportError("HyperSpy signals need hyperspy: pip install emcore[hyperspy]") from error
+        raise ImportError(f"HyperSpy signals need hyperspy: {install('hyperspy')}") from error
     kind = {1: signals.Signal1D, 2: signals.Signal2D}.get(signal_axes, signals.BaseSignal)
     of_kind = (instrument or {}).get("signal_type", "")
     if of_kind.startswith("EDS"):  # in keV, as all packages for it have it

@@ -9,6 +9,8 @@ import re
 import traceback
 from pathlib import Path
 
+from emcore.core.extras import install
+
 EXTRAS = {
     "rsciio": "io",
     "tifffile": "io",
@@ -94,7 +96,8 @@ def explained(error: Exception, name: str, form: str = "") -> Exception:
     what = f"{name} cannot be read" + (f" as {form}" if form else "")
     said = _said(error)
     if isinstance(error, ImportError):
-        return error if "pip install emcore" in said else ImportError(f"{what}: {_missing(error, said)}")
+        ours = re.search(r"pip install '.+\[\w+\]'", str(error))
+        return error if ours else ImportError(f"{what}: {_missing(error, said)}")
     if isinstance(error, NotImplementedError):
         return BadFile(f"{name} is a variant of {form or 'its format'} that is not supported ({said})")
     if isinstance(error, MemoryError):
@@ -113,7 +116,7 @@ def _missing(error: ImportError, said: str) -> str:
     words = [*(error.name or "").split("."), *re.findall(r"\w+", said)]
     module = next((word for word in words if word in EXTRAS), None)
     if module:
-        return f"it needs {_NAMES.get(module, module)}: pip install emcore[{EXTRAS[module]}]"
+        return f"it needs {_NAMES.get(module, module)}: {install(EXTRAS[module])}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"it needs {error.name}: pip install {error.name.split('.')[0]}"
     return said
@@ -145,7 +148,7 @@ def _in_decoder(error: Exception, what: str, said: str) -> Exception:
     kinds = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__}
     from_library = isinstance(error, OSError | ValueError | RuntimeError)
     if from_library and _PLUGIN.search(said):
-        return ImportError(f"{what}: its compression needs hdf5plugin: pip install emcore[hdf5plugin] ({said})")
+        return ImportError(f"{what}: its compression needs hdf5plugin: {install('hdf5plugin')} ({said})")
     if _PARTNER.search(said):
         return BadFile(f"{what}: a file that holds part of it is missing ({said})")
     if (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.extras import install
 from emcore.core.files import check_output, new_file, write_whole
 from emcore.core.provenance import versions
 from emcore.core.signals import Axis
@@ -78,7 +79,7 @@ def write_stack(
         try:
             from rsciio.hspy import file_writer
         except ImportError as error:
-            raise ImportError(".hspy files need RosettaSciIO: pip install emcore[io]") from error
+            raise ImportError(f".hspy files need RosettaSciIO: {install('io')}") from error
         signal = {
             "data": values,
             "axes": [_axis(axis, i) | {"_type": "UniformDataAxis"} for i, axis in enumerate(described)],

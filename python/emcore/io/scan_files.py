@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.extras import install
 from emcore.core.files import check_output, new_file
 from emcore.core.memory import in_words
 from emcore.core.signals import Axis
@@ -306,7 +307,7 @@ def _writer() -> Any:
     try:
         from rsciio.hspy import file_writer
     except ImportError as error:
-        raise ImportError("HyperSpy's files need RosettaSciIO: pip install emcore[io]") from error
+        raise ImportError(f"HyperSpy's files need RosettaSciIO: {install('io')}") from error
     return file_writer
 
 

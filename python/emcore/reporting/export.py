@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.extras import install
 from emcore.core.files import as_path, new_file, together, write_columns
 from emcore.core.signals import Axis
 from emcore.reporting.html.notebook import coloured, png
@@ -68,7 +69,7 @@ def _tiff(path: Path, shown: Shown, overwrite: bool) -> None:
     try:
         import tifffile
     except ImportError as error:
-        raise ImportError("TIFF files need tifffile: pip install emcore[io]") from error
+        raise ImportError(f"TIFF files need tifffile: {install('io')}") from error
     values = shown.values
     if shown.labels:
         values = values + 1
@@ -120,7 +121,7 @@ def _msa(path: Path, values: NDArray[Any], axis: Axis, title: str, overwrite: bo
     try:
         from rsciio.msa import file_writer
     except ImportError as error:
-        raise ImportError("EMSA files need RosettaSciIO: pip install emcore[io]") from error
+        raise ImportError(f"EMSA files need RosettaSciIO: {install('io')}") from error
     if not axis.even:
         raise ValueError(f"the points of axis {axis.name!r} are not even, which EMSA files cannot say: choose csv")
     # Such files are written with six decimals, in which small values would be lost.

@@ -40,7 +40,7 @@ def write_report(result: Any, path: str | os.PathLike[str], overwrite: bool = Fa
     TypeError
         If there is no report for this kind of result.
     ImportError
-        Without matplotlib (``pip install emcore[plot]``).
+        Without matplotlib (the extra `plot`).
 
     Examples
     --------

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from emcore.core.extras import install
 from emcore.core.signals import Axis, Signal
 from emcore.results.fields import array_fields, field_text
 
@@ -14,7 +15,7 @@ def to_xarray(result: Any) -> Any:
     try:
         import xarray
     except ImportError as error:
-        raise ImportError("a Dataset needs xarray: pip install emcore[xarray]") from error
+        raise ImportError(f"a Dataset needs xarray: {install('xarray')}") from error
     fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
     arrays = [(n, axes, fields[n]) for n, axes, _ in array_fields(result)]
     arrays += [(n, v.axes, np.asarray(v.data)) for n, v in fields.items() if isinstance(v, Signal)]

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from emcore.core.extras import install
 from emcore.core.files import as_path, new_file, write_whole
 from emcore.core.provenance import Provenance, plain, versions
 from emcore.core.signals import Axis, Signal
@@ -34,7 +35,7 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("results files need h5py: pip install emcore[hdf5]") from error
+        raise ImportError(f"results files need h5py: {install('hdf5')}") from error
     return h5py
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from emcore.core.extras import install
 from emcore.core.signals import Axis, Signal, default_axes
 from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5 import apex, dectris, delmic, ebsd, emd, hyperspy, nexus, nion, plain, usid, velox
@@ -40,7 +41,7 @@ def read_hdf5(path: Path, lazy: bool, stored: bool = False) -> list[Signal]:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError(f"reading {path.name} needs h5py: pip install emcore[hdf5]") from error
+        raise ImportError(f"reading {path.name} needs h5py: {install('hdf5')}") from error
     check_reach(path)
     file = h5py.File(path, "r")
     try:

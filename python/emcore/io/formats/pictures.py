@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from emcore.core.extras import install
 from emcore.core.signals import Signal
 from emcore.io.convert import signal_of
 from emcore.io.errors import BadFile
@@ -14,7 +15,7 @@ def read_picture(path: Path, lazy: bool) -> list[Signal]:
     try:
         import imagecodecs
     except ImportError as error:
-        raise ImportError(f"reading {path} needs imagecodecs: pip install emcore[io]") from error
+        raise ImportError(f"reading {path} needs imagecodecs: {install('io')}") from error
     raw = path.read_bytes()
     jpeg = raw.startswith(b"\xff\xd8")
     if raw[-2:] != b"\xff\xd9" and jpeg and b"\xff\xd9" not in raw:

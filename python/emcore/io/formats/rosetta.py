@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emcore.core.extras import install
 from emcore.core.signals import Axis, Signal, name_axes, plain_colour, tidy_axes
 from emcore.core.units import tidy_units
 from emcore.io.instrument import about, with_mapped
@@ -22,7 +23,7 @@ def rosetta(plugin: str, path: Path, lazy: bool, **settings: Any) -> list[dict[s
     except ImportError as error:
         if (error.name or "rsciio").split(".")[0] != "rsciio":  # a package that only this plugin needs
             raise
-        raise ImportError(f"reading {path.suffix} files needs RosettaSciIO: pip install emcore[io]") from error
+        raise ImportError(f"reading {path.suffix} files needs RosettaSciIO: {install('io')}") from error
     if lazy:
         from emcore.io.optional import dask_array
 

@@ -6,6 +6,7 @@ What they say about these is understood in `emcore.io.formats.tiff_makers` and `
 from pathlib import Path
 from typing import Any
 
+from emcore.core.extras import install
 from emcore.core.signals import Axis, Signal, tidy_axes
 from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import quiet
@@ -43,7 +44,7 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
     try:
         import tifffile
     except ImportError as error:
-        raise ImportError(f"reading {path.suffix} files needs tifffile: pip install emcore[io]") from error
+        raise ImportError(f"reading {path.suffix} files needs tifffile: {install('io')}") from error
     signals = []
     with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
         if not tiff.series:
@@ -101,7 +102,7 @@ def _decode(path: Path, series: Any) -> Any:
         return series.asarray()
     except ValueError as error:
         if "imagecodecs" in str(error):
-            raise ImportError(f"the compression of {path} needs imagecodecs: pip install emcore[io]") from error
+            raise ImportError(f"the compression of {path} needs imagecodecs: {install('io')}") from error
         raise
 
 

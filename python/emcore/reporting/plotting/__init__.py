@@ -7,6 +7,7 @@ a true aspect ratio and calibrated coordinates; a component has one colour every
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from emcore.core.extras import install
 from emcore.reporting.plotting.colors import component_color
 from emcore.reporting.plotting.graphs import draw_mergings, draw_scree, draw_sizes, draw_weighted_sizes
 from emcore.reporting.plotting.legends import draw_legend
@@ -78,7 +79,7 @@ def plot(result: object) -> "Figure":
     Raises
     ------
     ImportError
-        Without matplotlib (``pip install emcore[plot]``).
+        Without matplotlib (the extra `plot`).
     TypeError
         If `result` is of a kind that has no picture.
 
@@ -111,5 +112,5 @@ def style() -> AbstractContextManager[None]:
     try:
         import matplotlib
     except ImportError as error:
-        raise ImportError("drawing needs matplotlib: pip install emcore[plot]") from error
+        raise ImportError(f"drawing needs matplotlib: {install('plot')}") from error
     return matplotlib.rc_context(_STYLE)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emcore.core.extras import install
 from emcore.core.memory import check_fits
 from emcore.core.signals import Axis, Signal, name_axes, tidy_axes
 from emcore.io.errors import BadFile
@@ -230,7 +231,7 @@ def check_readable(array: Any) -> None:
             kind = _FILTERS.get(code) or name.decode("utf-8", "replace").split(";")[0] or f"HDF5 filter {code}"
             raise ImportError(
                 f"{array.file.filename}: {array.name} is compressed with {kind}, which h5py reads only with "
-                "hdf5plugin: pip install emcore[hdf5plugin]"
+                f"hdf5plugin: {install('hdf5plugin')}"
             )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from emcore.core.extras import install
 from emcore.core.signals import Signal
 from emcore.io.errors import BadFile
 from emcore.io.formats.rosetta import from_rosetta, quiet, rosetta
@@ -31,7 +32,7 @@ def read_velox(file: Any, path: Path, lazy: bool) -> list[Signal]:
         if "sparse" not in str(error):
             raise
         items = _without_streams(path, lazy)
-        notes = ("the EDS spectrum image was left out: to read it, pip install emcore[io]",)
+        notes = (f"the EDS spectrum image was left out: to read it, {install('io')}",)
     if not notes and "Data/SpectrumImage" in file and not any(map(_is_spectrum_image, items)):
         notes = ("the spectrum image was left out: it is kept in a form that only Velox reads",)
         if not items:
