@@ -66,7 +66,8 @@ _WHERE: dict[str, str] = {
 """Public name -> the module that it is imported from when first used."""
 
 set_backend(
-    plot="emcore.reporting.plotting",
+    plot="emcore.reporting.pictures",
+    show="emcore.reporting.pictures",
     write_report="emcore.reporting.report",
     write_html="emcore.reporting.html",
     in_notebook="emcore.reporting.html.notebook",

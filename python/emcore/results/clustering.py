@@ -102,7 +102,7 @@ class Clustering(Result):
 
     page: ClassVar[str] = "clustering"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan_axes, "default": True})
+    labels: NDArray[np.int32] = field(metadata={"axes": _scan_axes, "default": True, "counts": "cluster"})
     signals: NDArray[np.float64] = field(metadata={"axes": _signal_axes, "signal_axes": _inside})
     area: NDArray[np.float64] = field(metadata={"axes": ("cluster",), "long_name": "fraction of the area"})
     inertia: float
@@ -127,7 +127,7 @@ class Clustering(Result):
     tried: NDArray[np.float64] | None = None
     min_cluster_size: int | None = None
     min_samples: int | None = None
-    grains: NDArray[np.int32] | None = field(default=None, metadata={"axes": _scan_axes})
+    grains: NDArray[np.int32] | None = field(default=None, metadata={"axes": _scan_axes, "counts": "grain"})
     grain_cluster: NDArray[np.int32] | None = field(default=None, metadata={"axes": ("grain",)})
     grain_size: NDArray[np.int64] | None = field(default=None, metadata={"axes": ("grain",), "long_name": "positions"})
     grain_diameter: NDArray[np.float64] | None = field(

@@ -93,8 +93,10 @@ class Denoised(Result):
     at_position: NDArray[np.float32] = field(metadata={"axes": _signal, "signal_axes": _inside})
     at_position_denoised: NDArray[np.float32] = field(metadata={"axes": _signal, "signal_axes": _inside})
     channel: tuple[int, ...]
-    of_channel: NDArray[np.float32] = field(metadata={"axes": _scan})
-    of_channel_denoised: NDArray[np.float32] = field(metadata={"axes": _scan, "default": True})
+    of_channel: NDArray[np.float32] = field(metadata={"axes": _scan, "long_name": "one channel, measured"})
+    of_channel_denoised: NDArray[np.float32] = field(
+        metadata={"axes": _scan, "default": True, "long_name": "one channel, denoised"}
+    )
     residual_map: NDArray[np.float32] = field(metadata={"axes": _scan, "long_name": _residual})
     residual_signal: NDArray[np.float64] = field(
         metadata={"axes": _signal, "signal_axes": _inside, "long_name": _residual}

@@ -81,7 +81,7 @@ class Detector(Result):
 
     mask: NDArray[np.float64] = field(metadata={"axes": _PATTERN, "long_name": "best virtual detector"})
     best: int
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(metadata={"names": "detector"})
     masks: NDArray[np.float64] = field(metadata={"axes": ("detector", *_PATTERN)})
     images: NDArray[np.float64] = field(metadata={"axes": ("detector", *_SCAN), "default": True})
     inner: NDArray[np.float64] = field(metadata={"axes": ("detector",), "units": "px"})
@@ -93,7 +93,7 @@ class Detector(Result):
     means: NDArray[np.float64] = field(metadata={"axes": ("detector", "group")})
     labels: NDArray[np.int32] = field(metadata={"axes": _SCAN, "long_name": "groups"})
     held_out: NDArray[np.bool_] = field(metadata={"axes": _SCAN})
-    group_names: tuple[str, str]
+    group_names: tuple[str, str] = field(metadata={"names": "group"})
     edges: NDArray[np.float64]
     cnr_map: NDArray[np.float64] = field(metadata={"axes": ("inner ring", "outer ring")})
     contrast_map: NDArray[np.float64] = field(metadata={"axes": ("inner ring", "outer ring")})

@@ -87,7 +87,7 @@ class FuzzyClustering(Result):
     page: ClassVar[str] = "fuzzy"
 
     memberships: NDArray[np.float32] = field(metadata={"axes": _scan("cluster"), "default": True})
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan()})
+    labels: NDArray[np.int32] = field(metadata={"axes": _scan(), "counts": "cluster"})
     area: NDArray[np.float64] = field(metadata={"axes": ("cluster",), "long_name": "fraction of the area"})
     positions: NDArray[np.int64] = field(metadata={"axes": ("cluster",), "long_name": "positions above the threshold"})
     validity: dict[str, float]

@@ -74,7 +74,7 @@ class ImageAnalysis(Result):
     x: NDArray[np.float64] = field(metadata={"units": _length(1), "long_name": "window centre, x"})
     frequency_y: NDArray[np.float64] = field(metadata={"units": _inverse(0), "long_name": "spatial frequency, y"})
     frequency_x: NDArray[np.float64] = field(metadata={"units": _inverse(1), "long_name": "spatial frequency, x"})
-    regions: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x")})
+    regions: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x"), "counts": "component"})
     area: NDArray[np.float64] = field(metadata={"axes": ("component",), "long_name": "fraction of the area"})
     spacing: NDArray[np.float64] = field(metadata={"axes": ("component",), "units": _length(1)})
     direction: NDArray[np.float64] = field(metadata={"axes": ("component",), "units": "deg"})

@@ -127,7 +127,7 @@ class Mosaic(Tabled, Result):
     pair_miss: NDArray[np.float64]
     provenance: Provenance
     labels: NDArray[np.int32] | None = field(
-        default=None, metadata={"axes": _MOSAIC, "default": True, "long_name": "grains"}
+        default=None, metadata={"axes": _MOSAIC, "default": True, "long_name": "grains", "counts": "grain"}
     )
     seam: NDArray[np.float64] | None = field(
         default=None, metadata={"axes": _MOSAIC, "long_name": "agreement in the seams"}

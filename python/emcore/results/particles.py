@@ -78,7 +78,9 @@ class Particles(Tabled, Result):
 
     page: ClassVar[str] = "particles"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _IMAGE, "default": True, "long_name": "particles"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _IMAGE, "default": True, "long_name": "particles", "counts": "particle"}
+    )
     area: NDArray[np.float64] = field(metadata={"axes": _PARTICLE, "units": _area})
     perimeter: NDArray[np.float64] = field(metadata={"axes": _PARTICLE, "units": _length})
     diameter: NDArray[np.float64] = field(

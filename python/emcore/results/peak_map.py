@@ -96,7 +96,9 @@ class PeakMap(Result):
 
     page: ClassVar[str] = "peaks"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan(), "default": True, "long_name": "reference"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _scan(), "default": True, "long_name": "reference", "counts": "reference"}
+    )
     angle: NDArray[np.float32] = field(metadata={"axes": _scan(), "units": "degree", "long_name": "spectral angle"})
     second: NDArray[np.float32] = field(
         metadata={"axes": _scan(), "units": "degree", "long_name": "spectral angle with the second nearest"}

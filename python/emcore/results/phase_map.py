@@ -66,7 +66,9 @@ class PhaseMap(Result):
 
     page: ClassVar[str] = "phases"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan(), "default": True, "long_name": "phases"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _scan(), "default": True, "long_name": "phases", "counts": "phase"}
+    )
     correlation: NDArray[np.float32] = field(metadata={"axes": _scan(), "long_name": "correlation with the own phase"})
     difference: NDArray[np.float32] = field(metadata={"axes": _scan(), "long_name": "correlation less the next best"})
     reliability: NDArray[np.float32] = field(metadata={"axes": _scan(), "units": "%"})
@@ -75,7 +77,7 @@ class PhaseMap(Result):
     signals: NDArray[np.float64] = field(metadata={"axes": _signal("phase"), "signal_axes": _inside})
     references: NDArray[np.float64] = field(metadata={"axes": _signal("reference"), "signal_axes": _inside})
     phase_of: NDArray[np.int64] = field(metadata={"axes": ("reference",), "long_name": "phase of the reference"})
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(metadata={"names": "phase"})
     area: NDArray[np.float64] = field(metadata={"axes": ("phase",), "long_name": "fraction of the area"})
     n_phases: int
     min_correlation: float

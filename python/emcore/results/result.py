@@ -13,7 +13,8 @@ A result is a frozen dataclass of arrays and plain values that inherits `Result`
 
 Metadata of a field, all optional: `axes`, one name per dimension: a field that holds the coordinates, "image.y" for
 axis y of the Signal field `image`, any other name just counts; `units` and `long_name`; `default`, True for the one
-field a viewer shows first; `labels`, whether whole numbers are those of regions (as they are by default);
+field a viewer shows first; `labels`, whether whole numbers are those of regions (as they are by default), and `counts`,
+what these number ("grain"); `names`, of texts, what they are the names of;
 `signal_axes`, how many of the last axes make one signal (default: two, or one for a 1-D
 field) when the rest is navigation. Each but `default` may be a function of the result.
 
@@ -39,6 +40,8 @@ from emcore.results.nexus import read_result, write_result
 
 if TYPE_CHECKING:
     import os
+
+    from matplotlib.figure import Figure
 
 
 class Result(Drawable):
@@ -68,6 +71,71 @@ class Result(Drawable):
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
 
     __hash__ = None  # type: ignore[assignment]
+
+    def plot(self, components: Any = None, *, ax: Any = None, cmap: Any = None) -> "Figure":
+        """Draw everything that has a picture on one page, or some components, or into axes of a figure of your own.
+
+        Parameters
+        ----------
+        components : int, str, or several of them, optional
+            Which components, clusters, grains, regions, phases (or detectors, frames) are drawn: the map of each, and
+            beside it its signal. By index, counted from 0 as in `maps` and `labels`; by name where the result has
+            names.
+        ax : matplotlib Axes, or an array of them, optional
+            Where to draw: the main map into one axes; of n components the maps into n of them, or maps and signals in
+            turn, as into ``plt.subplots(n, 2)``.
+        cmap : str or Colormap, optional
+            Of pictures that show values; labels keep the colours of their groups.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            pyplot's current one: a window or a notebook shows it, ``plt.savefig`` writes it. Where figures are only
+            written to files, pyplot has the latest alone, so that a loop leaves none behind. With `ax`, the figure of
+            the axes.
+
+        Raises
+        ------
+        ValueError
+            Components that there are not, another number of axes than there are pictures, an unknown colour map.
+        TypeError
+            What is no index, name or axes.
+        ImportError
+            If the extra `plot` is not installed.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> import emcore
+        >>> from emcore.datasets import eds_phases
+        >>> result = emcore.unmix(eds_phases(shape=(30, 30)).signal)
+        >>> page = result.plot()
+        >>> plt.gcf() is page
+        True
+        >>> figure, axes = plt.subplots(2, 2, layout="constrained")
+        >>> result.plot([0, 2], ax=axes, cmap="inferno") is figure
+        True
+        >>> [each.get_title("left").partition(",")[0] for each in axes[:, 0]]
+        ['Component 1', 'Component 3']
+        >>> plt.close("all")
+        """
+        figure: Figure = backend("plot")(self, components, ax, cmap)
+        return figure
+
+    def show(self, components: Any = None, *, cmap: Any = None) -> None:
+        """Plot and show it, as ``plt.show()`` does; without a display, warn of that.
+
+        Parameters
+        ----------
+        components, cmap
+            See `plot`.
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As `plot`.
+        """
+        backend("show")(self, components, None, cmap)
 
     def report(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
         """Write the PDF report.

@@ -85,7 +85,9 @@ class Segmentation(Result):
 
     page: ClassVar[str] = "segmentation"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _SCAN, "default": True, "long_name": "grains"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _SCAN, "default": True, "long_name": "grains", "counts": "grain"}
+    )
     signals: NDArray[np.float64] = field(metadata={"axes": ("grain", *_PATTERN), "signal_axes": 2})
     size: NDArray[np.int64] = field(metadata={"axes": ("grain",), "long_name": "positions"})
     diameter: NDArray[np.float64] = field(
@@ -95,7 +97,9 @@ class Segmentation(Result):
         metadata={"axes": _SCAN, "long_name": "correlation with the own grain"}
     )
     confidence: NDArray[np.float64] | None = field(metadata={"axes": _SCAN})
-    segments: NDArray[np.int32] = field(metadata={"axes": _SCAN, "long_name": "segments before merging"})
+    segments: NDArray[np.int32] = field(
+        metadata={"axes": _SCAN, "long_name": "segments before merging", "counts": "segment"}
+    )
     history: NDArray[np.float64]
     kept: NDArray[np.bool_] = field(metadata={"axes": _PATTERN, "long_name": "detector pixels compared"})
     n_segments: int
@@ -109,7 +113,7 @@ class Segmentation(Result):
     beam_radius: float | None = None
     n_empty: int = 0
     kinds: tuple[str, ...] = ()
-    pieces: NDArray[np.int32] | None = field(default=None, metadata={"axes": _SCAN})
+    pieces: NDArray[np.int32] | None = field(default=None, metadata={"axes": _SCAN, "counts": "piece"})
     piece_signals: NDArray[np.float64] | None = field(
         default=None, metadata={"axes": ("piece", *_PATTERN), "signal_axes": 2}
     )

@@ -78,7 +78,7 @@ class SymmetryMap(Result):
 
     page: ClassVar[str] = "symmetry"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x"), "default": True})
+    labels: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x"), "default": True, "counts": "region"})
     confidence: NDArray[np.float32] = field(metadata={"axes": ("image.y", "image.x")})
     maps: NDArray[np.float32] = field(metadata={"axes": ("component", "y", "x")})
     y: NDArray[np.float64] = field(metadata={"units": _length(0), "long_name": "place of a point, y"})
@@ -161,7 +161,7 @@ class SymmetrySeries(Tabled, Result):
 
     page: ClassVar[str] = "symmetry_series"
 
-    labels: NDArray[np.int16] = field(metadata={"axes": ("frame", "y", "x"), "default": True})
+    labels: NDArray[np.int16] = field(metadata={"axes": ("frame", "y", "x"), "default": True, "counts": "region"})
     confidence: NDArray[np.float32] = field(metadata={"axes": ("frame", "y", "x")})
     y: NDArray[np.float64] = field(metadata={"units": _length(0), "long_name": "place of a point, y"})
     x: NDArray[np.float64] = field(metadata={"units": _length(1), "long_name": "place of a point, x"})

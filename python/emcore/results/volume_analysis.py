@@ -97,8 +97,12 @@ class VolumeAnalysis(Result):
 
     page: ClassVar[str] = "volume"
 
-    textures: NDArray[Any] | None = field(metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2})
-    oriented: NDArray[Any] | None = field(metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2})
+    textures: NDArray[Any] | None = field(
+        metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2, "counts": "texture"}
+    )
+    oriented: NDArray[Any] | None = field(
+        metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2, "counts": "class"}
+    )
     labels_path: str
     texture_of: NDArray[np.int16] = field(metadata={"axes": ("class",)})
     table: NDArray[np.int64] = field(metadata={"axes": ("texture", "class"), "long_name": "voxels"})
@@ -136,8 +140,8 @@ class VolumeAnalysis(Result):
     cut_z: Signal
     cut_y: Signal
     cut_x: Signal
-    texture_cuts: tuple[Signal, ...]
-    oriented_cuts: tuple[Signal, ...]
+    texture_cuts: tuple[Signal, ...] = field(metadata={"labels": True, "counts": "texture"})
+    oriented_cuts: tuple[Signal, ...] = field(metadata={"labels": True, "counts": "class", "default": True})
     provenance: Provenance
 
     @property
