@@ -362,7 +362,8 @@ def _make_room(axes: "Axes", inches: float) -> None:
     """At the right of the picture, inside the box of `axes`, unless the figure's layout makes room by itself."""
     from mpl_toolkits.axes_grid1 import make_axes_locatable
 
-    if axes.get_figure(root=True).get_layout_engine() is None:
+    figure: Any = axes.get_figure(root=True)
+    if figure.get_layout_engine() is None:
         make_axes_locatable(axes).append_axes("right", size=inches, pad=0.0).set_axis_off()
 
 
