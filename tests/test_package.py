@@ -39,7 +39,19 @@ NAMES_0_1_0 = {
 def test_importing_emcore_imports_nothing_else():
     code = "import sys, emcore; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"numpy", "sklearn", "scipy", "matplotlib", "h5py", "rsciio", "tifffile", "dask", "hyperspy", "tqdm", "joblib"}
+    heavy = {
+        "numpy",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "h5py",
+        "rsciio",
+        "tifffile",
+        "dask",
+        "hyperspy",
+        "tqdm",
+        "joblib",
+    }
     assert not heavy & set(imported)
     assert "emcore" in imported
 

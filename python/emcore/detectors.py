@@ -1,4 +1,5 @@
-"""Direct beam, virtual detectors and mean patterns, as users import them; made in `emcore.scans.detectors`."""
+"""Direct beam, virtual detectors and mean patterns, as users import them; made in
+`emcore.scans.detectors`."""
 
 import sys
 

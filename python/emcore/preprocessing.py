@@ -1,4 +1,5 @@
-"""Data made ready for clustering without a copy, as users import it; made in `emcore.methods.preprocessing`."""
+"""Data made ready for clustering without a copy, as users import it; made in
+`emcore.methods.preprocessing`."""
 
 import sys
 

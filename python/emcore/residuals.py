@@ -1,4 +1,5 @@
-"""What factors leave unexplained, as users import it; made in `emcore.methods.nmf.residuals`."""
+"""What factors leave unexplained, as users import it; made in
+`emcore.methods.nmf.residuals`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""How valid fuzzy clusters are, as users import it; made in `emcore.methods.fuzzy.validity`."""
+"""How valid fuzzy clusters are; made in `emcore.methods.fuzzy.validity`."""
 
 import sys
 

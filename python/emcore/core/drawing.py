@@ -24,7 +24,7 @@ def backend(function: str) -> Any:
 
 
 class Drawable:
-    """What has a page of its own: `page` names the file in `emcore.reporting.pages` that draws it."""
+    """What has a page of its own: `page` names its file in `emcore.reporting.pages`."""
 
     page: ClassVar[str]
 

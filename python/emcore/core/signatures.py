@@ -38,11 +38,13 @@ class Signature(inspect.Signature):
         line: str = _ONE_LINE(self)
         if len(line) <= _WIDTH:
             return line
-        lines: list[str] = []
-        for parameter in self.parameters.values():
-            if parameter.kind is parameter.KEYWORD_ONLY and not any(each.startswith("*") for each in lines):
-                lines.append("*")
-            lines.append(str(parameter))
+        parameters = list(self.parameters.values())
+        lines = list(map(str, parameters))
+        kinds = [each.kind for each in parameters]
+        if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+            lines.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+        if positional := kinds.count(inspect.Parameter.POSITIONAL_ONLY):
+            lines.insert(positional, "/")
         returned = "" if self.return_annotation is self.empty else f" -> {self.return_annotation}"
         return "(\n" + "".join(f"    {each},\n" for each in lines) + f"){returned}"
 

@@ -1,4 +1,4 @@
-"""Seeded synthetic data whose truth is known, for trials, tests, examples and the demo.
+"""Seeded synthetic data whose truth is known, for trials, tests and examples.
 
 One file for each kind of data; `agreement` which positions are far from borders.
 """

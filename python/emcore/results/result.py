@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 
 class Result(Drawable):
-    """What every result of a workflow can do. See the module's first lines for how to declare one."""
+    """What every result of a workflow can do. See the module's first lines for how to declare
+    one."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     provenance: Provenance
@@ -73,31 +74,33 @@ class Result(Drawable):
     __hash__ = None  # type: ignore[assignment]
 
     def plot(self, components: Any = None, *, ax: Any = None, cmap: Any = None) -> "Figure":
-        """Draw everything that has a picture on one page, or some components, or into axes of a figure of your own.
+        """Draw everything that has a picture on one page, or some components, or into axes of a
+        figure of your own.
 
         Parameters
         ----------
         components : int, str, or several of them, optional
-            Which components, clusters, grains, regions, phases (or detectors, frames) are drawn: the map of each, and
-            beside it its signal. By index, counted from 0 as in `maps` and `labels`; by name where the result has
-            names.
+            Which components, clusters, grains, regions, phases (or detectors, frames) are
+            drawn: the map of each, and beside it its signal. By index, counted from 0 as in
+            `maps` and `labels`; by name where the result has names.
         ax : matplotlib Axes, or an array of them, optional
-            Where to draw: the main map into one axes; of n components the maps into n of them, or maps and signals in
-            turn, as into ``plt.subplots(n, 2)``.
+            Where to draw: the main map into one axes; of n components the maps into n of them,
+            or maps and signals in turn, as into ``plt.subplots(n, 2)``.
         cmap : str or Colormap, optional
             Of pictures that show values; labels keep the colours of their groups.
 
         Returns
         -------
         matplotlib.figure.Figure
-            pyplot's current one: a window or a notebook shows it, ``plt.savefig`` writes it. Where figures are only
-            written to files, pyplot has the latest alone, so that a loop leaves none behind. With `ax`, the figure of
-            the axes.
+            pyplot's current one: a window or a notebook shows it, ``plt.savefig`` writes it.
+            Where figures are only written to files, pyplot has the latest alone, so that a loop
+            leaves none behind. With `ax`, the figure of the axes.
 
         Raises
         ------
         ValueError
-            Components that there are not, another number of axes than there are pictures, an unknown colour map.
+            Components that there are not, another number of axes than there are pictures, an
+            unknown colour map.
         TypeError
             What is no index, name or axes.
         ImportError
@@ -155,15 +158,18 @@ class Result(Drawable):
         return Path(path)
 
     def to_html(self, path: "str | os.PathLike[str]", signal: Any = None, overwrite: bool = False) -> Path:
-        """Write a page to look into the result with a browser: maps to point at, the signals that belong to them.
+        """Write a page to look into the result with a browser: maps to point at, the signals
+        that belong to them.
 
         Parameters
         ----------
         path : str or Path
-            Usually ends in .html. Everything is in this one file, which needs no server and no network.
+            Usually ends in .html. Everything is in this one file, which needs no server and no
+            network.
         signal : Signal, path or array_like, optional
-            What was analysed: then what was measured at the position pointed at is shown beside the mean of its group,
-            binned as far as the page needs to stay under 30 MB, which it says.
+            What was analysed: then what was measured at the position pointed at is shown beside
+            the mean of its group, binned as far as the page needs to stay under 30 MB, which it
+            says.
         overwrite : bool, default False
             Replace an existing file.
 
@@ -215,8 +221,9 @@ class Result(Drawable):
         folder : str or Path
             Made if it is not there.
         maps : {"tif", "png", "ome-zarr"} or several, default "tif"
-            TIFF with the calibration as ImageJ keeps it: values as float32, labels as whole numbers from 1 on, 0 where
-            there is none; maps of several components are one stack. PNG is as shown in a notebook.
+            TIFF with the calibration as ImageJ keeps it: values as float32, labels as whole
+            numbers from 1 on, 0 where there is none; maps of several components are one stack.
+            PNG is as shown in a notebook.
         tables : {"csv"} or none, default "csv"
             Units are in the heads.
         spectra : {"csv", "msa"} or several, default "csv"
@@ -258,7 +265,8 @@ class Result(Drawable):
         return files
 
     def save(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
-        """Write everything to one HDF5 file that NeXus viewers open and `load_result` reads back.
+        """Write everything to one HDF5 file that NeXus viewers open and `load_result` reads
+        back.
 
         Parameters
         ----------
@@ -289,8 +297,9 @@ class Result(Drawable):
         Returns
         -------
         dict of str to hyperspy BaseSignal
-            One for every array field with declared axes, by its name: component maps are a Signal2D with a navigation
-            axis over components, spectra likewise, the region map a Signal2D; the image itself too.
+            One for every array field with declared axes, by its name: component maps are a
+            Signal2D with a navigation axis over components, spectra likewise, the region map a
+            Signal2D; the image itself too.
 
         Raises
         ------
@@ -314,7 +323,8 @@ class Result(Drawable):
         return signals_by_name
 
     def _is_measured(self, axes: Sequence[Axis], inside: int) -> bool:
-        """Whether those are the axes of signals as they were measured, of which the file says something."""
+        """Whether those are the axes of signals as they were measured, of which the file says
+        something."""
         mean = getattr(self, "mean", None)
         if not isinstance(mean, Signal) or inside != len(mean.axes):
             return False
@@ -326,8 +336,9 @@ class Result(Drawable):
         Returns
         -------
         xarray.Dataset
-            A variable for every array field with declared axes and every Signal, by its name, with attributes `units`
-            and `long_name`. An axis that differs between variables has the variable's name before its own.
+            A variable for every array field with declared axes and every Signal, by its name,
+            with attributes `units` and `long_name`. An axis that differs between variables has
+            the variable's name before its own.
 
         Raises
         ------
@@ -337,15 +348,18 @@ class Result(Drawable):
         return to_xarray(self)
 
     def to_ome_zarr(self, path: "str | os.PathLike[str]", version: str = "0.5", overwrite: bool = False) -> Path:
-        """Write the picture that was analysed, with labels and maps, as OME-Zarr, which napari and Fiji open.
+        """Write the picture that was analysed, with labels and maps, as OME-Zarr, which napari
+        and Fiji open.
 
         Parameters
         ----------
         path : str or Path
-            The folder that is written, usually ending in .ome.zarr. Label images lie in its group `labels`, counted
-            from 1 on with 0 for no label; maps in groups of the names that they have here.
+            The folder that is written, usually ending in .ome.zarr. Label images lie in its
+            group `labels`, counted from 1 on with 0 for no label; maps in groups of the names
+            that they have here.
         version : {"0.5", "0.4"}, default "0.5"
-            Of the specification: on Zarr 3 or, for programs that do not read that yet, on Zarr 2.
+            Of the specification: on Zarr 3 or, for programs that do not read that yet, on Zarr
+            2.
         overwrite : bool, default False
             Replace an existing Zarr store.
 
