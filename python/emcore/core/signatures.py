@@ -58,9 +58,13 @@ def readable(thing: Thing) -> Thing:
     --------
     >>> import inspect
     >>> from numpy.typing import ArrayLike, NDArray
-    >>> def centred(rows: ArrayLike | None, *, by: float = 0.0) -> "NDArray[np.float32] | None": ...
-    >>> inspect.signature(readable(centred))
-    <Signature (rows: ArrayLike | None, *, by: float = 0.0) -> NDArray[np.float32] | None>
+    >>> def centred(rows: ArrayLike | None, *, by: float = 0.0) -> NDArray[np.float32]: ...
+    >>> print(inspect.signature(readable(centred)))
+    (
+        rows: ArrayLike | None,
+        *,
+        by: float = 0.0,
+    ) -> NDArray[float32]
     """
     if isinstance(thing, FunctionType):
         if "__signature__" not in vars(thing):
