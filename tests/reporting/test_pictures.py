@@ -110,17 +110,19 @@ def test_show_without_a_display_says_what_to_do(make_analysis):
         make_analysis(k=1).show()
 
 
-def test_a_figure_in_a_notebook_is_left_to_the_end_of_its_cell_and_drawn_later_as_any_other(make_analysis):
+@pytest.mark.parametrize(("backend", "kept"), [("module://matplotlib_inline.backend_inline", 0), ("qtagg", 1)])
+def test_a_notebook_shows_a_figure_once_and_a_window_stays_open(make_analysis, monkeypatch, backend, kept):
     figure = make_analysis(k=1).plot()
-    assert figure._ipython_display_() is None
-    plt.close(figure)
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: backend)
+    # IPython then shows it as any figure: as the last value of a cell, or when the cell ends, of those that pyplot has.
     with pytest.raises(NotImplementedError):
         figure._ipython_display_()
+    assert len(plt.get_fignums()) == kept
 
 
 def test_the_main_map_is_drawn_into_one_axes_and_nothing_else_is_touched(unmixed):
     figure, (left, right) = plt.subplots(1, 2)
-    assert unmixed.plot(ax=left) is figure
+    assert unmixed.plot(ax=left) is left
     assert left.get_title("left") == "Strongest component"
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["1", "2", "3"]
     assert not right.images

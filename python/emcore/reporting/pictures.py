@@ -42,7 +42,7 @@ _PANEL, _FEW = (3.1, 2.7), 3
 _OTHERS = (225, 225, 228)
 
 
-def plot(result: Any, components: Any = None, ax: Any = None, cmap: Any = None) -> "Figure":
+def plot(result: Any, components: Any = None, ax: Any = None, cmap: Any = None) -> Any:
     """What a result shows, in a figure of its own or in axes of the user's. See `emcore.results.result.Result.plot`.
 
     Raises
@@ -61,11 +61,13 @@ def plot(result: Any, components: Any = None, ax: Any = None, cmap: Any = None) 
     ['Image', 'Regions']
     """
     if ax is not None:
-        return _into(result, components, ax, cmap)
-    with style():
-        from emcore.reporting.plotting.figures import managed
+        _into(result, components, ax, cmap)
+        return ax
+    figure = draw(result, components, cmap)
+    from emcore.reporting.plotting.figures import managed
 
-        return managed(draw(result, components, cmap))
+    # Outside the look of a page: with a backend come settings that are to stay.
+    return managed(figure)
 
 
 def draw(result: Any, components: Any = None, cmap: Any = None) -> "Figure":
@@ -79,7 +81,7 @@ def draw(result: Any, components: Any = None, cmap: Any = None) -> "Figure":
         return as_written(figure)
 
 
-def _into(result: Any, components: Any, ax: Any, cmap: Any) -> "Figure":
+def _into(result: Any, components: Any, ax: Any, cmap: Any) -> None:
     import matplotlib
 
     from emcore.reporting.plotting.figures import pictures_of
@@ -89,8 +91,6 @@ def _into(result: Any, components: Any, ax: Any, cmap: Any) -> "Figure":
         axes = draw_into(result, components, ax)
     for image in pictures_of(axes) if cmap is not None else ():
         image.set_cmap(cmap)
-    root: Any = axes[0].get_figure(root=True)
-    return root  # type: ignore[no-any-return]
 
 
 def show(result: Any, *options: Any) -> None:

@@ -26,7 +26,7 @@ h5web) plot; `load_result` gives back an equal result; `to_hyperspy` gives calib
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     import os
 
     from matplotlib.figure import Figure
+
+Components: TypeAlias = int | str | Sequence[int | str] | None
+Axes = TypeVar("Axes")
 
 
 class Result(Drawable):
@@ -73,7 +76,11 @@ class Result(Drawable):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def plot(self, components: Any = None, *, ax: Any = None, cmap: Any = None) -> "Figure":
+    @overload
+    def plot(self, components: Components = None, *, ax: None = None, cmap: Any = None) -> "Figure": ...
+    @overload
+    def plot(self, components: Components = None, *, ax: Axes, cmap: Any = None) -> Axes: ...
+    def plot(self, components: Components = None, *, ax: Any = None, cmap: Any = None) -> Any:
         """Draw everything that has a picture on one page, or some components, or into axes of a
         figure of your own.
 
@@ -92,9 +99,9 @@ class Result(Drawable):
         Returns
         -------
         matplotlib.figure.Figure
-            pyplot's current one: a window or a notebook shows it, ``plt.savefig`` writes it.
-            Where figures are only written to files, pyplot has the latest alone, so that a loop
-            leaves none behind. With `ax`, the figure of the axes.
+            pyplot's current one: a window or a notebook shows it, ``plt.savefig`` writes it. Where
+            figures are only written to files, pyplot has the latest alone, so that a loop leaves
+            none behind. With `ax`, that.
 
         Raises
         ------
@@ -116,16 +123,15 @@ class Result(Drawable):
         >>> plt.gcf() is page
         True
         >>> figure, axes = plt.subplots(2, 2, layout="constrained")
-        >>> result.plot([0, 2], ax=axes, cmap="inferno") is figure
+        >>> result.plot([0, 2], ax=axes, cmap="inferno") is axes
         True
         >>> [each.get_title("left").partition(",")[0] for each in axes[:, 0]]
         ['Component 1', 'Component 3']
         >>> plt.close("all")
         """
-        figure: Figure = backend("plot")(self, components, ax, cmap)
-        return figure
+        return backend("plot")(self, components, ax, cmap)
 
-    def show(self, components: Any = None, *, cmap: Any = None) -> None:
+    def show(self, components: Components = None, *, cmap: Any = None) -> None:
         """Plot and show it, as ``plt.show()`` does; without a display, warn of that.
 
         Parameters

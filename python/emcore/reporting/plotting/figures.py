@@ -13,14 +13,14 @@ _latest: list["weakref.ref[Figure]"] = []
 
 
 class ResultFigure(Figure):
-    """A figure that a notebook shows once, whether it is the last value of a cell or not."""
+    """A figure that a notebook shows once, though it is the last value of a cell and one of pyplot's as well."""
 
     def _ipython_display_(self) -> None:
-        import matplotlib.pyplot as plt
+        if "inline" in matplotlib.get_backend():
+            import matplotlib.pyplot as plt
 
-        if not plt.fignum_exists(getattr(self, "number", -1)):
-            raise NotImplementedError  # as any figure
-        # Else it is shown when the cell ends.
+            plt.close(self)
+        raise NotImplementedError  # and so it is shown as any figure
 
 
 def silent() -> bool:
