@@ -74,7 +74,7 @@ def main() -> None:
         assert (work / "demo.pdf").stat().st_size > 10_000
         run([python, HERE / "notebook.py", work], work)
         assert (work / "exported" / "map.component.csv").is_file()
-        assert "32 x 40" in run([emcore, "info", "map.npy"], work)
+        assert "32 points" in run([emcore, "info", "map.npy"], work)
         run([emcore, "unmix", "map.npy", "--output", ".", "--force"], work)
         assert (work / "map.unmix.pdf").stat().st_size > 10_000
         print(script.result().strip())

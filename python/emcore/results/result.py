@@ -98,10 +98,10 @@ class Result(Drawable):
 
         Returns
         -------
-        matplotlib.figure.Figure
+        matplotlib.figure.Figure, or `ax`
             pyplot's current one: a window or a notebook shows it, ``plt.savefig`` writes it. Where
             figures are only written to files, pyplot has the latest alone, so that a loop leaves
-            none behind. With `ax`, that.
+            none behind.
 
         Raises
         ------
