@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SOURCES := $(shell find rust python -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test first-hour fuzz miri lint format bench truth docs pictures dist clean
+.PHONY: help demo test first-hour fuzz miri lint lint-rust lint-python format bench truth docs pictures dist clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,11 +37,15 @@ miri:  ## the engine's unsafe code under Miri, which rustup component add --tool
 	cargo +nightly miri test --locked --lib -- $(addprefix engine::,rows lanes tiles panel simd prepare pass pool)
 	MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-ignore-leaks" cargo +nightly miri test --locked --lib -- --include-ignored $(addprefix engine::,pass pool)
 
-lint: $(VENV)/.emcore $(VENV)/.tools  ## formatting, lints, types, stubs
+lint: lint-rust lint-python  ## formatting, lints, types, stubs; with --jobs 2 both languages at once
+
+lint-rust:
 	cargo fmt --check
 	cargo clippy --quiet --locked -- -D warnings
 	cargo clippy --quiet --locked --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
+
+lint-python: $(VENV)/.emcore $(VENV)/.tools
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

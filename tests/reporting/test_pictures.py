@@ -21,6 +21,7 @@ from emcore.reporting.plotting import figures
 def no_figures_left():
     with matplotlib.rc_context():
         plt.switch_backend("agg")
+        plt.close("all")
         yield
         plt.close("all")
 
