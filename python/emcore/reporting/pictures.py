@@ -207,7 +207,7 @@ def _draw(result: Any, inside: Contents, groups: Shown, chosen: Sequence[int], a
         if groups.of:
             _draw_map(each, result, inside, dataclasses.replace(groups, values=groups.values[index : index + 1]), index)
         else:
-            _draw_group(each, result, groups, index)
+            _draw_group(each, groups, index)
         share = f", {100 * float(shares[index]):.3g} %" if shares is not None else ""
         _title(each, names[index] + share)
         for shown in signals:
@@ -232,7 +232,7 @@ def _draw_whole(result: Any, inside: Contents, axes: "Axes") -> None:
     if (shown := next(labels, None)) is not None:
         _draw_map(axes, result, inside, shown)
     elif first.of == "component":
-        _draw_strongest(axes, result, first)
+        _draw_strongest(axes, first)
     else:
         # Of alternatives, not of parts: the one that was chosen.
         best = int(getattr(result, "best", 0))
@@ -255,11 +255,12 @@ def _draw_map(axes: "Axes", result: Any, inside: Contents, shown: Shown, index: 
     else:
         y, x = alike(*shown.axes)
         there = values[np.isfinite(values)]
-        limits = (0.0, float(np.quantile(there, 0.9995))) if there.size and there.min() >= 0 < there.max() else None
-        picture, cmap = shown.name == "image", "viridis"
-        options: Any = {"units": x.units, "ticks": False, "scale_bar": True}
-        options |= {"cmap": "gray"} if picture else {"cmap": cmap, "limits": limits}
-        image = draw_map(axes, values, y.values, x.values, **options)
+        colors: Any = {"cmap": "gray"}
+        if shown.name != "image":
+            colors = {"cmap": "viridis"}
+            if there.size and there.min() >= 0 < there.max():
+                colors["limits"] = 0.0, float(np.quantile(there, 0.9995)) or float(there.max())
+        image = draw_map(axes, values, y.values, x.values, units=x.units, ticks=False, scale_bar=True, **colors)
         _color_bar(axes, image, symbol(shown.units))
     _title(axes, shown.title.capitalize())
 
@@ -274,12 +275,12 @@ def _draw_labels(axes: "Axes", result: Any, shown: Shown, count: int) -> None:
         draw_grains(axes, labels, y.values, x.values, _NUMBERED, x.units, f"no {shown.counts}")
         return
     names = _names(result, shown.counts, count)
-    own = None if names[0] == f"{shown.counts.capitalize()} 1" else names
+    own = None if names[:1] in ((), (f"{shown.counts.capitalize()} 1",)) else names
     _make_room(axes, 0.35 + 0.075 * max(map(len, (shown.counts, *(own or ())))))
     draw_labels(axes, labels, y.values, x.values, count, noun=shown.counts, units=x.units, names=own)
 
 
-def _draw_group(axes: "Axes", result: Any, shown: Shown, index: int) -> None:
+def _draw_group(axes: "Axes", shown: Shown, index: int) -> None:
     """Where a group is, in its colour; all others are grey, and white what has none."""
     from emcore.reporting.plotting.maps import draw_scale_bar, reduction, show, thinned
 
@@ -300,7 +301,7 @@ def _draw_group(axes: "Axes", result: Any, shown: Shown, index: int) -> None:
     draw_scale_bar(axes, x.units)
 
 
-def _draw_strongest(axes: "Axes", result: Any, shown: Shown) -> None:
+def _draw_strongest(axes: "Axes", shown: Shown) -> None:
     """Which component has the largest part of every position, and how large that is."""
     values = np.maximum(shown.values.astype(np.float64), 0)
     sums = values.sum(axis=0)
@@ -343,11 +344,9 @@ def _draw_signal(axes: "Axes", shown: Shown, index: int) -> None:
 def _measured(result: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """A map, NaN where nothing was measured."""
     measured = getattr(result, "measured", None)
-    return (
-        values
-        if measured is None or measured.size != values.size
-        else np.where(measured.reshape(values.shape), values, np.nan)
-    )
+    if measured is None or measured.size != values.size:
+        return values
+    return np.where(measured.reshape(values.shape), values, np.nan)
 
 
 def _color_bar(axes: "Axes", image: Any, label: str) -> None:
@@ -362,8 +361,7 @@ def _make_room(axes: "Axes", inches: float) -> None:
     """At the right of the picture, inside the box of `axes`, unless the figure's layout makes room by itself."""
     from mpl_toolkits.axes_grid1 import make_axes_locatable
 
-    figure: Any = axes.get_figure(root=True)
-    if figure.get_layout_engine() is None:
+    if axes.figure.get_layout_engine() is None:
         make_axes_locatable(axes).append_axes("right", size=inches, pad=0.0).set_axis_off()
 
 
