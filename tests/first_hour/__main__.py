@@ -26,7 +26,7 @@ def run(command: Sequence[str | Path], folder: Path | None = None) -> str:
     ours = ("PYTHONPATH", "MPLBACKEND", "EMCORE_NUM_THREADS")
     env = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    said = " ".join(map(str, command[-3:]))
+    said = " ".join(Path(part).name for part in command)
     if done.returncode:
         print(f"{done.stdout}{done.stderr}\n{said} ended with {done.returncode}", file=sys.stderr)
         raise SystemExit(1)
