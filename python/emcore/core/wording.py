@@ -75,8 +75,8 @@ def power_of_ten(power: int) -> str:
 
 
 def count_of(count: int, noun: str) -> str:
-    """1 component, 3 components, 2 classes."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+    """1 component, 3 components."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def empty(count: int) -> str:
