@@ -5,15 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 TRUTH := bench-results/truth
+WHEELS := target/wheels
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c '$(OLD_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 SOURCES := $(shell find rust python -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz miri lint format bench truth docs pictures dist clean
+.PHONY: help demo test first-hour fuzz miri lint lint-rust lint-python format bench truth docs pictures dist clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.emcore  ## set everything up, find the regions of a synthetic micrograph, write a report to demo/
 	$(BIN)/emcore demo --output demo --force
@@ -22,6 +23,9 @@ test: $(VENV)/.emcore $(VENV)/.tools  ## Rust tests without Python, then Python 
 	cargo test --quiet --locked
 	@! cargo tree --locked --edges normal | grep pyo3 || { echo "the crate without its python feature needs pyo3"; exit 1; }
 	$(BIN)/pytest -q -n 2 --pyargs emcore ./tests
+
+first-hour: $(VENV)/.emcore $(VENV)/.tools  ## the wheel in a notebook, with exSpy and pyxem; needs a package index
+	$(BIN)/python tests/first_hour $(WHEELS)/*.whl
 
 fuzz: export OMP_NUM_THREADS = 1
 fuzz: export OPENBLAS_NUM_THREADS = 1
@@ -33,11 +37,15 @@ miri:  ## the engine's unsafe code under Miri, which rustup component add --tool
 	cargo +nightly miri test --locked --lib -- $(addprefix engine::,rows lanes tiles panel simd prepare pass pool)
 	MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-ignore-leaks" cargo +nightly miri test --locked --lib -- --include-ignored $(addprefix engine::,pass pool)
 
-lint: $(VENV)/.emcore $(VENV)/.tools  ## formatting, lints, types, stubs
+lint: lint-rust lint-python  ## formatting, lints, types, stubs; with --jobs 2 both languages at once
+
+lint-rust:
 	cargo fmt --check
 	cargo clippy --quiet --locked -- -D warnings
 	cargo clippy --quiet --locked --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
+
+lint-python: $(VENV)/.emcore $(VENV)/.tools
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -79,7 +87,10 @@ $(VENV)/.python:
 # pip builds the extension with maturin in release mode; an unchanged dependency is not fetched again.
 $(VENV)/.emcore: $(VENV)/.python $(SOURCES)
 	@echo "Building and installing emcore (the first time takes some minutes)"
-	$(PIP) '.[cli]'
+	rm -rf $(WHEELS)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEELS) .
+	$(PIP) --no-deps --force-reinstall $(WHEELS)/*.whl
+	$(PIP) "$$(echo $(WHEELS)/*.whl)[cli]"
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.emcore pyproject.toml

@@ -16,6 +16,9 @@ from emcore import _emcore
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal
 
+# No window opens on a desktop.
+os.environ.setdefault("MPLBACKEND", "agg")
+
 DATA = Path(os.environ.get("EMCORE_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
 
 

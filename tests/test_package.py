@@ -37,12 +37,24 @@ NAMES_0_1_0 = {
 """What users of version 0.1.0 import."""
 
 
-def test_importing_emcore_imports_numpy_only():
+def test_importing_emcore_imports_nothing_else():
     code = "import sys, emcore; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"sklearn", "scipy", "matplotlib", "h5py", "rsciio", "tifffile", "dask", "hyperspy", "tqdm", "joblib"}
+    heavy = {
+        "numpy",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "h5py",
+        "rsciio",
+        "tifffile",
+        "dask",
+        "hyperspy",
+        "tqdm",
+        "joblib",
+    }
     assert not heavy & set(imported)
-    assert {"emcore", "numpy"} <= set(imported)
+    assert "emcore" in imported
 
 
 def test_the_version_is_the_same_in_cargo_in_rust_and_in_the_package():

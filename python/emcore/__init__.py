@@ -1,7 +1,7 @@
 """
 Electron-microscopy data turned, without labels and without training, into a few maps and a few representative signals.
 
-Names are imported when they are first used, so that ``import emcore`` takes no longer than NumPy.
+Names are imported when they are first used: ``import emcore`` alone does not even import NumPy.
 """
 
 from importlib import import_module
@@ -10,7 +10,6 @@ from typing import Any
 from emcore import _emcore
 from emcore._emcore import __version__
 from emcore.core import starting as _starting  # noqa: F401 - before what takes long to import
-from emcore.core.control import get_num_threads, num_threads, progress, set_num_threads
 from emcore.core.drawing import set_backend
 from emcore.results import RESULT_CLASSES
 
@@ -32,6 +31,10 @@ _WHERE: dict[str, str] = {
     "denoise": "workflows.denoise",
     "describe": "scans.describe",
     "inspect": "scans.describe",
+    "get_num_threads": "core.control",
+    "num_threads": "core.control",
+    "progress": "core.control",
+    "set_num_threads": "core.control",
     "full_plane": "methods.power_spectra.windows",
     "half_plane_weights": "methods.power_spectra.windows",
     "load_result": "results.result",
@@ -67,20 +70,22 @@ _WHERE: dict[str, str] = {
 """Public name -> the module that it is imported from when first used."""
 
 set_backend(
-    plot="emcore.reporting.plotting",
+    plot="emcore.reporting.pictures",
+    show="emcore.reporting.pictures",
     write_report="emcore.reporting.report",
     write_html="emcore.reporting.html",
     in_notebook="emcore.reporting.html.notebook",
     export="emcore.reporting.export",
 )
 
-__all__ = ["__version__", "get_num_threads", "num_threads", "progress", "set_num_threads"]
-__all__ += sorted(_WHERE)
+__all__ = ["__version__", *sorted(_WHERE)]
 
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
-        return getattr(import_module(f"emcore.{_WHERE[name]}"), name)
+        from emcore.core.signatures import readable
+
+        return readable(getattr(import_module(f"emcore.{_WHERE[name]}"), name))
     raise AttributeError(f"module 'emcore' has no attribute {name!r}")
 
 

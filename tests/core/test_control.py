@@ -25,7 +25,7 @@ LONG = np.broadcast_to(np.zeros((1, 4096), np.float32), (1 << 27, 4096))
 LONG_CODE = """
 import os, sys, threading, time
 import numpy as np
-import emcore
+import emcore, emcore.core.control
 from emcore.core.validation import check_finite
 LONG = np.broadcast_to(np.zeros((1, 4096), np.float32), (1 << 27, 4096))
 """

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 import emcore
 from emcore.core.signals import Axis, Signal
 from emcore.core.wording import column, direction, quantity
-from emcore.reporting import pages, plotting
+from emcore.reporting import pages, pictures, plotting
 from emcore.results import RESULT_CLASSES
 
 METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10}
@@ -174,7 +174,7 @@ def test_a_scree_with_zeros_is_drawn():
 
 def test_peaks_are_circled_where_spacing_and_direction_say(make_analysis):
     result = make_analysis(k=3)
-    figure = plotting.plot(result)
+    figure = pictures.plot(result)
     spectra = [axes for axes in figure.axes if axes.get_title("left").startswith("Spectrum")]
     for index, axes in enumerate(spectra):
         (circles,) = axes.lines
@@ -193,24 +193,24 @@ def test_a_spectrum_is_enlarged_only_where_nothing_bright_is_left_out(make_analy
     half_width = {}
     for name, spectra in (("near", near), ("far", far)):
         object.__setattr__(result, "spectra", spectra)
-        (axes,) = (a for a in plotting.plot(result).axes if a.get_title("left").startswith("Spectrum"))
+        (axes,) = (a for a in pictures.plot(result).axes if a.get_title("left").startswith("Spectrum"))
         half_width[name] = -axes.get_xlim()[0]
     assert half_width["near"] < 0.3 * 5 < 4.9 < half_width["far"]
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 13])
 def test_the_overview_shows_every_component_once(make_analysis, k):
-    titles = [axes.get_title("left") for axes in plotting.plot(make_analysis(k)).axes]
+    titles = [axes.get_title("left") for axes in pictures.plot(make_analysis(k)).axes]
     assert sum(title.startswith("Spectrum ") for title in titles) == k
     assert sum(title.startswith("Map ") for title in titles) == k
 
 
 def test_an_axis_says_its_unit_and_runs_over_the_window_centres(make_analysis):
     result = make_analysis(units="um")
-    (axes,) = (a for a in plotting.plot(result).axes if a.get_title("left") == "Map 2")
+    (axes,) = (a for a in pictures.plot(result).axes if a.get_title("left") == "Map 2")
     assert axes.get_xlabel() == "x (µm)"
     assert axes.get_xlim() == pytest.approx((result.x[0] - 0.4, result.x[-1] + 0.4))
-    (axes,) = (a for a in plotting.plot(result).axes if a.get_title("left").startswith("Spectrum 2"))
+    (axes,) = (a for a in pictures.plot(result).axes if a.get_title("left").startswith("Spectrum 2"))
     assert axes.get_xlabel() == "kx (1/µm)"
 
 
@@ -224,7 +224,7 @@ def test_every_result_class_is_public_and_has_a_page(name):
 
 def test_something_else_has_no_picture():
     with pytest.raises(TypeError, match="no picture: found dict, expected ImageAnalysis"):
-        plotting.plot({})
+        pictures.plot({})
 
 
 def test_drawing_leaves_matplotlib_as_it_was(make_analysis):
@@ -232,7 +232,7 @@ def test_drawing_leaves_matplotlib_as_it_was(make_analysis):
 
     before = dict(matplotlib.rcParams)
     with matplotlib.rc_context({"axes.grid": True, "font.size": 30}):
-        figure = plotting.plot(make_analysis())
+        figure = pictures.plot(make_analysis())
         assert matplotlib.rcParams["font.size"] == 30
     assert dict(matplotlib.rcParams) == before
     assert figure.axes[0].title.get_fontsize() < 12

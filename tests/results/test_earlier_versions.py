@@ -44,7 +44,11 @@ def test_a_results_file_of_0_1_0_is_read_to_the_last_bit(name, tmp_path):
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_results_file_of_0_1_0_is_drawn(name, tmp_path):
-    pytest.importorskip("matplotlib")
+    Figure = pytest.importorskip("matplotlib.figure").Figure
     with ZipFile(DATA / "results-0.1.0.zip") as archive:
         result = emcore.load_result(archive.extract(f"{name}.h5", tmp_path))
     assert result.plot().axes
+    axes = Figure().add_subplot()
+    result.plot(ax=axes)
+    assert axes.has_data()
+    assert result.plot(0).axes

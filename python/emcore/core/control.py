@@ -19,8 +19,9 @@ def set_num_threads(n: int) -> None:
     """
     Set the number of threads of every later call in this process.
 
-    It goes before the environment variables ``EMCORE_NUM_THREADS`` and ``RAYON_NUM_THREADS``, which go before the
-    number of available cores. Results are the same to the last bit for any number.
+    It goes before the environment variables ``EMCORE_NUM_THREADS`` and ``RAYON_NUM_THREADS``,
+    which go before the number of available cores. Results are the same to the last bit for any
+    number.
 
     Parameters
     ----------
@@ -55,7 +56,8 @@ def get_num_threads() -> int:
 @contextmanager
 def num_threads(n: int) -> Iterator[None]:
     """
-    Use `n` threads for the calls inside the ``with`` block made from this Python thread; others are not touched.
+    Use `n` threads for the calls inside the ``with`` block made from this Python thread; others
+    are not touched.
 
     Parameters
     ----------
@@ -102,16 +104,19 @@ def steps(total: int) -> Iterator[Callable[[int], None]]:
 
 def progress(callback: Callable[[int, int], object] | bool) -> AbstractContextManager[None]:
     """
-    Call ``callback(done, total)`` about every 100 ms while a call from this Python thread computes.
+    Call ``callback(done, total)`` about every 100 ms while a call from this Python thread
+    computes.
 
-    `done` and `total` count units of work (rows visited, all passes together); `total` may grow while an iterative
-    method goes on. An exception raised by `callback` ends the computation and is raised.
+    `done` and `total` count units of work (rows visited, all passes together); `total` may grow
+    while an iterative method goes on. An exception raised by `callback` ends the computation
+    and is raised.
 
     Parameters
     ----------
     callback : callable or bool
-        Takes two ints. ``emcore.progress(False)``, without ``with``, switches off the bar that workflows show on a
-        terminal or in a notebook once they take over two seconds, where tqdm is installed; True switches it on again.
+        Takes two ints. ``emcore.progress(False)``, without ``with``, switches off the bar that
+        workflows show on a terminal or in a notebook once they take over two seconds, where
+        tqdm is installed; True switches it on again.
 
     Examples
     --------

@@ -13,12 +13,14 @@ Documented = TypeVar("Documented")
 PARAGRAPHS = {
     "memory": """\
 memory : int or str, optional
-    For data out of core (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask array): how much may be used, in
-    bytes or as "2 GiB"; default 1 GiB. They are visited in blocks; the result is that of memory.""",
+    For data out of core (a memory map, an HDF5 or Zarr array, a lazy signal, a Dask
+    array): how much may be used, in bytes or as "2 GiB"; default 1 GiB. They are
+    visited in blocks; the result is that of memory.""",
     "checkpoint": """\
 checkpoint : path, optional
-    Where a fit saves its state after each full pass; a job that was killed goes on from there, if version, settings and
-    data are the same: all data are read once before, for their hash. What had ended is read back without a pass.""",
+    Where a fit saves its state after each full pass; a job that was killed goes on from
+    there, if version, settings and data are the same: all data are read once before,
+    for their hash. What had ended is read back without a pass.""",
     "random_state": """\
 random_state : int, RandomState or None
     For random starts; None stands for 0, so that results can be repeated.""",
@@ -27,21 +29,24 @@ scan_shape : (int, int), optional
     Lines of the scan and positions in each, where the data do not say.""",
     "signal_axis": """\
 signal_axis : int or str, optional
-    Number or name of the axis along which the signal lies, in place of what the axes' units, names and flags say.""",
+    Number or name of the axis along which the signal lies, in place of what the axes'
+    units, names and flags say.""",
     "pattern_axes": """\
 signal_axis : (int or str, int or str), optional
-    Numbers or names of the two axes of a pattern, in place of what the axes' units, names and flags say.""",
+    Numbers or names of the two axes of a pattern, in place of what the axes' units,
+    names and flags say.""",
     "dataset": """\
 dataset : str or int, optional
-    Which data set of a file that holds several, by name or number as `emcore.describe` lists them. By default the
-    largest that suits, and the result says which.""",
+    Which data set of a file that holds several, by name or number as `emcore.describe`
+    lists them. By default the largest that suits, and the result says which.""",
     "empty_patterns": """\
-The same to the last bit on any number of threads. Patterns that are one value throughout, zero or another, and those
-with NaN or infinity, are no measurement: they take no part, and their label is -1.""",
+The same to the last bit on any number of threads. Patterns that are one value
+throughout, zero or another, and those with NaN or infinity, are no measurement: they
+take no part, and their label is -1.""",
     "mask_beam": """\
 mask_beam : bool, default True
-    Leave the direct beam out. Its centre and radius are found in the mean pattern; where no bright disc stands out,
-    nothing is masked, which the result says.
+    Leave the direct beam out. Its centre and radius are found in the mean pattern;
+    where no bright disc stands out, nothing is masked, which the result says.
 beam_radius : float, optional
     Radius of the mask in detector pixels, in place of the one found.""",
     "features": """\

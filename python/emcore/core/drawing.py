@@ -14,7 +14,7 @@ _BACKEND: dict[str, str] = {}
 
 
 def set_backend(**places: str) -> None:
-    """Name the modules that have the functions `plot`, `write_report`, `write_html`, `in_notebook` and `export`."""
+    """Name the modules of the functions `plot`, `show`, `write_report`, `write_html`, `in_notebook`, `export`."""
     _BACKEND.update(places)
 
 
@@ -24,7 +24,7 @@ def backend(function: str) -> Any:
 
 
 class Drawable:
-    """What has a page of its own: `page` names the file in `emcore.reporting.pages` that draws it."""
+    """What has a page of its own: `page` names its file in `emcore.reporting.pages`."""
 
     page: ClassVar[str]
 
@@ -34,7 +34,7 @@ class Drawable:
         Returns
         -------
         matplotlib.figure.Figure
-            Not tied to pyplot.
+            pyplot's current one, see `emcore.results.result.Result.plot`.
 
         Raises
         ------
@@ -43,3 +43,13 @@ class Drawable:
         """
         figure: Figure = backend("plot")(self)
         return figure
+
+    def show(self) -> None:
+        """Plot and show it, as ``plt.show()`` does; without a display, warn of that.
+
+        Raises
+        ------
+        ImportError
+            If the extra `plot` is not installed.
+        """
+        backend("show")(self)

@@ -32,11 +32,14 @@ class Axis:
     size : int
         Number of points.
     scale, offset : float
-        Step between points and position of the first one, in `units`; on average where steps are not even.
+        Step between points and position of the first one, in `units`; on average where steps
+        are not even.
     units : str
-        "m", "um", "nm", "A", "1/nm", "eV", ...; "px" where nothing is known, "" where only the unit is not.
+        "m", "um", "nm", "A", "1/nm", "eV", ...; "px" where nothing is known, "" where only the
+        unit is not.
     navigation : bool
-        True for an axis along which measurements are repeated (scan, frame), False inside one measurement.
+        True for an axis along which measurements are repeated (scan, frame), False inside one
+        measurement.
     points : tuple of float, optional
         The position of every point, in `units`, where steps are not even; see `from_values`.
 
@@ -65,7 +68,8 @@ class Axis:
 
     @classmethod
     def from_values(cls, name: str, values: ArrayLike, units: str = "px", navigation: bool = False) -> Self:
-        """An axis whose points lie at these values: a scale and an offset where they are even, else point by point.
+        """An axis whose points lie at these values: a scale and an offset where they are even,
+        else point by point.
 
         Raises
         ------
@@ -157,7 +161,8 @@ class Signal:
     notes : tuple of str
         What was left out or put right when it was read, to be said with every result.
     flagged : bool
-        Whether its maker says which axes are navigation; otherwise that was only assumed, from their order.
+        Whether its maker says which axes are navigation; otherwise that was only assumed, from
+        their order.
 
     Raises
     ------
@@ -227,14 +232,16 @@ class Signal:
         raise ValueError(f"there is no axis {name!r}; the axes are {[axis.name for axis in self.axes]}")
 
     def to_hyperspy(self) -> Any:
-        """The measurement as a HyperSpy signal, with what its file says of microscope, detector and sample.
+        """The measurement as a HyperSpy signal, with what its file says of microscope, detector
+        and sample.
 
         Returns
         -------
         hyperspy BaseSignal
-            With navigation axes first, lazy where the data are a Dask array, and of the class of its kind where the
-            package is installed that has it: exSpy for spectra, pyxem for patterns, LumiSpy, kikuchipy. Patterns over
-            reciprocal lengths are of electrons where their file says nothing.
+            With navigation axes first, lazy where the data are a Dask array, and of the class
+            of its kind where the package is installed that has it: exSpy for spectra, pyxem for
+            patterns, LumiSpy, kikuchipy. Patterns over reciprocal lengths are of electrons
+            where their file says nothing.
 
         Raises
         ------
@@ -243,7 +250,8 @@ class Signal:
 
         Examples
         --------
-        >>> signal = Signal(np.zeros((2, 5)), (Axis("x", 2, 3.0, units="nm", navigation=True), Axis("Energy", 5)))
+        >>> x = Axis("x", 2, 3.0, units="nm", navigation=True)
+        >>> signal = Signal(np.zeros((2, 5)), (x, Axis("Energy", 5)))
         >>> signal.to_hyperspy()
         <Signal1D, title: , dimensions: (2|5)>
         """
@@ -261,7 +269,8 @@ class Signal:
         return signal
 
     def sha256(self, stop: Event | None = None) -> str:
-        """SHA-256 of the source file's bytes; of type, shape and values for data from memory or a file that is gone.
+        """SHA-256 of the source file's bytes; of type, shape and values for data from memory or
+        a file that is gone.
 
         It is cut short, and means nothing, once `stop` is set.
         """

@@ -1,8 +1,11 @@
-"""Seeded synthetic data whose truth is known, for trials, tests, examples and the demo.
+"""Seeded synthetic data whose truth is known, for trials, tests and examples.
 
 One file for each kind of data; `agreement` which positions are far from borders.
 """
 
+import sys
+
+from emcore.core.signatures import readable
 from emcore.datasets.agreement import far_from_borders
 from emcore.datasets.correlated import CorrelatedScan, co_fe_ratio, correlated_scan
 from emcore.datasets.curves import LabelledCurves, iv_curves
@@ -58,3 +61,5 @@ __all__ = [
     "ring_phases",
     "shaped_particles",
 ]
+
+readable(sys.modules[__name__])

@@ -65,13 +65,16 @@ def correlated_scan(
     overlap: float = 0.8,
     seed: int = 0,
 ) -> CorrelatedScan:
-    """Four Co-Fe phases in a bent aluminium matrix, seen by diffraction and by X-rays at every position.
+    """Four Co-Fe phases in a bent aluminium matrix, seen by diffraction and by X-rays at every
+    position.
 
-    Phases 0 and 1 have one structure and orientation, and Co:Fe of 5:1 and 1:5: diffraction cannot tell them apart.
-    Phases 2 and 3 have another structure and Co:Fe of 1:1; 3 is ordered and has faint superlattice reflections besides:
-    X-rays cannot tell them apart. The matrix fills half of the foil everywhere. It is bent: its reflections brighten
-    and fade as their excitation error changes, which moves patterns more than any phase does. Neighbouring phases
-    overlap where they meet, the foil's thickness varies by a tenth, and all counts are Poisson-distributed.
+    Phases 0 and 1 have one structure and orientation, and Co:Fe of 5:1 and 1:5: diffraction
+    cannot tell them apart. Phases 2 and 3 have another structure and Co:Fe of 1:1; 3 is ordered
+    and has faint superlattice reflections besides: X-rays cannot tell them apart. The matrix
+    fills half of the foil everywhere. It is bent: its reflections brighten and fade as their
+    excitation error changes, which moves patterns more than any phase does. Neighbouring phases
+    overlap where they meet, the foil's thickness varies by a tenth, and all counts are
+    Poisson-distributed.
 
     Parameters
     ----------
@@ -146,7 +149,8 @@ def correlated_scan(
 
 
 def co_fe_ratio(spectra: Floats, energy: Floats) -> Floats:
-    """Counts within 0.12 keV of Co K alpha over those within 0.12 keV of Fe K alpha, background and K beta included.
+    """Counts within 0.12 keV of Co K alpha over those within 0.12 keV of Fe K alpha, background
+    and K beta included.
 
     Parameters
     ----------

@@ -40,11 +40,13 @@ def iv_curves(
     dtype: DTypeLike = np.float32,
     seed: int = 0,
 ) -> LabelledCurves:
-    """Ohmic, diode-like and insulating places of a film, each curve with a conductance of its own.
+    """Ohmic, diode-like and insulating places of a film, each curve with a conductance of its
+    own.
 
-    The ohmic ones follow ``I = G V``. The diode-like ones are a diode behind a resistance, ``I = 2 G s ln(1 + exp((V -
-    V_on) / s))`` less its value at 0, with a threshold near 0.25 V and s = 0.06 V. The insulating ones leak ``I = 0.01
-    G (V + V^3)``. G scatters about 1 nS, and the threshold about its mean.
+    The ohmic ones follow ``I = G V``. The diode-like ones are a diode behind a resistance,
+    ``I = 2 G s ln(1 + exp((V - V_on) / s))`` less its value at 0, with a threshold near 0.25 V
+    and s = 0.06 V. The insulating ones leak ``I = 0.01 G (V + V^3)``. G scatters about 1 nS,
+    and the threshold about its mean.
 
     Parameters
     ----------

@@ -46,10 +46,12 @@ def polycrystal_scan(
     thickness: tuple[float, float] = (0.3, 2.0),
     seed: int = 0,
 ) -> LabelledPatterns:
-    """A scan over grains of one square lattice in different orientations, in bands of thickness that cross the grains.
+    """A scan over grains of one square lattice in different orientations, in bands of thickness
+    that cross the grains.
 
-    The direct beam loses to thickness what reflections do not gain: most is absorbed outside the detector. So patterns
-    of one grain differ by their direct beams more than those of two grains by their reflections.
+    The direct beam loses to thickness what reflections do not gain: most is absorbed outside
+    the detector. So patterns of one grain differ by their direct beams more than those of two
+    grains by their reflections.
 
     Parameters
     ----------

@@ -83,12 +83,14 @@ def eds_spectrum(
     fwhm: float = 0.13,
     background: float = 1.0,
 ) -> Floats:
-    """What an EDS detector is expected to count of a material, per atom and relative to the Si K alpha line.
+    """What an EDS detector is expected to count of a material, per atom and relative to the Si
+    K alpha line.
 
     Parameters
     ----------
     composition : mapping of str to float
-        Atoms of each element; their ratios count. Known are C, O, Al, Si, Sc, Ti, V, Fe, Co, Cu, Sr, Pd, W, Pt.
+        Atoms of each element; their ratios count. Known are C, O, Al, Si, Sc, Ti, V, Fe, Co,
+        Cu, Sr, Pd, W, Pt.
     energy : array-like, shape (channels,)
         Centres of the channels in keV, evenly spaced.
     beam_energy : float, default 200
@@ -105,7 +107,8 @@ def eds_spectrum(
     Raises
     ------
     ValueError
-        An element that is not known, atoms that are not positive, channels that are not even, a negative background.
+        An element that is not known, atoms that are not positive, channels that are not even, a
+        negative background.
 
     Examples
     --------
@@ -153,7 +156,8 @@ def eds_phases(
     zero_peak: float = 0.0,
     seed: int = 0,
 ) -> LabelledSpectra:
-    """Aluminium and iron-cobalt side by side, and copper in a few small inclusions: a minority phase.
+    """Aluminium and iron-cobalt side by side, and copper in a few small inclusions: a minority
+    phase.
 
     Parameters
     ----------
@@ -182,7 +186,8 @@ def eds_phases(
     --------
     >>> from emcore.datasets import eds_phases
     >>> sample = eds_phases(shape=(20, 30))
-    >>> sample.signal.shape, sample.names, [round(float(m.sum() / sample.maps.sum()), 2) for m in sample.maps]
+    >>> shares = [round(float(m.sum() / sample.maps.sum()), 2) for m in sample.maps]
+    >>> sample.signal.shape, sample.names, shares
     ((20, 30, 1000), ('Al', 'FeCo', 'Cu'), [0.56, 0.43, 0.01])
     """
     height, width = check_shape(shape, "shape", 8)
@@ -210,10 +215,12 @@ def eds_spheres(
     background: float = 8.0,
     seed: int = 0,
 ) -> LabelledSpectra:
-    """Four spheres in silicon: W and Pd of 10 nm, ScVO4 of 20 nm, SrTiO3 of 50 nm, as published [1]_.
+    """Four spheres in silicon: W and Pd of 10 nm, ScVO4 of 20 nm, SrTiO3 of 50 nm, as published
+    [1]_.
 
-    A sphere fills of a position its chord over its diameter, silicon the rest. The strongest lines of W, Si and Sr
-    overlap (1.78, 1.74, 1.81 keV), so do those of Sc, Ti and V, and the small spheres are some 20 of 65536 positions.
+    A sphere fills of a position its chord over its diameter, silicon the rest. The strongest
+    lines of W, Si and Sr overlap (1.78, 1.74, 1.81 keV), so do those of Sc, Ti and V, and the
+    small spheres are some 20 of 65536 positions.
 
     Parameters
     ----------
@@ -226,7 +233,8 @@ def eds_spheres(
     pixel : float, default 2
         Distance of scan positions in nm.
     background : float, default 8
-        Strength of the bremsstrahlung, see `eds_spectrum`; at 8 it is half of what silicon emits.
+        Strength of the bremsstrahlung, see `eds_spectrum`; at 8 it is half of what silicon
+        emits.
     seed : int, default 0
 
     Returns
@@ -241,7 +249,8 @@ def eds_spheres(
 
     References
     ----------
-    .. [1] Cozma et al., EMC 2024 no. 367: phases and sizes. Places, counts and background are of here.
+    .. [1] Cozma et al., EMC 2024 no. 367: phases and sizes. Places, counts and background are
+           of here.
 
     Examples
     --------

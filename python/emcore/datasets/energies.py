@@ -57,17 +57,20 @@ def energy_series(
     drift: float = 0.0,
     seed: int = 0,
 ) -> LabelledEnergies:
-    """Images of domains that emit secondary electrons at energies of their own, on the cascade that all emit.
+    """Images of domains that emit secondary electrons at energies of their own, on the cascade
+    that all emit.
 
-    The detector counts all electrons up to an energy, so that the spectrum of a position is the derivative of its
-    counts. Counts are Poisson distributed; the gain varies over the scan, as topography makes it.
+    The detector counts all electrons up to an energy, so that the spectrum of a position is the
+    derivative of its counts. Counts are Poisson distributed; the gain varies over the scan, as
+    topography makes it.
 
     Parameters
     ----------
     shape : (int, int), default (96, 120)
         Positions along y and x, 10 nm apart.
     peaks : sequence of k floats
-        Energy of each domain's peak in eV, by default those published of palladium-silver on carbon [1]_.
+        Energy of each domain's peak in eV, by default those published of palladium-silver on
+        carbon [1]_.
     width : float, default 0.3
         Standard deviation of a peak, in eV.
     last, step : float, default 7 and 0.1

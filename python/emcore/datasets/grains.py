@@ -51,10 +51,12 @@ def bent_polycrystal(
     seed: int = 0,
     out: NDArray[np.uint8] | None = None,
 ) -> LabelledGrains:
-    """A scan over Voronoi cells of one cubic crystal in orientations drawn at random, each cell bent in its own way.
+    """A scan over Voronoi cells of one cubic crystal in orientations drawn at random, each cell
+    bent in its own way.
 
-    A reflection shines as far as its excitation error allows, which bending changes: bend contours cross the grains.
-    Electrons arrive at random (Poisson); two lines of pixels across the middle of the detector count nothing.
+    A reflection shines as far as its excitation error allows, which bending changes: bend
+    contours cross the grains. Electrons arrive at random (Poisson); two lines of pixels across
+    the middle of the detector count nothing.
 
     Parameters
     ----------

@@ -27,7 +27,8 @@ class LabelledImage:
     spacing : ndarray, shape (k,), float64
         Period of each region's strongest fringes, in pixels.
     direction : ndarray, shape (k,), float64
-        Direction of each region's strongest reciprocal peak, in degrees in [0, 180), counter-clockwise from +x, y up.
+        Direction of each region's strongest reciprocal peak, in degrees in [0, 180),
+        counter-clockwise from +x, y up.
     """
 
     image: NDArray[Any]
@@ -45,10 +46,12 @@ def lattice_micrograph(
     dtype: DTypeLike = np.float32,
     seed: int = 0,
 ) -> LabelledImage:
-    """A micrograph of crystalline regions with curved borders, one lattice in each, under white noise.
+    """A micrograph of crystalline regions with curved borders, one lattice in each, under white
+    noise.
 
-    A lattice is a dominant set of fringes of amplitude 1 and, turned by 75 degrees, a second one of half the amplitude
-    and 0.9 times the spacing, so that its strongest reciprocal peak is unambiguous.
+    A lattice is a dominant set of fringes of amplitude 1 and, turned by 75 degrees, a second
+    one of half the amplitude and 0.9 times the spacing, so that its strongest reciprocal peak
+    is unambiguous.
 
     Parameters
     ----------
@@ -57,13 +60,16 @@ def lattice_micrograph(
     spacings : sequence of k floats, default (7, 9, 12)
         Period of each region's dominant fringes in pixels, above 2.
     directions : sequence of k floats, default (15, 70, 130)
-        Direction of each region's dominant reciprocal peak, degrees counter-clockwise from +x with y up.
+        Direction of each region's dominant reciprocal peak, degrees counter-clockwise from +x
+        with y up.
     noise : float, default 1.0
         Standard deviation of the noise, in units of the fringe amplitude.
     gradient : float, default 0.0
-        Rise of a linear background from the lower left corner to the upper right one, in units of the amplitude.
+        Rise of a linear background from the lower left corner to the upper right one, in units
+        of the amplitude.
     dtype : dtype, default float32
-        Floating types hold the values as they are; integer types hold them stretched over nine tenths of their range.
+        Floating types hold the values as they are; integer types hold them stretched over nine
+        tenths of their range.
     seed : int, default 0
 
     Returns
@@ -73,7 +79,8 @@ def lattice_micrograph(
     Raises
     ------
     ValueError
-        If a size, spacing or amplitude is out of range, or spacings and directions differ in number.
+        If a size, spacing or amplitude is out of range, or spacings and directions differ in
+        number.
     TypeError
         If `dtype` is neither a real floating nor an integer type.
 

@@ -32,7 +32,8 @@ class OverlappingScans:
         One scan over all of the sample, counted by itself.
     whole_labels : ndarray, shape (Y, X), int32
     luminescence : Signal, shape (h, w), float64
-        Another modality: one brightness for each grain, none in holes, on a coarser grid of its own.
+        Another modality: one brightness for each grain, none in holes, on a coarser grid of its
+        own.
     fiducial : ndarray, shape (h, w), bool
         Where that modality shows the holes.
     map_transform : ndarray, shape (3, 3), float64
@@ -66,10 +67,12 @@ def overlapping_scans(
     patterns_turn: bool = False,
     seed: int = 0,
 ) -> OverlappingScans:
-    """Scans side by side over Voronoi cells of one cubic crystal in orientations drawn at random.
+    """Scans side by side over Voronoi cells of one cubic crystal in orientations drawn at
+    random.
 
-    Each scan visits places of its own, between those of the others, and counts electrons of its own (Poisson), half to
-    twice as many as the mean: nothing is cut out of the whole, which is a scan by itself.
+    Each scan visits places of its own, between those of the others, and counts electrons of its
+    own (Poisson), half to twice as many as the mean: nothing is cut out of the whole, which is
+    a scan by itself.
 
     Parameters
     ----------
@@ -80,7 +83,8 @@ def overlapping_scans(
     overlap : float, default 0.35
         Part of a scan that its neighbour visits too, before they are turned.
     turn : float, default 8
-        Scans are turned by up to so many degrees to either side, and shifted by up to two positions.
+        Scans are turned by up to so many degrees to either side, and shifted by up to two
+        positions.
     pattern_shape : (int, int), default (48, 48)
         Pixels along ky and kx, both at least 32.
     grain_size : float, default 16

@@ -63,7 +63,8 @@ def shaped_particles(
     counts: float = 20.0,
     seed: int = 0,
 ) -> LabelledParticles:
-    """Discs, squares, triangles and rods of random size, place and rotation, some touching the border of the image.
+    """Discs, squares, triangles and rods of random size, place and rotation, some touching the
+    border of the image.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ def shaped_particles(
     n_particles : int, default 120
         Fewer, where there is no more room.
     noise : float, default 0.06
-        Standard deviation of the detector's noise; particles are 0.6 to 1.4 above the background.
+        Standard deviation of the detector's noise; particles are 0.6 to 1.4 above the
+        background.
     channels : int, default 0
         Of the spectrum image, from 0 to 12 keV; none with 0.
     counts : float, default 20

@@ -45,10 +45,12 @@ def absorption_phases(
     noise: float = 0.1,
     seed: int = 0,
 ) -> LabelledPhases:
-    """A scan over phases of one element in different oxidation states, of uneven thickness on an uneven background.
+    """A scan over phases of one element in different oxidation states, of uneven thickness on
+    an uneven background.
 
-    The edge of each phase lies at another energy and has a line of another height and another shoulder behind it. The
-    spectrum of a position is that of its phase times its thickness, and a background of its own.
+    The edge of each phase lies at another energy and has a line of another height and another
+    shoulder behind it. The spectrum of a position is that of its phase times its thickness, and
+    a background of its own.
 
     Parameters
     ----------

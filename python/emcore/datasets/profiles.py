@@ -68,10 +68,12 @@ def deformed_series(
     drift: float = 0.0,
     seed: int = 0,
 ) -> LabelledSeries:
-    """Images of a metal that is turned by 180 degrees in steps, partly recrystallised, the rest deformed.
+    """Images of a metal that is turned by 180 degrees in steps, partly recrystallised, the rest
+    deformed.
 
-    A crystal is darker at the angles at which one of its bands is excited. Every grain has bands of its own; where the
-    metal is deformed they move from position to position, correlated over a few.
+    A crystal is darker at the angles at which one of its bands is excited. Every grain has
+    bands of its own; where the metal is deformed they move from position to position,
+    correlated over a few.
 
     Parameters
     ----------
@@ -148,11 +150,13 @@ def plasmon_spectra(
     counts: float = 20_000,
     seed: int = 0,
 ) -> LabelledLosses:
-    """Low-loss spectra of five phases of varying thickness, and of a region that is graded in composition.
+    """Low-loss spectra of five phases of varying thickness, and of a region that is graded in
+    composition.
 
-    Every spectrum is the peak at zero loss and one plasmon, a Drude peak with the energy and the width of its phase,
-    more of it where the specimen is thicker. The phases have plasmons of 15.0, 16.2, 17.6, 19.6 and 22.5 eV. The graded
-    region has two, whose energies and shares change from position to position.
+    Every spectrum is the peak at zero loss and one plasmon, a Drude peak with the energy and
+    the width of its phase, more of it where the specimen is thicker. The phases have plasmons
+    of 15.0, 16.2, 17.6, 19.6 and 22.5 eV. The graded region has two, whose energies and shares
+    change from position to position.
 
     Parameters
     ----------

@@ -52,11 +52,12 @@ def ring_phases(
     thickness: float = 0.25,
     seed: int = 0,
 ) -> LabelledRings:
-    """Two phases, one of which scatters twice as much as the other into one ring, with a halo around the beam.
+    """Two phases, one of which scatters twice as much as the other into one ring, with a halo
+    around the beam.
 
-    The direct beam varies with the thickness of the sample and not from phase to phase. Far out, on the rim of the
-    detector, the first phase scatters next to nothing and the second nothing: there the contrast is 1, in an image
-    without electrons.
+    The direct beam varies with the thickness of the sample and not from phase to phase. Far
+    out, on the rim of the detector, the first phase scatters next to nothing and the second
+    nothing: there the contrast is 1, in an image without electrons.
 
     Parameters
     ----------

@@ -64,12 +64,14 @@ def crystal_grains(
     Returns
     -------
     LabelledImage
-        Spacing and direction of one of the equally strong reciprocal peaks of each grain; NaN where it has none.
+        Spacing and direction of one of the equally strong reciprocal peaks of each grain; NaN
+        where it has none.
 
     Raises
     ------
     ValueError
-        If a size, the noise or the period is out of range, a kind is not known, or kinds and turns differ in number.
+        If a size, the noise or the period is out of range, a kind is not known, or kinds and
+        turns differ in number.
 
     Examples
     --------
@@ -104,7 +106,8 @@ def moving_boundary(
     stop: float = 0.7,
     seed: int = 0,
 ) -> LabelledFrames:
-    """A series of images in which the first of two grains grows into the second, as in an experiment in situ.
+    """A series of images in which the first of two grains grows into the second, as in an
+    experiment in situ.
 
     Parameters
     ----------

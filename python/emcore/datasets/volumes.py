@@ -52,7 +52,8 @@ class LabelledVolume:
     names: tuple[str, ...]
 
     def angle(self, a: int, b: int) -> float:
-        """The smallest angle in degrees by which grain `a` is turned to become grain `b`, of one texture."""
+        """The smallest angle in degrees by which grain `a` is turned to become grain `b`, of
+        one texture."""
         name = self.names[self.texture_of_grain[a]]
         return _smallest_angle(self.rotations[a], self.rotations[b], _symmetry(name))
 
@@ -67,7 +68,8 @@ def quasi_ordered_volume(
     dtype: DTypeLike = np.uint8,
     seed: int = 0,
 ) -> LabelledVolume:
-    """A volume of grains, each of one of some textures, turned at random, in two phases of values -1 and 1 and noise.
+    """A volume of grains, each of one of some textures, turned at random, in two phases of
+    values -1 and 1 and noise.
 
     Parameters
     ----------
@@ -82,10 +84,11 @@ def quasi_ordered_volume(
     noise : float, default 0.5
         Standard deviation of the noise; the two phases lie at -1 and 1.
     layout : {"cells", "blocks"}, default "cells"
-        Whether grains are Voronoi cells of evenly scattered places, or blocks side by side, as cubic as may be.
+        Whether grains are Voronoi cells of evenly scattered places, or blocks side by side, as
+        cubic as may be.
     dtype : dtype, default uint8
-        Floating types hold the values as they are; integer types hold them around the middle of their range, a phase a
-        fifth of it away.
+        Floating types hold the values as they are; integer types hold them around the middle of
+        their range, a phase a fifth of it away.
     seed : int, default 0
 
     Returns

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,10 @@ def as_signal(obj: Any, *, title: str = "") -> Signal:
     Parameters
     ----------
     obj : array_like, Signal, hyperspy BaseSignal, xarray DataArray, str or Path
-        An array or memory map (axes in pixels: the last two are y and x, those before are navigation, a last axis of 3
-        or 4 is colour); a Signal, returned as it is; a HyperSpy signal, whose axes and units are kept and whose data,
-        when lazy, are not computed; a DataArray, with its coordinates and units; a path, which is read.
+        An array or memory map (axes in pixels: the last two are y and x, those before are
+        navigation, a last axis of 3 or 4 is colour); a Signal, returned as it is; a HyperSpy
+        signal, whose axes and units are kept and whose data, when lazy, are not computed; a
+        DataArray, with its coordinates and units; a path, which is read.
     title : str, default ""
         Name for data that have none.
 
@@ -56,22 +58,24 @@ def as_signal(obj: Any, *, title: str = "") -> Signal:
     return signal_of(obj, title)
 
 
-@documented(files=", ".join(FORMATS), folders=" or ".join(FOLDERS))
+@documented(files="\n".join(wrap(", ".join(FORMATS), 80)), folders=" or ".join(FOLDERS))
 def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | None = None) -> Signal:
     """Read a measurement from a file, with its calibration.
 
     Parameters
     ----------
     path : str or Path
-        A file that ends in %(files)s;
-        or a folder that ends in %(folders)s, or holds pictures of one size, numbered in their names, which are a stack.
+        A file that ends in one of
+        %(files)s;
+        or a folder that ends in %(folders)s, or holds pictures of one size, numbered in their
+        names, which are a stack.
     lazy : bool, default False
-        Leave the data in the file: a memory map for .npy, uncompressed .tif and what .h5 holds in one piece, a Dask
-        array for the others. Estimators take either, block by block.
+        Leave the data in the file: a memory map for .npy, uncompressed .tif and what .h5 holds
+        in one piece, a Dask array for the others. Estimators take either, block by block.
     dataset : str or int, optional
-        Which data set of a file that holds several, by its title or its number as `describe` lists them. Default: the
-        largest image, and where there is none the largest stack or scan; in .npz and .h5, which hold arrays of any
-        kind, the largest array.
+        Which data set of a file that holds several, by its title or its number as `describe`
+        lists them. Default: the largest image, and where there is none the largest stack or
+        scan; in .npz and .h5, which hold arrays of any kind, the largest array.
 
     Returns
     -------
@@ -82,8 +86,8 @@ def read(path: str | os.PathLike[str], lazy: bool = False, dataset: str | int | 
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is empty, truncated, not what its name says, or of a kind that is not read; if there is no such data
-        set. The message names the file and what to do.
+        If the file is empty, truncated, not what its name says, or of a kind that is not read;
+        if there is no such data set. The message names the file and what to do.
     ImportError
         If the extra `io` is not installed.
 

@@ -26,9 +26,11 @@ def seed_of(random_state: Any) -> int:
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """
-    Rows in memory or out of core, seeds and warnings of an estimator with `memory`, `checkpoint`, `random_state`.
+    Rows in memory or out of core, seeds and warnings of an estimator with `memory`,
+    `checkpoint`, `random_state`.
 
-    Of what a fit finds the attribute `_basis`, shape (k, n_features), is there once it has ended.
+    Of what a fit finds the attribute `_basis`, shape (k, n_features), is there once it has
+    ended.
     """
 
     memory: int | str | None
@@ -39,12 +41,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     _seen: Any = None
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether there is a result, of as many features as were last given: a fit that failed has none."""
+        """Whether there is a result, of as many features as were last given: a fit that failed
+        has none."""
         basis = getattr(self, self._basis, None)
         return basis is not None and basis.shape[-1] == getattr(self, "n_features_in_", None)
 
     def _rows(self, X: ArrayLike) -> Any:
-        """Rows for a fit: checked by scikit-learn's rules, or a `Source` of data out of core, or prepared rows."""
+        """Rows for a fit: checked by scikit-learn's rules, or a `Source` of data out of core,
+        or prepared rows."""
         self._seen = None
         return self._accepted(open_rows(X, memory=self.memory, checkpoint=self.checkpoint), True)
 
@@ -67,7 +71,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return self._accepted(rows, self._seen is None)
 
     def _accepted(self, rows: Any, first: bool) -> Any:
-        """Rows with as many features as those before, or the first of which there are so many."""
+        """Rows with as many features as those before, or the first of which there are so
+        many."""
         if not isinstance(rows, Source | PreparedRows):
             return validate_data(self, rows, dtype="numeric", ensure_all_finite=False, reset=first)
         if first:

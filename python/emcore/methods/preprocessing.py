@@ -31,17 +31,20 @@ POSITIVE = ("sum", "log1p", "sqrt", "root-sum")
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """
-    One signal and how its rows are prepared: ``(N(x[keep]) - offset) * scale``, of all rows or of chosen ones.
+    One signal and how its rows are prepared: ``(N(x[keep]) - offset) * scale``, of all rows or
+    of chosen ones.
 
     Attributes
     ----------
     data : array-like, shape (n, d)
         Any pixel type, any strides, in memory or outside it; neither converted nor copied.
     keep : array-like of bool, shape (d,), optional
-        The features to keep, default all: for diffraction patterns, what is outside the beam mask.
+        The features to keep, default all: for diffraction patterns, what is outside the beam
+        mask.
     normalize : {"none", "sum", "max", "l2", "log1p", "sqrt", "root-sum"}, default "none"
-        N, of the kept values of a row: divide by their sum, largest modulus, Euclidean norm or root of the sum, or take
-        ln(1 + x) or the square root of each (Bach Siches 2022; "root-sum": Keenan & Kotula 2004). A row of zeros stays.
+        N, of the kept values of a row: divide by their sum, largest modulus, Euclidean norm or
+        root of the sum, or take ln(1 + x) or the square root of each (Bach Siches 2022;
+        "root-sum": Keenan & Kotula 2004). A row of zeros stays.
     offset, scale : array-like, shape (number kept,), optional
         Per kept feature; default 0 and 1.
     rows : array-like of int, shape (m,), optional
@@ -63,21 +66,24 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
     Parameters
     ----------
     signals : Recipe or sequence of Recipe
-        All with as many rows; their kept features become those of one matrix, one signal after another.
+        All with as many rows; their kept features become those of one matrix, one signal after
+        another.
     memory : int or str, optional
-        Stored data that take less than half of it are held in memory or mapped as they are; default 1 GiB.
+        Stored data that take less than half of it are held in memory or mapped as they are;
+        default 1 GiB.
 
     Returns
     -------
     PreparedRows, or Source where data are out of core
-        With `shape`, `dtype` (float32), `take(indices)` for a few rows; ``np.asarray`` computes all of them. The stored
-        data must not change while it is used.
+        With `shape`, `dtype` (float32), `take(indices)` for a few rows; ``np.asarray`` computes
+        all of them. The stored data must not change while it is used.
 
     Raises
     ------
     ValueError
-        NaN or infinity (first position named), negative values where a sum, a logarithm or a root is taken, nothing
-        kept, wrong lengths, different numbers of rows, unknown normalisation.
+        NaN or infinity (first position named), negative values where a sum, a logarithm or a
+        root is taken, nothing kept, wrong lengths, different numbers of rows, unknown
+        normalisation.
     TypeError
         Data that are not real numbers.
 

@@ -13,6 +13,7 @@ from emcore.core.extras import install
 from emcore.core.files import as_path, new_file, together, write_columns
 from emcore.core.signals import Axis
 from emcore.reporting.html.notebook import coloured, png
+from emcore.reporting.pictures import draw
 from emcore.reporting.plotting import style
 from emcore.results.contents import FORMATS, Shown, contents
 
@@ -52,7 +53,7 @@ def export(
             _spectra(shown, chosen["spectra"], to, overwrite, result.provenance.instrument)
         for ending in chosen["figures"]:
             with style(), new_file(to("figure", ending), overwrite, ending=f".{ending}") as part:
-                result.plot().savefig(part, format=ending, dpi=200)
+                draw(result).savefig(part, format=ending, dpi=200)
     return written
 
 

@@ -35,13 +35,14 @@ class Clustering(Result):
     Attributes
     ----------
     labels : ndarray, shape (y, x), or (n,) for positions without a grid, int32
-        Cluster of every scan position, 0 to k - 1; -1 where nothing was measured, or there was nothing to go by, which
-        notes tell, and for noise, see `noise`.
+        Cluster of every scan position, 0 to k - 1; -1 where nothing was measured, or there was
+        nothing to go by, which notes tell, and for noise, see `noise`.
     signals : ndarray, shape (k, ...), float64
-        Mean signal of each cluster, of the data as they were measured: neither masked nor normalised.
+        Mean signal of each cluster, of the data as they were measured: neither masked nor
+        normalised.
     area : ndarray, shape (k,), float64
-        Fraction of the labelled positions; clusters in the order of falling area. Where there is noise, of the measured
-        ones: with `noise` they add up to 1.
+        Fraction of the labelled positions; clusters in the order of falling area. Where there
+        is noise, of the measured ones: with `noise` they add up to 1.
     inertia : float
         Sum of squared distances, of the prepared data, to the centre of the own cluster.
     n_clusters : int
@@ -50,10 +51,11 @@ class Clustering(Result):
     reason : str
         Why it chose that.
     image : Signal, shape (y, x)
-        A picture of the scan: of diffraction patterns the virtual bright field, or their sums; of curves the mean of
-        their moduli.
+        A picture of the scan: of diffraction patterns the virtual bright field, or their sums;
+        of curves the mean of their moduli.
     mean : Signal, shape (...)
-        Mean over all that was measured, of diffraction patterns the PACBED, with the axes of one signal.
+        Mean over all that was measured, of diffraction patterns the PACBED, with the axes of
+        one signal.
     provenance : Provenance
         Input, parameters, versions, time and notes.
     spread : ndarray, shape (k, ...), float64, optional
@@ -63,29 +65,32 @@ class Clustering(Result):
     x : ndarray, shape (points,), float64, optional
         Where curves were measured, for example the bias; None for other signals.
     conductance, conductance_spread : ndarray, shape (k,), float64, optional
-        Least-squares slope of the curves in each cluster, mean and standard deviation, a conductance where they are
-        currents against a voltage; NaN where the mean curve is not straight; None for other signals.
+        Least-squares slope of the curves in each cluster, mean and standard deviation, a
+        conductance where they are currents against a voltage; NaN where the mean curve is not
+        straight; None for other signals.
     r_squared : ndarray, shape (k,), float64, optional
         Part of the variation of each mean curve that a straight line explains.
     beam_center : (float, float), optional
         Centre of the direct beam of diffraction patterns along ky and kx, in detector pixels.
     beam_radius : float, optional
-        Radius of the mask over the direct beam in detector pixels; None where nothing was masked.
+        Radius of the mask over the direct beam in detector pixels; None where nothing was
+        masked.
     n_empty : int
         How many positions have no measurement, see `emcore.scans.gaps`; they took no part.
     noise : float, optional
-        Of `emcore.group_signals`: fraction of the measured positions that belong to no group, as what of a metal is not
-        recrystallised.
+        Of `emcore.group_signals`: fraction of the measured positions that belong to no group,
+        as what of a metal is not recrystallised.
     measured : ndarray, shape (y, x), bool, optional
         Where something was measured: there, -1 is noise.
     tried : ndarray, shape (m, 5), float64, optional
-        By what the settings of a clustering by density were chosen: for each pair that was tried `min_cluster_size`,
-        `min_samples`, the number of groups, the fraction that is noise, and the mean adjusted Rand index with
-        neighbouring pairs.
+        By what the settings of a clustering by density were chosen: for each pair that was
+        tried `min_cluster_size`, `min_samples`, the number of groups, the fraction that is
+        noise, and the mean adjusted Rand index with neighbouring pairs.
     min_cluster_size, min_samples : int, optional
         The settings, in positions.
     grains : ndarray, shape (y, x), int32, optional
-        Connected positions of one group, at least 5, in the order of falling size; -1 elsewhere.
+        Connected positions of one group, at least 5, in the order of falling size; -1
+        elsewhere.
     grain_cluster, grain_size : ndarray, shape (g,), int32 and int64, optional
         The group of each grain, and its positions.
     grain_diameter : ndarray, shape (g,), float64, optional
@@ -93,7 +98,8 @@ class Clustering(Result):
     grain_cut : ndarray, shape (g,), bool, optional
         Whether the border of the scan cuts it.
     peaks : ndarray, shape (k,), float64, optional
-        Of spectra over an energy: where the strongest peak of each mean spectrum is, NaN where there is none.
+        Of spectra over an energy: where the strongest peak of each mean spectrum is, NaN where
+        there is none.
     peak_map : Signal, shape (y, x), optional
         Sum of the channels of the strongest peak of the mean of all.
     shifts : ndarray, shape (images, 2), float64, optional
@@ -102,7 +108,7 @@ class Clustering(Result):
 
     page: ClassVar[str] = "clustering"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan_axes, "default": True})
+    labels: NDArray[np.int32] = field(metadata={"axes": _scan_axes, "default": True, "counts": "cluster"})
     signals: NDArray[np.float64] = field(metadata={"axes": _signal_axes, "signal_axes": _inside})
     area: NDArray[np.float64] = field(metadata={"axes": ("cluster",), "long_name": "fraction of the area"})
     inertia: float
@@ -127,7 +133,7 @@ class Clustering(Result):
     tried: NDArray[np.float64] | None = None
     min_cluster_size: int | None = None
     min_samples: int | None = None
-    grains: NDArray[np.int32] | None = field(default=None, metadata={"axes": _scan_axes})
+    grains: NDArray[np.int32] | None = field(default=None, metadata={"axes": _scan_axes, "counts": "grain"})
     grain_cluster: NDArray[np.int32] | None = field(default=None, metadata={"axes": ("grain",)})
     grain_size: NDArray[np.int64] | None = field(default=None, metadata={"axes": ("grain",), "long_name": "positions"})
     grain_diameter: NDArray[np.float64] | None = field(

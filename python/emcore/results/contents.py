@@ -7,6 +7,7 @@ are the columns of a table.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Shown:
         What there is one of each for ("component", "grain"); "" where there is one.
     labels : bool
         Whether the values of a map are numbers of regions, clusters or grains; negative where there is none.
+    counts : str
+        What the labels of such a map count ("grain").
     """
 
     name: str
@@ -50,6 +53,7 @@ class Shown:
     axes: tuple[Axis, ...]
     of: str = ""
     labels: bool = False
+    counts: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +100,8 @@ def contents(result: Any) -> Contents:
             field_text(result, name, "units"),
         )
         values = getattr(result, name)
-        labels = bool(fields[name].metadata.get("labels", values.dtype.kind == "i"))
+        known = fields[name].metadata
+        labels = _counted(known) if known.get("labels", values.dtype.kind == "i") else None
         _put(found, of_field, values, axes, inside, plane, labels)
     for name in fields:
         value = getattr(result, name)
@@ -106,9 +111,17 @@ def contents(result: Any) -> Contents:
                 whole = f"{name}_{number}" if isinstance(value, tuple) else name
                 inside = sum(not axis.navigation for axis in signal.axes)
                 titled = whole, signal.title or whole.replace("_", " "), str(signal.metadata.get("units") or "")
-                _put(found, titled, np.asarray(signal.data), signal.axes, inside, plane, False)
-    found.maps.sort(key=lambda shown: not (shown.name in fields and fields[shown.name].metadata.get("default")))
+                labels = _counted(fields[name].metadata) if fields[name].metadata.get("labels") else None
+                _put(found, titled, np.asarray(signal.data), signal.axes, inside, plane, labels)
+    first = {each for name, known in fields.items() if known.metadata.get("default") for each in (name, f"{name}_0")}
+    if not any(shown.name in first for shown in found.maps):
+        first = {"image"}
+    found.maps.sort(key=lambda shown: shown.name not in first)
     return found
+
+
+def _counted(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("counts", "group"))
 
 
 def in_words(result: Any) -> str:
@@ -193,9 +206,12 @@ def _put(
     axes: tuple[Axis, ...],
     inside: int,
     plane: tuple[str, ...],
-    labels: bool,
+    labels: str | None,
 ) -> None:
-    """A field where it belongs; what is neither a map, a signal nor a column is left out."""
+    """A field where it belongs; what is neither a map, a signal nor a column is left out.
+
+    A map of labels says what these count.
+    """
     name, title, units = of_field
     if values.dtype.kind not in "biuf" or not values.size:
         return
@@ -203,11 +219,13 @@ def _put(
     if names[-2:] in (plane, ("y", "x")) and len(names) >= 2:
         shape = values.shape[-2:]
         of = " and ".join(names[:-2])
-        found.maps.append(Shown(name, title, units, values.reshape(-1, *shape), axes[-2:], of, labels))
+        maps = values.reshape(-1, *shape), axes[-2:], of, labels is not None, labels or ""
+        found.maps.append(Shown(name, title, units, *maps))
     elif len(plane) == 1 and names[-1:] == plane:
         line = Axis("", 1, navigation=True), axes[-1]
         of = " and ".join(names[:-1])
-        found.maps.append(Shown(name, title, units, values.reshape(-1, 1, values.shape[-1]), line, of, labels))
+        maps = values.reshape(-1, 1, values.shape[-1]), line, of, labels is not None, labels or ""
+        found.maps.append(Shown(name, title, units, *maps))
     elif (
         inside in (1, 2)
         and values.ndim - inside in (0, 1)

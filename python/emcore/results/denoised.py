@@ -34,7 +34,8 @@ def _residual(result: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Denoised(Result):
-    """A scan at low rank, weighted for its noise; what was taken off, and how many components are left.
+    """A scan at low rank, weighted for its noise; what was taken off, and how many components
+    are left.
 
     Attributes
     ----------
@@ -53,8 +54,9 @@ class Denoised(Result):
     of_channel, of_channel_denoised : ndarray, shape (y, x), float32
         What every position has of it, measured and afterwards.
     residual_map : ndarray, shape (y, x), float32
-        Sum of ``(measured - denoised)^2`` over the channels, in units of what noise is expected to add: about 1 where
-        just noise was taken off, more where signal was. Of unknown noise, divided by the squares of the measured.
+        Sum of ``(measured - denoised)^2`` over the channels, in units of what noise is expected
+        to add: about 1 where just noise was taken off, more where signal was. Of unknown noise,
+        divided by the squares of the measured.
     residual_signal : ndarray, shape (...), float64
         The same over the positions, for every channel.
     residual_unit : str
@@ -93,8 +95,10 @@ class Denoised(Result):
     at_position: NDArray[np.float32] = field(metadata={"axes": _signal, "signal_axes": _inside})
     at_position_denoised: NDArray[np.float32] = field(metadata={"axes": _signal, "signal_axes": _inside})
     channel: tuple[int, ...]
-    of_channel: NDArray[np.float32] = field(metadata={"axes": _scan})
-    of_channel_denoised: NDArray[np.float32] = field(metadata={"axes": _scan, "default": True})
+    of_channel: NDArray[np.float32] = field(metadata={"axes": _scan, "long_name": "one channel, measured"})
+    of_channel_denoised: NDArray[np.float32] = field(
+        metadata={"axes": _scan, "default": True, "long_name": "one channel, denoised"}
+    )
     residual_map: NDArray[np.float32] = field(metadata={"axes": _scan, "long_name": _residual})
     residual_signal: NDArray[np.float64] = field(
         metadata={"axes": _signal, "signal_axes": _inside, "long_name": _residual}

@@ -16,16 +16,18 @@ _PATTERN = ("mean.ky", "mean.kx")
 
 @dataclass(frozen=True, eq=False)
 class Detector(Result):
-    """The virtual detector that separates two groups of positions best, beside those that are in use.
+    """The virtual detector that separates two groups of positions best, beside those that are
+    in use.
 
-    Of each detector there is a mask, the image that it sees, and how well that separates the groups at positions on
-    which the detector was not chosen (`held_out` says whether there were enough of them).
+    Of each detector there is a mask, the image that it sees, and how well that separates the
+    groups at positions on which the detector was not chosen (`held_out` says whether there were
+    enough of them).
 
     Attributes
     ----------
     mask : ndarray, shape (ky, kx), float64
-        The best detector: 1 and 0 of an annulus, weights from -1 to 1 of a free mask. `emcore.detectors.virtual_images`
-        with it gives its image.
+        The best detector: 1 and 0 of an annulus, weights from -1 to 1 of a free mask.
+        `emcore.detectors.virtual_images` with it gives its image.
     best : int
         Which of the detectors below this is.
     names : tuple of str, length m
@@ -33,9 +35,11 @@ class Detector(Result):
     images : ndarray, shape (m, y, x), float64
         What each detector sees; 0 where nothing was measured.
     inner, outer : ndarray, shape (m,), float64
-        Radii in detector pixels: more than the inner one, of a disc 0, and at most the outer one. NaN of a free mask.
+        Radii in detector pixels: more than the inner one, of a disc 0, and at most the outer
+        one. NaN of a free mask.
     contrast : ndarray, shape (m,), float64
-        |a - b| / (|a| + |b|) of the means of the groups; of a free mask over all that it counts, whatever the sign.
+        |a - b| / (|a| + |b|) of the means of the groups; of a free mask over all that it
+        counts, whatever the sign.
     cnr : ndarray, shape (m,), float64
         Contrast-to-noise |a - b| / sqrt(var_a + var_b) of a single position.
     chosen_contrast, chosen_cnr : ndarray, shape (m,), float64
@@ -45,15 +49,18 @@ class Detector(Result):
     labels : ndarray, shape (y, x), int32
         0 and 1, the groups; -1 elsewhere.
     held_out : ndarray, shape (y, x), bool
-        Positions on which nothing was chosen and of which `contrast` and `cnr` are; all False where there were too few:
-        then these are of the positions on which detectors were chosen.
+        Positions on which nothing was chosen and of which `contrast` and `cnr` are; all False
+        where there were too few: then these are of the positions on which detectors were
+        chosen.
     group_names : (str, str)
     edges : ndarray, shape (r + 1,), float64
         Radii of the rings, in detector pixels.
     cnr_map, contrast_map : ndarray, shape (r, r), float64
-        Of the annulus from edge i to edge j + 1, on the positions on which detectors were chosen; 0 where j < i.
+        Of the annulus from edge i to edge j + 1, on the positions on which detectors were
+        chosen; 0 where j < i.
     profiles, spreads : ndarray, shape (2, r), float64
-        Mean and standard deviation of what each ring counts, of each group, of the same positions.
+        Mean and standard deviation of what each ring counts, of each group, of the same
+        positions.
     pixels : ndarray, shape (r,), int64
         Of each ring.
     signals : ndarray, shape (2, ky, kx), float64
@@ -81,7 +88,7 @@ class Detector(Result):
 
     mask: NDArray[np.float64] = field(metadata={"axes": _PATTERN, "long_name": "best virtual detector"})
     best: int
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(metadata={"names": "detector"})
     masks: NDArray[np.float64] = field(metadata={"axes": ("detector", *_PATTERN)})
     images: NDArray[np.float64] = field(metadata={"axes": ("detector", *_SCAN), "default": True})
     inner: NDArray[np.float64] = field(metadata={"axes": ("detector",), "units": "px"})
@@ -93,7 +100,7 @@ class Detector(Result):
     means: NDArray[np.float64] = field(metadata={"axes": ("detector", "group")})
     labels: NDArray[np.int32] = field(metadata={"axes": _SCAN, "long_name": "groups"})
     held_out: NDArray[np.bool_] = field(metadata={"axes": _SCAN})
-    group_names: tuple[str, str]
+    group_names: tuple[str, str] = field(metadata={"names": "group"})
     edges: NDArray[np.float64]
     cnr_map: NDArray[np.float64] = field(metadata={"axes": ("inner ring", "outer ring")})
     contrast_map: NDArray[np.float64] = field(metadata={"axes": ("inner ring", "outer ring")})

@@ -44,8 +44,8 @@ class FuzzyClustering(Result):
     Attributes
     ----------
     memberships : ndarray, shape (k, y, x), float32
-        How much of every scan position belongs to each cluster; they sum to 1, to 0 where nothing was measured.
-        Clusters in the order of falling area.
+        How much of every scan position belongs to each cluster; they sum to 1, to 0 where
+        nothing was measured. Clusters in the order of falling area.
     labels : ndarray, shape (y, x), int32
         The cluster of largest membership; -1 where nothing was measured.
     area : ndarray, shape (k,), float64
@@ -69,7 +69,8 @@ class FuzzyClustering(Result):
     number : str
         Why so many clusters.
     alone : ndarray, shape (number of signals, k, y, x), float32
-        Memberships as each signal alone gives them, its clusters in the order in which they resemble those of all.
+        Memberships as each signal alone gives them, its clusters in the order in which they
+        resemble those of all.
     signals : tuple of Signal, each of shape (k, ...)
         Cluster signals at `threshold`, one for each input, of the data as they were measured.
     components : tuple of Signal, each of shape (p, ...)
@@ -87,7 +88,7 @@ class FuzzyClustering(Result):
     page: ClassVar[str] = "fuzzy"
 
     memberships: NDArray[np.float32] = field(metadata={"axes": _scan("cluster"), "default": True})
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan()})
+    labels: NDArray[np.int32] = field(metadata={"axes": _scan(), "counts": "cluster"})
     area: NDArray[np.float64] = field(metadata={"axes": ("cluster",), "long_name": "fraction of the area"})
     positions: NDArray[np.int64] = field(metadata={"axes": ("cluster",), "long_name": "positions above the threshold"})
     validity: dict[str, float]
@@ -112,11 +113,12 @@ class FuzzyClustering(Result):
     _memory: ClassVar[int | str | None] = None
 
     def cluster_signals(self, threshold: float | None = None, signals: Sequence[Any] | None = None) -> ClusterSignals:
-        """Mean signals of the positions that belong to a cluster by more than a threshold, weighted by membership.
+        """Mean signals of the positions that belong to a cluster by more than a threshold,
+        weighted by membership.
 
-        ``s = sum_{u > threshold} u x / sum_{u > threshold} u``, x as it was measured (Duran et al. 2023). 0.5 is the
-        least at which no position counts for two clusters; a higher one gives purer and noisier signals; 0 the mean of
-        all positions.
+        ``s = sum_{u > threshold} u x / sum_{u > threshold} u``, x as it was measured (Duran et
+        al. 2023). 0.5 is the least at which no position counts for two clusters; a higher one
+        gives purer and noisier signals; 0 the mean of all positions.
 
         Parameters
         ----------
@@ -128,13 +130,14 @@ class FuzzyClustering(Result):
         Returns
         -------
         ClusterSignals
-            One array (k, ...) for each input signal; zeros for a cluster without such positions. Its `positions` says
-            how many there are.
+            One array (k, ...) for each input signal; zeros for a cluster without such
+            positions. Its `positions` says how many there are.
 
         Raises
         ------
         ValueError
-            A threshold outside [0, 1], no data, or data of other shapes than those that were clustered.
+            A threshold outside [0, 1], no data, or data of other shapes than those that were
+            clustered.
 
         Examples
         --------

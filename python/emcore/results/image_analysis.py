@@ -28,8 +28,9 @@ class ImageAnalysis(Result):
     maps : ndarray, shape (k, ny, nx), float32
         How strong each component is in each window; components in the order of falling energy.
     spectra : ndarray, shape (k, N, N), float32
-        Spectrum of each component on the scale ln(1 + power / level), zero frequency at [N // 2, N // 2], sum 1. The
-        level is the median power; where there is little noise, 1e-4 of the strongest peak of the lattice.
+        Spectrum of each component on the scale ln(1 + power / level), zero frequency at [N //
+        2, N // 2], sum 1. The level is the median power; where there is little noise, 1e-4 of
+        the strongest peak of the lattice.
     y, x : ndarray, shape (ny,) and (nx,), float64
         Centres of the windows, in the units of the image.
     frequency_y, frequency_x : ndarray, shape (N,), float64
@@ -39,14 +40,15 @@ class ImageAnalysis(Result):
     area : ndarray, shape (k,), float64
         Fraction of the analysed pixels.
     spacing : ndarray, shape (k,), float64
-        Period of the strongest peak of the region's mean power spectrum, in the units of the image; NaN where no peak
-        stands out as a lattice's does, at a period below a quarter of the window, or the region is empty.
+        Period of the strongest peak of the region's mean power spectrum, in the units of the
+        image; NaN where no peak stands out as a lattice's does, at a period below a quarter of
+        the window, or the region is empty.
     direction : ndarray, shape (k,), float64
-        Direction of that peak, across the fringes: degrees in [0, 180), counter-clockwise from +x with y up; NaN where
-        there is none.
+        Direction of that peak, across the fringes: degrees in [0, 180), counter-clockwise from
+        +x with y up; NaN where there is none.
     second_spacing, second_direction : ndarray, shape (k,), float64, optional
-        The same of the strongest peak that is independent of the first, neither on its line nor a harmonic; NaN where
-        there is none, as of fringes. None in results of earlier versions.
+        The same of the strongest peak that is independent of the first, neither on its line nor
+        a harmonic; NaN where there is none, as of fringes. None in results of earlier versions.
     angle : ndarray, shape (k,), float64, optional
         Between the two directions, in degrees, in (0, 90]; NaN where there is no second peak.
     evr : ndarray, shape (up to 21,), float64
@@ -74,7 +76,7 @@ class ImageAnalysis(Result):
     x: NDArray[np.float64] = field(metadata={"units": _length(1), "long_name": "window centre, x"})
     frequency_y: NDArray[np.float64] = field(metadata={"units": _inverse(0), "long_name": "spatial frequency, y"})
     frequency_x: NDArray[np.float64] = field(metadata={"units": _inverse(1), "long_name": "spatial frequency, x"})
-    regions: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x")})
+    regions: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x"), "counts": "component"})
     area: NDArray[np.float64] = field(metadata={"axes": ("component",), "long_name": "fraction of the area"})
     spacing: NDArray[np.float64] = field(metadata={"axes": ("component",), "units": _length(1)})
     direction: NDArray[np.float64] = field(metadata={"axes": ("component",), "units": "deg"})

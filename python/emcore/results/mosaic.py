@@ -31,12 +31,14 @@ def _pattern_axes(result: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Mosaic(Tabled, Result):
-    """Overlapping scans on one grid, that of the first, and their grains joined across the seams.
+    """Overlapping scans on one grid, that of the first, and their grains joined across the
+    seams.
 
     Attributes
     ----------
     image : Signal, shape (Y, X)
-        Virtual images blended, their values brought to the scale of the first; NaN where no scan was.
+        Virtual images blended, their values brought to the scale of the first; NaN where no
+        scan was.
     coverage : ndarray, shape (Y, X), int32
         How many scans measured there.
     names : tuple of str
@@ -44,9 +46,11 @@ class Mosaic(Tabled, Result):
     shapes : ndarray, shape (n, 2), int64
         Positions of each along y and x.
     transforms : ndarray, shape (n, 3, 3), float64
-        From positions (y, x, 1) of each scan to those of the first; that of the first changes nothing.
+        From positions (y, x, 1) of each scan to those of the first; that of the first changes
+        nothing.
     uncertainty : ndarray, shape (n,), float64
-        One deviation, in positions of the first, of the corner of each scan that is known least.
+        One deviation, in positions of the first, of the corner of each scan that is known
+        least.
     origin : (int, int)
         Of the mosaic's first position, in positions of the first scan.
     model, reason : str
@@ -62,33 +66,38 @@ class Mosaic(Tabled, Result):
     pair_overlap : ndarray, shape (m,), int64
         Positions that both have.
     pair_correlation, pair_score : ndarray, shape (m,), float64
-        Of what was compared, in the overlap; and by how many deviations that exceeds what scans have that do not
-        overlap.
+        Of what was compared, in the overlap; and by how many deviations that exceeds what scans
+        have that do not overlap.
     pair_inliers : ndarray, shape (m,), int64
         Keypoints of both that fall on one another; 0 where grains were compared.
     pair_residual : ndarray, shape (m,), float64
         By how far those miss, root of the mean square, in positions; NaN without.
     pair_miss : ndarray, shape (m,), float64
-        By how far the transforms of all together put the overlap from where the pair by itself does, in positions.
+        By how far the transforms of all together put the overlap from where the pair by itself
+        does, in positions.
     provenance : Provenance
         Input, parameters, versions, time and notes.
     labels : ndarray, shape (Y, X), int32, optional
-        Grain of every position, 0 to k - 1; -1 where nothing was measured. None where images were stitched.
+        Grain of every position, 0 to k - 1; -1 where nothing was measured. None where images
+        were stitched.
     seam : ndarray, shape (Y, X), float64, optional
         Where several scans were, 1 where they agree on the grain, else 0; NaN elsewhere.
     size : ndarray, shape (k,), int64
         Positions of each grain, falling.
     area, y, x : ndarray, shape (k,), float64
-        In the units of the scan, squared for the area; in positions where it has none. Centroids.
+        In the units of the scan, squared for the area; in positions where it has none.
+        Centroids.
     in_scan : ndarray, shape (k, n), bool
         Which scans have a part of each grain.
     agreement : ndarray, shape (k,), float64
-        Of the positions that several scans visited and one gave to the grain, the part all gave to it; NaN of grains
-        that are in no seam, or by one or two positions only.
+        Of the positions that several scans visited and one gave to the grain, the part all gave
+        to it; NaN of grains that are in no seam, or by one or two positions only.
     likeness : ndarray, shape (k,), float64
-        The least correlation of the mean patterns of parts that were joined; NaN of grains of one part.
+        The least correlation of the mean patterns of parts that were joined; NaN of grains of
+        one part.
     signals : ndarray, shape (k, ky, kx), float64, optional
-        Mean pattern of the largest part of each grain as measured, where all scans have patterns of one shape.
+        Mean pattern of the largest part of each grain as measured, where all scans have
+        patterns of one shape.
     mean : Signal, shape (ky, kx), optional
         Mean pattern of the first scan.
     map_names : tuple of str
@@ -127,7 +136,7 @@ class Mosaic(Tabled, Result):
     pair_miss: NDArray[np.float64]
     provenance: Provenance
     labels: NDArray[np.int32] | None = field(
-        default=None, metadata={"axes": _MOSAIC, "default": True, "long_name": "grains"}
+        default=None, metadata={"axes": _MOSAIC, "default": True, "long_name": "grains", "counts": "grain"}
     )
     seam: NDArray[np.float64] | None = field(
         default=None, metadata={"axes": _MOSAIC, "long_name": "agreement in the seams"}
@@ -173,7 +182,8 @@ class Mosaic(Tabled, Result):
         return np.asarray(shift @ self.transforms)
 
     def table(self) -> dict[str, list[Any]]:
-        """The columns of a table of the grains, by their heads; without grains one of the scans."""
+        """The columns of a table of the grains, by their heads; without grains one of the
+        scans."""
         if self.labels is None:
             return self.table_of_scans()
         units = self.length_units
@@ -189,7 +199,8 @@ class Mosaic(Tabled, Result):
         return columns
 
     def table_of_scans(self) -> dict[str, list[Any]]:
-        """The columns of a table of the transforms of the scans to the first, by their heads."""
+        """The columns of a table of the transforms of the scans to the first, by their
+        heads."""
         from emcore.methods.registration.transforms import angle_of, scale_of
 
         columns: dict[str, list[Any]] = {"scan": list(range(1, self.n_scans + 1)), "name": list(self.names)}

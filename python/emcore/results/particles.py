@@ -31,15 +31,16 @@ def _spectra_axes(result: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Particles(Tabled, Result):
-    """Particles of an image, in the order of falling size, with their spectra, groups and classes of shape.
+    """Particles of an image, in the order of falling size, with their spectra, groups and
+    classes of shape.
 
     Attributes
     ----------
     labels : ndarray, shape (y, x), int32
         Particle of every pixel, 0 to n - 1; -1 where there is none.
     area, perimeter, diameter : ndarray, shape (n,), float64
-        In the units of the image, squared for the area; the diameter is that of the disc of the same area. In pixels
-        where the image has no unit.
+        In the units of the image, squared for the area; the diameter is that of the disc of the
+        same area. In pixels where the image has no unit.
     aspect : ndarray, shape (n,), float64
         The longer axis of the ellipse of the same moments over the shorter one.
     y, x : ndarray, shape (n,), float64
@@ -47,10 +48,11 @@ class Particles(Tabled, Result):
     brightness : ndarray, shape (n,), float64
         Mean of the image in each particle.
     cut : ndarray, shape (n,), bool
-        Whether the border of the image cuts it: its size is a lower bound, and it has no class of shape.
+        Whether the border of the image cuts it: its size is a lower bound, and it has no class
+        of shape.
     fingerprints : ndarray, shape (n, 360), float64
-        Length from the centroid to the edge along 360 directions, the largest in the middle, in units of the radius of
-        the disc of the same area.
+        Length from the centroid to the edge along 360 directions, the largest in the middle, in
+        units of the radius of the disc of the same area.
     shape_class : ndarray, shape (n,), int32
         Classes in the order of falling share; -1 of particles that are cut or too small.
     shape_share : ndarray, shape (classes,), float64
@@ -69,16 +71,20 @@ class Particles(Tabled, Result):
     positions : ndarray, shape (n,), int64, optional
         Of the spectrum image in each particle.
     group, group_reason : ndarray, shape (n,), int32, and str, optional
-        Particles of one composition, in the order of falling number, -1 of those without counts; why so many groups.
+        Particles of one composition, in the order of falling number, -1 of those without
+        counts; why so many groups.
     mean : Signal, shape (channels,), optional
         Mean spectrum of all positions.
     instrument : dict
-        What the file of the spectrum image says of microscope, detector and sample, as HyperSpy lays it out.
+        What the file of the spectrum image says of microscope, detector and sample, as HyperSpy
+        lays it out.
     """
 
     page: ClassVar[str] = "particles"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _IMAGE, "default": True, "long_name": "particles"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _IMAGE, "default": True, "long_name": "particles", "counts": "particle"}
+    )
     area: NDArray[np.float64] = field(metadata={"axes": _PARTICLE, "units": _area})
     perimeter: NDArray[np.float64] = field(metadata={"axes": _PARTICLE, "units": _length})
     diameter: NDArray[np.float64] = field(
@@ -129,7 +135,8 @@ class Particles(Tabled, Result):
         return columns
 
     def to_hyperspy(self) -> dict[str, Any]:
-        """As of every result; `spectra` with what its file says of the microscope, so that exSpy quantifies them."""
+        """As of every result; `spectra` with what its file says of the microscope, so that
+        exSpy quantifies them."""
         signals = super().to_hyperspy()
         if self.spectra is None or self.mean is None:
             return signals

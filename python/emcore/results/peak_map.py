@@ -29,12 +29,14 @@ def _blocks(result: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class PeakMap(Result):
-    """At which energies the spectra of a scan have peaks, and to which of these spectra every position is nearest.
+    """At which energies the spectra of a scan have peaks, and to which of these spectra every
+    position is nearest.
 
     Attributes
     ----------
     labels : ndarray, shape (y, x), or (n,) for positions along one axis, int32
-        Reference of every position, 0 to g - 1; -1 where none is near enough, or nothing was measured.
+        Reference of every position, 0 to g - 1; -1 where none is near enough, or nothing was
+        measured.
     angle : ndarray, shape (y, x), float32
         Spectral angle with the nearest reference in degrees, 90 where nothing was measured.
     second : ndarray, shape (y, x), float32
@@ -46,13 +48,16 @@ class PeakMap(Result):
     energies : ndarray, shape (k,), float64
         Of the peaks, rising, in the unit of the energies.
     errors : ndarray, shape (k,), float64
-        Standard errors of these: by how much they would differ if as many blocks were measured again.
+        Standard errors of these: by how much they would differ if as many blocks were measured
+        again.
     spreads : ndarray, shape (k,), float64
         Standard deviations of the positions of single blocks about them.
     weights : ndarray, shape (k,), float64
-        Part of the pooled positions that is of each peak; the rest is spread over all energies, as noise makes them.
+        Part of the pooled positions that is of each peak; the rest is spread over all energies,
+        as noise makes them.
     reference_of : ndarray, shape (k,), int64
-        The reference of each peak: peaks share one where no position's noise would tell their spectra apart.
+        The reference of each peak: peaks share one where no position's noise would tell their
+        spectra apart.
     references : ndarray, shape (g, energies), float64
         Mean spectrum of the blocks that have the peaks of each.
     blocks_of : ndarray, shape (g,), int64
@@ -78,7 +83,8 @@ class PeakMap(Result):
     differentiated : bool
         Whether spectra are derivatives of what was measured.
     width : float
-        Standard deviation of the weights of the fits that smooth the spectra of blocks, in channels.
+        Standard deviation of the weights of the fits that smooth the spectra of blocks, in
+        channels.
     prominence : float
         Deviations of the noise that a peak stands out at least.
     image : Signal, shape (y, x)
@@ -87,7 +93,8 @@ class PeakMap(Result):
         Mean spectrum of all that was measured.
     provenance : Provenance
     shifts : ndarray, shape (energies, 2), float64, or None
-        By how much along y and x each image lies off the first, in pixels, if they were registered.
+        By how much along y and x each image lies off the first, in pixels, if they were
+        registered.
     max_angle : float or None
         In degrees, beyond which a position has no reference; None where noise decided.
     n_empty : int
@@ -96,7 +103,9 @@ class PeakMap(Result):
 
     page: ClassVar[str] = "peaks"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan(), "default": True, "long_name": "reference"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _scan(), "default": True, "long_name": "reference", "counts": "reference"}
+    )
     angle: NDArray[np.float32] = field(metadata={"axes": _scan(), "units": "degree", "long_name": "spectral angle"})
     second: NDArray[np.float32] = field(
         metadata={"axes": _scan(), "units": "degree", "long_name": "spectral angle with the second nearest"}

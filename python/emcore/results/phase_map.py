@@ -25,17 +25,19 @@ def _inside(result: Any) -> int:
 
 @dataclass(frozen=True, eq=False)
 class PhaseMap(Result):
-    """Which phase every position of a scan is, by correlation with references, and how reliable that is.
+    """Which phase every position of a scan is, by correlation with references, and how reliable
+    that is.
 
     Attributes
     ----------
     labels : ndarray, shape (y, x), or (n,) for positions without a grid, int32
-        Phase of every position, 0 to p - 1; -1 where none correlates enough, or nothing was measured.
+        Phase of every position, 0 to p - 1; -1 where none correlates enough, or nothing was
+        measured.
     correlation : ndarray, shape (y, x), float32
         r1, Pearson's r with the reference that fits best; 0 where nothing was measured.
     difference : ndarray, shape (y, x), float32
-        r1 - r2, by which that exceeds the best correlation with another phase, which counts as 0 where it is negative;
-        0 where there is no phase.
+        r1 - r2, by which that exceeds the best correlation with another phase, which counts as
+        0 where it is negative; 0 where there is no phase.
     reliability : ndarray, shape (y, x), float32
         100 (1 - r2 / r1), in per cent; 0 where there is no phase.
     r : ndarray, shape (k, y, x), float32
@@ -43,7 +45,8 @@ class PhaseMap(Result):
     measured : ndarray, shape (y, x), bool
         False where nothing was measured.
     signals : ndarray, shape (p, ...), float64
-        Mean signal of each phase, of the data as they were measured; zeros where it has no position.
+        Mean signal of each phase, of the data as they were measured; zeros where it has no
+        position.
     references : ndarray, shape (k, ...), float64
     phase_of : ndarray, shape (k,), int64
         The phase of each reference.
@@ -66,7 +69,9 @@ class PhaseMap(Result):
 
     page: ClassVar[str] = "phases"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _scan(), "default": True, "long_name": "phases"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _scan(), "default": True, "long_name": "phases", "counts": "phase"}
+    )
     correlation: NDArray[np.float32] = field(metadata={"axes": _scan(), "long_name": "correlation with the own phase"})
     difference: NDArray[np.float32] = field(metadata={"axes": _scan(), "long_name": "correlation less the next best"})
     reliability: NDArray[np.float32] = field(metadata={"axes": _scan(), "units": "%"})
@@ -75,7 +80,7 @@ class PhaseMap(Result):
     signals: NDArray[np.float64] = field(metadata={"axes": _signal("phase"), "signal_axes": _inside})
     references: NDArray[np.float64] = field(metadata={"axes": _signal("reference"), "signal_axes": _inside})
     phase_of: NDArray[np.int64] = field(metadata={"axes": ("reference",), "long_name": "phase of the reference"})
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(metadata={"names": "phase"})
     area: NDArray[np.float64] = field(metadata={"axes": ("phase",), "long_name": "fraction of the area"})
     n_phases: int
     min_correlation: float

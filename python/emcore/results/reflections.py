@@ -12,7 +12,8 @@ from emcore.results.clustering import Clustering
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReflectionClustering(Clustering):
-    """Groups of scan positions in which the same reflections are strong: a `Clustering`, and besides
+    """Groups of scan positions in which the same reflections are strong: a `Clustering`, and
+    besides
 
     Attributes
     ----------
@@ -25,9 +26,11 @@ class ReflectionClustering(Clustering):
     disc_radius : float
         Of the discs, in detector pixels.
     strength : ndarray, shape (k, m), float64
-        Mean strength of every reflection in every cluster: its disc less what its ring says of the background.
+        Mean strength of every reflection in every cluster: its disc less what its ring says of
+        the background.
     kinds : tuple of str
-        Of each cluster "crystal", or where its mean pattern has no reflections "amorphous" or "vacuum".
+        Of each cluster "crystal", or where its mean pattern has no reflections "amorphous" or
+        "vacuum".
     heights : ndarray, shape (joinings,), float64, optional
         Of Ward's last joinings, the last one first: how different are the two that are joined.
     """

@@ -13,7 +13,8 @@ A result is a frozen dataclass of arrays and plain values that inherits `Result`
 
 Metadata of a field, all optional: `axes`, one name per dimension: a field that holds the coordinates, "image.y" for
 axis y of the Signal field `image`, any other name just counts; `units` and `long_name`; `default`, True for the one
-field a viewer shows first; `labels`, whether whole numbers are those of regions (as they are by default);
+field a viewer shows first; `labels`, whether whole numbers are those of regions (as they are by default), and `counts`,
+what these number ("grain"); `names`, of texts, what they are the names of;
 `signal_axes`, how many of the last axes make one signal (default: two, or one for a 1-D
 field) when the rest is navigation. Each but `default` may be a function of the result.
 
@@ -25,7 +26,7 @@ h5web) plot; `load_result` gives back an equal result; `to_hyperspy` gives calib
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -41,9 +42,15 @@ from emcore.results.nexus import read_result, write_result
 if TYPE_CHECKING:
     import os
 
+    from matplotlib.figure import Figure
+
+Components: TypeAlias = int | str | Sequence[int | str] | None
+Axes = TypeVar("Axes")
+
 
 class Result(Drawable):
-    """What every result of a workflow can do. See the module's first lines for how to declare one."""
+    """What every result of a workflow can do. See the module's first lines for how to declare
+    one."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     provenance: Provenance
@@ -70,6 +77,76 @@ class Result(Drawable):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @overload
+    def plot(self, components: Components = None, *, ax: None = None, cmap: Any = None) -> "Figure": ...
+    @overload
+    def plot(self, components: Components = None, *, ax: Axes, cmap: Any = None) -> Axes: ...
+    def plot(self, components: Components = None, *, ax: Any = None, cmap: Any = None) -> Any:
+        """Draw everything that has a picture on one page, or some components, or into axes of a
+        figure of your own.
+
+        Parameters
+        ----------
+        components : int, str, or several of them, optional
+            Which components, clusters, grains, regions, phases (or detectors, frames) are
+            drawn: the map of each, and beside it its signal. By index, counted from 0 as in
+            `maps` and `labels`; by name where the result has names.
+        ax : matplotlib Axes, or an array of them, optional
+            Where to draw: the main map into one axes; of n components the maps into n of them,
+            or maps and signals in turn, as into ``plt.subplots(n, 2)``.
+        cmap : str or Colormap, optional
+            Of pictures that show values; labels keep the colours of their groups.
+
+        Returns
+        -------
+        matplotlib.figure.Figure, or `ax`
+            pyplot's current one: a window or a notebook shows it, ``plt.savefig`` writes it.
+            Where figures are only written to files, pyplot has the latest alone, so that a loop
+            leaves none behind.
+
+        Raises
+        ------
+        ValueError
+            Components that there are not, another number of axes than there are pictures, an
+            unknown colour map.
+        TypeError
+            What is no index, name or axes.
+        ImportError
+            If the extra `plot` is not installed.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> import emcore
+        >>> from emcore.datasets import eds_phases
+        >>> result = emcore.unmix(eds_phases(shape=(30, 30)).signal)
+        >>> page = result.plot()
+        >>> plt.gcf() is page
+        True
+        >>> figure, axes = plt.subplots(2, 2, layout="constrained")
+        >>> result.plot([0, 2], ax=axes, cmap="inferno") is axes
+        True
+        >>> [each.get_title("left").partition(",")[0] for each in axes[:, 0]]
+        ['Component 1', 'Component 3']
+        >>> plt.close("all")
+        """
+        return backend("plot")(self, components, ax, cmap)
+
+    def show(self, components: Components = None, *, cmap: Any = None) -> None:
+        """Plot and show it, as ``plt.show()`` does; without a display, warn of that.
+
+        Parameters
+        ----------
+        components, cmap
+            See `plot`.
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As `plot`.
+        """
+        backend("show")(self, components, None, cmap)
+
     def report(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
         """Write the PDF report.
 
@@ -88,15 +165,18 @@ class Result(Drawable):
         return Path(path)
 
     def to_html(self, path: "str | os.PathLike[str]", signal: Any = None, overwrite: bool = False) -> Path:
-        """Write a page to look into the result with a browser: maps to point at, the signals that belong to them.
+        """Write a page to look into the result with a browser: maps to point at, the signals
+        that belong to them.
 
         Parameters
         ----------
         path : str or Path
-            Usually ends in .html. Everything is in this one file, which needs no server and no network.
+            Usually ends in .html. Everything is in this one file, which needs no server and no
+            network.
         signal : Signal, path or array_like, optional
-            What was analysed: then what was measured at the position pointed at is shown beside the mean of its group,
-            binned as far as the page needs to stay under 30 MB, which it says.
+            What was analysed: then what was measured at the position pointed at is shown beside
+            the mean of its group, binned as far as the page needs to stay under 30 MB, which it
+            says.
         overwrite : bool, default False
             Replace an existing file.
 
@@ -148,8 +228,9 @@ class Result(Drawable):
         folder : str or Path
             Made if it is not there.
         maps : {"tif", "png", "ome-zarr"} or several, default "tif"
-            TIFF with the calibration as ImageJ keeps it: values as float32, labels as whole numbers from 1 on, 0 where
-            there is none; maps of several components are one stack. PNG is as shown in a notebook.
+            TIFF with the calibration as ImageJ keeps it: values as float32, labels as whole
+            numbers from 1 on, 0 where there is none; maps of several components are one stack.
+            PNG is as shown in a notebook.
         tables : {"csv"} or none, default "csv"
             Units are in the heads.
         spectra : {"csv", "msa"} or several, default "csv"
@@ -191,7 +272,8 @@ class Result(Drawable):
         return files
 
     def save(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
-        """Write everything to one HDF5 file that NeXus viewers open and `load_result` reads back.
+        """Write everything to one HDF5 file that NeXus viewers open and `load_result` reads
+        back.
 
         Parameters
         ----------
@@ -222,8 +304,9 @@ class Result(Drawable):
         Returns
         -------
         dict of str to hyperspy BaseSignal
-            One for every array field with declared axes, by its name: component maps are a Signal2D with a navigation
-            axis over components, spectra likewise, the region map a Signal2D; the image itself too.
+            One for every array field with declared axes, by its name: component maps are a
+            Signal2D with a navigation axis over components, spectra likewise, the region map a
+            Signal2D; the image itself too.
 
         Raises
         ------
@@ -247,7 +330,8 @@ class Result(Drawable):
         return signals_by_name
 
     def _instrument(self, axes: Sequence[Axis], inside: int) -> dict[str, Any]:
-        """What the file says of signals as they were measured; nothing of others, whose axes are not theirs.
+        """What the file says of signals as they were measured; nothing of others, whose axes
+        are not theirs.
 
         Patterns of which it does not say what they are of are taken for electron diffraction.
         """
@@ -266,8 +350,9 @@ class Result(Drawable):
         Returns
         -------
         xarray.Dataset
-            A variable for every array field with declared axes and every Signal, by its name, with attributes `units`
-            and `long_name`. An axis that differs between variables has the variable's name before its own.
+            A variable for every array field with declared axes and every Signal, by its name,
+            with attributes `units` and `long_name`. An axis that differs between variables has
+            the variable's name before its own.
 
         Raises
         ------
@@ -277,15 +362,18 @@ class Result(Drawable):
         return to_xarray(self)
 
     def to_ome_zarr(self, path: "str | os.PathLike[str]", version: str = "0.5", overwrite: bool = False) -> Path:
-        """Write the picture that was analysed, with labels and maps, as OME-Zarr, which napari and Fiji open.
+        """Write the picture that was analysed, with labels and maps, as OME-Zarr, which napari
+        and Fiji open.
 
         Parameters
         ----------
         path : str or Path
-            The folder that is written, usually ending in .ome.zarr. Label images lie in its group `labels`, counted
-            from 1 on with 0 for no label; maps in groups of the names that they have here.
+            The folder that is written, usually ending in .ome.zarr. Label images lie in its
+            group `labels`, counted from 1 on with 0 for no label; maps in groups of the names
+            that they have here.
         version : {"0.5", "0.4"}, default "0.5"
-            Of the specification: on Zarr 3 or, for programs that do not read that yet, on Zarr 2.
+            Of the specification: on Zarr 3 or, for programs that do not read that yet, on Zarr
+            2.
         overwrite : bool, default False
             Replace an existing Zarr store.
 

@@ -32,7 +32,8 @@ def _length(result: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation(Result):
-    """Grains of a scan, each one connected piece of positions whose patterns are alike, and the mean pattern of each.
+    """Grains of a scan, each one connected piece of positions whose patterns are alike, and the
+    mean pattern of each.
 
     Attributes
     ----------
@@ -45,16 +46,18 @@ class Segmentation(Result):
     diameter : ndarray, shape (k,), float64
         Of the disc of the same area, in the units of the scan; in positions where it has none.
     correlation : ndarray, shape (y, x), float64, optional
-        Correlation of the pattern with the mean of its own grain, of kept pixels less their means over the scan.
+        Correlation of the pattern with the mean of its own grain, of kept pixels less their
+        means over the scan.
     confidence : ndarray, shape (y, x), float64, optional
-        By how much that exceeds the largest correlation with the mean of another grain. Both are 0 where nothing was
-        measured, and None after `recut`, for want of the data.
+        By how much that exceeds the largest correlation with the mean of another grain. Both
+        are 0 where nothing was measured, and None after `recut`, for want of the data.
     segments : ndarray, shape (y, x), int32
-        Segments before merging, their positions at borders of grains settled, so that some may have none; -1 where
-        nothing was measured.
+        Segments before merging, their positions at borders of grains settled, so that some may
+        have none; -1 where nothing was measured.
     history : ndarray, shape (mergings, 3), float64
-        Down to one segment, in their order: the segment that went on, the one that is gone, the correlation along their
-        border. The first that falls short of `min_correlation`, and what follows, was looked at and not done.
+        Down to one segment, in their order: the segment that went on, the one that is gone, the
+        correlation along their border. The first that falls short of `min_correlation`, and
+        what follows, was looked at and not done.
     kept : ndarray, shape (ky, kx), bool
         Detector pixels that were compared.
     n_segments, n_grains : int
@@ -76,7 +79,8 @@ class Segmentation(Result):
     n_empty : int
         How many positions have no measurement, see `emcore.scans.gaps`; they took no part.
     kinds : tuple of str
-        Of each grain "crystal", or "amorphous" or "vacuum" where its mean pattern has no reflections.
+        Of each grain "crystal", or "amorphous" or "vacuum" where its mean pattern has no
+        reflections.
     pieces : ndarray, shape (y, x), int32, optional
         The finest cut that `recut` makes, parts of grains.
     piece_signals : ndarray, shape (p, ky, kx), float64, optional
@@ -85,7 +89,9 @@ class Segmentation(Result):
 
     page: ClassVar[str] = "segmentation"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": _SCAN, "default": True, "long_name": "grains"})
+    labels: NDArray[np.int32] = field(
+        metadata={"axes": _SCAN, "default": True, "long_name": "grains", "counts": "grain"}
+    )
     signals: NDArray[np.float64] = field(metadata={"axes": ("grain", *_PATTERN), "signal_axes": 2})
     size: NDArray[np.int64] = field(metadata={"axes": ("grain",), "long_name": "positions"})
     diameter: NDArray[np.float64] = field(
@@ -95,7 +101,9 @@ class Segmentation(Result):
         metadata={"axes": _SCAN, "long_name": "correlation with the own grain"}
     )
     confidence: NDArray[np.float64] | None = field(metadata={"axes": _SCAN})
-    segments: NDArray[np.int32] = field(metadata={"axes": _SCAN, "long_name": "segments before merging"})
+    segments: NDArray[np.int32] = field(
+        metadata={"axes": _SCAN, "long_name": "segments before merging", "counts": "segment"}
+    )
     history: NDArray[np.float64]
     kept: NDArray[np.bool_] = field(metadata={"axes": _PATTERN, "long_name": "detector pixels compared"})
     n_segments: int
@@ -109,7 +117,7 @@ class Segmentation(Result):
     beam_radius: float | None = None
     n_empty: int = 0
     kinds: tuple[str, ...] = ()
-    pieces: NDArray[np.int32] | None = field(default=None, metadata={"axes": _SCAN})
+    pieces: NDArray[np.int32] | None = field(default=None, metadata={"axes": _SCAN, "counts": "piece"})
     piece_signals: NDArray[np.float64] | None = field(
         default=None, metadata={"axes": ("piece", *_PATTERN), "signal_axes": 2}
     )
@@ -142,13 +150,15 @@ class Segmentation(Result):
         Raises
         ------
         ValueError
-            Both or none of the two; a finer cut than that whose mean patterns are kept, which `pieces` shows.
+            Both or none of the two; a finer cut than that whose mean patterns are kept, which
+            `pieces` shows.
 
         Examples
         --------
         >>> import emcore
         >>> from emcore.datasets import bent_polycrystal
-        >>> result = emcore.segment_grains(bent_polycrystal((32, 40), (64, 64), n_grains=6).patterns)
+        >>> sample = bent_polycrystal((32, 40), (64, 64), n_grains=6)
+        >>> result = emcore.segment_grains(sample.patterns)
         >>> result.n_grains, result.recut(n_grains=4).n_grains
         (6, 4)
         """
@@ -195,13 +205,14 @@ class Segmentation(Result):
         )
 
     def export_patterns(self, path: "str | os.PathLike[str]", overwrite: bool = False) -> Path:
-        """Write the mean patterns as a stack, one grain after another, for programs that index them.
+        """Write the mean patterns as a stack, one grain after another, for programs that index
+        them.
 
         Parameters
         ----------
         path : str or Path
-            Ends in .hspy, which HyperSpy, pyxem and py4DSTEM read with its calibration; or in .npy, beside which a file
-            of the same name in .json says what the axes are.
+            Ends in .hspy, which HyperSpy, pyxem and py4DSTEM read with its calibration; or in
+            .npy, beside which a file of the same name in .json says what the axes are.
         overwrite : bool, default False
             Replace existing files.
 

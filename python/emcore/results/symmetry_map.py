@@ -29,10 +29,12 @@ class SymmetryMap(Result):
     Attributes
     ----------
     labels : ndarray, shape (H, W), int32
-        Region of every pixel, 0 to k - 1, the smallest region first; -1 where the image was not analysed or is blank.
+        Region of every pixel, 0 to k - 1, the smallest region first; -1 where the image was not
+        analysed or is blank.
     confidence : ndarray, shape (H, W), float32
-        1 - (distance to the own centre) / (distance to the next one), of the principal components: 1 in the middle of a
-        group, 0 half-way between two. 1 where there is one region only, 0 where there is no label.
+        1 - (distance to the own centre) / (distance to the next one), of the principal
+        components: 1 in the middle of a group, 0 half-way between two. 1 where there is one
+        region only, 0 where there is no label.
     maps : ndarray, shape (p, ny, nx), float32
         Principal components of the scores at every point.
     y, x : ndarray, shape (ny,) and (nx,), float64
@@ -40,10 +42,11 @@ class SymmetryMap(Result):
     share : ndarray, shape (k,), float64
         Fraction of the labelled pixels.
     spacing, direction : ndarray, shape (k,), float64
-        Of the strongest peak in the power spectra of the windows of a region, as in `emcore.ImageAnalysis`; NaN where
-        none stands out.
+        Of the strongest peak in the power spectra of the windows of a region, as in
+        `emcore.ImageAnalysis`; NaN where none stands out.
     second_spacing, second_direction, angle : ndarray, shape (k,), float64
-        Of the strongest peak that is independent of it, and between the two directions; NaN where there is none.
+        Of the strongest peak that is independent of it, and between the two directions; NaN
+        where there is none.
     scores : ndarray, shape (k, d), float64
         Mean scores of each region.
     features : ndarray, shape (d, 2) or (d,)
@@ -63,7 +66,8 @@ class SymmetryMap(Result):
     pool : str or None
         What was compared, see `emcore.local_symmetry_scores`.
     window, patch, stride : int
-        Half sizes of the window of shifts (0 for other scores) and of the patch, and the distance of points, in pixels.
+        Half sizes of the window of shifts (0 for other scores) and of the patch, and the
+        distance of points, in pixels.
     sizes : str
         Why these.
     image : Signal
@@ -78,7 +82,7 @@ class SymmetryMap(Result):
 
     page: ClassVar[str] = "symmetry"
 
-    labels: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x"), "default": True})
+    labels: NDArray[np.int32] = field(metadata={"axes": ("image.y", "image.x"), "default": True, "counts": "region"})
     confidence: NDArray[np.float32] = field(metadata={"axes": ("image.y", "image.x")})
     maps: NDArray[np.float32] = field(metadata={"axes": ("component", "y", "x")})
     y: NDArray[np.float64] = field(metadata={"units": _length(0), "long_name": "place of a point, y"})
@@ -122,8 +126,8 @@ class SymmetrySeries(Tabled, Result):
     Attributes
     ----------
     labels : ndarray, shape (T, ny, nx), int16
-        Region of every point of every frame, 0 to k - 1, the smallest region of the reference first; -1 where nothing
-        was measured. `regions` gives those of all pixels of a frame.
+        Region of every point of every frame, 0 to k - 1, the smallest region of the reference
+        first; -1 where nothing was measured. `regions` gives those of all pixels of a frame.
     confidence : ndarray, shape (T, ny, nx), float32
         As in `SymmetryMap`; 0 where there is no label.
     y, x : ndarray, shape (ny,) and (nx,), float64
@@ -161,7 +165,7 @@ class SymmetrySeries(Tabled, Result):
 
     page: ClassVar[str] = "symmetry_series"
 
-    labels: NDArray[np.int16] = field(metadata={"axes": ("frame", "y", "x"), "default": True})
+    labels: NDArray[np.int16] = field(metadata={"axes": ("frame", "y", "x"), "default": True, "counts": "region"})
     confidence: NDArray[np.float32] = field(metadata={"axes": ("frame", "y", "x")})
     y: NDArray[np.float64] = field(metadata={"units": _length(0), "long_name": "place of a point, y"})
     x: NDArray[np.float64] = field(metadata={"units": _length(1), "long_name": "place of a point, x"})

@@ -15,7 +15,8 @@ class Tabled:
         raise NotImplementedError
 
     def write_table(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-        """Write the table with commas (CSV): a line of heads, then one for each row; see `table`.
+        """Write the table with commas (CSV): a line of heads, then one for each row; see
+        `table`.
 
         Parameters
         ----------
@@ -39,7 +40,8 @@ class Tabled:
         >>> import tempfile
         >>> import emcore
         >>> from emcore.datasets import moving_boundary
-        >>> result = emcore.local_symmetry_series(moving_boundary(2, (160, 200)).frames, n_regions=2)
+        >>> frames = moving_boundary(2, (160, 200)).frames
+        >>> result = emcore.local_symmetry_series(frames, n_regions=2)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     print(result.write_table(f"{folder}/areas.csv").read_text().splitlines()[0])
         frame,region 1,region 2

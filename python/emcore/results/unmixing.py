@@ -36,38 +36,44 @@ class Unmixing(Result):
     maps : ndarray, shape (k, y, x), float32
         Counts of every component at every position; 0 where a position is masked or empty.
     spectra : ndarray, shape (k, channels), float64
-        Spectrum of every component, of sum 1: ``maps[i] * spectra[i, j]`` is what it adds to channel j. Components in
-        the order of falling counts.
+        Spectrum of every component, of sum 1: ``maps[i] * spectra[i, j]`` is what it adds to
+        channel j. Components in the order of falling counts.
     fraction : ndarray, shape (k,), float64
-        Part of all counts that is the component's in the mean spectrum. Sums of maps are larger for a weak component: a
-        map has noise, but no negative counts that would make up for it.
+        Part of all counts that is the component's in the mean spectrum. Sums of maps are larger
+        for a weak component: a map has noise, but no negative counts that would make up for it.
     residual_map : ndarray, shape (y, x), float32
-        Of counts, sum of ``(measured - model)^2`` over the channels, divided by the counts: about 1 is counting noise,
-        more is something that the model lacks. Of a camera's values, divided by their measured variance. Of other data,
-        divided by the sum of squares of the measured.
+        Of counts, sum of ``(measured - model)^2`` over the channels, divided by the counts:
+        about 1 is counting noise, more is something that the model lacks. Of a camera's values,
+        divided by their measured variance. Of other data, divided by the sum of squares of the
+        measured.
     residual_spectrum : ndarray, shape (channels,), float64
-        The same over the positions, for every channel: where it rises above 1, lines were missed.
+        The same over the positions, for every channel: where it rises above 1, lines were
+        missed.
     residual_unit : str
         Which of the three it is.
     evr : ndarray, shape (up to 20,), float64
         Explained-variance ratios of the weighted counts; of blocks, their mean by counts.
     n_components : int
     rule : str
-        The rule that chose it, "given", "bins" for what only bins of positions and channels show, "split-halves" for
-        what every other position shares, or "joined" for spectra of blocks that were joined by their angle.
+        The rule that chose it, "given", "bins" for what only bins of positions and channels
+        show, "split-halves" for what every other position shares, or "joined" for spectra of
+        blocks that were joined by their angle.
     reason : str
         Why it chose that.
     above_edge : int
-        How many singular values are above the bare edge of counting noise, (sqrt(n) + sqrt(d)) / sqrt(counts), which
-        real detectors exceed easily; 0 where the noise is not known. Of blocks, the largest.
+        How many singular values are above the bare edge of counting noise, (sqrt(n) + sqrt(d))
+        / sqrt(counts), which real detectors exceed easily; 0 where the noise is not known. Of
+        blocks, the largest.
     image : Signal, shape (y, x)
         All counts at every position, 0 where it is empty.
     mean : Signal, shape (channels,)
-        Mean spectrum of the positions that are neither masked nor empty, the energy in eV where it is calibrated.
+        Mean spectrum of the positions that are neither masked nor empty, the energy in eV where
+        it is calibrated.
     provenance : Provenance
         Input, parameters, versions, time and notes.
     blocks : ndarray, shape (b, 4), int32, optional
-        First line, line behind the last, first column and column behind the last of every block.
+        First line, line behind the last, first column and column behind the last of every
+        block.
     block_ranks : ndarray, shape (b,), int32, optional
         How many components each block has by itself.
     contributions : ndarray, shape (b, k), float64, optional
@@ -106,8 +112,9 @@ class Unmixing(Result):
         Returns
         -------
         dict of str to hyperspy BaseSignal
-            See `Result.to_hyperspy`. "spectra" holds counts here, one spectrum for each component with all that the
-            scan has of it: exSpy takes spectra with less than a count in every channel for vacuum.
+            See `Result.to_hyperspy`. "spectra" holds counts here, one spectrum for each
+            component with all that the scan has of it: exSpy takes spectra with less than a
+            count in every channel for vacuum.
 
         Raises
         ------
@@ -116,8 +123,8 @@ class Unmixing(Result):
 
         Examples
         --------
-        Atomic percent of iron and platinum in every phase, by exSpy with k-factors, of a file that names the
-        microscope and the lines::
+        Atomic percent of iron and platinum in every phase, by exSpy with k-factors, of a file
+        that names the microscope and the lines::
 
             spectra = result.to_hyperspy()["spectra"]
             windows = spectra.estimate_background_windows()

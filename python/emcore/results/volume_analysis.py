@@ -27,14 +27,15 @@ def _inverse(result: Any) -> str:
 class VolumeAnalysis(Result):
     """Textures of a volume, how each is oriented where, and how they were found.
 
-    An oriented class is what has the same spectrum; a texture holds those that a rotation makes equal. Classes of one
-    texture follow one another, the largest first; textures are in the order of falling share.
+    An oriented class is what has the same spectrum; a texture holds those that a rotation makes
+    equal. Classes of one texture follow one another, the largest first; textures are in the
+    order of falling share.
 
     Attributes
     ----------
     textures, oriented : ndarray, shape (D, H, W), integer, or None
-        Texture and oriented class of every voxel, in both phases; -1 where windows hold too little of the phase. None
-        where they are in the store `labels_path`.
+        Texture and oriented class of every voxel, in both phases; -1 where windows hold too
+        little of the phase. None where they are in the store `labels_path`.
     labels_path : str
         OME-Zarr store of the label volumes, "" where they are here.
     texture_of : ndarray, shape (k,), int16
@@ -54,17 +55,21 @@ class VolumeAnalysis(Result):
     frequency : ndarray, shape (N // 2,), float64
         Radii of the shells, in 1/unit.
     degree_power : ndarray, shape (t, shells, degrees), float64
-        C_l of each texture: the invariants by which textures are told apart, from three periods in a window on.
+        C_l of each texture: the invariants by which textures are told apart, from three periods
+        in a window on.
     spacing : ndarray, shape (k, 3), float64
-        The strongest spacings of each class, in the units of the volume; NaN where there are no more.
+        The strongest spacings of each class, in the units of the volume; NaN where there are no
+        more.
     direction : ndarray, shape (k, 3, 3), float64
-        Direction of the strongest peak of each spacing, as (z, y, x) of length 1; NaN where there is none.
+        Direction of the strongest peak of each spacing, as (z, y, x) of length 1; NaN where
+        there is none.
     texture_spacing : ndarray, shape (t, 3), float64
         Those of the largest class of each texture; NaN where there are no more.
     pairs : ndarray, shape (p, 2), int
         Oriented classes that are one texture.
     pair_angle : ndarray, shape (p,), float64
-        Degrees of the smallest rotation that brings the first onto the second. Symmetric textures have several.
+        Degrees of the smallest rotation that brings the first onto the second. Symmetric
+        textures have several.
     pair_axis : ndarray, shape (p, 3), float64
         About which direction, as (z, y, x) of length 1.
     pair_correlation : ndarray, shape (p,), float64
@@ -97,8 +102,12 @@ class VolumeAnalysis(Result):
 
     page: ClassVar[str] = "volume"
 
-    textures: NDArray[Any] | None = field(metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2})
-    oriented: NDArray[Any] | None = field(metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2})
+    textures: NDArray[Any] | None = field(
+        metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2, "counts": "texture"}
+    )
+    oriented: NDArray[Any] | None = field(
+        metadata={"axes": ("cut_y.z", "cut_z.y", "cut_z.x"), "signal_axes": 2, "counts": "class"}
+    )
     labels_path: str
     texture_of: NDArray[np.int16] = field(metadata={"axes": ("class",)})
     table: NDArray[np.int64] = field(metadata={"axes": ("texture", "class"), "long_name": "voxels"})
@@ -136,8 +145,8 @@ class VolumeAnalysis(Result):
     cut_z: Signal
     cut_y: Signal
     cut_x: Signal
-    texture_cuts: tuple[Signal, ...]
-    oriented_cuts: tuple[Signal, ...]
+    texture_cuts: tuple[Signal, ...] = field(metadata={"labels": True, "counts": "texture"})
+    oriented_cuts: tuple[Signal, ...] = field(metadata={"labels": True, "counts": "class", "default": True})
     provenance: Provenance
 
     @property
@@ -151,13 +160,14 @@ class VolumeAnalysis(Result):
         return len(self.texture_share)
 
     def to_ome_zarr(self, path: "str | os.PathLike[str]", version: str = "0.5", overwrite: bool = False) -> Path:
-        """Write the volume in bins and the label volumes at full resolution as OME-Zarr, which napari and Fiji open.
+        """Write the volume in bins and the label volumes at full resolution as OME-Zarr, which
+        napari and Fiji open.
 
         Parameters
         ----------
         path : str or Path
-            The folder that is written, usually ending in .ome.zarr. Labels lie in its group `labels`, counted from 1 on
-            with 0 for none.
+            The folder that is written, usually ending in .ome.zarr. Labels lie in its group
+            `labels`, counted from 1 on with 0 for none.
         version : {"0.5", "0.4"}, default "0.5"
             Of the specification: on Zarr 3 or Zarr 2.
         overwrite : bool, default False

@@ -45,10 +45,11 @@ def inspect(obj: Any) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One for each data set: "number", "title", "shape", "dtype", "kind"; "axes" with "name", "size", "role" (scan,
-        spectral, detector, picture, frame or colour), "units", "scale", "offset", "first", "last", "even" and
-        "calibrated"; "minimum", "maximum", "nan" and "infinite" of the values; "positions" and "empty_positions" (see
-        `emcore.scans.gaps`) where there is a scan; of more than 256 MiB in their place "sampled", the part of the
+        One for each data set: "number", "title", "shape", "dtype", "kind"; "axes" with "name",
+        "size", "role" (scan, spectral, detector, picture, frame or colour), "units", "scale",
+        "offset", "first", "last", "even" and "calibrated"; "minimum", "maximum", "nan" and
+        "infinite" of the values; "positions" and "empty_positions" (see `emcore.scans.gaps`)
+        where there is a scan; of more than 256 MiB in their place "sampled", the part of the
         values that was looked at; "notes" of the reader; "use", the commands that take it.
 
     Examples
@@ -83,12 +84,13 @@ def describe(obj: Any) -> str:
     Returns
     -------
     str
-        Several lines: data sets, shape, type, axes and what they mean, calibration, values, empty positions, and the
-        command that suits.
+        Several lines: data sets, shape, type, axes and what they mean, calibration, values,
+        empty positions, and the command that suits.
 
     Examples
     --------
-    >>> print(describe(Signal(np.arange(6, dtype=np.uint8).reshape(2, 3), (Axis("y", 2), Axis("x", 3)), title="ramp")))
+    >>> ramp = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    >>> print(describe(Signal(ramp, (Axis("y", 2), Axis("x", 3)), title="ramp")))
     ramp: (2, 3) uint8, image
       y     2 points, uncalibrated, picture
       x     3 points, uncalibrated, picture

@@ -64,17 +64,20 @@ class Beam:
 
     @property
     def mask_radius(self) -> float:
-        """Radius of a mask that leaves nothing of it: the disc with its blurred edge or the tail, and a pixel."""
+        """Radius of a mask that leaves nothing of it: the disc with its blurred edge or the
+        tail, and a pixel."""
         return float(max(self.radius + self.edge, self.reach)) + 1
 
     def is_disc(self, shape: tuple[int, int]) -> bool:
-        """Whether it stands out of a pattern of this shape: not so a wide maximum without an edge."""
+        """Whether it stands out of a pattern of this shape: not so a wide maximum without an
+        edge."""
         return math.pi * self.mask_radius**2 < 0.25 * shape[0] * shape[1] or self.edge < _SHARP * self.radius
 
 
 def find_beam(pattern: ArrayLike) -> Beam:
     """
-    Centre and radius of the bright disc of a pattern, to a fraction of a pixel, in spite of hot pixels.
+    Centre and radius of the bright disc of a pattern, to a fraction of a pixel, in spite of hot
+    pixels.
 
     Parameters
     ----------
@@ -88,7 +91,8 @@ def find_beam(pattern: ArrayLike) -> Beam:
     Raises
     ------
     ValueError
-        A pattern that is constant, but for hot pixels, out of whose noise no disc stands, or with NaN or infinity.
+        A pattern that is constant, but for hot pixels, out of whose noise no disc stands, or
+        with NaN or infinity.
 
     Examples
     --------
@@ -252,7 +256,8 @@ def disc(shape: tuple[int, int], center: tuple[float, float], radius: float) -> 
 
 def annulus(shape: tuple[int, int], center: tuple[float, float], inner: float, outer: float) -> NDArray[np.bool_]:
     """
-    A mask of the pixels of a pattern that are more than `inner` and at most `outer` from `center`.
+    A mask of the pixels of a pattern that are more than `inner` and at most `outer` from
+    `center`.
 
     So a disc of radius `inner`, this, and the rest have no pixel in common and none left out.
 
@@ -290,12 +295,14 @@ def masked_beam(
     mean: NDArray[np.float64], mask_beam: bool, beam_radius: float | None
 ) -> tuple[tuple[float, float] | None, float | None, tuple[str, ...]]:
     """
-    Centre and radius of a mask over the beam of a mean pattern, where there is one, and what is to be said.
+    Centre and radius of a mask over the beam of a mean pattern, where there is one, and what is
+    to be said.
 
     Raises
     ------
     TypeError, ValueError
-        `mask_beam` that is neither True nor False, a radius that is negative or goes without it, no pattern.
+        `mask_beam` that is neither True nor False, a radius that is negative or goes without
+        it, no pattern.
     """
     if not isinstance(mask_beam, bool | np.bool_):
         raise TypeError(f"mask_beam is a {type(mask_beam).__name__}; True or False is needed")
@@ -321,19 +328,22 @@ def masked_beam(
 
 def virtual_images(patterns: Any, masks: ArrayLike) -> NDArray[np.float64]:
     """
-    Images that virtual detectors see: at every scan position the sum of the pattern over a mask.
+    Images that virtual detectors see: at every scan position the sum of the pattern over a
+    mask.
 
     Parameters
     ----------
     patterns : array-like, Signal or HyperSpy signal, shape (y, x, ky, kx)
-        Any pixel type, memory-mapped too; read once however many masks there are, neither converted nor copied.
+        Any pixel type, memory-mapped too; read once however many masks there are, neither
+        converted nor copied.
     masks : array-like, shape (m, ky, kx) or (ky, kx)
         Booleans, or weights.
 
     Returns
     -------
     ndarray, shape (m, y, x) or (y, x), float64
-        Exact for integers up to 16.8 million a sum, beyond to seven digits; no number where a pattern holds none.
+        Exact for integers up to 16.8 million a sum, beyond to seven digits; no number where a
+        pattern holds none.
 
     Examples
     --------
@@ -360,7 +370,8 @@ def virtual_images(patterns: Any, masks: ArrayLike) -> NDArray[np.float64]:
 
 def pacbed(patterns: Any) -> NDArray[np.float64]:
     """
-    The mean pattern of a scan, position-averaged convergent-beam electron diffraction (LeBeau et al. 2010).
+    The mean pattern of a scan, position-averaged convergent-beam electron diffraction (LeBeau
+    et al. 2010).
 
     Parameters
     ----------

@@ -84,7 +84,8 @@ class MergedSignals:
         )
 
     def split(self, vectors: NDArray[Any], fill: float = 0.0) -> tuple[Floats, ...]:
-        """Vectors over the columns of `rows`, shape (k, d), as one array (k, features) for each signal."""
+        """Vectors over the columns of `rows`, shape (k, d), as one array (k, features) for each
+        signal."""
         ends = np.cumsum([int(keep.sum()) for keep in self.kept])
         parts = []
         for keep, part in zip(self.kept, np.split(vectors, ends[:-1], axis=1), strict=True):
@@ -106,19 +107,20 @@ def merge_signals(
     Parameters
     ----------
     signals : sequence of array_like, Signal, HyperSpy signal or path
-        Each of shape (y, x, ...), or (n, ...) for positions without a grid; all with the same scan shape. An array's
-        first two axes are the scan, of a matrix the first one.
+        Each of shape (y, x, ...), or (n, ...) for positions without a grid; all with the same
+        scan shape. An array's first two axes are the scan, of a matrix the first one.
     scaling : {"standard", "noise", "poisson", "robust"}, default "standard"
-        Of every feature: (x - mean) / (standard deviation); (x - mean) / (standard deviation of the noise), which is
-        the root of half the mean square that neighbouring positions differ by, without features that vary by no more;
-        x / sqrt(mean), which gives counts unit variance, and takes no negative values; (x - median) / (interquartile
-        range).
+        Of every feature: (x - mean) / (standard deviation); (x - mean) / (standard deviation of
+        the noise), which is the root of half the mean square that neighbouring positions differ
+        by, without features that vary by no more; x / sqrt(mean), which gives counts unit
+        variance, and takes no negative values; (x - median) / (interquartile range).
     balance : {"equal", "ratio", "none"}, default "equal"
-        What each signal after the first is then multiplied by: sqrt(V_0 / V_i), V the sum of feature variances, so that
-        all carry the same; V_0 / V_i, as the paper's text has it, which does not make them equal; 1.
+        What each signal after the first is then multiplied by: sqrt(V_0 / V_i), V the sum of
+        feature variances, so that all carry the same; V_0 / V_i, as the paper's text has it,
+        which does not make them equal; 1.
     iqr_zero : {"std", "poisson", "drop", "one"}, default "std"
-        What divides features that vary but have an interquartile range of 0, as sparse counts have: their standard
-        deviation; sqrt(mean); nothing, they are left out; 1.
+        What divides features that vary but have an interquartile range of 0, as sparse counts
+        have: their standard deviation; sqrt(mean); nothing, they are left out; 1.
 
     Returns
     -------
@@ -137,7 +139,8 @@ def merge_signals(
     >>> from emcore.datasets import correlated_scan
     >>> sample = correlated_scan(shape=(20, 24))
     >>> merged = emcore.merge_signals([sample.diffraction, sample.eds])
-    >>> merged.rows.shape[0], [round(float(v.sum() / merged.variances[0].sum()), 6) for v in merged.variances]
+    >>> first = merged.variances[0].sum()
+    >>> merged.rows.shape[0], [round(float(v.sum() / first), 6) for v in merged.variances]
     (480, [1.0, 1.0])
     """
     return merge_on_grid(on_one_grid(signals), scaling, balance, iqr_zero)

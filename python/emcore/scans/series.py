@@ -34,24 +34,26 @@ def image_series(
     Parameters
     ----------
     stack : array_like, Signal, HyperSpy signal or path
-        Of shape (images, y, x), or with the axis of the series elsewhere as its axes tell. Held in memory in its own
-        type.
+        Of shape (images, y, x), or with the axis of the series elsewhere as its axes tell. Held
+        in memory in its own type.
     register : bool, default False
-        Take drift out: the shift of each image against the one before it, by phase correlation (scikit-image) to a
-        tenth of a pixel, added up; images are moved by whole pixels, and what not all of them show is left out.
+        Take drift out: the shift of each image against the one before it, by phase correlation
+        (scikit-image) to a tenth of a pixel, added up; images are moved by whole pixels, and
+        what not all of them show is left out.
     %(signal_axis)s
     %(dataset)s
 
     Returns
     -------
     Signal, shape (y, x, images)
-        For `emcore.group_signals`. Its `metadata["shifts"]` are by how much along y and x each image lies off the
-        first, in pixels, if it was registered.
+        For `emcore.group_signals`. Its `metadata["shifts"]` are by how much along y and x each
+        image lies off the first, in pixels, if it was registered.
 
     Raises
     ------
     ValueError
-        No stack of at least three images; colour; images that have nothing in common once they are moved.
+        No stack of at least three images; colour; images that have nothing in common once they
+        are moved.
     ImportError
         `register` without the extra `image`.
 

@@ -91,35 +91,40 @@ def correlate(
     Parameters
     ----------
     signals : sequence of array_like, Signal, HyperSpy signal or path
-        For example ``[diffraction, eds]``: each of shape (y, x, ...), with the same scan, in the detector's own type.
-        No float copy of any is made. Memory maps, HDF5 and Zarr arrays, lazy signals and Dask arrays that take more
-        than half of `memory` together are visited in blocks, all signals in each pass: four times where the Gram matrix
-        of what is compared has room, else some twenty times; with "robust" more often, as quartiles
-        are found of as many features at a time as fit into `memory`.
+        For example ``[diffraction, eds]``: each of shape (y, x, ...), with the same scan, in
+        the detector's own type. No float copy of any is made. Memory maps, HDF5 and Zarr
+        arrays, lazy signals and Dask arrays that take more than half of `memory` together are
+        visited in blocks, all signals in each pass: four times where the Gram matrix of what is
+        compared has room, else some twenty times; with "robust" more often, as quartiles are
+        found of as many features at a time as fit into `memory`.
     n_clusters : int or "auto", default "auto"
-        k, at least 2. "auto": the number of largest silhouette, in units of the scatter within groups that regions of
-        low density part; of a scan of two axes, of those numbers of which no two clusters touch where the scan does not
-        change, and not below those that are all apart, the least of those that are about as likely.
-    method : {"common-shape", "gustafson-kessel", "fuzzy-c-means", "k-means"}, default "common-shape"
-        Clusters of one ellipsoidal shape, each of a shape of its own, round ones, or round ones without memberships
-        between 0 and 1. What is round is so after components were scaled to equal variance.
+        k, at least 2. "auto": the number of largest silhouette, in units of the scatter within
+        groups that regions of low density part; of a scan of two axes, of those numbers of
+        which no two clusters touch where the scan does not change, and not below those that are
+        all apart, the least of those that are about as likely.
+    method : str, default "common-shape"
+        One of "common-shape", "gustafson-kessel", "fuzzy-c-means", "k-means".
+        Clusters of one ellipsoidal shape, each of a shape of its own, round ones, or round ones
+        without memberships between 0 and 1. What is round is so after components were scaled to
+        equal variance.
     scaling, balance, iqr_zero : str
-        See `emcore.merge_signals`; the default of `scaling` is "noise". With "robust" all features are compared, else
-        those that vary by more than neighbouring positions differ.
+        See `emcore.merge_signals`; the default of `scaling` is "noise". With "robust" all
+        features are compared, else those that vary by more than neighbouring positions differ.
     components : int or str, default "noise"
-        How many principal components are clustered. "noise": those whose variance is at least 1.3 times what
-        neighbouring positions differ by; "threshold": those with at least 1 % of the variance that is above the noise;
-        "parallel": all above the noise; or another rule of `emcore.n_components`: "gap", "elbow", "jany",
-        "broken-stick".
+        How many principal components are clustered. "noise": those whose variance is at least
+        1.3 times what neighbouring positions differ by; "threshold": those with at least 1 % of
+        the variance that is above the noise; "parallel": all above the noise; or another rule
+        of `emcore.n_components`: "gap", "elbow", "jany", "broken-stick".
     threshold : float, default 0.5
         In [0, 1]: positions with a larger membership make up the mean signals of a cluster.
     m : float, optional
         Fuzziness, above 1; default 1 + 2/p for p components, at most 2.
     signal_axis : sequence, optional
-        For each signal the axis along which it lies, by number or name, the two of a pattern, or None for what the
-        axes' units, names and flags say.
+        For each signal the axis along which it lies, by number or name, the two of a pattern,
+        or None for what the axes' units, names and flags say.
     dataset : sequence of str, int or None, optional
-        For each signal which data set of its file, by name or number as `emcore.describe` lists them.
+        For each signal which data set of its file, by name or number as `emcore.describe` lists
+        them.
     random_state : int, default 0
         Seed of the PCA and of the starts of clustering.
     %(memory)s
@@ -128,15 +133,17 @@ def correlate(
     Returns
     -------
     FuzzyClustering
-        The same to the last bit on any number of threads. Positions where a signal has NaN or infinity, or all are one
-        value throughout, are no measurement: they take no part, have label -1 and memberships of 0.
+        The same to the last bit on any number of threads. Positions where a signal has NaN or
+        infinity, or all are one value throughout, are no measurement: they take no part, have
+        label -1 and memberships of 0.
 
     Raises
     ------
     ValueError
-        Scan grids that do not match, a signal that is constant, NaN or infinity at every position (the first is named),
-        one cluster or more than there are distinct positions, a threshold outside [0, 1], an unknown option; too little
-        memory (the least is named); a checkpoint of other data or settings.
+        Scan grids that do not match, a signal that is constant, NaN or infinity at every
+        position (the first is named), one cluster or more than there are distinct positions, a
+        threshold outside [0, 1], an unknown option; too little memory (the least is named); a
+        checkpoint of other data or settings.
     TypeError
         Data that are not real numbers, signals that are no list.
 

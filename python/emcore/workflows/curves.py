@@ -84,22 +84,27 @@ def cluster_curves(
     Parameters
     ----------
     curves : array_like, Signal, HyperSpy signal or path
-        Of shape (y, x, points), or (n, points) for positions without a grid. Of a file with several arrays, as .npz and
-        .h5 are, the largest; a vector in it as long as a curve is `x`. A memory map, an HDF5 or Zarr array, a lazy
-        signal or a Dask array is visited in blocks: about as often as k-means has iterations.
+        Of shape (y, x, points), or (n, points) for positions without a grid. Of a file with
+        several arrays, as .npz and .h5 are, the largest; a vector in it as long as a curve is
+        `x`. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited in
+        blocks: about as often as k-means has iterations.
     n_clusters : int or "auto", default "auto"
-        How many groups, at least 2; "auto" leaves it to the votes of `emcore.choose_n_clusters`, from 2 to 10. Of more
-        than 32 MiB of curves, and of more than 2,000, a sample decides that, and where clustering starts.
+        How many groups, at least 2; "auto" leaves it to the votes of
+        `emcore.choose_n_clusters`, from 2 to 10. Of more than 32 MiB of curves, and of more
+        than 2,000, a sample decides that, and where clustering starts.
     x : array_like, shape (points,), optional
-        Where the curves were measured, for example the bias in volts; by default what the data say, else 0, 1, 2, ...
+        Where the curves were measured, for example the bias in volts; by default what the data
+        say, else 0, 1, 2, ...
     normalize : {"max", "l2"}, optional
-        What each curve is divided by before clustering, its largest modulus or its Euclidean norm, so that shapes alone
-        count. By default curves are clustered as they are. The mean curves are always of the measured ones.
+        What each curve is divided by before clustering, its largest modulus or its Euclidean
+        norm, so that shapes alone count. By default curves are clustered as they are. The mean
+        curves are always of the measured ones.
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s
     crop : {"common"}, optional
-        Take the points that all curves have, where curves end early, as NaN at their ends tells.
+        Take the points that all curves have, where curves end early, as NaN at their ends
+        tells.
     random_state : int, default 0
         Seed of the sample and the starts.
     %(memory)s
@@ -108,17 +113,17 @@ def cluster_curves(
     Returns
     -------
     Clustering
-        The same to the last bit on any number of threads. Groups in the order of falling area. Curves of zeros, and
-        those with NaN or infinity, are no measurement: they take no part, and their label is -1. A constant curve that
-        is not zero is one.
+        The same to the last bit on any number of threads. Groups in the order of falling area.
+        Curves of zeros, and those with NaN or infinity, are no measurement: they take no part,
+        and their label is -1. A constant curve that is not zero is one.
 
     Raises
     ------
     ValueError
-        Data that hold no curves, NaN or infinity in all (first position named) or at the ends of most (the points that
-        are common to all are named), curves that are all the same, one group or more than there are distinct curves,
-        an `x` of another length or constant; too little memory (the least is named); a checkpoint of other data or
-        settings.
+        Data that hold no curves, NaN or infinity in all (first position named) or at the ends
+        of most (the points that are common to all are named), curves that are all the same, one
+        group or more than there are distinct curves, an `x` of another length or constant; too
+        little memory (the least is named); a checkpoint of other data or settings.
     TypeError
         Data that are not real numbers.
 
@@ -130,7 +135,8 @@ def cluster_curves(
     >>> result = emcore.cluster_curves(sample.curves, 3, x=sample.bias)
     >>> emcore.datasets.adjusted_rand_index(sample.labels, result.labels) > 0.99
     True
-    >>> result.conductance.round(2), result.r_squared.round(2)  # of the ohmic, the insulating, the diodes
+    >>> # of the ohmic, the insulating, the diodes:
+    >>> result.conductance.round(2), result.r_squared.round(2)
     (array([1.02,  nan,  nan]), array([1.  , 0.97, 0.68]))
     """
     started = time.perf_counter()

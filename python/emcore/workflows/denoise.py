@@ -67,34 +67,40 @@ def denoise(
     checkpoint: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Denoised:
-    """Take the noise off a scan of spectra or diffraction patterns: the scan at low rank, weighted for counts.
+    """Take the noise off a scan of spectra or diffraction patterns: the scan at low rank,
+    weighted for counts.
 
     Parameters
     ----------
     data : array_like, Signal, HyperSpy signal or path
-        Of shape (y, x, channels) or (y, x, ky, kx), or positions without a grid, in the detector's own type: EDS, EELS,
-        4D-STEM, curves. It is neither written to nor copied as a float. A memory map, an HDF5 or Zarr array, a lazy
-        signal or a Dask array is visited in blocks, with the same result.
+        Of shape (y, x, channels) or (y, x, ky, kx), or positions without a grid, in the
+        detector's own type: EDS, EELS, 4D-STEM, curves. It is neither written to nor copied as
+        a float. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited
+        in blocks, with the same result.
     n_components : int or "auto", default "auto"
-        How many components are kept. "auto": those whose singular values are above the largest that noise has, as what
-        is left shows it, of counts in the noisiest positions and channels [3]_; up to 160, the weakest of them in part
-        [1]_.
+        How many components are kept. "auto": those whose singular values are above the largest
+        that noise has, as what is left shows it, of counts in the noisiest positions and
+        channels [3]_; up to 160, the weakest of them in part [1]_.
     out : path, optional
-        The file that is written, block by block: .hspy, .h5 (both HDF5) and .zspy (Zarr), which HyperSpy and
-        `emcore.read` open with axes and units; .emd (HDF5) of patterns, which py4DSTEM opens; or .npy, which has no
-        axes. Without, the scan is returned in memory.
+        The file that is written, block by block: .hspy, .h5 (both HDF5) and .zspy (Zarr), which
+        HyperSpy and `emcore.read` open with axes and units; .emd (HDF5) of patterns, which
+        py4DSTEM opens; or .npy, which has no axes. Without, the scan is returned in memory.
     dtype : {"float32", "native"}, default "float32"
-        "native" is the type of the data: whole numbers are rounded, by which low counts are lost, which is said.
+        "native" is the type of the data: whole numbers are rounded, by which low counts are
+        lost, which is said.
     weighting : {"auto", "poisson", "none"}, default "auto"
-        "auto": of counts, as "poisson", every value weighs by the roots of the sums of its position and channel [2]_;
-        of a camera the gain and the read noise are measured and go into these; of values of other noise, each channel
-        by its noise as neighbouring positions show it. "none": all alike.
+        "auto": of counts, as "poisson", every value weighs by the roots of the sums of its
+        position and channel [2]_; of a camera the gain and the read noise are measured and go
+        into these; of values of other noise, each channel by its noise as neighbouring
+        positions show it. "none": all alike.
     negative : {"clip", "keep"}, default "clip"
-        Noise that is left makes values negative where next to nothing was measured. Set to zero they are nearer the
-        truth, but add to sums; as they are, as HyperSpy leaves them, sums over many positions are those measured. Data
-        that have negative values keep theirs in any case.
+        Noise that is left makes values negative where next to nothing was measured. Set to zero
+        they are nearer the truth, but add to sums; as they are, as HyperSpy leaves them, sums
+        over many positions are those measured. Data that have negative values keep theirs in
+        any case.
     signal_axis : int, str or two of these, optional
-        Number or name of the axis of the signal, of patterns of both, in place of what the axes say.
+        Number or name of the axis of the signal, of patterns of both, in place of what the axes
+        say.
     %(scan_shape)s
     %(dataset)s
     %(memory)s
@@ -106,16 +112,18 @@ def denoise(
     Returns
     -------
     Denoised
-        Its `signal` is the scan, with axes; beside it what was taken off, by position and by channel, and why so many
-        components were kept. The same to the last bit on any number of threads. Positions without a measurement, and
-        broken pixels of a detector, are left as they are and counted; so are cosmic rays.
+        Its `signal` is the scan, with axes; beside it what was taken off, by position and by
+        channel, and why so many components were kept. The same to the last bit on any number of
+        threads. Positions without a measurement, and broken pixels of a detector, are left as
+        they are and counted; so are cosmic rays.
 
     Raises
     ------
     ValueError
-        NaN or infinity at every position (the first is named), too few positions, more components than channels or
-        positions, negative values where counts are asked for, a result that needs more memory than it may use, a
-        checkpoint of other data or options, an unknown option.
+        NaN or infinity at every position (the first is named), too few positions, more
+        components than channels or positions, negative values where counts are asked for, a
+        result that needs more memory than it may use, a checkpoint of other data or options, an
+        unknown option.
     TypeError
         Data that are not real numbers.
     OSError
@@ -132,10 +140,11 @@ def denoise(
     >>> import numpy as np
     >>> import emcore
     >>> from emcore.datasets import eds_phases
-    >>> sample = eds_phases(shape=(32, 32), counts=50)  # or: emcore.denoise("map.bcf", out="denoised.hspy")
+    >>> sample = eds_phases(shape=(32, 32), counts=50)
     >>> result = emcore.denoise(sample.signal)
     >>> truth = np.einsum("kyx,ke->yxe", sample.maps, sample.spectra)
-    >>> before, after = (np.linalg.norm(each.data - truth) for each in (sample.signal, result.signal))
+    >>> before = np.linalg.norm(sample.signal.data - truth)
+    >>> after = np.linalg.norm(result.signal.data - truth)
     >>> result.rule, bool(after < before / 3)
     ('noise', True)
     """

@@ -78,23 +78,26 @@ def best_detector(
     Parameters
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
-        Shape (y, x, ky, kx), any pixel type. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is
-        visited in blocks. Patterns in one series become one line, unless `scan_shape` says otherwise.
+        Shape (y, x, ky, kx), any pixel type. A memory map, an HDF5 or Zarr array, a lazy signal
+        or a Dask array is visited in blocks. Patterns in one series become one line, unless
+        `scan_shape` says otherwise.
     groups : array_like, result, path, or two masks, optional
-        Labels of shape (y, x), negative for no group; a mask, or one for each group; a result with labels, as of
-        `emcore.cluster_diffraction` or `emcore.segment_grains`; a file of either. Default: two clusters of the patterns
-        without their direct beam.
+        Labels of shape (y, x), negative for no group; a mask, or one for each group; a result
+        with labels, as of `emcore.cluster_diffraction` or `emcore.segment_grains`; a file of
+        either. Default: two clusters of the patterns without their direct beam.
     kind : {"annulus", "free"}, default "annulus"
         "free": besides the best annulus a weight of either sign for every pixel.
     pair : int or str, or two of these, optional
-        Of more than two labels, counted from 0, the two that are meant, or one against the rest; names of a result's
-        clusters or phases will do.
+        Of more than two labels, counted from 0, the two that are meant, or one against the
+        rest; names of a result's clusters or phases will do.
     score : {"fisher", "contrast"}, default "fisher"
-        What an annulus is chosen by. "fisher": contrast-to-noise, (a - b)^2 / (var_a + var_b) of the groups' means and
-        variances. "contrast": |a - b| / (|a| + |b|), among annuli with at least half of the largest contrast-to-noise,
-        since contrast alone is largest where there is next to nothing.
+        What an annulus is chosen by. "fisher": contrast-to-noise, (a - b)^2 / (var_a + var_b)
+        of the groups' means and variances. "contrast": |a - b| / (|a| + |b|), among annuli with
+        at least half of the largest contrast-to-noise, since contrast alone is largest where
+        there is next to nothing.
     center : (float, float), optional
-        Of the direct beam along ky and kx, in pixels; default as found in the mean pattern, or else the middle.
+        Of the direct beam along ky and kx, in pixels; default as found in the mean pattern, or
+        else the middle.
     beam_radius : float, optional
         Of the direct beam in pixels, by which the usual detectors are sized; default as found.
     %(scan_shape)s
@@ -107,13 +110,15 @@ def best_detector(
     Returns
     -------
     Detector
-        The same to the last bit on any number of threads. Positions without a measurement take no part.
+        The same to the last bit on any number of threads. Positions without a measurement take
+        no part.
 
     Raises
     ------
     ValueError
-        Groups that do not fit the scan, are more than two without a `pair`, or have fewer than two measured positions;
-        NaN or infinity in every pattern; a centre or radius that is none; too little memory (the least is named).
+        Groups that do not fit the scan, are more than two without a `pair`, or have fewer than
+        two measured positions; NaN or infinity in every pattern; a centre or radius that is
+        none; too little memory (the least is named).
     TypeError
         Data or labels of another kind.
 

@@ -82,21 +82,23 @@ def cluster_diffraction(
     Parameters
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
-        Shape (y, x, ky, kx), any pixel type, never copied as floats. A memory map, an HDF5 or Zarr array, a lazy signal
-        or a Dask array is visited in blocks, four times by default. Patterns in one series become one line, unless
-        `scan_shape` says otherwise.
+        Shape (y, x, ky, kx), any pixel type, never copied as floats. A memory map, an HDF5 or
+        Zarr array, a lazy signal or a Dask array is visited in blocks, four times by default.
+        Patterns in one series become one line, unless `scan_shape` says otherwise.
     n_clusters : int or "auto", default "auto"
-        How many groups, at least 2. "auto": as many as regions of low density part, if halves of the scan agree on
-        them, and then these groups, of whatever shape; else by the votes of `emcore.choose_n_clusters`, up to 200.
+        How many groups, at least 2. "auto": as many as regions of low density part, if halves
+        of the scan agree on them, and then these groups, of whatever shape; else by the votes
+        of `emcore.choose_n_clusters`, up to 200.
     %(mask_beam)s
     normalize : {"sqrt", "none", "sum", "max", "l2", "log1p", "root-sum"}, default "sqrt"
-        What is done to the kept pixels of each pattern, see `emcore.preprocessing.Recipe`. One of zeros there cannot be
-        divided by its sum: its label is -1. Where the intensity of whole patterns varies and says nothing, "sum",
-        "l2" or "root-sum" take it out.
+        What is done to the kept pixels of each pattern, see `emcore.preprocessing.Recipe`. One
+        of zeros there cannot be divided by its sum: its label is -1. Where the intensity of
+        whole patterns varies and says nothing, "sum", "l2" or "root-sum" take it out.
     reduce : {"auto", "pca"}, int or None, default "auto"
-        What is compared. "auto": the detector binned to at most 32 pixels a side, of it the bins, and of these the
-        principal components, that vary by more than noise. A number: so many principal components of all kept
-        pixels; "pca": as many as stand apart (rule "elbow"). None: all kept pixels.
+        What is compared. "auto": the detector binned to at most 32 pixels a side, of it the
+        bins, and of these the principal components, that vary by more than noise. A number: so
+        many principal components of all kept pixels; "pca": as many as stand apart (rule
+        "elbow"). None: all kept pixels.
     %(scan_shape)s
     %(pattern_axes)s
     %(dataset)s
@@ -113,9 +115,10 @@ def cluster_diffraction(
     Raises
     ------
     ValueError
-        Data of another dimension; NaN or infinity in every pattern, and negative values where a sum, root or logarithm
-        is taken (first position named); a mask that keeps nothing; fewer different patterns than clusters; one cluster;
-        too little memory (the least is named); a checkpoint of other data or settings.
+        Data of another dimension; NaN or infinity in every pattern, and negative values where a
+        sum, root or logarithm is taken (first position named); a mask that keeps nothing; fewer
+        different patterns than clusters; one cluster; too little memory (the least is named); a
+        checkpoint of other data or settings.
     TypeError
         Complex numbers, objects or strings.
 

@@ -76,27 +76,31 @@ def segment_grains(
     Parameters
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
-        Shape (y, x, ky, kx), any pixel type, never copied as floats: what is compared is held in memory, at most a
-        quarter of GiB. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited in blocks, five
-        times or so. Patterns in one series become one line.
+        Shape (y, x, ky, kx), any pixel type, never copied as floats: what is compared is held
+        in memory, at most a quarter of GiB. A memory map, an HDF5 or Zarr array, a lazy signal
+        or a Dask array is visited in blocks, five times or so. Patterns in one series become
+        one line.
     n_segments : int or "auto", default "auto"
-        Segments before merging. "auto": of a side of half the distance over which patterns stay alike. Of
-        method "hdbscan" there are as many as there are pieces.
+        Segments before merging. "auto": of a side of half the distance over which patterns stay
+        alike. Of method "hdbscan" there are as many as there are pieces.
     method : {"auto", "slic", "graph", "hdbscan"}, default "auto"
-        What the segments are: "slic", superpixels, see `emcore.slic`; "graph", regions grown from the most alike
-        neighbours (Lee et al., arXiv 2601.17262); "hdbscan", connected pieces of groups of patterns that regions of low
-        density part. What follows is the same. "auto": superpixels, of up to 40,000 positions merged down to where they
-        agree with such groups, if these are clear; these pieces where merging has no clear end.
+        What the segments are: "slic", superpixels, see `emcore.slic`; "graph", regions grown
+        from the most alike neighbours (Lee et al., arXiv 2601.17262); "hdbscan", connected
+        pieces of groups of patterns that regions of low density part. What follows is the same.
+        "auto": superpixels, of up to 40,000 positions merged down to where they agree with such
+        groups, if these are clear; these pieces where merging has no clear end.
     detector_pixels : {"significant", "all"}, default "significant"
-        Compare the detector pixels that vary over the scan by more than their noise, or all that vary.
+        Compare the detector pixels that vary over the scan by more than their noise, or all
+        that vary.
     bin_to : int, default 64
-        The detector is binned to at most so many pixels a side before patterns are compared, and to fewer where they
-        would take too much memory or most of them would have no count.
+        The detector is binned to at most so many pixels a side before patterns are compared,
+        and to fewer where they would take too much memory or most of them would have no count.
     %(mask_beam)s
     min_correlation : float or "auto", default "auto"
-        Least correlation, along their common border, of segments that are merged. "auto": in the widest gap, from 10 to
-        60 degrees, between the angles at which segments merge; but never across a border along which patterns change
-        at once and not little by little. See `emcore.results.segmentation.Segmentation.recut`.
+        Least correlation, along their common border, of segments that are merged. "auto": in
+        the widest gap, from 10 to 60 degrees, between the angles at which segments merge; but
+        never across a border along which patterns change at once and not little by little. See
+        `emcore.results.segmentation.Segmentation.recut`.
     n_grains : int, optional
         Merge until so many grains are left, instead.
     compactness : float, default 0.3
@@ -116,9 +120,9 @@ def segment_grains(
     Raises
     ------
     ValueError
-        Data of another dimension; NaN or infinity in every pattern (first position named); too few measured patterns;
-        patterns that are all the same; a mask that keeps nothing; more segments or grains than positions; both
-        `min_correlation` and `n_grains`.
+        Data of another dimension; NaN or infinity in every pattern (first position named); too
+        few measured patterns; patterns that are all the same; a mask that keeps nothing; more
+        segments or grains than positions; both `min_correlation` and `n_grains`.
     TypeError
         Complex numbers, objects or strings.
 

@@ -73,29 +73,34 @@ def group_signals(
     Parameters
     ----------
     signals : array_like, Signal, HyperSpy signal or path
-        Of shape (y, x, channels), or (n, channels) for positions without a grid; a memory map, an HDF5 or Zarr array, a
-        lazy signal or a Dask array is visited in blocks. A series of images is made into one by `emcore.image_series`.
+        Of shape (y, x, channels), or (n, channels) for positions without a grid; a memory map,
+        an HDF5 or Zarr array, a lazy signal or a Dask array is visited in blocks. A series of
+        images is made into one by `emcore.image_series`.
     method : {"hdbscan", "mixture", "kmeans"}, default "hdbscan"
-        Groups that regions of low density part [1]_, and noise between them; a Gaussian mixture; k-means with many
-        clusters, of which those that one normal distribution describes as well are merged. The latter two know no
-        noise.
+        Groups that regions of low density part [1]_, and noise between them; a Gaussian
+        mixture; k-means with many clusters, of which those that one normal distribution
+        describes as well are merged. The latter two know no noise.
     n_clusters : int or "auto", default "auto"
-        Of a mixture by the Bayesian information criterion, up to 20; of k-means by merging. A number is what a mixture
-        or k-means is fitted with. HDBSCAN finds it.
+        Of a mixture by the Bayesian information criterion, up to 20; of k-means by merging. A
+        number is what a mixture or k-means is fitted with. HDBSCAN finds it.
     normalize : {"l2", "l1", "max", "none"}, default "l2"
-        What each signal is divided by: its norm, its sum, its largest modulus. Where the intensity of whole signals
-        tells groups apart, as it may of a series of few images, "none".
+        What each signal is divided by: its norm, its sum, its largest modulus. Where the
+        intensity of whole signals tells groups apart, as it may of a series of few images,
+        "none".
     reduce : {"auto", "nmf", "umap"}, int or None, default "auto"
-        What is compared. "auto": the principal components that vary by at least 1.3 times what neighbouring positions
-        do, each in units of that noise. "nmf": as many non-negative components. "umap": a map of them in three
-        dimensions, with the extra of that name. A number: so many principal components. None: all channels.
+        What is compared. "auto": the principal components that vary by at least 1.3 times what
+        neighbouring positions do, each in units of that noise. "nmf": as many non-negative
+        components. "umap": a map of them in three dimensions, with the extra of that name. A
+        number: so many principal components. None: all channels.
     min_cluster_size, min_samples : int or "auto", default "auto"
-        Of HDBSCAN: positions of the smallest group, and neighbours that make a density. "auto": those of 5 x 3 tried on
-        2000 positions with which the labels change least; `tried` has them all.
+        Of HDBSCAN: positions of the smallest group, and neighbours that make a density. "auto":
+        those of 5 x 3 tried on 2000 positions with which the labels change least; `tried` has
+        them all.
     sample : int, default 20,000
-        HDBSCAN looks at every pair of positions. Of more than this it is fitted on so many, drawn evenly along the
-        scan; every other position joins the group of its nearest neighbour among them if it lies as densely as that
-        group does at least. The notes say so. A smaller sample takes its square less time.
+        HDBSCAN looks at every pair of positions. Of more than this it is fitted on so many,
+        drawn evenly along the scan; every other position joins the group of its nearest
+        neighbour among them if it lies as densely as that group does at least. The notes say
+        so. A smaller sample takes its square less time.
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s
@@ -106,16 +111,18 @@ def group_signals(
     Returns
     -------
     Clustering
-        Groups in the order of falling area, their mean signals as they were measured, `noise` and `measured`; `tried`
-        of HDBSCAN; of a scan with two axes `grains`, connected positions of one group, with their sizes; of spectra
-        over an energy `peaks` and `peak_map`. Positions of zeros, of one value throughout, and with NaN or infinity
-        are no measurement: they take no part, and their label is -1.
+        Groups in the order of falling area, their mean signals as they were measured, `noise`
+        and `measured`; `tried` of HDBSCAN; of a scan with two axes `grains`, connected
+        positions of one group, with their sizes; of spectra over an energy `peaks` and
+        `peak_map`. Positions of zeros, of one value throughout, and with NaN or infinity are no
+        measurement: they take no part, and their label is -1.
 
     Raises
     ------
     ValueError
-        Data that hold no signals, signals that are all the same, negative values where a sum or non-negative components
-        are asked for, a number with HDBSCAN, settings of HDBSCAN with another method.
+        Data that hold no signals, signals that are all the same, negative values where a sum or
+        non-negative components are asked for, a number with HDBSCAN, settings of HDBSCAN with
+        another method.
     TypeError
         Data that are not real numbers.
     ImportError

@@ -95,51 +95,54 @@ def analyze_image(
     Parameters
     ----------
     image : array_like, Signal, HyperSpy signal or path
-        A real image, shape (H, W), at least one window large. A colour image becomes its luminance, of a stack one
-        frame is taken; the result says so. One that is lazy, or in a larger file, is loaded if it takes half of
-        `memory` or less, as the result holds it.
+        A real image, shape (H, W), at least one window large. A colour image becomes its
+        luminance, of a stack one frame is taken; the result says so. One that is lazy, or in a
+        larger file, is loaded if it takes half of `memory` or less, as the result holds it.
     window : int or "auto", default 128
-        Side of the moving window in pixels, at least 8: several periods of the lattices sought. "auto" takes eight
-        of the strongest period, from 32 to 256 pixels, and says so.
+        Side of the moving window in pixels, at least 8: several periods of the lattices sought.
+        "auto" takes eight of the strongest period, from 32 to 256 pixels, and says so.
     step : int, optional
         Step between windows in pixels, default a quarter of the window.
     n_components : int or "auto", default "auto"
         How many components; "auto" leaves it to `rule`.
     rule : {"gap", "elbow", "jany", "threshold", "broken-stick"}, optional
-        Rule of `emcore.n_components` for "auto", default "gap", after which components of one lattice become one.
+        Rule of `emcore.n_components` for "auto", default "gap", after which components of one
+        lattice become one.
     dataset : str or int, optional
-        Which data set of a file that holds several, by its name or number; see `emcore.describe`. Default: the largest
-        single picture, else the largest stack.
+        Which data set of a file that holds several, by its name or number; see
+        `emcore.describe`. Default: the largest single picture, else the largest stack.
     frame : int or tuple of int, optional
         Which image of a stack, counted from 0; also which channel of a spectrum image.
     include_info_bar : bool, default False
-        Analyse an information bar below the picture, too, as electron microscopes write it. By default it is left out,
-        which the result says.
+        Analyse an information bar below the picture, too, as electron microscopes write it. By
+        default it is left out, which the result says.
     random_state : int, default 0
         Seed of the PCA's random numbers.
     memory : int or str, optional
-        How much may be used, in bytes or as "2 GiB". Power spectra take some thirty times as much as 8-bit pixels: if
-        there is no room for them, they are kept in a scratch file in the folder for temporary files (``TMPDIR``), which
-        changes no result. Default: half of the machine's memory.
+        How much may be used, in bytes or as "2 GiB". Power spectra take some thirty times as
+        much as 8-bit pixels: if there is no room for them, they are kept in a scratch file in
+        the folder for temporary files (``TMPDIR``), which changes no result. Default: half of
+        the machine's memory.
     %(checkpoint)s
 
     Returns
     -------
     ImageAnalysis
-        The same to the last bit on any number of threads. Lines and columns at the edges that hold NaN, or one value in
-        at least an eighth of a window, are no picture and left out, as where a scan was stopped: their region is -1.
+        The same to the last bit on any number of threads. Lines and columns at the edges that
+        hold NaN, or one value in at least an eighth of a window, are no picture and left out,
+        as where a scan was stopped: their region is -1.
 
     Raises
     ------
     ValueError
-        An image that is not 2-D, empty, constant, smaller than a window, or holds NaN or infinity but in whole lines or
-        columns at its edges; more components than there are windows; an unknown rule; a checkpoint of another image or
-        other settings.
+        An image that is not 2-D, empty, constant, smaller than a window, or holds NaN or
+        infinity but in whole lines or columns at its edges; more components than there are
+        windows; an unknown rule; a checkpoint of another image or other settings.
     TypeError
         Complex numbers, objects or strings.
     MemoryError
-        A lazy image of more than half of `memory`; power spectra for which neither memory nor disk has room. Both say
-        how much is needed.
+        A lazy image of more than half of `memory`; power spectra for which neither memory nor
+        disk has room. Both say how much is needed.
 
     Examples
     --------

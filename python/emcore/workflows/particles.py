@@ -57,14 +57,14 @@ def find_particles(
     Parameters
     ----------
     image : array_like, Signal, HyperSpy signal or path
-        Shape (y, x), particles brighter than what is between them. A spectrum image stands for itself: its counts are
-        the image.
+        Shape (y, x), particles brighter than what is between them. A spectrum image stands for
+        itself: its counts are the image.
     spectrum_image : array_like, Signal, HyperSpy signal or path, optional
-        Of the same region, shape (y, x, channels); of another grid each of its positions belongs to the particle at its
-        middle. Data out of core are visited in blocks.
+        Of the same region, shape (y, x, channels); of another grid each of its positions
+        belongs to the particle at its middle. Data out of core are visited in blocks.
     labels : array_like or path, shape (y, x), optional
-        Particles that are known, in place of those found: whole numbers, 0 or less for none, or a mask, whose islands
-        are parted at their necks.
+        Particles that are known, in place of those found: whole numbers, 0 or less for none, or
+        a mask, whose islands are parted at their necks.
     threshold : float, optional
         Of the smoothed image; default Otsu's.
     min_size : int, default 16
@@ -81,13 +81,14 @@ def find_particles(
     Returns
     -------
     Particles
-        In the order of falling size. Positions of the spectrum image with NaN or infinity take no part.
+        In the order of falling size. Positions of the spectrum image with NaN or infinity take
+        no part.
 
     Raises
     ------
     ValueError
-        No image, no particles, labels of another shape, an image and a spectrum image of other proportions, NaN or
-        infinity in the image (first position named).
+        No image, no particles, labels of another shape, an image and a spectrum image of other
+        proportions, NaN or infinity in the image (first position named).
     TypeError
         Data that are not real numbers, labels that are not whole.
     ImportError

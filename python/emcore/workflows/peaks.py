@@ -59,31 +59,35 @@ def map_peaks(
     memory: int | str | None = None,
     checkpoint: Any = None,
 ) -> PeakMap:
-    """Map the peaks of a hyperspectral stack: images at a series of energies, or spectra at positions.
+    """Map the peaks of a hyperspectral stack: images at a series of energies, or spectra at
+    positions.
 
     Parameters
     ----------
-    stack : array_like, Signal, HyperSpy signal, path of a file or of a folder of images, or list of images
-        Of shape (y, x, energies), or (energies, y, x) where the axes, `energies` or `signal_axis` say so; energies may
-        lie at uneven distances, but rise or fall. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is
-        visited some lines at a time.
+    stack : array_like, Signal, HyperSpy signal, path of a file or a folder of images, or a list
+        Of shape (y, x, energies), or (energies, y, x) where the axes, `energies` or
+        `signal_axis` say so; energies may lie at uneven distances, but rise or fall. A memory
+        map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited some lines at a
+        time.
     block : int, default 3
         Positions along a side of the blocks that are averaged before peaks are sought.
     n_peaks : int or "auto", default "auto"
-        At how many energies the peaks lie. "auto": the number from 1 to 12 of the lowest Bayesian information
-        criterion (extended, for a search along the axis), of which those without a dip between them are one.
+        At how many energies the peaks lie. "auto": the number from 1 to 12 of the lowest
+        Bayesian information criterion (extended, for a search along the axis), of which those
+        without a dip between them are one.
     differentiate : bool or "auto", default "auto"
-        Whether the detector counted all up to an energy, so that a spectrum is the derivative of what was measured; of
-        all from an energy on its negative. "auto": where the mean intensity rises from the first energy to the last
-        without turning, which no spectrum with a peak does; the notes say what was taken.
+        Whether the detector counted all up to an energy, so that a spectrum is the derivative
+        of what was measured; of all from an energy on its negative. "auto": where the mean
+        intensity rises from the first energy to the last without turning, which no spectrum
+        with a peak does; the notes say what was taken.
     energies : array_like, optional
         Energy of each image in eV, where the axes do not say it.
     register : bool, default False
-        Take drift out: the shift of each image against the one before it (scikit-image), added up; what not all of
-        them show is left out.
+        Take drift out: the shift of each image against the one before it (scikit-image), added
+        up; what not all of them show is left out.
     max_angle : float or "auto", default "auto"
-        In degrees, beyond which a position belongs to no reference. "auto": of each position what its noise and the
-        variation within a group explain.
+        In degrees, beyond which a position belongs to no reference. "auto": of each position
+        what its noise and the variation within a group explain.
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s
@@ -94,14 +98,15 @@ def map_peaks(
     Returns
     -------
     PeakMap
-        The same to the last bit on any number of threads. Positions of one value throughout, and with NaN or infinity,
-        take no part, and their label is -1.
+        The same to the last bit on any number of threads. Positions of one value throughout,
+        and with NaN or infinity, take no part, and their label is -1.
 
     Raises
     ------
     ValueError
-        No scan with at least 8 energies at every position, energies that neither rise nor fall, no peak that stands out
-        of noise, a number or angle out of range, too little memory (the least is named), a checkpoint of other data.
+        No scan with at least 8 energies at every position, energies that neither rise nor fall,
+        no peak that stands out of noise, a number or angle out of range, too little memory (the
+        least is named), a checkpoint of other data.
     TypeError
         Data that are not real numbers.
     ImportError

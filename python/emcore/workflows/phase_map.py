@@ -55,22 +55,26 @@ def phase_map(
     Parameters
     ----------
     data : array_like, Signal, HyperSpy signal or path
-        Of shape (y, x, ...), in the detector's own type: spectra of EDS or EELS, images at a series of energies,
-        diffraction patterns. A memory map, an HDF5 or Zarr array, a lazy signal or a Dask array is visited in blocks.
+        Of shape (y, x, ...), in the detector's own type: spectra of EDS or EELS, images at a
+        series of energies, diffraction patterns. A memory map, an HDF5 or Zarr array, a lazy
+        signal or a Dask array is visited in blocks.
     references : array_like, Signal, result, path, or dict of str to one of these
-        The signal of each phase: of shape (k, ...); of a result, such as an unmixing or a clustering, its spectra or
-        mean signals; a file of either. Of a dict the keys are names, and a phase may have several references. Spectra
-        may have a part of the scan's channels, if their axes say which: then these are compared.
+        The signal of each phase: of shape (k, ...); of a result, such as an unmixing or a
+        clustering, its spectra or mean signals; a file of either. Of a dict the keys are names,
+        and a phase may have several references. Spectra may have a part of the scan's channels,
+        if their axes say which: then these are compared.
     phases : sequence of str, optional
         The name of the phase of each reference; of several that share one, the best counts.
     min_correlation : float, default 0
         Below it, or where no reference correlates positively, a position has no phase.
     signal_range : (float, float), optional
-        Of spectra the first and last energy that are compared, in eV, in channels where the energy is not calibrated.
-        By default all that the references have, but of EDS without the detector's strobe peak at 0. A line that all
-        phases have, and is stronger than those in which they differ, makes them alike: leave it out.
+        Of spectra the first and last energy that are compared, in eV, in channels where the
+        energy is not calibrated. By default all that the references have, but of EDS without
+        the detector's strobe peak at 0. A line that all phases have, and is stronger than those
+        in which they differ, makes them alike: leave it out.
     signal_axis : int, str or two of these, optional
-        Number or name of the axis of the signal, of patterns of both, in place of what the axes say.
+        Number or name of the axis of the signal, of patterns of both, in place of what the axes
+        say.
     %(scan_shape)s
     %(dataset)s
     %(memory)s
@@ -80,14 +84,14 @@ def phase_map(
     Returns
     -------
     PhaseMap
-        The same to the last bit on any number of threads. Positions of one value throughout, and those with NaN or
-        infinity, have no phase, label -1, and are counted.
+        The same to the last bit on any number of threads. Positions of one value throughout,
+        and those with NaN or infinity, have no phase, label -1, and are counted.
 
     Raises
     ------
     ValueError
-        References that do not fit the data, or of one value; NaN or infinity in them, or at every position; names that
-        do not fit; a correlation outside -1 to 1.
+        References that do not fit the data, or of one value; NaN or infinity in them, or at
+        every position; names that do not fit; a correlation outside -1 to 1.
     TypeError
         Data that are not real numbers.
 
@@ -96,7 +100,8 @@ def phase_map(
     >>> import emcore
     >>> from emcore.datasets import absorption_phases, adjusted_rand_index
     >>> sample = absorption_phases(n_phases=3)
-    >>> result = emcore.phase_map(sample.signal, sample.references, phases=["FeO", "Fe3O4", "Fe2O3"])
+    >>> phases = ["FeO", "Fe3O4", "Fe2O3"]
+    >>> result = emcore.phase_map(sample.signal, sample.references, phases=phases)
     >>> result.names, adjusted_rand_index(sample.labels, result.labels) > 0.95
     (('FeO', 'Fe3O4', 'Fe2O3'), True)
     """

@@ -77,22 +77,25 @@ def cluster_reflections(
     Parameters
     ----------
     patterns : array_like, Signal, HyperSpy signal or path
-        Shape (y, x, ky, kx), any pixel type, never copied as floats. A memory map, an HDF5 or Zarr array, a lazy signal
-        or a Dask array is visited in blocks. Patterns in one series are a line.
+        Shape (y, x, ky, kx), any pixel type, never copied as floats. A memory map, an HDF5 or
+        Zarr array, a lazy signal or a Dask array is visited in blocks. Patterns in one series
+        are a line.
     n_clusters : int or "auto", default "auto"
-        How many groups, at least 2. "auto": of Ward's linkage, where joinings of pieces of one grain end and joinings
-        of grains begin, by the gap between them or, where crystals are bent, by how sharp borders are; of k-means as
-        for `emcore.cluster_diffraction`.
+        How many groups, at least 2. "auto": of Ward's linkage, where joinings of pieces of one
+        grain end and joinings of grains begin, by the gap between them or, where crystals are
+        bent, by how sharp borders are; of k-means as for `emcore.cluster_diffraction`.
     method : {"ward", "kmeans"}, default "ward"
-        "ward": only what touches is joined, so that every group is one connected piece, a grain. "kmeans": a group is
-        what is alike, wherever it is.
+        "ward": only what touches is joined, so that every group is one connected piece, a
+        grain. "kmeans": a group is what is alike, wherever it is.
     scaling : {"noise", "mean"}, default "noise"
-        What the strengths of a reflection are divided by: the deviation of its noise, as neighbours show it, or the
-        mean of their moduli, which gives all reflections the same weight.
+        What the strengths of a reflection are divided by: the deviation of its noise, as
+        neighbours show it, or the mean of their moduli, which gives all reflections the same
+        weight.
     n_reflections : int, default 500
         The most prominent local maxima that are used at most.
     disc_radius : float, optional
-        Of the discs over reflections in detector pixels. Default: the radius of the direct beam.
+        Of the discs over reflections in detector pixels. Default: the radius of the direct
+        beam.
     %(mask_beam)s
     max_radius : float, optional
         Reflections farther from the direct beam are not used; in detector pixels.
@@ -113,9 +116,10 @@ def cluster_reflections(
     Raises
     ------
     ValueError
-        Data of another dimension; NaN or infinity in every pattern (first position named); no reflection that varies
-        over the scan, where a number of clusters is asked for; more clusters than positions, or one; radii that leave
-        nothing; too little memory (the least is named); a checkpoint of other data or settings.
+        Data of another dimension; NaN or infinity in every pattern (first position named); no
+        reflection that varies over the scan, where a number of clusters is asked for; more
+        clusters than positions, or one; radii that leave nothing; too little memory (the least
+        is named); a checkpoint of other data or settings.
     TypeError
         Complex numbers, objects or strings.
 

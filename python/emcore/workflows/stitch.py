@@ -64,21 +64,24 @@ def stitch(
     Parameters
     ----------
     scans : sequence of Segmentation, array_like, Signal, HyperSpy signal or path
-        Two or more, in any order, of any overlaps that hold all of them together; the first is the frame of the others.
-        Results of `emcore.segment_grains` or their files; scans of shape (y, x, ky, kx), which are segmented one after
-        another (a file may be larger than memory, see there); or images of shape (y, x). Where all axes have units,
-        scans may have different steps, and offsets that differ are a first guess.
+        Two or more, in any order, of any overlaps that hold all of them together; the first is
+        the frame of the others. Results of `emcore.segment_grains` or their files; scans of
+        shape (y, x, ky, kx), which are segmented one after another (a file may be larger than
+        memory, see there); or images of shape (y, x). Where all axes have units, scans may have
+        different steps, and offsets that differ are a first guess.
     transform : {"auto", "translation", "rigid", "similarity", "affine"}, default "auto"
         Between scans. "auto": rigid, or similarities where scales differ for certain.
     patterns_turn : bool or "auto", default "auto"
-        Whether the patterns turn with the scan, as where the sample was turned; a turned scan of a sample that stays
-        has patterns that stay. "auto": whichever makes patterns in the seams more alike.
+        Whether the patterns turn with the scan, as where the sample was turned; a turned scan
+        of a sample that stays has patterns that stay. "auto": whichever makes patterns in the
+        seams more alike.
     min_correlation : float, default 0.5
-        Least correlation of the mean patterns of grains that are joined, of square roots less the mean of their scan.
+        Least correlation of the mean patterns of grains that are joined, of square roots less
+        the mean of their scan.
     maps : dict of str to array_like, Signal or path, or to a pair of them, optional
-        Maps of other modalities, shape (h, w), by name. The second of a pair, a mask or an image of the same shape, is
-        what is registered, by cross-correlation with the mosaic, bright on bright or bright on dark. Without units a
-        map has the step of the first scan.
+        Maps of other modalities, shape (h, w), by name. The second of a pair, a mask or an
+        image of the same shape, is what is registered, by cross-correlation with the mosaic,
+        bright on bright or bright on dark. Without units a map has the step of the first scan.
     grains : dict, optional
         Further arguments of `emcore.segment_grains`, for scans.
     %(dataset)s
@@ -90,8 +93,9 @@ def stitch(
     Raises
     ------
     ValueError
-        Fewer than two scans; scans that overlap with none of the others, by their numbers and names; segmentations
-        together with images; patterns that cannot be compared; a map that cannot be registered.
+        Fewer than two scans; scans that overlap with none of the others, by their numbers and
+        names; segmentations together with images; patterns that cannot be compared; a map that
+        cannot be registered.
     TypeError
         Data that are not real numbers.
     ImportError

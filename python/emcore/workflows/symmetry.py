@@ -62,19 +62,21 @@ def local_symmetry(
     Parameters
     ----------
     image : array_like, Signal, HyperSpy signal or path
-        A real image, shape (H, W), of some lattice cells a side. A colour image becomes its luminance, of a stack one
-        frame is taken; the result says so. `emcore.local_symmetry_series` follows regions through all frames.
+        A real image, shape (H, W), of some lattice cells a side. A colour image becomes its
+        luminance, of a stack one frame is taken; the result says so.
+        `emcore.local_symmetry_series` follows regions through all frames.
     score : {"translation", "rotation", "reflection"}, default "translation"
-        What is compared: see `emcore.local_symmetry_scores`. Of rotations and reflections the largest score within a
-        cell counts. What is slower than the lattice is subtracted before.
+        What is compared: see `emcore.local_symmetry_scores`. Of rotations and reflections the
+        largest score within a cell counts. What is slower than the lattice is subtracted
+        before.
     n_regions : int or "auto", default "auto"
         How many regions; "auto" takes as many groups as are well apart, and one where none are.
     window, patch : int or str, optional
-        Half sizes of the window of shifts and of the patch in pixels, or as "1.2 nm". By default by the image's own
-        period, which the result says.
+        Half sizes of the window of shifts and of the patch in pixels, or as "1.2 nm". By
+        default by the image's own period, which the result says.
     stride : int, optional
-        Pixels between neighbouring points, default a quarter of the patch, of rotations and reflections a twelfth; more
-        in large images.
+        Pixels between neighbouring points, default a quarter of the patch, of rotations and
+        reflections a twelfth; more in large images.
     pool : {"max"}, optional
         Of translations only the 10 largest scores: they do not change when the crystal turns.
     n_components : int, default 5
@@ -90,23 +92,26 @@ def local_symmetry(
     Returns
     -------
     SymmetryMap
-        The same to the last bit on any number of threads. Lines and columns at the edges that hold NaN, or one value in
-        at least 16 of them, are no picture: their label is -1, and no patch reaches into them. Pixels too near to an
-        edge for a patch of their own have the label of the nearest point, which the result says.
+        The same to the last bit on any number of threads. Lines and columns at the edges that
+        hold NaN, or one value in at least 16 of them, are no picture: their label is -1, and no
+        patch reaches into them. Pixels too near to an edge for a patch of their own have the
+        label of the nearest point, which the result says.
 
     Raises
     ------
     ValueError
-        An image that is not 2-D, empty, constant, too small for window and patch, or holds NaN or infinity but in whole
-        lines or columns at its edges; an unknown score; more regions than points.
+        An image that is not 2-D, empty, constant, too small for window and patch, or holds NaN
+        or infinity but in whole lines or columns at its edges; an unknown score; more regions
+        than points.
     TypeError
         Complex numbers, objects or strings.
 
     References
     ----------
-    N. Wang, C. Freysoldt, S. Zhang, C. H. Liebscher, J. Neugebauer, "Segmentation of static and dynamic
-    atomic-resolution microscopy data sets with unsupervised machine learning using local symmetry descriptors",
-    Microsc. Microanal. 27 (2021) 1454-1464. https://doi.org/10.1017/S1431927621012770
+    N. Wang, C. Freysoldt, S. Zhang, C. H. Liebscher, J. Neugebauer, "Segmentation of static and
+    dynamic atomic-resolution microscopy data sets with unsupervised machine learning using
+    local symmetry descriptors", Microsc. Microanal. 27 (2021) 1454-1464.
+    https://doi.org/10.1017/S1431927621012770
 
     Examples
     --------

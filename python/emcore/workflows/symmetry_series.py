@@ -46,13 +46,15 @@ def local_symmetry_series(
     include_info_bar: bool = False,
     random_state: int = 0,
 ) -> SymmetrySeries:
-    """Find the regions of one frame that differ in their local symmetry, and follow them through the others.
+    """Find the regions of one frame that differ in their local symmetry, and follow them
+    through the others.
 
     Parameters
     ----------
     frames : array_like, Signal or HyperSpy signal of shape (T, H, W), path or list
-        A stack, in memory or not; the path of a file with one, or of a folder, whose pictures are taken in the order of
-        their names; or a list of pictures or paths. All frames have the same size.
+        A stack, in memory or not; the path of a file with one, or of a folder, whose pictures
+        are taken in the order of their names; or a list of pictures or paths. All frames have
+        the same size.
     reference : int, default 0
         The frame in which regions are found, from 0 on.
     score, n_regions, window, patch, stride, pool, n_components, include_info_bar, random_state
@@ -62,13 +64,14 @@ def local_symmetry_series(
     Returns
     -------
     SymmetrySeries
-        The same to the last bit on any number of threads. A frame that is one value throughout holds no measurement,
-        and its labels are -1.
+        The same to the last bit on any number of threads. A frame that is one value throughout
+        holds no measurement, and its labels are -1.
 
     Raises
     ------
     ValueError
-        No series, frames of different size (named), and what `emcore.local_symmetry` refuses in a frame (named).
+        No series, frames of different size (named), and what `emcore.local_symmetry` refuses in
+        a frame (named).
     TypeError
         Complex numbers, objects or strings.
 

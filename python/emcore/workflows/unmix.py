@@ -83,56 +83,62 @@ def unmix(
     Parameters
     ----------
     spectrum_image : array_like, Signal, HyperSpy signal or path
-        Of shape (y, x, channels), or (n, channels) for positions without a grid, not negative, in the detector's own
-        type; the energy may be any axis that its unit or name tells.
-        It is neither written to nor copied as a float. A memory map, an
-        HDF5 or Zarr array, a lazy signal or a Dask array (on whichever scheduler is active) is visited in blocks, with
-        the same result.
+        Of shape (y, x, channels), or (n, channels) for positions without a grid, not negative,
+        in the detector's own type; the energy may be any axis that its unit or name tells. It
+        is neither written to nor copied as a float. A memory map, an HDF5 or Zarr array, a lazy
+        signal or a Dask array (on whichever scheduler is active) is visited in blocks, with the
+        same result.
     n_components : int or "auto", default "auto"
-        How many phases. "auto": for counts, the singular values above the optimal threshold at their known noise [1]_,
-        or what more bins of positions and channels show that is above their noise, in both halves of the counts, and
-        not like another; for a camera's values, those above the noise as measured that every other position shares;
-        where noise is not known the median rule or the largest gap. Of blocks, each by itself, and the number that the
-        angle tells apart.
+        How many phases. "auto": for counts, the singular values above the optimal threshold at
+        their known noise [1]_, or what more bins of positions and channels show that is above
+        their noise, in both halves of the counts, and not like another; for a camera's values,
+        those above the noise as measured that every other position shares; where noise is not
+        known the median rule or the largest gap. Of blocks, each by itself, and the number that
+        the angle tells apart.
     weighting : {"poisson", "none"}, default "poisson"
         Whether every count weighs by its noise [2]_.
     loss : {"frobenius", "kullback-leibler"}, default "frobenius"
         Least squares, or the Poisson likelihood of the counts as they are, which is slower.
     navigation_mask : array_like of bool, shape (y, x), or "vacuum", optional
-        True for positions to leave out; "vacuum" leaves out those with less than a tenth of the counts of bright ones.
+        True for positions to leave out; "vacuum" leaves out those with less than a tenth of the
+        counts of bright ones.
     signal_range : (float, float), optional
-        First and last energy in eV, in channels where the energy is not calibrated. By default all, but of EDS without
-        the detector's strobe peak at 0.
+        First and last energy in eV, in channels where the energy is not calibrated. By default
+        all, but of EDS without the detector's strobe peak at 0.
     negative : {"clip"}, optional
-        Set negative values to zero if they are fewer than 0.1 %. What is negative by rounding, up to 1e-6 of the
-        largest value, is zero in any case.
+        Set negative values to zero if they are fewer than 0.1 %. What is negative by rounding,
+        up to 1e-6 of the largest value, is zero in any case.
     blocks : (int, int) or "auto", optional
-        Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them as large as 128 MiB and
-        at most a quarter of the scan's sides, and takes the whole where that shows more phases or no block holds one
-        alone. By default the scan is searched as a whole.
+        Lines and columns of the blocks that are searched by themselves [3]_; "auto" makes them
+        as large as 128 MiB and at most a quarter of the scan's sides, and takes the whole where
+        that shows more phases or no block holds one alone. By default the scan is searched as a
+        whole.
     %(signal_axis)s
     %(scan_shape)s
     %(dataset)s
     cosmic_rays : {"remove", "keep"}, default "remove"
-        Whether spikes of few channels at single positions are taken out; they are looked for where the measured noise
-        is not that of counts but a camera's, of data in memory.
+        Whether spikes of few channels at single positions are taken out; they are looked for
+        where the measured noise is not that of counts but a camera's, of data in memory.
     %(memory)s
-        What takes less than half of it is held in memory; of a file, what takes less than all of it.
+        What takes less than half of it is held in memory; of a file, what takes less than all
+        of it.
     %(checkpoint)s
         Of blocks, the state is saved after each block.
 
     Returns
     -------
     Unmixing
-        The same to the last bit on any number of threads. Positions of zeros, of one value throughout, and with NaN or
-        infinity are empty: they take no part and are zero in the maps.
+        The same to the last bit on any number of threads. Positions of zeros, of one value
+        throughout, and with NaN or infinity are empty: they take no part and are zero in the
+        maps.
 
     Raises
     ------
     ValueError
-        Negative values, NaN or infinity at every position (the first is named), no counts at all, a mask or range that
-        leaves nothing, more components than channels or positions, blocks that do not fit, too little memory (the least
-        is named), a checkpoint of other data or options, an unknown option.
+        Negative values, NaN or infinity at every position (the first is named), no counts at
+        all, a mask or range that leaves nothing, more components than channels or positions,
+        blocks that do not fit, too little memory (the least is named), a checkpoint of other
+        data or options, an unknown option.
     TypeError
         Data that are not real numbers, a mask that is not of bool.
 
@@ -150,7 +156,8 @@ def unmix(
     >>> result = emcore.unmix(sample.signal)
     >>> result.n_components, result.rule, result.fraction.round(2)
     (3, 'gavish-donoho', array([0.52, 0.47, 0.01]))
-    >>> result.mean.axes[0].values[result.spectra.argmax(axis=1)].round()  # the strongest lines, in eV: Al, Fe, Cu
+    >>> # The strongest lines, in eV: Al, Fe, Cu.
+    >>> result.mean.axes[0].values[result.spectra.argmax(axis=1)].round()
     array([1480., 6400., 8040.])
     """
     started = time.perf_counter()

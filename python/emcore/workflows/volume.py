@@ -75,19 +75,19 @@ def analyze_volume(
     Parameters
     ----------
     volume : array_like, memory map, HDF5, Zarr or Dask array, Signal, HyperSpy signal or path
-        A real volume, shape (D, H, W), at least one window large, of voxels that are cubes. A path is a file, a store,
-        or a folder of slices.
+        A real volume, shape (D, H, W), at least one window large, of voxels that are cubes. A
+        path is a file, a store, or a folder of slices.
     window : int, default 50
-        Side of the moving window in voxels, from 8 to 256: several periods of the textures sought. What has fewer than
-        three periods in it is not seen.
+        Side of the moving window in voxels, from 8 to 256: several periods of the textures
+        sought. What has fewer than three periods in it is not seen.
     step : int, optional
         Step between windows in voxels, default half the window.
     method : {"hdbscan", "mixture", "kmeans"}, default "hdbscan"
-        How windows are grouped into oriented classes: by regions of low density between them, a Gaussian mixture, or
-        k-means.
+        How windows are grouped into oriented classes: by regions of low density between them, a
+        Gaussian mixture, or k-means.
     n_clusters : int or "auto", default "auto"
-        How many oriented classes; "hdbscan" finds the number. A number is kept as it is; one that is found counts no
-        mixtures of others, as windows along borders are.
+        How many oriented classes; "hdbscan" finds the number. A number is kept as it is; one
+        that is found counts no mixtures of others, as windows along borders are.
     n_components : int, default 10
         Principal components by which windows are grouped, fitted on a sample of them.
     threshold : float, optional
@@ -98,8 +98,8 @@ def analyze_volume(
         Windows with a smaller part of the phase are left out; their voxels have the label -1.
     %(dataset)s
     labels : path, optional
-        An OME-Zarr store that is written for the label volumes, which are not held then. Needed where they take more
-        than half of the memory.
+        An OME-Zarr store that is written for the label volumes, which are not held then. Needed
+        where they take more than half of the memory.
     overwrite : bool, default False
         Replace that store.
     %(memory)s
@@ -115,9 +115,9 @@ def analyze_volume(
     Raises
     ------
     ValueError
-        A volume that is not 3-D, constant, smaller than a window, or holds NaN or infinity; a threshold that leaves
-        nothing; more clusters than windows; too little memory (the least is named); a missing slice, or one of another
-        size; a checkpoint of other data.
+        A volume that is not 3-D, constant, smaller than a window, or holds NaN or infinity; a
+        threshold that leaves nothing; more clusters than windows; too little memory (the least
+        is named); a missing slice, or one of another size; a checkpoint of other data.
     TypeError
         Complex numbers, objects or strings.
 
@@ -125,7 +125,8 @@ def analyze_volume(
     --------
     >>> import emcore
     >>> from emcore.datasets import quasi_ordered_volume
-    >>> sample = quasi_ordered_volume((40, 40, 80), ("gyroid", "primitive"), 2, spacing=5, layout="blocks")
+    >>> surfaces = "gyroid", "primitive"
+    >>> sample = quasi_ordered_volume((40, 40, 80), surfaces, 2, spacing=5, layout="blocks")
     >>> result = emcore.analyze_volume(sample.volume, window=20, step=5)
     >>> result.n_textures, result.n_classes, result.oriented.shape
     (2, 2, (40, 40, 80))

@@ -51,19 +51,21 @@ class _Fuzzy(ClusterMixin, Transformer):  # type: ignore[misc]
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """The memberships of `X`, shape (n, d), in the clusters found, shape (n, k): as `predict_proba`."""
+        """The memberships of `X`, shape (n, d), in the clusters found, shape (n, k): as
+        `predict_proba`."""
         return self.predict_proba(X)
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[Any]:
-        """Find the clusters of `X`, shape (n, d), and return the memberships of its rows; `y` is ignored."""
+        """Find the clusters of `X`, shape (n, d), and return the memberships of its rows; `y`
+        is ignored."""
         return np.asarray(self.fit(X).memberships_)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """
         The memberships of `X`, shape (n, d), in the clusters found, shape (n, k).
 
-        Named as in scikit-learn's ``GaussianMixture``, which gives the shares of a row in each group under this name.
-        Those of the rows of `fit` are `memberships_`.
+        Named as in scikit-learn's ``GaussianMixture``, which gives the shares of a row in each
+        group under this name. Those of the rows of `fit` are `memberships_`.
         """
         rows = self._new_rows(X)
         shape = {}
@@ -81,7 +83,8 @@ class FuzzyCMeans(_Fuzzy):
     """
     Fuzzy c-means clustering: memberships in a few spherical clusters.
 
-    `emcore.methods.fuzzy.fit.fuzzy_c_means` as an estimator. Integers are not converted, the data are not copied.
+    `emcore.methods.fuzzy.fit.fuzzy_c_means` as an estimator. Integers are not converted, the
+    data are not copied.
 
     Parameters
     ----------
@@ -146,9 +149,11 @@ class FuzzyCMeans(_Fuzzy):
 @documented(**_ATTRIBUTES)
 class GustafsonKessel(_Fuzzy):
     """
-    Gustafson-Kessel clustering: memberships in a few ellipsoidal clusters, each of a shape of its own.
+    Gustafson-Kessel clustering: memberships in a few ellipsoidal clusters, each of a shape of
+    its own.
 
-    `emcore.methods.fuzzy.fit.gustafson_kessel` as an estimator. Integers are not converted, the data are not copied.
+    `emcore.methods.fuzzy.fit.gustafson_kessel` as an estimator. Integers are not converted, the
+    data are not copied.
 
     Parameters
     ----------

@@ -21,17 +21,20 @@ class Validity(NamedTuple):
     partition_coefficient : float
         ``Σ u² / n``, from 1/k (no structure) to 1 (crisp) [1]_.
     modified_partition_coefficient : float
-        The same scaled to 0 to 1, so that numbers of clusters can be compared [2]_. Larger is better.
+        The same scaled to 0 to 1, so that numbers of clusters can be compared [2]_. Larger is
+        better.
     partition_entropy : float
         ``-Σ u ln u / n``, from 0 (crisp) to ln k [1]_.
     xie_beni : float
-        ``Σ u^m d² / (n min |v_i - v_j|²)`` [3]_. Smaller is better; infinite where two centres coincide.
+        ``Σ u^m d² / (n min |v_i - v_j|²)`` [3]_. Smaller is better; infinite where two centres
+        coincide.
     fukuyama_sugeno : float
         ``Σ u^m (d² - |v - x̄|²)`` [4]_, x̄ being the mean of all rows. Smaller is better.
 
     References
     ----------
-    .. [1] J. C. Bezdek, Pattern Recognition with Fuzzy Objective Function Algorithms, Plenum (1981).
+    .. [1] J. C. Bezdek, Pattern Recognition with Fuzzy Objective Function Algorithms, Plenum
+           (1981).
     .. [2] R. N. Davé, Pattern Recognit. Lett. 17 (1996) 613-623.
     .. [3] X. L. Xie and G. Beni, IEEE TPAMI 13 (1991) 841-847.
     .. [4] Y. Fukuyama and M. Sugeno, Proc. 5th Fuzzy Syst. Symp. (1989) 247-250.
@@ -65,7 +68,8 @@ def fuzzy_validity(
     m : float
         The exponent with which it was clustered.
     covariances : array-like, shape (k, d, d), optional
-        Of Gustafson-Kessel clusters, whose distances then count; distances between centres remain plain ones.
+        Of Gustafson-Kessel clusters, whose distances then count; distances between centres
+        remain plain ones.
     rho : float or array-like of shape (k,)
         With `covariances`: the volumes.
 
@@ -76,7 +80,8 @@ def fuzzy_validity(
     Raises
     ------
     ValueError
-        Shapes that do not fit, NaN or infinity, negative memberships, a covariance that is not positive definite.
+        Shapes that do not fit, NaN or infinity, negative memberships, a covariance that is not
+        positive definite.
 
     Examples
     --------

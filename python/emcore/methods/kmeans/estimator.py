@@ -27,8 +27,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     """
     k-means clustering.
 
-    `emcore.methods.kmeans.fit.kmeans` as an estimator, to be put where ``sklearn.cluster.KMeans`` stands. Integers are
-    not converted, the data are not copied.
+    `emcore.methods.kmeans.fit.kmeans` as an estimator, to be put where
+    ``sklearn.cluster.KMeans`` stands. Integers are not converted, the data are not copied.
 
     Parameters
     ----------
@@ -41,14 +41,16 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     max_iter : int
         At most so many iterations of each run.
     tol : float
-        Stop when the squared shifts of all centres add up to this times the mean variance of a feature.
+        Stop when the squared shifts of all centres add up to this times the mean variance of a
+        feature.
     metric : {"euclidean", "cosine"}
         What is near; see `emcore.methods.kmeans.fit.kmeans`.
     %(random_state)s
     %(memory)s
     %(checkpoint)s
     algorithm : {"lloyd", "elkan"}, copy_x : bool
-        As of scikit-learn, where they choose a way to the same result; here they change nothing.
+        As of scikit-learn, where they choose a way to the same result; here they change
+        nothing.
     verbose : int, default 0
         Print how many iterations there were, and the inertia.
 
@@ -102,7 +104,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Find the clusters of `X`, shape (n, d), rows weighted by `sample_weight`; `y` is ignored."""
+        """Find the clusters of `X`, shape (n, d), rows weighted by `sample_weight`; `y` is
+        ignored."""
         check_option(self.algorithm, ("lloyd", "elkan"), "algorithm")
         result = kmeans(
             self._rows(X),
@@ -134,11 +137,13 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     @available_if(_has_means)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """
-        Move the centres towards the rows of a batch `X`, shape (n, d): each is the mean of the rows it has had.
+        Move the centres towards the rows of a batch `X`, shape (n, d): each is the mean of the
+        rows it has had.
 
-        The first batch, of k rows at least, says where they start, and `fit` that batches before are forgotten. What
-        is kept does not grow. `labels_` and `inertia_` are of this batch, before the centres moved; `n_iter_` counts
-        batches; `y` is ignored. Only with ``metric="euclidean"``.
+        The first batch, of k rows at least, says where they start, and `fit` that batches
+        before are forgotten. What is kept does not grow. `labels_` and `inertia_` are of this
+        batch, before the centres moved; `n_iter_` counts batches; `y` is ignored. Only with
+        ``metric="euclidean"``.
         """
         rows = as_rows(self._batch(X))
         weights = check_sample_weight(sample_weight, rows.shape[0])
@@ -159,7 +164,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         return self
 
     def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int32]:
-        """Find the clusters of `X`, shape (n, d), and return the label of every row; `y` is ignored."""
+        """Find the clusters of `X`, shape (n, d), and return the label of every row; `y` is
+        ignored."""
         return self.fit(X, sample_weight=sample_weight).labels_
 
     def predict(self, X: ArrayLike) -> NDArray[np.int32]:
@@ -167,7 +173,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         return self._nearest(X)[0]
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """Minus the inertia of `X`, shape (n, d), whose rows belong to their nearest centre; `y` is ignored."""
+        """Minus the inertia of `X`, shape (n, d), whose rows belong to their nearest centre;
+        `y` is ignored."""
         return -self._nearest(X, sample_weight)[1]
 
     def _nearest(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[NDArray[np.int32], float]:
@@ -175,7 +182,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
         return nearest(self._new_rows(X), self.cluster_centers_, **options)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
-        """Find the clusters of `X`, shape (n, d), and return the distances to their centres; `y` is ignored."""
+        """Find the clusters of `X`, shape (n, d), and return the distances to their centres;
+        `y` is ignored."""
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:

@@ -27,27 +27,29 @@ class NMF(Transformer):
     """
     Non-negative matrix factorisation, ``X ≈ W H``: a few maps W and a few spectra H.
 
-    `emcore.methods.nmf.fit.nmf` as an estimator, to be put where ``sklearn.decomposition.NMF`` stands. Integers are
-    not converted.
+    `emcore.methods.nmf.fit.nmf` as an estimator, to be put where ``sklearn.decomposition.NMF``
+    stands. Integers are not converted.
 
     Parameters
     ----------
     n_components : int or "auto", optional
-        k. Default: the smaller of the numbers of rows and features; "auto": as many as the `H` that is given, else as
-        there are features.
+        k. Default: the smaller of the numbers of rows and features; "auto": as many as the `H`
+        that is given, else as there are features.
     solver : {"hals", "cd", "mu"}
-        Hierarchical alternating least squares, which scikit-learn calls "cd", or multiplicative updates.
+        Hierarchical alternating least squares, which scikit-learn calls "cd", or multiplicative
+        updates.
     loss : {"frobenius", "kullback-leibler"}
         The second is for counts and needs ``solver="mu"``.
     init : {"nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom"} or None
-        Where to start; "custom" takes `W` and `H`, or `H` alone, of `fit_transform`; None is "nndsvda", and "random"
-        for more components than rows or features.
+        Where to start; "custom" takes `W` and `H`, or `H` alone, of `fit_transform`; None is
+        "nndsvda", and "random" for more components than rows or features.
     max_iter : int
         At most so many iterations.
     tol : float
         When to stop; see `emcore.methods.nmf.fit.nmf`.
     inner_sweeps : int
-        Updates for each reading of X: with 1 the iterates are those of scikit-learn; more need fewer iterations.
+        Updates for each reading of X: with 1 the iterates are those of scikit-learn; more need
+        fewer iterations.
     random_state : int, RandomState or None
         For ``init="random"`` and "nndsvdar".
     alpha_W, alpha_H, l1_ratio : float
@@ -66,7 +68,8 @@ class NMF(Transformer):
     n_components_ : int
     n_iter_ : int
     reconstruction_err_ : float
-        ``‖X - W H‖`` (for "kullback-leibler": the root of twice the divergence) of the data of `fit`.
+        ``‖X - W H‖`` (for "kullback-leibler": the root of twice the divergence) of the data of
+        `fit`.
     %(features)s
 
     Examples
@@ -186,11 +189,13 @@ class NMF(Transformer):
     @available_if(_has_sums)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
         """
-        Find the spectra of this batch `X`, shape (n, d), and all batches since the last `fit`, not negative.
+        Find the spectra of this batch `X`, shape (n, d), and all batches since the last `fit`,
+        not negative.
 
-        The first batch is factored as by `fit`; of those after it, and of what they change in the spectra, sums are
-        kept that do not grow. `W` and `H` are where ``init="custom"`` starts with the first; `n_iter_` counts batches;
-        `y` is ignored. Only with ``loss="frobenius"``.
+        The first batch is factored as by `fit`; of those after it, and of what they change in
+        the spectra, sums are kept that do not grow. `W` and `H` are where ``init="custom"``
+        starts with the first; `n_iter_` counts batches; `y` is ignored. Only with
+        ``loss="frobenius"``.
         """
         rows, _ = checked_rows(self._batch(X))
         sums, spectra, number = self._seen or (None, None, 0)
@@ -209,7 +214,8 @@ class NMF(Transformer):
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """The maps of `X`, shape (n, d), for the spectra found: the exact minimum, row by row."""
+        """The maps of `X`, shape (n, d), for the spectra found: the exact minimum, row by
+        row."""
         return self._maps(self._new_rows(X), self.components_)
 
     def _maps(self, rows: Any, spectra: NDArray[Any]) -> NDArray[Any]:

@@ -15,7 +15,8 @@ from emcore.outofcore.sources import Source
 
 def residuals(X: Any, W: ArrayLike, H: ArrayLike) -> tuple[Floats, Floats]:
     """
-    Sums of the squares of ``X - W @ H``, over every row and over every feature, in one read of X.
+    Sums of the squares of ``X - W @ H``, over every row and over every feature, in one read of
+    X.
 
     Parameters
     ----------

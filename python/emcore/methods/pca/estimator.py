@@ -21,19 +21,21 @@ class PCA(Transformer):
     """
     Principal component analysis.
 
-    `emcore.methods.pca.fit.pca` as an estimator, to be put where ``sklearn.decomposition.PCA`` stands. Integers are
-    not converted, the data are not copied.
+    `emcore.methods.pca.fit.pca` as an estimator, to be put where ``sklearn.decomposition.PCA``
+    stands. Integers are not converted, the data are not copied.
 
     Parameters
     ----------
     n_components : int, float, "mle" or None
-        k; between 0 and 1 the share of the variance that is to be explained at least; "mle" the most probable number
-        [1]_, of at least as many rows as features. Default: the smaller of the numbers of rows and features, which for
-        large data is slow.
+        k; between 0 and 1 the share of the variance that is to be explained at least; "mle" the
+        most probable number [1]_, of at least as many rows as features. Default: the smaller of
+        the numbers of rows and features, which for large data is slow.
     center : bool
-        Subtract the mean of every feature. Without, a truncated singular value decomposition of X itself.
+        Subtract the mean of every feature. Without, a truncated singular value decomposition of
+        X itself.
     svd_solver : {"auto", "full", "randomized"}
-        "full" is exact; "auto" is too, where that is about as fast. See `emcore.methods.pca.fit.pca`.
+        "full" is exact; "auto" is too, where that is about as fast. See
+        `emcore.methods.pca.fit.pca`.
     %(random_state)s
     %(memory)s
     %(checkpoint)s
@@ -88,17 +90,19 @@ class PCA(Transformer):
         self.whiten = whiten
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Find the components of `X`, shape (n, d), n at least 2, in memory or out of core; `y` is ignored."""
+        """Find the components of `X`, shape (n, d), n at least 2, in memory or out of core; `y`
+        is ignored."""
         self._fit(X)
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """
-        Find the components of this batch `X`, shape (n, d), and all batches since the last `fit`; `y` is ignored.
+        Find the components of this batch `X`, shape (n, d), and all batches since the last
+        `fit`; `y` is ignored.
 
-        The first batch has at least `n_components` rows, a whole number; without, it says how many these are. More
-        components than are asked for are kept meanwhile, so that what batches lose is little; what is kept does not
-        grow.
+        The first batch has at least `n_components` rows, a whole number; without, it says how
+        many these are. More components than are asked for are kept meanwhile, so that what
+        batches lose is little; what is kept does not grow.
         """
         rows = as_rows(self._batch(X), squared=True)
         seen = Seen.nothing(rows.shape[1]) if self._seen is None else self._seen[0]
@@ -128,7 +132,8 @@ class PCA(Transformer):
         self.n_components_, self.n_samples_ = k, n
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[Any]:
-        """Find the components of `X`, shape (n, d), and return its scores, shape (n, k); `y` is ignored."""
+        """Find the components of `X`, shape (n, d), and return its scores, shape (n, k); `y` is
+        ignored."""
         return self._scores(self._fit(X))
 
     def _fit(self, X: ArrayLike) -> Any:
@@ -160,7 +165,8 @@ class PCA(Transformer):
         return rows
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """The scores of `X`, shape (n, d): what each row holds of each component, shape (n, k)."""
+        """The scores of `X`, shape (n, d): what each row holds of each component, shape (n,
+        k)."""
         return self._scores(self._new_rows(X))
 
     def _scores(self, rows: Any) -> NDArray[Any]:
@@ -185,9 +191,11 @@ class PCA(Transformer):
 
     def get_covariance(self) -> Floats:
         """
-        The covariance of features, shape (d, d), as the components and equal noise in all directions make it.
+        The covariance of features, shape (d, d), as the components and equal noise in all
+        directions make it.
 
-        That is ``components_.T @ diag(explained_variance_ - noise_variance_) @ components_ + noise_variance_ I`` [1]_.
+        That is ``components_.T @ diag(explained_variance_ - noise_variance_) @ components_ +
+        noise_variance_ I`` [1]_.
 
         References
         ----------
@@ -212,7 +220,8 @@ class PCA(Transformer):
         return np.asarray(precision, dtype=np.float64)
 
     def score_samples(self, X: ArrayLike) -> Floats:
-        """The log-likelihood of every row of `X`, shape (n, d), as normal with the mean and `get_covariance`."""
+        """The log-likelihood of every row of `X`, shape (n, d), as normal with the mean and
+        `get_covariance`."""
         rows = self._new_rows(X)
         if isinstance(rows, Source):
             rows = rows.in_memory()

@@ -43,57 +43,69 @@ def windowed_power_spectra(
     """
     Power spectra of all windows of an image.
 
-    ``P[i, j, ky, kx] = |Σ t(y) t(x) (I - μ) exp(-2πi (ky y + kx x) / N)|²`` over the window whose first pixel is
-    ``[i * step, j * step]``, t the taper and μ the window's mean. There are ``(L - N) // step + 1`` windows along an
-    axis of L pixels; pixels that a last step leaves over are not used.
+    ``P[i, j, ky, kx] = |Σ t(y) t(x) (I - μ) exp(-2πi (ky y + kx x) / N)|²`` over the window
+    whose first pixel is ``[i * step, j * step]``, t the taper and μ the window's mean. There
+    are ``(L - N) // step + 1`` windows along an axis of L pixels; pixels that a last step
+    leaves over are not used.
 
     Parameters
     ----------
     image : array-like, shape (height, width)
-        Any real numeric type; read as it is, a memory map too. Of a Dask array the spectra are one again, whose blocks
-        are strips of windows, computed when they are asked for; with ``scale="log"`` twice before, to find the median.
+        Any real numeric type; read as it is, a memory map too. Of a Dask array the spectra are
+        one again, whose blocks are strips of windows, computed when they are asked for; with
+        ``scale="log"`` twice before, to find the median.
     window : int, default 128
         Side N of the windows in pixels, even or odd, at least 8.
     step : int, optional
-        Distance of neighbouring windows in pixels, at least 1. Default: ``window // 4`` (``window // 2`` with
-        ``preset="jany"``).
+        Distance of neighbouring windows in pixels, at least 1. Default: ``window // 4``
+        (``window // 2`` with ``preset="jany"``).
     taper : {"hann", "hann-symmetric", "sqrt-hann", "hamming", "none"}
-        Window function of each axis, n = 0 .. N-1: ``hann`` (1 - cos(2πn/N))/2; ``hann-symmetric`` the same with N-1
-        for N; ``sqrt-hann`` sin(πn/(N-1)); ``hamming`` 0.54 - 0.46 cos(2πn/N); ``none`` 1.
+        Window function of each axis, n = 0 .. N-1: ``hann`` (1 - cos(2πn/N))/2;
+        ``hann-symmetric`` the same with N-1 for N; ``sqrt-hann`` sin(πn/(N-1)); ``hamming``
+        0.54 - 0.46 cos(2πn/N); ``none`` 1.
     subtract_mean : bool, default True
-        Subtract each window's mean before the taper. Without it the brightness leaks into the lowest frequencies.
+        Subtract each window's mean before the taper. Without it the brightness leaks into the
+        lowest frequencies.
     scale : {"log", "power", "amplitude"}
-        ``log``: ln(1 + P/c), c the median of P over the whole output (`spectra_and_offset` returns it); should more
-        than half of P be zero, the median of the others. A constant image gives zeros. ``power``: P. ``amplitude``: √P.
+        ``log``: ln(1 + P/c), c the median of P over the whole output (`spectra_and_offset`
+        returns it); should more than half of P be zero, the median of the others. A constant
+        image gives zeros. ``power``: P. ``amplitude``: √P.
     preset : {"jany"}, optional
-        The settings of the paper: taper ``sqrt-hann``, the mean kept, ``step = window // 2`` unless given,
-        ln(P + 10000). The constant belongs to 8-bit images: an image of another type is first stretched linearly to
-        0 .. 255. `taper`, `subtract_mean` and `scale` must then be left at their defaults.
+        The settings of the paper: taper ``sqrt-hann``, the mean kept, ``step = window // 2``
+        unless given, ln(P + 10000). The constant belongs to 8-bit images: an image of another
+        type is first stretched linearly to 0 .. 255. `taper`, `subtract_mean` and `scale` must
+        then be left at their defaults.
     reduce : None, "radial", ("crop", r) or ("bin", b)
-        Keep less than the whole spectrum; the whole array never exists, and the scale (with the median c) is applied to
-        the reduced powers. ``radial``: mean over the frequencies of the full plane with r - 1/2 <= |k| < r + 1/2, for
-        r = 0 .. N//2; those further out, in the corners, are dropped. ``("crop", r)``: frequencies |ky| <= r,
-        0 <= kx <= r, with 1 <= r <= (N - 1)//2. ``("bin", b)``: means over b × b frequencies about every multiple of b
-        (the outermost ones count half where b is even), for b that divides N: the half plane of a window of N/b.
+        Keep less than the whole spectrum; the whole array never exists, and the scale (with the
+        median c) is applied to the reduced powers. ``radial``: mean over the frequencies of the
+        full plane with r - 1/2 <= |k| < r + 1/2, for r = 0 .. N//2; those further out, in the
+        corners, are dropped. ``("crop", r)``: frequencies |ky| <= r, 0 <= kx <= r, with 1 <= r
+        <= (N - 1)//2. ``("bin", b)``: means over b × b frequencies about every multiple of b
+        (the outermost ones count half where b is even), for b that divides N: the half plane of
+        a window of N/b.
 
     Returns
     -------
     ndarray (or Dask array), shape (ny, nx, N, N//2 + 1), float32
-        ky in FFT order (zero first), kx = 0 .. N//2, in units of 1/(N pixels). Reduced: (ny, nx, N//2 + 1) for
-        ``radial``, (ny, nx, 2r + 1, r + 1) for ``crop``, (ny, nx, N/b, N/b//2 + 1) for ``bin``.
+        ky in FFT order (zero first), kx = 0 .. N//2, in units of 1/(N pixels). Reduced: (ny,
+        nx, N//2 + 1) for ``radial``, (ny, nx, 2r + 1, r + 1) for ``crop``, (ny, nx, N/b, N/b//2
+        + 1) for ``bin``.
 
     Raises
     ------
     ValueError
-        A window larger than the image (the largest possible is named), an option that is not known (the nearest is
-        named), NaN or infinity in the image (the first position is named).
+        A window larger than the image (the largest possible is named), an option that is not
+        known (the nearest is named), NaN or infinity in the image (the first position is
+        named).
     TypeError
-        An image of complex numbers, objects or strings; a window or step that is not a whole number.
+        An image of complex numbers, objects or strings; a window or step that is not a whole
+        number.
 
     References
     ----------
-    B. R. Jany, A. Janas, F. Krok, "Automatic microscopic image analysis by moving window local Fourier Transform and
-    Machine Learning", Micron 130 (2020) 102800. https://doi.org/10.1016/j.micron.2019.102800
+    B. R. Jany, A. Janas, F. Krok, "Automatic microscopic image analysis by moving window local
+    Fourier Transform and Machine Learning", Micron 130 (2020) 102800.
+    https://doi.org/10.1016/j.micron.2019.102800
 
     Examples
     --------
@@ -228,10 +240,12 @@ def window_centers(shape: tuple[int, int], window: int, step: int) -> tuple[NDAr
 
 def half_plane_weights(window: int) -> NDArray[np.float32]:
     """
-    How often each kx of a half plane stands in the full plane: 1 for kx = 0 and, for an even window, kx = N/2; 2 else.
+    How often each kx of a half plane stands in the full plane: 1 for kx = 0 and, for an even
+    window, kx = N/2; 2 else.
 
-    Multiply the features by the square root of the weights before a PCA, k-means or Frobenius NMF, by the weights
-    before a Kullback-Leibler NMF, and undo it after: the result is that of the full plane.
+    Multiply the features by the square root of the weights before a PCA, k-means or Frobenius
+    NMF, by the weights before a Kullback-Leibler NMF, and undo it after: the result is that of
+    the full plane.
 
     Parameters
     ----------
@@ -259,12 +273,14 @@ def half_plane_weights(window: int) -> NDArray[np.float32]:
 
 def full_plane(half_spectra: NDArray[Any]) -> NDArray[Any]:
     """
-    The full plane of spectra of which half is known, zero frequency in the middle (index N//2 of both axes).
+    The full plane of spectra of which half is known, zero frequency in the middle (index N//2
+    of both axes).
 
     Parameters
     ----------
     half_spectra : ndarray, shape (..., N, N//2 + 1)
-        Real values that are symmetric through zero: powers and what is computed from them. ky in FFT order.
+        Real values that are symmetric through zero: powers and what is computed from them. ky
+        in FFT order.
 
     Returns
     -------

@@ -6,11 +6,13 @@ from numpy.typing import ArrayLike, NDArray
 
 def adjusted_rand_index(a: ArrayLike, b: ArrayLike) -> float:
     """
-    Agreement of two labellings (Hubert & Arabie 1985): 1 if they are the same but for names, about 0 by chance.
+    Agreement of two labellings (Hubert & Arabie 1985): 1 if they are the same but for names,
+    about 0 by chance.
 
     Examples
     --------
-    >>> adjusted_rand_index([0, 0, 1, 1], [1, 1, 0, 0]), round(adjusted_rand_index([0, 0, 1, 1], [0, 1, 0, 1]), 9)
+    >>> crossed = adjusted_rand_index([0, 0, 1, 1], [0, 1, 0, 1])
+    >>> adjusted_rand_index([0, 0, 1, 1], [1, 1, 0, 0]), round(crossed, 9)
     (1.0, -0.5)
     """
     _, first = np.unique(np.ravel(a), return_inverse=True)

@@ -115,27 +115,31 @@ def choose_n_clusters(
     """
     Cluster the rows into each of several numbers of groups and say which number fits them best.
 
-    Where regions of low density part groups, on all of a sample as on its halves, their number is taken [5]_. Else the
-    elbow of the inertia, Davies-Bouldin, Calinski-Harabasz, silhouette and gap each have a vote; of numbers with as
-    many votes the one of larger silhouette is taken. Of more than 32 MiB of rows, and of more than 2,000, a sample is
-    judged, for which data out of core are read once. Beside it, memory grows with the number of rows only.
+    Where regions of low density part groups, on all of a sample as on its halves, their number
+    is taken [5]_. Else the elbow of the inertia, Davies-Bouldin, Calinski-Harabasz, silhouette
+    and gap each have a vote; of numbers with as many votes the one of larger silhouette is
+    taken. Of more than 32 MiB of rows, and of more than 2,000, a sample is judged, for which
+    data out of core are read once. Beside it, memory grows with the number of rows only.
 
     Parameters
     ----------
     data : array-like, shape (n, d), or PreparedRows
-        Any pixel type; neither converted nor copied. What is out of core may have several navigation axes.
+        Any pixel type; neither converted nor copied. What is out of core may have several
+        navigation axes.
     range : iterable of int, optional
-        Numbers of clusters to try, each between 2 and n - 1. By default 2 to 10 and those about the number of groups
-        that regions of low density part; and as long as the largest of them wins, larger ones, up to 200.
+        Numbers of clusters to try, each between 2 and n - 1. By default 2 to 10 and those about
+        the number of groups that regions of low density part; and as long as the largest of
+        them wins, larger ones, up to 200.
     estimator : {"kmeans", "fuzzy-c-means"}, or an estimator or its class
-        What clusters; of an estimator (`emcore.KMeans`, `emcore.FuzzyCMeans`) a copy with ``n_clusters`` and
-        ``random_state`` set is fitted and its ``labels_`` are judged.
+        What clusters; of an estimator (`emcore.KMeans`, `emcore.FuzzyCMeans`) a copy with
+        ``n_clusters`` and ``random_state`` set is fitted and its ``labels_`` are judged.
     n_seeds : int, default 5
         Runs for every number; the one of least inertia is judged.
     n_references : int, default 5
         Uniform data sets for the gap, at least 2.
     sample : int, default 2000
-        Rows on which the silhouette and the gap are found, fewer where rows are long, so that the sample stays small.
+        Rows on which the silhouette and the gap are found, fewer where rows are long, so that
+        the sample stays small.
     random_state : int
         Seed of everything that is random.
     %(memory)s
@@ -148,14 +152,16 @@ def choose_n_clusters(
     Raises
     ------
     ValueError
-        NaN or infinity, numbers of clusters below 2 or not below n, nothing to try, rows that are all the same; too
-        little memory (the least is named); a checkpoint of other data or another seed.
+        NaN or infinity, numbers of clusters below 2 or not below n, nothing to try, rows that
+        are all the same; too little memory (the least is named); a checkpoint of other data or
+        another seed.
     TypeError
         `data` that are not real numbers, an estimator without ``fit``.
 
     References
     ----------
-    .. [1] D. L. Davies and D. W. Bouldin, IEEE Trans. Pattern Anal. Mach. Intell. 1 (1979) 224-227.
+    .. [1] D. L. Davies and D. W. Bouldin, IEEE Trans. Pattern Anal. Mach. Intell. 1 (1979)
+           224-227.
     .. [2] T. Calinski and J. Harabasz, Commun. Stat. 3 (1974) 1-27.
     .. [3] P. J. Rousseeuw, J. Comput. Appl. Math. 20 (1987) 53-65.
     .. [4] R. Tibshirani, G. Walther and T. Hastie, J. R. Stat. Soc. B 63 (2001) 411-423.

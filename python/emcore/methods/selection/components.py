@@ -19,24 +19,31 @@ def n_components(evr: ArrayLike, rule: str = "elbow", **options: object) -> Rank
     Parameters
     ----------
     evr : array_like, shape (m,)
-        Explained-variance ratios of a PCA in falling order, dimensionless; a truncated PCA may give fewer than all.
+        Explained-variance ratios of a PCA in falling order, dimensionless; a truncated PCA may
+        give fewer than all.
     rule : str, default "elbow"
         One of
 
-        - ``"gap"``: the k in 2..`max_components` (20) with the largest EVR_k / EVR_(k+1), or 1 if that is below
-          `min_ratio` (1.5). Meant for uncentred data, whose first component is the mean.
-        - ``"elbow"``: the point of ln EVR farthest from its chord over the first `max_components` (20) + 1.
+        - ``"gap"``: the k in 2..`max_components` (20) with the largest EVR_k / EVR_(k+1), or 1
+          if that is below `min_ratio` (1.5). Meant for uncentred data, whose first component is
+          the mean.
+        - ``"elbow"``: the point of ln EVR farthest from its chord over the first
+          `max_components` (20) + 1.
         - ``"jany"``: first strict local maximum of the gradient of EVR, else ``"elbow"``.
-        - ``"threshold"``: as many as reach `minimum` (0.01); where that is fewer than 2 and ``"gap"``, then
-          ``"parallel"`` (if `null` is given), keeps more, that rule decides.
-        - ``"broken-stick"``: while EVR_k exceeds the expected k-th longest piece of a stick broken at random into
-          `n_total`, the number of components of a full PCA; needed where `evr` is truncated.
-        - ``"gavish-donoho"``: the optimal hard threshold of singular values. Needs `shape` (rows, columns), and
-          `noise` with the `sum_of_squares` of the matrix, or `total_counts` for Poisson-weighted counts (`shape` of
-          the non-empty rows and columns), or neither: the median rule, which needs all min(shape) ratios.
-        - ``"parallel"``: as many as exceed the `percentile` (95) of `null`, ratios that the same pipeline gives for
-          data without structure, shape (draws, components), see `null_evr`.
-        - ``"minka"``: Minka's Bayesian evidence, as in scikit-learn. Needs `n_samples` and all ratios.
+        - ``"threshold"``: as many as reach `minimum` (0.01); where that is fewer than 2 and
+          ``"gap"``, then ``"parallel"`` (if `null` is given), keeps more, that rule decides.
+        - ``"broken-stick"``: while EVR_k exceeds the expected k-th longest piece of a stick
+          broken at random into `n_total`, the number of components of a full PCA; needed where
+          `evr` is truncated.
+        - ``"gavish-donoho"``: the optimal hard threshold of singular values. Needs `shape`
+          (rows, columns), and `noise` with the `sum_of_squares` of the matrix, or
+          `total_counts` for Poisson-weighted counts (`shape` of the non-empty rows and
+          columns), or neither: the median rule, which needs all min(shape) ratios.
+        - ``"parallel"``: as many as exceed the `percentile` (95) of `null`, ratios that the
+          same pipeline gives for data without structure, shape (draws, components), see
+          `null_evr`.
+        - ``"minka"``: Minka's Bayesian evidence, as in scikit-learn. Needs `n_samples` and all
+          ratios.
     **options
         Of the chosen rule, see above.
 
@@ -48,7 +55,8 @@ def n_components(evr: ArrayLike, rule: str = "elbow", **options: object) -> Rank
     Raises
     ------
     ValueError
-        Ratios that are not 1-D, finite, non-negative and falling, an unknown rule, or an option out of range.
+        Ratios that are not 1-D, finite, non-negative and falling, an unknown rule, or an option
+        out of range.
     TypeError
         Ratios that are not real numbers, or an option that the rule does not have or lacks.
 

@@ -45,45 +45,52 @@ def slic(
     """
     Cut a scan or image into compact segments of like signals (SLIC superpixels).
 
-    With C channels of mean variance s^2 and seeds S apart, D^2 = |x - c|^2 / (C s^2) + (compactness / S)^2 |r - r_c|^2
-    is what is near; centres claim positions up to 2 S away along y and x. The first assignment is by place alone.
+    With C channels of mean variance s^2 and seeds S apart, D^2 = |x - c|^2 / (C s^2) +
+    (compactness / S)^2 |r - r_c|^2 is what is near; centres claim positions up to 2 S away
+    along y and x. The first assignment is by place alone.
 
     Parameters
     ----------
     data : array-like, shape (y, x) or (y, x, channels...)
-        Any pixel type, memory-mapped too; neither converted nor copied. A stack of images (n, y, x) is
-        ``np.moveaxis(stack, 0, -1)``. Segments need all of it at once: an HDF5 or Zarr array, a lazy signal, a Dask
-        array, or a memory map that does not lie in this order, is loaded.
+        Any pixel type, memory-mapped too; neither converted nor copied. A stack of images (n,
+        y, x) is ``np.moveaxis(stack, 0, -1)``. Segments need all of it at once: an HDF5 or Zarr
+        array, a lazy signal, a Dask array, or a memory map that does not lie in this order, is
+        loaded.
     n_segments : int, default 100
         About so many; a grid of seeds, connected pieces and a mask make it a few more or less.
     compactness : float, default 0.3
-        What a way of S counts beside one standard deviation of every channel. Its meaning depends neither on the number
-        of channels nor on their unit. Large values give the Voronoi cells of the seeds.
+        What a way of S counts beside one standard deviation of every channel. Its meaning
+        depends neither on the number of channels nor on their unit. Large values give the
+        Voronoi cells of the seeds.
     n_iter : int, default 10
         Assignments at most; it ends sooner when one changes less than 0.1 % of the positions.
     mask : array-like of bool, shape (y, x), optional
         False where a position is left out: its values may be anything.
     min_size : int, optional
-        Smaller connected pieces join the neighbour that they resemble most. Default: a quarter of the mean size.
+        Smaller connected pieces join the neighbour that they resemble most. Default: a quarter
+        of the mean size.
     connectivity : bool, default True
-        Make every label one connected piece. Without it labels are the numbers of the seeds, and some may be missing.
+        Make every label one connected piece. Without it labels are the numbers of the seeds,
+        and some may be missing.
     seeds : "grid" or array-like, shape (k, 2), default "grid"
         Places (y, x) to start from, in positions, instead of `n_segments` on a grid.
     adaptive : bool, default False
-        Let every centre adapt its compactness to the largest distance among its positions (SLICO).
+        Let every centre adapt its compactness to the largest distance among its positions
+        (SLICO).
     memory : int or str, optional
         What is loaded takes half of it at most, in bytes or as "2 GiB"; default 1 GiB.
 
     Returns
     -------
     ndarray, shape (y, x), int32
-        Labels from 0 on, line by line in the order in which they are met; -1 where the mask is False.
+        Labels from 0 on, line by line in the order in which they are met; -1 where the mask is
+        False.
 
     Raises
     ------
     ValueError
-        NaN or infinity (first position named), values whose squares are no numbers, fewer positions than segments, a
-        mask that leaves nothing, another shape.
+        NaN or infinity (first position named), values whose squares are no numbers, fewer
+        positions than segments, a mask that leaves nothing, another shape.
     TypeError
         Complex numbers, objects or strings.
     MemoryError
@@ -96,7 +103,8 @@ def slic(
     >>> image = np.zeros((40, 40), dtype=np.uint16)
     >>> image[:, 23:] = 500
     >>> labels = emcore.slic(image, 16)
-    >>> bool((np.unique(labels[:, :23]).max(initial=0) >= 0) and not set(labels[:, 22]) & set(labels[:, 23]))
+    >>> some = np.unique(labels[:, :23]).max(initial=0) >= 0
+    >>> bool(some and not set(labels[:, 22]) & set(labels[:, 23]))
     True
     """
     rows, shape, used = _checked(_held(data, memory, "slic"), mask, squared=True)
@@ -156,13 +164,15 @@ def merge_similar(
     """
     Merge segments that touch and whose mean signals correlate, the best pair first.
 
-    Means are formed anew after every merging. The mean of all positions is subtracted before, or the background that
-    all share would make everything alike: the correlation of v and w is v.w / (|v| |w|) of what is left of two means.
+    Means are formed anew after every merging. The mean of all positions is subtracted before,
+    or the background that all share would make everything alike: the correlation of v and w is
+    v.w / (|v| |w|) of what is left of two means.
 
     Parameters
     ----------
     labels : array-like of int, shape (y, x)
-        Segments, as from `slic`; negative labels are no segments. Segments touch along sides, not corners.
+        Segments, as from `slic`; negative labels are no segments. Segments touch along sides,
+        not corners.
     data : array-like, shape (y, x) or (y, x, channels...)
         Any pixel type, read once. As by `slic`, what is lazy or stored is loaded.
     min_correlation : float
@@ -177,7 +187,8 @@ def merge_similar(
     labels : ndarray, shape (y, x), int32
         From 0 on in the order in which they are met line by line; negative ones -1.
     history : ndarray, shape (mergings, 3), float64
-        In their order: the label that went on, the one that is gone (both as given), their correlation.
+        In their order: the label that went on, the one that is gone (both as given), their
+        correlation.
 
     Raises
     ------
@@ -215,8 +226,8 @@ def mean_signals(labels: ArrayLike, data: ArrayLike, *, memory: int | str | None
     labels : array-like of int, shape (y, x)
         0 to k - 1, none missing; positions with negative labels are left out.
     data : array-like, shape (y, x) or (y, x, channels...)
-        Any pixel type; neither converted nor copied. A memory map, an HDF5 or Zarr array or a Dask array is visited in
-        blocks.
+        Any pixel type; neither converted nor copied. A memory map, an HDF5 or Zarr array or a
+        Dask array is visited in blocks.
     %(memory)s
 
     Returns
@@ -227,7 +238,8 @@ def mean_signals(labels: ArrayLike, data: ArrayLike, *, memory: int | str | None
     Raises
     ------
     ValueError
-        NaN or infinity, shapes that differ, a number below the largest label that no position has.
+        NaN or infinity, shapes that differ, a number below the largest label that no position
+        has.
 
     Examples
     --------

@@ -73,25 +73,27 @@ def local_symmetry_scores(
     pool: str | None = None,
 ) -> SymmetryScores:
     """
-    Correlation of the patch around each of many points with its shifted, turned or reflected copies.
+    Correlation of the patch around each of many points with its shifted, turned or reflected
+    copies.
 
     Parameters
     ----------
     image : array-like, shape (height, width)
         Any real numeric type; read as it is, a memory map too.
     score : {"translation", "rotation", "reflection"}, default "translation"
-        Copies shifted by up to 100 vectors spread over the window; turned by 2π j / n, the mean over j = 1 .. n-1, for
-        n = 2, 3, 4, 6; reflected in 10 lines.
+        Copies shifted by up to 100 vectors spread over the window; turned by 2π j / n, the mean
+        over j = 1 .. n-1, for n = 2, 3, 4, 6; reflected in 10 lines.
     window : int, optional
-        Shifts reach so many pixels in each direction. Default: 1.25 periods of the image by its autocorrelation, or
-        21 where it has none.
+        Shifts reach so many pixels in each direction. Default: 1.25 periods of the image by its
+        autocorrelation, or 21 where it has none.
     patch : int, optional
-        The patch reaches so many pixels from the point: a square for translations, else a circle. Default: a period, of
-        a circle two, at least 8; 20 where the image has none.
+        The patch reaches so many pixels from the point: a square for translations, else a
+        circle. Default: a period, of a circle two, at least 8; 20 where the image has none.
     stride : int, default 5
         Pixels between neighbouring points.
     pool : {"max"}, optional
-        Of translations only the 10 largest scores of a point, falling: they do not change when the crystal turns.
+        Of translations only the 10 largest scores of a point, falling: they do not change when
+        the crystal turns.
 
     Returns
     -------
@@ -100,15 +102,17 @@ def local_symmetry_scores(
     Raises
     ------
     ValueError
-        An image that window and patch do not fit into, an option that is not known, NaN or infinity.
+        An image that window and patch do not fit into, an option that is not known, NaN or
+        infinity.
     TypeError
         Complex numbers, objects or strings; sizes that are not whole numbers.
 
     References
     ----------
-    N. Wang, C. Freysoldt, S. Zhang, C. H. Liebscher, J. Neugebauer, "Segmentation of static and dynamic
-    atomic-resolution microscopy data sets with unsupervised machine learning using local symmetry descriptors",
-    Microsc. Microanal. 27 (2021) 1454-1464. https://doi.org/10.1017/S1431927621012770
+    N. Wang, C. Freysoldt, S. Zhang, C. H. Liebscher, J. Neugebauer, "Segmentation of static and
+    dynamic atomic-resolution microscopy data sets with unsupervised machine learning using
+    local symmetry descriptors", Microsc. Microanal. 27 (2021) 1454-1464.
+    https://doi.org/10.1017/S1431927621012770
 
     Examples
     --------

@@ -55,8 +55,9 @@ def windowed_power_spectra_3d(
     """
     Spectra of all windows of a volume.
 
-    ``F(kz, ky, kx) = Σ v exp(-2πi (kz z + ky y + kx x) / N)`` over the window less its mean, or over its periodic part.
-    There are ``(L - N) // step + 1`` windows along an axis of L voxels; what a last step leaves over is not used.
+    ``F(kz, ky, kx) = Σ v exp(-2πi (kz z + ky y + kx x) / N)`` over the window less its mean, or
+    over its periodic part. There are ``(L - N) // step + 1`` windows along an axis of L voxels;
+    what a last step leaves over is not used.
 
     Parameters
     ----------
@@ -69,39 +70,44 @@ def windowed_power_spectra_3d(
     quantity : {"modulus", "power"}
         |F| or |F|².
     reduce : None, "radial", ("crop", r), ("bin", b), ("harmonics", L) or ("degrees", L)
-        Keep less than the whole; the whole array never exists. ``radial``: mean over r - 1/2 <= |k| < r + 1/2, for
-        r = 0 .. N//2. ``("crop", r)``: |kz|, |ky| <= r, 0 <= kx <= r. ``("bin", b)``: means over b × b × b frequencies
-        about every multiple of b, which divides N. ``("harmonics", L)``: coefficients a_lm of the real spherical
-        harmonics of even degree l = 0, 2 .. L fitted to each shell r = 1 .. N//2 by least squares (m = -l .. l, polar
-        axis along z; a real volume's spectrum has no odd ones). ``("degrees", L)``: Σ_m a_lm² of each shell and degree,
-        which does not change when the volume turns. Shells with fewer than two frequencies a coefficient have zeros in
-        the higher degrees.
+        Keep less than the whole; the whole array never exists. ``radial``: mean over r - 1/2 <=
+        |k| < r + 1/2, for r = 0 .. N//2. ``("crop", r)``: |kz|, |ky| <= r, 0 <= kx <= r.
+        ``("bin", b)``: means over b × b × b frequencies about every multiple of b, which
+        divides N. ``("harmonics", L)``: coefficients a_lm of the real spherical harmonics of
+        even degree l = 0, 2 .. L fitted to each shell r = 1 .. N//2 by least squares (m = -l ..
+        l, polar axis along z; a real volume's spectrum has no odd ones). ``("degrees", L)``:
+        Σ_m a_lm² of each shell and degree, which does not change when the volume turns. Shells
+        with fewer than two frequencies a coefficient have zeros in the higher degrees.
     periodic : bool, default True
-        Transform the periodic part of each window; False: the window, with the jumps at its faces.
+        Transform the periodic part of each window; False: the window, with the jumps at its
+        faces.
     phase : (float, float), optional
-        Voxels from the first to the second value are of the phase that is looked at. Default: all are.
+        Voxels from the first to the second value are of the phase that is looked at. Default:
+        all are.
     least : float, default 0.05
         Windows less of which is phase are left out.
 
     Returns
     -------
     VolumeSpectra
-        With spectra of shape (nz, ny, nx) and (N, N, N//2 + 1), kz and ky in FFT order (zero first) in units of
-        1/(N voxels); (N//2 + 1,) for ``radial``, (2r + 1, 2r + 1, r + 1) for ``crop``, (N/b, N/b, N/b//2 + 1) for
-        ``bin``, (N//2, (L + 1)(L + 2)/2) for ``harmonics``, (N//2, L/2 + 1) for ``degrees``. Their value at k = 0 is 0.
+        With spectra of shape (nz, ny, nx) and (N, N, N//2 + 1), kz and ky in FFT order (zero
+        first) in units of 1/(N voxels); (N//2 + 1,) for ``radial``, (2r + 1, 2r + 1, r + 1) for
+        ``crop``, (N/b, N/b, N/b//2 + 1) for ``bin``, (N//2, (L + 1)(L + 2)/2) for
+        ``harmonics``, (N//2, L/2 + 1) for ``degrees``. Their value at k = 0 is 0.
 
     Raises
     ------
     ValueError
-        A window larger than the volume (the largest possible is named), an option that is not known, NaN or infinity in
-        the volume (the first position is named), values whose spectra have no place in float32.
+        A window larger than the volume (the largest possible is named), an option that is not
+        known, NaN or infinity in the volume (the first position is named), values whose spectra
+        have no place in float32.
     TypeError
         A volume of complex numbers, objects or strings; sizes that are not whole numbers.
 
     References
     ----------
-    L. Moisan, "Periodic plus smooth image decomposition", J. Math. Imaging Vis. 39 (2011) 161-179.
-    https://doi.org/10.1007/s10851-010-0227-1
+    L. Moisan, "Periodic plus smooth image decomposition", J. Math. Imaging Vis. 39 (2011)
+    161-179. https://doi.org/10.1007/s10851-010-0227-1
 
     Examples
     --------

@@ -118,7 +118,7 @@ def _write(
         "title": head[0],
         "subtitle": head[1],
         "stem": Path(head[0].rpartition(" of ")[2]).stem or "result",
-        "group": _group(inside),
+        "group": next((shown.counts for shown in inside.maps if shown.labels), ""),
         "maps": fields["maps"],
         "signals": fields["signals"],
         "tables": [_table(of, columns) for of, columns in inside.tables.items()],
@@ -134,15 +134,6 @@ def _write(
     text = re.sub("@(title|script|data)@", lambda match: parts[match[1]], text)
     with new_file(path, overwrite) as part:
         write_whole(part, text.encode())
-
-
-def _group(inside: Contents) -> str:
-    """What the numbers of the first label map count: what there are as many means of."""
-    labels = next((shown for shown in inside.maps if shown.labels), None)
-    if labels is None:
-        return ""
-    count = int(labels.values.max()) + 1
-    return next((shown.of for shown in inside.signals if shown.of and len(shown.values) == count), "group")
 
 
 def _facts(inside: Contents) -> Iterator[tuple[str, str]]:

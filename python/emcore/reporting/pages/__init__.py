@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def overview(result: object) -> "Figure":
-    """One page with everything that has a picture; see `emcore.reporting.plotting.plot`."""
+    """One page with everything that has a picture; see `emcore.reporting.pictures.plot`."""
     figure: Figure = _file(result, "picture").overview(result)
     return figure
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def overview(choice: Any) -> "Figure":
     """Each criterion against the number of clusters; what it chooses is filled, the recommended number dashed."""
-    from matplotlib.figure import Figure
+    from emcore.reporting.plotting.figures import ResultFigure
 
-    figure = Figure(figsize=(7.5, 4.4), layout="constrained")
+    figure = ResultFigure(figsize=(7.5, 4.4), layout="constrained")
     panels: list[tuple[str, NDArray[np.float64], str | None]] = [
         ("Inertia", choice.inertia, "elbow"),
         ("Davies-Bouldin (low is good)", choice.davies_bouldin, "Davies-Bouldin"),

@@ -17,9 +17,9 @@ LEFT = 0.55
 
 def new_page(height: float = HEIGHT) -> "Figure":
     """An empty page."""
-    from matplotlib.figure import Figure
+    from emcore.reporting.plotting.figures import ResultFigure
 
-    return Figure(figsize=(WIDTH, height))
+    return ResultFigure(figsize=(WIDTH, height))
 
 
 def place(figure: "Figure", left: float, top: float, width: float, height: float, anchor: str = "NW") -> "Axes":

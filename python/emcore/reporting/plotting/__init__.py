@@ -1,7 +1,7 @@
 """What does a result look like? Every picture that emcore draws, on the screen and in a report, is drawn here.
 
-Figures are made without pyplot: nothing global changes and no window opens. Pictures have their origin at the top left,
-a true aspect ratio and calibrated coordinates; a component has one colour everywhere.
+Figures are drawn without pyplot, which is handed what `plot` gives back (`figures`). Pictures have their origin at the
+top left, a true aspect ratio and calibrated coordinates; a component has one colour everywhere.
 """
 
 from contextlib import AbstractContextManager
@@ -37,7 +37,6 @@ __all__ = [
     "draw_scree",
     "draw_sizes",
     "draw_weighted_sizes",
-    "plot",
     "scale_bar_length",
     "shown_size",
     "style",
@@ -61,40 +60,6 @@ _STYLE: Any = {
     "text.parse_math": False,
     "pdf.fonttype": 42,
 }
-
-
-def plot(result: object) -> "Figure":
-    """One page that shows a whole result.
-
-    Parameters
-    ----------
-    result : ImageAnalysis
-        What a workflow returned.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not tied to pyplot; ``figure.savefig("overview.png")`` writes it.
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib (the extra `plot`).
-    TypeError
-        If `result` is of a kind that has no picture.
-
-    Examples
-    --------
-    >>> import emcore
-    >>> from emcore.datasets import lattice_micrograph
-    >>> result = emcore.analyze_image(lattice_micrograph(shape=(256, 320)).image, window=64, n_components=2)
-    >>> [axes.get_title("left") for axes in result.plot().axes][:2]
-    ['Image', 'Regions']
-    """
-    from emcore.reporting.pages import overview
-
-    with style():
-        return as_written(overview(result))
 
 
 def as_written(figure: "Figure") -> "Figure":
