@@ -35,11 +35,12 @@ pub fn tile_rows<R: Real>(model: &Model<R>) -> usize {
 }
 
 /// Visits some rows for a task that takes their memberships `members`; returns how far these are at most from the `former`
-/// ones, if there were any.
+/// ones, if there were any. `weights`: what every row counts for, or empty.
 pub fn visit<T: Pixel>(
     rows: &Rows<'_, T>,
     range: Range<usize>,
     (members, former): (Memberships<'_, T::Real>, Option<Memberships<'_, T::Real>>),
+    weights: &[T::Real],
     mut task: Task<'_, T::Real>,
 ) -> f64
 where
@@ -72,8 +73,9 @@ where
                 _ => &mut [],
             };
             let (x, workspace) = (&lanes, &mut workspace);
+            let weights = if weights.is_empty() { weights } else { &weights[first + some.start..first + some.end] };
             let (objective, largest) =
-                dispatch(Compute { x, groups, rows: some.len(), model, members, former, out, workspace });
+                dispatch(Compute { x, groups, rows: some.len(), model, members, former, weights, out, workspace });
             change = change.max(largest);
             if let Task::Sum(_, sums) = &mut task {
                 sums.objective += objective;
@@ -129,7 +131,7 @@ impl<R: Real> Workspace<R> {
 }
 
 /// Computes u^m and u of a few groups and, if `out` is not empty, writes a row of u for each row; returns Σ u^m d² where they
-/// come from distances, and the largest change.
+/// come from distances, and the largest change. Of rows with weights u^m is multiplied by these.
 struct Compute<'a, R> {
     x: &'a Lanes<R>,
     groups: Range<usize>,
@@ -138,6 +140,8 @@ struct Compute<'a, R> {
     model: &'a Model<R>,
     members: Memberships<'a, R>,
     former: Option<Memberships<'a, R>>,
+    /// Of these rows, or empty.
+    weights: &'a [R],
     out: &'a mut [R],
     workspace: &'a mut Workspace<R>,
 }
@@ -147,7 +151,8 @@ impl<R: Power> WithSimd for Compute<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
-        let Self { x, groups, rows, model, members, former, out, workspace: Workspace { w, u, old, z } } = self;
+        let Self { x, groups, rows, model, members, former, weights, out, workspace: Workspace { w, u, old, z } } =
+            self;
         let size = model.k * R::LINE;
         let w = &mut w[groups.start * size..groups.end * size];
         let alone = former.is_none() && out.is_empty() && matches!(members, Memberships::Of(_));
@@ -157,7 +162,19 @@ impl<R: Power> WithSimd for Compute<'_, R> {
         let mut objective = 0.0;
         for members in former.into_iter().chain([members]) {
             std::mem::swap(&mut u, &mut old);
-            objective = memberships(simd, members, x, rows, model, [&mut *w, &mut *u], z);
+            objective = memberships(simd, members, x, rows, model, weights, [&mut *w, &mut *u], z);
+        }
+        for (g, weights) in weights.chunks(R::LINE).enumerate() {
+            for w in w[g * size..(g + 1) * size].chunks_exact_mut(R::LINE) {
+                w.iter_mut().zip(weights).for_each(|(w, &weight)| *w = *w * weight);
+            }
+            if former.is_some() {
+                // What counts for nothing has not changed.
+                let (u, old) = (&mut u[g * size..(g + 1) * size], &old[g * size..(g + 1) * size]);
+                for (lane, _) in weights.iter().enumerate().filter(|(_, weight)| **weight == R::ZERO) {
+                    u.iter_mut().zip(old).skip(lane).step_by(R::LINE).for_each(|(u, old)| *u = *old);
+                }
+            }
         }
         for (rows, group) in out.chunks_mut(model.k * R::LINE).zip(u.chunks_exact(size)) {
             transpose(group, R::LINE, rows, model.k);
@@ -166,15 +183,17 @@ impl<R: Power> WithSimd for Compute<'_, R> {
     }
 }
 
-/// Computes `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; returns Σ u^m d² where these come from
-/// distances, in which case `u` may be empty.
+/// Computes `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; returns Σ u^m d², weighted, where these come
+/// from distances, in which case `u` may be empty.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn memberships<S: Simd, R: Power>(
     simd: S,
     members: Memberships<'_, R>,
     x: &[R],
     n: usize,
     model: &Model<R>,
+    weights: &[R],
     [w, u]: [&mut [R]; 2],
     z: &mut Vec<R>,
 ) -> f64 {
@@ -200,10 +219,12 @@ fn memberships<S: Simd, R: Power>(
         }
         Memberships::Of(model) => {
             distances(simd, model, x, w, z);
-            objective = if model.m == R::of(2.0) {
-                from_distances::<S, R, true>(simd, model, n, [&mut *w, u], z)
-            } else {
-                from_distances::<S, R, false>(simd, model, n, [&mut *w, u], z)
+            let of = [&mut *w, u];
+            objective = match (model.m == R::of(2.0), weights.is_empty()) {
+                (true, true) => from_distances::<S, R, true, false>(simd, model, n, weights, of, z),
+                (false, true) => from_distances::<S, R, false, false>(simd, model, n, weights, of, z),
+                (true, false) => from_distances::<S, R, true, true>(simd, model, n, weights, of, z),
+                (false, false) => from_distances::<S, R, false, true>(simd, model, n, weights, of, z),
             };
         }
     }
@@ -239,12 +260,13 @@ fn distances<S: Simd, R: Real>(simd: S, model: &Model<R>, x: &[R], w: &mut [R], 
     }
 }
 
-/// Computes `w` = u^m of n rows from their d² and, unless it is empty, `u`; returns Σ u^m d².
+/// Computes `w` = u^m of n rows from their d² and, unless it is empty, `u`; returns Σ u^m d², weighted.
 #[inline(always)]
-fn from_distances<S: Simd, R: Power, const TWO: bool>(
+fn from_distances<S: Simd, R: Power, const TWO: bool, const WEIGHTED: bool>(
     simd: S,
     model: &Model<R>,
     n: usize,
+    weights: &[R],
     [w, u]: [&mut [R]; 2],
     z: &mut Vec<R>,
 ) -> f64 {
@@ -253,6 +275,9 @@ fn from_distances<S: Simd, R: Power, const TWO: bool>(
     let mut objective = [R::ZERO; 32];
     for (g, w) in w.chunks_exact_mut(k * line).enumerate() {
         let former = objective;
+        if WEIGHTED {
+            objective = [R::ZERO; 32];
+        }
         let u = u.get_mut(g * k * line..(g + 1) * k * line).unwrap_or_default();
         for at in (0..line).step_by(R::lanes::<S>()) {
             let into = &mut objective[at..line];
@@ -260,6 +285,12 @@ fn from_distances<S: Simd, R: Power, const TWO: bool>(
             register::<S, R, TWO>(simd, &mut w[at..], &mut z[at..], u, model, into);
         }
         let rows = (n - g * line).min(line);
+        if WEIGHTED {
+            let weights = &weights[g * line..g * line + rows];
+            for ((sum, &before), &weight) in objective.iter_mut().zip(&former).zip(weights) {
+                *sum = before + *sum * weight;
+            }
+        }
         objective[rows..].copy_from_slice(&former[rows..]);
     }
     objective.iter().map(|x| x.f64()).sum()
