@@ -42,7 +42,7 @@ def test_the_spectrum_of_the_film_finds_the_phases_on_it_and_how_many_there_are(
     assert spectral_angle(spectra[1:], alone.spectra).min(axis=1).max() > 20
     result = unmix(signal, references={"film": spectra[0]})
     assert (result.n_components, result.references) == (3, ("film",))
-    assert "3 with the 1 reference that were given" in result.reason
+    assert "; with 1 reference 3 in all" in result.reason
     np.testing.assert_allclose(result.spectra[0], spectra[0], rtol=1e-12)
     angles = spectral_angle(spectra[1:], result.spectra[1:])
     assert angles.min(axis=1).max() < 8

@@ -17,7 +17,7 @@ from emcore.results.unmixing import ENERGY
 _PART, _FOUND = 5e-3, 3.0
 # So much more than the deviation of its noise is none of it: an amount at one position of all, a residual there, which
 # is skewed, and one in a channel.
-_SOMEWHERE, _AT, _IN = 12.0, 8.0, 5.0
+_SOMEWHERE, _AT, _IN = 12.0, 10.0, 5.0
 
 
 @dataclass(frozen=True, eq=False)

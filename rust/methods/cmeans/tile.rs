@@ -219,13 +219,22 @@ fn memberships<S: Simd, R: Power>(
         }
         Memberships::Of(model) => {
             distances(simd, model, x, w, z);
-            let of = [&mut *w, u];
-            objective = match (model.m == R::of(2.0), weights.is_empty()) {
-                (true, true) => from_distances::<S, R, true, false>(simd, model, n, weights, of, z),
-                (false, true) => from_distances::<S, R, false, false>(simd, model, n, weights, of, z),
-                (true, false) => from_distances::<S, R, true, true>(simd, model, n, weights, of, z),
-                (false, false) => from_distances::<S, R, false, true>(simd, model, n, weights, of, z),
-            };
+            // All groups at once or, with weights, which are of lanes of a group, one after another.
+            let groups = if weights.is_empty() { n.div_ceil(line) } else { 1 };
+            for first in (0..n).step_by(groups * line) {
+                let rows = (n - first).min(groups * line);
+                let of = first * k..(first + groups * line) * k;
+                let into = [&mut w[of.clone()], u.get_mut(of).unwrap_or_default()];
+                let sums = if model.m == R::of(2.0) {
+                    from_distances::<S, R, true>(simd, model, rows, into, z)
+                } else {
+                    from_distances::<S, R, false>(simd, model, rows, into, z)
+                };
+                objective += match weights.get(first..first + rows) {
+                    Some(weights) => sums.iter().zip(weights).map(|(sum, weight)| (*sum * *weight).f64()).sum::<f64>(),
+                    None => sums.iter().map(|x| x.f64()).sum(),
+                };
+            }
         }
     }
     // No weight beyond row n.
@@ -260,24 +269,20 @@ fn distances<S: Simd, R: Real>(simd: S, model: &Model<R>, x: &[R], w: &mut [R], 
     }
 }
 
-/// Computes `w` = u^m of n rows from their d² and, unless it is empty, `u`; returns Σ u^m d², weighted.
+/// Computes `w` = u^m of n rows from their d² and, unless it is empty, `u`; returns Σ u^m d² lane by lane.
 #[inline(always)]
-fn from_distances<S: Simd, R: Power, const TWO: bool, const WEIGHTED: bool>(
+fn from_distances<S: Simd, R: Power, const TWO: bool>(
     simd: S,
     model: &Model<R>,
     n: usize,
-    weights: &[R],
     [w, u]: [&mut [R]; 2],
     z: &mut Vec<R>,
-) -> f64 {
+) -> [R; 32] {
     let (k, line) = (model.k, R::LINE);
     z.resize(z.len().max(k * line), R::ZERO);
     let mut objective = [R::ZERO; 32];
     for (g, w) in w.chunks_exact_mut(k * line).enumerate() {
         let former = objective;
-        if WEIGHTED {
-            objective = [R::ZERO; 32];
-        }
         let u = u.get_mut(g * k * line..(g + 1) * k * line).unwrap_or_default();
         for at in (0..line).step_by(R::lanes::<S>()) {
             let into = &mut objective[at..line];
@@ -285,15 +290,9 @@ fn from_distances<S: Simd, R: Power, const TWO: bool, const WEIGHTED: bool>(
             register::<S, R, TWO>(simd, &mut w[at..], &mut z[at..], u, model, into);
         }
         let rows = (n - g * line).min(line);
-        if WEIGHTED {
-            let weights = &weights[g * line..g * line + rows];
-            for ((sum, &before), &weight) in objective.iter_mut().zip(&former).zip(weights) {
-                *sum = before + *sum * weight;
-            }
-        }
         objective[rows..].copy_from_slice(&former[rows..]);
     }
-    objective.iter().map(|x| x.f64()).sum()
+    objective
 }
 
 /// The largest difference between two of each lane.

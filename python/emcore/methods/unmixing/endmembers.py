@@ -184,6 +184,7 @@ def find_endmembers(
     more = None
     if deeper and total and choice.n > (m if n_components != "auto" else 0):
         more = deeper(choice.n, singular, without_noise(singular, (n, d), total**-0.5), n_components == "auto")
+    at_positions = choice.n
     if more is not None and more.n > choice.n:
         choice = RankChoice(more.n, "bins", more.reason)
     fixed = None
@@ -195,6 +196,8 @@ def find_endmembers(
         if effective:
             noise = optimal_threshold((n, d)) * math.sqrt(max(n, d) / effective)
             missing = count_absent(singular, decomposition.components, fixed, noise)
+            # What only bins show may be one of them.
+            missing = max(missing - (choice.n - at_positions), 0)
         choice = _with_known(choice, m, missing)
     evr = decomposition.explained_variance_ratio[:MOST]
     if choice.n <= above:
@@ -243,7 +246,7 @@ def _with_known(choice: RankChoice, m: int, missing: int) -> RankChoice:
     n = max(choice.n + missing, m)
     if n == choice.n:
         return RankChoice(n, choice.rule, f"{choice.reason}, {m} of them given as references")
-    return RankChoice(n, choice.rule, f"{choice.reason}; {n} with the {count_of(m, 'reference')} that were given")
+    return RankChoice(n, choice.rule, f"{choice.reason}; with {count_of(m, 'reference')} {n} in all")
 
 
 def _where_pure(
