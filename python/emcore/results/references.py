@@ -123,7 +123,7 @@ def _own_names(name: str, signal: Signal) -> list[str]:
     """Of every reference of a part."""
     count = signal.shape[0]
     listed = signal.metadata.get("names", ())
-    if len(listed) == count:
+    if isinstance(listed, list | tuple) and len(listed) == count:
         return [str(each) for each in listed]
     name = name or "reference"
     return [name] if count == 1 else [f"{name} {i + 1}" for i in range(count)]

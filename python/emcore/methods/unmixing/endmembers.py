@@ -197,7 +197,7 @@ def find_endmembers(
             noise = optimal_threshold((n, d)) * math.sqrt(max(n, d) / effective)
             missing = count_absent(singular, decomposition.components, fixed, noise)
             # What only bins show may be one of them.
-            missing = max(missing - (choice.n - at_positions), 0)
+            missing = min(max(missing - (choice.n - at_positions), 0), len(singular) - choice.n)
         choice = _with_known(choice, m, missing)
     evr = decomposition.explained_variance_ratio[:MOST]
     if choice.n <= above:
