@@ -66,7 +66,8 @@ fn factors<T: Pixel>(criterion: &mut Criterion, name: &str, of: impl Fn(u32) -> 
         ("kl", Solver::Mu, Loss::KullbackLeibler),
     ] {
         let none = Penalty::default();
-        let parameters = Parameters { solver, loss, inner_sweeps: 1, max_iter: 10, tol: 0.0, on_w: none, on_h: none };
+        let parameters =
+            Parameters { solver, loss, inner_sweeps: 1, max_iter: 10, tol: 0.0, on_w: none, on_h: none, fixed: 0 };
         for k in [4, 8] {
             group.bench_function(format!("{method}/{k}"), |bench| {
                 bench.iter(|| {
@@ -182,7 +183,7 @@ fn fuzzy(criterion: &mut Criterion) {
         let options = Options { m, max_iter: 10, tol: 0.0, covariances };
         let rows = Rows::from_slice(&x, n, d);
         group.bench_function(name, |bench| {
-            bench.iter(|| cmeans(rows, k, Start::Centers(&start), &options, &control));
+            bench.iter(|| cmeans(rows, k, Start::Centers(&start), None, &options, &control));
         });
     }
 }

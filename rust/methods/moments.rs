@@ -110,6 +110,74 @@ pub fn moments_and_range<T: Pixel + Into<f64>>(
     Ok((total, wide(low), wide(high)))
 }
 
+/// [`moments`] of rows that count by their weights, as if each were there so many times; but as of n rows: squares are
+/// n / Σ weights of that sum.
+///
+/// ```
+/// use emcore::methods::moments::weighted_moments;
+/// use emcore::{Control, Rows};
+///
+/// let rows = Rows::from_slice(&[1u16, 10, 3, 30], 2, 2);
+/// let observed = weighted_moments(rows, &[3.0, 1.0], &Control::new())?;
+/// assert_eq!(observed.mean, [1.5, 15.0]);
+/// assert_eq!(observed.squares, [1.5, 150.0]);
+/// # Ok::<(), emcore::Error>(())
+/// ```
+pub fn weighted_moments<T: Pixel + Into<f64>>(
+    rows: Rows<'_, T>,
+    weights: &[f64],
+    control: &Control,
+) -> Result<Moments> {
+    check(&rows)?;
+    if weights.len() != rows.n() {
+        let message = format!("{} values for {} rows; give one for each row", weights.len(), rows.n());
+        return Err(Error::invalid("weights", message));
+    }
+    let (n, d) = (rows.n(), rows.d());
+    let (mut total, mut sum) = (Moments::zeros(n, d), 0.0);
+    control.expect(n as u64);
+    let block = |range: std::ops::Range<usize>, _: &mut [u8]| {
+        let mut scratch = Vec::new();
+        let weights = &weights[range.clone()];
+        let mut part = Moments::zeros(range.len(), d);
+        weighted(rows.block(range, &mut scratch), weights, &mut part);
+        (weights.iter().sum::<f64>(), part)
+    };
+    pass(n, block_rows(rows.row_bytes(), 1 << 18, 1), control, &mut [], block, |(weight, part)| {
+        let both = sum + weight;
+        let share = if both > 0.0 { weight / both } else { 0.0 };
+        for j in 0..d {
+            let step = part.mean[j] - total.mean[j];
+            total.mean[j] += step * share;
+            total.squares[j] += part.squares[j] + step * step * sum * share;
+        }
+        sum = both;
+    })?;
+    let scale = if sum > 0.0 { n as f64 / sum } else { 0.0 };
+    total.squares.iter_mut().for_each(|square| *square *= scale);
+    Ok(total)
+}
+
+/// About the first row of a block that counts, so that nothing cancels.
+fn weighted<T: Pixel + Into<f64>>(block: Block<'_, T>, weights: &[f64], part: &mut Moments) {
+    let counted = || (0..block.n()).zip(weights).filter(|(_, weight)| **weight > 0.0);
+    let Some((first, _)) = counted().next() else { return };
+    let first = Vec::from_iter(block.row(first).iter().map(|&x| x.into()));
+    for (i, weight) in counted() {
+        for (j, &x) in block.row(i).iter().enumerate() {
+            let step = x.into() - first[j];
+            part.mean[j] += weight * step;
+            part.squares[j] += weight * step * step;
+        }
+    }
+    let sum: f64 = weights.iter().sum();
+    for (j, first) in first.iter().enumerate() {
+        let step = part.mean[j] / sum;
+        part.squares[j] = (part.squares[j] - part.mean[j] * step).max(0.0);
+        part.mean[j] = first + step;
+    }
+}
+
 fn check<T: Pixel>(rows: &Rows<'_, T>) -> Result<()> {
     if rows.n() == 0 || rows.d() == 0 {
         return Err(Error::invalid("data", "no values; give at least one row and one feature"));

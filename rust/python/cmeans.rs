@@ -9,7 +9,9 @@ use crate::engine::room;
 use crate::engine::simd::Pixel;
 use crate::methods::cmeans::{self as kernel, Covariances, Fuzzy, Options, Power, Start};
 use crate::{Error, Result, Rows};
-use numpy::{Element, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3};
+use numpy::{
+    Element, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
+};
 use pyo3::prelude::*;
 
 type Vector<'py> = Bound<'py, PyArray1<f64>>;
@@ -53,9 +55,9 @@ fn rows_of(centers: &Centers<'_>, d: usize) -> Result<Vec<f64>> {
 }
 
 /// Clusters, from either centres or memberships to start from; these contiguous and of the type in which the kernel computes on
-/// `data`.
+/// `data`. `weights`: what every row counts for.
 #[pyfunction]
-#[pyo3(signature = (data, *, centers, memberships, m, max_iter, tol, covariances))]
+#[pyo3(signature = (data, *, centers, memberships, m, max_iter, tol, covariances, weights=None))]
 #[allow(clippy::too_many_arguments)]
 fn cmeans<'py>(
     py: Python<'py>,
@@ -66,9 +68,11 @@ fn cmeans<'py>(
     max_iter: usize,
     tol: f64,
     covariances: Option<Covariances>,
+    weights: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Fitted<'py>> {
     let options = Options { m, max_iter, tol, covariances };
-    with_rows!(py, data, rows => fit(py, rows, centers, memberships, &options))
+    let weights = optional(weights.as_ref())?;
+    with_rows!(py, data, rows => fit(py, rows, centers, memberships, weights.as_deref(), &options))
 }
 
 fn fit<'py, T>(
@@ -76,6 +80,7 @@ fn fit<'py, T>(
     rows: Rows<'_, T>,
     centers: Option<Centers<'py>>,
     memberships: Option<Bound<'py, PyAny>>,
+    weights: Option<&[f64]>,
     options: &Options,
 ) -> PyResult<Fitted<'py>>
 where
@@ -89,7 +94,7 @@ where
         (None, None, Some(u)) => (Start::Memberships(u.as_slice()?), u.as_array().ncols()),
         _ => return Err(Error::invalid("centers", "give either centres or memberships to start from").into()),
     };
-    let fuzzy = run(py, |control| kernel::cmeans(rows, k, start, options, control))?;
+    let fuzzy = run(py, |control| kernel::cmeans(rows, k, start, weights, options, control))?;
     Fitted::new(py, fuzzy, k, rows.d())
 }
 

@@ -1,20 +1,29 @@
 //! Mean, deviation and quantiles of every feature, as Python sees them.
 
-use super::arrays::{Pixels2, with_rows};
+use super::arrays::{Pixels2, optional, with_rows};
 use super::run::run;
-use crate::methods::moments::{moments as of_features, moments_and_range as with_range};
+use crate::methods::moments::{moments as of_features, moments_and_range as with_range, weighted_moments};
 use crate::methods::quantiles::quantiles as kernel;
-use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 type Vector<'py> = Bound<'py, PyArray1<f64>>;
 type Moments<'py> = (Vector<'py>, Vector<'py>);
 type Ranges<'py> = (Vector<'py>, Vector<'py>, Vector<'py>, Vector<'py>);
 
-/// `(mean, sum of squared deviations)` of every feature.
+/// `(mean, sum of squared deviations)` of every feature; of rows with weights, as of n rows.
 #[pyfunction]
-fn moments<'py>(py: Python<'py>, data: Pixels2<'py>) -> PyResult<Moments<'py>> {
-    let moments = with_rows!(py, data, rows => run(py, |control| of_features(rows, control))?);
+#[pyo3(signature = (data, weights=None))]
+fn moments<'py>(
+    py: Python<'py>,
+    data: Pixels2<'py>,
+    weights: Option<PyReadonlyArray1<'py, f64>>,
+) -> PyResult<Moments<'py>> {
+    let weights = optional(weights.as_ref())?;
+    let moments = with_rows!(py, data, rows => run(py, |control| match &weights {
+        None => of_features(rows, control),
+        Some(weights) => weighted_moments(rows, weights, control),
+    })?);
     Ok((PyArray1::from_vec(py, moments.mean), PyArray1::from_vec(py, moments.squares)))
 }
 

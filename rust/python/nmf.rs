@@ -17,7 +17,7 @@ use pyo3::types::PyDict;
 string_enum!(Solver, "solver" { "hals" => Hals, "mu" => Mu });
 string_enum!(Loss, "loss" { "frobenius" => Frobenius, "kullback-leibler" => KullbackLeibler });
 from_attributes!(Penalty { l1, l2 });
-from_attributes!(Parameters { solver, loss, inner_sweeps, max_iter, tol, on_w, on_h });
+from_attributes!(Parameters { solver, loss, inner_sweeps, max_iter, tol, on_w, on_h, fixed });
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 type Matrix<'py> = PyReadonlyArray2<'py, f64>;

@@ -45,7 +45,7 @@ def test_a_store_that_is_a_folder_is_a_file_to_a_verb(tmp_path):
 
 def test_every_format_is_searched_for_in_folders_or_lies_beside_one_that_is():
     searched = {ending for content in (IMAGE, SCAN, SPECTRA, CURVES) for ending in suffixes(content)}
-    assert {*FORMATS, *FOLDERS} - searched == {".emi", ".raw", ".xml", ".msa", ".emsa"}
+    assert {*FORMATS, *FOLDERS} - searched == {".emi", ".raw", ".xml", ".msa", ".emsa", ".csv"}
 
 
 def test_a_file_that_goes_with_another_names_it(tmp_path, capsys):

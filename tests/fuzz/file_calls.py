@@ -182,6 +182,9 @@ WRITERS: dict[str, Callable[[Path, Any], None]] = {
     "small_tvips_000.tvips": _rosetta("tvips", (4, 8, 9), "u2", 1),
     "small_sur.sur": _rosetta("digitalsurf", (6, 7), "i4", 0),
     "small_msa.msa": _rosetta("msa", (50,), "f8", 0),
+    "small_csv.csv": lambda path, rng: np.savetxt(
+        path, rng.integers(0, 99, (20, 3)), "%g", ",", header="energy (eV),a,b", comments=""
+    ),
     "small_emd.emd": _rosetta("emd", (3, 4, 20), "u2", 2),
     "small_unf.unf": _rosetta("semper", (6, 7), "f4", 0),
     "small_nxs.nxs": _rosetta("nexus", (3, 4, 20), "u2", 2),

@@ -158,7 +158,12 @@ def cmeans_named(s: Sizes) -> dict[str, Any]:
 def cmeans(s: Sizes) -> Drawn:
     data, centers = s.data(), s.perhaps(lambda: s.matrix(s.k, s.d))
     memberships = s.array(s.n, s.k, kinds=s.real(data)) if (centers is None) ^ s.seldom() else None
-    return (data,), {"centers": centers, "memberships": memberships, **cmeans_named(s)}
+    return (data,), {
+        "centers": centers,
+        "memberships": memberships,
+        "weights": s.perhaps(lambda: s.vector(s.n)),
+        **cmeans_named(s),
+    }
 
 
 def model(s: Sizes, kind: str) -> dict[str, Any]:
@@ -177,7 +182,7 @@ def cmeans_visit(s: Sizes) -> Drawn:
     def members() -> Any:
         return s.numbers.choice((None, model(s, kind), s.array(s.n, s.k, kinds=(kind,))))
 
-    return (data, members(), model(s, kind), members()), {}
+    return (data, members(), model(s, kind), members(), s.perhaps(lambda: s.vector(s.n))), {}
 
 
 def cmeans_state(s: Sizes) -> Any:
@@ -269,7 +274,7 @@ weighted = {"metric": lambda s: s.word(*METRICS), "weights": lambda s: s.perhaps
 DRAWN: dict[str, Callable[[Sizes], Drawn]] = {
     "value_range": fitting(data),
     "mean": fitting(data),
-    "moments": fitting(data),
+    "moments": fitting(data, lambda s: s.perhaps(lambda: s.vector(s.n))),
     "moments_and_range": fitting(data),
     "quantiles": fitting(data, lambda s: [s.number(q / 4) for q in range(s.numbers.randrange(5))]),
     "gram": fitting(data, vector_d, vector_d),

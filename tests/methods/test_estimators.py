@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import dask.array as da
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from emcore import NMF, PCA, FuzzyCMeans, GustafsonKessel, KMeans
@@ -31,6 +33,33 @@ def test_an_estimator_whose_fit_failed_is_not_fitted(model):
         model.fit(bad[:, :4])
     with pytest.raises(NotFittedError):  # what it had found was of other features
         asked(model, DATA[:, :4])
+
+
+@pytest.mark.parametrize("shape", [(6, 10, 6), (3, 5, 4, 6)])
+@pytest.mark.parametrize("model", ESTIMATORS, ids=lambda model: type(model).__name__)
+def test_a_scan_in_memory_is_rows_as_one_in_a_memory_map_is(tmp_path, model, shape):
+    scan, basis = DATA.reshape(shape), type(model)._basis
+    np.save(tmp_path / "scan.npy", scan)
+    stored = np.load(tmp_path / "scan.npy", mmap_mode="r")
+    rows = asked(model.fit(DATA), DATA)
+    found = getattr(model, basis)
+    backwards = np.ascontiguousarray(scan[:, ::-1])[:, ::-1]  # strides of no matrix
+    for X in (scan, stored, backwards, da.from_array(scan, chunks=(2, *shape[1:]))):
+        np.testing.assert_array_equal(asked(model.fit(X), X), rows)
+        np.testing.assert_array_equal(getattr(model, basis), found)
+    assert model.n_features_in_ == 6
+
+
+@pytest.mark.parametrize("model", ESTIMATORS, ids=lambda model: type(model).__name__)
+def test_a_scan_is_checkpointed_and_checked_as_rows_are(tmp_path, model):
+    bad = DATA.reshape(6, 10, 6).copy()
+    bad[2, 3, 4] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(bad)
+    with pytest.raises(ValueError, match="is empty"):
+        model.fit(bad[:, :0])
+    fitted = clone(model).set_params(checkpoint=tmp_path / "job.npz").fit(DATA.reshape(6, 10, 6))
+    assert getattr(fitted, fitted._basis).shape == (2, 6)
 
 
 def test_rows_of_the_smallest_numbers_have_maps():

@@ -71,7 +71,12 @@ def plain(X, u, n_iter, m=2.0, kessel=False, rho=1.0):
     return u, v, f, np.array(objective)
 
 
-@parametrize_with_checks([FuzzyCMeans(2), GustafsonKessel(2), FuzzyCMeans(3, m=1.5, init="random", n_init=2)])
+@parametrize_with_checks(
+    [FuzzyCMeans(2), GustafsonKessel(2), FuzzyCMeans(3, m=1.5, init="random", n_init=2)],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "the rows drawn to start from differ, as of KMeans"
+    },
+)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)

@@ -75,6 +75,19 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_references(parser: argparse.ArgumentParser, text: str, required: bool = False) -> None:
+    """Files of known signals."""
+    parser.add_argument(
+        "--references",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=required,
+        metavar="FILE",
+        help=f"{text}: .msa, .csv, HDF5 or other files, or results; behind the files that are analysed",
+    )
+
+
 def add_range_option(parser: argparse.ArgumentParser) -> None:
     """Which channels of a spectrum."""
     parser.add_argument("--range", type=_range, metavar="LOW,HIGH", help="energies in eV (all, without a strobe at 0)")

@@ -12,6 +12,7 @@ from emcore.cli.options import (
     add_memory_option,
     add_output_options,
     add_range_option,
+    add_references,
     add_signal_options,
 )
 from emcore.cli.run import each_file
@@ -26,9 +27,7 @@ TEXT = "Map phases by correlation with known spectra or patterns."
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of `emcore.phase_map`."""
     add_files(parser, "a scan of spectra, curves or patterns, or a folder of such files")
-    parser.add_argument(
-        "--references", type=Path, required=True, metavar="FILE", help="the signals of the phases, or a results file"
-    )
+    add_references(parser, "the signals of the phases", required=True)
     parser.add_argument(
         "--phases", type=_names, metavar="A,B,...", help="the phase of each reference; of one that has several the best"
     )
@@ -65,7 +64,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     def work(file: Path) -> "PhaseMap":
         result: PhaseMap = emcore.phase_map(
             file,
-            options.references,
+            options.references[0] if len(options.references) == 1 else options.references,
             phases=options.phases,
             min_correlation=options.min_correlation,
             signal_range=options.range,

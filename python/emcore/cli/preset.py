@@ -24,7 +24,12 @@ def preset_words(options: argparse.Namespace, parser: argparse.ArgumentParser) -
     for name, value in _table(path, options.verb, parser).items():
         if f"--{name}" not in parser._option_string_actions or name in ("help", "preset"):
             parser.error(f"{path}: [{options.verb}] has {name!r}, which is none of its options")
-        if isinstance(value, bool):
+        option = parser._option_string_actions[f"--{name}"]
+        if option.nargs == "+":
+            # Word by word, so that none of the files is taken for one; only where the command line names none.
+            each = value if isinstance(value, list) else [value]
+            words += [] if getattr(options, option.dest) else [f"--{name}={one}" for one in each]
+        elif isinstance(value, bool):
             words += [f"--{name}"] if value else []
         else:
             words += [f"--{name}", ",".join(map(str, value)) if isinstance(value, list) else str(value)]

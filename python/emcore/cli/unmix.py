@@ -12,6 +12,7 @@ from emcore.cli.options import (
     add_memory_option,
     add_output_options,
     add_range_option,
+    add_references,
     add_signal_options,
     auto_or_count,
 )
@@ -30,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--components", type=auto_or_count, default="auto", metavar="auto|K", help="how many (auto)")
     parser.add_argument("--weighting", default="poisson", help="for counting noise, or none (poisson)")
     parser.add_argument("--loss", default="frobenius", help="or kullback-leibler, which is slower (frobenius)")
+    add_references(parser, "spectra that are known and stay as they are")
     add_range_option(parser)
     parser.add_argument("--mask-vacuum", action="store_true", help="leave out positions with next to no counts")
     parser.add_argument("--negative", help="clip: set to zero what is negative, if it is under 0.1 %% (refused)")
@@ -71,6 +73,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             options.components,
             weighting=options.weighting,
             loss=options.loss,
+            references=options.references,
             navigation_mask="vacuum" if options.mask_vacuum else None,
             signal_range=options.range,
             negative=options.negative,
@@ -110,4 +113,6 @@ def tell(result: "Unmixing") -> Iterator[str]:
         at = f"  strongest at {strongest:.5g} {energy.units}" if energy.calibrated else ""
         if any(peak.lines for peak in peaks):
             at = f"  peaks {peaks_said(peaks, energy, 6)}"
-        yield f"  component {index + 1:<3}{100 * float(result.fraction[index]):6.2f} % of the {amount(result)}{at}"
+        given = f"  {result.references[index]}, fixed" if index < len(result.references) else ""
+        part = f"{100 * float(result.fraction[index]):6.2f} % of the {amount(result)}"
+        yield f"  component {index + 1:<3}{part}{given}{at}"

@@ -237,6 +237,7 @@ FORMATS: dict[str, _Format] = {
     ".tvf": _Format("TriVista .tvf", "", _rosetta("trivista", eager=True), (SPECTRA,)),
     ".msa": _MSA,
     ".emsa": _MSA,
+    ".csv": _Format("CSV", "", _decoder("tables", "read_csv")),
     ".zspy": _ZSPY,
     ".ozx": _OME,
     ".png": _Format("PNG", "PNG", _decoder("pictures", "read_picture"), (IMAGE,)),

@@ -1,6 +1,10 @@
 """What all estimators have in common: which data they take, where those lie, random seeds, warnings, tags.
 
-They follow scikit-learn to the letter, and take, besides arrays in memory, data out of core and prepared rows.
+They follow scikit-learn to the letter, and take, besides arrays of shape (n, d) in memory, data out of core, prepared
+rows, and scans: of an array of more than two axes, (ny, nx, d), the last one is the features, and rows are in the order
+of the others. scikit-learn, which has no check for them, refuses such arrays; a memory map, HDF5, Zarr or Dask array of
+a scan has that shape, and its answer must not depend on where it lies. What is per row, labels or maps, has shape (n,)
+or (n, k) for all of them.
 """
 
 from typing import Any, ClassVar

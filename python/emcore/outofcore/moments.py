@@ -135,14 +135,24 @@ def _products(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...
     return ((_emcore.xt_y(x, np.ascontiguousarray(weights)),),)
 
 
-def mean_and_squares(passes: Passes) -> Partial:
-    """Mean and sum of squared deviations of every feature."""
-    _, mean, squares = passes.once("moments", _moments, merge=moments_of_both)
-    return mean, squares
+def mean_and_squares(passes: Passes, weights: Floats | None = None) -> Partial:
+    """Mean and sum of squared deviations of every feature; of rows with weights, as of n rows."""
+    if weights is None:
+        _, mean, squares = passes.once("moments", _moments, merge=moments_of_both)
+        return mean, squares
+    of_rows = [PerRow(passes.source, weights)]
+    total, mean, squares = passes.once("weighted moments", _weighted_moments, rows=of_rows, merge=moments_of_both)
+    return mean, squares * (len(passes.source) / total)
 
 
 def _moments(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     return ((x.shape[0], *_emcore.moments(x)),)
+
+
+def _weighted_moments(x: Any, state: Any, index: int, weights: Floats) -> tuple[Any, ...]:
+    mean, squares = _emcore.moments(x, weights)
+    total = float(weights.sum())
+    return ((total, mean, squares * (total / x.shape[0])),)
 
 
 def moments_at(x: NDArray[Any], rows: NDArray[np.intp]) -> Partial:
@@ -172,7 +182,8 @@ def moments_of_both(a: Partial, b: Partial) -> Partial:
     >>> count, mean.tolist(), squares.tolist()
     (3, [4.0], [26.0])
     """
-    count, step = np.maximum(a[0] + b[0], 1), b[1] - a[1]
+    count, step = a[0] + b[0], b[1] - a[1]
+    count = np.where(count > 0, count, 1)
     share, weight = (np.asarray(each)[..., None] for each in (b[0] / count, a[0] * b[0] / count))
     return a[0] + b[0], a[1] + step * share, a[2] + b[2] + step * step * weight
 

@@ -19,7 +19,8 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
     Parameters
     ----------
     X : array-like, memory map, HDF5 or Zarr array, Dask array, Signal or HyperSpy signal
-        Shape (n, d), or (navigation axes, d) for what is out of core; of a signal the signal axes are the features.
+        Shape (n, d), or (navigation axes, d), as a scan has it, of an array in memory or out of core: the last axis is
+        the features, and rows are in the order of the others. Of a signal the signal axes are the features.
     name : str
         The argument's name, for messages.
     memory : int, str or None
@@ -34,10 +35,15 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
     (3, 3)
     >>> open_rows(np.eye(3), checkpoint="fit.npz").shape
     (3, 3)
+    >>> open_rows(np.zeros((4, 5, 10))).shape
+    (20, 10)
     """
     check_memory(memory)
     source = as_source(X, name)
     if source is None:
+        if isinstance(X, np.ndarray) and X.ndim > 2 and X.dtype.kind in "biuf":
+            _check_shape(X, 1, name)
+            X = X.reshape(-1, X.shape[-1])  # a copy only of strides that need one
         if checkpoint is None:
             return X
         array = np.asarray(X)

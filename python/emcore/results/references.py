@@ -3,7 +3,8 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,17 @@ class References:
         The name of the phase of each.
     channels : slice
         Of a spectrum those that the references have.
+    names : tuple of str, length k
+        Of each, no two the same: the name of its phase, or what its file calls it.
+    sources : tuple of str, length k
+        Where each comes from: a path, the input of a result, or what kind of thing it is.
     """
 
     signals: Floats
     phases: tuple[str, ...]
     channels: slice
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
 def as_references(obj: Any, inside: Sequence[Axis], phases: Sequence[str] | None = None) -> References:
@@ -41,9 +48,9 @@ def as_references(obj: Any, inside: Sequence[Axis], phases: Sequence[str] | None
 
     Parameters
     ----------
-    obj : array-like, Signal, HyperSpy signal, result, path or mapping
-        Shape (k, ...) or that of one signal; of a result its mean signals or components; a file of either; or for the
-        name of each phase one of these.
+    obj : array-like, Signal, HyperSpy signal, result, path, sequence or mapping
+        Shape (k, ...) or that of one signal; of a result its mean signals or components; a file of either; several of
+        these, each of one phase; or for the name of each phase one of these.
     inside : sequence of Axis
         Those of the signals that are compared with them.
     phases : sequence of str, optional
@@ -68,25 +75,78 @@ def as_references(obj: Any, inside: Sequence[Axis], phases: Sequence[str] | None
     >>> as_references({"a": np.ones(9), "b": np.eye(2, 9)}, [Axis("channel", 9)]).phases
     ('a', 'b', 'b')
     """
-    parts = {str(name): _signals(each, inside) for name, each in obj.items()} if isinstance(obj, dict) else {}
-    if not isinstance(obj, dict):
-        parts[""] = _signals(obj, inside)
-    if not parts:
+    given = _several(obj)
+    if not given:
         raise ValueError("references is empty: give one at least")
+    parts = {name: _signals(each, inside) for name, each in given.items()}
     spans = {_channels(signal, inside) for signal in parts.values()}
     if len(spans) > 1:
         raise ValueError("references have different channels: give them on one axis")
     (span,) = spans
     arrays = [np.asarray(signal.data, dtype=np.float64) for signal in parts.values()]
     stacked = np.concatenate(arrays)
-    names = [name for name, each in zip(parts, arrays, strict=True) for _ in each]
-    if not isinstance(obj, dict):
-        names = [f"phase {i + 1}" for i in range(len(stacked))]
+    sources = [_source(obj) for obj, each in zip(given.values(), arrays, strict=True) for _ in each]
+    names = [name or f"phase {i + 1}" for name, each in zip(parts, arrays, strict=True) for i in range(len(each))]
+    own = [own for name, signal in parts.items() for own in _own_names(name or _label(given[name]), signal)]
     if phases is not None:
         if isinstance(phases, str) or len(phases) != len(stacked):
             raise ValueError(f"phases={phases!r}: give a name for each of the {len(stacked)} references")
         names = [str(name) for name in phases]
-    return References(stacked, tuple(names), slice(*span))
+    return References(stacked, tuple(names), slice(*span), tuple(_distinct(own)), tuple(sources))
+
+
+def _several(obj: Any) -> dict[str, Any]:
+    """The parts of what a user gives, by name; of a single one without a name."""
+    if isinstance(obj, dict):
+        return {str(name): each for name, each in obj.items()}
+    if isinstance(obj, list | tuple) and (not obj or any(not isinstance(each, _NUMBERS) for each in obj)):
+        labels = [_label(each) or f"reference {i + 1}" for i, each in enumerate(obj)]
+        return dict(zip(_distinct(labels), obj, strict=True))
+    return {"": obj}
+
+
+# What a list of numbers holds, which is one array.
+_NUMBERS = (int, float, np.generic, np.ndarray, list, tuple)
+
+
+def _label(obj: Any) -> str:
+    """What to call a reference by its file or title; "" where it has neither."""
+    if isinstance(obj, str | os.PathLike):
+        return Path(obj).stem
+    if isinstance(obj, Result):
+        return str(obj.provenance.method)
+    obj = as_signal(obj) if hasattr(obj, "axes_manager") else obj
+    return str(getattr(obj, "title", "")) or Path(getattr(obj, "source", "")).stem
+
+
+def _own_names(name: str, signal: Signal) -> list[str]:
+    """Of every reference of a part."""
+    count = signal.shape[0]
+    listed = signal.metadata.get("names", ())
+    if isinstance(listed, list | tuple) and len(listed) == count:
+        return [str(each) for each in listed]
+    name = name or "reference"
+    return [name] if count == 1 else [f"{name} {i + 1}" for i in range(count)]
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of which those that are there already have a number behind them."""
+    distinct: list[str] = []
+    for name in names:
+        number, tried = 2, name
+        while tried in distinct:
+            tried, number = f"{name} ({number})", number + 1
+        distinct.append(tried)
+    return distinct
+
+
+def _source(obj: Any) -> str:
+    """Where it comes from, in words."""
+    if isinstance(obj, str | os.PathLike):
+        return str(obj)
+    if isinstance(obj, Result):
+        return f"{obj.provenance.method} of {obj.provenance.input_name}"
+    return str(getattr(obj, "source", "")) or ("array" if not hasattr(obj, "axes") else "signal")
 
 
 def _signals(obj: Any, inside: Sequence[Axis]) -> Signal:
@@ -101,7 +161,8 @@ def _signals(obj: Any, inside: Sequence[Axis]) -> Signal:
     axes = signal.axes[-len(inside) :]
     if data.ndim < len(inside):
         raise ValueError(f"references have shape {data.shape}; those of {_said(inside)} are needed")
-    return _stack(data.reshape(-1, *(axis.size for axis in axes)), axes)
+    stacked = _stack(data.reshape(-1, *(axis.size for axis in axes)), axes)
+    return replace(stacked, source=signal.source, title=signal.title, metadata=signal.metadata)
 
 
 def _of_result(result: Any, inside: Sequence[Axis]) -> Signal:
@@ -126,9 +187,15 @@ def _channels(references: Signal, inside: Sequence[Axis]) -> tuple[int, int]:
     sizes, needed = tuple(axis.size for axis in own), tuple(axis.size for axis in inside)
     if len(inside) == 1:
         (axis,), (other,) = inside, own
-        known = axis.calibrated and other.calibrated and axis.even and other.even
+        known = axis.calibrated and other.calibrated
         other = other.to(axis.units) or other if known else other
-        if known and other.units == axis.units:
+        known = known and other.units == axis.units
+        if known and not (axis.even and other.even):
+            near = _TOLERANCE * np.abs(np.gradient(axis.values)) if axis.size > 1 else 0.0
+            if axis.size == other.size and (np.abs(axis.values - other.values) <= near).all():
+                return 0, axis.size
+            raise ValueError(_elsewhere(axis, other))
+        if known:
             steps = (other.offset - axis.offset) / axis.scale
             first = round(steps)
             last = (other.values[-1] - axis.offset) / axis.scale
@@ -136,14 +203,18 @@ def _channels(references: Signal, inside: Sequence[Axis]) -> tuple[int, int]:
             fits = fits and math.isclose(last, first + other.size - 1, abs_tol=_TOLERANCE)
             if fits and first >= 0 and first + other.size <= axis.size:
                 return first, first + other.size
-            raise ValueError(
-                f"references have {other.size} channels from {other.values[0]:.6g} to {other.values[-1]:.6g} "
-                f"{other.units}, which are not among those of the scan, {axis.size} from {axis.values[0]:.6g} to "
-                f"{axis.values[-1]:.6g}: interpolate them"
-            )
+            raise ValueError(_elsewhere(axis, other))
     if sizes != needed:
         raise ValueError(f"references have shape {sizes} each; {_said(inside)} are needed")
     return 0, needed[0]
+
+
+def _elsewhere(axis: Axis, other: Axis) -> str:
+    return (
+        f"references have {other.size} channels from {other.values[0]:.6g} to {other.values[-1]:.6g} {other.units}, "
+        f"which are not among those of the scan, {axis.size} from {axis.values[0]:.6g} to {axis.values[-1]:.6g}: "
+        "interpolate them"
+    )
 
 
 def _said(inside: Sequence[Axis]) -> str:

@@ -37,7 +37,7 @@ class Unmixing(Result):
         Counts of every component at every position; 0 where a position is masked or empty.
     spectra : ndarray, shape (k, channels), float64
         Spectrum of every component, of sum 1: ``maps[i] * spectra[i, j]`` is what it adds to
-        channel j. Components in the order of falling counts.
+        channel j. Components in the order of falling counts; before them those that were given.
     fraction : ndarray, shape (k,), float64
         Part of all counts that is the component's in the mean spectrum. Sums of maps are larger
         for a weak component: a map has noise, but no negative counts that would make up for it.
@@ -82,6 +82,9 @@ class Unmixing(Result):
         False where a position is masked or empty; None in files of earlier versions.
     n_empty : int
         How many positions are empty, have no measurement, see `emcore.scans.gaps`.
+    references : tuple of str
+        Names of the components, the first ones, whose spectra were given and not changed; where
+        they come from, ``provenance.parameters["references"]`` says.
     """
 
     page: ClassVar[str] = "unmixing"
@@ -105,6 +108,7 @@ class Unmixing(Result):
     contributions: NDArray[np.float64] | None = field(default=None, metadata={"axes": ("block", "component")})
     measured: NDArray[np.bool_] | None = field(default=None, metadata={"axes": _scan()})
     n_empty: int = 0
+    references: tuple[str, ...] = ()
 
     def to_hyperspy(self) -> dict[str, Any]:
         """The arrays as HyperSpy signals with calibrated axes, on which exSpy quantifies.

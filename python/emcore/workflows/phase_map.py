@@ -58,11 +58,12 @@ def phase_map(
         Of shape (y, x, ...), in the detector's own type: spectra of EDS or EELS, images at a
         series of energies, diffraction patterns. A memory map, an HDF5 or Zarr array, a lazy
         signal or a Dask array is visited in blocks.
-    references : array_like, Signal, result, path, or dict of str to one of these
+    references : array_like, Signal, result, path, or several of these in a list or dict
         The signal of each phase: of shape (k, ...); of a result, such as an unmixing or a
         clustering, its spectra or mean signals; a file of either. Of a dict the keys are names,
-        and a phase may have several references. Spectra may have a part of the scan's channels,
-        if their axes say which: then these are compared.
+        of a list the files' names or the titles, and a phase may have several references.
+        Spectra may have a part of the scan's channels, if their axes say which: then these are
+        compared.
     phases : sequence of str, optional
         The name of the phase of each reference; of several that share one, the best counts.
     min_correlation : float, default 0

@@ -36,6 +36,7 @@ from emcore.methods.unmixing.joining import ANGLE, Joint
 from emcore.methods.unmixing.weights import channel_weights
 from emcore.outofcore.checkpoint import Job
 from emcore.outofcore.sources import Source
+from emcore.results.references import as_references
 from emcore.results.unmixing import ENERGY, MEASURED, NOISE, Unmixing
 from emcore.scans.gaps import Gaps
 from emcore.scans.spectra import as_spectrum_image
@@ -53,6 +54,7 @@ from emcore.workflows.unmix_blocks import (
     whole_if_better,
 )
 from emcore.workflows.unmix_noise import doubts, noise_of, said_of, taken_out
+from emcore.workflows.unmix_references import absent, known_spectra, what_is_left
 
 # Bytes of a block that "auto" allows, and the least number of blocks along a side.
 _BLOCK_BYTES = 1 << 27
@@ -67,6 +69,7 @@ def unmix(
     *,
     weighting: str = "poisson",
     loss: str = "frobenius",
+    references: Any = None,
     navigation_mask: ArrayLike | str | None = None,
     signal_range: tuple[float, float] | None = None,
     negative: str | None = None,
@@ -94,11 +97,18 @@ def unmix(
         their noise, in both halves of the counts, and not like another; for a camera's values,
         those above the noise as measured that every other position shares; where noise is not
         known the median rule or the largest gap. Of blocks, each by itself, and the number that
-        the angle tells apart.
+        the angle tells apart. Never fewer than the references.
     weighting : {"poisson", "none"}, default "poisson"
         Whether every count weighs by its noise [2]_.
     loss : {"frobenius", "kullback-leibler"}, default "frobenius"
         Least squares, or the Poisson likelihood of the counts as they are, which is slower.
+    references : array_like, Signal, result, path, or several of these in a list or dict, optional
+        Spectra that are known, of a support film or of reference phases, shape (channels,) or
+        (m, channels): they are the first components, as they are, and count among
+        `n_components`; the others are found beside them. With as many as `n_components` this is
+        a non-negative fit of known spectra. An ``.msa``, ``.csv``, HDF5 or other file that
+        `emcore.read` takes, or a results file. Their energies must be the data's: nothing is
+        interpolated.
     navigation_mask : array_like of bool, shape (y, x), or "vacuum", optional
         True for positions to leave out; "vacuum" leaves out those with less than a tenth of the
         counts of bright ones.
@@ -138,7 +148,8 @@ def unmix(
         Negative values, NaN or infinity at every position (the first is named), no counts at
         all, a mask or range that leaves nothing, more components than channels or positions,
         blocks that do not fit, too little memory (the least is named), a checkpoint of other
-        data or options, an unknown option.
+        data or options, an unknown option; references on another axis, with negative values, of
+        zeros, two that are the same, more than components, or beside blocks.
     TypeError
         Data that are not real numbers, a mask that is not of bool.
 
@@ -159,6 +170,12 @@ def unmix(
     >>> # The strongest lines, in eV: Al, Fe, Cu.
     >>> result.mean.axes[0].values[result.spectra.argmax(axis=1)].round()
     array([1480., 6400., 8040.])
+
+    The spectrum of aluminium is known; which fraction of the counts each has:
+
+    >>> result = emcore.unmix(sample.signal, references={"Al": sample.spectra[0]})
+    >>> result.references, result.fraction.round(2)
+    (('Al',), array([0.52, 0.47, 0.01]))
     """
     started = time.perf_counter()
     check_option(weighting, WEIGHTINGS, "weighting")
@@ -175,8 +192,14 @@ def unmix(
     signal = as_spectrum_image(
         spectrum_image, memory=memory, signal_axis=signal_axis, scan_shape=scan_shape, dataset=dataset
     )
+    given = known = None
+    if references is not None:
+        if blocks is not None:
+            raise ValueError("references are fixed for the scan as a whole: leave blocks out")
+        given = as_references(references, signal.axes[-1:])
     if checkpoint is not None:
-        job = _job(checkpoint, signal, memory, {**parameters, "blocks": blocks}, navigation_mask)
+        fixed = {} if given is None else {"references": given.signals}
+        job = _job(checkpoint, signal, memory, {**parameters, **fixed, "blocks": blocks}, navigation_mask)
     image = select(
         signal,
         navigation_mask,
@@ -187,14 +210,17 @@ def unmix(
         negative=negative,
     )
     cut = _cut(image, blocks, memory)
+    if given is not None:
+        known = known_spectra(given, signal.axes[-1], image.energy, n_components)
+        parameters |= {"references": dict(zip(known.names, known.sources, strict=True))}
     if image.source is not None and memory is not None and cut is None:
         print(_predicted(image.source, n_components), file=sys.stderr)
-    given = image.original or image.signal
+    original = image.original or image.signal
     poisson, counting, noise = weighting == "poisson", is_counting(image), None
     if poisson:
         counting, noise = noise_of(image, counting)
     image, of_rays = taken_out(image, noise) if cosmic_rays == "remove" else (image, [])
-    settings = Settings(n_components, weighting, loss, counting, noise)
+    settings = Settings(n_components, weighting, loss, counting, noise, None if known is None else known.spectra)
     parts, sums, counts, constant = search(image, cut, settings)
     gaps = _gaps(image, counts, constant)
     if constant.any():
@@ -204,10 +230,13 @@ def unmix(
     if better is not None:
         parts, joined, cut = better[0], better[1], None
     weights = channel_weights(sums, counts, counting, settings.constant) if poisson else np.ones_like(sums)
+    if known is not None:
+        weights = np.where(sums > 0, weights, weights[sums > 0].max())  # references may be there where no count is
     maps, squares, features = map_spectra(image, cut, joined.spectra, weights, settings)
     # Of the mean spectrum, in which noise is small: maps, which are not negative, have a weak component everywhere.
     whole = nmf_maps(sums[None], joined.spectra, weights=weights)[0]
-    order = np.argsort(-whole, kind="stable")
+    m = 0 if known is None else len(known.names)
+    order = np.concatenate([np.arange(m), m + np.argsort(-whole[m:], kind="stable")])
     masked = np.zeros(len(maps), dtype=bool) if image.masked is None else image.masked.ravel()
     unit = ENERGY if not poisson else NOISE if counting else MEASURED if noise else ENERGY
     if unit == ENERGY:
@@ -223,7 +252,14 @@ def unmix(
     total = Signal(counts.reshape(image.grid).astype(np.float32), scan, image.signal.source, "counts")
     measured = ~(masked | gaps.empty)
     notes = [*image.notes, *gaps.notes, *of_rays, *(better[2:] if better else ()), *_notes(parts, joined, settings)]
-    residual_map = _divided(squares, by_row)
+    residual_map, residual_spectrum = _divided(squares, by_row), _divided(features, by_feature)
+    if known is not None:
+        left = what_is_left(
+            image.energy, unit, (residual_map, residual_spectrum), (by_row, by_feature), (maps, joined.spectra)
+        )
+        variance = None if unit == ENERGY else by_feature
+        missing = absent(known, maps, joined.spectra, whole, variance, counts)
+        notes += [known.note, *(f"hardly any of the reference {each}" for each in missing), *([left] if left else [])]
     notes += doubts(len(order), n_components, unit, float(residual_map[measured].mean()) if measured.any() else 0.0)
     if is_out_of_core(image.signal, memory):
         notes.append(f"data out of core, visited in blocks with a budget of {in_words(check_memory(memory))}")
@@ -232,7 +268,7 @@ def unmix(
         spectra=joined.spectra[order],
         fraction=whole[order] / max(float(whole.sum()), 1e-300),
         residual_map=residual_map.reshape(image.grid).astype(np.float32),
-        residual_spectrum=_divided(features, by_feature),
+        residual_spectrum=residual_spectrum,
         residual_unit=unit,
         evr=first.evr if cut is None else mean_evr(parts),
         n_components=len(order),
@@ -246,12 +282,13 @@ def unmix(
         provenance=Provenance.record(
             "unmix",
             parameters,
-            given,
+            original,
             elapsed=time.perf_counter() - started,
             threads=get_num_threads(),
             notes=notes,
-            sha256=hash_of_scan(given, total.data, memory),
+            sha256=hash_of_scan(original, total.data, memory),
         ),
+        references=() if known is None else known.names,
         **({} if cut is None else block_fields(parts, joined, order)),
     )
 

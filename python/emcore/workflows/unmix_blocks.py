@@ -37,6 +37,7 @@ class Settings:
     loss: str
     counting: bool
     noise: MeasuredNoise | None = None
+    references: Floats | None = None
 
     @property
     def constant(self) -> float:
@@ -153,6 +154,7 @@ def _searched(
         measured,
         image.grid if block is None else tuple(s.stop - s.start for s in block),
         above,
+        settings.references,
     )
     of_spectra = np.array([own.sum()])
     if block is not None:

@@ -3,12 +3,13 @@
 use super::driver::{Members, Source};
 use super::model::{MembershipSums, Memberships, Model};
 use super::power::Power;
+use super::settings::length;
 use super::tile::{Task, tile_rows, visit};
 use crate::engine::pass::pass;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::tiles;
-use crate::methods::moments::{Moments, moments};
-use crate::{Control, Result, Rows};
+use crate::methods::moments::{Moments, moments, weighted_moments};
+use crate::{Control, Error, Result, Rows};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -20,14 +21,18 @@ pub struct InMemory<'r, 'u, T: Pixel> {
     rows: Rows<'r, T>,
     /// n × k to start from, or none.
     start: &'u [T::Real],
+    /// What every row counts for, or none.
+    weights: Option<&'u [f64]>,
+    /// The same in the arithmetic, or empty.
+    rounded: Vec<T::Real>,
     /// A row near which a membership changed by more than the tolerance the last time.
     witness: usize,
 }
 
 impl<'r, 'u, T: Pixel> InMemory<'r, 'u, T> {
-    /// Rows, and the memberships to start from, if it starts from such.
-    pub fn new(rows: Rows<'r, T>, start: &'u [T::Real]) -> Self {
-        Self { rows, start, witness: 0 }
+    /// Rows, the memberships to start from, if it starts from such, and what every row counts for.
+    pub fn new(rows: Rows<'r, T>, start: &'u [T::Real], weights: Option<&'u [f64]>) -> Self {
+        Self { rows, start, weights, rounded: rounded(weights), witness: 0 }
     }
 
     fn memberships<'m>(&self, members: Members<'m, T::Real>) -> Memberships<'m, T::Real>
@@ -51,11 +56,14 @@ where
     }
 
     fn moments(&self, control: &Control) -> Result<Moments> {
-        moments(self.rows, control)
+        match self.weights {
+            None => moments(self.rows, control),
+            Some(weights) => weighted_moments(self.rows, weights, control),
+        }
     }
 
     fn sums(&self, members: Members<'_, T::Real>, about: &Model<T::Real>, control: &Control) -> Result<MembershipSums> {
-        sweep(self.rows, self.memberships(members), about, None, control)
+        sweep(self.rows, self.memberships(members), about, None, &self.rounded, control)
     }
 
     fn iterate(
@@ -65,12 +73,12 @@ where
         tol: f64,
         control: &Control,
     ) -> Result<(MembershipSums, bool)> {
-        let sums = sweep(self.rows, Memberships::Of(model), model, None, control)?;
+        let sums = sweep(self.rows, Memberships::Of(model), model, None, &self.rounded, control)?;
         let changed = match former {
             Some(former) => {
                 let former = self.memberships(former);
                 former.check((self.rows.n(), self.rows.d()), model.k)?;
-                changed(self.rows, model, former, tol, &mut self.witness, control)?
+                changed(self.rows, model, former, &self.rounded, tol, &mut self.witness, control)?
             }
             None => true,
         };
@@ -78,13 +86,29 @@ where
     }
 }
 
+/// Weights in the type of the arithmetic; none where every row counts once.
+pub fn rounded<R: Real>(weights: Option<&[f64]>) -> Vec<R> {
+    weights.unwrap_or_default().iter().map(|&weight| R::of(weight)).collect()
+}
+
+/// Refuses weights that are not one number of at least 0 for each of n rows.
+pub fn check_weights(weights: Option<&[f64]>, n: usize) -> Result<()> {
+    let Some(weights) = weights else { return Ok(()) };
+    length("weights", weights.len(), n, "one for each row")?;
+    if weights.iter().any(|&weight| !(weight >= 0.0 && weight.is_finite())) {
+        return Err(Error::invalid("weights", "one is negative or no number; give what each row counts for"));
+    }
+    Ok(())
+}
+
 /// Visits all rows: what `members` add up to about the centres of `about`, and the largest change of a membership since
-/// `former`, or infinity.
+/// `former`, or infinity. `weights`: what every row counts for, or empty.
 pub fn sweep<T: Pixel>(
     rows: Rows<'_, T>,
     members: Memberships<'_, T::Real>,
     about: &Model<T::Real>,
     former: Option<Memberships<'_, T::Real>>,
+    weights: &[T::Real],
     control: &Control,
 ) -> Result<MembershipSums>
 where
@@ -97,7 +121,7 @@ where
     let mut total = MembershipSums::new(about);
     let block = |range: Range<usize>, _: &mut [u8]| {
         let mut sums = MembershipSums::new(about);
-        sums.change = visit(&rows, range, (members, former), Task::Sum(about, &mut sums));
+        sums.change = visit(&rows, range, (members, former), weights, Task::Sum(about, &mut sums));
         sums
     };
     control.expect(rows.n() as u64);
@@ -110,10 +134,12 @@ where
 
 /// Whether some membership of a model is further than `tol` from what it was. `witness` is a row near which that was so the last
 /// time: all rows are only visited, until one is found, when nothing there has changed by so much.
+#[allow(clippy::too_many_arguments)]
 fn changed<T: Pixel>(
     rows: Rows<'_, T>,
     model: &Model<T::Real>,
     former: Memberships<'_, T::Real>,
+    weights: &[T::Real],
     tol: f64,
     witness: &mut usize,
     control: &Control,
@@ -122,7 +148,7 @@ where
     T::Real: Power,
 {
     let of = (Memberships::Of(model), Some(former));
-    let differs = |range: Range<usize>| visit(&rows, range, of, Task::Compare) > tol;
+    let differs = |range: Range<usize>| visit(&rows, range, of, weights, Task::Compare) > tol;
     let size = tile_rows(model).min(block_rows(model));
     if differs(*witness..(*witness + size).min(rows.n())) {
         return Ok(true);
@@ -152,7 +178,7 @@ where
     Memberships::Of(model).check((rows.n(), rows.d()), model.k)?;
     control.expect(rows.n() as u64);
     let block = |range: Range<usize>, out: &mut [T::Real]| {
-        visit(&rows, range, (Memberships::Of(model), None), Task::Write(out));
+        visit(&rows, range, (Memberships::Of(model), None), &[], Task::Write(out));
     };
     pass(rows.n(), block_rows(model), control, out, block, |()| ())
 }

@@ -32,6 +32,7 @@ use crate::engine::rows::Rows;
 use crate::engine::simd::Pixel;
 use crate::{Control, Error, Result};
 use frame::Frame;
+pub(crate) use in_memory::check_weights;
 use in_memory::{InMemory, write};
 pub use labels::labels;
 use metric::{Metric, limits};
@@ -42,13 +43,13 @@ pub use settings::{Covariances, Fuzzy, Options, Start};
 #[cfg(feature = "python")]
 pub(crate) use {
     driver::{Clusters, Members, Source, Stage, State, fit},
-    in_memory::sweep,
+    in_memory::{rounded, sweep},
     labels::farthest_from_one,
     model::{MembershipSums, Memberships},
     settings::MOST_FEATURES,
 };
 
-/// Clusters `rows` into `k` clusters.
+/// Clusters `rows` into `k` clusters; `weights`, one for each row, are what it counts for, as if it were there so many times.
 ///
 /// ```
 /// use emcore::methods::cmeans::{Options, Start, cmeans};
@@ -56,7 +57,7 @@ pub(crate) use {
 ///
 /// let rows = Rows::from_slice(&[0.0f32, 1.0, 9.0, 10.0], 4, 1);
 /// let options = Options { m: 2.0, max_iter: 100, tol: 1e-5, covariances: None };
-/// let clusters = cmeans(rows, 2, Start::Centers(&[0.0, 9.0]), &options, &Control::new())?;
+/// let clusters = cmeans(rows, 2, Start::Centers(&[0.0, 9.0]), None, &options, &Control::new())?;
 /// assert!(clusters.converged);
 /// assert!((clusters.centers[0] - 0.5).abs() < 0.1 && (clusters.centers[1] - 9.5).abs() < 0.1);
 /// # Ok::<(), emcore::Error>(())
@@ -64,12 +65,13 @@ pub(crate) use {
 ///
 /// # Errors
 ///
-/// A start of another length, m of 1 or less, no clusters, rows or iterations, more than 512 features with covariances, volumes of
+/// A start or weights of another length, weights that are negative, m of 1 or less, no clusters, rows or iterations, more than 512 features with covariances, volumes of
 /// another number; values that are too large or too far apart.
 pub fn cmeans<T: Pixel + Into<f64>>(
     rows: Rows<'_, T>,
     k: usize,
     start: Start<'_, T::Real>,
+    weights: Option<&[f64]>,
     options: &Options,
     control: &Control,
 ) -> Result<Fuzzy>
@@ -80,7 +82,8 @@ where
         Start::Centers(centers) => (Some(centers), &[][..]),
         Start::Memberships(u) => (None, u),
     };
-    driver::fit(&mut InMemory::new(rows, memberships), k, centers, None, options, control)
+    check_weights(weights, rows.n())?;
+    driver::fit(&mut InMemory::new(rows, memberships, weights), k, centers, None, options, control)
 }
 
 /// Writes the memberships of `rows`, n × k, in clusters of `centers`, k × d, and, where there are any, of `covariances`,

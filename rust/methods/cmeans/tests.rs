@@ -45,9 +45,9 @@ fn iterations_are_those_of_the_textbook() {
         let options = |max_iter| Options { m, max_iter, tol: 0.0, covariances: None };
         for (max_iter, expected, last) in [(1, first, objective), (2, second, next)] {
             let options = options(max_iter);
-            let wide = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+            let wide = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), None, &options, &Control::new()).unwrap();
             let observed =
-                cmeans(Rows::new(narrow.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+                cmeans(Rows::new(narrow.view()), 3, Start::Centers(&start), None, &options, &Control::new()).unwrap();
             assert!((wide.objective[max_iter - 1] / last - 1.0).abs() < 1e-12);
             assert!((observed.objective[max_iter - 1] / last - 1.0).abs() < 1e-5);
             let (mut exact, mut near) = (vec![0.0; 3 * n], vec![0.0; 3 * n]);
@@ -62,20 +62,50 @@ fn iterations_are_those_of_the_textbook() {
 }
 
 #[test]
+fn a_weight_is_how_often_a_row_is_there() {
+    for (n, d, m, gamma) in
+        [(70, 3, 2.0, None), (1100, 5, 1.4, None), (333, 4, 2.0, Some(0.0)), (333, 2, 3.0, Some(0.1))]
+    {
+        let x = rows(n, d);
+        let weights = Vec::from_iter((0..n).map(|i| [2.0, 0.0, 1.0, 3.0, 1.0][i % 5]));
+        let often = Vec::from_iter((0..n).flat_map(|i| vec![i; weights[i] as usize]));
+        let long = x.select(ndarray::Axis(0), &often);
+        let covariances = gamma.map(|gamma| Covariances { rho: vec![1.0; 2], gamma, beta: 1e15 });
+        let options = Options { m, max_iter: 6, tol: 0.0, covariances };
+        let start = Vec::from_iter(x.iter().take(2 * d).map(|x| x + 0.1));
+        let start = Start::Centers(&start);
+        let fit = |x: ArrayView2<'_, f64>, weights| {
+            cmeans(Rows::new(x), 2, start, weights, &options, &Control::new()).unwrap()
+        };
+        let (short, long) = (fit(x.view(), Some(&weights)), fit(long.view(), None));
+        let pairs = |a: &[f64], b: &[f64]| Vec::from_iter(a.iter().copied().zip(b.iter().copied()));
+        for (a, b) in [
+            pairs(&short.centers, &long.centers),
+            pairs(&short.covariances, &long.covariances),
+            pairs(&short.objective, &long.objective),
+        ]
+        .concat()
+        {
+            assert!((a - b).abs() <= 1e-9 * b.abs().max(1.0), "{n} {d}: {a} {b}");
+        }
+    }
+}
+
+#[test]
 fn known_covariances_are_enough_to_find_the_memberships_again() {
     let x = rows(900, 6);
     let rho = [1.0, 2.0, 0.5];
     let covariances = Some(Covariances { rho: rho.to_vec(), gamma: 0.0, beta: 1e15 });
     let options = Options { m: 2.0, max_iter: 5, tol: 0.0, covariances };
     let start = Vec::from_iter(x.iter().copied().take(18));
-    let observed = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), &options, &Control::new()).unwrap();
+    let observed = cmeans(Rows::new(x.view()), 3, Start::Centers(&start), None, &options, &Control::new()).unwrap();
     assert!(observed.objective.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-13)));
     let mut u = vec![0.0; 900 * 3];
     let covariances = Some((&observed.covariances[..], &rho[..]));
     memberships(Rows::new(x.view()), &observed.centers, covariances, 2.0, &mut u, &Control::new()).unwrap();
     // An iteration from these is the sixth.
     let fit = |start, max_iter| {
-        cmeans(Rows::new(x.view()), 3, start, &Options { max_iter, ..options.clone() }, &Control::new()).unwrap()
+        cmeans(Rows::new(x.view()), 3, start, None, &Options { max_iter, ..options.clone() }, &Control::new()).unwrap()
     };
     let (again, longer) = (fit(Start::Memberships(&u), 1), fit(Start::Centers(&start), 6));
     assert!((again.objective[0] / longer.objective[5] - 1.0).abs() < 1e-12);
@@ -89,7 +119,7 @@ fn what_cannot_be_clustered_is_refused_by_name() {
     let covariances = Some(Covariances { rho: vec![1.0; 2], gamma: 0.0, beta: 1e15 });
     for (m, covariances, named) in [(1.0, None, "m"), (f64::NAN, None, "m"), (2.0, covariances, "X")] {
         let options = Options { m, max_iter: 5, tol: 0.0, covariances };
-        let refused = cmeans(Rows::new(x.view()), 2, Start::Centers(&start), &options, &Control::new());
+        let refused = cmeans(Rows::new(x.view()), 2, Start::Centers(&start), None, &options, &Control::new());
         assert!(matches!(refused.unwrap_err(), Error::Invalid { argument, .. } if argument == named));
     }
 }
@@ -104,7 +134,7 @@ fn lengths_that_do_not_fit_are_refused_by_name() {
         tol: 0.0,
         covariances: rho.map(|k| Covariances { rho: vec![1.0; k], gamma: 0.0, beta: 1e15 }),
     };
-    let refused = |start: Start<'_, f64>, rho| cmeans(data, 3, start, &options(rho), &control).unwrap_err();
+    let refused = |start: Start<'_, f64>, rho| cmeans(data, 3, start, None, &options(rho), &control).unwrap_err();
     for (error, named) in [
         (refused(Start::Centers(&[0.0; 9]), None), "centers"),
         (refused(Start::Memberships(&[0.3; 60]), None), "memberships"),
@@ -114,8 +144,12 @@ fn lengths_that_do_not_fit_are_refused_by_name() {
     ] {
         assert!(matches!(error, Error::Invalid { argument, .. } if argument == named), "{error}");
     }
+    for weights in [&[1.0; 49][..], &[-1.0; 50], &[f64::NAN; 50]] {
+        let refused = cmeans(data, 3, Start::Centers(&[0.0; 12]), Some(weights), &options(None), &control);
+        assert!(matches!(refused.unwrap_err(), Error::Invalid { argument: "weights", .. }));
+    }
     let empty = Array2::<f64>::zeros((0, 4));
-    cmeans(Rows::new(empty.view()), 1, Start::Centers(&[0.0; 4]), &options(None), &control).unwrap_err();
+    cmeans(Rows::new(empty.view()), 1, Start::Centers(&[0.0; 4]), None, &options(None), &control).unwrap_err();
     let matrices = |k: usize, rho: usize| (vec![1.0; k * 16], vec![1.0; rho]);
     for (centers, shapes, u) in [
         (0, None, 150),

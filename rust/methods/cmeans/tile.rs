@@ -35,11 +35,12 @@ pub fn tile_rows<R: Real>(model: &Model<R>) -> usize {
 }
 
 /// Visits some rows for a task that takes their memberships `members`; returns how far these are at most from the `former`
-/// ones, if there were any.
+/// ones, if there were any. `weights`: what every row counts for, or empty.
 pub fn visit<T: Pixel>(
     rows: &Rows<'_, T>,
     range: Range<usize>,
     (members, former): (Memberships<'_, T::Real>, Option<Memberships<'_, T::Real>>),
+    weights: &[T::Real],
     mut task: Task<'_, T::Real>,
 ) -> f64
 where
@@ -72,8 +73,9 @@ where
                 _ => &mut [],
             };
             let (x, workspace) = (&lanes, &mut workspace);
+            let weights = if weights.is_empty() { weights } else { &weights[first + some.start..first + some.end] };
             let (objective, largest) =
-                dispatch(Compute { x, groups, rows: some.len(), model, members, former, out, workspace });
+                dispatch(Compute { x, groups, rows: some.len(), model, members, former, weights, out, workspace });
             change = change.max(largest);
             if let Task::Sum(_, sums) = &mut task {
                 sums.objective += objective;
@@ -129,7 +131,7 @@ impl<R: Real> Workspace<R> {
 }
 
 /// Computes u^m and u of a few groups and, if `out` is not empty, writes a row of u for each row; returns Σ u^m d² where they
-/// come from distances, and the largest change.
+/// come from distances, and the largest change. Of rows with weights u^m is multiplied by these.
 struct Compute<'a, R> {
     x: &'a Lanes<R>,
     groups: Range<usize>,
@@ -138,6 +140,8 @@ struct Compute<'a, R> {
     model: &'a Model<R>,
     members: Memberships<'a, R>,
     former: Option<Memberships<'a, R>>,
+    /// Of these rows, or empty.
+    weights: &'a [R],
     out: &'a mut [R],
     workspace: &'a mut Workspace<R>,
 }
@@ -147,7 +151,8 @@ impl<R: Power> WithSimd for Compute<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
-        let Self { x, groups, rows, model, members, former, out, workspace: Workspace { w, u, old, z } } = self;
+        let Self { x, groups, rows, model, members, former, weights, out, workspace: Workspace { w, u, old, z } } =
+            self;
         let size = model.k * R::LINE;
         let w = &mut w[groups.start * size..groups.end * size];
         let alone = former.is_none() && out.is_empty() && matches!(members, Memberships::Of(_));
@@ -157,7 +162,19 @@ impl<R: Power> WithSimd for Compute<'_, R> {
         let mut objective = 0.0;
         for members in former.into_iter().chain([members]) {
             std::mem::swap(&mut u, &mut old);
-            objective = memberships(simd, members, x, rows, model, [&mut *w, &mut *u], z);
+            objective = memberships(simd, members, x, rows, model, weights, [&mut *w, &mut *u], z);
+        }
+        for (g, weights) in weights.chunks(R::LINE).enumerate() {
+            for w in w[g * size..(g + 1) * size].chunks_exact_mut(R::LINE) {
+                w.iter_mut().zip(weights).for_each(|(w, &weight)| *w = *w * weight);
+            }
+            if former.is_some() {
+                // What counts for nothing has not changed.
+                let (u, old) = (&mut u[g * size..(g + 1) * size], &old[g * size..(g + 1) * size]);
+                for (lane, _) in weights.iter().enumerate().filter(|(_, weight)| **weight == R::ZERO) {
+                    u.iter_mut().zip(old).skip(lane).step_by(R::LINE).for_each(|(u, old)| *u = *old);
+                }
+            }
         }
         for (rows, group) in out.chunks_mut(model.k * R::LINE).zip(u.chunks_exact(size)) {
             transpose(group, R::LINE, rows, model.k);
@@ -166,15 +183,17 @@ impl<R: Power> WithSimd for Compute<'_, R> {
     }
 }
 
-/// Computes `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; returns Σ u^m d² where these come from
-/// distances, in which case `u` may be empty.
+/// Computes `w` = u^m and `u` of the groups in `x`, of which there are `n` rows; returns Σ u^m d², weighted, where these come
+/// from distances, in which case `u` may be empty.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn memberships<S: Simd, R: Power>(
     simd: S,
     members: Memberships<'_, R>,
     x: &[R],
     n: usize,
     model: &Model<R>,
+    weights: &[R],
     [w, u]: [&mut [R]; 2],
     z: &mut Vec<R>,
 ) -> f64 {
@@ -200,11 +219,22 @@ fn memberships<S: Simd, R: Power>(
         }
         Memberships::Of(model) => {
             distances(simd, model, x, w, z);
-            objective = if model.m == R::of(2.0) {
-                from_distances::<S, R, true>(simd, model, n, [&mut *w, u], z)
-            } else {
-                from_distances::<S, R, false>(simd, model, n, [&mut *w, u], z)
-            };
+            // All groups at once or, with weights, which are of lanes of a group, one after another.
+            let groups = if weights.is_empty() { n.div_ceil(line) } else { 1 };
+            for first in (0..n).step_by(groups * line) {
+                let rows = (n - first).min(groups * line);
+                let of = first * k..(first + groups * line) * k;
+                let into = [&mut w[of.clone()], u.get_mut(of).unwrap_or_default()];
+                let sums = if model.m == R::of(2.0) {
+                    from_distances::<S, R, true>(simd, model, rows, into, z)
+                } else {
+                    from_distances::<S, R, false>(simd, model, rows, into, z)
+                };
+                objective += match weights.get(first..first + rows) {
+                    Some(weights) => sums.iter().zip(weights).map(|(sum, weight)| (*sum * *weight).f64()).sum::<f64>(),
+                    None => sums.iter().map(|x| x.f64()).sum(),
+                };
+            }
         }
     }
     // No weight beyond row n.
@@ -239,7 +269,7 @@ fn distances<S: Simd, R: Real>(simd: S, model: &Model<R>, x: &[R], w: &mut [R], 
     }
 }
 
-/// Computes `w` = u^m of n rows from their d² and, unless it is empty, `u`; returns Σ u^m d².
+/// Computes `w` = u^m of n rows from their d² and, unless it is empty, `u`; returns Σ u^m d² lane by lane.
 #[inline(always)]
 fn from_distances<S: Simd, R: Power, const TWO: bool>(
     simd: S,
@@ -247,7 +277,7 @@ fn from_distances<S: Simd, R: Power, const TWO: bool>(
     n: usize,
     [w, u]: [&mut [R]; 2],
     z: &mut Vec<R>,
-) -> f64 {
+) -> [R; 32] {
     let (k, line) = (model.k, R::LINE);
     z.resize(z.len().max(k * line), R::ZERO);
     let mut objective = [R::ZERO; 32];
@@ -262,7 +292,7 @@ fn from_distances<S: Simd, R: Power, const TWO: bool>(
         let rows = (n - g * line).min(line);
         objective[rows..].copy_from_slice(&former[rows..]);
     }
-    objective.iter().map(|x| x.f64()).sum()
+    objective
 }
 
 /// The largest difference between two of each lane.

@@ -2,7 +2,7 @@
 
 use super::parameters::{Fit, Loss, Parameters, Partial, Solver, State, count_spectra};
 use super::{kullback, update};
-use crate::{Control, Result};
+use crate::{Control, Error, Result};
 
 /// Below this fraction of ‖X‖² the loss is summed anew: the difference of large sums would lose too many digits.
 const CANCELS: f64 = 1e-2;
@@ -43,6 +43,9 @@ pub fn factor(
     p.check()?;
     let d = source.shape().1;
     let k = count_spectra(d, h.len(), weights)?;
+    if p.fixed > k {
+        return Err(Error::invalid("fixed", format!("{} of {k} components; at most all", p.fixed)));
+    }
     let counts = p.loss == Loss::KullbackLeibler;
     let root = if counts { None } else { update::root_of(weights) };
     let mean = if counts { source.mean(control)? } else { 0.0 };
@@ -99,12 +102,16 @@ fn loss_from(norm: f64, cross: f64, wtw: &[f64], h: &[f64]) -> f64 {
     0.5 * norm - cross + 0.5 * wtw.iter().zip(&gram).map(|(a, b)| a * b).sum::<f64>()
 }
 
-/// Updates `h` from the sums of all rows; returns its share of the violation.
+/// Updates `h`, but for what is fixed of it, from the sums of all rows; returns its share of the violation.
 fn columns(h: &mut [f64], sums: &Partial, weights: Option<&[f64]>, p: Parameters) -> f64 {
     match p.loss {
         Loss::Frobenius => update::columns(h, &sums.small, &sums.products, p),
         Loss::KullbackLeibler => {
-            kullback::columns(h, &sums.products, &sums.small, weights, p.on_h);
+            let first = p.fixed * h.len() / sums.small.len();
+            if first < h.len() {
+                let small = &sums.small[p.fixed..];
+                kullback::columns(&mut h[first..], &sums.products[first..], small, weights, p.on_h);
+            }
             0.0
         }
     }

@@ -175,7 +175,7 @@ impl<R: Real> WithSimd for Update<'_, R> {
         for (w, c) in w.chunks_mut(LANES * k).zip(c.chunks(LANES * k)) {
             update::to_lanes(w, k, &mut lanes);
             update::to_lanes(c, k, &mut above);
-            small.violation += update::sweeps(&mut lanes, &above, &mut workspace, &fixed.gram, l1, fixed.p).f64();
+            small.violation += update::sweeps(&mut lanes, 0, &above, &mut workspace, &fixed.gram, l1, fixed.p).f64();
             update::from_lanes(&lanes, k, w);
             // Lanes without a row hold zeros.
             add_gram(&lanes, &mut gram);

@@ -38,7 +38,8 @@ use std::ops::Range;
 /// Factors X into `w` (n × k) and `h` (k × d), starting from what they hold.
 ///
 /// `weights`, one positive number per feature, multiply the loss of that feature. The components are put in the
-/// order of falling energy ‖w_t‖ ‖h_t‖ and, unless a penalty fixes their scale, each row of H sums to 1.
+/// order of falling energy ‖w_t‖ ‖h_t‖ and, unless a penalty fixes their scale, each row of H sums to 1; but those that are
+/// fixed stay the first ones, as they are.
 ///
 /// ```
 /// use emcore::methods::nmf::{Loss, Parameters, Penalty, Solver, nmf};
@@ -54,6 +55,7 @@ use std::ops::Range;
 ///     tol: 1e-6,
 ///     on_w: none,
 ///     on_h: none,
+///     fixed: 0,
 /// };
 /// let (mut w, mut h) = (vec![2.0, 1.0, 1.0, 3.0, 3.0, 3.0], vec![0.6, 0.4, 0.1, 0.1, 0.4, 0.6]);
 /// let x = Rows::from_slice(&counts, 3, 3);
@@ -77,7 +79,7 @@ pub fn nmf<T: Pixel>(
 }
 
 /// Sorts the components of `w` (n × k) and `h` (k × d), of n × d data, by falling energy ‖w_t‖ ‖h_t‖. Unless a penalty of
-/// `parameters` fixes their scale, each row of H sums to 1 and W carries the rest.
+/// `parameters` fixes their scale, each row of H sums to 1 and W carries the rest. Those that are fixed stay as they are.
 pub fn canonical<R: Real>(
     shape: (usize, usize),
     w: &mut [R],
@@ -102,13 +104,13 @@ pub fn canonical<R: Real>(
     let add = |squares: Vec<f64>| energy.iter_mut().zip(squares).for_each(|(sum, square)| *sum += square);
     pass(n, rows, control, &mut [], squares, add)?;
     let mut sums = Vec::with_capacity(k);
-    for (e, row) in energy.iter_mut().zip(h.chunks(d)) {
+    for (t, (e, row)) in energy.iter_mut().zip(h.chunks(d)).enumerate() {
         *e *= row.iter().enumerate().map(|(j, h)| h * h * weight(j)).sum::<f64>();
         let sum: f64 = row.iter().enumerate().map(|(j, h)| h * weight(j)).sum();
-        sums.push(if scale && sum > 0.0 { sum } else { 1.0 });
+        sums.push(if scale && sum > 0.0 && t >= parameters.fixed { sum } else { 1.0 });
     }
     let mut order = Vec::from_iter(0..k);
-    order.sort_by(|&a, &b| energy[b].total_cmp(&energy[a]));
+    order[parameters.fixed.min(k)..].sort_by(|&a, &b| energy[b].total_cmp(&energy[a]));
 
     let old = h.to_vec();
     for (row, &t) in h.chunks_mut(d).zip(&order) {

@@ -49,6 +49,8 @@ pub struct Parameters {
     pub on_w: Penalty,
     /// Penalty on H.
     pub on_h: Penalty,
+    /// So many components, the first ones, have spectra that are not updated.
+    pub fixed: usize,
 }
 
 impl Parameters {

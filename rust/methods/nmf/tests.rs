@@ -19,7 +19,7 @@ fn product(w: &[f64], h: &[f64], k: usize) -> Vec<f64> {
 
 fn parameters(solver: Solver, loss: Loss) -> Parameters {
     let none = Penalty::default();
-    Parameters { solver, loss, inner_sweeps: 1, max_iter: 12, tol: 0.0, on_w: none, on_h: none }
+    Parameters { solver, loss, inner_sweeps: 1, max_iter: 12, tol: 0.0, on_w: none, on_h: none, fixed: 0 }
 }
 
 /// One plain iteration of each method, W then H, on small dense matrices.
@@ -28,7 +28,7 @@ fn plain(x: &[f64], w: &mut [f64], h: &mut [f64], k: usize, p: Parameters) {
     let n = w.len() / k;
     for side in (0..2 * p.inner_sweeps).map(|i| i / p.inner_sweeps) {
         let model = product(w, h, k);
-        for t in 0..k {
+        for t in side * p.fixed..k {
             let count = if side == 0 { n } else { d };
             for i in 0..count {
                 let live = product(w, h, k);
@@ -63,21 +63,26 @@ fn iterates_equal_those_of_the_textbook() {
     let (n, d, k) = (37, 23, 3);
     let mut number = numbers(1);
     let x = Vec::from_iter((0..n * d).map(|_| (number() * 9.0).floor()));
-    for (solver, loss, sweeps) in [
-        (Solver::Hals, Loss::Frobenius, 1),
-        (Solver::Hals, Loss::Frobenius, 3),
-        (Solver::Mu, Loss::Frobenius, 1),
-        (Solver::Mu, Loss::Frobenius, 2),
-        (Solver::Mu, Loss::KullbackLeibler, 1),
+    for (solver, loss, sweeps, fixed) in [
+        (Solver::Hals, Loss::Frobenius, 1, 0),
+        (Solver::Hals, Loss::Frobenius, 3, 2),
+        (Solver::Mu, Loss::Frobenius, 1, 1),
+        (Solver::Mu, Loss::Frobenius, 2, 0),
+        (Solver::Mu, Loss::KullbackLeibler, 1, 0),
+        (Solver::Mu, Loss::KullbackLeibler, 1, 2),
+        (Solver::Hals, Loss::Frobenius, 1, 3),
+        (Solver::Mu, Loss::KullbackLeibler, 1, 3),
     ] {
-        let p = Parameters { inner_sweeps: sweeps, ..parameters(solver, loss) };
+        let p = Parameters { inner_sweeps: sweeps, fixed, ..parameters(solver, loss) };
         let mut w = Vec::from_iter((0..n * k).map(|_| number()));
         let mut h = Vec::from_iter((0..k * d).map(|_| number()));
         let (mut plain_w, mut plain_h) = (w.clone(), h.clone());
         for _ in 0..p.max_iter {
             plain(&x, &mut plain_w, &mut plain_h, k, p);
         }
+        let given = h[..fixed * d].to_vec();
         nmf(Rows::from_slice(&x, n, d), &mut w, &mut h, None, p, &Control::new()).unwrap();
+        assert_eq!(h[..fixed * d], given);
         let expected = product(&plain_w, &plain_h, k);
         for (a, b) in product(&w, &h, k).iter().zip(&expected) {
             assert!((a - b).abs() < 1e-9, "{solver:?} {loss:?} {sweeps}: {a} {b}");

@@ -141,27 +141,36 @@ pub fn from_lanes<R: Real>(lanes: &[Lane<R>], k: usize, w: &mut [R]) {
     }
 }
 
-/// Updates w for fixed products `c` by the inner sweeps; returns the violation of HALS in the first. `new`: as large as w.
+/// Updates the components of w from `first` on for fixed products `c` by the inner sweeps; returns the violation of HALS in the
+/// first sweep. `new`: as large as w.
 #[inline(always)]
-pub fn sweeps<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R], l1: R, p: Parameters) -> R {
+pub fn sweeps<R: Real>(
+    w: &mut [Lane<R>],
+    first: usize,
+    c: &[Lane<R>],
+    new: &mut [Lane<R>],
+    gram: &[R],
+    l1: R,
+    p: Parameters,
+) -> R {
     let mut violation = R::ZERO;
     for sweep in 0..p.inner_sweeps {
         match p.solver {
-            Solver::Hals if sweep == 0 => violation = hals(w, c, gram, l1),
-            Solver::Hals => _ = hals(w, c, gram, l1),
-            Solver::Mu => mu(w, c, new, gram, l1),
+            Solver::Hals if sweep == 0 => violation = hals(w, first, c, gram, l1),
+            Solver::Hals => _ = hals(w, first, c, gram, l1),
+            Solver::Mu => mu(w, first, c, new, gram, l1),
         }
     }
     violation
 }
 
-/// Makes one HALS sweep over the components of some rows: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t + l1) / g_tt)`, where
+/// Makes one HALS sweep over the components of some rows, from `first` on: `w_t ← max(0, w_t − (Σ_s g_ts w_s − c_t + l1) / g_tt)`, where
 /// `gram` holds l2 already. Returns the violation Σ|projected gradient| before each step.
 #[inline(always)]
-fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
+fn hals<R: Real>(w: &mut [Lane<R>], first: usize, c: &[Lane<R>], gram: &[R], l1: R) -> R {
     let k = w.len();
     let mut violation = [R::ZERO; LANES];
-    for t in 0..k {
+    for t in first..k {
         let mut gradient = [l1; LANES];
         for (s, w) in w.iter().enumerate() {
             let g = gram[t * k + s];
@@ -183,11 +192,11 @@ fn hals<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], gram: &[R], l1: R) -> R {
     violation.into_iter().sum()
 }
 
-/// Makes one multiplicative update of some rows: `w_t ← w_t c_t / (Σ_s g_ts w_s + l1)`, where `gram` holds l2 already.
+/// Makes one multiplicative update of some rows, of the components from `first` on: `w_t ← w_t c_t / (Σ_s g_ts w_s + l1)`, where `gram` holds l2 already.
 #[inline(always)]
-fn mu<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R], l1: R) {
+fn mu<R: Real>(w: &mut [Lane<R>], first: usize, c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R], l1: R) {
     let k = w.len();
-    for t in 0..k {
+    for t in first..k {
         let mut below = [l1; LANES];
         for (s, w) in w.iter().enumerate() {
             let g = gram[t * k + s];
@@ -201,10 +210,11 @@ fn mu<R: Real>(w: &mut [Lane<R>], c: &[Lane<R>], new: &mut [Lane<R>], gram: &[R]
             new[t][l] = if below[l] > R::ZERO && value > R::of(f64::from(f32::MIN_POSITIVE)) { value } else { R::ZERO };
         }
     }
-    w.copy_from_slice(new);
+    w[first..].copy_from_slice(&new[first..]);
 }
 
-/// Updates H from `Wᵀ W` and `Wᵀ X` (k × d) by the same steps, a column per lane; returns the violation of HALS.
+/// Updates H, but for what is fixed of it, from `Wᵀ W` and `Wᵀ X` (k × d) by the same steps, a column per lane; returns the
+/// violation of HALS.
 pub fn columns(h: &mut [f64], wtw: &[f64], wtx: &[f64], p: Parameters) -> f64 {
     dispatch(Columns { h, wtw, wtx, p })
 }
@@ -237,8 +247,8 @@ impl WithSimd for Columns<'_> {
                 lanes[t][width..].fill(0.0);
                 above[t][width..].fill(0.0);
             }
-            violation += sweeps(&mut lanes, &above, &mut workspace, &gram, p.on_h.l1, p);
-            for t in 0..k {
+            violation += sweeps(&mut lanes, p.fixed, &above, &mut workspace, &gram, p.on_h.l1, p);
+            for t in p.fixed..k {
                 h[t * d + j..t * d + j + width].copy_from_slice(&lanes[t][..width]);
             }
         }

@@ -7,7 +7,7 @@ use crate::methods::cmeans::{
     State,
 };
 use crate::methods::moments::Moments;
-use crate::python::arrays::{Pixels2, values, with_rows};
+use crate::python::arrays::{Pixels2, optional, values, with_rows};
 use crate::python::out_of_core::{Items, OutOfCore, named};
 use crate::python::run::run;
 use crate::{Control, Error, Result, Rows};
@@ -236,17 +236,20 @@ impl<'py> Saved<'py> {
 }
 
 /// One visit of some rows: what they add to the sums about the centres of `about`, and the largest change of a membership since
-/// `former`, or infinity. `members` are the memberships of a model, those of an array or, if None, full ones.
+/// `former`, or infinity. `members` are the memberships of a model, those of an array or, if None, full ones. `weights`: what
+/// every row counts for.
 #[pyfunction]
-#[pyo3(signature = (data, members, about, former))]
+#[pyo3(signature = (data, members, about, former, weights=None))]
 fn cmeans_visit<'py>(
     py: Python<'py>,
     data: Pixels2<'py>,
     members: Option<Bound<'py, PyAny>>,
     about: Bound<'py, PyAny>,
     former: Option<Bound<'py, PyAny>>,
+    weights: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Summed<'py>> {
-    with_rows!(py, data, rows => visit(py, rows, members.as_ref(), &about, former.as_ref()))
+    let weights = optional(weights.as_ref())?;
+    with_rows!(py, data, rows => visit(py, rows, members.as_ref(), &about, former.as_ref(), weights.as_deref()))
 }
 
 fn visit<'py, T>(
@@ -255,6 +258,7 @@ fn visit<'py, T>(
     members: Option<&Bound<'py, PyAny>>,
     about: &Bound<'py, PyAny>,
     former: Option<&Bound<'py, PyAny>>,
+    weights: Option<&[f64]>,
 ) -> PyResult<Summed<'py>>
 where
     T: Pixel,
@@ -265,7 +269,9 @@ where
     let (members, former) = (members?, former?);
     let members = members.as_ref().map_or(Ok(Memberships::Full), Owner::memberships)?;
     let former = former.as_ref().map(Owner::memberships).transpose()?;
-    let sums = run(py, |control| kernel::sweep(rows, members, &about, former, control))?;
+    kernel::check_weights(weights, rows.n())?;
+    let weights = kernel::rounded(weights);
+    let sums = run(py, |control| kernel::sweep(rows, members, &about, former, &weights, control))?;
     Ok(Summed::new(py, &sums))
 }
 

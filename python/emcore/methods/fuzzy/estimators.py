@@ -21,7 +21,7 @@ cluster_centers_ : ndarray, shape (k, d), float64""",
 labels_ : ndarray, shape (n,), int32
     The cluster of largest membership.
 objective_ : ndarray, shape (n_iter_,), float64
-    Σ u^m d² of each iteration.
+    Σ u^m d² of each iteration, of rows times their weights.
 n_iter_ : int""",
 }
 
@@ -31,12 +31,17 @@ class _Fuzzy(ClusterMixin, Transformer):  # type: ignore[misc]
 
     _basis: ClassVar[str] = "cluster_centers_"
 
-    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
+    def _clusters(self, X: Any, seed: int, sample_weight: ArrayLike | None) -> FuzzyResult:
         raise NotImplementedError
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Find the clusters of `X`, shape (n, d); `y` is ignored."""
-        result = self._clusters(self._rows(X), self._seed())
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """
+        Find the clusters of `X`, shape (n, d); `y` is ignored.
+
+        `sample_weight`, shape (n,), at least 0, is what each row counts for: 2 is the row
+        twice, 0 none.
+        """
+        result = self._clusters(self._rows(X), self._seed(), sample_weight)
         self.memberships_ = result.memberships
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels
@@ -55,10 +60,10 @@ class _Fuzzy(ClusterMixin, Transformer):  # type: ignore[misc]
         `predict_proba`."""
         return self.predict_proba(X)
 
-    def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[Any]:
-        """Find the clusters of `X`, shape (n, d), and return the memberships of its rows; `y`
-        is ignored."""
-        return np.asarray(self.fit(X).memberships_)
+    def fit_transform(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
+        """Find the clusters of `X`, shape (n, d), as `fit`, and return the memberships of its
+        rows; `y` is ignored."""
+        return np.asarray(self.fit(X, sample_weight=sample_weight).memberships_)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """
@@ -141,9 +146,9 @@ class FuzzyCMeans(_Fuzzy):
         self.memory = memory
         self.checkpoint = checkpoint
 
-    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
-        where = self.memory, self.checkpoint
-        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, where=where)
+    def _clusters(self, X: Any, seed: int, sample_weight: ArrayLike | None) -> FuzzyResult:
+        options: dict[str, Any] = {"where": (self.memory, self.checkpoint), "sample_weight": sample_weight}
+        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, **options)
 
 
 @documented(**_ATTRIBUTES)
@@ -214,6 +219,7 @@ class GustafsonKessel(_Fuzzy):
         self.memory = memory
         self.checkpoint = checkpoint
 
-    def _clusters(self, X: Any, seed: int) -> FuzzyResult:
-        shape, where = CovarianceSettings(self.rho, self.gamma, self.beta), (self.memory, self.checkpoint)
-        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, shape, where)
+    def _clusters(self, X: Any, seed: int, sample_weight: ArrayLike | None) -> FuzzyResult:
+        options: dict[str, Any] = {"where": (self.memory, self.checkpoint), "sample_weight": sample_weight}
+        options["shape"] = CovarianceSettings(self.rho, self.gamma, self.beta)
+        return cluster(X, self.n_clusters, self.m, self.max_iter, self.tol, self.n_init, self.init, seed, **options)

@@ -22,7 +22,7 @@ from emcore.methods.fuzzy.membership import (
     in_clusters,
     what_was_done,
 )
-from emcore.methods.kmeans.fit import check_clusters
+from emcore.methods.kmeans.fit import check_clusters, check_sample_weight
 from emcore.methods.kmeans.out_of_core import seeds_bytes
 from emcore.methods.kmeans.starts import starting_centers
 from emcore.outofcore.engine import begin
@@ -81,6 +81,7 @@ def fuzzy_c_means(
     tol: float = 1e-5,
     n_init: int = 1,
     init: str | ArrayLike = "k-means++",
+    sample_weight: ArrayLike | None = None,
     random_state: int = 0,
     memory: int | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -94,8 +95,8 @@ def fuzzy_c_means(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
-        axes.
+        Any pixel type, any strides; neither converted nor copied. Of more than two axes
+        the last one is the features, and rows are in the order of the others, in memory and out of core.
     n_clusters : int
         k, between 2 and n.
     m : float
@@ -108,6 +109,8 @@ def fuzzy_c_means(
         Runs from different starts, of which the one of lowest J is kept; given centres or memberships are one start.
     init : {"k-means++", "random"} or array-like of shape (k, d) or (n, k)
         Where to start: rows far from each other [2]_, any rows, these centres, or these memberships.
+    sample_weight : array-like, shape (n,), optional
+        What each row counts for, at least 0: the same as a row that often.
     random_state : int
         Seed of the starts. The number of threads never changes a result.
     %(memory)s
@@ -120,8 +123,8 @@ def fuzzy_c_means(
     Raises
     ------
     ValueError
-        NaN or infinity (first position named), one cluster or more than rows, m of 1 or less, a start of another shape,
-        starting memberships that are negative or do not sum to 1.
+        NaN or infinity (first position named), one cluster or more than rows that count, m of 1 or less, a start of
+        another shape, starting memberships that are negative or do not sum to 1, negative weights.
     TypeError
         `X` does not hold real numbers.
 
@@ -143,8 +146,8 @@ def fuzzy_c_means(
     ([0, 0, 0, 1, 1], [0.7, 0.3])
     """
     check_count(n_clusters, "n_clusters", 2)
-    where = memory, checkpoint
-    return _with_warnings(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, where=where))
+    options: dict[str, Any] = {"where": (memory, checkpoint), "sample_weight": sample_weight}
+    return _with_warnings(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, **options))
 
 
 def gustafson_kessel(
@@ -156,6 +159,7 @@ def gustafson_kessel(
     tol: float = 1e-5,
     n_init: int = 1,
     init: str | ArrayLike = "k-means++",
+    sample_weight: ArrayLike | None = None,
     random_state: int = 0,
     gamma: float = 0.0,
     beta: float = 1e15,
@@ -175,7 +179,7 @@ def gustafson_kessel(
     ----------
     X : array-like, shape (n, d), or PreparedRows
         As in `fuzzy_c_means`; d at most 512.
-    n_clusters, m, max_iter, tol, n_init, init, random_state, memory, checkpoint
+    n_clusters, m, max_iter, tol, n_init, init, sample_weight, random_state, memory, checkpoint
         As in `fuzzy_c_means`.
     gamma : float
         Between 0 and 1: the share in each F of ``det(F_0)^(1/d)`` times the unit matrix, F_0 being the covariance of
@@ -220,8 +224,9 @@ def gustafson_kessel(
     True
     """
     check_count(n_clusters, "n_clusters", 2)
-    where, shape = (memory, checkpoint), CovarianceSettings(rho, gamma, beta)
-    return _with_warnings(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, shape, where))
+    options: dict[str, Any] = {"where": (memory, checkpoint), "sample_weight": sample_weight}
+    options["shape"] = CovarianceSettings(rho, gamma, beta)
+    return _with_warnings(cluster(X, n_clusters, m, max_iter, tol, n_init, init, random_state, **options))
 
 
 def cluster(
@@ -235,6 +240,7 @@ def cluster(
     random_state: Any,
     shape: CovarianceSettings | None = None,
     where: tuple[Any, Any] = (None, None),
+    sample_weight: ArrayLike | None = None,
 ) -> FuzzyResult:
     """
     What `fuzzy_c_means` and, with a `shape`, `gustafson_kessel` do, without a warning; `where` is
@@ -250,7 +256,8 @@ def cluster(
     rows: Any = open_rows(X, memory=where[0], checkpoint=where[1])
     rows = rows if isinstance(rows, Source) else as_rows(rows, squared=True)
     n, d = rows.shape
-    k = check_clusters(n_clusters, n)
+    weights, unit = _weights(sample_weight, n)
+    k = check_clusters(n_clusters, n if weights is None else int(np.count_nonzero(weights)))
     m = check_fuzziness(m)
     max_iter = check_count(max_iter, "max_iter", 1)
     tol = check_number(tol, "tol", 0)
@@ -267,16 +274,17 @@ def cluster(
     else:
         runs = 1
         start, memberships = _start(init, rows, k)
-    fits: Any = _InMemory(rows, memberships)
+    fits: Any = _InMemory(rows, memberships, weights)
     check_room(2 * n * k * (8 if rows.dtype == np.float64 else 4), f"memberships of {n} rows in {k} clusters")
     if isinstance(rows, Source):
         settings: dict[str, Any] = {"n_clusters": k, "m": m, "tol": tol, "runs": runs, "seed": seed}
         settings.update(init=init if isinstance(init, str) else np.asarray(init), covariances=covariances)
+        settings.update({} if weights is None else {"weights": weights})
         drawn = seeds_bytes(k) if isinstance(init, str) and init == "k-means++" else 0
-        per_row = of_source.row_bytes(k, rows.dtype) + drawn
+        per_row = of_source.row_bytes(k, rows.dtype, weights is not None) + drawn
         rows = begin(rows, "fuzzy", *where, settings, per_row, of_source.sums_bytes(d, k, covariances is not None))
         checked_range(rows)
-        fits = of_source.FuzzyPasses(rows, memberships)
+        fits = of_source.FuzzyPasses(rows, memberships, weights)
     options = {"m": m, "max_iter": max_iter, "tol": tol, "covariances": covariances}
     stream, best = np.random.default_rng(seed), fits.best
     for run in range(runs):
@@ -285,11 +293,12 @@ def cluster(
         if run >= fits.first_run:
             fitted = fits.fit(run, best, k, start, options)
             best = fitted if best is None or fitted["objective"][-1] < best["objective"][-1] else best
-    centers, matrices, objective = best["centers"], best["covariances"], best["objective"]
+    centers, matrices, objective = best["centers"], best["covariances"], unit * best["objective"]
     rho = None if covariances is None else covariances.rho
     u = in_clusters(rows, centers, m, matrices, rho)
     # About objective * k^(m - 1) / n, whose factors leave the range of floats where m is large.
-    size = math.exp(min(math.log(max(float(objective[-1]), 5e-324)) + (m - 1) * math.log(k) - math.log(n), 700.0))
+    count = n if weights is None else unit * float(weights.sum())
+    size = math.exp(min(math.log(max(float(objective[-1]), 5e-324)) + (m - 1) * math.log(k) - math.log(count), 700.0))
     notes = what_was_done(centers, matrices, size, best["conditioned"], best["empty"], len(objective))
     return FuzzyResult(
         u,
@@ -310,14 +319,25 @@ class _InMemory:
 
     first_run, best = 0, None
 
-    def __init__(self, rows: NDArray[Any], memberships: NDArray[Any] | None) -> None:
-        self.rows, self.memberships = rows, memberships
+    def __init__(
+        self, rows: NDArray[Any], memberships: NDArray[Any] | None, weights: NDArray[np.float64] | None
+    ) -> None:
+        self.rows, self.memberships, self.weights = rows, memberships, weights
 
     def start(self, k: int, init: str, stream: np.random.Generator) -> NDArray[np.float64]:
-        return starting_centers(self.rows, k, init, "euclidean", None, stream)
+        return starting_centers(self.rows, k, init, "euclidean", self.weights, stream)
 
     def fit(self, run: int, best: Any, k: int, start: NDArray[np.float64] | None, options: dict[str, Any]) -> Any:
-        return _emcore.cmeans(self.rows, centers=start, memberships=self.memberships, **options)
+        return _emcore.cmeans(self.rows, centers=start, memberships=self.memberships, weights=self.weights, **options)
+
+
+def _weights(sample_weight: ArrayLike | None, n: int) -> tuple[NDArray[np.float64] | None, float]:
+    """Weights in a unit, a power of two, in which the largest is near 1, and that; None where every row counts once."""
+    weights = check_sample_weight(sample_weight, n)
+    if weights is None or (weights == 1).all():
+        return None, 1.0
+    unit = math.ldexp(1.0, math.frexp(float(weights.max()))[1])
+    return weights / unit, unit
 
 
 def _with_warnings(result: FuzzyResult) -> FuzzyResult:

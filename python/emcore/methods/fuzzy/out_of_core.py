@@ -18,9 +18,9 @@ def sums_bytes(d: int, k: int, covariances: bool) -> int:
     return 8 * k * d * (d + 1 if covariances else 1) * 24
 
 
-def row_bytes(k: int, dtype: Any) -> int:
-    """What is kept of each row: its memberships, twice while they are gathered, and a label."""
-    return 2 * (8 if dtype == np.float64 else 4) * k + 4
+def row_bytes(k: int, dtype: Any, weighted: bool = False) -> int:
+    """What is kept of each row: its memberships, twice while they are gathered, a label, perhaps a weight."""
+    return 2 * (8 if dtype == np.float64 else 4) * k + 4 + (8 if weighted else 0)
 
 
 class FuzzyPasses:
@@ -32,12 +32,17 @@ class FuzzyPasses:
     passes : Passes
     memberships : ndarray, shape (n, k), or None
         To start from.
+    weights : ndarray, shape (n,), or None
+        What every row counts for.
     """
 
-    def __init__(self, passes: Passes, memberships: NDArray[Any] | None) -> None:
+    def __init__(
+        self, passes: Passes, memberships: NDArray[Any] | None, weights: NDArray[np.float64] | None = None
+    ) -> None:
         self.passes, self.source, self.checkpoint = passes, passes.source, passes.checkpoint
         self._start = None if memberships is None else PerRow(passes.source, memberships)
-        self._moments = mean_and_squares(passes)
+        self._weights = weights
+        self._moments = mean_and_squares(passes, weights)
         resumed = self.checkpoint.load("fuzzy") or self.checkpoint.load("seeds") or {}
         best = {key.removeprefix("best_"): value for key, value in resumed.items() if key.startswith("best_")}
         self.first_run, self.best = int(resumed.get("run", 0)), {"covariances": None, **best} if best else None
@@ -45,7 +50,7 @@ class FuzzyPasses:
 
     def start(self, k: int, init: str, stream: np.random.Generator) -> NDArray[np.float64]:
         """Centres to start from, or the draws of k-means++."""
-        return start_out_of_core(self.source, k, init, None, stream)
+        return start_out_of_core(self.source, k, init, self._weights, stream)
 
     def fit(self, run: int, best: Any, k: int, start: NDArray[np.float64] | None, options: dict[str, Any]) -> Any:
         """A run, or the rest of one that was killed; `best` is that of the runs before."""
@@ -56,7 +61,7 @@ class FuzzyPasses:
         if state is not None:
             start = None
         elif start is not None and start.ndim == 1:
-            start = seed_centers(self.passes, start, k, keep=self._beside)
+            start = seed_centers(self.passes, start, k, weights=self._weights, keep=self._beside)
         double = self.source.dtype == np.float64
         return _emcore.cmeans_out_of_core(
             self, self.source.shape, k, double=double, centers=start, state=state, **options
@@ -66,8 +71,9 @@ class FuzzyPasses:
         return self._moments
 
     def visit(self, members: Any, about: Any, former: Any) -> Any:
-        start = [self._start] if "start" in (members, former) else []
-        return self.passes(_visit, (members, about, former), start, merge=_merged)
+        start = self._start if "start" in (members, former) else None
+        weights = None if self._weights is None else PerRow(self.source, self._weights)
+        return self.passes(_visit, (members, about, former), [start, weights], merge=_merged)
 
     def save(self, state: dict[str, Any]) -> None:
         self.checkpoint.save("fuzzy", **self._beside, **state)
@@ -86,10 +92,10 @@ def _memberships(x: Any, state: Any, index: int) -> tuple[Any, ...]:
     return (), _emcore.memberships(x, centers, **options)
 
 
-def _visit(x: Any, state: Any, index: int, start: Any = None) -> tuple[Any, ...]:
+def _visit(x: Any, state: Any, index: int, start: Any, weights: Any) -> tuple[Any, ...]:
     members, about, former = state
     members, former = (start if isinstance(of, str) else of for of in (members, former))
-    return (_emcore.cmeans_visit(x, members, about, former),)
+    return (_emcore.cmeans_visit(x, members, about, former, weights),)
 
 
 def _merged(a: Any, b: Any) -> Any:

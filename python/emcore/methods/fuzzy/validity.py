@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.core.validation import as_pixels, as_rows, check_finite, check_number, check_result
 from emcore.methods.fuzzy.membership import check_volumes
+from emcore.methods.kmeans.fit import check_sample_weight
 
 _BLOCK_BYTES = 1 << 22
 
@@ -55,6 +56,7 @@ def fuzzy_validity(
     m: float = 2.0,
     covariances: ArrayLike | None = None,
     rho: float | ArrayLike = 1.0,
+    sample_weight: ArrayLike | None = None,
 ) -> Validity:
     """
     How good fuzzy clusters are, by five indices, in one read of the data, a few rows at a time.
@@ -72,6 +74,8 @@ def fuzzy_validity(
         remain plain ones.
     rho : float or array-like of shape (k,)
         With `covariances`: the volumes.
+    sample_weight : array-like, shape (n,), optional
+        What each row counts for, with which it was clustered.
 
     Returns
     -------
@@ -80,8 +84,8 @@ def fuzzy_validity(
     Raises
     ------
     ValueError
-        Shapes that do not fit, NaN or infinity, negative memberships, a covariance that is not
-        positive definite.
+        Shapes that do not fit, NaN or infinity, negative memberships or weights, a covariance
+        that is not positive definite.
 
     Examples
     --------
@@ -104,6 +108,8 @@ def fuzzy_validity(
     check_finite(u, "memberships", nonnegative=True)
     check_finite(v, "centers")
     m = check_number(m, "m", 1)
+    counts = check_sample_weight(sample_weight, n)
+    counts = np.ones(n) if counts is None else counts
     v = v.astype(np.float64)
     whitening = None if covariances is None else _whitening(covariances, rho, k, d)
 
@@ -112,17 +118,18 @@ def fuzzy_validity(
     step = max(1, _BLOCK_BYTES // (8 * d))
     for start in range(0, n, step):
         x = _rows(rows, start, min(start + step, n))
-        part = u[start : start + step].astype(np.float64)
-        total += x.sum(axis=0)
-        squares += float((part**2).sum())
-        entropy -= float((part * np.log(np.where(part > 0, part, 1))).sum())
-        weights = part**m
+        part, count = u[start : start + step].astype(np.float64), counts[start : start + step, None]
+        total += (count * x).sum(axis=0)
+        squares += float((count * part**2).sum())
+        entropy -= float((count * part * np.log(np.where(part > 0, part, 1))).sum())
+        weights = count * part**m
         mass += weights.sum(axis=0)
         for c in range(k):
             z = x - v[c] if whitening is None else (x - v[c]) @ whitening[c].T
             compactness += float(weights[:, c] @ np.einsum("ij,ij->i", z, z))
     gaps = ((v[:, None] - v) ** 2).sum(axis=-1)[~np.eye(k, dtype=bool)].min()
     check_result([compactness, *total], "X and centers")
+    n = float(counts.sum())
     coefficient = squares / n
     return Validity(
         coefficient,

@@ -72,8 +72,8 @@ def kmeans(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
-        axes.
+        Any pixel type, any strides; neither converted nor copied. Of more than two axes
+        the last one is the features, and rows are in the order of the others, in memory and out of core.
     n_clusters : int
         k, at most n.
     init : {"k-means++", "random"}, array-like of shape (k, d) or callable

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.core.validation import Floats, as_pixels, as_rows, check_count, check_finite, check_number, check_option
 from emcore.methods.nmf.settings import Penalty
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.moments import checked_range
 from emcore.outofcore.sources import Source
+
+# Spectra of length 1 that differ by less in every feature are the same.
+_SAME = 1e-6
 
 
 def penalties(shape: tuple[int, ...], alpha_W: Any, alpha_H: Any, l1_ratio: Any) -> tuple[Penalty, Penalty]:
@@ -35,6 +38,46 @@ def check_weights(weights: ArrayLike | None, d: int) -> NDArray[np.float64] | No
     if check_finite(array, "weights")[0] <= 0:
         raise ValueError(f"weights[{int(np.argmax(array <= 0))}] is not positive; leave out features that do not count")
     return array
+
+
+def check_fixed(fixed_components: ArrayLike | None, k: int, d: int) -> Floats | None:
+    """Spectra of d features for the first of k components to have and to keep, or None."""
+    if fixed_components is None:
+        return None
+    name = "fixed_components"
+    spectra = np.array(as_rows(fixed_components, name, nonnegative=True), dtype=np.float64, order="C")
+    if spectra.shape[1] != d:
+        raise ValueError(f"{name} has {spectra.shape[1]} features and X has {d}; they must be the same")
+    if len(spectra) > k:
+        raise ValueError(f"{name} has {len(spectra)} spectra, more than n_components={k}; ask for as many or more")
+    for i, spectrum in enumerate(spectra):
+        if not spectrum.any():
+            raise ValueError(f"{name}[{i}] is zero throughout; leave it out")
+        check_size(float(spectrum.max()), f"{name}[{i}]")
+    same = same_spectra(spectra)
+    if same is not None:
+        raise ValueError(
+            f"{name}[{same[0]}] and [{same[1]}] are the same but for a factor, so nothing tells them apart; give one"
+        )
+    return spectra
+
+
+def same_spectra(spectra: Floats) -> tuple[int, int] | None:
+    """
+    The first two spectra that differ by no more than a factor, and what the rounding to float32 makes of it.
+
+    Examples
+    --------
+    >>> same_spectra(np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 6.0]]))
+    (0, 2)
+    """
+    units = spectra / spectra.max(axis=1, keepdims=True)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    for i, unit in enumerate(units):
+        near = np.flatnonzero(np.abs(units[i + 1 :] - unit).max(axis=1) < _SAME)
+        if near.size:
+            return i, i + 1 + int(near[0])
+    return None
 
 
 def count_components(rows: NDArray[Any], n_components: Any, init: str, H0: ArrayLike | None) -> int:
@@ -69,10 +112,11 @@ def checked_rows(X: ArrayLike) -> tuple[NDArray[Any], type[np.floating[Any]]]:
     return (rows if check_size(largest) else rows.astype(np.float64)), real
 
 
-def check_size(largest: float) -> bool:
+def check_size(largest: float, name: str = "X") -> bool:
     """Whether float32 holds the squares of values of which this is the largest."""
     if largest != 0 and not 1e-25 < largest < 1e25:
-        raise ValueError(f"X has {largest:g} as largest value; choose a unit in which it is between 1e-25 and 1e25")
+        said = f"{name} has {largest:g} as largest value"
+        raise ValueError(f"{said}; choose a unit in which it is between 1e-25 and 1e25")
     return largest == 0 or 1e-12 < largest < 1e12
 
 

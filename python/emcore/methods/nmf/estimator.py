@@ -34,7 +34,7 @@ class NMF(Transformer):
     ----------
     n_components : int or "auto", optional
         k. Default: the smaller of the numbers of rows and features; "auto": as many as the `H`
-        that is given, else as there are features.
+        that is given, else as are fixed, else as there are features.
     solver : {"hals", "cd", "mu"}
         Hierarchical alternating least squares, which scikit-learn calls "cd", or multiplicative
         updates.
@@ -56,6 +56,10 @@ class NMF(Transformer):
         Penalties as in scikit-learn; ``alpha_H="same"`` means `alpha_W`.
     %(memory)s
     %(checkpoint)s
+    fixed_components : array-like, shape (m, d), optional
+        Spectra that are known, at most k: the first rows of `components_`, of which only the
+        maps are fitted; the other components are found beside them. With as many as
+        `n_components` this is a non-negative fit of known spectra.
     beta_loss : {"frobenius", "kullback-leibler"} or 1, 2, optional
         The same as `loss`, by scikit-learn's name.
     verbose : int, default 0
@@ -65,6 +69,7 @@ class NMF(Transformer):
     ----------
     components_ : ndarray, shape (k, d)
         H, in the order of falling energy. Each sums to 1 unless a penalty fixes the scale.
+        Before them, as they are, those of `fixed_components`.
     n_components_ : int
     n_iter_ : int
     reconstruction_err_ : float
@@ -80,6 +85,13 @@ class NMF(Transformer):
     >>> model = NMF(2).fit(abs(windows))
     >>> model.components_.shape, model.transform(abs(windows)).shape
     ((2, 64), (64, 2))
+
+    One spectrum is known, the other is found beside it:
+
+    >>> support = abs(windows).mean(axis=0, keepdims=True)
+    >>> model = NMF(2, fixed_components=support).fit(abs(windows))
+    >>> bool((model.components_[0] == support).all()), model.transform(abs(windows)).shape
+    (True, (64, 2))
     """
 
     _basis: ClassVar[str] = "components_"
@@ -100,6 +112,7 @@ class NMF(Transformer):
         l1_ratio: float = 0.0,
         memory: int | str | None = None,
         checkpoint: Any = None,
+        fixed_components: ArrayLike | None = None,
         beta_loss: str | float | None = None,
         verbose: int = 0,
     ) -> None:
@@ -116,6 +129,7 @@ class NMF(Transformer):
         self.l1_ratio = l1_ratio
         self.memory = memory
         self.checkpoint = checkpoint
+        self.fixed_components = fixed_components
         self.beta_loss = beta_loss
         self.verbose = verbose
 
@@ -164,7 +178,8 @@ class NMF(Transformer):
         k, init = self.n_components, self.init
         if isinstance(k, str):
             check_option(k, ("auto",), "n_components")
-            k = rows.shape[1] if H is None else len(np.atleast_2d(np.asarray(H)))
+            given = self.fixed_components if H is None else H
+            k = rows.shape[1] if given is None else len(np.atleast_2d(np.asarray(given)))
         if init is None:
             init = "random" if k is not None and k > min(rows.shape) else "nndsvda"
         return nmf(
@@ -182,6 +197,7 @@ class NMF(Transformer):
             l1_ratio=self.l1_ratio,
             W0=W,
             H0=H,
+            fixed_components=self.fixed_components,
             memory=self.memory,
             checkpoint=checkpoint,
         )
@@ -205,7 +221,8 @@ class NMF(Transformer):
         sums = sums.with_batch(rows, self._maps(rows, spectra))
         _, penalty = penalties((sums.n, rows.shape[1]), self.alpha_W, self.alpha_H, self.l1_ratio)
         free = (self.alpha_W, self.alpha_H) in ((0, 0), (0, "same"))
-        spectra, sums = spectra_of(sums, spectra, penalty, free)
+        fixed = 0 if self.fixed_components is None else len(np.asarray(self.fixed_components))
+        spectra, sums = spectra_of(sums, spectra, penalty, free, fixed)
         self._seen = sums, spectra, number + 1
         self.components_ = spectra.astype(real_of(rows))
         self.n_components_, self.n_iter_ = len(spectra), number + 1

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from emcore.core.documentation import documented
 from emcore.core.validation import as_rows, check_count, check_number, check_option
 from emcore.methods.nmf.checks import (
+    check_fixed,
     check_weights,
     checked_rows,
     count_components,
@@ -19,8 +20,8 @@ from emcore.methods.nmf.checks import (
 )
 from emcore.methods.nmf.in_memory import InMemory
 from emcore.methods.nmf.out_of_core import OutOfCore, row_bytes, sums_bytes
-from emcore.methods.nmf.settings import Parameters
-from emcore.methods.nmf.starts import custom, start
+from emcore.methods.nmf.settings import Parameters, Penalty
+from emcore.methods.nmf.starts import beside_fixed, custom, start
 from emcore.outofcore.engine import Passes, begin
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.sources import Source
@@ -59,6 +60,7 @@ def nmf(
     l1_ratio: float = 0.0,
     W0: ArrayLike | None = None,
     H0: ArrayLike | None = None,
+    fixed_components: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     memory: int | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -73,7 +75,8 @@ def nmf(
     Parameters
     ----------
     X : array-like, shape (n, d), or PreparedRows
-        Not negative. Any pixel type; it is not converted. What is out of core may have several navigation axes.
+        Not negative. Any pixel type; it is not converted. Of more than two axes the last one is the features,
+        and rows are in the order of the others, in memory and out of core.
     n_components : int
         k. Default: as many rows as `H0` has, else the smaller of n and d.
     solver : {"hals", "mu"}
@@ -99,6 +102,9 @@ def nmf(
         Penalties as above; ``alpha_H="same"`` means `alpha_W`.
     W0, H0 : array-like, shapes (n, k) and (k, d)
         Where ``init="custom"`` starts; not changed.
+    fixed_components : array-like, shape (m, d), optional
+        Spectra that are known: they are the first m rows of H, as they are, and only their maps are fitted. Their scale
+        is free. The other components are found beside them; for m = k this is `nmf_maps`.
     weights : array-like, shape (d,)
         Factor of each feature's share of the loss, positive.
     %(memory)s
@@ -109,13 +115,14 @@ def nmf(
     Factors
         ``W, H, n_iter, loss``: float64 for float64 data, else float32. The components come in the order of falling
         energy ``‖w‖ ‖h‖`` and, unless a penalty fixes their scale, each row of H sums to 1 (weighted, if there are
-        weights), so that maps carry counts.
+        weights), so that maps carry counts. What is fixed comes first, in its own order and scale. `n_iter` is 0 where
+        all are fixed.
 
     Raises
     ------
     ValueError
         Negative values, NaN or infinity (the first is named); too many components; an unknown option; starting factors
-        that do not fit.
+        that do not fit; fixed spectra of other features, of zeros, more than components, or two that are the same.
     TypeError
         Not real numbers.
 
@@ -154,28 +161,56 @@ def nmf(
     per_feature = check_weights(weights, rows.shape[1])
     on_w, on_h = penalties(rows.shape, alpha_W, alpha_H, l1_ratio)
     k = count_components(rows, n_components, init, H0)
+    known = check_fixed(fixed_components, k, rows.shape[1])
+    m = 0 if known is None else len(known)
     if init != "custom" and (W0 is not None or H0 is not None):
         raise ValueError(f"W0 and H0 are used with init='custom' only, not with init={init!r}")
-    parameters = Parameters(solver, loss, sweeps, max_iter, tol, on_w, on_h)
+    parameters = Parameters(solver, loss, sweeps, max_iter, tol, on_w, on_h, m)
     data: InMemory | OutOfCore
     if isinstance(rows, Source):
         settings = {"n_components": k, "init": init, **asdict(parameters), "weights": per_feature}
         del settings["max_iter"]  # a job may be given more
         settings |= {"random_state": repr(random_state)} if init in RANDOM else {}
         settings |= {name: np.asarray(value) for name, value in (("W0", W0), ("H0", H0)) if value is not None}
+        settings |= {} if known is None else {"fixed_components": known}
         sizes = row_bytes(k, real, init), sums_bytes(rows.shape[1], k)
         data = _out_of_core(begin(rows, "nmf", memory, checkpoint, settings, *sizes))
     else:
         data = InMemory(rows)
         data.check_room(k)
 
+    # Where no penalty depends on their scale, fixed spectra are of sum 1 in the arithmetic.
+    unit = np.ones(m)
+    if known is not None and on_w == on_h == Penalty():
+        unit = known.sum(axis=1)
+
     def first() -> tuple[NDArray[Any], NDArray[np.float64]]:
         if init == "custom":
-            return custom(data, k, W0, H0, per_feature)
-        return start(data, k, init, solver, random_state, per_feature)
+            factors = custom(data, k, W0, H0, per_feature, known)
+            _scale(*factors, unit, data.chunk)
+            return factors
+        if known is None:
+            return start(data, k, init, solver, random_state, per_feature)
+        spectra = beside_fixed(data, known / unit[:, None], k, init, random_state, per_feature)
+        return custom(data, k, None, spectra, per_feature)
 
-    w, h, n_iter, reached = data.factor(first, parameters, per_feature)
+    if known is not None and m == k:
+        h = known / unit[:, None]
+        w = data.maps(h, loss=loss, max_iter=max_iter, tol=tol, penalty=on_w, weights=per_feature)
+        n_iter, reached = 0, data.loss(w, h, loss, per_feature)
+    else:
+        w, h, n_iter, reached = data.factor(first, parameters, per_feature)
+    if known is not None:
+        _scale(w, h, 1 / unit, data.chunk)
+        h[:m] = known  # which weights leave to rounding
     return Factors(w.astype(real, copy=False), h.astype(real, copy=False), n_iter, reached)
+
+
+def _scale(w: NDArray[Any], h: NDArray[Any], by: NDArray[np.float64], chunk: int) -> None:
+    """Multiply the first columns of W, and divide the first rows of H."""
+    for i in range(0, len(w), chunk):
+        w[i : i + chunk, : len(by)] *= by
+    h[: len(by)] /= by[:, None]
 
 
 def _out_of_core(passes: Passes) -> OutOfCore:

@@ -49,7 +49,7 @@ class Sums:
         return Sums(self.n + len(w), self.squares + squares, self.products + products)
 
 
-def spectra_of(sums: Sums, spectra: Floats, penalty: Penalty, scaled: bool) -> tuple[Floats, Sums]:
+def spectra_of(sums: Sums, spectra: Floats, penalty: Penalty, scaled: bool, fixed: int = 0) -> tuple[Floats, Sums]:
     """
     The spectra that explain what was summed best, and the sums for these.
 
@@ -62,6 +62,8 @@ def spectra_of(sums: Sums, spectra: Floats, penalty: Penalty, scaled: bool) -> t
         On the spectra.
     scaled : bool
         Whether each is scaled to a sum of 1.
+    fixed : int
+        So many, the first ones, stay as they are.
 
     Examples
     --------
@@ -75,7 +77,7 @@ def spectra_of(sums: Sums, spectra: Floats, penalty: Penalty, scaled: bool) -> t
         moved = 0.0
         for j, (own, diagonal) in enumerate(zip(sums.squares, np.diag(sums.squares), strict=True)):
             curvature = float(diagonal) + penalty.l2
-            if not curvature > 0:
+            if j < fixed or not curvature > 0:
                 continue
             step = (sums.products[j] - np.einsum("i,ij->j", own, h) - penalty.l2 * h[j] - penalty.l1) / curvature
             new = np.maximum(h[j] + step, 0)
@@ -89,4 +91,5 @@ def spectra_of(sums: Sums, spectra: Floats, penalty: Penalty, scaled: bool) -> t
         return h, sums
     totals = h.sum(axis=1)
     totals[totals == 0] = 1
+    totals[:fixed] = 1
     return h / totals[:, None], Sums(sums.n, sums.squares * totals[:, None] * totals, sums.products * totals[:, None])

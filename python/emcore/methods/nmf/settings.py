@@ -13,7 +13,7 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Parameters:
-    """As `emcore.methods.nmf.fit.nmf` has them, with the penalties on W and on H."""
+    """As `emcore.methods.nmf.fit.nmf` has them, with the penalties on W and on H, and how many components are fixed."""
 
     solver: str
     loss: str
@@ -22,3 +22,4 @@ class Parameters:
     tol: float
     on_w: Penalty
     on_h: Penalty
+    fixed: int = 0

@@ -14,10 +14,14 @@ from emcore.methods.nmf.settings import Penalty
 from emcore.methods.pca.fit import PCAResult, scores
 
 
-def custom(data: InMemory | OutOfCore, k: int, W0: Any, H0: Any, weights: Floats | None) -> tuple[NDArray[Any], Floats]:
+def custom(
+    data: InMemory | OutOfCore, k: int, W0: Any, H0: Any, weights: Floats | None, fixed: Floats | None = None
+) -> tuple[NDArray[Any], Floats]:
     """Copies of given factors, W of the type in which is computed; without W0 the maps that belong to H0."""
     n, d = data.shape
     spectra = np.array(_given(H0, "H0", (k, d)), dtype=np.float64, order="C")
+    if fixed is not None and not np.allclose(spectra[: len(fixed)], fixed, rtol=1e-6, atol=0):
+        raise ValueError(f"H0 begins with other spectra than the {len(fixed)} of fixed_components; repeat these in it")
     if W0 is not None:
         return np.array(_given(W0, "W0", (n, k)), dtype=data.real, order="C"), spectra
     maps = data.maps(spectra, loss="frobenius", max_iter=1, tol=0.0, penalty=Penalty(), weights=weights)
@@ -33,6 +37,80 @@ def _given(value: Any, name: str, wanted: tuple[int, int]) -> NDArray[Any]:
     if array.shape != wanted:
         raise ValueError(f"{name} has shape {array.shape}; data and n_components ask for {wanted}")
     return array
+
+
+def beside_fixed(
+    data: InMemory | OutOfCore, fixed: Floats, k: int, init: str, random_state: Any, weights: Floats | None
+) -> Floats:
+    """The fixed spectra, shape (m, d), and k - m more to start from, for any `init` but "custom"."""
+    d, free = fixed.shape[1], k - len(fixed)
+    root = np.ones(d) if weights is None else np.sqrt(weights)
+    if init == "random":
+        return np.vstack([fixed, np.abs(np.random.default_rng(random_state).standard_normal((free, d)))])
+    if init == "spa":
+        purest = pure_spectra(data.purest(k, weights), k)
+        return np.vstack([fixed, purest[_farthest(fixed * root, purest * root, free)] + 1e-3 / d])
+    scores, directions = data.singular(k, None if weights is None else root)
+    mean = data.mean()
+    h = orthogonal(scores, directions, fixed * root, free, data.chunk)
+    # As large as those of `nndsvd` are.
+    h[h < 1e-6 * np.sqrt(mean)] = np.sqrt(mean) if init == "nndsvda" else 0.0
+    if init == "nndsvdar":
+        zeros = h == 0
+        h[zeros] = np.abs(mean / 100 * np.random.default_rng(random_state).standard_normal(int(zeros.sum())))
+    return np.vstack([fixed, h / root])
+
+
+def orthogonal(scores: NDArray[Any], directions: NDArray[Any], fixed: Floats, free: int, chunk: int) -> Floats:
+    """
+    Spectra of what singular vectors hold beside fixed spectra: of the part orthogonal to these, as `nndsvd` has them.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n, k)
+        Left singular vectors times singular values.
+    directions : ndarray, shape (k, d)
+        Right singular vectors.
+    fixed : ndarray, shape (m, d)
+        Weighted as the directions are.
+    free : int
+        How many, at most k - m.
+    chunk : int
+        Rows of `scores` that are looked at at a time.
+
+    Returns
+    -------
+    ndarray, shape (free, d)
+
+    Examples
+    --------
+    >>> orthogonal(np.array([[3.0, 0.0], [0.0, 2.0]]), np.eye(2), np.array([[5.0, 0.0]]), 1, 2).round(3).tolist()
+    [[0.0, 1.414]]
+    """
+    directions = directions.astype(np.float64)
+    along = np.einsum("md,kd->mk", fixed / np.linalg.norm(fixed, axis=1, keepdims=True), directions)
+    _, sizes, axes = np.linalg.svd(along)
+    axes = axes[np.count_nonzero(sizes > 1e-6) :]
+    chunks = [scores[i : i + chunk] for i in range(0, len(scores), chunk)]
+    gram = sum(np.einsum("ij,ik->jk", some, some, dtype=np.float64) for some in chunks)
+    axes = np.linalg.eigh(axes @ gram @ axes.T)[1][:, ::-1][:, :free].T @ axes
+    norms = np.sqrt(sum(_squares(np.einsum("ij,fj->if", some, axes)) for some in chunks))
+    return sides(norms, np.einsum("fj,jd->fd", axes, directions), moduli=False)[2]
+
+
+def _farthest(fixed: Floats, candidates: Floats, free: int) -> list[int]:
+    """Which candidates are, one after another, farthest from the span of the fixed spectra and those before."""
+    _, sizes, basis = np.linalg.svd(fixed / fixed.max(axis=1, keepdims=True), full_matrices=False)
+    basis = basis[sizes > 1e-6 * sizes[0]]
+    rest = candidates - np.einsum("ik,kd->id", np.einsum("id,kd->ik", candidates, basis), basis)
+    chosen: list[int] = []
+    for _ in range(free):
+        sizes = np.linalg.norm(rest, axis=1)
+        sizes[chosen] = -1
+        chosen.append(int(np.argmax(sizes)))
+        unit = rest[chosen[-1]] / max(float(sizes[chosen[-1]]), 1e-300)
+        rest = rest - np.outer(np.einsum("id,d->i", rest, unit), unit)
+    return chosen
 
 
 def start(
@@ -166,17 +244,17 @@ def _squares(scores: NDArray[Any]) -> Floats:
 
 
 def sides(
-    norms: NDArray[np.float64], directions: NDArray[Any]
+    norms: NDArray[np.float64], directions: NDArray[Any], moduli: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """
     Which parts of singular vectors `nndsvd` keeps, from the norms of the positive and negative parts of all scores.
-
-    Of the first pair the moduli are kept.
 
     Parameters
     ----------
     norms : ndarray, shape (2, k)
     directions : ndarray, shape (k, d)
+    moduli : bool
+        Whether of the first pair the moduli are kept.
 
     Returns
     -------
@@ -186,7 +264,7 @@ def sides(
     """
     signs, sizes, h = np.ones(len(directions)), np.zeros(len(directions)), np.zeros(directions.shape)
     for t, y in enumerate(directions.astype(np.float64)):
-        if t == 0:
+        if t == 0 and moduli:
             parts = [(1.0, np.hypot(*norms[:, t]), np.abs(y))]
         else:
             parts = [(1.0, norms[0, t], np.maximum(y, 0)), (-1.0, norms[1, t], np.maximum(-y, 0))]

@@ -76,8 +76,8 @@ def pca(
     Parameters
     ----------
     X : array-like, shape (n, d)
-        Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
-        axes.
+        Any pixel type, any strides; neither converted nor copied. Of more than two axes
+        the last one is the features, and rows are in the order of the others, in memory and out of core.
     n_components : int
         k, at most min(n, d).
     center : bool, default True

@@ -124,8 +124,8 @@ def choose_n_clusters(
     Parameters
     ----------
     data : array-like, shape (n, d), or PreparedRows
-        Any pixel type; neither converted nor copied. What is out of core may have several
-        navigation axes.
+        Any pixel type; neither converted nor copied. Of more than two axes the last one is the
+        features, and rows are in the order of the others.
     range : iterable of int, optional
         Numbers of clusters to try, each between 2 and n - 1. By default 2 to 10 and those about
         the number of groups that regions of low density part; and as long as the largest of

@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from emcore.core.validation import Floats
 from emcore.core.wording import count_of
 from emcore.methods.nmf.fit import SWEEPS, Factors, nmf, nmf_maps
-from emcore.methods.nmf.starts import nndsvd
+from emcore.methods.nmf.starts import nndsvd, orthogonal
 from emcore.methods.pca.fit import PCAResult, pca, scores
 from emcore.methods.preprocessing import Recipe, prepare, recipe_rows, selected, sums_of
 from emcore.methods.selection.components import n_components as rank_by_rule
-from emcore.methods.selection.rules import RankChoice, without_noise
+from emcore.methods.selection.rules import RankChoice, optimal_threshold, without_noise
+from emcore.methods.unmixing.known import count_absent
+from emcore.methods.unmixing.lines import without_lines_of_others
 from emcore.methods.unmixing.pure_positions import at_pure_positions
 from emcore.methods.unmixing.weights import channel_weights, floors, rare_edge
 from emcore.outofcore.checkpoint import step
@@ -95,6 +97,7 @@ def find_endmembers(
     measured: tuple[RankChoice | None, float, float] | None = None,
     grid: tuple[int, ...] | None = None,
     above: int = 0,
+    references: Floats | None = None,
 ) -> Endmembers:
     """
     The spectra that the rows are mixed from.
@@ -123,6 +126,8 @@ def find_endmembers(
         Shape of the scan, of which these are all rows; by default a line.
     above : int, optional
         Of no more components than this, no spectra are sought.
+    references : ndarray, shape (m, d), optional
+        Spectra that are known, each of sum 1: the first ones of those that are returned, and of their number.
 
     Returns
     -------
@@ -175,27 +180,45 @@ def find_endmembers(
     edge = (math.sqrt(n) + math.sqrt(d)) / math.sqrt(effective) if effective else math.inf
     singular = decomposition.singular_values / max(float(decomposition.singular_values[0]), 1e-300)
     above_edge = int(np.count_nonzero(singular > edge))
+    m = 0 if references is None else len(references)
     more = None
-    if deeper and total:
+    if deeper and total and choice.n > (m if n_components != "auto" else 0):
         more = deeper(choice.n, singular, without_noise(singular, (n, d), total**-0.5), n_components == "auto")
+    at_positions = choice.n
     if more is not None and more.n > choice.n:
         choice = RankChoice(more.n, "bins", more.reason)
+    fixed = None
+    if references is not None:
+        # They may be there where no count is.
+        fixed = references * np.where(scale > 0, scale, scale.max())
+    if fixed is not None and n_components == "auto":
+        missing = 0
+        if effective:
+            noise = optimal_threshold((n, d)) * math.sqrt(max(n, d) / effective)
+            missing = count_absent(singular, decomposition.components, fixed, noise)
+            # What only bins show may be one of them.
+            missing = min(max(missing - (choice.n - at_positions), 0), len(singular) - choice.n)
+        choice = _with_known(choice, m, missing)
     evr = decomposition.explained_variance_ratio[:MOST]
     if choice.n <= above:
         return Endmembers(np.empty((0, len(sums))), choice, evr, above_edge, True, np.empty(0, dtype=bool))
     grid = grid or counts.shape
     # What rows were divided by.
     roots = np.sqrt(counts) if weighting == "poisson" else np.ones_like(counts)
-    if more is None or more.spectra is None or more.own is None:
+    if references is not None and choice.n == m:
+        return Endmembers(references, choice, evr, above_edge, True, np.zeros(m, dtype=bool))
+    if references is not None or more is None or more.spectra is None or more.own is None:
         # Of one component the start, a singular vector, is the solution.
         most = ITERATIONS if choice.n > 1 else 1
-        factors = partial(_factors, weighted, decomposition, choice.n, most, scale, roots, taken, grid)
+        factors = partial(_factors, weighted, decomposition, choice.n, most, scale, roots, taken, grid, fixed)
         spectra, own, n_iter = step(weighted, "factors", factors)
+        if references is not None:
+            spectra[:m] = references
         settled = choice.n == 1 or n_iter < most
     else:
         spectra, own, settled = more.spectra, more.own, True
     if loss == "kullback-leibler":
-        spectra, own, settled = _likeliest(selected(rows, taken), spectra, taken, grid)
+        spectra, own, settled = _likeliest(selected(rows, taken), spectra, taken, grid, references)
     return Endmembers(spectra, choice, evr, above_edge, settled, own)
 
 
@@ -208,18 +231,43 @@ def _factors(
     roots: Floats,
     taken: NDArray[np.intp],
     grid: tuple[int, ...],
+    fixed: Floats | None,
 ) -> tuple[Floats, NDArray[np.bool_], int]:
     """Spectra of weighted rows, weights undone, which are of their own positions, and iterations made."""
-    fit = factored(weighted, decomposition, k, most, SETTLED)
+    fit = factored(weighted, decomposition, k, most, SETTLED, fixed)
     # What a channel was multiplied by, undone.
     spectra = np.divide(fit.H, scale, out=np.zeros(fit.H.shape), where=scale > 0)
-    return (*_where_pure(fit.W * roots[taken, None], spectra, taken, grid), fit.n_iter)
+    known = 0 if fixed is None else len(fixed)
+    return (*_where_pure(fit.W * roots[taken, None], spectra, taken, grid, known), fit.n_iter)
+
+
+def _with_known(choice: RankChoice, m: int, missing: int) -> RankChoice:
+    """As many components as were chosen, with m references among them or, where they are not, beside them."""
+    n = max(choice.n + missing, m)
+    if n == choice.n:
+        return RankChoice(n, choice.rule, f"{choice.reason}, {m} of them given as references")
+    return RankChoice(n, choice.rule, f"{choice.reason}; with {count_of(m, 'reference')} {n} in all")
 
 
 def _where_pure(
-    maps: Any, spectra: Floats, taken: NDArray[np.intp], grid: tuple[int, ...]
+    maps: Any,
+    spectra: Floats,
+    taken: NDArray[np.intp],
+    grid: tuple[int, ...],
+    known: int = 0,
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Spectra of sum 1, of those that are not zero, at positions of their own where they have some."""
+    """
+    Spectra of sum 1, of those that are not zero, at positions of their own where they have some.
+
+    The first, known ones stay as they are, and whatever is theirs is no part of where another is alone: a film lies
+    under all.
+    """
+    if known:
+        others, own = _where_pure(maps[:, known:], spectra[known:], taken, grid)
+        whole = spectra[:known].sum(axis=1, keepdims=True)
+        fixed = np.arange(known + len(others)) < known
+        cleaned = without_lines_of_others(np.vstack([spectra[:known] / whole, others]), fixed)
+        return cleaned, np.concatenate([np.zeros(known, dtype=bool), own])
     whole = spectra.sum(axis=1)
     present = whole > 0
     placed = np.zeros((math.prod(grid), int(present.sum())))
@@ -270,15 +318,24 @@ def _reached(*of: Any) -> tuple[float]:
     return (reach(*of),)
 
 
-def factored(weighted: Any, decomposition: PCAResult, k: int, max_iter: int, tol: float) -> Factors:
-    """Non-negative factors of rows that were decomposed, not centred, into k or more components, from these."""
+def factored(
+    weighted: Any, decomposition: PCAResult, k: int, max_iter: int, tol: float, fixed: Floats | None = None
+) -> Factors:
+    """Non-negative factors of rows that were decomposed, not centred, into k or more components, from these; the first
+    ones with the spectra that are fixed.
+    """
     leading = replace(decomposition, components=decomposition.components[:k])
     (maps,) = step(weighted, "scores", lambda: (scores(weighted, leading),))
     maps = np.array(maps)
     # As of all values, but for what the components do not hold.
     mean = abs(float(maps.sum(axis=0) @ leading.components.sum(axis=1))) / (maps.shape[0] * weighted.shape[1])
-    spectra = nndsvd(maps, leading.components, 1e-6 * math.sqrt(mean), math.sqrt(mean), len(maps))
-    return nmf(weighted, k, init="custom", W0=maps, H0=spectra, max_iter=max_iter, tol=tol, inner_sweeps=SWEEPS)
+    options: dict[str, Any] = {"init": "custom", "max_iter": max_iter, "tol": tol, "inner_sweeps": SWEEPS}
+    if fixed is None:
+        spectra = nndsvd(maps, leading.components, 1e-6 * math.sqrt(mean), math.sqrt(mean), len(maps))
+        return nmf(weighted, k, W0=maps, H0=spectra, **options)
+    others = orthogonal(maps, leading.components, fixed, k - len(fixed), len(maps))
+    others[others < 1e-6 * math.sqrt(mean)] = math.sqrt(mean)
+    return nmf(weighted, k, H0=np.vstack([fixed, others]), fixed_components=fixed, **options)
 
 
 def reach(weighted: Any, decomposition: PCAResult, k: int, counts: Floats, scale: Floats) -> float:
@@ -292,13 +349,15 @@ def reach(weighted: Any, decomposition: PCAResult, k: int, counts: Floats, scale
 
 
 def _likeliest(
-    rows: Any, spectra: Floats, taken: NDArray[np.intp], grid: tuple[int, ...]
+    rows: Any, spectra: Floats, taken: NDArray[np.intp], grid: tuple[int, ...], references: Floats | None
 ) -> tuple[Floats, NDArray[np.bool_], bool]:
     """Spectra of the largest Poisson likelihood, from a start near it, which are pure, and whether that was reached."""
     start = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-300)
     (maps,) = step(rows, "maps to start from", lambda: (nmf_maps(rows, start),))
     # A multiplicative update cannot leave zero.
     start, maps = start + 1e-3 / start.shape[1], maps + 1e-3 * maps.mean()
+    if references is not None:
+        start[: len(references)] = references
     factors = nmf(
         rows,
         len(start),
@@ -307,8 +366,12 @@ def _likeliest(
         init="custom",
         W0=maps,
         H0=start,
+        fixed_components=references,
         max_iter=2 * ITERATIONS,
         tol=1e-5,
     )
     likely = np.asarray(factors.H, dtype=np.float64)
-    return (*_where_pure(factors.W, likely, taken, grid), factors.n_iter < 2 * ITERATIONS)
+    if references is None:
+        return (*_where_pure(factors.W, likely, taken, grid), factors.n_iter < 2 * ITERATIONS)
+    likely[: len(references)] = references
+    return (*_where_pure(factors.W, likely, taken, grid, len(references)), factors.n_iter < 2 * ITERATIONS)

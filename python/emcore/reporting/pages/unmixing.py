@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Components in the table of the first page, on a page with spectra, in the table of their peaks; a line of the first.
 _LISTED, _COMPONENTS, _TABLE_ROWS, _ROW = 10, 3, 25, 0.18
+# Letters of the name of a reference that have room above its spectrum.
+_LETTERS = 60
 _STRIP = 2.2
 _PICTURES = 3.2
 # Spectra are drawn up to where this part of all counts is.
@@ -235,7 +237,12 @@ def _draw_component(figure: "Figure", result: Any, index: int, top: float, peaks
         last=_last(result),
         label=amount(result),
     )
-    axes.set_title(f"Spectrum {index + 1}", loc="left")
+    axes.set_title(f"Spectrum {index + 1}{_given(result, index)}", loc="left")
+
+
+def _given(result: Any, index: int) -> str:
+    """Which reference the spectrum of a component is."""
+    return f", given: {result.references[index][:_LETTERS]}" if index < len(result.references) else ""
 
 
 def _last(result: Any) -> int:
