@@ -150,7 +150,7 @@ def test_without_the_decoder_of_eds_streams_all_else_of_a_velox_file_is_read(laz
     assert [signal.title for signal in signals] == ["EDS"] * 4 + ["HAADF", "C", "Ca", "O", "Cu"]
     assert signals[4].axis("x").scale == pytest.approx(3.59924926)
     assert np.asarray(signals[4].data).max() > 0
-    assert all(signal.notes == signals[0].notes and "emcore[io]" in signal.notes[0] for signal in signals)
+    assert all(signal.notes == signals[0].notes and "[io]'" in signal.notes[0] for signal in signals)
 
 
 def test_what_hyperspy_saves_next_is_read_and_said(data_folder, tmp_path):

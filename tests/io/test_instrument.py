@@ -300,6 +300,21 @@ def test_a_text_beside_a_picture_names_the_microscope(text, expected, tmp_path):
     assert (observed.metadata["date"], observed.metadata["time"]) == ("2024-05-06", "07:08:09")
 
 
+def test_metadata_of_another_kind_cost_no_data(tmp_path, read_both):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.hspy", "w") as file:
+        file.attrs["file_format"] = "HyperSpy"
+        group = file.create_group("Experiments/map")
+        group["data"] = np.arange(12).reshape(3, 4)
+        for i, size in enumerate((3, 4)):
+            said = {"size": size, "scale": 1.0, "offset": 0.0, "index_in_array": i, "navigate": i == 0}
+            group.create_group(f"axis-{i}").attrs.update(said)
+        group["metadata/Sample"] = 3.0
+        group["metadata/Acquisition_instrument/TEM"] = [1, 2]
+        group["metadata/Acquisition_instrument/reference"] = group.ref
+    assert read_both(tmp_path / "a.hspy").data.sum() == 66
+
+
 def test_metadata_of_hyperspy_before_format_1_2_lay_flat(tmp_path, read_both):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "a.hdf5", "w") as file:

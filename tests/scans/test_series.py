@@ -60,5 +60,5 @@ def test_scikit_image_is_an_extra_that_is_named(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "skimage.registration", None)
-    with pytest.raises(ImportError, match=r"emcore\[image\]"):
+    with pytest.raises(ImportError, match=r"pip install '.+\[image\]"):
         emcore.image_series(np.ones((4, 9, 9)), register=True)

@@ -196,7 +196,7 @@ def test_umap_is_an_extra_that_is_named(losses, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(ImportError, match=r"emcore\[umap\]"):
+    with pytest.raises(ImportError, match=r"pip install '.+\[umap\]"):
         group_signals(losses.signal, reduce="umap")
 
 

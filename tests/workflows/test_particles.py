@@ -172,7 +172,7 @@ def test_scikit_image_is_an_extra_that_is_named(monkeypatch):
 
     for name in ("filters", "measure", "morphology", "segmentation"):
         monkeypatch.setitem(sys.modules, f"skimage.{name}", None)
-    with pytest.raises(ImportError, match=r"emcore\[image\]"):
+    with pytest.raises(ImportError, match=r"pip install '.+\[image\]"):
         find_particles(np.eye(30))
 
 

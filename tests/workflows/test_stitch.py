@@ -324,7 +324,7 @@ def test_the_verb_takes_results_and_scans(sample, segmentations, result, tmp_pat
 
 def test_scikit_image_is_an_extra_that_is_named(monkeypatch, texture):
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
-    with pytest.raises(ImportError, match=r"emcore\[image\]"):
+    with pytest.raises(ImportError, match=r"pip install '.+\[image\]"):
         stitch([texture[:100, :100], texture[:100, 50:150]])
 
 

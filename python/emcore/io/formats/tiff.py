@@ -59,7 +59,7 @@ def read_tiff(path: Path, lazy: bool) -> list[Signal]:
                 raise BadFile(f"{path} cannot be read as TIFF: damaged, its pages do not have the shape that it says")
             scales, notes = steps(tiff, number, path)
             axes = [_axis(letter, size, scales) for letter, size in zip(series.axes, data.shape, strict=True)]
-            metadata = about(metadata_of(series.keyframe, path)) | _information_bar(series.keyframe, path)
+            metadata = _described(series.keyframe, path) | _information_bar(series.keyframe, path)
             signals.append(
                 Signal(data, tidy_axes(_distinct(axes)), title=titles[number], metadata=metadata, notes=notes)
             )
@@ -134,6 +134,13 @@ def _distinct(axes: list[Axis]) -> tuple[Axis, ...]:
         Axis(f"{a.name}_{i}", a.size, a.scale, a.offset, a.units, a.navigation) if a.name in names[:i] else a
         for i, a in enumerate(axes)
     )
+
+
+def _described(page: Any, path: Path) -> dict[str, Any]:
+    try:
+        return about(metadata_of(page, path))
+    except NOT_UNDERSTOOD:  # nothing depends on it
+        return {}
 
 
 def _information_bar(page: Any, path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emcore.core.signals import Axis, Signal
 from emcore.io.errors import BadFile
 from emcore.io.formats.hdf5.arrays import Access, axis_of_values, is_numeric, number, text
-from emcore.io.instrument import about
+from emcore.io.instrument import NOT_UNDERSTOOD, about
 
 # The newest version of the format that is known here.
 _KNOWN = (3, 3)
@@ -71,7 +71,11 @@ def _signal(group: Any, name: str, axes: list[Axis], flagged: bool, access: Acce
     title = text(general.get("title") or general.get("name")) or ("" if name == "__unnamed__" else name)
     signal = {key: text(value) for key, value in _described(group, "Signal").items()}
     dates = {key: text(general.get(key)) for key in ("date", "time")}
-    metadata = about({"General": dates, "Signal": signal, **_instrument(group)})
+    try:
+        instrument = _instrument(group)
+    except (*NOT_UNDERSTOOD, OSError, RuntimeError):  # of other types than metadata have; nothing depends on it
+        instrument = {}
+    metadata = about({"General": dates, "Signal": signal, **instrument})
     return access.signal(group["data"], axes, title, flagged, metadata)
 
 
@@ -90,7 +94,7 @@ def _instrument(group: Any) -> dict[str, Any]:
     return known
 
 
-# No metadata are deeper, and no text or list of them is longer.
+# No metadata are deeper, and no list of them is longer.
 _DEEPEST, _LONGEST = 8, 1000
 
 
