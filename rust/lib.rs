@@ -41,3 +41,4 @@ pub use engine::pool::{num_threads, set_num_threads, set_num_threads_here, with_
 pub use engine::prepare;
 pub use engine::rows::{Computed, Rows, ValueRange, value_range};
 pub use engine::simd::{Pixel, Real};
+pub use engine::sparse::Sparse;

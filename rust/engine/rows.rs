@@ -1,9 +1,10 @@
 //! A typed view of n rows × d features in the type in which the detector wrote them: contiguous, strided or
 //! memory-mapped; never copied, except that one block at a time is gathered when its features are not contiguous. Or rows
-//! that are [`Computed`] from such, one block at a time.
+//! that are [`Computed`] from such, or unpacked from [`Sparse`] ones, one block at a time.
 
 use crate::engine::pass;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::engine::sparse::Sparse;
 use crate::engine::tiles::tiles;
 use crate::{Control, Error, Result};
 use ndarray::{ArrayView2, Axis};
@@ -55,6 +56,7 @@ pub struct Rows<'a, T> {
 enum Source<'a, T> {
     Memory(ArrayView2<'a, T>),
     Computed(&'a dyn Computed<T>),
+    Sparse(Sparse<'a, T>),
 }
 
 impl<'a, T: Pixel> Rows<'a, T> {
@@ -67,6 +69,11 @@ impl<'a, T: Pixel> Rows<'a, T> {
     pub fn computed(rows: &'a dyn Computed<T>) -> Self {
         let (n, d) = rows.shape();
         Self { n, d, source: Source::Computed(rows) }
+    }
+
+    /// Rows of which few values are not zero.
+    pub fn sparse(rows: Sparse<'a, T>) -> Self {
+        Self { n: rows.n(), d: rows.d(), source: Source::Sparse(rows) }
     }
 
     /// A view of `n` × `d` values in row-major order.
@@ -87,12 +94,28 @@ impl<'a, T: Pixel> Rows<'a, T> {
         self.d
     }
 
-    /// The features as rows; none where rows are computed.
+    /// The features as rows; none where rows are computed or sparse.
     pub(crate) fn transposed(&self) -> Option<Self> {
         match self.source {
             Source::Memory(view) => Some(Self::new(view.reversed_axes())),
-            Source::Computed(_) => None,
+            Source::Computed(_) | Source::Sparse(_) => None,
         }
+    }
+
+    /// The rows as they are stored, where that is without zeros.
+    pub(crate) fn as_sparse(&self) -> Option<Sparse<'a, T>> {
+        match self.source {
+            Source::Sparse(rows) => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// Rows of a block whose sums are d values for each of a few columns: `usual`, or more where the rows hold so little that
+    /// these sums would cost more than the rows.
+    pub(crate) fn rows_of_sums(&self, usual: usize) -> usize {
+        let Source::Sparse(rows) = self.source else { return usual };
+        let enough = FULL_SUMS as u128 * self.d as u128 * self.n as u128 / rows.stored().max(1) as u128;
+        usual.max(enough.min((self.n / MOST_BLOCKS) as u128) as usize).min(MOST_ROWS.max(usual))
     }
 
     /// Bytes of one row.
@@ -109,6 +132,12 @@ impl<'a, T: Pixel> Rows<'a, T> {
                 let n = rows.len();
                 scratch.resize(n * self.d, T::default());
                 source.fill(rows, scratch);
+                return Block::of(scratch, n, self.d);
+            }
+            Source::Sparse(source) => {
+                let n = rows.len();
+                scratch.resize(n * self.d, T::default());
+                source.rows(rows).unpack(scratch);
                 return Block::of(scratch, n, self.d);
             }
         };
@@ -129,6 +158,85 @@ impl<'a, T: Pixel> Rows<'a, T> {
             scratch.extend(part.iter());
         }
         Block::of(scratch, n, d)
+    }
+
+    /// Returns some rows for what passes zeros over: sparse ones as they are, where they hold little, and others as [`block`](Self::block).
+    pub(crate) fn part<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<T>) -> Part<'s, T> {
+        match &self.source {
+            Source::Sparse(source) if source.has_few() => Part::Sparse(source.rows(rows)),
+            _ => Part::Dense(self.block(rows, scratch)),
+        }
+    }
+}
+
+/// Values that a block of sparse rows holds for each sum of a feature that it makes.
+const FULL_SUMS: usize = 8;
+/// Blocks there are for many threads, and rows that are summed in the type of the arithmetic: at most, of sparse rows.
+const MOST_BLOCKS: usize = 64;
+const MOST_ROWS: usize = 4096;
+
+/// A few rows, as they are stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a, T> {
+    /// With zeros.
+    Dense(Block<'a, T>),
+    /// Without.
+    Sparse(Sparse<'a, T>),
+}
+
+/// A row, as it is stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Row<'a, T> {
+    /// All values.
+    Dense(&'a [T]),
+    /// The features of those stored, ascending, and these.
+    Sparse(&'a [u32], &'a [T]),
+}
+
+impl<'a, T> From<Block<'a, T>> for Part<'a, T> {
+    fn from(block: Block<'a, T>) -> Self {
+        Self::Dense(block)
+    }
+}
+
+impl<'a, T: Pixel> Part<'a, T> {
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        match self {
+            Self::Dense(block) => block.n(),
+            Self::Sparse(rows) => rows.n(),
+        }
+    }
+
+    /// Number of features.
+    pub fn d(&self) -> usize {
+        match self {
+            Self::Dense(block) => block.d(),
+            Self::Sparse(rows) => rows.d(),
+        }
+    }
+
+    /// Row `i`.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> Row<'a, T> {
+        match self {
+            Self::Dense(block) => Row::Dense(block.row(i)),
+            Self::Sparse(rows) => {
+                let (features, values) = rows.row(i);
+                Row::Sparse(features, values)
+            }
+        }
+    }
+}
+
+impl<T: Pixel> Row<'_, T> {
+    /// Calls with every feature, ascending, and its value, perhaps without those that are zero.
+    #[inline(always)]
+    pub fn each(&self, mut call: impl FnMut(usize, T)) {
+        match self {
+            Self::Dense(values) => values.iter().enumerate().for_each(|(j, &x)| call(j, x)),
+            Self::Sparse(features, values) => features.iter().zip(*values).for_each(|(&j, &x)| call(j as usize, x)),
+        }
     }
 }
 
@@ -274,12 +382,15 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
     if rows.n() == 0 || rows.d() == 0 {
         return Err(Error::invalid("data", "no values; give at least one row and one feature"));
     }
-    let mut total = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
     control.expect(rows.n() as u64);
+    let none = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
     let block = |range: Range<usize>, _: &mut [u8]| {
+        if let Some(sparse) = rows.as_sparse() {
+            return range_of_sparse(sparse.rows(range.clone()), range.start, none);
+        }
         let mut scratch = Vec::new();
         let block = rows.block(range.clone(), &mut scratch);
-        let mut part = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
+        let mut part = none;
         // Of short rows that follow each other many at a time.
         let together = block.contiguous(0..block.n()).is_some();
         for some in tiles(block.n(), if together { (RANGE_VALUES / block.d()).max(1) } else { 1 }) {
@@ -288,10 +399,8 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
                 let bad = values.iter().position(|x| is_bad(x.real().f64()));
                 bad.map(|at| (range.start + some.start + at / block.d(), at % block.d()))
             };
-            let (mut low, mut high) = dispatch(Extremes(values));
-            if !(low.is_finite() && high.is_finite()) {
-                let finite = values.iter().map(|x| x.real().f64()).filter(|x| x.is_finite());
-                (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+            let ((low, high), finite) = extremes(values);
+            if !finite {
                 part.not_finite = part.not_finite.or_else(|| place(|x| !x.is_finite()));
             }
             part.min = part.min.min(low);
@@ -302,6 +411,7 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
         }
         part
     };
+    let mut total = none;
     pass::pass(rows.n(), pass::block_rows(rows.row_bytes(), 1 << 20, 1), control, &mut [], block, |part| {
         total.min = total.min.min(part.min);
         total.max = total.max.max(part.max);
@@ -309,6 +419,33 @@ pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<Val
         total.negative = total.negative.or(part.negative);
     })?;
     Ok(total)
+}
+
+/// Smallest and largest finite value, and whether there is no other.
+fn extremes<T: Pixel>(values: &[T]) -> ((f64, f64), bool) {
+    let (low, high) = dispatch(Extremes(values));
+    if low.is_finite() && high.is_finite() {
+        return ((low, high), true);
+    }
+    let finite = values.iter().map(|x| x.real().f64()).filter(|x| x.is_finite());
+    (finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x))), false)
+}
+
+/// The range of sparse rows from the row `first` on.
+fn range_of_sparse<T: Pixel>(rows: Sparse<'_, T>, first: usize, mut range: ValueRange) -> ValueRange {
+    let place = |is_bad: fn(f64) -> bool| {
+        rows.position(|x| is_bad(x.real().f64())).map(|(row, feature)| (first + row, feature))
+    };
+    if rows.stored() > 0 {
+        let ((low, high), finite) = extremes(rows.values());
+        (range.min, range.max) = (low, high);
+        range.not_finite = if finite { None } else { place(|x| !x.is_finite()) };
+        range.negative = if low < 0.0 { place(|x| x < 0.0) } else { None };
+    }
+    if rows.stored() < rows.n() * rows.d() {
+        (range.min, range.max) = (range.min.min(0.0), range.max.max(0.0));
+    }
+    range
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@
 //!
 //! X is never copied or centred: products are taken of X - o, with o the means rounded to f32, subtracted in registers, and
 //! the two rank-one terms that this leaves out are added to the thin results in f64. So data that sit on a huge offset,
-//! or are not to be centred at all, lose no digits to their mean.
+//! or are not to be centred at all, lose no digits to their mean. Of sparse rows o is zero, for X - o would have no zeros: their
+//! mean is no larger than their deviations, and where it is, o is as above.
 
 use crate::engine::eigen::{Eigen, eigen, largest, start_columns};
 use crate::engine::panel::Panel;
@@ -19,6 +20,7 @@ use crate::engine::pass::pass;
 use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
+use crate::engine::sparse::Sparse;
 use crate::engine::tiles::tiles;
 use crate::methods::moments::{Moments, moments};
 use crate::methods::products::packed::{COLUMNS, x_q, xt_x_q, xt_y};
@@ -35,6 +37,9 @@ const CONVERT_ROWS: usize = 16;
 const GRAM_PANEL: usize = 48;
 /// Work up to which the exact solver is taken: there it takes below 0.1 s, or no longer than the randomised one.
 const QUICK: f64 = 2e9;
+
+/// Times the squares of deviations, those of means above which these are subtracted from sparse rows too.
+const OUTWEIGHED: f64 = 100.0;
 
 /// How to find the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +84,10 @@ pub struct Pca {
 
 /// X as this method visits it, wherever it is; sums over rows are f64, products of arithmetic `R`.
 pub trait Source<R> {
+    /// Whether products without an offset pass zeros over.
+    fn has_few(&self) -> bool {
+        false
+    }
     /// Numbers of rows and features.
     fn shape(&self) -> (usize, usize);
     /// Of every feature.
@@ -92,6 +101,10 @@ pub trait Source<R> {
 }
 
 impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
+    fn has_few(&self) -> bool {
+        self.as_sparse().is_some_and(|rows| rows.has_few())
+    }
+
     fn shape(&self) -> (usize, usize) {
         (self.n(), self.d())
     }
@@ -101,19 +114,27 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
     }
 
     fn gram(&self, mean: &[f64], weights: &[f64], control: &Control) -> Result<Mat<f64>> {
-        squared(*self, |_, j| (mean[j], weights[j]), control)
+        match self.as_sparse().filter(Sparse::has_few) {
+            Some(rows) => squared_sparse(rows, mean, weights, control),
+            None => squared(*self, |_, j| (mean[j], weights[j]), control),
+        }
     }
 
     fn xt_x_q(&self, offset: &[f64], q: &Panel<T::Real>, control: &Control) -> Result<Panel<f64, T::Real>> {
-        xt_x_q(*self, Some(offset), q, control)
+        xt_x_q(*self, nonzero(offset), q, control)
     }
 
     fn triangle(&self, offset: &[f64], q: &Panel<T::Real>, shift: &[f64], control: &Control) -> Result<Mat<f64>> {
-        let product = x_q(*self, Some(offset), q, control)?;
+        let product = x_q(*self, nonzero(offset), q, control)?;
         let k = q.k();
         let scores = Mat::from_fn(self.n(), k, |i, c| product[i * k + c].f64() + shift[c]);
         Ok(scores.qr().thin_R().to_owned())
     }
+}
+
+/// What is to be subtracted, if it is not zero throughout.
+fn nonzero(offset: &[f64]) -> Option<&[f64]> {
+    offset.iter().any(|&x| x != 0.0).then_some(offset)
 }
 
 /// The principal components of `rows`.
@@ -133,11 +154,12 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
 pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, control: &Control) -> Result<Pca> {
     let (n, d, k) = (rows.n(), rows.d(), options.components);
     check(n, d, options)?;
-    let exact = is_exact(n, d, k, options.solver, n < d && rows.transposed().is_none());
+    let sideways = rows.transposed().is_none() && !rows.has_few();
+    let exact = is_exact(n, d, k, options.solver, n < d && sideways);
     if !exact || n >= d {
         return pca_of(&rows, exact, options, control);
     }
-    if rows.transposed().is_none() {
+    if sideways {
         // Features will be visited: of rows that are computed, the few there are are held.
         let mut held = Vec::new();
         rows.block(0..n, &mut held);
@@ -240,6 +262,50 @@ fn squared<T: Pixel + Into<f64>>(
     Ok(MatRef::from_row_major_slice(&gram, short, short).to_owned())
 }
 
+/// [`squared`] of sparse rows, whose means are those of the features.
+fn squared_sparse<T: Pixel + Into<f64>>(
+    rows: Sparse<'_, T>,
+    mean: &[f64],
+    weights: &[f64],
+    control: &Control,
+) -> Result<Mat<f64>> {
+    let features = rows.transposed()?;
+    let sums = Vec::from_iter((0..rows.d()).map(|j| features.view().row(j).1.iter().map(|&x| x.into()).sum::<f64>()));
+    let mut gram = products_of_features(rows, features.view(), |_| 1.0, control)?;
+    let n = rows.n() as f64;
+    for (i, j) in (0..rows.d()).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+        let rest = mean[j] * (sums[i] - n * mean[i]) + mean[i] * sums[j];
+        gram[(i, j)] = weights[i] * weights[j] * (gram[(i, j)] - rest);
+    }
+    Ok(gram)
+}
+
+/// Xᵀ V X, the lower half, of X with few values, of which `features` is the transpose; V is diagonal.
+fn products_of_features<T: Pixel + Into<f64>>(
+    rows: Sparse<'_, T>,
+    features: Sparse<'_, T>,
+    weight: impl Fn(usize) -> f64 + Sync,
+    control: &Control,
+) -> Result<Mat<f64>> {
+    let d = rows.d();
+    let mut gram = room::zeros(room::product::<f64>(&[d, d], "products of all features")?, "products of all features")?;
+    let multiply = |range: Range<usize>, out: &mut [f64]| {
+        for (j, out) in range.zip(out.chunks_exact_mut(d)) {
+            let (of_feature, values) = features.row(j);
+            for (&i, &x) in of_feature.iter().zip(values) {
+                let (x, (others, values)) = (x.into() * weight(i as usize), rows.row(i as usize));
+                // Ascending: those up to j.
+                for (&other, &y) in others.iter().zip(values).take_while(|(other, _)| **other as usize <= j) {
+                    out[other as usize] += x * y.into();
+                }
+            }
+        }
+    };
+    control.expect(d as u64);
+    pass(d, 1, control, &mut gram, multiply, |()| ())?;
+    Ok(MatRef::from_row_major_slice(&gram, d, d).to_owned())
+}
+
 /// The matrix A = (X - 1 mᵀ) W, by what is needed to multiply with it.
 struct Data<'a, S, R> {
     source: &'a S,
@@ -249,18 +315,38 @@ struct Data<'a, S, R> {
     mean: Vec<f64>,
     /// The means as the products subtract them.
     offset: Vec<f64>,
-    /// ‖A‖², and that of the centred A.
+    /// ‖A‖², that of the centred A, and of what products are taken of.
     squares: f64,
     centered_squares: f64,
+    visited_squares: f64,
     real: std::marker::PhantomData<R>,
 }
 
 impl<T: Pixel + Into<f64>> Data<'_, Rows<'_, T>, T::Real> {
     /// AAᵀ of a wide A, the columns of which are the rows of its transpose: the lower half.
     fn wide_gram(&self, control: &Control) -> Result<Mat<f64>> {
+        if let Some(rows) = self.source.as_sparse().filter(Sparse::has_few) {
+            return self.wide_gram_of_sparse(rows, control);
+        }
         let features = self.source.transposed().expect("the features as rows");
         let centre = self.centre();
         squared(features, |j, _| (centre[j], self.weights[j]), control)
+    }
+
+    fn wide_gram_of_sparse(&self, rows: Sparse<'_, T>, control: &Control) -> Result<Mat<f64>> {
+        let square = |j: usize| self.weights[j] * self.weights[j];
+        let mut gram = products_of_features(rows.transposed()?.view(), rows, square, control)?;
+        let centre = self.centre();
+        let along = Vec::from_iter((0..rows.n()).map(|i| {
+            let (features, values) = rows.row(i);
+            let each = features.iter().map(|&j| j as usize).zip(values);
+            each.map(|(j, &x)| square(j) * centre[j] * x.into()).sum::<f64>()
+        }));
+        let own: f64 = centre.iter().enumerate().map(|(j, m)| square(j) * m * m).sum();
+        for (i, j) in (0..rows.n()).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+            gram[(i, j)] += own - along[i] - along[j];
+        }
+        Ok(gram)
     }
 
     /// AᵀU, a few columns at a time.
@@ -270,7 +356,7 @@ impl<T: Pixel + Into<f64>> Data<'_, Rows<'_, T>, T::Real> {
         for part in tiles(k, COLUMNS) {
             let left = left.subcols(part.start, part.len());
             let y = Vec::from_iter((0..n).flat_map(|i| left.row(i).iter().map(|&x| T::Real::of(x))));
-            let product = xt_y(*self.source, Some(&self.offset), &y, part.len(), control)?;
+            let product = xt_y(*self.source, nonzero(&self.offset), &y, part.len(), control)?;
             for (c, column) in part.enumerate() {
                 let sum: f64 = y.iter().skip(c).step_by(left.ncols()).map(|x| x.f64()).sum();
                 for j in 0..d {
@@ -295,10 +381,13 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
         if !squares.is_finite() {
             return Err(too_large());
         }
-        let offset = mean.iter().map(|&m| R::of(m).f64()).collect();
+        let few = source.has_few() && n as f64 * mean_squares <= OUTWEIGHED * centered_squares;
+        let offset = Vec::from_iter(mean.iter().map(|&m| if few { 0.0 } else { R::of(m).f64() }));
+        let visited_squares = centered_squares + if few { n as f64 * mean_squares } else { 0.0 };
         let center = options.center;
         let real = std::marker::PhantomData;
-        Ok(Self { source, shape: (n, d), center, weights, mean, offset, squares, centered_squares, real })
+        let shape = (n, d);
+        Ok(Self { source, shape, center, weights, mean, offset, squares, centered_squares, visited_squares, real })
     }
 
     /// What is subtracted.
@@ -334,8 +423,8 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
             // The mean is close to the first component.
             (0..d).for_each(|j| start[(j, 0)] += self.mean[j] * self.weights[j]);
         }
-        // Rounding of the products, which are of centred data.
-        let noise = self.centered_squares * if size_of::<R>() == 4 { 2e-8 } else { 1e-15 };
+        // Rounding of the products.
+        let noise = self.visited_squares * if size_of::<R>() == 4 { 2e-8 } else { 1e-15 };
         let pairs = largest(|q| self.gram_times(q, control), k, start, noise, control)?;
         let (first, last) = (pairs.values[0], pairs.values[k - 1]);
         let rounding = first.min(self.centered_squares) * if size_of::<R>() == 4 { 1e-4 } else { 1e-10 };
@@ -359,7 +448,7 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
     fn gram_times(&self, q: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
         let (n, d) = (self.shape.0 as f64, self.shape.1);
         // A power of two that keeps X Q near one, whatever the unit of X.
-        let row = (self.centered_squares / n).sqrt();
+        let row = (self.visited_squares / n).sqrt();
         let scale = if row > 0.0 { row.log2().round().exp2() } else { 1.0 };
         let scaled = Panel::from_fn(d, q.ncols(), |j, c| R::of(self.weights[j] * q[(j, c)] / scale));
         let product = self.source.xt_x_q(&self.offset, &scaled, control)?;

@@ -18,6 +18,7 @@ mod rows;
 mod run;
 mod settings;
 mod slic;
+mod sparse;
 mod spanning_tree;
 mod spectra;
 mod symmetry;
@@ -41,6 +42,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     correlation::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;
+    sparse::register(module)?;
     moments::register(module)?;
     slic::register(module)?;
     bins::register(module)?;

@@ -39,7 +39,7 @@ pub fn least_squares<T: Pixel>(
     control.expect(n as u64);
     pass(
         n,
-        block_rows(n),
+        block_rows(&x),
         control,
         w,
         |range, w| {
@@ -47,7 +47,7 @@ pub fn least_squares<T: Pixel>(
             let mut solver = NonNegative::new(&gram, k);
             for rows in tiles(range.len(), tile_rows::<T>(d)) {
                 let w = &mut w[rows.start * k..rows.end * k];
-                project(x.block(range.start + rows.start..range.start + rows.end, &mut scratch), &offset, &q, w);
+                project(x.part(range.start + rows.start..range.start + rows.end, &mut scratch), &offset, &q, w);
                 for w in w.chunks_mut(k) {
                     solver.b.iter_mut().zip(&*w).for_each(|(b, c)| *b = c.f64() - penalty.l1);
                     w.iter_mut().zip(solver.solve()).for_each(|(w, &x)| *w = T::Real::of(x));
