@@ -182,7 +182,7 @@ impl<T: Pixel> WithSimd for Project<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { rows, q, out } = self;
         let mut filled = Filled::default();
-        for (i, out) in out.chunks_exact_mut(q.k()).enumerate() {
+        for (i, out) in out.chunks_exact_mut(q.k().max(1)).enumerate() {
             let (features, values) = rows.row(i);
             sparse(simd, features, values, &mut filled);
             dot(simd, &filled.at, &filled.values, q, |t, sum| out[t] = sum);
@@ -204,10 +204,94 @@ impl<T: Pixel> WithSimd for Accumulate<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { rows, y, into } = self;
         let mut filled = Filled::default();
-        for (i, y) in y.chunks_exact(into.k()).enumerate() {
+        for (i, y) in y.chunks_exact(into.k().max(1)).enumerate() {
             let (features, values) = rows.row(i);
             sparse(simd, features, values, &mut filled);
             spread(simd, &filled.at, &filled.values, y, into);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rows;
+    use crate::engine::simd::{dispatch, on_each};
+    use crate::engine::tiles::{accumulate, project};
+
+    const SHAPE: (usize, usize) = (9, 203);
+
+    /// Full rows, and the same as they are stored sparsely: one row empty, one full, values at both ends and beside each other.
+    fn rows<T: Pixel>(value: impl Fn(usize) -> T) -> (Vec<T>, Vec<usize>, Vec<u32>, Vec<T>) {
+        let (n, d) = SHAPE;
+        let holds = |i: usize, j: usize| match i {
+            2 => false,
+            3 => true,
+            _ => (i * 31 + j * 17 + i * j) % 23 == 0 || j == 0 || j + 2 > d,
+        };
+        let full = Vec::from_iter((0..n * d).map(|at| if holds(at / d, at % d) { value(at) } else { T::default() }));
+        let (mut starts, mut features, mut values) = (vec![0], Vec::new(), Vec::new());
+        for (i, row) in full.chunks(d).enumerate() {
+            for (j, &x) in row.iter().enumerate().filter(|(j, _)| holds(i, *j)) {
+                features.push(j as u32);
+                values.push(x);
+            }
+            starts.push(values.len());
+        }
+        (full, starts, features, values)
+    }
+
+    #[test]
+    fn products_of_sparse_rows_are_those_of_full_ones_to_the_last_bit() {
+        fn check<T: Pixel>(value: impl Fn(usize) -> T) {
+            let (n, d) = SHAPE;
+            let (full, starts, features, values) = rows(value);
+            let sparse = Sparse::new(d, &starts, &features, &values).unwrap();
+            let dense = Rows::from_slice(&full, n, d);
+            for k in 1..=17 {
+                let q = Panel::<T::Real>::from_fn(d, k, |j, c| T::Real::of(((j * 7 + c * 3) % 11) as f64 / 7.0 - 0.6));
+                let mut scratch = Vec::new();
+                let block = dense.block(0..n, &mut scratch);
+                let [mut there, mut here] = [(); 2].map(|()| vec![T::Real::ZERO; n * k]);
+                project(block, &[], &q, &mut there);
+                dispatch(Project { rows: sparse, q: &q, out: &mut here });
+                assert_eq!(here, there);
+                let [mut of_full, mut of_sparse] = [(); 2].map(|()| Panel::<T::Real>::zeros(d, k));
+                accumulate(block, &[], &there, &mut of_full);
+                dispatch(Accumulate { rows: sparse, y: &there, into: &mut of_sparse });
+                assert_eq!(of_sparse, of_full);
+            }
+        }
+        check(|at| (at % 251) as u8 + 1);
+        check(|at| at as u16 + 1);
+        check(|at| at as f32 / 7.0 - 100.0);
+        check(|at| at as f64 / 7.0 - 100.0);
+    }
+
+    #[test]
+    fn a_row_is_found_alike_however_it_is_stored_on_every_instruction_set() {
+        let (full, starts, features, values) = rows(|at| at as f32 + 1.0);
+        #[derive(Clone)]
+        struct Found<'a>(Row<'a, f32>);
+        impl WithSimd for Found<'_> {
+            type Output = Vec<f32>;
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+                let mut filled = Filled::default();
+                Collect { row: self.0, filled: &mut filled }.with_simd(simd);
+                let mut row = vec![0.0; SHAPE.1.next_multiple_of(CHUNK)];
+                for (&at, values) in filled.at.iter().zip(filled.values.chunks_exact(filled.width)) {
+                    row[at as usize * filled.width..][..filled.width].copy_from_slice(values);
+                }
+                row
+            }
+        }
+        let sparse = Sparse::new(SHAPE.1, &starts, &features, &values).unwrap();
+        for (i, row) in full.chunks(SHAPE.1).enumerate() {
+            let (features, values) = sparse.row(i);
+            for found in [on_each(Found(Row::Dense(row))), on_each(Found(Row::Sparse(features, values)))].concat() {
+                assert_eq!(found[..SHAPE.1], *row);
+            }
         }
     }
 }

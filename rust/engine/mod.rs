@@ -2,7 +2,7 @@
 //!
 //! 1. [`error`], [`control`], `room`: what can go wrong, how a long call is stopped and watched, and large arrays;
 //! 2. [`pool`], [`simd`]: the threads and the instruction sets, each behind one door;
-//! 3. [`rows`], `sparse`, [`prepare`], [`pass`]: the typed view of the data, rows without their zeros, rows computed, and one
+//! 3. [`rows`], `range`, `sparse`, [`prepare`], [`pass`]: the typed view of the data, its range, rows without their zeros, rows computed, and one
 //!    visit of all of them;
 //! 4. [`tiles`] (with [`panel`] and `aligned`, how thin matrices lie in memory): the inner loops of thin products; [`lanes`]:
 //!    rows transposed, for few features; `filled`: rows by what they hold, for few values;
@@ -19,6 +19,7 @@ pub(crate) mod panel;
 pub(crate) mod pass;
 pub(crate) mod pool;
 pub mod prepare;
+pub(crate) mod range;
 pub(crate) mod room;
 pub(crate) mod rows;
 pub(crate) mod simd;

@@ -5,10 +5,6 @@ use crate::engine::simd::Pixel;
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// Of more values than one in so many, rows are unpacked before they are multiplied: registers full of values are read faster
-/// side by side.
-const FEW: usize = 4;
-
 /// n rows × d features, of which the values that are not zero are stored, row by row.
 ///
 /// ```
@@ -35,6 +31,9 @@ impl<'a, T: Pixel> Sparse<'a, T> {
     /// Fails where features are not below d and ascending in every row, or the lengths do not fit.
     pub fn new(d: usize, starts: &'a [usize], features: &'a [u32], values: &'a [T]) -> Result<Self> {
         let stored = values.len();
+        if d > 1 << 32 {
+            return Err(Error::invalid("sparse rows", format!("{d} features; at most 2^32 have numbers")));
+        }
         if features.len() != stored || starts.first() != Some(&0) || starts.last() != Some(&stored) {
             let message = format!(
                 "{} features for {stored} values, and starts of rows from {:?} to {:?}",
@@ -76,11 +75,6 @@ impl<'a, T: Pixel> Sparse<'a, T> {
         self.starts[self.n()] - self.starts[0]
     }
 
-    /// Whether so few values are stored that what is not pays to be passed over.
-    pub(crate) fn has_few(&self) -> bool {
-        (FEW as u128) * self.stored() as u128 <= self.n() as u128 * self.d as u128
-    }
-
     /// Some of the rows.
     pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
         Self { starts: &self.starts[rows.start..=rows.end], ..*self }
@@ -109,7 +103,7 @@ impl<'a, T: Pixel> Sparse<'a, T> {
     /// All values of the rows, one row after another, zeros among them.
     pub(crate) fn unpack(&self, values: &mut [T]) {
         values.fill(T::default());
-        for (i, out) in values.chunks_exact_mut(self.d).enumerate() {
+        for (i, out) in values.chunks_exact_mut(self.d.max(1)).enumerate() {
             let (features, values) = self.row(i);
             features.iter().zip(values).for_each(|(&j, &x)| out[j as usize] = x);
         }

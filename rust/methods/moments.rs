@@ -120,13 +120,13 @@ fn of_sparse<T: Pixel + Into<f64>>(rows: Sparse<'_, T>, control: &Control) -> Re
     let (n, d) = (rows.n(), rows.d());
     let mut moments = Moments::zeros(n, d);
     let mut zeros = room::filled(d, n as f64, "numbers of zeros")?;
-    let sums = sums_of_features(rows, |_, x| (1.0, x), control)?;
-    for ((mean, zeros), (stored, sum)) in moments.mean.iter_mut().zip(&mut zeros).zip(sums) {
+    let sums = sums_of_features(rows, |_, x| [1.0, x], control)?;
+    for ((mean, zeros), [stored, sum]) in moments.mean.iter_mut().zip(&mut zeros).zip(sums) {
         *mean = sum / n as f64;
         *zeros -= stored;
     }
-    let squares = sums_of_features(rows, |j, x| (0.0, (x - moments.mean[j]).powi(2)), control)?;
-    for (((square, zeros), mean), (_, sum)) in moments.squares.iter_mut().zip(zeros).zip(&moments.mean).zip(squares) {
+    let squares = sums_of_features(rows, |j, x| [0.0, (x - moments.mean[j]).powi(2)], control)?;
+    for (((square, zeros), mean), [_, sum]) in moments.squares.iter_mut().zip(zeros).zip(&moments.mean).zip(squares) {
         *square = sum + zeros * mean * mean;
     }
     Ok(moments)
@@ -135,24 +135,25 @@ fn of_sparse<T: Pixel + Into<f64>>(rows: Sparse<'_, T>, control: &Control) -> Re
 /// For every feature the sums of what is made of its values that are stored.
 fn sums_of_features<T: Pixel + Into<f64>>(
     rows: Sparse<'_, T>,
-    of: impl Fn(usize, f64) -> (f64, f64) + Sync,
+    of: impl Fn(usize, f64) -> [f64; 2] + Sync,
     control: &Control,
-) -> Result<Vec<(f64, f64)>> {
+) -> Result<Vec<[f64; 2]>> {
     let (n, d) = (rows.n(), rows.d());
-    let mut total = vec![(0.0, 0.0); d];
+    let what = "sums of features";
+    let mut total = room::zeros::<[f64; 2]>(d, what)?;
     let block = |range: std::ops::Range<usize>, _: &mut [u8]| {
-        let mut sums = vec![(0.0, 0.0); d];
+        let mut sums = room::zeros_or_unwind::<[f64; 2]>(d, what);
         for (features, values) in range.map(|i| rows.row(i)) {
             for (&j, &x) in features.iter().zip(values) {
-                let (sum, (a, b)) = (&mut sums[j as usize], of(j as usize, x.into()));
-                (sum.0, sum.1) = (sum.0 + a, sum.1 + b);
+                let (sum, [a, b]) = (&mut sums[j as usize], of(j as usize, x.into()));
+                *sum = [sum[0] + a, sum[1] + b];
             }
         }
         sums
     };
     control.expect(n as u64);
     pass(n, Rows::sparse(rows).rows_of_sums(CHUNK), control, &mut [], block, |part| {
-        total.iter_mut().zip(part).for_each(|(sum, (a, b))| (sum.0, sum.1) = (sum.0 + a, sum.1 + b));
+        total.iter_mut().zip(part).for_each(|(sum, [a, b])| *sum = [sum[0] + a, sum[1] + b]);
     })?;
     Ok(total)
 }

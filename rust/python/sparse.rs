@@ -93,6 +93,14 @@ impl SparseRows {
         Ok(Self { starts: self.starts.clone(), features: self.features.clone_ref(py), values, shape: self.shape })
     }
 
+    /// A matrix of SciPy's, of the same memory.
+    fn tocsr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let starts = PyArray1::from_iter(py, self.starts.iter().map(|&at| at as i64));
+        let features = self.features.bind(py).call_method1("view", ("int32",))?;
+        let arrays = (self.values.bind(py), features, starts);
+        py.import("scipy.sparse")?.call_method1("csr_array", (arrays, self.shape))
+    }
+
     /// Some rows, with their zeros.
     fn take<'py>(&self, py: Python<'py>, indices: Vec<usize>) -> PyResult<Bound<'py, PyAny>> {
         if let Some(index) = indices.iter().find(|&&index| index >= self.shape.0) {

@@ -2,9 +2,9 @@
 
 use super::parameters::{Parameters, Partial, block_rows};
 use super::update::{self, LANES, Lane, root_of, scale};
+use crate::engine::filled::{Collect, Filled};
 use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
-use crate::engine::filled::{Collect, Filled};
 use crate::engine::rows::{Block, Part};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::engine::sparse::Sparse;
@@ -255,7 +255,7 @@ pub fn loss<T: Pixel>(
     weights: Option<&[f64]>,
     control: &Control,
 ) -> Result<f64> {
-    if let Some(sparse) = x.as_sparse().filter(Sparse::has_few) {
+    if let Some(sparse) = x.as_sparse() {
         return loss_of_sparse(sparse, w, h, weights, control);
     }
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());

@@ -71,6 +71,7 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     """
 
     _basis: ClassVar[str] = "cluster_centers_"
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,

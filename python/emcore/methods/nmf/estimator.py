@@ -8,6 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
+from emcore.core.sparse import is_sparse
 from emcore.core.validation import check_option
 from emcore.methods.estimator import Transformer, seed_of
 from emcore.methods.nmf.checks import checked_rows, penalties, real_of
@@ -80,6 +81,7 @@ class NMF(Transformer):
     """
 
     _basis: ClassVar[str] = "components_"
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -227,7 +229,7 @@ class NMF(Transformer):
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """The data that the maps `X`, shape (n, k), stand for: ``X @ components_``."""
         check_is_fitted(self)
-        maps = np.asarray(X)
+        maps = X if is_sparse(X) else np.asarray(X)
         return np.asarray(maps @ self.components_)
 
     def __sklearn_tags__(self) -> Any:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
+from emcore.core.sparse import rows_at
 from emcore.core.validation import Floats, as_rows, check_count, check_number, check_option
 from emcore.methods.estimator import Transformer
 from emcore.methods.pca.fit import PCAResult, pca, scores_out_of_core
@@ -14,6 +15,9 @@ from emcore.methods.pca.number import most_probable
 from emcore.methods.pca.online import Seen, found, with_batch
 from emcore.methods.pca.projection import project
 from emcore.outofcore.sources import Source
+
+# Of rows whose likelihood is found together.
+_BYTES = 1 << 25
 
 
 @documented()
@@ -67,6 +71,7 @@ class PCA(Transformer):
     """
 
     _basis: ClassVar[str] = "components_"
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -216,11 +221,15 @@ class PCA(Transformer):
         rows = self._new_rows(X)
         if isinstance(rows, Source):
             rows = rows.in_memory()
-        apart = np.asarray(as_rows(rows), dtype=np.float64) - self.mean_
-        precision = self.get_precision()
-        squares = np.einsum("ij,ij->i", apart, apart @ precision)
+        rows, precision = as_rows(rows), self.get_precision()
+        n, d = rows.shape
+        squares, together = np.empty(n), max(_BYTES // (8 * d), 1)
+        for start in range(0, n, together):
+            some = range(start, min(start + together, n))
+            apart = rows_at(rows, some).astype(np.float64) - self.mean_
+            squares[some.start : some.stop] = np.einsum("ij,ij->i", apart, apart @ precision)
         logarithm = float(np.linalg.slogdet(precision)[1])
-        return np.asarray(-0.5 * (squares + apart.shape[1] * np.log(2 * np.pi) - logarithm), dtype=np.float64)
+        return np.asarray(-0.5 * (squares + d * np.log(2 * np.pi) - logarithm), dtype=np.float64)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """The mean of `score_samples` of `X`, shape (n, d); `y` is ignored."""

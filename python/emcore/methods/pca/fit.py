@@ -125,7 +125,7 @@ def pca(
     """
     rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
     out_of_core = isinstance(rows, Source)
-    rows = rows if out_of_core else as_rows(rows)
+    rows = rows if out_of_core else as_rows(rows, sparse=True)
     n, d = rows.shape
     k = check_count(n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
@@ -192,7 +192,7 @@ def scores(X: ArrayLike, result: PCAResult) -> NDArray[np.float64]:
     rows = open_rows(X)
     if isinstance(rows, Source):
         return scores_out_of_core(rows, result.components, result.mean, result.center, result.weights)
-    return project(as_rows(rows), result.components, result.mean, result.center, result.weights)
+    return project(as_rows(rows, sparse=True), result.components, result.mean, result.center, result.weights)
 
 
 def scores_out_of_core(

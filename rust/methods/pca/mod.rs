@@ -14,27 +14,18 @@
 //! or are not to be centred at all, lose no digits to their mean. Of sparse rows o is zero, for X - o would have no zeros: their
 //! mean is no larger than their deviations, and where it is, o is as above.
 
+mod gram;
+
 use crate::engine::eigen::{Eigen, eigen, largest, start_columns};
 use crate::engine::panel::Panel;
-use crate::engine::pass::pass;
-use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
-use crate::engine::sparse::Sparse;
 use crate::engine::tiles::tiles;
 use crate::methods::moments::{Moments, moments};
 use crate::methods::products::packed::{COLUMNS, x_q, xt_x_q, xt_y};
 use crate::{Control, Error, Result};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
-use std::ops::Range;
+use faer::{Mat, MatRef};
 
-/// Rows (or features) converted to f64 at a time for the Gram matrix.
-const GRAM_ROWS: usize = 512;
-/// Of these, converted by a thread at a time.
-const CONVERT_ROWS: usize = 16;
-/// Rows of the Gram matrix that a thread takes at a time.
-const GRAM_PANEL: usize = 48;
 /// Work up to which the exact solver is taken: there it takes below 0.1 s, or no longer than the randomised one.
 const QUICK: f64 = 2e9;
 
@@ -85,7 +76,7 @@ pub struct Pca {
 /// X as this method visits it, wherever it is; sums over rows are f64, products of arithmetic `R`.
 pub trait Source<R> {
     /// Whether products without an offset pass zeros over.
-    fn has_few(&self) -> bool {
+    fn is_sparse(&self) -> bool {
         false
     }
     /// Numbers of rows and features.
@@ -101,8 +92,8 @@ pub trait Source<R> {
 }
 
 impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
-    fn has_few(&self) -> bool {
-        self.as_sparse().is_some_and(|rows| rows.has_few())
+    fn is_sparse(&self) -> bool {
+        self.as_sparse().is_some()
     }
 
     fn shape(&self) -> (usize, usize) {
@@ -114,9 +105,9 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
     }
 
     fn gram(&self, mean: &[f64], weights: &[f64], control: &Control) -> Result<Mat<f64>> {
-        match self.as_sparse().filter(Sparse::has_few) {
-            Some(rows) => squared_sparse(rows, mean, weights, control),
-            None => squared(*self, |_, j| (mean[j], weights[j]), control),
+        match self.as_sparse() {
+            Some(rows) => gram::of_sparse(rows, mean, weights, control),
+            None => gram::squared(*self, |_, j| (mean[j], weights[j]), control),
         }
     }
 
@@ -154,7 +145,7 @@ fn nonzero(offset: &[f64]) -> Option<&[f64]> {
 pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, control: &Control) -> Result<Pca> {
     let (n, d, k) = (rows.n(), rows.d(), options.components);
     check(n, d, options)?;
-    let sideways = rows.transposed().is_none() && !rows.has_few();
+    let sideways = rows.transposed().is_none() && !rows.is_sparse();
     let exact = is_exact(n, d, k, options.solver, n < d && sideways);
     if !exact || n >= d {
         return pca_of(&rows, exact, options, control);
@@ -224,88 +215,6 @@ fn check(n: usize, d: usize, options: &Options<'_>) -> Result<()> {
     }
 }
 
-/// Y Yᵀ, the lower half, of Y = (X - m) w with as many rows as X has features: `(m, w)` of place (i, j) of X.
-fn squared<T: Pixel + Into<f64>>(
-    rows: Rows<'_, T>,
-    at: impl Fn(usize, usize) -> (f64, f64) + Sync,
-    control: &Control,
-) -> Result<Mat<f64>> {
-    let (long, short) = (rows.n(), rows.d());
-    if short == 0 {
-        return Err(Error::invalid("data", "no features; give at least one"));
-    }
-    let mut gram =
-        room::zeros(room::product::<f64>(&[short, short], "products of all features")?, "products of all features")?;
-    let mut values = room::zeros(GRAM_ROWS.min(long) * short, "values of some rows")?;
-    control.expect((long + long.div_ceil(GRAM_ROWS) * short) as u64);
-    for part in tiles(long, GRAM_ROWS) {
-        let values = &mut values[..part.len() * short];
-        let convert = |range: Range<usize>, out: &mut [f64]| {
-            let (mut scratch, range) = (Vec::new(), part.start + range.start..part.start + range.end);
-            let block = rows.block(range.clone(), &mut scratch);
-            for (i, out) in out.chunks_mut(short).enumerate() {
-                for (j, (out, &x)) in out.iter_mut().zip(block.row(i)).enumerate() {
-                    let (mean, weight) = at(range.start + i, j);
-                    *out = (x.into() - mean) * weight;
-                }
-            }
-        };
-        pass(part.len(), CONVERT_ROWS, control, values, convert, |()| ())?;
-        let values = MatRef::from_column_major_slice(values, short, part.len());
-        let multiply = |range: Range<usize>, out: &mut [f64]| {
-            let out = MatMut::from_row_major_slice_mut(out, range.len(), short).subcols_mut(0, range.end);
-            let (left, right) = (values.subrows(range.start, range.len()), values.subrows(0, range.end));
-            matmul(out, Accum::Add, left, right.transpose(), 1.0, Par::Seq);
-        };
-        pass(short, GRAM_PANEL, control, &mut gram, multiply, |()| ())?;
-    }
-    Ok(MatRef::from_row_major_slice(&gram, short, short).to_owned())
-}
-
-/// [`squared`] of sparse rows, whose means are those of the features.
-fn squared_sparse<T: Pixel + Into<f64>>(
-    rows: Sparse<'_, T>,
-    mean: &[f64],
-    weights: &[f64],
-    control: &Control,
-) -> Result<Mat<f64>> {
-    let features = rows.transposed()?;
-    let sums = Vec::from_iter((0..rows.d()).map(|j| features.view().row(j).1.iter().map(|&x| x.into()).sum::<f64>()));
-    let mut gram = products_of_features(rows, features.view(), |_| 1.0, control)?;
-    let n = rows.n() as f64;
-    for (i, j) in (0..rows.d()).flat_map(|i| (0..=i).map(move |j| (i, j))) {
-        let rest = mean[j] * (sums[i] - n * mean[i]) + mean[i] * sums[j];
-        gram[(i, j)] = weights[i] * weights[j] * (gram[(i, j)] - rest);
-    }
-    Ok(gram)
-}
-
-/// Xᵀ V X, the lower half, of X with few values, of which `features` is the transpose; V is diagonal.
-fn products_of_features<T: Pixel + Into<f64>>(
-    rows: Sparse<'_, T>,
-    features: Sparse<'_, T>,
-    weight: impl Fn(usize) -> f64 + Sync,
-    control: &Control,
-) -> Result<Mat<f64>> {
-    let d = rows.d();
-    let mut gram = room::zeros(room::product::<f64>(&[d, d], "products of all features")?, "products of all features")?;
-    let multiply = |range: Range<usize>, out: &mut [f64]| {
-        for (j, out) in range.zip(out.chunks_exact_mut(d)) {
-            let (of_feature, values) = features.row(j);
-            for (&i, &x) in of_feature.iter().zip(values) {
-                let (x, (others, values)) = (x.into() * weight(i as usize), rows.row(i as usize));
-                // Ascending: those up to j.
-                for (&other, &y) in others.iter().zip(values).take_while(|(other, _)| **other as usize <= j) {
-                    out[other as usize] += x * y.into();
-                }
-            }
-        }
-    };
-    control.expect(d as u64);
-    pass(d, 1, control, &mut gram, multiply, |()| ())?;
-    Ok(MatRef::from_row_major_slice(&gram, d, d).to_owned())
-}
-
 /// The matrix A = (X - 1 mᵀ) W, by what is needed to multiply with it.
 struct Data<'a, S, R> {
     source: &'a S,
@@ -325,28 +234,12 @@ struct Data<'a, S, R> {
 impl<T: Pixel + Into<f64>> Data<'_, Rows<'_, T>, T::Real> {
     /// AAᵀ of a wide A, the columns of which are the rows of its transpose: the lower half.
     fn wide_gram(&self, control: &Control) -> Result<Mat<f64>> {
-        if let Some(rows) = self.source.as_sparse().filter(Sparse::has_few) {
-            return self.wide_gram_of_sparse(rows, control);
+        if let Some(rows) = self.source.as_sparse() {
+            return gram::wide_of_sparse(rows, &self.centre(), &self.weights, control);
         }
         let features = self.source.transposed().expect("the features as rows");
         let centre = self.centre();
-        squared(features, |j, _| (centre[j], self.weights[j]), control)
-    }
-
-    fn wide_gram_of_sparse(&self, rows: Sparse<'_, T>, control: &Control) -> Result<Mat<f64>> {
-        let square = |j: usize| self.weights[j] * self.weights[j];
-        let mut gram = products_of_features(rows.transposed()?.view(), rows, square, control)?;
-        let centre = self.centre();
-        let along = Vec::from_iter((0..rows.n()).map(|i| {
-            let (features, values) = rows.row(i);
-            let each = features.iter().map(|&j| j as usize).zip(values);
-            each.map(|(j, &x)| square(j) * centre[j] * x.into()).sum::<f64>()
-        }));
-        let own: f64 = centre.iter().enumerate().map(|(j, m)| square(j) * m * m).sum();
-        for (i, j) in (0..rows.n()).flat_map(|i| (0..=i).map(move |j| (i, j))) {
-            gram[(i, j)] += own - along[i] - along[j];
-        }
-        Ok(gram)
+        gram::squared(features, |j, _| (centre[j], self.weights[j]), control)
     }
 
     /// AᵀU, a few columns at a time.
@@ -381,9 +274,9 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
         if !squares.is_finite() {
             return Err(too_large());
         }
-        let few = source.has_few() && n as f64 * mean_squares <= OUTWEIGHED * centered_squares;
-        let offset = Vec::from_iter(mean.iter().map(|&m| if few { 0.0 } else { R::of(m).f64() }));
-        let visited_squares = centered_squares + if few { n as f64 * mean_squares } else { 0.0 };
+        let zeros = source.is_sparse() && n as f64 * mean_squares <= OUTWEIGHED * centered_squares;
+        let offset = Vec::from_iter(mean.iter().map(|&m| if zeros { 0.0 } else { R::of(m).f64() }));
+        let visited_squares = centered_squares + if zeros { n as f64 * mean_squares } else { 0.0 };
         let center = options.center;
         let real = std::marker::PhantomData;
         let shape = (n, d);
