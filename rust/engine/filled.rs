@@ -146,8 +146,8 @@ pub fn dot<R: Real, S: Simd>(simd: S, at: &[u32], x: &[R], q: &Panel<R>, mut put
                 sums[t] = R::mul_add(simd, x, R::load(simd, &q[t * R::LINE..]), sums[t]);
             }
         }
-        for t in 0..K {
-            put(first + t, <R as Real>::sum(simd, sums[t]));
+        for (t, &sum) in sums.iter().enumerate() {
+            put(first + t, <R as Real>::sum(simd, sum));
         }
     });
 }
@@ -227,7 +227,7 @@ mod tests {
         let holds = |i: usize, j: usize| match i {
             2 => false,
             3 => true,
-            _ => (i * 31 + j * 17 + i * j) % 23 == 0 || j == 0 || j + 2 > d,
+            _ => (i * 31 + j * 17 + i * j).is_multiple_of(23) || j == 0 || j + 2 > d,
         };
         let full = Vec::from_iter((0..n * d).map(|at| if holds(at / d, at % d) { value(at) } else { T::default() }));
         let (mut starts, mut features, mut values) = (vec![0], Vec::new(), Vec::new());

@@ -71,7 +71,7 @@ def kmeans(
 
     Parameters
     ----------
-    X : array-like, shape (n, d), or PreparedRows
+    X : array-like or sparse matrix, shape (n, d), or PreparedRows
         Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
         axes.
     n_clusters : int

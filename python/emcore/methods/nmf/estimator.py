@@ -29,7 +29,7 @@ class NMF(Transformer):
     Non-negative matrix factorisation, ``X ≈ W H``: a few maps W and a few spectra H.
 
     `emcore.methods.nmf.fit.nmf` as an estimator, to be put where ``sklearn.decomposition.NMF`` stands. Integers are
-    not converted.
+    not converted; of a sparse matrix only what it stores is read.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class NMF(Transformer):
         Hierarchical alternating least squares, which scikit-learn calls "cd", or multiplicative updates.
     loss : {"frobenius", "kullback-leibler"}
         The second is for counts and needs ``solver="mu"``.
-    init : {"nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom"} or None
+    init : {"nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom"} or None, default None
         Where to start; "custom" takes `W` and `H`, or `H` alone, of `fit_transform`; None is "nndsvda", and "random"
         for more components than rows or features.
     max_iter : int
@@ -89,7 +89,7 @@ class NMF(Transformer):
         *,
         solver: str = "hals",
         loss: str = "frobenius",
-        init: str | None = "nndsvda",
+        init: str | None = None,
         max_iter: int = 200,
         tol: float = 1e-4,
         inner_sweeps: int = 1,
@@ -130,7 +130,7 @@ class NMF(Transformer):
 
     def fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
         """
-        Find the spectra of `X`, shape (n, d), not negative.
+        Find the spectra of `X`, shape (n, d), not negative, which may be a sparse matrix.
 
         `W` and `H` are where ``init="custom"`` starts; `y` is ignored.
         """

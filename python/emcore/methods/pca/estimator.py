@@ -26,7 +26,7 @@ class PCA(Transformer):
     Principal component analysis.
 
     `emcore.methods.pca.fit.pca` as an estimator, to be put where ``sklearn.decomposition.PCA`` stands. Integers are
-    not converted, the data are not copied.
+    not converted, the data are not copied; of a sparse matrix only what it stores is read.
 
     Parameters
     ----------
@@ -153,10 +153,10 @@ class PCA(Transformer):
             share = check_number(self.n_components, "n_components", 0, 1)
             k = min(n, d)
         else:
-            k = check_count(self.n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
+            k = check_count(self.n_components, "n_components", 0, min(n, d), f"min(n, d) of X of shape {rows.shape}")
         solver = "exact" if solver == "full" else solver
         options = {"memory": self.memory, "checkpoint": self.checkpoint}
-        result = pca(rows, k, center=self.center, solver=solver, random_state=self._seed(), **options)
+        result = pca(rows, max(k, 1), center=self.center, solver=solver, random_state=self._seed(), **options)
         if probable:
             k = most_probable(result.explained_variance, n)
         if share is not None:

@@ -75,9 +75,9 @@ def pca(
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
+    X : array-like or sparse matrix, shape (n, d)
         Any pixel type, any strides; neither converted nor copied. What is out of core may have several navigation
-        axes.
+        axes. Of a sparse matrix, in any format of SciPy's, only what it stores is read: it is centred in the products.
     n_components : int
         k, at most min(n, d).
     center : bool, default True
@@ -170,7 +170,7 @@ def scores(X: ArrayLike, result: PCAResult) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
+    X : array-like or sparse matrix, shape (n, d)
         Any pixel type; neither converted nor copied.
     result : PCAResult
         Of these or of other rows with as many features.
