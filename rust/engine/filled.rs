@@ -6,7 +6,6 @@
 use crate::engine::panel::Panel;
 use crate::engine::rows::Row;
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, prefetch};
-use crate::engine::sparse::Sparse;
 use std::ops::Range;
 
 /// The registers' worth of a row that hold a value other than zero, or stand beside one.
@@ -168,56 +167,11 @@ pub fn spread<R: Real, S: Simd>(simd: S, at: &[u32], x: &[R], y: &[R], into: &mu
     });
 }
 
-/// `out = X Q` for some rows.
-pub struct Project<'a, T: Pixel> {
-    pub rows: Sparse<'a, T>,
-    pub q: &'a Panel<T::Real>,
-    pub out: &'a mut [T::Real],
-}
-
-impl<T: Pixel> WithSimd for Project<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rows, q, out } = self;
-        let mut filled = Filled::default();
-        for (i, out) in out.chunks_exact_mut(q.k().max(1)).enumerate() {
-            let (features, values) = rows.row(i);
-            sparse(simd, features, values, &mut filled);
-            dot(simd, &filled.at, &filled.values, q, |t, sum| out[t] = sum);
-        }
-    }
-}
-
-/// `into += Xᵀ Y` for some rows.
-pub struct Accumulate<'a, T: Pixel> {
-    pub rows: Sparse<'a, T>,
-    pub y: &'a [T::Real],
-    pub into: &'a mut Panel<T::Real>,
-}
-
-impl<T: Pixel> WithSimd for Accumulate<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rows, y, into } = self;
-        let mut filled = Filled::default();
-        for (i, y) in y.chunks_exact(into.k().max(1)).enumerate() {
-            let (features, values) = rows.row(i);
-            sparse(simd, features, values, &mut filled);
-            spread(simd, &filled.at, &filled.values, y, into);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rows;
-    use crate::engine::simd::{dispatch, on_each};
-    use crate::engine::tiles::{accumulate, project};
+    use crate::engine::simd::on_each;
+    use crate::engine::sparse::Sparse;
 
     const SHAPE: (usize, usize) = (9, 203);
 
@@ -239,33 +193,6 @@ mod tests {
             starts.push(values.len());
         }
         (full, starts, features, values)
-    }
-
-    #[test]
-    fn products_of_sparse_rows_are_those_of_full_ones_to_the_last_bit() {
-        fn check<T: Pixel>(value: impl Fn(usize) -> T) {
-            let (n, d) = SHAPE;
-            let (full, starts, features, values) = rows(value);
-            let sparse = Sparse::new(d, &starts, &features, &values).unwrap();
-            let dense = Rows::from_slice(&full, n, d);
-            for k in 1..=17 {
-                let q = Panel::<T::Real>::from_fn(d, k, |j, c| T::Real::of(((j * 7 + c * 3) % 11) as f64 / 7.0 - 0.6));
-                let mut scratch = Vec::new();
-                let block = dense.block(0..n, &mut scratch);
-                let [mut there, mut here] = [(); 2].map(|()| vec![T::Real::ZERO; n * k]);
-                project(block, &[], &q, &mut there);
-                dispatch(Project { rows: sparse, q: &q, out: &mut here });
-                assert_eq!(here, there);
-                let [mut of_full, mut of_sparse] = [(); 2].map(|()| Panel::<T::Real>::zeros(d, k));
-                accumulate(block, &[], &there, &mut of_full);
-                dispatch(Accumulate { rows: sparse, y: &there, into: &mut of_sparse });
-                assert_eq!(of_sparse, of_full);
-            }
-        }
-        check(|at| (at % 251) as u8 + 1);
-        check(|at| at as u16 + 1);
-        check(|at| at as f32 / 7.0 - 100.0);
-        check(|at| at as f64 / 7.0 - 100.0);
     }
 
     #[test]

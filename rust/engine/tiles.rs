@@ -3,10 +3,10 @@
 //! Integers are widened in registers and an offset per feature (a mean) is subtracted there too, so that centring neither
 //! copies nor cancels. A tile that was just used for `X Q` is still in cache for `Xᵀ Y`.
 
-use crate::engine::filled;
 use crate::engine::panel::Panel;
 use crate::engine::rows::{Block, Part};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
+use crate::engine::sparse_tiles;
 use std::ops::Range;
 
 /// Most rows summed in the type of the arithmetic before the sum goes on in f64.
@@ -45,7 +45,7 @@ pub fn pack_offset<R: Real>(offset: Option<&[f64]>, d: usize) -> Vec<R> {
 
 /// `out = (X_b - offset) Q` for a tile of rows; `out` holds `block.n()` × `q.k()` values.
 ///
-/// `offset` comes from [`pack_offset`]; of sparse rows, most of which it would fill, there is none.
+/// `offset` comes from [`pack_offset`]; of sparse rows, most of which it would fill, there is none, and their Q lies by feature.
 pub fn project<'a, T: Pixel>(
     rows: impl Into<Part<'a, T>>,
     offset: &[T::Real],
@@ -54,12 +54,13 @@ pub fn project<'a, T: Pixel>(
 ) {
     let rows = rows.into();
     assert_eq!(rows.d(), q.d(), "features of X and Q");
+    assert_eq!(matches!(rows, Part::Sparse(_)), q.is_by_feature(), "how Q lies");
     assert_eq!(out.len(), rows.n() * q.k(), "rows of X times columns of Q");
     match rows {
         Part::Dense(block) => with_tile(block, offset, |tile| dispatch(Project { tile, q, out })),
         Part::Sparse(rows) => {
             assert!(offset.is_empty(), "sparse rows without an offset");
-            dispatch(filled::Project { rows, q, out });
+            dispatch(sparse_tiles::Project { rows, q, out });
         }
     }
 }
@@ -73,12 +74,13 @@ pub fn accumulate<'a, T: Pixel>(
 ) {
     let rows = rows.into();
     assert_eq!(rows.d(), into.d(), "features of X and of the sum");
+    assert_eq!(matches!(rows, Part::Sparse(_)), into.is_by_feature(), "how the sum lies");
     assert_eq!(y.len(), rows.n() * into.k(), "rows of X times columns of Y");
     match rows {
         Part::Dense(block) => with_tile(block, offset, |tile| dispatch(Accumulate { tile, y, into })),
         Part::Sparse(rows) => {
             assert!(offset.is_empty(), "sparse rows without an offset");
-            dispatch(filled::Accumulate { rows, y, into });
+            dispatch(sparse_tiles::Accumulate { rows, y, into });
         }
     }
 }

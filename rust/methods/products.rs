@@ -137,6 +137,8 @@ pub(crate) mod packed {
         control: &Control,
     ) -> Result<Vec<T::Real>> {
         let offset = pack_offset(offset, rows.d());
+        let by_feature = is_sparse(&rows, &offset).then(|| q.to_features());
+        let q = by_feature.as_ref().unwrap_or(q);
         let tile = tile_rows::<T>(rows.d());
         let mut out = room::zeros(room::product::<T::Real>(&[rows.n(), q.k()], "products")?, "products")?;
         let block = |range: Range<usize>, out: &mut [T::Real]| {
@@ -187,6 +189,8 @@ pub(crate) mod packed {
         let offset = pack_offset(offset, rows.d());
         let parts = tiles(q.k(), COLUMNS).map(|columns| {
             let q = &Panel::from_fn(q.d(), columns.len(), |j, c| q.get(j, columns.start + c));
+            let by_feature = is_sparse(&rows, &offset).then(|| q.to_features());
+            let q = by_feature.as_ref().unwrap_or(q);
             sum_over_tiles(rows, q.k(), &offset, control, |block, first, y, sum| {
                 y.resize(block.n() * q.k(), T::Real::ZERO);
                 project(block, &offset, q, y);
@@ -212,6 +216,11 @@ pub(crate) mod packed {
         if offset.is_empty() { rows.part(range, scratch) } else { rows.block(range, scratch).into() }
     }
 
+    /// Whether these are sparse.
+    fn is_sparse<T: Pixel>(rows: &Rows<'_, T>, offset: &[T::Real]) -> bool {
+        offset.is_empty() && rows.as_sparse().is_some()
+    }
+
     /// One pass in which each tile of rows adds to a d × k sum; `tile(rows, index of the first row, scratch, sum)`.
     fn sum_over_tiles<T: Pixel>(
         rows: Rows<'_, T>,
@@ -220,8 +229,8 @@ pub(crate) mod packed {
         control: &Control,
         tile: impl Fn(Part<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
     ) -> Result<Panel<f64, T::Real>> {
-        let workspaces = Workspaces::new(rows.d(), k);
-        let mut total = Panel::zeros(rows.d(), k);
+        let sparse = is_sparse(&rows, offset);
+        let (workspaces, mut total) = (Workspaces::new(sparse, rows.d(), k), Panel::zeros_for(sparse, rows.d(), k));
         let sum_block = |range: Range<usize>, _: &mut [u8]| {
             let (mut scratch, mut thin) = (Vec::new(), Vec::new());
             let mut sum = workspaces.take();

@@ -23,10 +23,10 @@ pub struct Workspace<R> {
 }
 
 impl<R: Real> Workspace<R> {
-    /// Makes it for k components of d features.
-    pub fn new(d: usize, k: usize, weights: Option<&[f64]>) -> Self {
-        let (q, total) = (Panel::zeros(d, k), Panel::zeros(d, k));
-        Self { root: root_of(weights), q, total, partials: Workspaces::new(d, k) }
+    /// Makes it for k components of d features, for rows that are sparse or not.
+    pub fn new(sparse: bool, d: usize, k: usize, weights: Option<&[f64]>) -> Self {
+        let (q, total) = (Panel::zeros_for(sparse, d, k), Panel::zeros_for(sparse, d, k));
+        Self { root: root_of(weights), q, total, partials: Workspaces::new(sparse, d, k) }
     }
 }
 
@@ -259,7 +259,7 @@ pub fn loss<T: Pixel>(
         return loss_of_sparse(sparse, w, h, weights, control);
     }
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
-    let h = update::pack(h, k, None);
+    let h = update::pack(false, h, k, None);
     let root = padded(root_of(weights).as_deref(), d);
     let mut total = 0.0;
     control.expect(n as u64);

@@ -21,7 +21,7 @@ pub struct Workspace<R> {
 impl<R: Real> Workspace<R> {
     /// Makes it for k components of d features.
     pub fn new(d: usize, k: usize) -> Self {
-        Self { total: Panel::zeros(d, k), partials: Workspaces::new(d, k) }
+        Self { total: Panel::zeros(d, k), partials: Workspaces::new(false, d, k) }
     }
 }
 

@@ -34,7 +34,7 @@ pub fn least_squares<T: Pixel>(
     let rooted = Vec::from_iter(h.iter().enumerate().map(|(j, h)| h * weight(j % d).sqrt()));
     let mut gram = update::gram(&rooted, k);
     (0..k).for_each(|t| gram[t * k + t] += penalty.l2);
-    let q = update::pack(h, k, weights);
+    let q = update::pack(x.as_sparse().is_some(), h, k, weights);
     let offset = pack_offset(None, d);
     control.expect(n as u64);
     pass(
