@@ -101,7 +101,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         warn(message, ConvergenceWarning)
 
     def _warn_of_iterations(self, max_iter: int, tol: float) -> None:
-        self._warn(f"Maximum number of iterations {max_iter} reached, and not tol={tol:g}; increase either")
+        self._warn(
+            f"Maximum number of iterations {max_iter} reached. Increase it to improve convergence, or tol={tol:g}"
+        )
 
 
 class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
