@@ -138,7 +138,7 @@ def test_the_readmes_example_runs_and_prints_what_it_says(tmp_path, monkeypatch)
     assert {path.name for path in tmp_path.iterdir()} == {"micrograph.pdf", "micrograph.h5"}
 
 
-@pytest.mark.filterwarnings("ignore:max_iter=")  # six components are too many for so few phases
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations")  # six components are too many for so few phases
 def test_the_examples_out_of_core_run(tmp_path, monkeypatch):
     h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
     pytest.importorskip("distributed")
