@@ -1,7 +1,7 @@
 //! Rows by the registers' worth of them that hold something: their products cost what is there, not what there might be.
 //!
-//! Zeros add nothing to a product. So of a row with many of them only those registers are multiplied that hold another value,
-//! in the order and with the arithmetic of [`crate::engine::tiles`]: the same sums to the last bit.
+//! Zeros add nothing to a product. So of a row with many of them, stored with them or without, only those registers are
+//! multiplied that hold another value, in their order: the same sums to the last bit, however the row is stored.
 
 use crate::engine::panel::Panel;
 use crate::engine::rows::Row;
