@@ -1,8 +1,8 @@
 """
 scikit-learn's own tests of NMF, PCA and KMeans, run with emcore's estimators in their place.
 
-What fails is listed with its first line: a keyword, an attribute or a message that scikit-learn alone has, or a
-difference. Written to ``bench-results/drop_in.md``.
+What fails is listed with the reason: a keyword, an attribute or a message that scikit-learn alone has, or a difference.
+Written to ``bench-results/drop_in.md``.
 
     python benches/drop_in.py [-k EXPRESSION]
 """
@@ -76,7 +76,7 @@ class Outcomes:
         if report.when == "call" or report.outcome != "passed":
             said = str(report.longrepr or "").strip().splitlines()
             errors = [line[1:].strip() for line in said if line.startswith("E ")]
-            self.ended[report.nodeid] = report.outcome, (errors or said[-1:] or [""])[0]
+            self.ended[report.nodeid] = report.outcome, " ".join((errors or said[-1:])[:4])
 
 
 def main() -> None:
@@ -110,7 +110,7 @@ def main() -> None:
     failed = {}
     for test, (how, why) in ours.items():
         if how == "failed":
-            failed.setdefault((test.split("::")[-1].split("[")[0], why[:160]), []).append(test)
+            failed.setdefault((test.split("::")[-1].split("[")[0], why[:240]), []).append(test)
     lines += [f"| {name}, {len(tests)} | {why.replace('|', '/')} |" for (name, why), tests in failed.items()]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "drop_in.md").write_text("\n".join(lines) + "\n")

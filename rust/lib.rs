@@ -39,5 +39,7 @@ pub use engine::control::{Control, Tick};
 pub use engine::error::{Error, Result};
 pub use engine::pool::{num_threads, set_num_threads, set_num_threads_here, with_tick};
 pub use engine::prepare;
-pub use engine::rows::{Computed, Rows, ValueRange, value_range};
+pub use engine::range::{ValueRange, value_range};
+pub use engine::rows::{Computed, Rows};
 pub use engine::simd::{Pixel, Real};
+pub use engine::sparse::Sparse;

@@ -151,14 +151,14 @@ def test_the_readmes_example_runs_and_prints_what_it_says(tmp_path, monkeypatch)
     assert {path.name for path in tmp_path.iterdir()} == {"micrograph.pdf", "micrograph.h5"}
 
 
-@pytest.mark.filterwarnings("ignore:max_iter=")  # six components are too many for so few phases
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations")  # six components are too many for so few phases
 def test_the_examples_out_of_core_run(tmp_path, monkeypatch):
     h5py, da = pytest.importorskip("h5py"), pytest.importorskip("dask.array")
     pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
     pages = (ROOT / "docs/how-to" / name for name in ("files.md", "memory.md"))
     text = "".join(page.read_text() for page in pages)
-    overruled, on_disk, on_dask = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    overruled, on_disk, on_dask, events = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     counts = eds_phases((16, 16), channels=300, counts=200.0).signal.data
     with h5py.File("map.h5", "w") as file:
         file["map"] = counts
@@ -166,6 +166,15 @@ def test_the_examples_out_of_core_run(tmp_path, monkeypatch):
         file["EDX"], file["HAADF"] = counts.reshape(-1, 300).T, np.ones((512, 512))
     exec(overruled.replace("(64, 80)", "(16, 16)"), {"emcore": emcore})
     exec(on_disk, {"emcore": emcore})
+    position, channel = np.nonzero(counts.reshape(256, 300))
+    few = {
+        "counts": np.ones(len(position)),
+        "position": position,
+        "channel": channel,
+        "n_positions": 256,
+        "n_channels": 300,
+    }
+    exec(events.replace("NMF(6", "NMF(2"), {"emcore": emcore, **few})
     assert {path.name for path in tmp_path.iterdir()} == {"map.h5", "scan.h5", "fit.npz", "job.npz"}
     names = {"emcore": emcore, "dask_array": da.from_array(counts, chunks=(8, 16, -1))}
     smaller = {"n_workers=8": "n_workers=1, processes=False, dashboard_address=None", "NMF(6)": "NMF(6, max_iter=3)"}

@@ -6,7 +6,12 @@ use crate::engine::simd::{Real, Simd, WithSimd, dispatch};
 use std::marker::PhantomData;
 use std::sync::Mutex;
 
+/// Columns that lie side by side are padded to a multiple of so many.
+pub const SIDE: usize = 8;
+
 /// k thin columns of d values, interleaved in lines of 128 bytes: value (j, c) stands at `((j / L) * k + c) * L + j % L`.
+///
+/// Or, for sparse rows, [by feature](Self::by_feature): value (j, c) at `j * width + c`.
 ///
 /// The order in which a hot loop reads them, whatever the instruction set. Padded with zeros to whole lines. L is that of `R`,
 /// the arithmetic of the loop, of which the values are; or they are f64, sums of what was computed in `R`.
@@ -14,6 +19,7 @@ use std::sync::Mutex;
 pub struct Panel<V, R = V> {
     d: usize,
     k: usize,
+    is_by_feature: bool,
     values: Aligned<V>,
     lines_of: PhantomData<R>,
 }
@@ -21,7 +27,29 @@ pub struct Panel<V, R = V> {
 impl<V: Zero, R: Real> Panel<V, R> {
     /// Zeros, for data of d features.
     pub fn zeros(d: usize, k: usize) -> Self {
-        Self { d, k, values: Aligned::new(d.div_ceil(R::LINE) * R::LINE * k), lines_of: PhantomData }
+        let values = Aligned::new(d.div_ceil(R::LINE) * R::LINE * k);
+        Self { d, k, is_by_feature: false, values, lines_of: PhantomData }
+    }
+
+    /// Zeros, the columns of a feature side by side.
+    pub fn by_feature(d: usize, k: usize) -> Self {
+        let values = Aligned::new(d.saturating_mul(k.next_multiple_of(SIDE)));
+        Self { d, k, is_by_feature: true, values, lines_of: PhantomData }
+    }
+
+    /// Zeros, laid out for rows that are sparse or not.
+    pub fn zeros_for(sparse: bool, d: usize, k: usize) -> Self {
+        if sparse { Self::by_feature(d, k) } else { Self::zeros(d, k) }
+    }
+
+    /// The same values by feature.
+    pub fn to_features(&self) -> Self {
+        let mut panel = Self::by_feature(self.d, self.k);
+        let width = panel.width();
+        for (j, values) in panel.values.chunks_exact_mut(width.max(1)).enumerate() {
+            (0..self.k).for_each(|c| values[c] = self.get(j, c));
+        }
+        panel
     }
 
     /// Packed from a function of feature j and column c.
@@ -47,9 +75,24 @@ impl<V: Zero, R: Real> Panel<V, R> {
         self.k
     }
 
+    /// Whether the columns of a feature lie side by side.
+    #[inline(always)]
+    pub fn is_by_feature(&self) -> bool {
+        self.is_by_feature
+    }
+
+    /// Values of each feature that lies [by feature](Self::by_feature): k, padded.
+    #[inline(always)]
+    pub fn width(&self) -> usize {
+        self.k.next_multiple_of(SIDE)
+    }
+
     /// The value of feature j in column c.
     pub fn get(&self, j: usize, c: usize) -> V {
         debug_assert!(j < self.d && c < self.k);
+        if self.is_by_feature {
+            return self.values[j * self.width() + c];
+        }
         self.values[((j / R::LINE) * self.k + c) * R::LINE + j % R::LINE]
     }
 
@@ -85,6 +128,7 @@ impl<R: Real> Panel<f64, R> {
     /// Adds a partial sum, value by value.
     pub fn add(&mut self, partial: &Panel<R>) {
         assert_eq!((self.d, self.k), (partial.d, partial.k), "features and columns of the sum");
+        assert_eq!(self.is_by_feature, partial.is_by_feature, "how they lie");
         dispatch(Add { total: &mut self.values, partial: &partial.values });
     }
 }
@@ -108,21 +152,22 @@ impl<R: Real> WithSimd for Add<'_, R> {
 
 /// Panels for partial sums of d × k values, used again once they are merged: at most a few per thread are ever made.
 pub struct Workspaces<R> {
+    sparse: bool,
     d: usize,
     k: usize,
     idle: Mutex<Vec<Panel<R>>>,
 }
 
 impl<R: Real> Workspaces<R> {
-    /// None yet.
-    pub fn new(d: usize, k: usize) -> Self {
-        Self { d, k, idle: Mutex::new(Vec::new()) }
+    /// None yet, for rows that are sparse or not.
+    pub fn new(sparse: bool, d: usize, k: usize) -> Self {
+        Self { sparse, d, k, idle: Mutex::new(Vec::new()) }
     }
 
     /// Takes one that holds zeros.
     pub fn take(&self) -> Panel<R> {
         let idle = self.idle.lock().unwrap().pop();
-        let Some(mut panel) = idle else { return Panel::zeros(self.d, self.k) };
+        let Some(mut panel) = idle else { return Panel::zeros_for(self.sparse, self.d, self.k) };
         panel.values.fill(R::ZERO);
         panel
     }

@@ -1,11 +1,10 @@
 //! A typed view of n rows × d features in the type in which the detector wrote them: contiguous, strided or
 //! memory-mapped; never copied, except that one block at a time is gathered when its features are not contiguous. Or rows
-//! that are [`Computed`] from such, one block at a time.
+//! that are [`Computed`] from such, or unpacked from [`Sparse`] ones, one block at a time.
 
-use crate::engine::pass;
-use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
-use crate::engine::tiles::tiles;
-use crate::{Control, Error, Result};
+use crate::engine::room;
+use crate::engine::simd::Pixel;
+use crate::engine::sparse::Sparse;
 use ndarray::{ArrayView2, Axis};
 use std::ops::Range;
 
@@ -55,6 +54,7 @@ pub struct Rows<'a, T> {
 enum Source<'a, T> {
     Memory(ArrayView2<'a, T>),
     Computed(&'a dyn Computed<T>),
+    Sparse(Sparse<'a, T>),
 }
 
 impl<'a, T: Pixel> Rows<'a, T> {
@@ -67,6 +67,11 @@ impl<'a, T: Pixel> Rows<'a, T> {
     pub fn computed(rows: &'a dyn Computed<T>) -> Self {
         let (n, d) = rows.shape();
         Self { n, d, source: Source::Computed(rows) }
+    }
+
+    /// Rows of which few values are not zero.
+    pub fn sparse(rows: Sparse<'a, T>) -> Self {
+        Self { n: rows.n(), d: rows.d(), source: Source::Sparse(rows) }
     }
 
     /// A view of `n` × `d` values in row-major order.
@@ -87,12 +92,28 @@ impl<'a, T: Pixel> Rows<'a, T> {
         self.d
     }
 
-    /// The features as rows; none where rows are computed.
+    /// The features as rows; none where rows are computed or sparse.
     pub(crate) fn transposed(&self) -> Option<Self> {
         match self.source {
             Source::Memory(view) => Some(Self::new(view.reversed_axes())),
-            Source::Computed(_) => None,
+            Source::Computed(_) | Source::Sparse(_) => None,
         }
+    }
+
+    /// The rows as they are stored, where that is without zeros.
+    pub(crate) fn as_sparse(&self) -> Option<Sparse<'a, T>> {
+        match self.source {
+            Source::Sparse(rows) => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// Rows of a block whose sums are d values for each of a few columns: `usual`, or more where the rows hold so little that
+    /// these sums would cost more than the rows.
+    pub(crate) fn rows_of_sums(&self, usual: usize) -> usize {
+        let Source::Sparse(rows) = self.source else { return usual };
+        let enough = FULL_SUMS as u128 * self.d as u128 * self.n as u128 / rows.stored().max(1) as u128;
+        usual.max(enough.min((self.n / MOST_BLOCKS) as u128) as usize).min(MOST_ROWS.max(usual))
     }
 
     /// Bytes of one row.
@@ -109,6 +130,16 @@ impl<'a, T: Pixel> Rows<'a, T> {
                 let n = rows.len();
                 scratch.resize(n * self.d, T::default());
                 source.fill(rows, scratch);
+                return Block::of(scratch, n, self.d);
+            }
+            Source::Sparse(source) => {
+                let (n, what) = (rows.len(), "rows with their zeros");
+                let len = room::product::<T>(&[n, self.d], what).unwrap_or_else(room::unwind);
+                if scratch.capacity() < len {
+                    *scratch = room::filled(len, T::default(), what).unwrap_or_else(room::unwind);
+                }
+                scratch.resize(len, T::default());
+                source.rows(rows).unpack(scratch);
                 return Block::of(scratch, n, self.d);
             }
         };
@@ -129,6 +160,85 @@ impl<'a, T: Pixel> Rows<'a, T> {
             scratch.extend(part.iter());
         }
         Block::of(scratch, n, d)
+    }
+
+    /// Returns some rows for what passes zeros over: sparse ones as they are, others as [`block`](Self::block).
+    pub(crate) fn part<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<T>) -> Part<'s, T> {
+        match &self.source {
+            Source::Sparse(source) => Part::Sparse(source.rows(rows)),
+            _ => Part::Dense(self.block(rows, scratch)),
+        }
+    }
+}
+
+/// Values that a block of sparse rows holds for each sum of a feature that it makes.
+const FULL_SUMS: usize = 8;
+/// Blocks there are for many threads, and rows that are summed in the type of the arithmetic: at most, of sparse rows.
+const MOST_BLOCKS: usize = 64;
+const MOST_ROWS: usize = 4096;
+
+/// A few rows, as they are stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a, T> {
+    /// With zeros.
+    Dense(Block<'a, T>),
+    /// Without.
+    Sparse(Sparse<'a, T>),
+}
+
+/// A row, as it is stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Row<'a, T> {
+    /// All values.
+    Dense(&'a [T]),
+    /// The features of those stored, ascending, and these.
+    Sparse(&'a [u32], &'a [T]),
+}
+
+impl<'a, T> From<Block<'a, T>> for Part<'a, T> {
+    fn from(block: Block<'a, T>) -> Self {
+        Self::Dense(block)
+    }
+}
+
+impl<'a, T: Pixel> Part<'a, T> {
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        match self {
+            Self::Dense(block) => block.n(),
+            Self::Sparse(rows) => rows.n(),
+        }
+    }
+
+    /// Number of features.
+    pub fn d(&self) -> usize {
+        match self {
+            Self::Dense(block) => block.d(),
+            Self::Sparse(rows) => rows.d(),
+        }
+    }
+
+    /// Row `i`.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> Row<'a, T> {
+        match self {
+            Self::Dense(block) => Row::Dense(block.row(i)),
+            Self::Sparse(rows) => {
+                let (features, values) = rows.row(i);
+                Row::Sparse(features, values)
+            }
+        }
+    }
+}
+
+impl<T: Pixel> Row<'_, T> {
+    /// Calls with every feature, ascending, and its value, perhaps without those that are zero.
+    #[inline(always)]
+    pub fn each(&self, mut call: impl FnMut(usize, T)) {
+        match self {
+            Self::Dense(values) => values.iter().enumerate().for_each(|(j, &x)| call(j, x)),
+            Self::Sparse(features, values) => features.iter().zip(*values).for_each(|(&j, &x)| call(j as usize, x)),
+        }
     }
 }
 
@@ -201,116 +311,6 @@ impl<'a, T> Block<'a, T> {
     }
 }
 
-/// Values whose range is found at a time where rows are shorter.
-const RANGE_VALUES: usize = 4096;
-
-/// What [`value_range`] says of the values.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ValueRange {
-    /// Smallest finite value.
-    pub min: f64,
-    /// Largest finite value.
-    pub max: f64,
-    /// Row and feature of the first NaN or infinity.
-    pub not_finite: Option<(usize, usize)>,
-    /// Row and feature of the first negative value.
-    pub negative: Option<(usize, usize)>,
-}
-
-/// Smallest and largest of some values; not both finite where one of them is NaN or infinite.
-struct Extremes<'a, T>(&'a [T]);
-
-impl<T: Pixel> WithSimd for Extremes<'_, T> {
-    type Output = (f64, f64);
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
-        let lanes = T::Real::lanes::<S>();
-        let first = T::Real::splat(simd, self.0[0].real());
-        let zero = T::Real::splat(simd, T::Real::ZERO);
-        // A NaN or an infinity times zero makes a sum NaN.
-        let (mut low, mut high, mut sum) = ([first; 4], [first; 4], [zero; 4]);
-        let mut add = |at: usize, from: &[T]| {
-            let x = T::load(simd, from);
-            low[at] = T::Real::min(simd, low[at], x);
-            high[at] = T::Real::max(simd, high[at], x);
-            sum[at] = T::Real::mul_add(simd, x, zero, sum[at]);
-        };
-        let (groups, rest) = self.0.split_at(self.0.len() / (4 * lanes) * 4 * lanes);
-        for group in groups.chunks_exact(4 * lanes) {
-            (0..4).for_each(|at| add(at, &group[at * lanes..]));
-        }
-        rest.chunks_exact(lanes).for_each(|part| add(0, part));
-        let mut ends = [self.0[0].real(); 16];
-        let last = rest.len() % lanes;
-        ends.iter_mut().zip(&rest[rest.len() - last..]).for_each(|(end, x)| *end = x.real());
-        let ends = T::Real::load(simd, &ends);
-        let (mut lows, mut highs, mut sums) = ([T::Real::ZERO; 16], [T::Real::ZERO; 16], T::Real::ZERO);
-        let all = |x: [_; 4], f: fn(S, _, _) -> _| f(simd, f(simd, x[0], x[1]), f(simd, x[2], x[3]));
-        T::Real::store(simd, &mut lows, T::Real::min(simd, all(low, T::Real::min), ends));
-        T::Real::store(simd, &mut highs, T::Real::max(simd, all(high, T::Real::max), ends));
-        sum[0] = T::Real::mul_add(simd, ends, zero, sum[0]);
-        for part in sum {
-            sums += T::Real::sum(simd, part);
-        }
-        let none = sums.f64() * 0.0; // NaN where there was one
-        let low = lows[..lanes].iter().fold(f64::INFINITY, |low, x| low.min(x.f64()));
-        let high = highs[..lanes].iter().fold(f64::NEG_INFINITY, |high, x| high.max(x.f64()));
-        (low + none, high + none)
-    }
-}
-
-/// Smallest and largest value, and the first position of what may not be there.
-///
-/// ```
-/// use emcore::{Control, Rows, value_range};
-///
-/// let range = value_range(Rows::from_slice(&[1.0f32, f32::NAN, -2.0, 8.0], 2, 2), &Control::new())?;
-/// assert_eq!((range.min, range.max), (-2.0, 8.0));
-/// assert_eq!((range.not_finite, range.negative), (Some((0, 1)), Some((1, 0))));
-/// # Ok::<(), emcore::Error>(())
-/// ```
-pub fn value_range<T: Pixel>(rows: Rows<'_, T>, control: &Control) -> Result<ValueRange> {
-    if rows.n() == 0 || rows.d() == 0 {
-        return Err(Error::invalid("data", "no values; give at least one row and one feature"));
-    }
-    let mut total = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
-    control.expect(rows.n() as u64);
-    let block = |range: Range<usize>, _: &mut [u8]| {
-        let mut scratch = Vec::new();
-        let block = rows.block(range.clone(), &mut scratch);
-        let mut part = ValueRange { min: f64::INFINITY, max: f64::NEG_INFINITY, not_finite: None, negative: None };
-        // Of short rows that follow each other many at a time.
-        let together = block.contiguous(0..block.n()).is_some();
-        for some in tiles(block.n(), if together { (RANGE_VALUES / block.d()).max(1) } else { 1 }) {
-            let values = block.contiguous(some.clone()).unwrap_or_else(|| block.row(some.start));
-            let place = |is_bad: fn(f64) -> bool| {
-                let bad = values.iter().position(|x| is_bad(x.real().f64()));
-                bad.map(|at| (range.start + some.start + at / block.d(), at % block.d()))
-            };
-            let (mut low, mut high) = dispatch(Extremes(values));
-            if !(low.is_finite() && high.is_finite()) {
-                let finite = values.iter().map(|x| x.real().f64()).filter(|x| x.is_finite());
-                (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
-                part.not_finite = part.not_finite.or_else(|| place(|x| !x.is_finite()));
-            }
-            part.min = part.min.min(low);
-            part.max = part.max.max(high);
-            if part.negative.is_none() && low < 0.0 {
-                part.negative = place(|x| x < 0.0);
-            }
-        }
-        part
-    };
-    pass::pass(rows.n(), pass::block_rows(rows.row_bytes(), 1 << 20, 1), control, &mut [], block, |part| {
-        total.min = total.min.min(part.min);
-        total.max = total.max.max(part.max);
-        total.not_finite = total.not_finite.or(part.not_finite);
-        total.negative = total.negative.or(part.negative);
-    })?;
-    Ok(total)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,23 +339,6 @@ mod tests {
             // Of the first view the rows follow each other; gathered ones do too.
             let apart = view.strides()[1] == 1 && view.strides()[0] != view.ncols() as isize;
             assert_eq!(block.contiguous(0..2).is_none(), apart);
-        }
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "millions of values")]
-    fn the_first_bad_value_is_named() {
-        for d in [18, 999, 5000] {
-            let mut data = Array2::from_elem((600, d + 1), 1.0f32);
-            data[(400, 17)] = f32::NAN;
-            data[(401, 0)] = f32::INFINITY;
-            data[(150, d - 1)] = -2.0;
-            data[(401, 2)] = -3.0;
-            let (not_finite, negative) = (Some((400, 17)), Some((150, d - 1)));
-            for view in [data.view(), data.slice(s![.., ..d])] {
-                let observed = value_range(Rows::new(view), &Control::new()).unwrap();
-                assert_eq!(observed, ValueRange { min: -3.0, max: 1.0, not_finite, negative });
-            }
         }
     }
 }

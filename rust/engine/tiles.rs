@@ -4,8 +4,9 @@
 //! copies nor cancels. A tile that was just used for `X Q` is still in cache for `Xᵀ Y`.
 
 use crate::engine::panel::Panel;
-use crate::engine::rows::Block;
+use crate::engine::rows::{Block, Part};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch, prefetch};
+use crate::engine::sparse_tiles;
 use std::ops::Range;
 
 /// Most rows summed in the type of the arithmetic before the sum goes on in f64.
@@ -44,18 +45,44 @@ pub fn pack_offset<R: Real>(offset: Option<&[f64]>, d: usize) -> Vec<R> {
 
 /// `out = (X_b - offset) Q` for a tile of rows; `out` holds `block.n()` × `q.k()` values.
 ///
-/// `offset` comes from [`pack_offset`].
-pub fn project<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], q: &Panel<T::Real>, out: &mut [T::Real]) {
-    assert_eq!(block.d(), q.d(), "features of X and Q");
-    assert_eq!(out.len(), block.n() * q.k(), "rows of X times columns of Q");
-    with_tile(block, offset, |tile| dispatch(Project { tile, q, out }));
+/// `offset` comes from [`pack_offset`]; of sparse rows, most of which it would fill, there is none, and their Q lies by feature.
+pub fn project<'a, T: Pixel>(
+    rows: impl Into<Part<'a, T>>,
+    offset: &[T::Real],
+    q: &Panel<T::Real>,
+    out: &mut [T::Real],
+) {
+    let rows = rows.into();
+    assert_eq!(rows.d(), q.d(), "features of X and Q");
+    assert_eq!(matches!(rows, Part::Sparse(_)), q.is_by_feature(), "how Q lies");
+    assert_eq!(out.len(), rows.n() * q.k(), "rows of X times columns of Q");
+    match rows {
+        Part::Dense(block) => with_tile(block, offset, |tile| dispatch(Project { tile, q, out })),
+        Part::Sparse(rows) => {
+            assert!(offset.is_empty(), "sparse rows without an offset");
+            dispatch(sparse_tiles::Project { rows, q, out });
+        }
+    }
 }
 
 /// `into += (X_b - offset)ᵀ Y_b` for a tile of rows; `y` holds `block.n()` × `into.k()` values.
-pub fn accumulate<T: Pixel>(block: Block<'_, T>, offset: &[T::Real], y: &[T::Real], into: &mut Panel<T::Real>) {
-    assert_eq!(block.d(), into.d(), "features of X and of the sum");
-    assert_eq!(y.len(), block.n() * into.k(), "rows of X times columns of Y");
-    with_tile(block, offset, |tile| dispatch(Accumulate { tile, y, into }));
+pub fn accumulate<'a, T: Pixel>(
+    rows: impl Into<Part<'a, T>>,
+    offset: &[T::Real],
+    y: &[T::Real],
+    into: &mut Panel<T::Real>,
+) {
+    let rows = rows.into();
+    assert_eq!(rows.d(), into.d(), "features of X and of the sum");
+    assert_eq!(matches!(rows, Part::Sparse(_)), into.is_by_feature(), "how the sum lies");
+    assert_eq!(y.len(), rows.n() * into.k(), "rows of X times columns of Y");
+    match rows {
+        Part::Dense(block) => with_tile(block, offset, |tile| dispatch(Accumulate { tile, y, into })),
+        Part::Sparse(rows) => {
+            assert!(offset.is_empty(), "sparse rows without an offset");
+            dispatch(sparse_tiles::Accumulate { rows, y, into });
+        }
+    }
 }
 
 /// Registers of features at a time in [`Accumulate`]: G x K sums.

@@ -1,12 +1,14 @@
 //! Mean and sum of squared deviations of every feature, from one read of the data.
 //!
 //! Chan, Golub & LeVeque (1983): each block's own mean and squared deviations, taken about the block's first row so that
-//! nothing cancels, are merged pairwise. All in f64: exact for integers as far as f64 is. Cost: 3 n d flops.
+//! nothing cancels, are merged pairwise. All in f64: exact for integers as far as f64 is. Cost: 3 n d flops. Of sparse rows the
+//! means come first, and then the deviations of what is stored, and of all zeros at once.
 
 use crate::engine::pass::{block_rows, pass};
 use crate::engine::room;
 use crate::engine::rows::{Block, Rows};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::engine::sparse::Sparse;
 use crate::{Control, Error, Result};
 
 /// Features whose sums are held in registers while the rows of a block pass.
@@ -54,6 +56,9 @@ impl Moments {
 /// ```
 pub fn moments<T: Pixel + Into<f64>>(rows: Rows<'_, T>, control: &Control) -> Result<Moments> {
     check(&rows)?;
+    if let Some(rows) = rows.as_sparse() {
+        return of_sparse(rows, control);
+    }
     let d = rows.d();
     let mut total = Moments::zeros(0, d);
     control.expect(rows.n() as u64);
@@ -176,6 +181,49 @@ fn weighted<T: Pixel + Into<f64>>(block: Block<'_, T>, weights: &[f64], part: &m
         part.squares[j] = (part.squares[j] - part.mean[j] * step).max(0.0);
         part.mean[j] = first + step;
     }
+}
+
+/// [`moments`] of sparse rows, in two visits of what they hold.
+fn of_sparse<T: Pixel + Into<f64>>(rows: Sparse<'_, T>, control: &Control) -> Result<Moments> {
+    let (n, d) = (rows.n(), rows.d());
+    let mut moments = Moments::zeros(n, d);
+    let mut zeros = room::filled(d, n as f64, "numbers of zeros")?;
+    let sums = sums_of_features(rows, |_, x| [1.0, x], control)?;
+    for ((mean, zeros), [stored, sum]) in moments.mean.iter_mut().zip(&mut zeros).zip(sums) {
+        *mean = sum / n as f64;
+        *zeros -= stored;
+    }
+    let squares = sums_of_features(rows, |j, x| [0.0, (x - moments.mean[j]).powi(2)], control)?;
+    for (((square, zeros), mean), [_, sum]) in moments.squares.iter_mut().zip(zeros).zip(&moments.mean).zip(squares) {
+        *square = sum + zeros * mean * mean;
+    }
+    Ok(moments)
+}
+
+/// For every feature the sums of what is made of its values that are stored.
+fn sums_of_features<T: Pixel + Into<f64>>(
+    rows: Sparse<'_, T>,
+    of: impl Fn(usize, f64) -> [f64; 2] + Sync,
+    control: &Control,
+) -> Result<Vec<[f64; 2]>> {
+    let (n, d) = (rows.n(), rows.d());
+    let what = "sums of features";
+    let mut total = room::zeros::<[f64; 2]>(d, what)?;
+    let block = |range: std::ops::Range<usize>, _: &mut [u8]| {
+        let mut sums = room::zeros_or_unwind::<[f64; 2]>(d, what);
+        for (features, values) in range.map(|i| rows.row(i)) {
+            for (&j, &x) in features.iter().zip(values) {
+                let (sum, [a, b]) = (&mut sums[j as usize], of(j as usize, x.into()));
+                *sum = [sum[0] + a, sum[1] + b];
+            }
+        }
+        sums
+    };
+    control.expect(n as u64);
+    pass(n, Rows::sparse(rows).rows_of_sums(CHUNK), control, &mut [], block, |part| {
+        total.iter_mut().zip(part).for_each(|(sum, [a, b])| *sum = [sum[0] + a, sum[1] + b]);
+    })?;
+    Ok(total)
 }
 
 fn check<T: Pixel>(rows: &Rows<'_, T>) -> Result<()> {

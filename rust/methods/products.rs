@@ -3,7 +3,8 @@
 //! Every method here is made of these two products. A general matrix product is the wrong tool: it wants X as floats and
 //! packs it, while with a thin Q all the time goes into reading X. Here X is read once, a tile of rows at a time; integers
 //! are widened in registers, an optional offset per feature (a mean) is subtracted there too, so that centring neither
-//! copies nor cancels; a tile that was just used for `X Q` is still in the second-level cache for `Xᵀ Y`.
+//! copies nor cancels; a tile that was just used for `X Q` is still in the second-level cache for `Xᵀ Y`. Of sparse rows only
+//! what they hold is multiplied, unless there is an offset.
 //!
 //! Cost: 2 n d k flops a product, n d values read. Arithmetic is f32 (f64 for f64 data) over at most 240 rows;
 //! sums over blocks are f64, merged in a fixed order.
@@ -119,7 +120,7 @@ pub(crate) mod packed {
     use crate::engine::panel::{Panel, Workspaces};
     use crate::engine::pass::pass;
     use crate::engine::room;
-    use crate::engine::rows::{Block, Rows};
+    use crate::engine::rows::{Part, Rows};
     use crate::engine::simd::{Pixel, Real};
     use crate::engine::tiles::{BLOCK_ROWS, accumulate, pack_offset, project, tile_rows, tiles};
     use crate::{Control, Result};
@@ -136,13 +137,15 @@ pub(crate) mod packed {
         control: &Control,
     ) -> Result<Vec<T::Real>> {
         let offset = pack_offset(offset, rows.d());
+        let by_feature = is_sparse(&rows, &offset).then(|| q.to_features());
+        let q = by_feature.as_ref().unwrap_or(q);
         let tile = tile_rows::<T>(rows.d());
         let mut out = room::zeros(room::product::<T::Real>(&[rows.n(), q.k()], "products")?, "products")?;
         let block = |range: Range<usize>, out: &mut [T::Real]| {
             let mut scratch = Vec::new();
             for part in tiles(range.len(), tile) {
-                let block = rows.block(range.start + part.start..range.start + part.end, &mut scratch);
-                project(block, &offset, q, &mut out[part.start * q.k()..part.end * q.k()]);
+                let part_of_x = visited(&rows, &offset, range.start + part.start..range.start + part.end, &mut scratch);
+                project(part_of_x, &offset, q, &mut out[part.start * q.k()..part.end * q.k()]);
             }
         };
         control.expect(rows.n() as u64);
@@ -160,7 +163,7 @@ pub(crate) mod packed {
     ) -> Result<Panel<f64, T::Real>> {
         assert_eq!(y.len(), rows.n() * k, "rows of X times columns of Y");
         let offset = pack_offset(offset, rows.d());
-        sum_over_tiles(rows, k, control, |block, first, _, sum| {
+        sum_over_tiles(rows, k, &offset, control, |block, first, _, sum| {
             accumulate(block, &offset, &y[first * k..(first + block.n()) * k], sum);
         })
     }
@@ -186,7 +189,9 @@ pub(crate) mod packed {
         let offset = pack_offset(offset, rows.d());
         let parts = tiles(q.k(), COLUMNS).map(|columns| {
             let q = &Panel::from_fn(q.d(), columns.len(), |j, c| q.get(j, columns.start + c));
-            sum_over_tiles(rows, q.k(), control, |block, first, y, sum| {
+            let by_feature = is_sparse(&rows, &offset).then(|| q.to_features());
+            let q = by_feature.as_ref().unwrap_or(q);
+            sum_over_tiles(rows, q.k(), &offset, control, |block, first, y, sum| {
                 y.resize(block.n() * q.k(), T::Real::ZERO);
                 project(block, &offset, q, y);
                 if let Some(weights) = weights {
@@ -201,26 +206,43 @@ pub(crate) mod packed {
         Ok(Panel::from_fn(q.d(), q.k(), |j, c| parts[c / COLUMNS].get(j, c % COLUMNS)))
     }
 
+    /// Some rows, with their zeros where an offset is to be subtracted.
+    fn visited<'s, T: Pixel>(
+        rows: &'s Rows<'_, T>,
+        offset: &[T::Real],
+        range: Range<usize>,
+        scratch: &'s mut Vec<T>,
+    ) -> Part<'s, T> {
+        if offset.is_empty() { rows.part(range, scratch) } else { rows.block(range, scratch).into() }
+    }
+
+    /// Whether these are sparse.
+    fn is_sparse<T: Pixel>(rows: &Rows<'_, T>, offset: &[T::Real]) -> bool {
+        offset.is_empty() && rows.as_sparse().is_some()
+    }
+
     /// One pass in which each tile of rows adds to a d × k sum; `tile(rows, index of the first row, scratch, sum)`.
     fn sum_over_tiles<T: Pixel>(
         rows: Rows<'_, T>,
         k: usize,
+        offset: &[T::Real],
         control: &Control,
-        tile: impl Fn(Block<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
+        tile: impl Fn(Part<'_, T>, usize, &mut Vec<T::Real>, &mut Panel<T::Real>) + Sync,
     ) -> Result<Panel<f64, T::Real>> {
-        let workspaces = Workspaces::new(rows.d(), k);
-        let mut total = Panel::zeros(rows.d(), k);
+        let sparse = is_sparse(&rows, offset);
+        let (workspaces, mut total) = (Workspaces::new(sparse, rows.d(), k), Panel::zeros_for(sparse, rows.d(), k));
         let sum_block = |range: Range<usize>, _: &mut [u8]| {
             let (mut scratch, mut thin) = (Vec::new(), Vec::new());
             let mut sum = workspaces.take();
             for part in tiles(range.len(), tile_rows::<T>(rows.d())) {
                 let first = range.start + part.start;
-                tile(rows.block(first..range.start + part.end, &mut scratch), first, &mut thin, &mut sum);
+                let rows = visited(&rows, offset, first..range.start + part.end, &mut scratch);
+                tile(rows, first, &mut thin, &mut sum);
             }
             sum
         };
         control.expect(rows.n() as u64);
-        pass(rows.n(), BLOCK_ROWS, control, &mut [], sum_block, |sum| {
+        pass(rows.n(), rows.rows_of_sums(BLOCK_ROWS), control, &mut [], sum_block, |sum| {
             total.add(&sum);
             workspaces.put(sum);
         })?;

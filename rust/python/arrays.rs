@@ -1,13 +1,14 @@
-//! NumPy arrays of every pixel type, and rows prepared from them.
+//! NumPy arrays of every pixel type, rows prepared from them, and sparse rows.
 
 use super::prepare::PreparedRows;
+use super::sparse::SparseRows;
 use crate::engine::room;
-use crate::{Error, Result};
+use crate::{Error, Result, Rows};
 use ndarray::{ArrayView, Dimension};
 use numpy::{Element, PyReadonlyArray, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-/// A 2-D array of one of the pixel types, or rows prepared from such.
+/// A 2-D array of one of the pixel types, rows prepared from such, or sparse rows.
 #[derive(FromPyObject)]
 pub enum Pixels2<'py> {
     U8(PyReadonlyArray2<'py, u8>),
@@ -18,6 +19,7 @@ pub enum Pixels2<'py> {
     F32(PyReadonlyArray2<'py, f32>),
     F64(PyReadonlyArray2<'py, f64>),
     Prepared(PyRef<'py, PreparedRows>),
+    Sparse(PyRef<'py, SparseRows>),
 }
 
 /// The values of an array, which must be aligned.
@@ -46,36 +48,61 @@ pub fn check(argument: &'static str, what: &str, observed: usize, needed: usize)
     Err(Error::invalid(argument, format!("{observed} {what}; {needed} are needed")))
 }
 
-/// Evaluate an expression with `$view`, the typed `ArrayView2` of a [`Pixels2`] that is stored.
+/// Rows of one of the pixel types.
+pub enum AnyRows<'a> {
+    U8(Rows<'a, u8>),
+    U16(Rows<'a, u16>),
+    U32(Rows<'a, u32>),
+    I16(Rows<'a, i16>),
+    I32(Rows<'a, i32>),
+    F32(Rows<'a, f32>),
+    F64(Rows<'a, f64>),
+}
+
+/// Evaluate an expression with `$view`, the typed `ArrayView2` of a [`Pixels2`] that is stored in full, and the [`AnyRows`] of its
+/// type.
 macro_rules! with_view {
     ($pixels:expr, $view:ident => $body:expr) => {
-        $crate::python::arrays::with_view!($pixels, $view => $body, U8 U16 U32 I16 I32 F32 F64, _ => {
-            return Err(pyo3::exceptions::PyTypeError::new_err("prepared rows are not an array; give the data as stored"))
+        $crate::python::arrays::with_view!($pixels, $view, _any => $body, _ => {
+            return Err(pyo3::exceptions::PyTypeError::new_err("an array is needed; give the data as stored"))
         })
     };
-    ($pixels:expr, $view:ident => $body:expr, $($type:ident)*, $other:pat => $otherwise:expr) => {
+    ($pixels:expr, $view:ident, $any:ident => $body:expr, $($other:pat => $otherwise:expr),+) => {
+        $crate::python::arrays::with_view!(@types $pixels, $view, $any => $body, U8 U16 U32 I16 I32 F32 F64, $($other => $otherwise),+)
+    };
+    (@types $pixels:expr, $view:ident, $any:ident => $body:expr, $($type:ident)*, $($other:pat => $otherwise:expr),+) => {
         match &$pixels {
             $($crate::python::arrays::Pixels2::$type(array) => {
-                let $view = $crate::python::arrays::view(array)?;
+                let ($view, $any) = ($crate::python::arrays::view(array)?, $crate::python::arrays::AnyRows::$type);
                 $body
             })*
-            $other => $otherwise,
+            $($other => $otherwise),+
         }
     };
 }
 
 /// Evaluate an expression with `$rows`, the typed [`Rows`](crate::Rows) of a [`Pixels2`].
 macro_rules! with_rows {
-    ($py:expr, $pixels:expr, $rows:ident => $body:expr) => {
-        $crate::python::arrays::with_view!($pixels, view => {
-            let $rows = $crate::Rows::new(view);
-            $body
-        }, U8 U16 U32 I16 I32 F32 F64, $crate::python::arrays::Pixels2::Prepared(prepared) => {
-            let held = prepared.held($py)?;
-            let prepared = prepared.open(&held)?;
-            let $rows = $crate::Rows::computed(&prepared);
-            $body
-        })
+    ($py:expr, $pixels:expr, $rows:ident => $body:expr) => {{
+        // What the rows are read from, if that is not an array.
+        let (signals, prepared, sparse);
+        let rows = $crate::python::arrays::with_view!($pixels, view, any => any($crate::Rows::new(view)),
+            $crate::python::arrays::Pixels2::Prepared(rows) => {
+                signals = rows.held($py)?;
+                prepared = rows.open(&signals)?;
+                $crate::python::arrays::AnyRows::F32($crate::Rows::computed(&prepared))
+            },
+            $crate::python::arrays::Pixels2::Sparse(rows) => {
+                sparse = rows.held($py)?;
+                rows.open(&sparse)?
+            }
+        );
+        $crate::python::arrays::with_rows!(@types rows, $rows => $body, U8 U16 U32 I16 I32 F32 F64)
+    }};
+    (@types $any:expr, $rows:ident => $body:expr, $($type:ident)*) => {
+        match $any {
+            $($crate::python::arrays::AnyRows::$type($rows) => $body,)*
+        }
     };
 }
 pub(crate) use {with_rows, with_view};

@@ -19,6 +19,7 @@ mod run;
 mod settings;
 mod slic;
 mod spanning_tree;
+mod sparse;
 mod spectra;
 mod symmetry;
 mod threads;
@@ -41,6 +42,7 @@ fn _emcore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     correlation::register(module)?;
     rows::register(module)?;
     prepare::register(module)?;
+    sparse::register(module)?;
     moments::register(module)?;
     slic::register(module)?;
     bins::register(module)?;

@@ -2,7 +2,7 @@
 
 use super::arrays::{Pixels2, with_rows};
 use super::run::run;
-use crate::engine::rows::value_range as kernel;
+use crate::value_range as kernel;
 use pyo3::prelude::*;
 
 type Position = Option<(usize, usize)>;

@@ -260,6 +260,16 @@ def take(signals: Any, which: Any) -> Any:
     return np.asarray(rows), len(rows), rows.take(which)
 
 
+def sparse(s: Sizes) -> Drawn:
+    return (*s.sparse(), [s.count(s.numbers.randrange(3)) for _ in range(3)]), {}
+
+
+def take_sparse(*arguments: Any) -> Any:
+    *parts, which = arguments
+    rows = _emcore.SparseRows(*parts)
+    return len(rows), rows.astype(np.float64).take(which), rows.tocsr()
+
+
 def fitting(*make: Callable[[Sizes], Any], **named: Callable[[Sizes], Any]) -> Callable[[Sizes], Drawn]:
     """Arguments one by one."""
     return lambda s: (tuple(each(s) for each in make), {name: each(s) for name, each in named.items()})
@@ -305,6 +315,7 @@ DRAWN: dict[str, Callable[[Sizes], Drawn]] = {
     "volume_spectra": volume,
     "bruker_spectra": bruker,
     "PreparedRows": prepared,
+    "SparseRows": sparse,
     "nmf": lambda s: ((*factors(s), parameters(s), s.weights()), {}),
     "nmf_visit": lambda s: ((*factors(s), parameters(s), s.weights(), bool(s.numbers.randrange(2)), s.number(1.0)), {}),
     "nmf_maps": lambda s: (factors(s), {"loss": s.word(*LOSSES), "max_iter": s.numbers.randrange(6),
@@ -349,7 +360,8 @@ WRITTEN = {
 def of_binding(name: str, numbers: Random) -> Callable[[], Any]:
     """A call of a function of the extension."""
     positional, named = DRAWN[name](Sizes.drawn(numbers))
-    return partial(take if name == "PreparedRows" else getattr(_emcore, name), *positional, **named)
+    called = {"PreparedRows": take, "SparseRows": take_sparse}.get(name, getattr(_emcore, name))
+    return partial(called, *positional, **named)
 
 
 CALLS = {f"_emcore.{name}": partial(of_binding, name) for name in DRAWN}

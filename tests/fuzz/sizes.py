@@ -84,9 +84,15 @@ class Sizes:
         return labels
 
     def data(self) -> Any:
-        """Rows of pixels of any type, or prepared ones."""
+        """Rows of pixels of any type, or prepared ones, or sparse ones."""
         if self.numbers.randrange(5):
             return self.array(self.n, self.d, kinds=PIXELS)
+        if self.numbers.randrange(2):
+            d, starts, features, values = self.sparse()
+            try:
+                return _emcore.SparseRows(d, starts, features, values)
+            except REFUSED:
+                return values
         signals = [
             (
                 self.array(self.n, self.d, kinds=PIXELS),
@@ -100,6 +106,18 @@ class Sizes:
             return _emcore.PreparedRows(signals)
         except REFUSED:
             return signals[0][0]
+
+    def sparse(self) -> tuple[Any, Any, Any, Any]:
+        """The number of features, where rows start, features, and values of sparse rows."""
+        random = np.random.default_rng(self.numbers.randrange(1000))
+        holds = random.random((self.n, self.d)) < self.numbers.choice((0.0, 0.1, 1.0))
+        features = np.nonzero(holds)[1].astype("u4")
+        if self.seldom():
+            random.shuffle(features)
+        starts = np.concatenate([[0], holds.sum(axis=1).cumsum()])
+        if self.seldom():
+            starts = starts - random.integers(0, 2, len(starts))
+        return self.count(self.d), starts, features, self.array(len(features), kinds=PIXELS)
 
     def preparation(self) -> SimpleNamespace:
         runs = [(0, self.side(self.d))] if self.seldom() else None
@@ -120,5 +138,5 @@ class Sizes:
 
     def real(self, data: Any) -> tuple[str, ...]:
         """The type in which a kernel computes on data."""
-        double = isinstance(data, np.ndarray) and data.dtype in (np.float64, np.uint32, np.int32)
+        double = isinstance(data, np.ndarray | _emcore.SparseRows) and data.dtype in (np.float64, np.uint32, np.int32)
         return ("f8",) if double else ("f4",)

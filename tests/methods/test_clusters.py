@@ -25,7 +25,7 @@ def clouds(k, n=600, d=4, apart=12.0, dtype="f4", seed=0):
     return (60 + places[rng.integers(k, size=n)] + rng.normal(size=(n, d)) * 2).astype(dtype)
 
 
-@pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("k", [3, 5])
 @pytest.mark.parametrize("estimator", ["kmeans", "fuzzy-c-means", KMeans, FuzzyCMeans(m=1.5), KMeans(n_init=3)])
 def test_clouds_that_lie_apart_are_counted(k, estimator):

@@ -55,7 +55,10 @@ def lloyd(X, start, n_iter, **options):
 @parametrize_with_checks(
     [KMeans(), KMeans(3, init="random"), KMeans(2, n_init=2)],
     expected_failed_checks=lambda estimator: (
-        {"check_sample_weight_equivalence_on_dense_data": "the rows drawn to start from differ, as in scikit-learn"}
+        {
+            f"check_sample_weight_equivalence_on_{kind}_data": "the rows drawn to start from differ, as in scikit-learn"
+            for kind in ("dense", "sparse")
+        }
         if estimator.init == "k-means++"
         else {}
     ),

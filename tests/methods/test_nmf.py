@@ -511,7 +511,7 @@ def test_the_estimator_means_what_scikit_learn_means():
 
 
 def test_the_estimator_says_when_it_did_not_converge():
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 iterations"):
+    with pytest.warns(ConvergenceWarning, match="Maximum number of iterations 2 reached"):
         NMF(3, max_iter=2).fit(mixture())
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.sparse import is_sparse, sparse_rows
 
 Floats = NDArray[np.float64]
 
@@ -52,28 +53,75 @@ def as_pixels(data: Any, name: str, ndim: int | tuple[int, ...]) -> NDArray[Any]
     >>> as_pixels([[True, False]], "image", 2).dtype
     dtype('uint8')
     """
-    if hasattr(data, "tocsr"):
+    if is_sparse(data):
         raise TypeError(f"{name} is a sparse matrix; give a dense array, for example {name}.toarray()")
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise ValueError(f"{name} has {int(np.ma.getmaskarray(data).sum())} masked values; fill or crop them first")
     array = np.asarray(data)
-    if array.dtype.kind not in "biuf":
-        what = {"c": "complex numbers; give their modulus or real part", "O": "Python objects", "U": "strings"}
-        kind = what.get(array.dtype.kind, f"the type {array.dtype}")
-        raise TypeError(f"{name} holds {kind}; an array of real numbers is needed")
+    _check_real(array, name)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if array.ndim not in allowed:
         wanted = " or ".join(f"{n}-D" for n in allowed)
         raise ValueError(f"{name} has shape {array.shape} ({array.ndim}-D); a {wanted} array is needed")
     if array.size == 0:
         raise ValueError(f"{name} is empty, shape {array.shape}; at least one value is needed")
+    return _of_pixel_type(array)
+
+
+def _check_real(array: NDArray[Any], name: str) -> None:
+    if array.dtype.kind not in "biuf":
+        what = {"c": "complex numbers; give their modulus or real part", "O": "Python objects", "U": "strings"}
+        kind = what.get(array.dtype.kind, f"the type {array.dtype}")
+        raise TypeError(f"{name} holds {kind}; an array of real numbers is needed")
+
+
+def _of_pixel_type(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.newbyteorder("=") not in PIXEL_TYPES:
         array = array.astype(_EXACT.get(array.dtype.str[1:], "f8"))
     elif not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if not array.flags.aligned:
-        array = array.copy()
-    return array
+    return array if array.flags.aligned else array.copy()
+
+
+def as_matrix(data: Any, name: str = "X") -> NDArray[Any]:
+    """
+    `as_pixels` of a matrix that may be sparse: then rows that the kernels read as they are stored.
+
+    Parameters
+    ----------
+    data : array-like or sparse matrix, shape (n, d)
+        Of a sparse matrix, in any format of SciPy's, the stored values become a pixel type. Features that are not
+        ascending, or twice in a row, are put right in a copy. One that takes at most twice the memory with its zeros
+        is given them.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    ndarray or SparseRows
+
+    Examples
+    --------
+    >>> from scipy.sparse import csc_array
+    >>> rows = as_matrix(csc_array(([1, 1, 5], ([7, 7, 2], [3, 3, 6])), shape=(9, 8)))
+    >>> rows.take([7]).tolist()
+    [[0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+    if isinstance(data, _emcore.SparseRows):
+        return data  # type: ignore[return-value]  # what the kernels and the callers of this ask of an array, it has
+    if not is_sparse(data):
+        return as_pixels(data, name, 2)
+    csr = data.tocsr()
+    _check_real(csr.data, name)
+    if len(csr.shape) != 2:
+        raise ValueError(f"{name} has shape {csr.shape} ({len(csr.shape)}-D); a 2-D array is needed")
+    if 0 in csr.shape:
+        raise ValueError(f"{name} is empty, shape {csr.shape}; at least one value is needed")
+    rows = sparse_rows(csr, _of_pixel_type)
+    size, stored = rows.dtype.itemsize, int(csr.indptr[-1])
+    if csr.shape[0] * csr.shape[1] * size <= 2 * stored * (size + 4):
+        return as_pixels(csr.toarray(), name, 2)
+    return rows  # type: ignore[return-value]  # as above
 
 
 def check_finite(array: NDArray[Any], name: str, *, nonnegative: bool = False) -> tuple[float, float]:
@@ -90,7 +138,8 @@ def check_finite(array: NDArray[Any], name: str, *, nonnegative: bool = False) -
     >>> check_finite(np.array([[1.0, 2.0]]), "image")
     (1.0, 2.0)
     """
-    flat = array if array.ndim == 2 else array.reshape(array.shape[0], -1) if array.ndim > 2 else array.reshape(1, -1)
+    ndim = len(array.shape)
+    flat = array if ndim == 2 else array.reshape(array.shape[0], -1) if ndim > 2 else array.reshape(1, -1)
     low, high, bad, negative = _emcore.value_range(flat)
 
     def position(where: tuple[int, int]) -> str:
@@ -109,24 +158,28 @@ def check_finite(array: NDArray[Any], name: str, *, nonnegative: bool = False) -
     return low, high
 
 
-def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False, squared: bool = False) -> NDArray[Any]:
+def as_rows(
+    data: Any, name: str = "X", *, nonnegative: bool = False, squared: bool = False, sparse: bool = False
+) -> NDArray[Any]:
     """
     A checked matrix of n rows (positions) and d features (pixels or channels).
 
     Parameters
     ----------
     data : array-like, shape (n, d), or PreparedRows
-        See `as_pixels`; prepared rows were checked when they were prepared.
+        See `as_pixels`; prepared rows were checked when they were prepared. Sparse rows are taken too.
     name : str
         The argument's name, for the message.
     nonnegative : bool
         Refuse negative values.
     squared : bool
         Refuse values whose squares are no numbers of their type, or all zero.
+    sparse : bool
+        Take a sparse matrix, see `as_matrix`.
 
     Returns
     -------
-    ndarray, shape (n, d), or PreparedRows
+    ndarray, shape (n, d), PreparedRows or SparseRows
         Finite, of one of `PIXEL_TYPES`; the caller's own memory where that is possible.
 
     Examples
@@ -138,7 +191,7 @@ def as_rows(data: Any, name: str = "X", *, nonnegative: bool = False, squared: b
         if nonnegative and (negative := _emcore.value_range(data)[3]) is not None:
             raise ValueError(f"{name} is prepared so that row {negative[0]} has negative values; leave offsets out")
         return data  # type: ignore[return-value]  # what the kernels and the callers of this ask of an array, it has
-    array = as_pixels(data, name, 2)
+    array = as_matrix(data, name) if sparse or isinstance(data, _emcore.SparseRows) else as_pixels(data, name, 2)
     if array.dtype.kind == "f" or (nonnegative and array.dtype.kind == "i"):
         low, high = check_finite(array, name, nonnegative=nonnegative)
         if squared and array.dtype.kind == "f":

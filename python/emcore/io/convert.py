@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore.core.signals import Axis, Signal, default_axes, name_axes, plain_colour, tidy_axes
+from emcore.core.sparse import is_sparse
 from emcore.core.units import tidy_units
 from emcore.io.errors import explained
 from emcore.io.instrument import about
@@ -17,6 +18,8 @@ def signal_of(obj: Any, title: str = "") -> Signal:
         return _from_hyperspy(obj, title)
     if type(obj).__module__.partition(".")[0] == "xarray":
         return _from_xarray(obj, title)
+    if is_sparse(obj):
+        raise TypeError("data is a sparse matrix; give a dense array, for example data.toarray()")
     if np.ma.isMaskedArray(obj) and np.ma.is_masked(obj):
         raise ValueError("the array has masked values: fill them first, for example with array.filled(array.mean())")
     stored = hasattr(obj, "dtype") and type(obj).__module__.partition(".")[0] in ("h5py", "zarr")

@@ -16,8 +16,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from emcore._emcore import PreparedRows
+from emcore._emcore import PreparedRows, SparseRows
 from emcore.core.memory import check_memory, in_words
+from emcore.core.sparse import is_sparse
+from emcore.core.validation import as_matrix
 from emcore.core.warning import warn
 from emcore.outofcore.open import open_rows
 from emcore.outofcore.sources import Source
@@ -41,6 +43,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     checkpoint: Any
     random_state: Any
     _basis: ClassVar[str]
+    # Whether rows may be a sparse matrix.
+    _takes_sparse: ClassVar[bool] = False
     # What `partial_fit` keeps of the batches so far.
     _seen: Any = None
 
@@ -77,8 +81,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _accepted(self, rows: Any, first: bool) -> Any:
         """Rows with as many features as those before, or the first of which there are so
         many."""
-        if not isinstance(rows, Source | PreparedRows):
-            return validate_data(self, rows, dtype="numeric", ensure_all_finite=False, reset=first)
+        if not isinstance(rows, Source | PreparedRows | SparseRows):
+            formats = "csr" if self._takes_sparse else False
+            options = {"dtype": "numeric", "ensure_all_finite": False, "reset": first}
+            rows = validate_data(self, rows, accept_sparse=formats, **options)
+            return as_matrix(rows) if is_sparse(rows) else rows
         if first:
             self.n_features_in_ = rows.shape[1]
             if hasattr(self, "feature_names_in_"):  # of an earlier fit
@@ -90,6 +97,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             )
         return rows
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._takes_sparse
+        return tags
+
     def _seed(self) -> int:
         """The seed of a fit; None stands for 0, so that results can be repeated."""
         return 0 if self.random_state is None else seed_of(self.random_state)
@@ -98,7 +110,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         warn(message, ConvergenceWarning)
 
     def _warn_of_iterations(self, max_iter: int, tol: float) -> None:
-        self._warn(f"max_iter={max_iter} iterations did not reach tol={tol:g}; increase either")
+        self._warn(
+            f"Maximum number of iterations {max_iter} reached. Increase it to improve convergence, or tol={tol:g}"
+        )
 
 
 class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]

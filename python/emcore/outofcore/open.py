@@ -7,6 +7,7 @@ import numpy as np
 
 from emcore.core.memory import check_loaded, check_memory, is_loaded
 from emcore.core.signals import Signal
+from emcore.core.sparse import is_sparse
 from emcore.core.warning import warn
 from emcore.outofcore.sources import Source
 from emcore.outofcore.stored import Stored
@@ -46,6 +47,8 @@ def open_rows(X: Any, name: str = "X", *, memory: Any = None, checkpoint: Any = 
             X = X.reshape(-1, X.shape[-1])  # a copy only of strides that need one
         if checkpoint is None:
             return X
+        if is_sparse(X):
+            raise ValueError(f"{name} is a sparse matrix, of which a fit saves no checkpoint; leave checkpoint out")
         array = np.asarray(X)
         if array.ndim != 2:
             raise ValueError(f"{name} has shape {array.shape} ({array.ndim}-D); a 2-D array is needed")

@@ -135,7 +135,7 @@ pub fn at_low_rank<T: Pixel, O: Made<T::Real>>(
         clip: model.clip,
     };
     // Of each feature squares of residuals, values and squares.
-    let workspaces = Workspaces::<T::Real>::new(d, 3);
+    let workspaces = Workspaces::<T::Real>::new(false, d, 3);
     let mut of_features = Panel::<f64, T::Real>::zeros(d, 3);
     let mut total = Sums::default();
     let block = |range: Range<usize>, values: &mut [O]| {

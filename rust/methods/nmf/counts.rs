@@ -2,20 +2,16 @@
 
 use super::parameters::Penalty;
 use super::spectra::Spectra;
+use crate::engine::filled::{Collect, Filled, dot, for_groups, place, splat, spread};
 use crate::engine::panel::Panel;
-use crate::engine::simd::{Pixel, Real, Simd, WithSimd, prefetch};
+use crate::engine::rows::Row;
+use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 
-/// The registers' worth of a row that hold a count or stand beside one, and later X / W H there.
+/// What a row holds, and later X / W H there.
 #[derive(Default)]
 pub struct Counts<R> {
-    /// Which chunks hold one.
-    chunks: Vec<u32>,
-    /// Which: register `at` stands for the features from `at * width` on.
-    pub at: Vec<u32>,
-    /// Values in a register of the instruction set.
-    pub width: usize,
-    /// The counts, padded with zeros.
-    pub values: Vec<R>,
+    /// The counts.
+    pub filled: Filled<R>,
     /// X / W H.
     pub ratios: Vec<R>,
     /// X / (W H)².
@@ -23,13 +19,20 @@ pub struct Counts<R> {
 }
 
 impl<R: Real> Counts<R> {
+    /// Finds those of a row.
+    pub fn collect<T: Pixel<Real = R>>(&mut self, row: Row<'_, T>) {
+        dispatch(Collect { row, filled: &mut self.filled });
+        self.ratios.resize(self.filled.values.len(), R::ZERO);
+    }
+
     /// Returns Σ ω (x ln(x / W H) − x).
     pub fn loss(&self, weights: &[f64]) -> f64 {
         let mut sum = 0.0;
-        for (i, &at) in self.at.iter().enumerate() {
-            for l in (0..self.width).filter(|&l| self.values[i * self.width + l] > R::ZERO) {
-                let (x, ratio) = (self.values[i * self.width + l].f64(), self.ratios[i * self.width + l].f64());
-                let weight = weights.get(at as usize * self.width + l).unwrap_or(&1.0);
+        let Filled { at, width, values, .. } = &self.filled;
+        for (i, &at) in at.iter().enumerate() {
+            for l in (0..*width).filter(|&l| values[i * width + l] > R::ZERO) {
+                let (x, ratio) = (values[i * width + l].f64(), self.ratios[i * width + l].f64());
+                let weight = weights.get(at as usize * width + l).unwrap_or(&1.0);
                 sum += weight * (x * ratio.ln() - x);
             }
         }
@@ -37,55 +40,9 @@ impl<R: Real> Counts<R> {
     }
 }
 
-/// Values looked at together: a whole number of registers of any width.
-const CHUNK: usize = 16;
-
-/// How far ahead in memory X is asked for: between two rows so much is computed that the hardware forgets the stream.
-const PREFETCH_BYTES: usize = 4096;
-
-/// Finds the counts of `row`.
-pub struct Collect<'a, T: Pixel> {
-    pub row: &'a [T],
-    pub counts: &'a mut Counts<T::Real>,
-}
-
-impl<T: Pixel> WithSimd for Collect<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { row, counts } = self;
-        let width = T::Real::lanes::<S>();
-        let parts = CHUNK / width;
-        let (chunks, rest) = row.as_chunks::<CHUNK>();
-        let mut last = [T::default(); CHUNK];
-        last[..rest.len()].copy_from_slice(rest);
-        // First where counts are, without a branch that could not be foreseen, then what they are.
-        let mut filled = 0;
-        counts.chunks.resize(chunks.len() + 1, 0);
-        for (c, chunk) in chunks.iter().chain([&last]).enumerate() {
-            counts.chunks[filled] = c as u32;
-            prefetch(chunk, PREFETCH_BYTES);
-            filled += usize::from(chunk.iter().fold(false, |any, x| any | (*x != T::default())));
-        }
-        counts.width = width;
-        counts.at.resize(filled * parts, 0);
-        counts.values.resize(filled * CHUNK, T::Real::ZERO);
-        counts.ratios.resize(filled * CHUNK, T::Real::ZERO);
-        let into = counts.at.chunks_exact_mut(parts).zip(counts.values.chunks_exact_mut(CHUNK));
-        for (&c, (at, values)) in counts.chunks[..filled].iter().zip(into) {
-            let chunk = chunks.get(c as usize).unwrap_or(&last);
-            for (p, (at, value)) in at.iter_mut().zip(values.chunks_exact_mut(width)).enumerate() {
-                *at = c * parts as u32 + p as u32;
-                T::Real::store(simd, value, T::load(simd, &chunk[p * width..]));
-            }
-        }
-    }
-}
-
 /// Counts in f64, as parts of their total, whose inverse may be no number.
 pub struct Widen<'a, R> {
-    pub counts: &'a Counts<R>,
+    pub counts: &'a Filled<R>,
     pub total: f64,
     pub into: &'a mut Counts<f64>,
 }
@@ -96,6 +53,7 @@ impl<R: Real> WithSimd for Widen<'_, R> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { counts, total, into } = self;
+        let Counts { filled: into, ratios, .. } = into;
         into.width = f64::lanes::<S>();
         into.at.clear();
         into.values.clear();
@@ -108,47 +66,8 @@ impl<R: Real> WithSimd for Widen<'_, R> {
                 }
             }
         }
-        into.ratios.resize(into.values.len(), 0.0);
+        ratios.resize(into.values.len(), 0.0);
     }
-}
-
-/// Evaluate `$body` for groups of `$K` components from `$first` on until all `$k` are done.
-macro_rules! for_groups {
-    ($k:expr, $first:ident, $K:ident => $body:expr) => {{
-        let mut $first = 0;
-        while $first < $k {
-            $first += match $k - $first {
-                8.. if S::REGISTER_COUNT >= 32 => for_groups!(@one 8, $K => $body),
-                6.. if S::REGISTER_COUNT >= 32 => for_groups!(@one 6, $K => $body),
-                4.. => for_groups!(@one 4, $K => $body),
-                2.. => for_groups!(@one 2, $K => $body),
-                _ => for_groups!(@one 1, $K => $body),
-            }
-        }
-    }};
-    (@one $n:literal, $K:ident => $body:expr) => {{
-        const $K: usize = $n;
-        $body;
-        $K
-    }};
-}
-
-/// Returns where, in a panel of k, a register `at` of K components from `first` on lies: [`Real::LINE`] values apart.
-#[inline(always)]
-fn place<R: Real, S: Simd, const K: usize>(at: u32, k: usize, first: usize) -> std::ops::Range<usize> {
-    let j = at as usize * R::lanes::<S>();
-    let start = (j / R::LINE * k + first) * R::LINE + j % R::LINE;
-    start..start + (K - 1) * R::LINE + R::lanes::<S>()
-}
-
-/// Spreads each of K values over all lanes.
-#[inline(always)]
-fn splat<R: Real, S: Simd, const K: usize>(simd: S, values: &[R]) -> [R::Lanes<S>; K] {
-    let mut lanes = [R::splat(simd, R::ZERO); K];
-    for (lanes, &x) in lanes.iter_mut().zip(&values[..K]) {
-        *lanes = R::splat(simd, x);
-    }
-    lanes
 }
 
 /// `counts.ratios = X / W H`.
@@ -167,7 +86,7 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
         let width = R::lanes::<S>();
         for_groups!(w.len(), first, K => {
             let group = splat::<R, S, K>(simd, &w[first..]);
-            for (&at, wh) in counts.at.iter().zip(counts.ratios.chunks_exact_mut(width)) {
+            for (&at, wh) in counts.filled.at.iter().zip(counts.ratios.chunks_exact_mut(width)) {
                 let h = &spectra.h.values()[place::<R, S, K>(at, w.len(), first)];
                 let mut sum = if first == 0 { R::splat(simd, spectra.floor) } else { R::load(simd, wh) };
                 for t in 0..K {
@@ -176,7 +95,7 @@ impl<R: Real> WithSimd for Ratios<'_, R> {
                 R::store(simd, wh, sum);
             }
         });
-        for (x, ratio) in counts.values.chunks_exact(width).zip(counts.ratios.chunks_exact_mut(width)) {
+        for (x, ratio) in counts.filled.values.chunks_exact(width).zip(counts.ratios.chunks_exact_mut(width)) {
             R::store(simd, ratio, <R as Real>::div(simd, R::load(simd, x), R::load(simd, ratio)));
         }
     }
@@ -198,21 +117,10 @@ impl<R: Real> WithSimd for UpdateRow<'_, R> {
         let Self { spectra, counts, w, penalty } = self;
         Ratios { spectra, counts, w }.with_simd(simd);
         let h = spectra.weighted.as_ref().unwrap_or(&spectra.h);
-        let k = w.len();
-        for_groups!(k, first, K => {
-            let mut sums = [R::splat(simd, R::ZERO); K];
-            for (&at, ratio) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
-                let (ratio, h) = (R::load(simd, ratio), &h.values()[place::<R, S, K>(at, k, first)]);
-                for t in 0..K {
-                    sums[t] = R::mul_add(simd, ratio, R::load(simd, &h[t * R::LINE..]), sums[t]);
-                }
-            }
-            for t in 0..K {
-                let (w, above) = (&mut w[first + t], <R as Real>::sum(simd, sums[t]).f64());
-                let (old, sum) = (w.f64(), spectra.sums[first + t]);
-                let below = sum + penalty.l1 + penalty.l2 * old;
-                *w = R::of(if below > 0.0 { old * above / below } else { 0.0 });
-            }
+        dot(simd, &counts.filled.at, &counts.ratios, h, |t, above| {
+            let (old, sum) = (w[t].f64(), spectra.sums[t]);
+            let below = sum + penalty.l1 + penalty.l2 * old;
+            w[t] = R::of(if below > 0.0 { old * above.f64() / below } else { 0.0 });
         });
     }
 }
@@ -232,17 +140,7 @@ impl<R: Real> WithSimd for Spread<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { spectra, counts, w, ratio } = self;
         Ratios { spectra, counts, w }.with_simd(simd);
-        let into: &mut [R] = ratio.values_mut();
-        for_groups!(w.len(), first, K => {
-            let group = splat::<R, S, K>(simd, &w[first..]);
-            for (&at, x) in counts.at.iter().zip(counts.ratios.chunks_exact(R::lanes::<S>())) {
-                let (x, into) = (R::load(simd, x), &mut into[place::<R, S, K>(at, w.len(), first)]);
-                for t in 0..K {
-                    let into = &mut into[t * R::LINE..];
-                    R::store(simd, into, R::mul_add(simd, group[t], x, R::load(simd, into)));
-                }
-            }
-        });
+        spread(simd, &counts.filled.at, &counts.ratios, w, ratio);
     }
 }
 
@@ -264,24 +162,13 @@ impl<R: Real> WithSimd for Curvature<'_, R> {
         Ratios { spectra, counts, w }.with_simd(simd);
         let (h, weighted) = (&spectra.h, spectra.weighted.as_ref().unwrap_or(&spectra.h));
         let (k, width) = (w.len(), R::lanes::<S>());
-        for_groups!(k, first, K => {
-            let mut sums = [R::splat(simd, R::ZERO); K];
-            for (&at, ratio) in counts.at.iter().zip(counts.ratios.chunks_exact(width)) {
-                let (ratio, h) = (R::load(simd, ratio), &weighted.values()[place::<R, S, K>(at, k, first)]);
-                for t in 0..K {
-                    sums[t] = R::mul_add(simd, ratio, R::load(simd, &h[t * R::LINE..]), sums[t]);
-                }
-            }
-            for t in 0..K {
-                above[first + t] = <R as Real>::sum(simd, sums[t]).f64();
-            }
-        });
+        dot(simd, &counts.filled.at, &counts.ratios, weighted, |t, sum| above[t] = sum.f64());
         if curvature.is_empty() {
             return;
         }
-        counts.squares.resize(counts.values.len(), R::ZERO);
+        counts.squares.resize(counts.filled.values.len(), R::ZERO);
         let least = R::splat(simd, R::of(f64::from(f32::MIN_POSITIVE)));
-        let each = counts.values.chunks_exact(width).zip(counts.ratios.chunks_exact(width));
+        let each = counts.filled.values.chunks_exact(width).zip(counts.ratios.chunks_exact(width));
         for (square, (x, ratio)) in counts.squares.chunks_exact_mut(width).zip(each) {
             let (x, ratio) = (R::max(simd, R::load(simd, x), least), R::load(simd, ratio));
             R::store(simd, square, <R as Real>::div(simd, <R as Real>::mul(simd, ratio, ratio), x));
@@ -289,7 +176,7 @@ impl<R: Real> WithSimd for Curvature<'_, R> {
         for s in 0..k {
             for_groups!(s + 1, first, K => {
                 let mut sums = [R::splat(simd, R::ZERO); K];
-                for (&at, square) in counts.at.iter().zip(counts.squares.chunks_exact(width)) {
+                for (&at, square) in counts.filled.at.iter().zip(counts.squares.chunks_exact(width)) {
                     let own = R::load(simd, &weighted.values()[place::<R, S, 1>(at, k, s)]);
                     let square = <R as Real>::mul(simd, R::load(simd, square), own);
                     let h = &h.values()[place::<R, S, K>(at, k, first)];

@@ -2,10 +2,12 @@
 
 use super::parameters::{Parameters, Partial, block_rows};
 use super::update::{self, LANES, Lane, root_of, scale};
+use crate::engine::filled::{Collect, Filled};
 use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
-use crate::engine::rows::Block;
+use crate::engine::rows::{Block, Part};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
+use crate::engine::sparse::Sparse;
 use crate::engine::tiles::{accumulate, pack_offset, project, tile_rows, tiles};
 use crate::{Control, Result, Rows};
 use std::ops::Range;
@@ -21,10 +23,10 @@ pub struct Workspace<R> {
 }
 
 impl<R: Real> Workspace<R> {
-    /// Makes it for k components of d features.
-    pub fn new(d: usize, k: usize, weights: Option<&[f64]>) -> Self {
-        let (q, total) = (Panel::zeros(d, k), Panel::zeros(d, k));
-        Self { root: root_of(weights), q, total, partials: Workspaces::new(d, k) }
+    /// Makes it for k components of d features, for rows that are sparse or not.
+    pub fn new(sparse: bool, d: usize, k: usize, weights: Option<&[f64]>) -> Self {
+        let (q, total) = (Panel::zeros_for(sparse, d, k), Panel::zeros_for(sparse, d, k));
+        Self { root: root_of(weights), q, total, partials: Workspaces::new(sparse, d, k) }
     }
 }
 
@@ -59,7 +61,7 @@ pub fn sweep<T: Pixel>(
     control.expect(n as u64);
     pass(
         n,
-        block_rows(n),
+        block_rows(&x),
         control,
         w,
         |range, w| {
@@ -140,7 +142,7 @@ fn visit<T: Pixel>(
     let mut c = vec![T::Real::ZERO; tile * k];
     let mut small = SmallSums::new(k);
     for rows in tiles(range.len(), tile) {
-        let x = x.block(range.start + rows.start..range.start + rows.end, &mut scratch);
+        let x = x.part(range.start + rows.start..range.start + rows.end, &mut scratch);
         let w = &mut w[rows.start * k..rows.end * k];
         let c = &mut c[..w.len()];
         project(x, &fixed.offset, fixed.q, c);
@@ -202,7 +204,7 @@ fn add_gram<R: Real>(w: &[Lane<R>], gram: &mut [Lane<R>]) {
 
 /// Σ ω x² of a tile.
 struct Energy<'a, T: Pixel> {
-    x: Block<'a, T>,
+    x: Part<'a, T>,
     root: &'a [T::Real],
 }
 
@@ -211,20 +213,16 @@ impl<T: Pixel> WithSimd for Energy<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
-        let (size, lanes) = (T::Real::LINE, T::Real::lanes::<S>());
-        let mut tail = vec![T::default(); size];
+        let lanes = T::Real::lanes::<S>();
+        let mut filled = Filled::default();
         let mut total = 0.0;
         for i in 0..self.x.n() {
+            Collect { row: self.x.row(i), filled: &mut filled }.with_simd(simd);
             let mut sums = [T::Real::splat(simd, T::Real::ZERO); 2];
-            for (x, root) in self.x.row(i).chunks(size).zip(self.root.chunks_exact(size)) {
-                let x = whole(x, &mut tail);
-                for part in (0..size).step_by(2 * lanes) {
-                    for (sum, at) in sums.iter_mut().zip([part, part + lanes]) {
-                        let root = T::Real::load(simd, &root[at..]);
-                        let x = T::Real::mul(simd, T::load(simd, &x[at..]), root);
-                        *sum = T::Real::mul_add(simd, x, x, *sum);
-                    }
-                }
+            for (&at, x) in filled.at.iter().zip(filled.values.chunks_exact(lanes)) {
+                let (at, sum) = (at as usize, &mut sums[at as usize % 2]);
+                let x = T::Real::mul(simd, T::Real::load(simd, x), T::Real::load(simd, &self.root[at * lanes..]));
+                *sum = T::Real::mul_add(simd, x, x, *sum);
             }
             total += T::Real::sum(simd, T::Real::add(simd, sums[0], sums[1])).f64();
         }
@@ -257,14 +255,17 @@ pub fn loss<T: Pixel>(
     weights: Option<&[f64]>,
     control: &Control,
 ) -> Result<f64> {
+    if let Some(sparse) = x.as_sparse() {
+        return loss_of_sparse(sparse, w, h, weights, control);
+    }
     let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
-    let h = update::pack(h, k, None);
+    let h = update::pack(false, h, k, None);
     let root = padded(root_of(weights).as_deref(), d);
     let mut total = 0.0;
     control.expect(n as u64);
     pass(
         n,
-        block_rows(n),
+        block_rows(&x),
         control,
         &mut [] as &mut [u8],
         |range, _| {
@@ -275,6 +276,38 @@ pub fn loss<T: Pixel>(
         |part| total += part,
     )?;
     Ok(0.5 * total)
+}
+
+/// Sums it as ½ Σ ω (X − 2 W H) X + ½⟨Wᵀ W, H ω Hᵀ⟩, in f64: of X only what is stored, and to the rounding of ‖X‖².
+fn loss_of_sparse<T: Pixel>(
+    x: Sparse<'_, T>,
+    w: &[T::Real],
+    h: &[f64],
+    weights: Option<&[f64]>,
+    control: &Control,
+) -> Result<f64> {
+    let (n, d, k) = (x.n(), x.d(), h.len() / x.d());
+    let spectra = Vec::from_iter((0..d * k).map(|at| h[at % k * d + at / k])); // d × k
+    let mut rooted = h.to_vec();
+    scale(&mut rooted, root_of(weights).as_deref(), |h, r| h * r);
+    let model = wtw(w, k).iter().zip(&update::gram(&rooted, k)).map(|(a, b)| a * b).sum::<f64>();
+    let mut total = 0.0;
+    let block = |range: Range<usize>, _: &mut [u8]| {
+        let mut sum = 0.0;
+        for (i, w) in range.clone().zip(w[range.start * k..range.end * k].chunks_exact(k)) {
+            let (features, values) = x.row(i);
+            for (&j, x) in features.iter().zip(values) {
+                let spectra = spectra[j as usize * k..].iter();
+                let model: f64 = w.iter().zip(spectra).map(|(w, h)| w.f64() * h).sum();
+                let (x, weight) = (x.real().f64(), weights.map_or(1.0, |weights| weights[j as usize]));
+                sum += weight * x * (x - 2.0 * model);
+            }
+        }
+        sum
+    };
+    control.expect(n as u64);
+    pass(n, block_rows(&Rows::sparse(x)), control, &mut [], block, |part| total += part)?;
+    Ok(0.5 * (total + model).max(0.0))
 }
 
 struct SquaredResidual<'a, T: Pixel> {

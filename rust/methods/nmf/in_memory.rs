@@ -37,7 +37,7 @@ impl<'r, 'a, T: Pixel> InMemory<'r, 'a, T> {
         // H as it is multiplied, the sums with it, and those of threads.
         room::check::<f64>(8 * k as u128 * d as u128, "components of all features")?;
         let workspace = match p.loss {
-            Loss::Frobenius => Workspace::Frobenius(frobenius::Workspace::new(d, k, weights)),
+            Loss::Frobenius => Workspace::Frobenius(frobenius::Workspace::new(x.as_sparse().is_some(), d, k, weights)),
             Loss::KullbackLeibler => Workspace::KullbackLeibler(kullback::Workspace::new(d, k)),
         };
         Ok(Self { x, w, weights, p, workspace })

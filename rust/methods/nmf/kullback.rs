@@ -2,13 +2,13 @@
 //!
 //! `W ← W ∘ (X/WH) Hᵀ / ΣH`, then, with the new W in the same visit, `H ← H ∘ Wᵀ(X/WH) / ΣW`.
 
-use super::counts::{Collect, Counts, Ratios, Spread, UpdateRow};
+use super::counts::{Counts, Ratios, Spread, UpdateRow};
 use super::parameters::{Partial, Penalty, block_rows};
 use super::spectra::{Spectra, floor};
 use super::update::{self, LANES};
 use crate::engine::panel::{Panel, Workspaces};
 use crate::engine::pass::pass;
-use crate::engine::rows::Block;
+use crate::engine::rows::{Part, Row};
 use crate::engine::simd::{Pixel, Real, Simd, WithSimd, dispatch};
 use crate::{Control, Result, Rows};
 
@@ -21,7 +21,7 @@ pub struct Workspace<R> {
 impl<R: Real> Workspace<R> {
     /// Makes it for k components of d features.
     pub fn new(d: usize, k: usize) -> Self {
-        Self { total: Panel::zeros(d, k), partials: Workspaces::new(d, k) }
+        Self { total: Panel::zeros(d, k), partials: Workspaces::new(false, d, k) }
     }
 }
 
@@ -41,13 +41,13 @@ pub fn sweep<T: Pixel>(
     control.expect(n as u64);
     pass(
         n,
-        block_rows(n),
+        block_rows(&x),
         control,
         w,
         |range, w| {
             let mut scratch = Vec::new();
             let mut ratio = partials.take();
-            let small = visit(x.block(range, &mut scratch), w, spectra, penalty, &mut ratio);
+            let small = visit(x.part(range, &mut scratch), w, spectra, penalty, &mut ratio);
             (ratio, small)
         },
         |(ratio, of_block)| {
@@ -64,7 +64,7 @@ pub fn sweep<T: Pixel>(
 
 /// Updates the W of a block; adds its share of `Wᵀ (X/WH)` to `ratio` and returns that of ΣW.
 fn visit<T: Pixel>(
-    x: Block<'_, T>,
+    x: Part<'_, T>,
     w: &mut [T::Real],
     spectra: &Spectra<T::Real>,
     penalty: Penalty,
@@ -74,7 +74,7 @@ fn visit<T: Pixel>(
     let mut counts = Counts::default();
     let mut sums = vec![0.0; k];
     for (i, w) in w.chunks_mut(k).enumerate() {
-        dispatch(Collect { row: x.row(i), counts: &mut counts });
+        counts.collect(x.row(i));
         dispatch(UpdateRow { spectra, counts: &mut counts, w, penalty });
         dispatch(Spread { spectra, counts: &mut counts, w, ratio });
         sums.iter_mut().zip(&*w).for_each(|(sum, w)| *sum += w.f64());
@@ -111,16 +111,16 @@ pub fn loss<T: Pixel>(
     control.expect(x.n() as u64);
     pass(
         x.n(),
-        block_rows(x.n()),
+        block_rows(&x),
         control,
         &mut [] as &mut [u8],
         |range, _| {
             let mut scratch = Vec::new();
-            let block = x.block(range.clone(), &mut scratch);
+            let part = x.part(range.clone(), &mut scratch);
             let mut counts = Counts::default();
             let mut sum = 0.0;
             for (i, w) in w[range.start * k..range.end * k].chunks(k).enumerate() {
-                dispatch(Collect { row: block.row(i), counts: &mut counts });
+                counts.collect(part.row(i));
                 dispatch(Ratios { spectra, counts: &mut counts, w });
                 sum += counts.loss(&spectra.weights);
                 sum += w.iter().zip(&spectra.sums).map(|(w, s)| w.f64() * s).sum::<f64>();
@@ -138,19 +138,19 @@ pub fn mean<T: Pixel>(x: Rows<'_, T>, control: &Control) -> Result<f64> {
     control.expect(x.n() as u64);
     pass(
         x.n(),
-        block_rows(x.n()),
+        block_rows(&x),
         control,
         &mut [] as &mut [u8],
         |range, _| {
             let mut scratch = Vec::new();
-            dispatch(Sum(x.block(range, &mut scratch)))
+            dispatch(Sum(x.part(range, &mut scratch)))
         },
         |part: f64| total += part,
     )?;
     Ok(total / (x.n() * x.d()) as f64)
 }
 
-struct Sum<'a, T>(Block<'a, T>);
+struct Sum<'a, T>(Part<'a, T>);
 
 impl<T: Pixel> WithSimd for Sum<'_, T> {
     type Output = f64;
@@ -160,8 +160,13 @@ impl<T: Pixel> WithSimd for Sum<'_, T> {
         let mut total = 0.0;
         for i in 0..self.0.n() {
             let mut sums = [T::Real::ZERO; 4 * LANES];
-            for chunk in self.0.row(i).chunks(4 * LANES) {
-                sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += x.real());
+            match self.0.row(i) {
+                Row::Dense(row) => {
+                    for chunk in row.chunks(4 * LANES) {
+                        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += x.real());
+                    }
+                }
+                row => row.each(|j, x| sums[j % (4 * LANES)] += x.real()),
             }
             total += sums.iter().map(|sum| sum.f64()).sum::<f64>();
         }

@@ -34,12 +34,12 @@ pub fn least_squares<T: Pixel>(
     let rooted = Vec::from_iter(h.iter().enumerate().map(|(j, h)| h * weight(j % d).sqrt()));
     let mut gram = update::gram(&rooted, k);
     (0..k).for_each(|t| gram[t * k + t] += penalty.l2);
-    let q = update::pack(h, k, weights);
+    let q = update::pack(x.as_sparse().is_some(), h, k, weights);
     let offset = pack_offset(None, d);
     control.expect(n as u64);
     pass(
         n,
-        block_rows(n),
+        block_rows(&x),
         control,
         w,
         |range, w| {
@@ -47,7 +47,7 @@ pub fn least_squares<T: Pixel>(
             let mut solver = NonNegative::new(&gram, k);
             for rows in tiles(range.len(), tile_rows::<T>(d)) {
                 let w = &mut w[rows.start * k..rows.end * k];
-                project(x.block(range.start + rows.start..range.start + rows.end, &mut scratch), &offset, &q, w);
+                project(x.part(range.start + rows.start..range.start + rows.end, &mut scratch), &offset, &q, w);
                 for w in w.chunks_mut(k) {
                     solver.b.iter_mut().zip(&*w).for_each(|(b, c)| *b = c.f64() - penalty.l1);
                     w.iter_mut().zip(solver.solve()).for_each(|(w, &x)| *w = T::Real::of(x));

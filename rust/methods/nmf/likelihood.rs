@@ -5,7 +5,7 @@
 //! exact as its arithmetic, f64, whatever ended it; multiplicative updates would end on their slow way there. It takes
 //! about 6 visits of the counts of a row, each of k² / 2 + 3 k multiplications.
 
-use super::counts::{Collect, Counts, Curvature, Widen};
+use super::counts::{Counts, Curvature, Widen};
 use super::least_squares::NonNegative;
 use super::parameters::{Penalty, block_rows, count_components};
 use super::spectra::{FLOOR, Spectra};
@@ -59,20 +59,20 @@ pub fn likelihood<T: Pixel>(
     control.expect(n as u64);
     pass(
         n,
-        block_rows(n),
+        block_rows(&x),
         control,
         w,
         |range, w| {
             let mut scratch = Vec::new();
-            let block = x.block(range, &mut scratch);
+            let part = x.part(range, &mut scratch);
             let mut counts = Counts::default();
             let mut newton = Newton::new(&spectra, &sums, penalty);
             for (i, w) in w.chunks_mut(k).enumerate() {
-                dispatch(Collect { row: block.row(i), counts: &mut counts });
-                let total: f64 = counts.values.iter().map(|x| x.f64()).sum();
+                counts.collect(part.row(i));
+                let total: f64 = counts.filled.values.iter().map(|x| x.f64()).sum();
                 w.fill(T::Real::ZERO);
                 if total > 0.0 {
-                    dispatch(Widen { counts: &counts, total, into: &mut newton.counts });
+                    dispatch(Widen { counts: &counts.filled, total, into: &mut newton.counts });
                     newton.solve(total, max_iter, tol, control);
                     for ((w, share), sum) in w.iter_mut().zip(&newton.shares).zip(&sums) {
                         *w = T::Real::of(if *sum > 0.0 { share * total / sum } else { 0.0 });

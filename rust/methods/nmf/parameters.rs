@@ -1,7 +1,7 @@
 //! What a factorisation is asked for, and what its iteration keeps.
 
 use crate::engine::tiles::BLOCK_ROWS;
-use crate::{Error, Result};
+use crate::{Error, Pixel, Result, Rows};
 
 /// How the factors are updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,6 +203,6 @@ pub(super) fn check_weights(d: usize, weights: Option<&[f64]>) -> Result<()> {
 }
 
 /// Returns the rows of a block: many, for a partial sum is as big as H, but enough blocks for every thread.
-pub(super) fn block_rows(n: usize) -> usize {
-    (n / 64).clamp(48, BLOCK_ROWS)
+pub(super) fn block_rows<T: Pixel>(x: &Rows<'_, T>) -> usize {
+    x.rows_of_sums((x.n() / 64).clamp(48, BLOCK_ROWS))
 }

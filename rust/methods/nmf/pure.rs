@@ -3,6 +3,7 @@
 use super::parameters::{block_rows, check_weights};
 use crate::engine::pass::pass;
 use crate::engine::room;
+use crate::engine::rows::Row;
 use crate::engine::simd::{Pixel, Real};
 use crate::{Control, Error, Result, Rows};
 
@@ -102,27 +103,27 @@ pub fn farthest<T: Pixel>(
     control.expect(n as u64);
     pass(
         n,
-        block_rows(n),
+        block_rows(&x),
         control,
         state,
         |range, state| {
             let mut scratch = Vec::new();
-            let block = x.block(range.clone(), &mut scratch);
+            let part = x.part(range.clone(), &mut scratch);
             let mut best = (0.0, None);
             for (i, state) in state.chunks_exact_mut(2).enumerate() {
-                let row = block.row(i).iter().map(|x| x.real().f64());
+                let row = part.row(i);
                 match newest {
                     None => {
-                        let sum: f64 = row.clone().zip(&weights).map(|(x, w)| x * w).sum();
-                        state[0] = match (scaled, sum > 0.0) {
+                        let total = sum(row, |j, x| x * weights[j]);
+                        state[0] = match (scaled, total > 0.0) {
                             (false, _) => 1.0,
-                            (true, true) => 1.0 / sum,
+                            (true, true) => 1.0 / total,
                             (true, false) => 0.0,
                         };
-                        state[1] = row.zip(&weights).map(|(x, w)| w * x * x).sum::<f64>() * state[0] * state[0];
+                        state[1] = sum(row, |j, x| weights[j] * x * x) * state[0] * state[0];
                     }
                     Some(q) => {
-                        let along = row.zip(q).map(|(x, q)| x * q).sum::<f64>() * state[0];
+                        let along = sum(row, |j, x| x * q[j]) * state[0];
                         state[1] = (state[1] - along * along).max(0.0);
                     }
                 }
@@ -139,4 +140,12 @@ pub fn farthest<T: Pixel>(
         },
     )?;
     Ok(best)
+}
+
+/// The sum of what is made of every feature and its value, nothing of zero.
+#[inline(always)]
+fn sum<T: Pixel>(row: Row<'_, T>, of: impl Fn(usize, f64) -> f64) -> f64 {
+    let mut sum = 0.0;
+    row.each(|j, x| sum += of(j, x.real().f64()));
+    sum
 }

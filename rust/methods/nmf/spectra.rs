@@ -32,8 +32,8 @@ impl<R: Real> Spectra<R> {
         let k = h.len() / d;
         let sum = |row: &[f64]| row.iter().enumerate().map(|(j, h)| h * weights.map_or(1.0, |w| w[j])).sum();
         Self {
-            h: update::pack(h, k, None),
-            weighted: weights.map(|weights| update::pack(h, k, Some(weights))),
+            h: update::pack(false, h, k, None),
+            weighted: weights.map(|weights| update::pack(false, h, k, Some(weights))),
             weights: weights.unwrap_or_default().to_vec(),
             sums: h.chunks(d).map(sum).collect(),
             floor,

@@ -44,9 +44,9 @@ impl WithSimd for Gram<'_> {
     }
 }
 
-/// Packs k × d values times `factors` in lines.
-pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
-    let mut panel = Panel::zeros(h.len() / k, k);
+/// Packs k × d values times `factors` for rows that are sparse or not.
+pub fn pack<R: Real>(sparse: bool, h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
+    let mut panel = Panel::zeros_for(sparse, h.len() / k, k);
     pack_into(h, factors, &mut panel);
     panel
 }
@@ -54,6 +54,14 @@ pub fn pack<R: Real>(h: &[f64], k: usize, factors: Option<&[f64]>) -> Panel<R> {
 /// Packs as [`pack`] does, into a panel that there is already.
 pub fn pack_into<R: Real>(h: &[f64], factors: Option<&[f64]>, panel: &mut Panel<R>) {
     let d = panel.d();
+    if panel.is_by_feature() {
+        let (k, width) = (panel.k(), panel.width());
+        for (j, into) in panel.values_mut().chunks_exact_mut(width).enumerate() {
+            let factor = factors.map_or(1.0, |factors| factors[j]);
+            (0..k).for_each(|t| into[t] = R::of(h[t * d + j] * factor));
+        }
+        return;
+    }
     for (line, j) in (0..d).step_by(R::LINE).enumerate() {
         for (t, into) in panel.line_mut(line).chunks_exact_mut(R::LINE).enumerate() {
             let width = R::LINE.min(d - j);
@@ -66,9 +74,15 @@ pub fn pack_into<R: Real>(h: &[f64], factors: Option<&[f64]>, panel: &mut Panel<
     }
 }
 
-/// Writes the k × d values of a sum that was packed in lines for arithmetic of type `R`.
+/// Writes the k × d values of a sum that was packed for arithmetic of type `R`.
 pub fn unpack<R: Real>(panel: &Panel<f64, R>, h: &mut [f64]) {
     let d = panel.d();
+    if panel.is_by_feature() {
+        for (t, h) in h.chunks_exact_mut(d).enumerate() {
+            h.iter_mut().enumerate().for_each(|(j, h)| *h = panel.get(j, t));
+        }
+        return;
+    }
     for (line, j) in (0..d).step_by(R::LINE).enumerate() {
         for (t, from) in panel.line(line).chunks_exact(R::LINE).enumerate() {
             let width = R::LINE.min(d - j);

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore import _emcore
+from emcore.core.sparse import rows_at
 from emcore.core.validation import as_pixels, as_rows, check_finite, check_number, check_result
 from emcore.methods.fuzzy.membership import check_volumes
 from emcore.methods.kmeans.fit import check_sample_weight
@@ -141,7 +141,7 @@ def fuzzy_validity(
 
 
 def _rows(rows: NDArray[Any], start: int, stop: int) -> NDArray[np.float64]:
-    some = rows.take(range(start, stop)) if isinstance(rows, _emcore.PreparedRows) else rows[start:stop]
+    some = rows_at(rows, range(start, stop))
     return np.asarray(some, dtype=np.float64)
 
 

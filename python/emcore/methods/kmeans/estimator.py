@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from emcore.core.documentation import documented
 from emcore.core.validation import as_rows, check_option
+from emcore.core.warning import warn
 from emcore.methods.estimator import Transformer
 from emcore.methods.kmeans.fit import INITS, check_clusters, check_sample_weight, distances, kmeans, nearest
 from emcore.methods.kmeans.online import RunningMeans, with_batch
@@ -28,7 +29,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     k-means clustering.
 
     `emcore.methods.kmeans.fit.kmeans` as an estimator, to be put where
-    ``sklearn.cluster.KMeans`` stands. Integers are not converted, the data are not copied.
+    ``sklearn.cluster.KMeans`` stands. Integers are not converted, the data are not copied; rows
+    of a sparse matrix are given their zeros a few at a time.
 
     Parameters
     ----------
@@ -73,6 +75,7 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
     """
 
     _basis: ClassVar[str] = "cluster_centers_"
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -120,6 +123,8 @@ class KMeans(ClusterMixin, Transformer):  # type: ignore[misc]
             memory=self.memory,
             checkpoint=self.checkpoint,
         )
+        if self.n_init not in ("auto", 1) and not (isinstance(self.init, str) or callable(self.init)):
+            warn(f"Explicit initial center position passed: performing only one init instead of n_init={self.n_init}")
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels
         self.inertia_ = result.inertia

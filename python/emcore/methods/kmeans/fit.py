@@ -71,9 +71,9 @@ def kmeans(
 
     Parameters
     ----------
-    X : array-like, shape (n, d), or PreparedRows
-        Any pixel type, any strides; neither converted nor copied. Of more than two axes
-        the last one is the features, and rows are in the order of the others, in memory and out of core.
+    X : array-like or sparse matrix, shape (n, d), or PreparedRows
+        Any pixel type, any strides; neither converted nor copied. Of more than two axes the last one is the features,
+        and rows are in the order of the others, in memory and out of core.
     n_clusters : int
         k, at most n.
     init : {"k-means++", "random"}, array-like of shape (k, d) or callable
@@ -127,7 +127,7 @@ def kmeans(
     (16.0, [[1.0, 2.0], [10.0, 2.0]])
     """
     rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
-    rows = rows if isinstance(rows, Source) else as_rows(rows)
+    rows = rows if isinstance(rows, Source) else as_rows(rows, sparse=True)
     n, d = rows.shape
     k = check_clusters(n_clusters, n)
     metric = check_option(metric, METRICS, "metric")
@@ -222,7 +222,7 @@ def nearest(
     (array([0, 1], dtype=int32), 2.0)
     """
     rows = open_rows(X, memory=memory)
-    rows = rows if isinstance(rows, Source) else as_rows(rows)
+    rows = rows if isinstance(rows, Source) else as_rows(rows, sparse=True)
     points = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
     weights = check_sample_weight(sample_weight, len(rows))
     metric = check_option(metric, METRICS, "metric")
@@ -253,12 +253,13 @@ def distances(
     array([[5., 1.]])
     """
     rows = open_rows(X, memory=memory)
+    rows = rows if isinstance(rows, Source) else as_rows(rows, sparse=True)
     points = np.ascontiguousarray(as_rows(centers, "centers"), dtype=np.float64)
     metric = check_option(metric, METRICS, "metric")
     if isinstance(rows, Source):
         return out_of_core.distances(_passes(rows, points, memory, 8 * len(points)), points, metric)
     check_room(8 * len(rows) * len(points), f"distances of {len(rows)} rows to {len(points)} centres")
-    return _emcore.kmeans_distances(as_rows(rows), points, metric=metric)
+    return _emcore.kmeans_distances(rows, points, metric=metric)
 
 
 def check_clusters(n_clusters: Any, n: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.sparse import rows_at
 from emcore.core.validation import Floats
 
 
@@ -59,7 +60,6 @@ def with_batch(means: RunningMeans, rows: Any, weights: Floats | None) -> tuple[
     if len(alone):
         count = len(alone)
         _, farthest, _ = _emcore.kmeans_farthest(rows, centers, labels, count, metric="euclidean", weights=weights)
-        prepared = isinstance(rows, _emcore.PreparedRows)
-        moved[alone[: len(farthest)]] = rows.take(farthest.tolist()) if prepared else rows[farthest]
+        moved[alone[: len(farthest)]] = rows_at(rows, farthest)
     _, inertia = _emcore.kmeans_nearest(rows, centers, metric="euclidean", weights=weights)
     return RunningMeans(moved, total), labels, inertia

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.sparse import is_sparse, rows_at
 from emcore.core.validation import as_rows
 from emcore.outofcore.sources import Source
 
@@ -13,18 +14,18 @@ Floats = NDArray[np.float64]
 
 
 def starting_centers(
-    rows: NDArray[Any], k: int, init: Any, metric: str, weights: Floats | None, stream: np.random.Generator
+    rows: Any, k: int, init: Any, metric: str, weights: Floats | None, stream: np.random.Generator
 ) -> Floats:
     """Centres to begin with: far from each other, any rows, or what a callable gives; `stream` decides."""
     if callable(init):
-        return check_centers(init(rows, k, random_state=int(stream.integers(2**32))), k, rows.shape[1])
+        given = rows.tocsr() if is_sparse(rows) else rows
+        return check_centers(init(given, k, random_state=int(stream.integers(2**32))), k, rows.shape[1])
     if init == "random":
         chosen = _any_rows(len(rows), k, weights, stream)
     else:
         draws = stream.random(_emcore.kmeans_draws(k))
         chosen = _emcore.kmeans_seeds(rows, k, metric=metric, weights=weights, draws=draws)
-    copies = rows.take(chosen) if isinstance(rows, _emcore.PreparedRows) else rows[chosen]
-    return np.ascontiguousarray(copies, dtype=np.float64)
+    return np.ascontiguousarray(rows_at(rows, chosen), dtype=np.float64)
 
 
 def start_out_of_core(source: Source, k: int, init: str, weights: Floats | None, stream: np.random.Generator) -> Floats:

@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emcore import _emcore
-from emcore.core.validation import Floats, as_pixels, as_rows, check_count, check_finite, check_number, check_option
+from emcore.core.validation import (
+    Floats,
+    as_matrix,
+    as_pixels,
+    as_rows,
+    check_count,
+    check_finite,
+    check_number,
+    check_option,
+)
 from emcore.methods.nmf.settings import Penalty
 from emcore.outofcore.engine import Passes
 from emcore.outofcore.moments import checked_range
@@ -104,7 +113,7 @@ def checked_rows(X: ArrayLike) -> tuple[NDArray[Any], type[np.floating[Any]]]:
         rows = as_rows(X, nonnegative=True)
         largest = _emcore.value_range(X)[1]
         return (rows if check_size(largest) else np.asarray(rows, dtype=np.float64)), np.float32
-    rows = as_pixels(X, "X", 2)
+    rows = as_matrix(X)
     if rows.dtype.kind == "u":
         return rows, np.float32
     _, largest = check_finite(rows, "X", nonnegative=True)

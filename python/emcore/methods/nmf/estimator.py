@@ -8,6 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
+from emcore.core.sparse import is_sparse
 from emcore.core.validation import check_option
 from emcore.methods.estimator import Transformer, seed_of
 from emcore.methods.nmf.checks import checked_rows, penalties, real_of
@@ -28,7 +29,7 @@ class NMF(Transformer):
     Non-negative matrix factorisation, ``X ≈ W H``: a few maps W and a few spectra H.
 
     `emcore.methods.nmf.fit.nmf` as an estimator, to be put where ``sklearn.decomposition.NMF``
-    stands. Integers are not converted.
+    stands. Integers are not converted; of a sparse matrix only what it stores is read.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class NMF(Transformer):
         updates.
     loss : {"frobenius", "kullback-leibler"}
         The second is for counts and needs ``solver="mu"``.
-    init : {"nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom"} or None
+    init : {"nndsvda", "nndsvd", "nndsvdar", "random", "spa", "custom"} or None, default None
         Where to start; "custom" takes `W` and `H`, or `H` alone, of `fit_transform`; None is
         "nndsvda", and "random" for more components than rows or features.
     max_iter : int
@@ -95,6 +96,7 @@ class NMF(Transformer):
     """
 
     _basis: ClassVar[str] = "components_"
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -102,7 +104,7 @@ class NMF(Transformer):
         *,
         solver: str = "hals",
         loss: str = "frobenius",
-        init: str | None = "nndsvda",
+        init: str | None = None,
         max_iter: int = 200,
         tol: float = 1e-4,
         inner_sweeps: int = 1,
@@ -145,7 +147,7 @@ class NMF(Transformer):
 
     def fit(self, X: ArrayLike, y: Any = None, W: ArrayLike | None = None, H: ArrayLike | None = None) -> Self:
         """
-        Find the spectra of `X`, shape (n, d), not negative.
+        Find the spectra of `X`, shape (n, d), not negative, which may be a sparse matrix.
 
         `W` and `H` are where ``init="custom"`` starts; `y` is ignored.
         """
@@ -250,7 +252,7 @@ class NMF(Transformer):
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """The data that the maps `X`, shape (n, k), stand for: ``X @ components_``."""
         check_is_fitted(self)
-        maps = np.asarray(X)
+        maps = X if is_sparse(X) else np.asarray(X)
         return np.asarray(maps @ self.components_)
 
     def __sklearn_tags__(self) -> Any:

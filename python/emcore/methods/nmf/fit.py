@@ -74,9 +74,10 @@ def nmf(
 
     Parameters
     ----------
-    X : array-like, shape (n, d), or PreparedRows
-        Not negative. Any pixel type; it is not converted. Of more than two axes the last one is the features,
-        and rows are in the order of the others, in memory and out of core.
+    X : array-like or sparse matrix, shape (n, d), or PreparedRows
+        Not negative. Any pixel type; it is not converted. Of more than two axes the last one is the features, and rows
+        are in the order of the others, in memory and out of core. Of a sparse matrix, in any format of SciPy's, only
+        what it stores is read.
     n_components : int
         k. Default: as many rows as `H0` has, else the smaller of n and d.
     solver : {"hals", "mu"}
@@ -236,7 +237,7 @@ def nmf_maps(
 
     Parameters
     ----------
-    X : array-like, shape (n, d), or PreparedRows
+    X : array-like or sparse matrix, shape (n, d), or PreparedRows
         Not negative. Any pixel type; it is not converted.
     H : array-like, shape (k, d)
         Spectra, not negative; they may depend on each other.
@@ -295,6 +296,7 @@ def nmf_loss(
     Parameters
     ----------
     X, W, H : array-like, shapes (n, d), (n, k) and (k, d)
+        X may be a sparse matrix.
     loss, weights, memory
         As in `nmf`.
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from emcore import _emcore
 from emcore.core.memory import check_room
+from emcore.core.sparse import rows_at
 from emcore.core.validation import Floats
 from emcore.methods.nmf.checks import real_of
 from emcore.methods.nmf.settings import Parameters
@@ -35,7 +36,7 @@ class InMemory:
     def singular(self, k: int, factors: Floats | None) -> tuple[NDArray[Any], Floats]:
         """Uncentred scores (n, k) and directions (k, d) of the leading singular vectors."""
         if len(self.rows) == 1:
-            row = np.asarray(self.rows, dtype=np.float64) * (1.0 if factors is None else factors)
+            row = rows_at(self.rows, [0]).astype(np.float64) * (1.0 if factors is None else factors)
             norm = np.linalg.norm(row)
             return np.full((1, 1), norm), row / norm if norm > 0 else row
         options: dict[str, Any] = {"center": False, "weights": factors, "solver": "auto", "seed": 0}
@@ -45,9 +46,7 @@ class InMemory:
     def purest(self, k: int, weights: Floats | None) -> NDArray[Any]:
         """Up to k rows of which the others are nearly mixtures."""
         chosen = _emcore.pure_rows(self.rows, k, weights)
-        if isinstance(self.rows, _emcore.PreparedRows):
-            return self.rows.take(chosen)
-        return self.rows[chosen]
+        return rows_at(self.rows, chosen)
 
     def maps(self, h: Floats, **options: Any) -> NDArray[Any]:
         """Of known spectra; `options` are those of the kernel."""

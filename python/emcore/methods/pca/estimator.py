@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from emcore.core.documentation import documented
+from emcore.core.sparse import rows_at
 from emcore.core.validation import Floats, as_rows, check_count, check_number, check_option
 from emcore.methods.estimator import Transformer
 from emcore.methods.pca.fit import PCAResult, pca, scores_out_of_core
@@ -15,6 +16,9 @@ from emcore.methods.pca.online import Seen, found, with_batch
 from emcore.methods.pca.projection import project
 from emcore.outofcore.sources import Source
 
+# Of rows whose likelihood is found together.
+_BYTES = 1 << 25
+
 
 @documented()
 class PCA(Transformer):
@@ -22,7 +26,8 @@ class PCA(Transformer):
     Principal component analysis.
 
     `emcore.methods.pca.fit.pca` as an estimator, to be put where ``sklearn.decomposition.PCA``
-    stands. Integers are not converted, the data are not copied.
+    stands. Integers are not converted, the data are not copied; of a sparse matrix only what it
+    stores is read.
 
     Parameters
     ----------
@@ -69,6 +74,7 @@ class PCA(Transformer):
     """
 
     _basis: ClassVar[str] = "components_"
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -153,10 +159,10 @@ class PCA(Transformer):
             share = check_number(self.n_components, "n_components", 0, 1)
             k = min(n, d)
         else:
-            k = check_count(self.n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
+            k = check_count(self.n_components, "n_components", 0, min(n, d), f"min(n, d) of X of shape {rows.shape}")
         solver = "exact" if solver == "full" else solver
         options = {"memory": self.memory, "checkpoint": self.checkpoint}
-        result = pca(rows, k, center=self.center, solver=solver, random_state=self._seed(), **options)
+        result = pca(rows, max(k, 1), center=self.center, solver=solver, random_state=self._seed(), **options)
         if probable:
             k = most_probable(result.explained_variance, n)
         if share is not None:
@@ -225,11 +231,15 @@ class PCA(Transformer):
         rows = self._new_rows(X)
         if isinstance(rows, Source):
             rows = rows.in_memory()
-        apart = np.asarray(as_rows(rows), dtype=np.float64) - self.mean_
-        precision = self.get_precision()
-        squares = np.einsum("ij,ij->i", apart, apart @ precision)
+        rows, precision = as_rows(rows), self.get_precision()
+        n, d = rows.shape
+        squares, together = np.empty(n), max(_BYTES // (8 * d), 1)
+        for start in range(0, n, together):
+            some = range(start, min(start + together, n))
+            apart = rows_at(rows, some).astype(np.float64) - self.mean_
+            squares[some.start : some.stop] = np.einsum("ij,ij->i", apart, apart @ precision)
         logarithm = float(np.linalg.slogdet(precision)[1])
-        return np.asarray(-0.5 * (squares + apart.shape[1] * np.log(2 * np.pi) - logarithm), dtype=np.float64)
+        return np.asarray(-0.5 * (squares + d * np.log(2 * np.pi) - logarithm), dtype=np.float64)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """The mean of `score_samples` of `X`, shape (n, d); `y` is ignored."""

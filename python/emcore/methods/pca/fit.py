@@ -75,9 +75,10 @@ def pca(
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
-        Any pixel type, any strides; neither converted nor copied. Of more than two axes
-        the last one is the features, and rows are in the order of the others, in memory and out of core.
+    X : array-like or sparse matrix, shape (n, d)
+        Any pixel type, any strides; neither converted nor copied. Of more than two axes the last one is the features,
+        and rows are in the order of the others, in memory and out of core. Of a sparse matrix, in any format of
+        SciPy's, only what it stores is read: it is centred in the products.
     n_components : int
         k, at most min(n, d).
     center : bool, default True
@@ -125,7 +126,7 @@ def pca(
     """
     rows: Any = open_rows(X, memory=memory, checkpoint=checkpoint)
     out_of_core = isinstance(rows, Source)
-    rows = rows if out_of_core else as_rows(rows)
+    rows = rows if out_of_core else as_rows(rows, sparse=True)
     n, d = rows.shape
     k = check_count(n_components, "n_components", 1, min(n, d), f"min(n, d) of X of shape {rows.shape}")
     seed = check_count(random_state, "random_state", 0, 2**63 - 1)
@@ -170,7 +171,7 @@ def scores(X: ArrayLike, result: PCAResult) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    X : array-like, shape (n, d)
+    X : array-like or sparse matrix, shape (n, d)
         Any pixel type; neither converted nor copied.
     result : PCAResult
         Of these or of other rows with as many features.
@@ -192,7 +193,7 @@ def scores(X: ArrayLike, result: PCAResult) -> NDArray[np.float64]:
     rows = open_rows(X)
     if isinstance(rows, Source):
         return scores_out_of_core(rows, result.components, result.mean, result.center, result.weights)
-    return project(as_rows(rows), result.components, result.mean, result.center, result.weights)
+    return project(as_rows(rows, sparse=True), result.components, result.mean, result.center, result.weights)
 
 
 def scores_out_of_core(

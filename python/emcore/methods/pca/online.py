@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
+from emcore.core.sparse import rows_at
 from emcore.core.validation import Floats
 from emcore.methods.pca.fit import PCAResult
 
@@ -105,9 +106,7 @@ def found(seen: Seen, k: int, center: bool) -> PCAResult:
 
 
 def _some(rows: Any, start: int, stop: int) -> NDArray[np.float64]:
-    if isinstance(rows, _emcore.PreparedRows):
-        return rows.take(range(start, stop)).astype(np.float64)
-    return np.array(rows[start:stop], dtype=np.float64, order="C")
+    return np.array(rows_at(rows, range(start, stop)), dtype=np.float64, order="C")
 
 
 def _with_some(seen: Seen, x: Floats, kept: int, center: bool) -> Seen:

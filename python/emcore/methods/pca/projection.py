@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emcore import _emcore
-from emcore._emcore import PreparedRows
+from emcore._emcore import PreparedRows, SparseRows
 from emcore.outofcore.moments import products_of_rows, products_with
 from emcore.outofcore.sources import Source
 
@@ -20,6 +20,8 @@ def project(
 ) -> NDArray[np.float64]:
     """`scores` of checked rows."""
     thin = np.ascontiguousarray((components if weights is None else components * weights).T, dtype=np.float64)
+    if isinstance(rows, SparseRows):  # which hold next to nothing of the mean
+        return _emcore.x_q(rows, thin) - (mean @ thin if center else 0)
     # The kernel subtracts the mean in either case, so that it costs no digits; what that is too much is added here.
     offset = mean.astype(np.float64 if rows.dtype == np.float64 else np.float32).astype(np.float64)
     return _emcore.x_q(rows, thin, offset) + (offset - mean if center else offset) @ thin

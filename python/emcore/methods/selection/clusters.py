@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from emcore import _emcore
 from emcore.core.documentation import documented
 from emcore.core.drawing import Drawable
+from emcore.core.sparse import rows_at
 from emcore.core.validation import as_rows, check_count, check_option, is_finite
 from emcore.core.wording import count_of
 from emcore.methods.fuzzy.fit import fuzzy_c_means
@@ -343,7 +344,7 @@ def _judge(
 
 
 def _take(rows: Any, indices: NDArray[Any]) -> NDArray[np.float64]:
-    taken = rows.take(indices.tolist()) if isinstance(rows, _emcore.PreparedRows) else rows[indices]
+    taken = rows_at(rows, indices)
     return np.asarray(taken, dtype=np.float64)
 
 

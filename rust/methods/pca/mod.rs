@@ -11,30 +11,26 @@
 //!
 //! X is never copied or centred: products are taken of X - o, with o the means rounded to f32, subtracted in registers, and
 //! the two rank-one terms that this leaves out are added to the thin results in f64. So data that sit on a huge offset,
-//! or are not to be centred at all, lose no digits to their mean.
+//! or are not to be centred at all, lose no digits to their mean. Of sparse rows o is zero, for X - o would have no zeros: their
+//! mean is no larger than their deviations, and where it is, o is as above.
+
+mod gram;
 
 use crate::engine::eigen::{Eigen, eigen, largest, start_columns};
 use crate::engine::panel::Panel;
-use crate::engine::pass::pass;
-use crate::engine::room;
 use crate::engine::rows::Rows;
 use crate::engine::simd::{Pixel, Real};
 use crate::engine::tiles::tiles;
 use crate::methods::moments::{Moments, moments};
 use crate::methods::products::packed::{COLUMNS, x_q, xt_x_q, xt_y};
 use crate::{Control, Error, Result};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
-use std::ops::Range;
+use faer::{Mat, MatRef};
 
-/// Rows (or features) converted to f64 at a time for the Gram matrix.
-const GRAM_ROWS: usize = 512;
-/// Of these, converted by a thread at a time.
-const CONVERT_ROWS: usize = 16;
-/// Rows of the Gram matrix that a thread takes at a time.
-const GRAM_PANEL: usize = 48;
 /// Work up to which the exact solver is taken: there it takes below 0.1 s, or no longer than the randomised one.
 const QUICK: f64 = 2e9;
+
+/// Times the squares of deviations, those of means above which these are subtracted from sparse rows too.
+const OUTWEIGHED: f64 = 100.0;
 
 /// How to find the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +75,10 @@ pub struct Pca {
 
 /// X as this method visits it, wherever it is; sums over rows are f64, products of arithmetic `R`.
 pub trait Source<R> {
+    /// Whether products without an offset pass zeros over.
+    fn is_sparse(&self) -> bool {
+        false
+    }
     /// Numbers of rows and features.
     fn shape(&self) -> (usize, usize);
     /// Of every feature.
@@ -92,6 +92,10 @@ pub trait Source<R> {
 }
 
 impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
+    fn is_sparse(&self) -> bool {
+        self.as_sparse().is_some()
+    }
+
     fn shape(&self) -> (usize, usize) {
         (self.n(), self.d())
     }
@@ -101,19 +105,27 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
     }
 
     fn gram(&self, mean: &[f64], weights: &[f64], control: &Control) -> Result<Mat<f64>> {
-        squared(*self, |_, j| (mean[j], weights[j]), control)
+        match self.as_sparse() {
+            Some(rows) => gram::of_sparse(rows, mean, weights, control),
+            None => gram::squared(*self, |_, j| (mean[j], weights[j]), control),
+        }
     }
 
     fn xt_x_q(&self, offset: &[f64], q: &Panel<T::Real>, control: &Control) -> Result<Panel<f64, T::Real>> {
-        xt_x_q(*self, Some(offset), q, control)
+        xt_x_q(*self, nonzero(offset), q, control)
     }
 
     fn triangle(&self, offset: &[f64], q: &Panel<T::Real>, shift: &[f64], control: &Control) -> Result<Mat<f64>> {
-        let product = x_q(*self, Some(offset), q, control)?;
+        let product = x_q(*self, nonzero(offset), q, control)?;
         let k = q.k();
         let scores = Mat::from_fn(self.n(), k, |i, c| product[i * k + c].f64() + shift[c]);
         Ok(scores.qr().thin_R().to_owned())
     }
+}
+
+/// What is to be subtracted, if it is not zero throughout.
+fn nonzero(offset: &[f64]) -> Option<&[f64]> {
+    offset.iter().any(|&x| x != 0.0).then_some(offset)
 }
 
 /// The principal components of `rows`.
@@ -133,11 +145,12 @@ impl<T: Pixel + Into<f64>> Source<T::Real> for Rows<'_, T> {
 pub fn pca<T: Pixel + Into<f64>>(rows: Rows<'_, T>, options: &Options<'_>, control: &Control) -> Result<Pca> {
     let (n, d, k) = (rows.n(), rows.d(), options.components);
     check(n, d, options)?;
-    let exact = is_exact(n, d, k, options.solver, n < d && rows.transposed().is_none());
+    let sideways = rows.transposed().is_none() && !rows.is_sparse();
+    let exact = is_exact(n, d, k, options.solver, n < d && sideways);
     if !exact || n >= d {
         return pca_of(&rows, exact, options, control);
     }
-    if rows.transposed().is_none() {
+    if sideways {
         // Features will be visited: of rows that are computed, the few there are are held.
         let mut held = Vec::new();
         rows.block(0..n, &mut held);
@@ -202,44 +215,6 @@ fn check(n: usize, d: usize, options: &Options<'_>) -> Result<()> {
     }
 }
 
-/// Y Yᵀ, the lower half, of Y = (X - m) w with as many rows as X has features: `(m, w)` of place (i, j) of X.
-fn squared<T: Pixel + Into<f64>>(
-    rows: Rows<'_, T>,
-    at: impl Fn(usize, usize) -> (f64, f64) + Sync,
-    control: &Control,
-) -> Result<Mat<f64>> {
-    let (long, short) = (rows.n(), rows.d());
-    if short == 0 {
-        return Err(Error::invalid("data", "no features; give at least one"));
-    }
-    let mut gram =
-        room::zeros(room::product::<f64>(&[short, short], "products of all features")?, "products of all features")?;
-    let mut values = room::zeros(GRAM_ROWS.min(long) * short, "values of some rows")?;
-    control.expect((long + long.div_ceil(GRAM_ROWS) * short) as u64);
-    for part in tiles(long, GRAM_ROWS) {
-        let values = &mut values[..part.len() * short];
-        let convert = |range: Range<usize>, out: &mut [f64]| {
-            let (mut scratch, range) = (Vec::new(), part.start + range.start..part.start + range.end);
-            let block = rows.block(range.clone(), &mut scratch);
-            for (i, out) in out.chunks_mut(short).enumerate() {
-                for (j, (out, &x)) in out.iter_mut().zip(block.row(i)).enumerate() {
-                    let (mean, weight) = at(range.start + i, j);
-                    *out = (x.into() - mean) * weight;
-                }
-            }
-        };
-        pass(part.len(), CONVERT_ROWS, control, values, convert, |()| ())?;
-        let values = MatRef::from_column_major_slice(values, short, part.len());
-        let multiply = |range: Range<usize>, out: &mut [f64]| {
-            let out = MatMut::from_row_major_slice_mut(out, range.len(), short).subcols_mut(0, range.end);
-            let (left, right) = (values.subrows(range.start, range.len()), values.subrows(0, range.end));
-            matmul(out, Accum::Add, left, right.transpose(), 1.0, Par::Seq);
-        };
-        pass(short, GRAM_PANEL, control, &mut gram, multiply, |()| ())?;
-    }
-    Ok(MatRef::from_row_major_slice(&gram, short, short).to_owned())
-}
-
 /// The matrix A = (X - 1 mᵀ) W, by what is needed to multiply with it.
 struct Data<'a, S, R> {
     source: &'a S,
@@ -249,18 +224,22 @@ struct Data<'a, S, R> {
     mean: Vec<f64>,
     /// The means as the products subtract them.
     offset: Vec<f64>,
-    /// ‖A‖², and that of the centred A.
+    /// ‖A‖², that of the centred A, and of what products are taken of.
     squares: f64,
     centered_squares: f64,
+    visited_squares: f64,
     real: std::marker::PhantomData<R>,
 }
 
 impl<T: Pixel + Into<f64>> Data<'_, Rows<'_, T>, T::Real> {
     /// AAᵀ of a wide A, the columns of which are the rows of its transpose: the lower half.
     fn wide_gram(&self, control: &Control) -> Result<Mat<f64>> {
+        if let Some(rows) = self.source.as_sparse() {
+            return gram::wide_of_sparse(rows, &self.centre(), &self.weights, control);
+        }
         let features = self.source.transposed().expect("the features as rows");
         let centre = self.centre();
-        squared(features, |j, _| (centre[j], self.weights[j]), control)
+        gram::squared(features, |j, _| (centre[j], self.weights[j]), control)
     }
 
     /// AᵀU, a few columns at a time.
@@ -270,7 +249,7 @@ impl<T: Pixel + Into<f64>> Data<'_, Rows<'_, T>, T::Real> {
         for part in tiles(k, COLUMNS) {
             let left = left.subcols(part.start, part.len());
             let y = Vec::from_iter((0..n).flat_map(|i| left.row(i).iter().map(|&x| T::Real::of(x))));
-            let product = xt_y(*self.source, Some(&self.offset), &y, part.len(), control)?;
+            let product = xt_y(*self.source, nonzero(&self.offset), &y, part.len(), control)?;
             for (c, column) in part.enumerate() {
                 let sum: f64 = y.iter().skip(c).step_by(left.ncols()).map(|x| x.f64()).sum();
                 for j in 0..d {
@@ -295,10 +274,13 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
         if !squares.is_finite() {
             return Err(too_large());
         }
-        let offset = mean.iter().map(|&m| R::of(m).f64()).collect();
+        let zeros = source.is_sparse() && n as f64 * mean_squares <= OUTWEIGHED * centered_squares;
+        let offset = Vec::from_iter(mean.iter().map(|&m| if zeros { 0.0 } else { R::of(m).f64() }));
+        let visited_squares = centered_squares + if zeros { n as f64 * mean_squares } else { 0.0 };
         let center = options.center;
         let real = std::marker::PhantomData;
-        Ok(Self { source, shape: (n, d), center, weights, mean, offset, squares, centered_squares, real })
+        let shape = (n, d);
+        Ok(Self { source, shape, center, weights, mean, offset, squares, centered_squares, visited_squares, real })
     }
 
     /// What is subtracted.
@@ -334,8 +316,8 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
             // The mean is close to the first component.
             (0..d).for_each(|j| start[(j, 0)] += self.mean[j] * self.weights[j]);
         }
-        // Rounding of the products, which are of centred data.
-        let noise = self.centered_squares * if size_of::<R>() == 4 { 2e-8 } else { 1e-15 };
+        // Rounding of the products.
+        let noise = self.visited_squares * if size_of::<R>() == 4 { 2e-8 } else { 1e-15 };
         let pairs = largest(|q| self.gram_times(q, control), k, start, noise, control)?;
         let (first, last) = (pairs.values[0], pairs.values[k - 1]);
         let rounding = first.min(self.centered_squares) * if size_of::<R>() == 4 { 1e-4 } else { 1e-10 };
@@ -359,7 +341,7 @@ impl<'a, R: Real, S: Source<R>> Data<'a, S, R> {
     fn gram_times(&self, q: MatRef<'_, f64>, control: &Control) -> Result<Mat<f64>> {
         let (n, d) = (self.shape.0 as f64, self.shape.1);
         // A power of two that keeps X Q near one, whatever the unit of X.
-        let row = (self.centered_squares / n).sqrt();
+        let row = (self.visited_squares / n).sqrt();
         let scale = if row > 0.0 { row.log2().round().exp2() } else { 1.0 };
         let scaled = Panel::from_fn(d, q.ncols(), |j, c| R::of(self.weights[j] * q[(j, c)] / scale));
         let product = self.source.xt_x_q(&self.offset, &scaled, control)?;
