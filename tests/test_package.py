@@ -177,7 +177,7 @@ def test_the_examples_out_of_core_run(tmp_path, monkeypatch):
     exec(events.replace("NMF(6", "NMF(2"), {"emcore": emcore, **few})
     assert {path.name for path in tmp_path.iterdir()} == {"map.h5", "scan.h5", "fit.npz", "job.npz"}
     names = {"emcore": emcore, "dask_array": da.from_array(counts, chunks=(8, 16, -1))}
-    smaller = {"n_workers=8": "n_workers=1, processes=False, dashboard_address=None", "NMF(6)": "NMF(6, max_iter=3)"}
+    smaller = {"n_workers=8": "n_workers=1, processes=False, dashboard_address=':0'", "NMF(6)": "NMF(6, max_iter=3)"}
     for said, tried in smaller.items():
         assert said in on_dask
         on_dask = on_dask.replace(said, tried)

@@ -38,6 +38,7 @@ def parameters(s: Sizes) -> SimpleNamespace:
     return SimpleNamespace(
         solver=s.word("hals", "mu"), loss=s.word(*LOSSES), inner_sweeps=s.numbers.randrange(4),
         max_iter=s.numbers.randrange(6), tol=s.number(1e-3), on_w=penalty(s), on_h=penalty(s),
+        fixed=s.numbers.randrange(max(s.k, 1) + 1),
     )  # fmt: skip
 
 

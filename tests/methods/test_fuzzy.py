@@ -351,7 +351,7 @@ def test_it_stops_when_no_membership_changes_by_more_than_tol():
     assert observed.converged
     assert np.abs(observed.memberships - before.memberships).max() <= 1e-3
     assert np.abs(before.memberships - earlier.memberships).max() > 1e-3
-    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+    with pytest.warns(ConvergenceWarning, match="iterations 2 reached"):
         FuzzyCMeans(3, max_iter=2).fit(X)
 
 

@@ -85,11 +85,11 @@ def several(noun: str) -> str:
     Examples
     --------
     >>> from emcore.core.wording import several
-    >>> several("grain"), several("class"), several("position of a peak")
-    ('grains', 'classes', 'positions of a peak')
+    >>> several("grain"), several("class"), several("axis of frames"), several("position of a peak")
+    ('grains', 'classes', 'axes of frames', 'positions of a peak')
     """
     head, of, what = noun.partition(" of ")
-    return f"{head}{'es' if head.endswith('s') else 's'}{of}{what}"
+    return f"{head.removesuffix('is')}{'es' if head.endswith('s') else 's'}{of}{what}"
 
 
 def empty(count: int) -> str:

@@ -48,7 +48,7 @@ def plot(result: Any, components: Any = None, ax: Any = None, cmap: Any = None) 
     Raises
     ------
     ImportError
-        Without matplotlib (``pip install emcore[plot]``).
+        Without matplotlib (the extra `plot`).
     TypeError
         If `result` is of a kind that has no picture.
 
