@@ -344,7 +344,7 @@ def test_blocks_are_kept_once_for_all_rows_and_for_some(cube, client):
     source = as_source(lazy.data)
     kept = source.cut("1 GiB")
     some = source.at(np.arange(0, 100, 3)).cut("1 GiB")
-    whole, part = (on_dask._kept(each, on_dask._batches(each, client), client) for each in (kept, some))
+    whole, part = (on_dask._kept(each, on_dask._batches(each, client, True), client) for each in (kept, some))
     assert part is whole
     assert len(source.on_workers) == 1
 

@@ -120,7 +120,7 @@ def prepare(signals: Recipe | Sequence[Recipe], *, memory: int | str | None = No
         parts = [part.rechunk((*parts[0].chunks[:-1], -1)) for part in parts]
     index = None if chosen is None else np.asarray(chosen, dtype=np.intp)
     source = Source(parts, [preparation for *_, preparation in checked], "the prepared data", index)
-    for name in ("budget", "beside", "job", "view", "mend"):
+    for name in ("budget", "beside", "job", "view", "mend", "on_workers"):
         setattr(source, name, getattr(sources[0], name))
     return source
 

@@ -51,8 +51,9 @@ def on_dask(
     from dask import delayed
 
     client = _client()
-    batches = _batches(source, client)
-    kept = _kept(source, batches, client)
+    keeps = client is not None and _keeps(source, client)
+    batches = _batches(source, client, keeps)
+    kept = _kept(source, batches, client if keeps else None)
     work, join, put, last = (delayed(each, pure=False) for each in (_on_worker, _joined, _others, _partial))
 
     # What workers may be sent again, when one is lost, is overwritten last.
@@ -210,16 +211,17 @@ def _client() -> Any:
     return client if hasattr(client, "scatter") else None
 
 
-def _batches(source: Source, client: Any) -> list[list[Block]]:
+def _batches(source: Source, client: Any, keeps: bool) -> list[list[Block]]:
     """
     Blocks that are visited in one task: 1, 2, 4 or more, the next ones each, so that pairs remain the same.
 
-    Those without a chosen row are among them, so that they are the same whichever rows are chosen.
+    Those without a chosen row are among them, so that they are the same whichever rows are chosen. Where workers keep
+    the data, no more than these is held while they are visited.
     """
     blocks = sorted([*source.blocks, *source.unvisited], key=_start)
     row = sum(part.shape[-1] * part.dtype.itemsize for part in source.parts)
     largest = max(row * max(prod(edge.stop - edge.start for edge in block.where) for block in blocks), 1)
-    room = (check_memory(source.budget) - source.beside) // CHUNKS_AT_ONCE
+    room = _TOGETHER if keeps else (check_memory(source.budget) - source.beside) // CHUNKS_AT_ONCE
     threads = sum(client.nthreads().values()) if client is not None else CHUNKS_AT_ONCE - 1
     many = 1
     most = min(_HERE if client is None else _TOGETHER, room)
@@ -229,18 +231,33 @@ def _batches(source: Source, client: Any) -> list[list[Block]]:
 
 
 def _kept(source: Source, batches: Sequence[Sequence[Block]], client: Any) -> list[Any]:
-    """What is stored of every batch: of each of its blocks a list of what is of each part."""
+    """What is stored of every batch: of each of its blocks a list of what is of each part; kept by workers."""
     from dask import delayed
 
     chunks: list[list[Any]] = [[list(block.chunks) for block in batch] for batch in batches]
-    if client is None or source.nbytes > _KEPT * _free(client):
+    if client is None:
         return chunks
-    key = tuple(part.name for part in source.parts), tuple(tuple(map(_start, batch)) for batch in batches)
+    key = _names(source), tuple(tuple(map(_start, batch)) for batch in batches)
     if key not in source.on_workers:
         whole = delayed(_arrays, pure=False)
-        source.on_workers[key] = client.compute([whole(each) for each in chunks])
+        # To every thread the same number of neighbours: the scheduler may leave half of the workers without any.
+        threads = [worker for worker, count in sorted(client.nthreads().items()) for _ in range(count)]
+        source.on_workers[key] = [
+            client.compute(whole(each), workers=[threads[i * len(threads) // len(chunks)]], allow_other_workers=True)
+            for i, each in enumerate(chunks)
+        ]
     held: list[Any] = source.on_workers[key]
     return held
+
+
+def _keeps(source: Source, client: Any) -> bool:
+    """Whether workers keep these data, or have room for them."""
+    names = _names(source)
+    return any(of == names for of, _ in source.on_workers) or source.nbytes <= _KEPT * _free(client)
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    return tuple(part.name for part in source.parts)
 
 
 def _free(client: Any) -> float:
