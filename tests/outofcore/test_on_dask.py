@@ -25,6 +25,8 @@ from emcore.methods.nmf.fit import nmf
 from emcore.methods.preprocessing import Recipe, prepare
 from emcore.outofcore import on_dask, sources
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, joined
+from emcore.outofcore.engine import begin
+from emcore.outofcore.moments import _moments, moments_of_both
 from emcore.outofcore.open import as_source
 from emcore.workflows.unmix import unmix
 
@@ -272,6 +274,19 @@ def test_a_budget_cuts_chunks_of_a_fit_and_one_that_is_too_little_names_the_leas
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         KMeans(3, max_iter=1, memory="2 GiB").fit(data)
+
+
+@pytest.mark.parametrize("rows", [[799], [0, 400], [3, 4]])
+def test_blocks_without_a_chosen_row_are_not_visited(rows, cube, monkeypatch):
+    monkeypatch.setattr(sources, "_CHUNK_BLOCKS", 40)  # more than one go of tasks has
+    monkeypatch.setattr(on_dask, "_WAVE", 4)
+    monkeypatch.setattr(on_dask, "_HERE", 0)
+    chosen = np.array(rows)
+    source = as_source(da.from_array(cube, chunks=(1, 20, -1))).at(chosen)
+    with dask.config.set(scheduler="threads"), emcore.progress(lambda done, total: None):
+        found = begin(source, "moments", None, None, {}, 0, 0)(_moments, merge=moments_of_both)
+    np.testing.assert_allclose(found[1], cube.reshape(800, -1)[chosen].mean(axis=0))
+    assert found[0] == len(rows)
 
 
 def test_progress_is_told_while_blocks_are_done(cube, monkeypatch):

@@ -129,7 +129,7 @@ class _Here:
         def count(key: Any, *_: Any) -> None:
             nonlocal visited
             visited += str(key).startswith("_others")
-            self._report(self._done + sum(counts) * visited // len(counts))
+            self._report(self._done + sum(counts) * visited // max(len(counts), 1))
 
         with Callback(posttask=count):
             value, *values = dask.compute(total, *(each for _, each in of_batches))
