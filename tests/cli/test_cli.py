@@ -304,7 +304,7 @@ def analyze_image(image, **options):
 def progress(callback):
     global report
     from contextlib import nullcontext
-    report = callback
+    report = callback if callable(callback) else lambda done, total: None  # a bool says whether there are bars
     return nullcontext()
 
 report = lambda done, total: None
