@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+import numpy  # noqa: F401 - first: later the garbage collector has more to look through, 10 ms of it
+
 import emcore
 from emcore.cli import (
     correlate,

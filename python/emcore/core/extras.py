@@ -4,8 +4,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 
 def install(extra: str) -> str:
@@ -24,6 +22,8 @@ def install(extra: str) -> str:
 def _clone() -> Path | None:
     """The source from which emcore runs, or was installed, where it still is."""
     from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlparse
+    from urllib.request import url2pathname
 
     package = Path(__file__).resolve().parents[1]
     sources = [package.parents[1]] if package.parent.name == "python" else []
