@@ -171,29 +171,10 @@ pub fn spread<R: Real, S: Simd>(simd: S, at: &[u32], x: &[R], y: &[R], into: &mu
 mod tests {
     use super::*;
     use crate::engine::simd::on_each;
-    use crate::engine::sparse::Sparse;
-
-    const SHAPE: (usize, usize) = (9, 203);
-
-    /// Full rows, and the same as they are stored sparsely: one row empty, one full, values at both ends and beside each other.
-    fn rows<T: Pixel>(value: impl Fn(usize) -> T) -> (Vec<T>, Vec<usize>, Vec<u32>, Vec<T>) {
-        let (n, d) = SHAPE;
-        let holds = |i: usize, j: usize| match i {
-            2 => false,
-            3 => true,
-            _ => (i * 31 + j * 17 + i * j).is_multiple_of(23) || j == 0 || j + 2 > d,
-        };
-        let full = Vec::from_iter((0..n * d).map(|at| if holds(at / d, at % d) { value(at) } else { T::default() }));
-        let (mut starts, mut features, mut values) = (vec![0], Vec::new(), Vec::new());
-        for (i, row) in full.chunks(d).enumerate() {
-            for (j, &x) in row.iter().enumerate().filter(|(j, _)| holds(i, *j)) {
-                features.push(j as u32);
-                values.push(x);
-            }
-            starts.push(values.len());
-        }
-        (full, starts, features, values)
-    }
+    use crate::engine::sparse::{
+        Sparse,
+        samples::{SHAPE, rows},
+    };
 
     #[test]
     fn a_row_is_found_alike_however_it_is_stored_on_every_instruction_set() {

@@ -117,24 +117,17 @@ mod tests {
     use crate::engine::panel::Panel;
     use crate::engine::rows::Part;
     use crate::engine::simd::{Pixel, Real};
-    use crate::engine::sparse::Sparse;
+    use crate::engine::sparse::{
+        Sparse,
+        samples::{SHAPE, rows},
+    };
     use crate::engine::tiles::{accumulate, project};
 
     #[test]
     fn products_of_sparse_rows_are_those_of_full_ones() {
         fn check<T: Pixel>(value: impl Fn(usize) -> T) {
-            let (n, d) = (9, 203);
-            let holds = |i: usize, j: usize| i != 2 && (i == 3 || (i * 31 + j * 17 + i * j).is_multiple_of(23));
-            let full =
-                Vec::from_iter((0..n * d).map(|at| if holds(at / d, at % d) { value(at) } else { T::default() }));
-            let (mut starts, mut features, mut values) = (vec![0], Vec::new(), Vec::new());
-            for (i, row) in full.chunks(d).enumerate() {
-                for (j, &x) in row.iter().enumerate().filter(|(j, _)| holds(i, *j)) {
-                    features.push(j as u32);
-                    values.push(x);
-                }
-                starts.push(values.len());
-            }
+            let (n, d) = SHAPE;
+            let (full, starts, features, values) = rows(value);
             let sparse = Sparse::new(d, &starts, &features, &values).unwrap();
             let mut scratch = Vec::new();
             let dense = Rows::from_slice(&full, n, d);
