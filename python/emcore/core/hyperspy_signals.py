@@ -1,6 +1,6 @@
 """Arrays with their axes as HyperSpy signals, of the kind that their file says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emcore.core.extras import install
@@ -34,6 +34,18 @@ def to_hyperspy(
         signal = _of_kind(signal, of_kind, signal_axes)
     signal.metadata.add_dictionary({key: each for key, each in (instrument or {}).items() if key != "signal_type"})
     return signal
+
+
+def of_patterns(instrument: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is known of the instrument; patterns of which it does not say what they are of are of electrons.
+
+    Examples
+    --------
+    >>> of_patterns(None), of_patterns({"signal_type": "EBSD"})
+    ({'signal_type': 'electron_diffraction'}, {'signal_type': 'EBSD'})
+    """
+    known = dict(instrument or {})
+    return known if known.get("signal_type") else known | {"signal_type": "electron_diffraction"}
 
 
 def _of_kind(signal: Any, kind: str, signal_axes: int) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emcore.core.hyperspy_signals import to_hyperspy
+from emcore.core.hyperspy_signals import of_patterns, to_hyperspy
 from emcore.core.units import LENGTHS, RECIPROCAL, factor, kind_of, tidy_units
 from emcore.core.validation import as_numbers
 
@@ -260,8 +260,7 @@ class Signal:
         inside = sum(not axis.navigation for axis in axes)
         known = dict(self.metadata.get("instrument", {}))
         scanned = inside == 2 < len(axes) and all(kind_of(axis.units) == RECIPROCAL for axis in axes[-2:])
-        if scanned and not known.get("signal_type"):
-            known["signal_type"] = "electron_diffraction"
+        known = of_patterns(known) if scanned else known
         data = self.data if hasattr(self.data, "transpose") else np.asarray(self.data[...])  # in a file that is open
         signal = to_hyperspy(data.transpose(order), axes, self.title, inside, known)
         general = {key: self.metadata[key] for key in ("date", "time") if self.metadata.get(key)}

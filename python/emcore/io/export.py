@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emcore.core.extras import install
 from emcore.core.files import check_output, new_file, write_whole
+from emcore.core.hyperspy_signals import of_patterns
 from emcore.core.provenance import versions
 from emcore.core.signals import Axis
 
@@ -85,7 +86,7 @@ def write_stack(
             "axes": [_axis(axis, i) | {"_type": "UniformDataAxis"} for i, axis in enumerate(described)],
             "metadata": {
                 "General": {"title": title},
-                "Signal": {"signal_type": (instrument or {}).get("signal_type") or "electron_diffraction"},
+                "Signal": {"signal_type": of_patterns(instrument)["signal_type"]},
                 "_HyperSpy": {},
                 **{key: each for key, each in (instrument or {}).items() if key != "signal_type"},
             },

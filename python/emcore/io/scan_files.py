@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from emcore.core.extras import install
 from emcore.core.files import check_output, new_file
+from emcore.core.hyperspy_signals import of_patterns
 from emcore.core.memory import in_words
 from emcore.core.signals import Axis
 from emcore.io.emd_files import check_emd, describe_emd
@@ -315,7 +316,8 @@ def _described(about: ScanFile) -> dict[str, Any]:
     """A signal of HyperSpy with a value in place of all."""
     known = dict(about.instrument or {})
     patterns = sum(not axis.navigation for axis in about.axes) == 2
-    kind = known.pop("signal_type", "") or ("electron_diffraction" if patterns else "")
+    kind = (of_patterns(known) if patterns else known).get("signal_type", "")
+    known.pop("signal_type", None)
     metadata = {"General": {"title": about.title, "notes": about.notes}, "Signal": {"signal_type": kind}, **known}
     return {
         "data": np.zeros((1,) * len(about.axes), about.dtype),

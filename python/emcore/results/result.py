@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, overload
 import numpy as np
 
 from emcore.core.drawing import Drawable, backend
-from emcore.core.hyperspy_signals import to_hyperspy
+from emcore.core.hyperspy_signals import of_patterns, to_hyperspy
 from emcore.core.provenance import Provenance
 from emcore.core.signals import Axis, Signal, same_array
 from emcore.io.read import read
@@ -341,8 +341,7 @@ class Result(Drawable):
         if [axis.name for axis in axes[-inside:]] != [axis.name for axis in mean.axes]:
             return {}
         known = self.provenance.instrument
-        patterns = inside == 2 and not known.get("signal_type")
-        return known | {"signal_type": "electron_diffraction"} if patterns else known
+        return of_patterns(known) if inside == 2 else known
 
     def to_xarray(self) -> Any:
         """The arrays as an xarray Dataset, with their coordinates and units.
