@@ -23,10 +23,10 @@ from emcore.datasets import eds_phases
 from emcore.methods.kmeans.fit import kmeans
 from emcore.methods.nmf.fit import nmf
 from emcore.methods.preprocessing import Recipe, prepare
-from emcore.outofcore import on_dask, sources
+from emcore.outofcore import dask_tasks, on_dask, sources
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, joined
 from emcore.outofcore.engine import begin
-from emcore.outofcore.moments import _moments, moments_of_both
+from emcore.outofcore.moments import mean_and_squares
 from emcore.outofcore.open import as_source
 from emcore.workflows.unmix import unmix
 
@@ -284,9 +284,8 @@ def test_blocks_without_a_chosen_row_are_not_visited(rows, cube, monkeypatch):
     chosen = np.array(rows)
     source = as_source(da.from_array(cube, chunks=(1, 20, -1))).at(chosen)
     with dask.config.set(scheduler="threads"), emcore.progress(lambda done, total: None):
-        found = begin(source, "moments", None, None, {}, 0, 0)(_moments, merge=moments_of_both)
-    np.testing.assert_allclose(found[1], cube.reshape(800, -1)[chosen].mean(axis=0))
-    assert found[0] == len(rows)
+        mean, _ = mean_and_squares(begin(source, "moments", None, None, {}, 0, 0))
+    np.testing.assert_allclose(mean, cube.reshape(800, -1)[chosen].mean(axis=0))
 
 
 def test_progress_is_told_while_blocks_are_done(cube, monkeypatch):
@@ -380,7 +379,8 @@ def test_what_something_makes_is_made_once_where_workers_have_room(cube, client,
 @pytest.mark.posix
 @pytest.mark.parametrize("straight", [0, 1 << 30])
 def test_a_worker_that_is_killed_does_not_change_the_result(straight, cube, client, monkeypatch):
-    monkeypatch.setattr(on_dask, "_STRAIGHT", straight)  # what belongs to rows is sent so, or by way of the scheduler
+    # What belongs to rows is sent so, or by way of the scheduler.
+    monkeypatch.setattr(dask_tasks, "_STRAIGHT", straight)
     monkeypatch.setattr("emcore.outofcore.engine.TICK", 0.0)
 
     def slowly(block):  # a function of the test, that goes to workers which cannot import this file

@@ -8,10 +8,7 @@ as long as passes are made, where their memory has room for it. What belongs to 
 that keeps its data, and comes back, while others are visited.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
-from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -22,8 +19,9 @@ from emcore import _emcore
 from emcore.core.control import num_threads
 from emcore.core.memory import check_memory
 from emcore.outofcore.blocks import CHUNKS_AT_ONCE, Block, joined
+from emcore.outofcore.dask_tasks import Cluster, Here, active_client, again_if_lost
 from emcore.outofcore.hashing import combined, hash_of_block
-from emcore.outofcore.reduction import TICK, Partial, PerRow, Tree
+from emcore.outofcore.reduction import Partial, PerRow, Tree
 from emcore.outofcore.sources import Source, as_rows
 
 # Bytes that are visited in one task, if several blocks together are no more: on a cluster, and here, where a task costs
@@ -31,8 +29,6 @@ from emcore.outofcore.sources import Source, as_rows
 _TOGETHER, _HERE, _TASKS = 256 << 20, 32 << 20, 2
 # Tasks of one go on this machine, a power of two: no more partials wait to be merged than `COPIES` of passes allow for.
 _WAVE = 16
-# Bytes from which what belongs to rows is sent straight to workers; how often a pass is tried that loses some of it.
-_STRAIGHT, _ATTEMPTS = 1 << 20, 3
 # The part of the memory of all workers that is free in which data are kept.
 _KEPT = 0.5
 
@@ -50,7 +46,7 @@ def on_dask(
     """One pass over a source of Dask arrays; as `emcore.outofcore.engine.Passes` makes it."""
     from dask import delayed
 
-    client = _client()
+    client = active_client()
     keeps = client is not None and _keeps(source, client)
     batches = _batches(source, client, keeps)
     kept = _kept(source, batches, client if keeps else None)
@@ -73,7 +69,7 @@ def on_dask(
     def attempt() -> Partial:
         held.clear()
         whole = Tree(_either(merge))
-        run: _Here | _Cluster = _Here(report) if client is None else _Cluster(client, report)
+        run: Here | Cluster = Here(report) if client is None else Cluster(client, report)
         common = function, state, source.recipes, str(source.dtype), source.name, source.mend, hashed, merge
         wave = len(batches) if client is not None else _WAVE
         try:
@@ -95,120 +91,10 @@ def on_dask(
         partial: Partial = whole.result()
         return partial
 
-    total = _again_if_lost(attempt)
+    total = again_if_lost(attempt)
     for of, block, value in held:
         of.put(block, value)
     return total, combined([digests[at] for at in sorted(digests)]) if hashed else ""
-
-
-class _Here:
-    """Runs tasks with the threads or processes of this machine, all of one go together."""
-
-    def __init__(self, report: Callable[[int], None]) -> None:
-        self._report, self._done = report, 0
-
-    def end(self) -> None:
-        """Nothing is left behind."""
-
-    def start(self, task: Any, near: Any = None) -> Any:
-        return task
-
-    want = start
-
-    def send(self, values: list[Any], near: Any) -> Any:
-        from dask import delayed
-
-        return delayed(values, traverse=False)
-
-    def results(self, total: Any, of_batches: list[tuple[list[Block], Any]], take: Callable[..., None]) -> Any:
-        import dask
-        from dask.callbacks import Callback
-
-        counts, visited = [sum(block.rows for block in batch) for batch, _ in of_batches], 0
-
-        def count(key: Any, *_: Any) -> None:
-            nonlocal visited
-            visited += str(key).startswith("_others")
-            self._report(self._done + sum(counts) * visited // max(len(counts), 1))
-
-        with Callback(posttask=count):
-            value, *values = dask.compute(total, *(each for _, each in of_batches))
-        self._done += sum(counts)
-        for (batch, _), of_batch in zip(of_batches, values, strict=True):
-            take(batch, of_batch)
-        return value
-
-
-class _Cluster:
-    """Runs tasks on the workers of a cluster as they are started, those of a batch where its data are kept."""
-
-    def __init__(self, client: Any, report: Callable[[int], None]) -> None:
-        self._client, self._report, self._done = client, report, 0
-        self._where, self._wanted = dict(client.who_has() or {}), list[Any]()
-
-    def start(self, task: Any, near: Any = None) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sending large graph")  # what belongs to rows goes with them
-            return self._client.compute(task, optimize_graph=False, **self._at(near))
-
-    def want(self, task: Any) -> Any:
-        """Start what no other task takes."""
-        self._wanted.append(self.start(task))
-        return self._wanted[-1]
-
-    def send(self, values: list[Any], near: Any) -> Any:
-        """If it is much, straight to the worker, not by way of the scheduler."""
-        from dask import delayed
-
-        if sum(each.nbytes for of_block in values for each in of_block if each is not None) < _STRAIGHT:
-            return delayed(values, traverse=False)
-        at = self._at(near).get("workers")
-        try:
-            (sent,) = self._client.scatter([values], direct=True, hash=False, workers=at)
-        except (OSError, ValueError) as error:
-            raise CancelledError("a worker was lost") from error
-        return sent
-
-    def _at(self, near: Any) -> dict[str, Any]:
-        workers = list(self._where.get(getattr(near, "key", None), ()))
-        return {"workers": workers, "allow_other_workers": True} if workers else {}
-
-    def results(self, total: Any, of_batches: list[tuple[list[Block], Any]], take: Callable[..., None]) -> Any:
-        from distributed import wait
-
-        whole, waiting = self.want(total), {future: batch for batch, future in of_batches}
-        while waiting:
-            with suppress(TimeoutError):
-                wait(list(waiting), timeout=TICK, return_when="FIRST_COMPLETED")
-            done = [future for future in waiting if future.done()]
-            for future, value in zip(done, self._client.gather(done, direct=True), strict=True):
-                batch = waiting.pop(future)
-                take(batch, value)
-                self._done += sum(block.rows for block in batch)
-            self._report(self._done)
-        return self._client.gather(whole, direct=True)
-
-    def end(self) -> None:
-        """What is not done yet is not wanted any more, nor what only that was for."""
-        self._client.cancel(self._wanted)
-
-
-def _again_if_lost(attempt: Callable[[], Partial]) -> Partial:
-    """What an attempt gives; made anew when a worker was lost with what had been sent to it, which nobody else has."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return attempt()
-        except CancelledError:
-            continue
-    return attempt()
-
-
-def _client() -> Any:
-    """The client of the cluster that is active; None of other schedulers."""
-    from dask.base import get_scheduler
-
-    client = getattr(get_scheduler(), "__self__", None)
-    return client if hasattr(client, "scatter") else None
 
 
 def _batches(source: Source, client: Any, keeps: bool) -> list[list[Block]]:
@@ -242,9 +128,12 @@ def _kept(source: Source, batches: Sequence[Sequence[Block]], client: Any) -> li
         whole = delayed(_arrays, pure=False)
         # To every thread the same number of neighbours: the scheduler may leave half of the workers without any.
         threads = [worker for worker, count in sorted(client.nthreads().items()) for _ in range(count)]
+        near = (
+            [threads[i * len(threads) // len(chunks)] for i in range(len(chunks))] if threads else [None] * len(chunks)
+        )
         source.on_workers[key] = [
-            client.compute(whole(each), workers=[threads[i * len(threads) // len(chunks)]], allow_other_workers=True)
-            for i, each in enumerate(chunks)
+            client.compute(whole(each), workers=worker, allow_other_workers=worker is not None)
+            for each, worker in zip(chunks, near, strict=True)
         ]
     held: list[Any] = source.on_workers[key]
     return held
