@@ -34,6 +34,8 @@ class References:
         Of each, no two the same: the name of its phase, or what its file calls it.
     sources : tuple of str, length k
         Where each comes from: a path, the input of a result, or what kind of thing it is.
+    compared : bool
+        Whether their energies were compared with those of the data, whose channels theirs are taken for otherwise.
     """
 
     signals: Floats
@@ -41,6 +43,7 @@ class References:
     channels: slice
     names: tuple[str, ...]
     sources: tuple[str, ...]
+    compared: bool
 
 
 def as_references(obj: Any, inside: Sequence[Axis], phases: Sequence[str] | None = None) -> References:
@@ -82,7 +85,7 @@ def as_references(obj: Any, inside: Sequence[Axis], phases: Sequence[str] | None
     spans = {_channels(signal, inside) for signal in parts.values()}
     if len(spans) > 1:
         raise ValueError("references have different channels: give them on one axis")
-    (span,) = spans
+    ((first, last, compared),) = spans
     arrays = [np.asarray(signal.data, dtype=np.float64) for signal in parts.values()]
     stacked = np.concatenate(arrays)
     sources = [_source(obj) for obj, each in zip(given.values(), arrays, strict=True) for _ in each]
@@ -92,7 +95,7 @@ def as_references(obj: Any, inside: Sequence[Axis], phases: Sequence[str] | None
         if isinstance(phases, str) or len(phases) != len(stacked):
             raise ValueError(f"phases={phases!r}: give a name for each of the {len(stacked)} references")
         names = [str(name) for name in phases]
-    return References(stacked, tuple(names), slice(*span), tuple(_distinct(own)), tuple(sources))
+    return References(stacked, tuple(names), slice(first, last), tuple(_distinct(own)), tuple(sources), compared)
 
 
 def _several(obj: Any) -> dict[str, Any]:
@@ -181,8 +184,8 @@ def _stack(values: NDArray[Any], axes: Sequence[Axis]) -> Signal:
     return Signal(values, (Axis("reference", len(values), navigation=True), *axes))
 
 
-def _channels(references: Signal, inside: Sequence[Axis]) -> tuple[int, int]:
-    """The first channel that the references have, and that behind the last."""
+def _channels(references: Signal, inside: Sequence[Axis]) -> tuple[int, int, bool]:
+    """The first channel that the references have, that behind the last, and whether energies say so."""
     own = references.axes[1:]
     sizes, needed = tuple(axis.size for axis in own), tuple(axis.size for axis in inside)
     if len(inside) == 1:
@@ -193,7 +196,7 @@ def _channels(references: Signal, inside: Sequence[Axis]) -> tuple[int, int]:
         if known and not (axis.even and other.even):
             near = _TOLERANCE * np.abs(np.gradient(axis.values)) if axis.size > 1 else 0.0
             if axis.size == other.size and (np.abs(axis.values - other.values) <= near).all():
-                return 0, axis.size
+                return 0, axis.size, True
             raise ValueError(_elsewhere(axis, other))
         if known:
             steps = (other.offset - axis.offset) / axis.scale
@@ -202,11 +205,11 @@ def _channels(references: Signal, inside: Sequence[Axis]) -> tuple[int, int]:
             fits = math.isclose(steps, first, abs_tol=_TOLERANCE)
             fits = fits and math.isclose(last, first + other.size - 1, abs_tol=_TOLERANCE)
             if fits and first >= 0 and first + other.size <= axis.size:
-                return first, first + other.size
+                return first, first + other.size, True
             raise ValueError(_elsewhere(axis, other))
     if sizes != needed:
         raise ValueError(f"references have shape {sizes} each; {_said(inside)} are needed")
-    return 0, needed[0]
+    return 0, needed[0], False
 
 
 def _elsewhere(axis: Axis, other: Axis) -> str:

@@ -92,7 +92,7 @@ def _spread(rows: Any) -> NDArray[np.intp]:
     n, row = rows.shape[0], int(rows.shape[1]) * int(rows.dtype.itemsize)
     room = check_memory(rows.budget) - rows.beside if isinstance(rows, Source) else 1 << 31
     count = min(_SAMPLE, int(_ROOM * max(room, 0)) // row)
-    if n <= _SAMPLED * _SAMPLE or count < _SAMPLE // 8:
+    if n <= _SAMPLED * _SAMPLE:
         return np.empty(0, np.intp)
     return np.linspace(0, n - 1, count).astype(np.intp)
 

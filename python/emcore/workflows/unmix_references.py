@@ -31,17 +31,21 @@ class Known:
         In the channels that count, each of sum 1.
     names, sources : tuple of str, length m
         What they are called, and where they come from.
+    compared : bool
+        Whether their energies were compared with those of the data.
     """
 
     spectra: Floats
     names: tuple[str, ...]
     sources: tuple[str, ...]
+    compared: bool = True
 
     @property
     def note(self) -> str:
         """What is fixed, in words."""
         said = [f"{name} ({source})" for name, source in zip(self.names, self.sources, strict=True)]
-        return f"fixed {'spectrum' if len(said) == 1 else 'spectra'}: {', '.join(said)}"
+        unsure = "" if self.compared else "; without energies to compare, channel by channel"
+        return f"fixed {'spectrum' if len(said) == 1 else 'spectra'}: {', '.join(said)}{unsure}"
 
 
 def known_spectra(given: References, whole: Axis, energy: Axis, n_components: int | str) -> Known:
@@ -62,7 +66,7 @@ def known_spectra(given: References, whole: Axis, energy: Axis, n_components: in
     >>> whole = Axis("energy", 9, 10.0, 100.0, "eV")
     >>> known = known_spectra(as_references({"Al": np.ones(9)}, [whole]), whole, whole.crop(4, 9), "auto")
     >>> known.spectra.tolist(), known.note
-    ([[0.2, 0.2, 0.2, 0.2, 0.2]], 'fixed spectrum: Al (array)')
+    ([[0.2, 0.2, 0.2, 0.2, 0.2]], 'fixed spectrum: Al (array); without energies to compare, channel by channel')
     """
     first = int(np.argmin(np.abs(whole.values - energy.values[0])))
     wanted = slice(first, first + energy.size)
@@ -83,7 +87,7 @@ def known_spectra(given: References, whole: Axis, energy: Axis, n_components: in
         raise ValueError(f"references {one!r} and {other!r} are the same, so nothing tells them apart; give one")
     if isinstance(n_components, int) and n_components < len(spectra):
         raise ValueError(f"n_components={n_components} is less than the {len(spectra)} references; ask for as many")
-    return Known(spectra / spectra.sum(axis=1, keepdims=True), given.names, given.sources)
+    return Known(spectra / spectra.sum(axis=1, keepdims=True), given.names, given.sources, given.compared)
 
 
 def absent(
